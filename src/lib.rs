@@ -1,1 +1,30 @@
-//! lib
+//! meta-channel-operator: keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes.
+//!
+//! Where to find what, from the outside in:
+//!
+//! - [`settings`], [`telemetry`], [`server`], [`metrics`]: flags, logs, probes, numbers
+//! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
+//! - [`meta_app`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
+//! - [`claims`]: which namespace owns a page
+//! - [`engine`]: what all kinds share: run loop, clock, triggers, Secrets, status, Events
+//! - [`graph`]: the client of the Graph API; knows nothing of Kubernetes
+//! - [`api`]: the kinds themselves; know nothing of controllers or HTTP
+
+pub mod api;
+pub mod claims;
+pub mod engine;
+pub mod facebook_channel;
+pub mod gateway;
+pub mod graph;
+pub mod meta_app;
+pub mod metrics;
+pub mod operator;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+
+/// Installs the one provider of cryptography; to be called once, before any TLS connection is made.
+pub fn install_crypto_provider() {
+    // An error means that one is installed already, by a test of the same process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

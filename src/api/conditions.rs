@@ -1,0 +1,178 @@
+//! Conditions as values: what a decision found, and the list it becomes in a status.
+//!
+//! The rules are those of the Kubernetes API conventions: one entry per type, `lastTransitionTime` moves only when the
+//! status flips, `observedGeneration` says which generation a value is about.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::Reason;
+
+/// The condition types, in the order in which a status lists them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ConditionType {
+    /// The declared state is reached and was verified.
+    Ready,
+    /// Authorised, page usable and subscribed.
+    Connected,
+    /// The authorisation ended; abnormal when True.
+    Expired,
+    /// There is no working link.
+    Disconnected,
+    /// This namespace holds the page.
+    Claimed,
+    /// The token is of the right application, page and kind, and has the needed permissions.
+    Authorized,
+    /// The page is reachable, published and not restricted.
+    PageUsable,
+    /// Our application's row holds every declared field, here and at the application.
+    Subscribed,
+    /// The endpoint is resolvable.
+    EndpointReady,
+    /// The application's credentials work.
+    CredentialsValid,
+    /// The application's webhook is subscribed as declared.
+    WebhookSubscribed,
+    /// Meta approved the required permissions.
+    PermissionsApproved,
+    /// The operator will act again by itself; present only while True.
+    Reconciling,
+    /// Only a person can fix it; present only while True.
+    Stalled,
+}
+
+impl ConditionType {
+    /// The type as it stands in a status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Connected => "Connected",
+            Self::Expired => "Expired",
+            Self::Disconnected => "Disconnected",
+            Self::Claimed => "Claimed",
+            Self::Authorized => "Authorized",
+            Self::PageUsable => "PageUsable",
+            Self::Subscribed => "Subscribed",
+            Self::EndpointReady => "EndpointReady",
+            Self::CredentialsValid => "CredentialsValid",
+            Self::WebhookSubscribed => "WebhookSubscribed",
+            Self::PermissionsApproved => "PermissionsApproved",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+/// The three values of a condition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known.
+    Unknown,
+}
+
+impl Status {
+    /// The value as it stands in a status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "True" => Self::True,
+            "False" => Self::False,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What a decision says of one condition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Value of the condition.
+    pub status: Status,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// What was seen, made of stable facts.
+    pub seen: String,
+    /// Who must do what next; empty when nothing is to be done.
+    pub next_step: String,
+    /// Generation the value is about; older than the object's when the value was kept because Meta did not answer.
+    pub observed_generation: i64,
+}
+
+impl Finding {
+    /// The message of the condition: what was seen, then the next step.
+    pub fn message(&self) -> String {
+        if self.next_step.is_empty() { self.seen.clone() } else { format!("{} {}", self.seen, self.next_step) }
+    }
+
+    /// The finding that a condition in a status came from; its message is taken whole.
+    pub fn from_condition(condition: &Condition) -> Option<Self> {
+        Some(Self {
+            status: Status::parse(&condition.status),
+            reason: Reason::parse(&condition.reason)?,
+            seen: condition.message.clone(),
+            next_step: String::new(),
+            observed_generation: condition.observed_generation.unwrap_or_default(),
+        })
+    }
+
+    /// The same finding with another value.
+    pub fn with_status(&self, status: Status) -> Self {
+        Self { status, ..self.clone() }
+    }
+}
+
+/// Finds a condition in a list.
+pub fn find<'a>(conditions: &'a [Condition], type_: ConditionType) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_.as_str())
+}
+
+/// The value of a condition in a list, if it is there.
+pub fn status_of(conditions: &[Condition], type_: ConditionType) -> Option<Status> {
+    find(conditions, type_).map(|condition| Status::parse(&condition.status))
+}
+
+/// Builds the list of conditions of a status from what was found, keeping transition times of values that did not flip.
+pub fn assemble(previous: &[Condition], findings: &[(ConditionType, Finding)], now: Timestamp) -> Vec<Condition> {
+    findings
+        .iter()
+        .map(|(type_, finding)| {
+            let same = find(previous, *type_).filter(|old| old.status == finding.status.as_str());
+            Condition {
+                type_: type_.as_str().to_owned(),
+                status: finding.status.as_str().to_owned(),
+                reason: finding.reason.as_str().to_owned(),
+                message: finding.message(),
+                observed_generation: Some(finding.observed_generation),
+                last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
+            }
+        })
+        .collect()
+}
+
+/// Schema of a list of conditions: a map keyed by type, so that writers of different conditions do not clash.
+pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
+    let item = generator.subschema_for::<Condition>();
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": item,
+    })
+}
+
+/// Schema of a point in time.
+pub(super) fn time_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}

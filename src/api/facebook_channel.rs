@@ -1,0 +1,270 @@
+//! FacebookChannel: one page connected for messaging.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::{conditions_schema, time_schema};
+use super::references::{MetaAppReference, SecretKeyReference};
+
+/// One Facebook page connected for messaging.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "metachannels.io",
+    version = "v1alpha1",
+    kind = "FacebookChannel",
+    plural = "facebookchannels",
+    shortname = "fbc",
+    category = "metachannels",
+    namespaced,
+    status = "FacebookChannelStatus",
+    derive = "PartialEq",
+    doc = "One Facebook page connected for messaging.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
+    printcolumn(name = "Page", type_ = "string", json_path = ".status.pageName", description = "Name of the page at Meta"),
+    printcolumn(name = "Connection", type_ = "string", json_path = ".status.connection", description = "Connected, Expired, Disconnected or Pending"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorisation ends; empty when it has no end"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "Page ID", type_ = "string", json_path = ".spec.pageId", description = "Id of the page at Meta", priority = 1),
+    printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page is connected through", priority = 1),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.kind", description = "Who handles the traffic", priority = 1),
+    selectable = ".spec.pageId",
+    selectable = ".status.connection"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FacebookChannelSpec {
+    /// Id of the page at Meta. Cannot be changed.
+    #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("pageId cannot be changed; create another FacebookChannel for another page"))]
+    pub page_id: String,
+    /// What authorises the channel.
+    pub credentials: Credentials,
+    /// Webhook fields to subscribe the page to. Default: those of the MetaApp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
+    pub subscribed_fields: Option<Vec<String>>,
+    /// Who handles the traffic: exactly one of direct, external, bot and chat.
+    pub endpoint: Endpoint,
+}
+
+/// What authorises a channel.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// A page access token of this page, kept in a Secret.
+    pub page_token: PageTokenCredentials,
+}
+
+/// A page access token and the application it belongs to.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageTokenCredentials {
+    /// Secret with the page access token: purpose page-token.
+    pub secret_ref: SecretKeyReference,
+    /// MetaApp that the token belongs to. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("appRef cannot be changed; create another FacebookChannel for another application"))]
+    pub app_ref: MetaAppReference,
+}
+
+/// Who handles the traffic of a channel: exactly one of the four.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[x_kube(validation = Rule::new("[has(self.direct), has(self.external), has(self.bot), has(self.chat)].filter(set, set).size() == 1")
+    .message("set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat"))]
+pub struct Endpoint {
+    /// The application's own callback handles the traffic; nothing is forwarded. Written as direct: {}.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<DirectEndpoint>,
+    /// A URL outside the cluster gets the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalEndpoint>,
+    /// A rule-based bot in the cluster gets the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<ServiceEndpoint>,
+    /// A chat inbox in the cluster gets the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ServiceEndpoint>,
+}
+
+/// The application's own callback; there is nothing to set.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+pub struct DirectEndpoint {}
+
+/// A URL outside the cluster.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+pub struct ExternalEndpoint {
+    /// Where events are sent to.
+    #[schemars(length(max = 1000))]
+    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("endpoint.external.url must start with https://"))]
+    pub url: String,
+}
+
+/// A Service in the namespace of the channel.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceEndpoint {
+    /// The Service and the place in it.
+    pub service_ref: ServiceReference,
+}
+
+/// A Service, its port and a path.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+pub struct ServiceReference {
+    /// Name of the Service.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Port of the Service.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// Path of the HTTP endpoint.
+    #[serde(default = "default_path")]
+    #[schemars(length(max = 500), regex(pattern = r"^/"))]
+    pub path: String,
+}
+
+fn default_path() -> String {
+    "/".to_owned()
+}
+
+/// What was observed about a channel.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FacebookChannelStatus {
+    /// Generation that this status is about; -1 before the first pass.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// Ready, Connected, Expired, Disconnected, Claimed, Authorized, PageUsable, Subscribed, EndpointReady; Reconciling and Stalled only while True.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// The state in one word: the one of Connected, Expired and Disconnected that is True, else Pending.
+    #[serde(default)]
+    pub connection: Connection,
+    /// Name of the page at Meta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_name: Option<String>,
+    /// When the authorisation ends: the earliest of its clocks, in RFC 3339; absent when it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What is known of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<AuthorizationStatus>,
+    /// The page's subscription to our application as Meta reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<ChannelSubscriptionStatus>,
+    /// Who handles the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointStatus>,
+    /// Name of the AssetClaim that this channel holds, in the claims namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_name: Option<String>,
+    /// When Meta last confirmed the token; refreshed about once a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub last_verified_at: Option<Timestamp>,
+    /// What to do next, and who; empty when nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+    /// Fingerprint of everything the last complete look at Meta depended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
+}
+
+/// The state of a channel in one word.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Connection {
+    /// Not known yet, or not known any more.
+    #[default]
+    Pending,
+    /// The page is authorised, usable and subscribed.
+    Connected,
+    /// The authorisation ended; a person must authorise again.
+    Expired,
+    /// There is no working link, by declaration or because it was cut.
+    Disconnected,
+}
+
+impl Connection {
+    /// The word as it stands in the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Connected => "Connected",
+            Self::Expired => "Expired",
+            Self::Disconnected => "Disconnected",
+        }
+    }
+}
+
+/// What debug_token says of a channel's token (graph-api §3.7).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizationStatus {
+    /// Kind of the token, such as PAGE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    /// Id of the person or system user who granted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grantor_id: Option<String>,
+    /// When the token ends; absent when it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub expires_at: Option<Timestamp>,
+    /// When access to the granted data ends; absent when it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub data_access_expires_at: Option<Timestamp>,
+    /// Granted permissions.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Fingerprint of the token, to tell one token from another; the token cannot be found from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// The page's subscription to our application (graph-api §5.4).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct ChannelSubscriptionStatus {
+    /// Fields that our application's row holds.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// Declared fields that it does not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// Who handles the traffic of a channel.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct EndpointStatus {
+    /// Kind of the endpoint.
+    pub kind: EndpointKind,
+}
+
+/// Kind of an endpoint.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum EndpointKind {
+    /// The application's own callback.
+    Direct,
+    /// A URL outside the cluster.
+    External,
+    /// A rule-based bot in the cluster.
+    Bot,
+    /// A chat inbox in the cluster.
+    Chat,
+}
+
+impl Endpoint {
+    /// Which endpoint is set; `None` for an object that predates the rule of exactly one.
+    pub fn kind(&self) -> Option<EndpointKind> {
+        match (&self.direct, &self.external, &self.bot, &self.chat) {
+            (Some(_), None, None, None) => Some(EndpointKind::Direct),
+            (None, Some(_), None, None) => Some(EndpointKind::External),
+            (None, None, Some(_), None) => Some(EndpointKind::Bot),
+            (None, None, None, Some(_)) => Some(EndpointKind::Chat),
+            _ => None,
+        }
+    }
+}

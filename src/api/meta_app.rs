@@ -1,0 +1,168 @@
+//! MetaApp: one Meta application.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::conditions_schema;
+use super::references::SecretReference;
+
+/// One Meta application: its credentials, its webhook and what Meta approved it for.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "metachannels.io",
+    version = "v1alpha1",
+    kind = "MetaApp",
+    plural = "metaapps",
+    shortname = "mapp",
+    namespaced,
+    status = "MetaAppStatus",
+    derive = "PartialEq",
+    doc = "One Meta application: its credentials, its webhook and what Meta approved it for.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
+    printcolumn(name = "App", type_ = "string", json_path = ".status.appName", description = "Name of the application at Meta"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "App ID", type_ = "string", json_path = ".spec.appId", description = "Id of the application at Meta", priority = 1),
+    printcolumn(name = "Callback", type_ = "string", json_path = ".status.callbackUrl", description = "Callback URL of the webhook", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MetaAppSpec {
+    /// Id of the application at Meta. Cannot be changed.
+    #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("appId cannot be changed; create another MetaApp for another application"))]
+    pub app_id: String,
+    /// Secret with the app secret: purpose app-secret, key app-secret. During a rotation the key previous-app-secret may hold the former one.
+    pub app_secret_ref: SecretReference,
+    /// Version of the Graph API, such as v25.0. Default: the newest version that this operator is tested with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^v[1-9][0-9]?\.[0-9]$"))]
+    pub graph_version: Option<String>,
+    /// Webhook of the application. Absent: the application's subscription at Meta is not managed. Empty: everything is derived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// Permissions that must be approved for the application.
+    #[serde(default = "default_permissions")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 100)))]
+    pub required_permissions: Vec<String>,
+    /// Whom the application serves: Everyone needs approved permissions; Testers are people with a role in the application.
+    #[serde(default)]
+    pub audience: Audience,
+    /// Namespaces whose channels may use this application.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+}
+
+fn default_permissions() -> Vec<String> {
+    ["pages_show_list", "pages_manage_metadata", "pages_messaging"].map(str::to_owned).to_vec()
+}
+
+/// The application's webhook for the object `page`.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// Callback URL, only for a receiver of your own. Default: derived from the public URL of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("callbackUrl must start with https://, since Meta calls no other"))]
+    pub callback_url: Option<String>,
+    /// Webhook fields to subscribe the application to. Default: those of a support channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
+    pub fields: Option<Vec<String>>,
+    /// A callback URL found at Meta that may be replaced. Needed once if the application already has a callback that this MetaApp never wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub take_over_from: Option<String>,
+}
+
+/// Whom an application serves.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Audience {
+    /// The public: every required permission must be approved by Meta.
+    #[default]
+    Everyone,
+    /// People with a role in the application: approval is reported but not required.
+    Testers,
+}
+
+/// Namespaces whose channels may use an application.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct AllowedNamespaces {
+    /// Same: only the namespace of the MetaApp. All: every namespace that this release watches.
+    #[serde(default)]
+    pub from: NamespacesFrom,
+}
+
+/// How the namespaces that may use an application are chosen.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum NamespacesFrom {
+    /// Only the namespace of the MetaApp.
+    #[default]
+    Same,
+    /// Every namespace that this release watches.
+    All,
+}
+
+/// What was observed about an application.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetaAppStatus {
+    /// Generation that this status is about; -1 before the first pass.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// Ready, CredentialsValid, WebhookSubscribed, PermissionsApproved; Reconciling and Stalled only while True.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Name of the application at Meta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_name: Option<String>,
+    /// Callback URL that Meta is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Name of the Secret with the generated verify token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_token_secret_name: Option<String>,
+    /// The application's subscription as Meta reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<AppSubscriptionStatus>,
+    /// The required permissions as Meta reported them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub permissions: Vec<AppPermissionStatus>,
+    /// Base URL of the Graph API that this application is managed through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_url: Option<String>,
+    /// What to do next, and who; empty when nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+    /// Fingerprint of everything the last complete look at Meta depended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
+}
+
+/// The application's subscription to the object `page` (graph-api §5.1).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppSubscriptionStatus {
+    /// Whether Meta delivers events.
+    pub active: bool,
+    /// Callback URL at Meta, written by this MetaApp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Subscribed webhook fields.
+    #[serde(default)]
+    pub fields: Vec<String>,
+}
+
+/// One required permission (graph-api §7.2).
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct AppPermissionStatus {
+    /// Name of the permission.
+    pub name: String,
+    /// What Meta says of it: live, unapproved, or missing when Meta does not list it.
+    pub status: String,
+}

@@ -1,0 +1,53 @@
+//! The kinds of `metachannels.io/v1alpha1`, one file each, and the values they share.
+//!
+//! This module knows neither controllers nor HTTP: it is what a client of the API would import.
+
+mod asset_claim;
+pub mod conditions;
+mod crds;
+mod facebook_channel;
+mod meta_app;
+pub mod readiness;
+pub mod reasons;
+pub mod references;
+
+pub use asset_claim::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, ProofMethod};
+pub use crds::{crds, yaml};
+pub use facebook_channel::{
+    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DirectEndpoint, Endpoint, EndpointKind,
+    EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec, FacebookChannelStatus,
+    PageTokenCredentials, ServiceEndpoint, ServiceReference,
+};
+pub use meta_app::{
+    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
+    NamespacesFrom, Webhook,
+};
+pub use reasons::Reason;
+
+/// The API group of all kinds.
+pub const GROUP: &str = "metachannels.io";
+
+/// The category that `kubectl get metachannels` expands to: the channel kinds.
+pub const CATEGORY: &str = "metachannels";
+
+/// Annotation that asks for a fresh look at Meta now; any new value counts, a timestamp is customary.
+pub const REQUESTED_AT: &str = "metachannels.io/requested-at";
+
+/// Label that releases a Secret to the operator for exactly one purpose.
+pub const PURPOSE_LABEL: &str = "metachannels.io/purpose";
+
+/// Webhook fields a support channel needs (graph-api §5.4), subscribed unless others are declared.
+pub const DEFAULT_FIELDS: &[&str] = &[
+    "messages",
+    "messaging_postbacks",
+    "messaging_referrals",
+    "messaging_optins",
+    "message_deliveries",
+    "message_reads",
+    "message_echoes",
+    "message_reactions",
+    "message_edits",
+    "messaging_handovers",
+    "standby",
+    "messaging_policy_enforcement",
+];

@@ -1,0 +1,117 @@
+//! From the conditions that matter to Ready, Reconciling and Stalled: one rule for all kinds.
+//!
+//! Ready is True; or False with Stalled, when only a person can fix it; or False or Unknown with Reconciling, when the
+//! operator acts again by itself. Nothing else, so that kstatus and GitOps tools read it without expressions.
+
+use super::Reason;
+use super::conditions::{ConditionType, Finding, Status};
+use super::reasons::Actor;
+
+/// Ready and what follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readiness {
+    /// Ready, then Reconciling or Stalled if they are True.
+    pub findings: Vec<(ConditionType, Finding)>,
+    /// The next step, if there is one.
+    pub next_step: Option<String>,
+}
+
+/// Derives Ready from the conditions that matter, the most telling first.
+pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Readiness {
+    let first_false = blocking.iter().find(|finding| finding.status == Status::False);
+    let first_unknown = blocking.iter().find(|finding| finding.status == Status::Unknown);
+    let outdated = blocking.iter().find(|finding| finding.observed_generation != generation);
+    let ready = match (first_false, first_unknown, outdated) {
+        (Some(cause), ..) if cause.observed_generation == generation => (*cause).clone(),
+        (None, Some(cause), _) => not_ready_yet(cause),
+        (_, _, Some(cause)) => unverified(cause, generation),
+        _ => reached,
+    };
+    let ready = Finding { observed_generation: generation, ..ready };
+    let next_step = Some(ready.next_step.clone()).filter(|step| !step.is_empty());
+    let mut findings = vec![(ConditionType::Ready, ready.clone())];
+    if ready.status != Status::True {
+        let person = ready.status == Status::False && ready.reason.actor() == Actor::Person;
+        let type_ = if person { ConditionType::Stalled } else { ConditionType::Reconciling };
+        findings.push((type_, ready.with_status(Status::True)));
+    }
+    Readiness { findings, next_step }
+}
+
+/// What is not known makes Ready Unknown, unless it is known why: then Ready is False with that reason.
+fn not_ready_yet(cause: &Finding) -> Finding {
+    let known = matches!(cause.reason, Reason::AppNotFound | Reason::AppNotReady);
+    cause.with_status(if known { Status::False } else { Status::Unknown })
+}
+
+/// A value kept from an older generation says nothing about this one.
+fn unverified(cause: &Finding, generation: i64) -> Finding {
+    Finding {
+        status: Status::Unknown,
+        reason: Reason::Pending,
+        seen: format!(
+            "Generation {generation} has not been verified at Meta yet; what is shown is of generation {}.",
+            cause.observed_generation
+        ),
+        next_step: String::new(),
+        observed_generation: generation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(status: Status, reason: Reason, observed_generation: i64) -> Finding {
+        Finding { status, reason, seen: "seen".into(), next_step: String::new(), observed_generation }
+    }
+
+    #[test]
+    fn ready_is_one_of_the_allowed_combinations_and_names_the_cause() {
+        use ConditionType::{Ready, Reconciling, Stalled};
+        let good = finding(Status::True, Reason::TokenValid, 2);
+        let cases: Vec<(Vec<Finding>, Status, Reason, Option<ConditionType>)> = vec![
+            (vec![good.clone()], Status::True, Reason::Reached, None),
+            (
+                vec![good.clone(), finding(Status::False, Reason::PasswordChanged, 2)],
+                Status::False,
+                Reason::PasswordChanged,
+                Some(Stalled),
+            ),
+            (
+                vec![finding(Status::False, Reason::SecretNotReleased, 2)],
+                Status::False,
+                Reason::SecretNotReleased,
+                Some(Reconciling),
+            ),
+            (
+                vec![finding(Status::Unknown, Reason::Pending, 2), finding(Status::False, Reason::WrongPage, 2)],
+                Status::False,
+                Reason::WrongPage,
+                Some(Stalled),
+            ),
+            (vec![finding(Status::Unknown, Reason::Pending, 2)], Status::Unknown, Reason::Pending, Some(Reconciling)),
+            (
+                vec![finding(Status::Unknown, Reason::AppNotReady, 2)],
+                Status::False,
+                Reason::AppNotReady,
+                Some(Reconciling),
+            ),
+            (
+                vec![good, finding(Status::True, Reason::Usable, 1)],
+                Status::Unknown,
+                Reason::Pending,
+                Some(Reconciling),
+            ),
+            (vec![finding(Status::False, Reason::WrongPage, 1)], Status::Unknown, Reason::Pending, Some(Reconciling)),
+        ];
+        for (blocking, status, reason, other) in cases {
+            let blocking: Vec<_> = blocking.iter().collect();
+            let result = readiness(&blocking, 2, finding(Status::True, Reason::Reached, 2));
+            let ready = &result.findings[0];
+            assert_eq!((ready.0, ready.1.status, ready.1.reason), (Ready, status, reason), "{blocking:?}");
+            assert_eq!(ready.1.observed_generation, 2);
+            assert_eq!(result.findings.get(1).map(|(type_, _)| *type_), other, "{blocking:?}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Every reason a condition can have. `docs/conditions.md` has a heading for each; a test compares the two.
+
+/// Who has to act before the state can get better.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Actor {
+    /// Nobody: it is well, or nothing is to be done.
+    Nobody,
+    /// The operator, which tries again by itself or is woken when what it waits for appears.
+    Operator,
+    /// A person; until then nothing changes by itself.
+    Person,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $name:ident => $actor:ident,)+) => {
+        /// Why a condition has its value, in one word.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Reason { $($(#[$doc])+ $name,)+ }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The reason as it stands in a status.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => stringify!($name),)+ }
+            }
+
+            /// The reason that stands in a status; `None` for one that another version wrote.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+            }
+
+            /// Who has to act.
+            pub const fn actor(self) -> Actor {
+                match self { $(Reason::$name => Actor::$actor,)+ }
+            }
+        }
+    };
+}
+
+impl Reason {
+    /// Whether it says that the authorisation ended, so that a person must authorise again.
+    pub const fn ends_authorization(self) -> bool {
+        matches!(
+            self,
+            Self::TokenExpired
+                | Self::PasswordChanged
+                | Self::AppRemoved
+                | Self::SessionInvalidated
+                | Self::CheckpointRequired
+                | Self::UserInvalid
+                | Self::DataAccessExpired
+        )
+    }
+}
+
+reasons! {
+    /// The declared state is reached and was verified.
+    Reached => Nobody,
+    /// The declared state is reached, and the authorisation ends within 14 days.
+    ExpiresSoon => Nobody,
+    /// The page is linked.
+    Linked => Nobody,
+    /// The authorisation has not ended.
+    NotExpired => Nobody,
+    /// This namespace holds the claim.
+    Held => Nobody,
+    /// The token is valid and is what was declared.
+    TokenValid => Nobody,
+    /// The page can be used for messaging.
+    Usable => Nobody,
+    /// The subscription holds every declared field.
+    FieldsMatch => Nobody,
+    /// The endpoint is resolvable.
+    Resolved => Nobody,
+    /// Meta accepted the application's credentials.
+    Accepted => Nobody,
+    /// Meta approved every required permission.
+    Approved => Nobody,
+
+    /// Nothing is known yet.
+    Pending => Operator,
+    /// Meta has not answered for too long.
+    GraphUnavailable => Operator,
+    /// Meta limits how often it may be asked.
+    RateLimited => Operator,
+    /// The credential has not been proven yet, so nothing is claimed.
+    NotProven => Operator,
+    /// It cannot be read without a working authorisation and the claim.
+    Unreadable => Operator,
+    /// The referenced MetaApp does not exist.
+    AppNotFound => Operator,
+    /// The MetaApp is not usable; its own conditions say why.
+    AppNotReady => Operator,
+    /// The Secret does not exist or is not released by its purpose label.
+    SecretNotReleased => Operator,
+    /// The subscription lacks declared fields.
+    FieldsMissing => Operator,
+    /// The page or the application is not subscribed.
+    NotSubscribed => Operator,
+    /// Meta could not verify the callback.
+    CallbackVerificationFailed => Operator,
+    /// The page may not send for a while.
+    SendBlocked => Operator,
+
+    /// The token reached its end.
+    TokenExpired => Person,
+    /// The person changed the password, or Facebook ended the session for security.
+    PasswordChanged => Person,
+    /// The person removed the application.
+    AppRemoved => Person,
+    /// The session behind the token was ended.
+    SessionInvalidated => Person,
+    /// The person must pass a checkpoint at facebook.com.
+    CheckpointRequired => Person,
+    /// The person's account is unconfirmed or invalid.
+    UserInvalid => Person,
+    /// Access to the person's data ended.
+    DataAccessExpired => Person,
+    /// The person lost the role on the page.
+    RoleLost => Person,
+    /// The page is not part of the grant.
+    NotInGrant => Person,
+    /// A permission is missing.
+    ScopeMissing => Person,
+    /// The token belongs to another application.
+    WrongApp => Person,
+    /// The token belongs to another page.
+    WrongPage => Person,
+    /// The token is not a page token.
+    WrongTokenType => Person,
+    /// The content of the Secret cannot be a token or an app secret.
+    SecretMalformed => Person,
+    /// A Secret of the name we would create exists and is not ours.
+    SecretNameTaken => Person,
+    /// The MetaApp does not allow this namespace.
+    AppNotAllowed => Person,
+    /// Another namespace holds the asset.
+    ClaimedElsewhere => Person,
+    /// Another object of this namespace holds the asset.
+    DuplicateInNamespace => Person,
+    /// The page does not exist or cannot be seen.
+    NotVisible => Person,
+    /// The page is not published.
+    Unpublished => Person,
+    /// Meta restricted the page.
+    Restricted => Person,
+    /// Meta rejected the application's credentials.
+    AppCredentialsRejected => Person,
+    /// The app secret is not the one that Meta has.
+    SecretMismatch => Person,
+    /// Meta blocked the application.
+    AppBlocked => Person,
+    /// Meta did not approve a required permission.
+    NotApproved => Person,
+    /// The application has a callback that this MetaApp never wrote.
+    ForeignCallback => Person,
+    /// The application's webhook lacks fields that the channel declares.
+    AppFieldsMissing => Person,
+    /// There is no callback URL to subscribe.
+    CallbackUnknown => Person,
+    /// The endpoint needs a gateway, and none is configured.
+    GatewayNotInstalled => Person,
+    /// The gateway of this version does not forward events.
+    ForwardingUnavailable => Person,
+    /// The object is not valid; it predates a rule of its kind.
+    InvalidSpec => Person,
+    /// Meta retired the version of the Graph API.
+    GraphVersionRetired => Person,
+    /// Meta refused a request in a way that only a change of the operator or the declaration can mend.
+    RequestRejected => Person,
+}

@@ -1,0 +1,74 @@
+//! References from one object to another, and the purposes a Secret can be released for.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// A Secret in the namespace of the object that names it. The purpose fixes the key.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct SecretReference {
+    /// Name of the Secret. It must carry the label metachannels.io/purpose with the purpose that this field stands for.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// One key of a Secret in the namespace of the object that names it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct SecretKeyReference {
+    /// Name of the Secret. It must carry the label metachannels.io/purpose with the purpose that this field stands for.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Key inside the Secret.
+    #[serde(default = "default_token_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn default_token_key() -> String {
+    "token".to_owned()
+}
+
+/// A MetaApp, in this namespace unless another one is named.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct MetaAppReference {
+    /// Name of the MetaApp.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Namespace of the MetaApp; only where its allowedNamespaces permits it. Default: the namespace of this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// What a Secret was released for, as its purpose label says.
+///
+/// A Secret is used for its own purpose only, so that somebody who may write channels but not read Secrets cannot
+/// have a stranger's Secret used.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Purpose {
+    /// The secret of a Meta application: key `app-secret`, during a rotation also `previous-app-secret`.
+    AppSecret,
+    /// A page access token; the key is named where the Secret is referenced.
+    PageToken,
+    /// The generated verify token of a MetaApp's webhook: key `verify-token`.
+    VerifyToken,
+}
+
+impl Purpose {
+    /// The value of the purpose label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AppSecret => "app-secret",
+            Self::PageToken => "page-token",
+            Self::VerifyToken => "verify-token",
+        }
+    }
+}
+
+/// Key of the app secret in a Secret of purpose `app-secret`.
+pub const APP_SECRET_KEY: &str = "app-secret";
+
+/// Key of the former app secret in a Secret of purpose `app-secret`, present during a rotation.
+pub const PREVIOUS_APP_SECRET_KEY: &str = "previous-app-secret";
+
+/// Key of the verify token in a Secret of purpose `verify-token`.
+pub const VERIFY_TOKEN_KEY: &str = "verify-token";

@@ -1,0 +1,146 @@
+//! What Meta answered, as decisions see it: a value, or a refusal with its consequence.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::failure::Class;
+use crate::api::Reason;
+use crate::api::conditions::{Finding, Status};
+use crate::graph::{AppReason, Caller, CutReason, EndReason, GraphError, PageReason, Verdict, classify};
+
+/// What Meta answered.
+pub type Answer<T> = Result<T, Refusal>;
+
+/// Meta refused, or did not answer usefully.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The consequence.
+    pub verdict: Verdict,
+    /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
+    pub fact: String,
+}
+
+/// Classes an answer. Meta's words go to the log, redacted.
+pub fn answer<T>(call: &'static str, caller: Caller, result: Result<T, GraphError>) -> Answer<T> {
+    result.map_err(|error| {
+        let verdict = classify(&error, caller);
+        tracing::info!(call, ?verdict, %error, "Meta refused or did not answer");
+        Refusal { verdict, fact: fact(&error) }
+    })
+}
+
+impl Refusal {
+    /// Whether nothing was learned: no answer, or "ask later".
+    pub fn says_nothing(&self) -> bool {
+        matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. })
+    }
+}
+
+/// How long to be silent after a throttling answer that names no time (graph-api §2.1).
+const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
+
+/// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
+pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
+    let throttled = refusals.iter().find_map(|refusal| match refusal.verdict {
+        Verdict::Throttled { until_hint, .. } => Some(until_hint),
+        _ => None,
+    });
+    if let Some(hint) = throttled {
+        let silent = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
+        return Class::Throttled(now + silent.max(THROTTLED));
+    }
+    if refusals.iter().any(|refusal| refusal.says_nothing()) {
+        return Class::Transient;
+    }
+    let blocked = |status| blocking.iter().find(|finding| finding.status == status);
+    blocked(Status::False).or(blocked(Status::Unknown)).map_or(Class::Settled, |cause| cause.reason.into())
+}
+
+/// A condition that Meta said nothing new about.
+pub struct Kept<'a> {
+    /// The condition as it stands.
+    pub previous: Option<&'a Condition>,
+    /// Whether it may not be kept any longer.
+    pub stale: bool,
+    /// Generation of the object.
+    pub generation: i64,
+    /// What was asked about, for the message.
+    pub what: &'static str,
+}
+
+/// No answer is not an answer: the last known value stays, with the generation it is about, until it is too old.
+pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
+    let known = kept.previous.and_then(Finding::from_condition).filter(|it| it.status != Status::Unknown);
+    if let Some(known) = known.filter(|_| !kept.stale) {
+        return known;
+    }
+    let throttled = matches!(refusal.verdict, Verdict::Throttled { .. });
+    Finding {
+        status: Status::Unknown,
+        reason: if throttled { Reason::RateLimited } else { Reason::GraphUnavailable },
+        seen: if throttled {
+            format!("Meta limits how often it may be asked about {}.", kept.what)
+        } else {
+            format!("Meta gives no usable answer about {}.", kept.what)
+        },
+        next_step: "The operator tries again by itself.".to_owned(),
+        observed_generation: kept.generation,
+    }
+}
+
+fn fact(error: &GraphError) -> String {
+    match error {
+        GraphError::Fault(fault) => match fault.subcode {
+            Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
+            None => format!("code {}", fault.code),
+        },
+        GraphError::Timeout => "no answer in time".to_owned(),
+        GraphError::Transport(_) => "no connection".to_owned(),
+        GraphError::BadAnswer { .. } => "an unreadable answer".to_owned(),
+    }
+}
+
+impl From<EndReason> for Reason {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::TokenExpired => Self::TokenExpired,
+            EndReason::PasswordChanged => Self::PasswordChanged,
+            EndReason::AppRemoved => Self::AppRemoved,
+            EndReason::SessionInvalidated => Self::SessionInvalidated,
+            EndReason::CheckpointRequired => Self::CheckpointRequired,
+            EndReason::UserInvalid => Self::UserInvalid,
+            EndReason::DataAccessExpired => Self::DataAccessExpired,
+        }
+    }
+}
+
+impl From<&CutReason> for Reason {
+    fn from(reason: &CutReason) -> Self {
+        match reason {
+            CutReason::RoleLost => Self::RoleLost,
+            CutReason::NotInGrant => Self::NotInGrant,
+            CutReason::ScopeMissing { .. } => Self::ScopeMissing,
+            CutReason::WrongApp => Self::WrongApp,
+        }
+    }
+}
+
+impl From<PageReason> for Reason {
+    fn from(reason: PageReason) -> Self {
+        match reason {
+            PageReason::NotVisible => Self::NotVisible,
+            PageReason::SendBlocked => Self::SendBlocked,
+            PageReason::Restricted => Self::Restricted,
+        }
+    }
+}
+
+impl From<AppReason> for Reason {
+    fn from(reason: AppReason) -> Self {
+        match reason {
+            AppReason::AppCredentialsRejected => Self::AppCredentialsRejected,
+            AppReason::SecretMismatch => Self::SecretMismatch,
+            AppReason::AppBlocked => Self::AppBlocked,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The one clock: it says what time it is and when to wake, so that a test can move both together.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+/// Longest sleep of the system clock before it looks at the wall again, so that a changed wall clock is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// A source of time.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The clock of the system.
+    #[default]
+    System,
+    /// A clock that runs with the system's, set off by an amount that a test moves.
+    Shifted(Shift),
+}
+
+impl Clock {
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::now(),
+            Self::Shifted(shift) => Timestamp::now() + *shift.0.borrow(),
+        }
+    }
+
+    /// Sleeps until `at`, also when the clock is moved meanwhile.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        loop {
+            let left = at.duration_since(self.now());
+            if left <= SignedDuration::ZERO {
+                return;
+            }
+            // One millisecond more, so that a rounded sleep does not wake just before its time.
+            let nap = Duration::try_from(left).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP) + Duration::from_millis(1);
+            match self {
+                Self::System => tokio::time::sleep(nap).await,
+                Self::Shifted(shift) => {
+                    let mut moved = shift.0.subscribe();
+                    moved.mark_unchanged();
+                    if at <= self.now() {
+                        return;
+                    }
+                    // The sender lives in `self`, so `changed` never fails.
+                    let _ = tokio::time::timeout(nap, moved.changed()).await;
+                }
+            }
+        }
+    }
+}
+
+/// The amount by which a clock is set off; clones move together.
+#[derive(Clone, Debug)]
+pub struct Shift(std::sync::Arc<watch::Sender<SignedDuration>>);
+
+impl Default for Shift {
+    fn default() -> Self {
+        Self(std::sync::Arc::new(watch::Sender::new(SignedDuration::ZERO)))
+    }
+}
+
+impl Shift {
+    /// Moves the clock forward and wakes who sleeps on it.
+    pub fn advance(&self, by: SignedDuration) {
+        self.0.send_modify(|shift| *shift += by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_moved_clock_wakes_a_sleeper_whose_time_came() {
+        let shift = Shift::default();
+        let clock = Clock::Shifted(shift.clone());
+        let at = clock.now() + SignedDuration::from_hours(1);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(at).await }
+        });
+        shift.advance(SignedDuration::from_mins(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!sleeper.is_finished(), "half an hour early");
+        shift.advance(SignedDuration::from_mins(30));
+        tokio::time::timeout(Duration::from_secs(5), sleeper).await.unwrap().unwrap();
+        assert!(clock.now() >= at);
+    }
+
+    #[tokio::test]
+    async fn a_time_in_the_past_does_not_sleep() {
+        for clock in [Clock::System, Clock::Shifted(Shift::default())] {
+            let past = clock.now() - SignedDuration::from_secs(1);
+            tokio::time::timeout(Duration::from_secs(5), clock.sleep_until(past)).await.unwrap();
+        }
+    }
+}

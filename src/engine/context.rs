@@ -1,0 +1,129 @@
+//! What every pass shares.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube_runtime::reflector::Store;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::events::Events;
+use super::failure::Failure;
+use super::index::{Dependency, Index};
+use super::key::{Key, KindName};
+use super::memory::Memories;
+use super::secrets::Secrets;
+use super::timer::Timer;
+use crate::api::{AssetClaim, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus};
+use crate::graph::GraphClient;
+use crate::metrics::Metrics;
+
+/// Settings that decisions depend on.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Namespace of the claims.
+    pub claims_namespace: String,
+    /// Base URL of the Graph API, as it is shown in statuses.
+    pub graph_url: String,
+    /// Public base URL of the gateway, without a slash at the end; absent when none is installed.
+    pub gateway_url: Option<String>,
+    /// How often a working channel is looked at.
+    pub channel_period: Duration,
+    /// How often a working application is looked at.
+    pub app_period: Duration,
+    /// How often something broken is looked at; every two hours are twelve looks a day.
+    pub broken_period: Duration,
+    /// How long a value may be kept without an answer from Meta before it becomes Unknown.
+    pub staleness_limit: Duration,
+}
+
+/// What every pass shares.
+pub struct Context {
+    /// Client of the Kubernetes API.
+    pub client: Client,
+    /// Client of the Graph API.
+    pub graph: GraphClient,
+    /// The one clock.
+    pub clock: Clock,
+    /// Settings that decisions depend on.
+    pub policy: Policy,
+    /// Released Secrets.
+    pub secrets: Secrets,
+    /// The MetaApps of each watched namespace.
+    pub apps: Vec<Store<MetaApp>>,
+    /// The FacebookChannels of each watched namespace.
+    pub channels: Vec<Store<FacebookChannel>>,
+    /// All claims.
+    pub claims: Store<AssetClaim>,
+    /// Who depends on what.
+    pub index: Index,
+    /// What is remembered of applications.
+    pub app_memories: Memories<MetaAppStatus>,
+    /// What is remembered of channels.
+    pub channel_memories: Memories<FacebookChannelStatus>,
+    /// Wake-ups: for each kind and watched namespace, "" for all.
+    pub timers: HashMap<(KindName, String), Timer<Key>>,
+    /// Bounds how many passes run at once, over all kinds.
+    pub slots: Semaphore,
+    /// Publisher of Events.
+    pub events: Events,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Cancelled when the process shuts down.
+    pub shutdown: CancellationToken,
+}
+
+impl Context {
+    /// Waits for a read, unless the process shuts down: nothing is lost by giving up a read.
+    ///
+    /// # Errors
+    /// [`Failure::ShuttingDown`].
+    pub async fn read<T>(&self, request: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Failure::ShuttingDown),
+            answer = request => Ok(answer),
+        }
+    }
+
+    /// The timer of a kind for objects of a namespace.
+    pub fn timer(&self, kind: KindName, namespace: &str) -> Option<&Timer<Key>> {
+        self.timers.get(&(kind, namespace.to_owned())).or_else(|| self.timers.get(&(kind, String::new())))
+    }
+
+    /// Wakes everything that depends on something that changed.
+    pub fn wake_dependents(&self, dependency: &Dependency) {
+        for (kind, key) in self.index.dependents(dependency) {
+            self.wake(kind, key);
+        }
+    }
+
+    /// Wakes one object.
+    pub fn wake(&self, kind: KindName, key: Key) {
+        if let Some(timer) = self.timer(kind, &key.namespace) {
+            timer.wake(key);
+        }
+    }
+
+    /// Wakes an application for a look at Meta, though nothing about it changed; at most once a minute.
+    pub fn look_at_app(&self, key: Key) {
+        if self.app_memories.ask_for_look(&key, self.clock.now()) {
+            self.wake(KindName::MetaApp, key);
+        }
+    }
+
+    /// A MetaApp in a watched namespace.
+    pub fn app(&self, key: &Key) -> Option<Arc<MetaApp>> {
+        let reference = key.to_ref();
+        self.apps.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// A FacebookChannel in a watched namespace.
+    pub fn channel(&self, key: &Key) -> Option<Arc<FacebookChannel>> {
+        let reference = key.to_ref();
+        self.channels.iter().find_map(|store| store.get(&reference))
+    }
+}

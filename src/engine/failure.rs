@@ -1,0 +1,222 @@
+//! Errors by consequence: one enum, and one place that turns a class into the time of the next try.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rand::RngExt;
+
+use crate::api::Reason;
+use crate::api::reasons::Actor;
+use crate::graph::redact;
+
+/// What an error, or the absence of one, means for when to act again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// Nothing is wrong: look again in the regular slot.
+    Settled,
+    /// No answer, or an ambiguous one: back off and try again.
+    Transient,
+    /// Asked too often: not before this time.
+    Throttled(Timestamp),
+    /// A person must authorise again.
+    Reauthorize,
+    /// The application is broken; its own recovery wakes us.
+    AppBroken,
+    /// Nothing changes before the inputs do.
+    Terminal,
+    /// Something we depend on is not there; its appearance wakes us.
+    Waiting,
+    /// Somebody else wrote first: read again and retry soon.
+    Conflict,
+}
+
+impl Class {
+    /// The class as it stands in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Transient => "transient",
+            Self::Throttled(_) => "throttled",
+            Self::Reauthorize => "reauthorize",
+            Self::AppBroken => "app_broken",
+            Self::Terminal => "terminal",
+            Self::Waiting => "waiting",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+impl From<Reason> for Class {
+    /// The class of an object that is blocked for this reason.
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::AppCredentialsRejected
+            | Reason::SecretMismatch
+            | Reason::AppBlocked
+            | Reason::GraphVersionRetired => Self::AppBroken,
+            Reason::AppNotFound | Reason::AppNotReady | Reason::SecretNotReleased | Reason::Unreadable => Self::Waiting,
+            // Retried on the slow ring: asking more often does not lift a block.
+            Reason::SendBlocked => Self::Terminal,
+            ended if ended.ends_authorization() => Self::Reauthorize,
+            other => match other.actor() {
+                Actor::Nobody => Self::Settled,
+                Actor::Operator => Self::Transient,
+                Actor::Person => Self::Terminal,
+            },
+        }
+    }
+}
+
+/// The regular slots of an object: when it is looked at though nothing changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// The next slot of a working object.
+    pub regular: Timestamp,
+    /// The next slot of a broken one.
+    pub broken: Timestamp,
+}
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+/// When to act again: the one place where a class becomes an action.
+pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
+    match class {
+        Class::Settled | Class::Waiting => slots.regular,
+        Class::Reauthorize | Class::AppBroken | Class::Terminal => slots.broken,
+        Class::Transient => now + backoff(attempts),
+        Class::Throttled(until) => until.max(now + backoff(attempts)),
+        Class::Conflict => now + jittered(FIRST_BACKOFF),
+    }
+}
+
+fn backoff(attempts: u32) -> SignedDuration {
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << attempts.min(16));
+    jittered(doubled.min(LONGEST_BACKOFF))
+}
+
+/// Between one and one and a half times as long: only ever later, so that no budget is exceeded.
+fn jittered(duration: Duration) -> SignedDuration {
+    let longer = duration.mul_f64(rand::rng().random_range(1.0..1.5));
+    SignedDuration::try_from(longer).unwrap_or(SignedDuration::from_secs(300))
+}
+
+/// The next time that is in step with the wall clock for this object: the same after a restart, and spread over all
+/// objects, so that neither stampedes.
+pub fn next_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
+    let period = i64::try_from(period.as_secs()).unwrap_or(i64::MAX).max(1);
+    let offset = i64::try_from(stable_hash(uid) % period.unsigned_abs()).unwrap_or_default();
+    let since_slot = (now.as_second() - offset).rem_euclid(period);
+    now + SignedDuration::from_secs(period - since_slot)
+}
+
+/// FNV-1a: the same in every process and version, unlike the standard library's hasher.
+fn stable_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Why a pass could not be completed. Its text holds no foreign values but redacted ones.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The Kubernetes API refused or did not answer.
+    #[error("{what}: {detail}")]
+    Kubernetes {
+        /// What was tried.
+        what: &'static str,
+        /// Redacted cause.
+        detail: String,
+        /// Whether somebody else wrote first.
+        conflict: bool,
+    },
+    /// The process is shutting down; the pass was given up before it wrote anything.
+    #[error("given up because of the shutdown")]
+    ShuttingDown,
+}
+
+impl Failure {
+    /// A failure of the Kubernetes API. Decoding errors quote values, so their text is dropped.
+    pub fn kubernetes(what: &'static str, error: &kube::Error) -> Self {
+        let (detail, conflict) = match error {
+            kube::Error::Api(status) => {
+                let message = redact(&status.message, &[]);
+                (format!("{} {}: {message}", status.code, status.reason), status.code == 409)
+            }
+            kube::Error::SerdeError(_) => ("the answer could not be decoded".to_owned(), false),
+            _ => ("no usable answer from the API server".to_owned(), false),
+        };
+        Self::Kubernetes { what, detail, conflict }
+    }
+
+    /// The consequence of the failure.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Kubernetes { conflict: true, .. } => Class::Conflict,
+            Self::Kubernetes { .. } | Self::ShuttingDown => Class::Transient,
+        }
+    }
+}
+
+/// Longest wait for one request to the Kubernetes API; kube itself retries and has no such limit.
+const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Waits for a request to the Kubernetes API, but not for ever.
+///
+/// # Errors
+/// A [`Failure`] that names what was tried.
+pub async fn kubernetes<T>(
+    what: &'static str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(KUBERNETES_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| Failure::kubernetes(what, &error)),
+        Err(_) => Err(Failure::Kubernetes { what, detail: "timed out".to_owned(), conflict: false }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn every_class_has_its_time() {
+        let now = at(1_000_000);
+        let slots = Slots { regular: at(1_000_900), broken: at(1_007_200) };
+        let cases = [
+            (Class::Settled, 0, 1_000_900, 1_000_900),
+            (Class::Waiting, 0, 1_000_900, 1_000_900),
+            (Class::Reauthorize, 0, 1_007_200, 1_007_200),
+            (Class::AppBroken, 0, 1_007_200, 1_007_200),
+            (Class::Terminal, 0, 1_007_200, 1_007_200),
+            (Class::Transient, 0, 1_000_001, 1_000_002),
+            (Class::Transient, 4, 1_000_016, 1_000_024),
+            (Class::Transient, 1_000, 1_000_300, 1_000_450),
+            (Class::Throttled(at(1_000_500)), 0, 1_000_500, 1_000_500),
+            (Class::Throttled(at(1)), 2, 1_000_004, 1_000_006),
+            (Class::Conflict, 9, 1_000_001, 1_000_002),
+        ];
+        for (class, attempts, earliest, latest) in cases {
+            let next = next_try(class, attempts, now, slots);
+            assert!(at(earliest) <= next && next <= at(latest), "{class:?} after {attempts}: {next}");
+        }
+    }
+
+    #[test]
+    fn slots_are_in_step_with_the_clock_and_spread_over_the_period() {
+        let period = Duration::from_secs(900);
+        let mut offsets = std::collections::BTreeSet::new();
+        for n in 0..1_000 {
+            let uid = format!("uid-{n}");
+            let slot = next_slot(&uid, at(5_000_000), period);
+            assert!(at(5_000_000) < slot && slot <= at(5_000_900));
+            assert_eq!(next_slot(&uid, at(5_000_000 + 900 * 7), period), slot + SignedDuration::from_secs(900 * 7));
+            assert_eq!(next_slot(&uid, slot, period), slot + SignedDuration::from_secs(900), "a slot is in the future");
+            offsets.insert(slot.as_second() % 900);
+        }
+        assert!(offsets.len() > 500, "only {} of 900 seconds are used", offsets.len());
+    }
+}

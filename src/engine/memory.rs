@@ -1,0 +1,89 @@
+//! What the engine remembers of each object between passes. All of it may be lost: it is found again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::key::Key;
+
+/// What is remembered of one object.
+#[derive(Clone, Debug)]
+pub struct Memory<S> {
+    /// UID of the object; another UID under the same name starts afresh.
+    uid: String,
+    /// Failed tries in a row.
+    pub attempts: u32,
+    /// When the object is due for a look though nothing changed.
+    pub due: Option<Timestamp>,
+    /// When Meta was last asked about the object, or was to be.
+    pub looked_at: Timestamp,
+    /// When Meta last answered everything that was asked about the object.
+    pub answered_at: Timestamp,
+    /// The status we wrote last, for as long as the store still shows the object before it.
+    pub written: Option<Written<S>>,
+}
+
+/// A status that was written and may not have come back through the watch yet.
+#[derive(Clone, Debug)]
+pub struct Written<S> {
+    /// Version of the object in the store when the status was written.
+    pub over: String,
+    /// The status.
+    pub status: S,
+}
+
+/// The memories of all objects of a kind.
+pub struct Memories<S>(Mutex<HashMap<Key, Memory<S>>>);
+
+impl<S> Default for Memories<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<S: Clone> Memories<S> {
+    /// What is remembered of an object; for one never seen, as of `now`.
+    pub fn recall(&self, key: &Key, uid: &str, now: Timestamp) -> Memory<S> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).filter(|memory| memory.uid == uid).cloned().unwrap_or_else(|| Memory {
+            uid: uid.to_owned(),
+            attempts: 0,
+            due: None,
+            looked_at: Timestamp::UNIX_EPOCH,
+            answered_at: now,
+            written: None,
+        })
+    }
+
+    /// Remembers an object.
+    pub fn keep(&self, key: &Key, memory: Memory<S>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), memory);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Makes an object due for a look, unless it was looked at or made due within the last minute. Whether it was.
+    pub fn ask_for_look(&self, key: &Key, now: Timestamp) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(memory) = all.get_mut(key) else { return false };
+        let recently = now.duration_since(memory.looked_at) < SignedDuration::from_mins(1);
+        if !recently {
+            memory.looked_at = now;
+            memory.due = Some(now);
+        }
+        !recently
+    }
+
+    /// Counts a failed try of an object and returns how many failed before it.
+    pub fn count_failure(&self, key: &Key, uid: &str, now: Timestamp) -> u32 {
+        let mut memory = self.recall(key, uid, now);
+        let before = memory.attempts;
+        memory.attempts = before.saturating_add(1);
+        self.keep(key, memory);
+        before
+    }
+}

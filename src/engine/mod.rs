@@ -1,0 +1,27 @@
+//! The engine: what all kinds share. It knows the kinds only through [`run::Kind`].
+//!
+//! A pass over an object reads as *observe → decide → act → report*. What starts a pass: a change of the object, of
+//! something it depends on ([`index`]), or its time on our own [`clock`] ([`timer`]). What ends it: a status that is
+//! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
+
+pub mod answer;
+pub mod clock;
+pub mod context;
+pub mod events;
+pub mod failure;
+pub mod fingerprint;
+pub mod index;
+pub mod key;
+pub mod leader;
+pub mod memory;
+pub mod pass;
+pub mod run;
+pub mod secrets;
+pub mod status;
+pub mod timer;
+pub mod watch;
+
+pub use clock::Clock;
+pub use context::Context;
+pub use failure::{Class, Failure};
+pub use key::{Key, KindName};

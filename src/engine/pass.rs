@@ -1,0 +1,127 @@
+//! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+
+use super::context::Context;
+use super::events::Note;
+use super::failure::{Class, Failure, Slots, next_try};
+use super::key::Key;
+use super::memory::{Memory, Written};
+use super::run::{Kind, Next, slots};
+use super::status;
+use crate::api::conditions::{ConditionType, Status, status_of};
+
+/// A pass over an object.
+pub struct Pass<S> {
+    /// The object.
+    pub key: Key,
+    /// UID of the object.
+    pub uid: String,
+    /// Generation of the object.
+    pub generation: i64,
+    /// The time of this pass.
+    pub now: Timestamp,
+    /// The status as it was written last.
+    pub previous: S,
+    /// Whether it is time to look at Meta though nothing changed.
+    pub due: bool,
+    /// Whether Meta has not answered for longer than a value may be kept.
+    pub stale: bool,
+    memory: Memory<S>,
+    slots: Slots,
+}
+
+/// What a pass came to.
+pub struct Report<S> {
+    /// The status to write.
+    pub status: S,
+    /// The consequence for when to act again.
+    pub class: Class,
+    /// Whether Meta answered everything that was asked.
+    pub answered: bool,
+    /// A time at which the decision would be another one, such as the end of a token.
+    pub until: Option<Timestamp>,
+    /// Events to publish.
+    pub notes: Vec<Note>,
+}
+
+impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
+    /// Begins a pass.
+    pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
+        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
+        let memory = K::memories(ctx).recall(&key, &uid, now);
+        let version = object.resource_version().unwrap_or_default();
+        // Until the watch brings our own write back, the store shows the status before it.
+        let written = memory.written.as_ref().filter(|written| written.over == version);
+        let previous = match written {
+            Some(written) => written.status.clone(),
+            None => K::status(object).cloned().unwrap_or_default(),
+        };
+        let unknown = status_of(K::conditions(&previous), ConditionType::Ready) == Some(Status::Unknown);
+        Self {
+            due: memory.due.map_or(unknown, |due| due <= now),
+            stale: now.duration_since(memory.answered_at) > limit(ctx),
+            generation: object.meta().generation.unwrap_or_default(),
+            slots: slots(ctx, K::NAME, &uid, now),
+            key,
+            uid,
+            now,
+            previous,
+            memory,
+        }
+    }
+
+    /// Ends a pass that found nothing to look at: the object keeps its time.
+    pub fn unchanged<K: Kind<Status = S>>(mut self, ctx: &Context) -> Next {
+        let ready = status_of(K::conditions(&self.previous), ConditionType::Ready) == Some(Status::True);
+        let slot = if ready { self.slots.regular } else { self.slots.broken };
+        let at = self.memory.due.unwrap_or(slot);
+        self.memory.due = Some(at);
+        K::memories(ctx).keep(&self.key, self.memory);
+        Next { at, class: Class::Settled }
+    }
+
+    /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn report<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        report: Report<S>,
+    ) -> Result<Next, Failure> {
+        if report.status != self.previous {
+            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+            status::write(&api, object, &report.status).await?;
+            ctx.metrics.status_written(K::NAME);
+            let over = object.resource_version().unwrap_or_default();
+            self.memory.written = Some(Written { over, status: report.status });
+        }
+        for note in &report.notes {
+            if note.warning {
+                tracing::warn!(kind = K::NAME.as_str(), object = %self.key, reason = note.reason, "{}", note.text);
+            } else {
+                tracing::info!(kind = K::NAME.as_str(), object = %self.key, reason = note.reason, "{}", note.text);
+            }
+            ctx.events.publish(object, note).await;
+        }
+        let at = next_try(report.class, self.memory.attempts, self.now, self.slots);
+        let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
+        let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
+        self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
+        self.memory.looked_at = self.now;
+        if report.answered {
+            self.memory.answered_at = self.now;
+        }
+        self.memory.due = Some(at);
+        K::memories(ctx).keep(&self.key, self.memory);
+        Ok(Next { at, class: report.class })
+    }
+}
+
+fn limit(ctx: &Context) -> SignedDuration {
+    SignedDuration::try_from(ctx.policy.staleness_limit).unwrap_or(SignedDuration::MAX)
+}

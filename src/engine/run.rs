@@ -1,0 +1,130 @@
+//! The run loop of one kind.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::{Stream, StreamExt, future, stream};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use kube_runtime::controller::{Action, Config, Controller};
+use kube_runtime::reflector::Store;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use super::failure::{Class, Failure, Slots, next_slot, next_try};
+use super::key::{Key, KindName};
+use super::memory::Memories;
+
+/// What a pass came to: when to act again, and why then.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Next {
+    /// When to act again.
+    pub at: Timestamp,
+    /// Why then; for metrics and logs.
+    pub class: Class,
+}
+
+/// A kind, as the engine sees it.
+pub trait Kind: Send + Sync + 'static {
+    /// The object.
+    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static;
+
+    /// Its status.
+    type Status: Clone + Default + PartialEq + Serialize + Send + Sync + 'static;
+
+    /// Name of the kind.
+    const NAME: KindName;
+
+    /// Observes, decides, acts and reports, until nothing is left to do now.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer. What Meta does or does not answer is an observation, not an error.
+    fn reconcile(ctx: &Context, object: &Self::Object) -> impl Future<Output = Result<Next, Failure>> + Send;
+
+    /// The status of an object.
+    fn status(object: &Self::Object) -> Option<&Self::Status>;
+
+    /// The conditions in a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// What is remembered of the objects of this kind.
+    fn memories(ctx: &Context) -> &Memories<Self::Status>;
+}
+
+/// The regular slots of an object.
+pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots {
+    let period = match kind {
+        KindName::MetaApp => ctx.policy.app_period,
+        KindName::FacebookChannel => ctx.policy.channel_period,
+    };
+    Slots { regular: next_slot(uid, now, period), broken: next_slot(uid, now, ctx.policy.broken_period.max(period)) }
+}
+
+/// Runs the passes of a kind over the objects of a store, woken by `wakes`, until the shutdown; waits for running ones.
+pub async fn run<K: Kind>(
+    ctx: Arc<Context>,
+    store: Store<K::Object>,
+    wakes: impl Stream<Item = Key> + Send + 'static,
+    concurrency: u16,
+) {
+    let shutdown = ctx.shutdown.clone();
+    // The watch feeds the store and the wakes on its own, so the controller gets no stream of objects.
+    Controller::for_stream(stream::pending(), store)
+        .with_config(Config::default().concurrency(concurrency))
+        .reconcile_on(wakes.map(|key| key.to_ref()))
+        .graceful_shutdown_on(async move { shutdown.cancelled().await })
+        .run(pass::<K>, failed::<K>, ctx)
+        .for_each(|outcome| {
+            if let Err(error) = outcome {
+                // An object that went before its turn is no trouble; failures of passes were logged where they were met.
+                tracing::trace!(kind = K::NAME.as_str(), %error, "a pass did not take place or failed");
+            }
+            future::ready(())
+        })
+        .await;
+}
+
+async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
+    let _slot = ctx.read(ctx.slots.acquire()).await?;
+    let started = Instant::now();
+    let outcome = K::reconcile(&ctx, &object).await;
+    let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
+    ctx.metrics.reconciled(K::NAME, label, started.elapsed());
+    let next = outcome?;
+    let key = Key::of(&*object);
+    tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
+    set_timer::<K>(&ctx, key, next.at);
+    Ok(Action::await_change())
+}
+
+fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>) -> Action {
+    if !ctx.shutdown.is_cancelled() {
+        let now = ctx.clock.now();
+        let (key, uid) = (Key::of(&*object), object.uid().unwrap_or_default());
+        let attempts = K::memories(&ctx).count_failure(&key, &uid, now);
+        let at = next_try(failure.class(), attempts, now, slots(&ctx, K::NAME, &uid, now));
+        if failure.class() == Class::Conflict {
+            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");
+        } else {
+            tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
+        }
+        set_timer::<K>(&ctx, key, at);
+    }
+    Action::await_change()
+}
+
+fn set_timer<K: Kind>(ctx: &Context, key: Key, at: Timestamp) {
+    if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
+        timer.set(key, at);
+    }
+}

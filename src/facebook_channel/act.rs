@@ -1,0 +1,60 @@
+//! Performs the one mutation that was decided, and reads back what it came to.
+
+use super::observe::{self, Asked, Observed};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
+use crate::claims;
+use crate::engine::answer::answer;
+use crate::engine::pass::Pass;
+use crate::engine::{Context, Failure};
+use crate::graph::Caller;
+
+/// One change, at Meta or in the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mutation {
+    /// Create the claim on the page.
+    AcquireClaim,
+    /// Take the claim over from a channel of this namespace that is gone.
+    AdoptClaim,
+    /// Subscribe the page to our application.
+    Subscribe {
+        /// Webhook fields: the full set, since whether Meta replaces or adds is not documented.
+        fields: Vec<String>,
+    },
+}
+
+/// Performs a mutation; says in what was asked that it was tried.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn act(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    mutation: Mutation,
+    seen: Observed,
+) -> Result<Asked, Failure> {
+    let mut asked = seen.asked;
+    let wanted = observe::wanted(channel, pass, &seen.app);
+    match (mutation, &seen.access) {
+        (Mutation::AcquireClaim, _) => {
+            claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
+            asked.claimed = true;
+        }
+        (Mutation::AdoptClaim, _) => {
+            claims::adopt(ctx, &wanted, ProofMethod::DebugToken).await?;
+            asked.claimed = true;
+        }
+        (Mutation::Subscribe { fields }, Some(access)) => {
+            let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
+            let page_id = &channel.spec.page_id;
+            let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
+            asked.subscribed = Some(answer("subscribe page", Caller::PageToken, written));
+            // What Meta says of the write counts less than what it shows afterwards.
+            let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
+            asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));
+        }
+        // Decided only when the page could be read, for which access is needed.
+        (Mutation::Subscribe { .. }, None) => {}
+    }
+    Ok(asked)
+}

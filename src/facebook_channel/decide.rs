@@ -1,0 +1,257 @@
+//! What to do about a channel: a function of values and a time, with no client in sight.
+
+pub mod authorization;
+mod connection;
+mod page;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::act::Mutation;
+use super::observe::{AppSeen, Observed, TokenSeen};
+use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
+use crate::api::{
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, EndpointStatus, FacebookChannel, FacebookChannelStatus,
+    Reason,
+};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::events::on_transition;
+use crate::engine::pass::Report;
+use crate::graph::TokenInfo;
+
+/// What to do: at most one mutation, and the report if there is none.
+pub struct Plan {
+    /// The mutation to perform before looking again.
+    pub mutation: Option<Mutation>,
+    /// What to report.
+    pub report: Report<FacebookChannelStatus>,
+}
+
+/// Decides about a channel; `None` if nothing has changed since it was looked at.
+pub fn decide(
+    channel: &FacebookChannel,
+    previous: &FacebookChannelStatus,
+    seen: &Observed,
+    now: Timestamp,
+) -> Option<Plan> {
+    if !seen.look {
+        return None;
+    }
+    let case = Case { channel, previous, seen, now, generation: channel.metadata.generation.unwrap_or_default() };
+    let authorized = authorization::authorized(&case);
+    let (claimed, claim_mutation) = case.claimed(&authorized);
+    let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
+    let page_usable = page::usable(&case, &authorized, &claimed);
+    let findings = Findings { authorized, claimed, page_usable, subscribed, endpoint: case.endpoint() };
+    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings) })
+}
+
+/// Everything a decision is made of.
+struct Case<'a> {
+    channel: &'a FacebookChannel,
+    previous: &'a FacebookChannelStatus,
+    seen: &'a Observed,
+    now: Timestamp,
+    generation: i64,
+}
+
+/// What was found about each part of a channel.
+struct Findings {
+    authorized: Finding,
+    claimed: Finding,
+    page_usable: Finding,
+    subscribed: Finding,
+    endpoint: Finding,
+}
+
+/// How long before its end an authorisation is said to end soon.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// How often the time of the last confirmation is written though nothing else changed.
+const CONFIRMED_DAILY: SignedDuration = SignedDuration::from_hours(24);
+
+impl Case<'_> {
+    fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
+        let observed_generation = self.generation;
+        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
+        let previous = find(&self.previous.conditions, type_);
+        keep(Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" }, refusal)
+    }
+
+    fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
+        let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
+        let pending = |mutation: Mutation| {
+            if authorized.status != Status::True || authorized.observed_generation != self.generation {
+                let seen = "The page is claimed once a credential has proven it.";
+                return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
+            }
+            let seen = "The page is being claimed.";
+            (self.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
+        };
+        match &self.seen.claim {
+            ClaimSeen::Free => pending(Mutation::AcquireClaim),
+            ClaimSeen::Orphaned => pending(Mutation::AdoptClaim),
+            ClaimSeen::Ours { .. } => {
+                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), None)
+            }
+            ClaimSeen::Duplicate { name } => {
+                let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
+                let step = "Delete one of the two.";
+                (self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
+            }
+            ClaimSeen::Elsewhere { namespace } => {
+                let seen = format!("Namespace {namespace} holds page {page}.");
+                let step = "Delete this channel, or ask the people of that namespace to hand the page over.";
+                (self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
+            }
+        }
+    }
+
+    fn endpoint(&self) -> Finding {
+        use crate::api::EndpointKind::{Bot, Chat, Direct, External};
+        match self.channel.spec.endpoint.kind() {
+            Some(Direct) => {
+                let seen = "The application's own callback handles the traffic.";
+                self.found(Status::True, Reason::Resolved, seen, "")
+            }
+            Some(External | Bot | Chat) if !self.seen.gateway => self.found(
+                Status::False,
+                Reason::GatewayNotInstalled,
+                "This endpoint needs a gateway, and the operator knows of none.",
+                "Have the gateway installed and the operator started with --gateway-url, or use endpoint.direct.",
+            ),
+            Some(External | Bot | Chat) => self.found(
+                Status::False,
+                Reason::ForwardingUnavailable,
+                "This version of the gateway does not forward events yet.",
+                "Use endpoint.direct until it does.",
+            ),
+            None => self.found(
+                Status::False,
+                Reason::InvalidSpec,
+                "Not exactly one endpoint is set.",
+                "Set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat.",
+            ),
+        }
+    }
+
+    fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
+        let info = self.seen.asked.token.as_ref().and_then(|answer| answer.as_ref().ok());
+        let authorization = self.authorization(info, findings);
+        let expires = [authorization.as_ref().and_then(|it| it.expires_at), {
+            authorization.as_ref().and_then(|it| it.data_access_expires_at)
+        }];
+        let expires = expires.into_iter().flatten().min();
+        let state = connection::derive(findings, self.generation, self.reached(expires));
+        let refusals = self.refusals();
+        let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
+        let class = class(&findings.blocking(), &refusals, self.now);
+        let notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
+        let inputs = Some(self.seen.inputs.clone());
+        let status = FacebookChannelStatus {
+            observed_generation: self.generation,
+            conditions: assemble(&self.previous.conditions, &state.findings, self.now),
+            connection: state.connection,
+            page_name: self.page_name(),
+            expires: expires.map(|at| at.to_string()),
+            last_verified_at: self.last_verified_at(info, authorization.as_ref()),
+            authorization,
+            subscription: self.subscription(),
+            endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
+            claim_name: (findings.claimed.status == Status::True)
+                .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
+            next_step: state.next_step,
+            // Kept while nothing new was learned, so that an outage does not rewrite every status.
+            inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
+        };
+        let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        Report { status, class, answered, until, notes }
+    }
+
+    fn reached(&self, expires: Option<Timestamp>) -> Finding {
+        match expires.filter(|at| at.duration_since(self.now) < SOON) {
+            Some(at) => self.found(
+                Status::True,
+                Reason::ExpiresSoon,
+                format!("The page is connected; its authorisation ends at {at}."),
+                authorization::authorize_again(self),
+            ),
+            None => self.found(Status::True, Reason::Reached, "The page is connected as declared.", ""),
+        }
+    }
+
+    fn refusals(&self) -> Vec<&Refusal> {
+        let asked = &self.seen.asked;
+        let all = [
+            asked.token.as_ref().and_then(|it| it.as_ref().err()),
+            asked.page.as_ref().and_then(|it| it.as_ref().err()),
+            asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
+            asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn page_name(&self) -> Option<String> {
+        let name = self.seen.asked.page.as_ref().and_then(|page| page.as_ref().ok()?.name.clone());
+        name.or_else(|| self.previous.page_name.clone())
+    }
+
+    /// What is known of the token; what was known of another token is dropped.
+    fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
+        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
+        let same = self.previous.authorization.clone().filter(|old| old.fingerprint.as_ref() == Some(fingerprint));
+        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else { return same };
+        if !info.is_valid {
+            // An ended token tells little; what was known of it before helps whoever has to renew it.
+            return same.or_else(|| Some(described(info, fingerprint)));
+        }
+        Some(described(info, fingerprint))
+    }
+
+    fn last_verified_at(
+        &self,
+        info: Option<&TokenInfo>,
+        authorization: Option<&AuthorizationStatus>,
+    ) -> Option<Timestamp> {
+        let fingerprint = |it: Option<&AuthorizationStatus>| it.and_then(|it| it.fingerprint.clone());
+        let same = fingerprint(authorization) == fingerprint(self.previous.authorization.as_ref());
+        let old = self.previous.last_verified_at.filter(|_| same && authorization.is_some());
+        match old {
+            _ if !info.is_some_and(|info| info.is_valid) => old,
+            Some(old) if self.now.duration_since(old) < CONFIRMED_DAILY => Some(old),
+            _ => Some(self.now),
+        }
+    }
+
+    fn subscription(&self) -> Option<ChannelSubscriptionStatus> {
+        let AppSeen::Found { app_id, .. } = &self.seen.app else { return self.previous.subscription.clone() };
+        let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
+        let row = rows.iter().find(|row| &row.id == app_id)?;
+        let mut fields = row.subscribed_fields.clone();
+        fields.sort();
+        Some(ChannelSubscriptionStatus { fields, missing: page::missing(self, Some(row)) })
+    }
+}
+
+impl Findings {
+    /// The parts in the order in which they explain why a channel is not ready.
+    fn blocking(&self) -> Vec<&Finding> {
+        vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.endpoint]
+    }
+}
+
+fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
+    let mut scopes = info.scopes.clone();
+    scopes.sort();
+    AuthorizationStatus {
+        token_type: Some(info.kind.as_str().to_owned()),
+        grantor_id: info.user_id.clone(),
+        expires_at: info.expires_at,
+        data_access_expires_at: info.data_access_expires_at,
+        scopes,
+        fingerprint: Some(fingerprint.to_owned()),
+    }
+}

@@ -1,0 +1,49 @@
+//! FacebookChannel: its whole life, as a table of contents.
+
+pub mod act;
+pub mod decide;
+pub mod observe;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::{FacebookChannel, FacebookChannelStatus};
+use crate::engine::memory::Memories;
+use crate::engine::pass::Pass;
+use crate::engine::run::{Kind, Next};
+use crate::engine::{Context, Failure, KindName};
+
+/// The kind FacebookChannel.
+pub struct FacebookChannelKind;
+
+impl Kind for FacebookChannelKind {
+    type Object = FacebookChannel;
+    type Status = FacebookChannelStatus;
+    const NAME: KindName = KindName::FacebookChannel;
+
+    async fn reconcile(ctx: &Context, channel: &FacebookChannel) -> Result<Next, Failure> {
+        let pass = Pass::begin::<Self>(ctx, channel);
+        let mut asked = observe::Asked::default();
+        loop {
+            let seen = observe::observe(ctx, channel, &pass, asked).await?;
+            let Some(plan) = decide::decide(channel, &pass.previous, &seen, pass.now) else {
+                return Ok(pass.unchanged::<Self>(ctx));
+            };
+            match plan.mutation {
+                Some(mutation) => asked = act::act(ctx, channel, &pass, mutation, seen).await?,
+                None => return pass.report::<Self>(ctx, channel, plan.report).await,
+            }
+        }
+    }
+
+    fn status(channel: &FacebookChannel) -> Option<&FacebookChannelStatus> {
+        channel.status.as_ref()
+    }
+
+    fn conditions(status: &FacebookChannelStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
+        &ctx.channel_memories
+    }
+}

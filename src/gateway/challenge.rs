@@ -1,0 +1,73 @@
+//! Meta's verification request (graph-api §5.2).
+
+use sha2::{Digest, Sha256};
+
+/// Longest challenge that is repeated; Meta's have ten digits.
+const LONGEST_CHALLENGE: usize = 128;
+
+/// The challenge to repeat, if the request is Meta's and knows the verify token.
+///
+/// Only letters, digits, `_`, `-` and `.` are repeated: nobody can have us say anything else.
+pub(super) fn answer(query: &str, verify_token: Option<&[u8]>) -> Option<String> {
+    let (mut mode, mut token, mut challenge) = (None, None, None);
+    for (name, value) in url_pairs(query) {
+        match name.as_str() {
+            "hub.mode" => mode = Some(value),
+            "hub.verify_token" => token = Some(value),
+            "hub.challenge" => challenge = Some(value),
+            _ => {}
+        }
+    }
+    let expected = verify_token.filter(|token| !token.is_empty())?;
+    let harmless = |text: &String| {
+        text.len() <= LONGEST_CHALLENGE && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    };
+    let known = same(token?.as_bytes(), expected);
+    challenge.filter(|challenge| known && mode.as_deref() == Some("subscribe") && harmless(challenge))
+}
+
+/// Compares digests, so that the time taken tells nothing about the token.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    Sha256::digest(a) == Sha256::digest(b)
+}
+
+fn url_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    reqwest::Url::parse("http://localhost/")
+        .map(|mut url| {
+            url.set_query(Some(query));
+            url.query_pairs().into_owned().collect::<Vec<_>>()
+        })
+        .unwrap_or_default()
+        .into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_subscription_with_the_right_token_gets_its_challenge() {
+        let token = Some(b"s3cret".as_slice());
+        let cases = [
+            ("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=s3cret", Some("1158201444")),
+            ("hub.verify_token=s3cret&hub.challenge=a_b-c.1&hub.mode=subscribe&x=y", Some("a_b-c.1")),
+            ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=s3cret%20", None),
+            ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", None),
+            ("hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=s3cret", None),
+            ("hub.challenge=1&hub.verify_token=s3cret", None),
+            ("hub.mode=subscribe&hub.verify_token=s3cret", None),
+            ("hub.mode=subscribe&hub.challenge=%3Cscript%3E&hub.verify_token=s3cret", None),
+            ("", None),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(answer(query, token).as_deref(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn without_a_verify_token_nothing_is_answered() {
+        for token in [None, Some(b"".as_slice())] {
+            assert_eq!(answer("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", token), None);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The gateway: answers Meta's webhook requests. It has a public listener of its own and never needs the leader.
+//!
+//! A request costs no read of the Kubernetes API: applications and their secrets are kept in memory by watches.
+
+mod challenge;
+mod keyring;
+pub mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Key;
+use crate::metrics::Metrics;
+use crate::server::Readiness;
+use keyring::Keyring;
+
+/// The largest event body that is read. Meta sends up to 1,000 updates in one (graph-api §5.6).
+const LARGEST_BODY: usize = 4 << 20;
+
+/// How long requests that were accepted may take to end after the shutdown began.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// What every request shares.
+struct Gateway {
+    keyring: Arc<Keyring>,
+    metrics: Metrics,
+}
+
+/// Runs the gateway until the shutdown.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn run(
+    client: Client,
+    scopes: Vec<String>,
+    listener: TcpListener,
+    metrics: Metrics,
+    ready: Readiness,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let (keyring, watches) = Keyring::start(client, &scopes, metrics.clone());
+    let filled = {
+        let keyring = Arc::clone(&keyring);
+        async move {
+            keyring.wait_until_filled().await;
+            ready.set(true);
+            tracing::info!("every application is known; answering");
+            std::future::pending::<()>().await
+        }
+    };
+    let gateway = Arc::new(Gateway { keyring, metrics });
+    let server = axum::serve(listener, router(gateway));
+    let ends = shutdown.clone();
+    let server = server.with_graceful_shutdown(async move { ends.cancelled().await });
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = server => result.map_err(Into::into),
+        () = filled => Ok(()),
+        () = overdue => Ok(()),
+    };
+    drop(watches);
+    result
+}
+
+fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/webhooks/{namespace}/{metaapp}", get(verify).post(receive))
+        // One answer for everything that is unknown or wrong, so that nothing can be found out by trying.
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(gateway)
+}
+
+async fn not_found() -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}
+
+/// Meta's verification request (graph-api §5.2).
+async fn verify(
+    State(gateway): State<Arc<Gateway>>,
+    Path((namespace, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Some(app) = gateway.keyring.app(&Key::new(namespace, name)) else { return not_found().await };
+    let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_token.as_deref());
+    gateway.metrics.challenge(challenge.is_some());
+    match challenge {
+        Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
+        None => StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
+/// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps.
+async fn receive(
+    State(gateway): State<Arc<Gateway>>,
+    Path((namespace, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(app) = gateway.keyring.app(&Key::new(namespace, name)) else { return not_found().await };
+    let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
+    let valid = signature.is_some_and(|signature| app.secrets().any(|key| signature::holds(signature, key, &body)));
+    gateway.metrics.signature(valid);
+    if valid { StatusCode::OK.into_response() } else { StatusCode::FORBIDDEN.into_response() }
+}

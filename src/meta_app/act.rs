@@ -1,0 +1,131 @@
+//! Performs the one mutation that was decided, and reads back what it came to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Resource};
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::SecretString;
+
+use super::observe::{self, Asked};
+use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
+use crate::api::{MetaApp, MetaAppStatus, PURPOSE_LABEL, ProofMethod};
+use crate::claims;
+use crate::engine::answer::answer;
+use crate::engine::failure::kubernetes;
+use crate::engine::pass::Pass;
+use crate::engine::{Class, Context, Failure, Key};
+use crate::graph::Caller;
+
+/// One change, at Meta or in the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mutation {
+    /// Create the claim on the callback.
+    AcquireClaim,
+    /// Take the claim over from a MetaApp of this namespace that is gone.
+    AdoptClaim,
+    /// Create the Secret with the verify token.
+    CreateVerifyToken,
+    /// Subscribe the application's webhook.
+    Subscribe {
+        /// Callback URL.
+        callback_url: String,
+        /// Webhook fields.
+        fields: Vec<String>,
+    },
+}
+
+/// Type of the Secret with the verify token.
+const VERIFY_TOKEN_TYPE: &str = "metachannels.io/verify-token";
+
+/// How long the gateway gets to see a new verify token before Meta is told to ask it.
+const GATEWAY_NOTICE: Duration = Duration::from_millis(500);
+
+/// Performs a mutation; says in what was asked that it was tried.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn act(
+    ctx: &Context,
+    app: &MetaApp,
+    pass: &Pass<MetaAppStatus>,
+    mutation: Mutation,
+    mut asked: Asked,
+) -> Result<Asked, Failure> {
+    match mutation {
+        Mutation::AcquireClaim => {
+            claims::acquire(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;
+            asked.claimed = true;
+        }
+        Mutation::AdoptClaim => {
+            claims::adopt(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;
+            asked.claimed = true;
+        }
+        Mutation::CreateVerifyToken => {
+            create_verify_token(ctx, app, &pass.key).await?;
+            asked.verify_token_made = true;
+            ctx.read(tokio::time::sleep(GATEWAY_NOTICE)).await?;
+        }
+        Mutation::Subscribe { callback_url, fields } => {
+            return subscribe(ctx, app, &pass.key, &callback_url, &fields, asked).await;
+        }
+    }
+    Ok(asked)
+}
+
+/// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass.
+async fn create_verify_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<(), Failure> {
+    let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
+    // No blockOwnerDeletion: it would need the right to update finalizers of the MetaApp.
+    let owner = app.controller_owner_ref(&()).map(|owner| {
+        vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference { block_owner_deletion: None, ..owner }]
+    });
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(super::verify_token_secret_name(&key.name)),
+            namespace: Some(key.namespace.clone()),
+            labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::VerifyToken.as_str().to_owned())])),
+            owner_references: owner,
+            ..ObjectMeta::default()
+        },
+        type_: Some(VERIFY_TOKEN_TYPE.to_owned()),
+        string_data: Some(BTreeMap::from([(VERIFY_TOKEN_KEY.to_owned(), token)])),
+        immutable: Some(true),
+        ..Secret::default()
+    };
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    match kubernetes("creating the verify token's Secret", api.create(&PostParams::default(), &secret)).await {
+        Err(failure) if failure.class() != Class::Conflict => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+async fn subscribe(
+    ctx: &Context,
+    app: &MetaApp,
+    key: &Key,
+    callback_url: &str,
+    fields: &[String],
+    mut asked: Asked,
+) -> Result<Asked, Failure> {
+    let token_key = Key::new(&key.namespace, super::verify_token_secret_name(&key.name));
+    let released = ctx.secrets.get(&token_key, Purpose::VerifyToken).await?.ok();
+    let token = released.as_ref().and_then(|released| std::str::from_utf8(released.value(VERIFY_TOKEN_KEY)?).ok());
+    let token = token.map(SecretString::from);
+    let (Some(token), Some(credentials)) = (token, observe::find_credentials(ctx, app).await?) else {
+        return Err(Failure::Kubernetes {
+            what: "reading the verify token",
+            detail: "the watch has not brought its Secret yet".to_owned(),
+            conflict: true,
+        });
+    };
+    let version = observe::version(app);
+    let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
+    asked.subscribed = Some(answer("subscribe app", Caller::AppToken, written));
+    // What Meta says of the write counts less than what it shows afterwards.
+    let shown = ctx.graph.app_subscriptions(&version, &credentials).await;
+    asked.subscriptions = Some(answer("app subscriptions", Caller::AppToken, shown));
+    Ok(asked)
+}

@@ -1,0 +1,107 @@
+//! MetaApp: its whole life, as a table of contents.
+
+pub mod act;
+pub mod decide;
+pub mod observe;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::conditions::{ConditionType, find, status_of, Status};
+use crate::api::{MetaApp, MetaAppStatus};
+use crate::engine::memory::Memories;
+use crate::engine::pass::Pass;
+use crate::engine::run::{Kind, Next};
+use crate::engine::{Context, Failure, KindName};
+
+/// The kind MetaApp.
+pub struct MetaAppKind;
+
+impl Kind for MetaAppKind {
+    type Object = MetaApp;
+    type Status = MetaAppStatus;
+    const NAME: KindName = KindName::MetaApp;
+
+    async fn reconcile(ctx: &Context, app: &MetaApp) -> Result<Next, Failure> {
+        let pass = Pass::begin::<Self>(ctx, app);
+        let mut asked = observe::Asked::default();
+        loop {
+            let seen = observe::observe(ctx, app, &pass, asked).await?;
+            let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
+                return Ok(pass.unchanged::<Self>(ctx));
+            };
+            match plan.mutation {
+                Some(mutation) => asked = act::act(ctx, app, &pass, mutation, seen.asked).await?,
+                None => return pass.report::<Self>(ctx, app, plan.report).await,
+            }
+        }
+    }
+
+    fn status(app: &MetaApp) -> Option<&MetaAppStatus> {
+        app.status.as_ref()
+    }
+
+    fn conditions(status: &MetaAppStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn memories(ctx: &Context) -> &Memories<MetaAppStatus> {
+        &ctx.app_memories
+    }
+}
+
+/// What channels need to know of their application. They are woken when it changes, and only then.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Verdict {
+    /// Generation that the verdict is about.
+    pub observed_generation: i64,
+    /// Whether the credentials work; else why not, in the words of the MetaApp.
+    pub credentials: Result<(), String>,
+    /// The application's webhook.
+    pub webhook: WebhookVerdict,
+}
+
+/// The state of an application's webhook, as channels see it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum WebhookVerdict {
+    /// It is not declared, so it says nothing about channels.
+    NotManaged,
+    /// It delivers these fields.
+    Subscribed(Vec<String>),
+    /// It does not deliver, for this reason in the words of the MetaApp.
+    NotSubscribed(String),
+}
+
+/// The verdict on an application, from its status alone.
+pub fn verdict(app: &MetaApp) -> Verdict {
+    let empty = MetaAppStatus::default();
+    let status = app.status.as_ref().unwrap_or(&empty);
+    let holds = |type_| match find(&status.conditions, type_) {
+        Some(condition) if status_of(&status.conditions, type_) == Some(Status::True) => Ok(condition),
+        Some(condition) => Err(format!("{}: {}", condition.reason, condition.message)),
+        None => Err("it was not checked yet".to_owned()),
+    };
+    let webhook = match (&app.spec.webhook, holds(ConditionType::WebhookSubscribed)) {
+        (None, _) => WebhookVerdict::NotManaged,
+        (Some(_), Ok(_)) => {
+            let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
+            WebhookVerdict::Subscribed(fields.unwrap_or_default())
+        }
+        (Some(_), Err(why)) => WebhookVerdict::NotSubscribed(why),
+    };
+    Verdict {
+        observed_generation: status.observed_generation,
+        credentials: holds(ConditionType::CredentialsValid).map(|_| ()),
+        webhook,
+    }
+}
+
+/// The webhook fields that an application is to be subscribed to.
+pub fn fields(app: &MetaApp) -> Vec<String> {
+    let declared = app.spec.webhook.as_ref().and_then(|webhook| webhook.fields.clone());
+    declared.unwrap_or_else(|| crate::api::DEFAULT_FIELDS.iter().map(|field| (*field).to_owned()).collect())
+}
+
+/// Name of the Secret with the generated verify token.
+pub fn verify_token_secret_name(app_name: &str) -> String {
+    format!("metaapp-{app_name}-verify-token")
+}

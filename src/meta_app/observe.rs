@@ -1,0 +1,211 @@
+//! Reads everything about an application; what is missing or refused is an observation too.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
+use crate::api::{AssetKind, ClaimHolder, MetaApp, MetaAppStatus, REQUESTED_AT};
+use crate::claims::{self, ClaimSeen, Wanted};
+use crate::engine::answer::{Answer, answer};
+use crate::engine::fingerprint::Fingerprint;
+use crate::engine::index::Dependency;
+use crate::engine::pass::Pass;
+use crate::engine::secrets::Released;
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Caller, Version};
+
+/// What was seen of an application.
+pub struct Observed {
+    /// The app secret.
+    pub secret: SecretSeen,
+    /// The claim on the callback, if the webhook is managed.
+    pub claim: ClaimSeen,
+    /// The Secret with the verify token.
+    pub verify_token: VerifyTokenSeen,
+    /// Callback URL that Meta is to be given; `None` if there is nowhere to derive it from.
+    pub callback_url: Option<String>,
+    /// Base URL of the Graph API.
+    pub graph_url: String,
+    /// Fingerprint of everything the answers depend on.
+    pub inputs: String,
+    /// Whether Meta has to be asked in this pass.
+    pub look: bool,
+    /// Whether values may not be kept any longer.
+    pub stale: bool,
+    /// What Meta answered in this pass.
+    pub asked: Asked,
+}
+
+/// The app secret, as a decision may see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SecretSeen {
+    /// There is no Secret that was released for it.
+    NotReleased,
+    /// It cannot be an app secret, for this reason.
+    Malformed(String),
+    /// It is there.
+    Present,
+}
+
+/// The Secret with the verify token.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum VerifyTokenSeen {
+    /// There is none of that name.
+    Missing,
+    /// We made it.
+    Ours,
+    /// Somebody else made a Secret of that name.
+    Taken,
+}
+
+/// What was asked and done in one pass.
+#[derive(Default)]
+pub struct Asked {
+    /// The application itself.
+    pub node: Option<Answer<AppNode>>,
+    /// Its permissions.
+    pub permissions: Option<Answer<Vec<AppPermission>>>,
+    /// Its subscriptions.
+    pub subscriptions: Option<Answer<Vec<AppSubscription>>>,
+    /// The outcome of subscribing.
+    pub subscribed: Option<Answer<()>>,
+    /// Whether the claim was tried for.
+    pub claimed: bool,
+    /// Whether the verify token was created.
+    pub verify_token_made: bool,
+}
+
+/// Reads everything about an application.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn observe(
+    ctx: &Context,
+    app: &MetaApp,
+    pass: &Pass<MetaAppStatus>,
+    asked: Asked,
+) -> Result<Observed, Failure> {
+    let secret_key = Key::new(&pass.key.namespace, &app.spec.app_secret_ref.name);
+    let token_key = Key::new(&pass.key.namespace, super::verify_token_secret_name(&pass.key.name));
+    let wanted = wanted(app, pass);
+    let dependencies = vec![
+        Dependency::Secret(secret_key.clone()),
+        Dependency::Secret(token_key.clone()),
+        Dependency::Claim(wanted.claim_name()),
+    ];
+    ctx.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
+
+    let released = ctx.read(ctx.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
+    let credentials = released.as_deref().map(|released| credentials(app, released));
+    let managed = app.spec.webhook.is_some();
+    let claim = if managed { look_at_claim(ctx, &wanted, pass).await? } else { ClaimSeen::Free };
+    let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
+    let callback_url = callback_url(ctx, app, &pass.key);
+    let inputs = Fingerprint::new(&pass.uid)
+        .add("generation", pass.generation)
+        .add("requested-at", app.annotations().get(REQUESTED_AT))
+        .add("secret", released.as_ref().map(|released| secret_fingerprint(released, &pass.uid)))
+        .add("claim", &claim)
+        .add("verify-token", verify_token)
+        .add("callback", &callback_url)
+        .add("graph", &ctx.policy.graph_url)
+        .finish();
+    let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
+    let asked = match &credentials {
+        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked).await?,
+        _ => asked,
+    };
+    let secret = match credentials {
+        None => SecretSeen::NotReleased,
+        Some(Err(why)) => SecretSeen::Malformed(why),
+        Some(Ok(_)) => SecretSeen::Present,
+    };
+    let graph_url = ctx.policy.graph_url.clone();
+    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, stale: pass.stale, asked })
+}
+
+/// The claim that an application with a webhook has to hold.
+pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
+    let holder =
+        ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
+    Wanted { kind: AssetKind::MetaApp, id: app.spec.app_id.clone(), app_id: app.spec.app_id.clone(), holder }
+}
+
+/// The version of the Graph API for an application.
+pub fn version(app: &MetaApp) -> Version {
+    app.spec.graph_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// The credentials in a released Secret.
+///
+/// # Errors
+/// Why the Secret cannot hold an app secret, without its content.
+pub fn credentials(app: &MetaApp, released: &Released) -> Result<AppCredentials, String> {
+    let raw = released.value(APP_SECRET_KEY).ok_or_else(|| format!("it has no key {APP_SECRET_KEY}"))?;
+    let secret = AppSecret::parse(raw).map_err(|why| format!("its key {APP_SECRET_KEY} cannot be used: {why}"))?;
+    Ok(AppCredentials { app_id: app.spec.app_id.clone(), secret })
+}
+
+/// The credentials of an application, if its Secret is released and well formed.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn find_credentials(ctx: &Context, app: &MetaApp) -> Result<Option<Arc<AppCredentials>>, Failure> {
+    let key = Key::new(app.namespace().unwrap_or_default(), &app.spec.app_secret_ref.name);
+    let released = ctx.read(ctx.secrets.get(&key, Purpose::AppSecret)).await??.ok();
+    Ok(released.and_then(|released| credentials(app, &released).ok()).map(Arc::new))
+}
+
+fn secret_fingerprint(released: &Released, context: &str) -> Vec<Option<String>> {
+    [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY]
+        .map(|key| released.value(key).and_then(|raw| AppSecret::parse(raw).ok()).map(|it| it.fingerprint(context)))
+        .to_vec()
+}
+
+fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
+    let webhook = app.spec.webhook.as_ref()?;
+    let derived = || ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/webhooks/{}/{}", key.namespace, key.name));
+    webhook.callback_url.clone().or_else(derived)
+}
+
+async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
+    claims::look(ctx, wanted, |holder| {
+        let key = Key::new(&pass.key.namespace, &holder.name);
+        ctx.app(&key).is_some_and(|other| other.uid().as_deref() == Some(&holder.uid))
+    })
+    .await
+}
+
+async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
+    let owners = ctx.read(ctx.secrets.owners(key)).await??;
+    Ok(match owners {
+        None => VerifyTokenSeen::Missing,
+        Some(owners) if owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref()) => {
+            VerifyTokenSeen::Ours
+        }
+        Some(_) => VerifyTokenSeen::Taken,
+    })
+}
+
+/// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found
+/// is about the application and nobody else.
+async fn ask(ctx: &Context, app: &MetaApp, credentials: &AppCredentials, mut asked: Asked) -> Result<Asked, Failure> {
+    let version = version(app);
+    if asked.node.is_none() {
+        let result = ctx.read(ctx.graph.app(&version, credentials)).await?;
+        asked.node = Some(answer("app", Caller::AppToken, result));
+    }
+    if !matches!(asked.node, Some(Ok(_))) {
+        return Ok(asked);
+    }
+    if asked.permissions.is_none() {
+        let result = ctx.read(ctx.graph.app_permissions(&version, credentials)).await?;
+        asked.permissions = Some(answer("app permissions", Caller::AppToken, result));
+    }
+    if asked.subscriptions.is_none() && app.spec.webhook.is_some() {
+        let result = ctx.read(ctx.graph.app_subscriptions(&version, credentials)).await?;
+        asked.subscriptions = Some(answer("app subscriptions", Caller::AppToken, result));
+    }
+    Ok(asked)
+}

@@ -1,0 +1,161 @@
+//! Metrics. Labels are few and static: kinds, outcomes and path templates, never names or ids.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::engine::KindName;
+use crate::graph::CallObserver;
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PassLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CallLabels {
+    template: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
+    Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 8)))
+}
+
+/// All metrics of the process; clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    passes: Durations<PassLabels>,
+    calls: Durations<CallLabels>,
+    status_writes: Family<KindLabel, Counter>,
+    invalid_objects: Family<KindLabel, Counter>,
+    watch_errors: Family<KindLabel, Counter>,
+    secret_reads: Counter,
+    leader: Gauge,
+    test_graph: Gauge,
+    signatures: Family<ResultLabel, Counter>,
+    challenges: Family<ResultLabel, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("meta_channel_operator");
+        let metrics = Self {
+            registry: Arc::default(),
+            passes: durations(),
+            calls: durations(),
+            status_writes: Family::default(),
+            invalid_objects: Family::default(),
+            watch_errors: Family::default(),
+            secret_reads: Counter::default(),
+            leader: Gauge::default(),
+            test_graph: Gauge::default(),
+            signatures: Family::default(),
+            challenges: Family::default(),
+        };
+        registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
+        registry.register(
+            "graph_request_duration_seconds",
+            "Requests to the Graph API by path template and outcome",
+            metrics.calls.clone(),
+        );
+        registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
+        registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
+        registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
+        registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
+        registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
+        registry.register(
+            "test_graph",
+            "1 if the Graph API is not Meta's (--allow-test-graph)",
+            metrics.test_graph.clone(),
+        );
+        registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
+        registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts a pass.
+    pub fn reconciled(&self, kind: KindName, outcome: &'static str, elapsed: Duration) {
+        self.passes.get_or_create(&PassLabels { kind: kind.as_str(), outcome }).observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a written status.
+    pub fn status_written(&self, kind: KindName) {
+        self.status_writes.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
+    }
+
+    /// Counts an object that could not be decoded.
+    pub fn invalid_object(&self, kind: &str) {
+        self.invalid_objects.get_or_create(&KindLabel { kind: kind.into() }).inc();
+    }
+
+    /// Counts an interruption of a watch.
+    pub fn watch_error(&self, kind: &str) {
+        self.watch_errors.get_or_create(&KindLabel { kind: kind.into() }).inc();
+    }
+
+    /// Counts a Secret that was read.
+    pub fn secret_read(&self) {
+        self.secret_reads.inc();
+    }
+
+    /// Says whether this instance holds the lease.
+    pub fn leading(&self, leading: bool) {
+        self.leader.set(leading.into());
+    }
+
+    /// Says that the Graph API is not Meta's.
+    pub fn uses_test_graph(&self, test: bool) {
+        self.test_graph.set(test.into());
+    }
+
+    /// Counts a checked signature of a webhook event.
+    pub fn signature(&self, valid: bool) {
+        self.signatures.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
+    }
+
+    /// Counts an answered verification request.
+    pub fn challenge(&self, valid: bool) {
+        self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            // Writing into a String does not fail; a scraper would see that the end is missing.
+            let _ = writeln!(text, "# incomplete");
+        }
+        text
+    }
+}
+
+impl CallObserver for Metrics {
+    fn observed(&self, template: &'static str, outcome: &'static str, elapsed: Duration) {
+        self.calls.get_or_create(&CallLabels { template, outcome }).observe(elapsed.as_secs_f64());
+    }
+}

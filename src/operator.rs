@@ -1,0 +1,195 @@
+//! Wires the operator together: stores and their watches, triggers, controllers.
+
+mod triggers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::{Api, Client};
+use kube_runtime::reflector::{self, Store};
+use kube_runtime::watcher::Config;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
+use crate::engine::context::Policy;
+use crate::engine::events::Events;
+use crate::engine::index::Index;
+use crate::engine::secrets::Secrets;
+use crate::engine::timer::wakes;
+use crate::engine::{Clock, Context, KindName, run, watch};
+use crate::facebook_channel::FacebookChannelKind;
+use crate::graph::GraphClient;
+use crate::meta_app::MetaAppKind;
+use crate::metrics::Metrics;
+use crate::server::Readiness;
+use triggers::Triggers;
+
+/// Everything the operator needs from outside.
+pub struct Operator {
+    /// Client of the Kubernetes API.
+    pub client: Client,
+    /// Client of the Graph API.
+    pub graph: GraphClient,
+    /// The one clock.
+    pub clock: Clock,
+    /// Settings that decisions depend on.
+    pub policy: Policy,
+    /// Watched namespaces; one empty name stands for all.
+    pub scopes: Vec<String>,
+    /// Passes that may run at once.
+    pub concurrency: u16,
+    /// Unique name of this instance.
+    pub instance: String,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Where to say that the work has begun.
+    pub ready: Readiness,
+    /// Ends the work.
+    pub shutdown: CancellationToken,
+}
+
+/// How long running passes may take to end after the shutdown began. Reads are given up at once; a write that Meta
+/// does not answer is not waited for any longer, so that the lease can be released in time.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// The stores of one watched namespace.
+struct Scope {
+    namespace: String,
+    apps: (Store<MetaApp>, reflector::store::Writer<MetaApp>),
+    channels: (Store<FacebookChannel>, reflector::store::Writer<FacebookChannel>),
+    secrets: (Store<PartialObjectMeta<Secret>>, reflector::store::Writer<PartialObjectMeta<Secret>>),
+}
+
+impl Operator {
+    /// Reconciles until the shutdown, then lets running passes end.
+    pub async fn run(self) {
+        let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
+        let (claims, claims_writer) = reflector::store();
+        let mut timers = HashMap::new();
+        let mut queues = Vec::new();
+        for scope in &scopes {
+            let (app_timer, app_wakes) = wakes(self.clock.clone());
+            let (channel_timer, channel_wakes) = wakes(self.clock.clone());
+            timers.insert((KindName::MetaApp, scope.namespace.clone()), app_timer);
+            timers.insert((KindName::FacebookChannel, scope.namespace.clone()), channel_timer);
+            queues.push((scope.apps.0.clone(), app_wakes, scope.channels.0.clone(), channel_wakes));
+        }
+        let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
+        let ctx = Arc::new(Context {
+            secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
+            channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
+            claims: claims.clone(),
+            index: Index::default(),
+            app_memories: Default::default(),
+            channel_memories: Default::default(),
+            timers,
+            slots: Semaphore::new(self.concurrency.into()),
+            events: Events::new(self.client.clone(), &self.instance),
+            client: self.client,
+            graph: self.graph,
+            clock: self.clock,
+            policy: self.policy,
+            metrics: self.metrics,
+            shutdown: self.shutdown,
+        });
+        let mut watches = JoinSet::new();
+        spawn_claims_watch(&mut watches, &ctx, claims_writer);
+        for scope in scopes {
+            scope.spawn_watches(&mut watches, &ctx);
+        }
+        if filled(&ctx).await {
+            self.ready.set(true);
+            tracing::info!("every store is filled; reconciling");
+            let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {
+                let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
+                let channels =
+                    run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
+                async move { tokio::join!(apps, channels) }
+            });
+            drain(&ctx, join_all(controllers)).await;
+        }
+    }
+}
+
+/// Waits for every store to be filled; `false` if the shutdown came first. No pass starts before: an object that is not
+/// in its store yet would be taken for a missing one.
+async fn filled(ctx: &Context) -> bool {
+    let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
+    let channels = try_join_all(ctx.channels.iter().map(Store::wait_until_ready));
+    let stores = async { tokio::join!(apps, channels, ctx.secrets.wait_until_ready(), ctx.claims.wait_until_ready()) };
+    ctx.read(stores).await.is_ok()
+}
+
+/// Runs the work until it ends after the shutdown, but not much longer.
+async fn drain(ctx: &Context, work: impl Future) {
+    let overdue = async {
+        ctx.shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        _ = work => tracing::info!("every pass has ended"),
+        () = overdue => tracing::warn!("a pass did not end in time and is given up"),
+    }
+}
+
+impl Scope {
+    fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            apps: reflector::store(),
+            channels: reflector::store(),
+            secrets: reflector::store(),
+        }
+    }
+
+    fn spawn_watches(self, watches: &mut JoinSet<()>, ctx: &Arc<Context>) {
+        let (client, namespace) = (&ctx.client, &self.namespace);
+        let apps: Api<DeserializeGuard<MetaApp>> = api(client, namespace);
+        let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
+        let secrets: Api<DeserializeGuard<PartialObjectMeta<Secret>>> = api(client, namespace);
+        let released = Config::default().labels(PURPOSE_LABEL);
+        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, MetaApp>| triggers.app(&context, change);
+            watch::run(apps, Config::default(), self.apps.1, &context.metrics, report).await;
+        });
+        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, FacebookChannel>| triggers.channel(&context, change);
+            watch::run(channels, Config::default(), self.channels.1, &context.metrics, report).await;
+        });
+        let context = Arc::clone(ctx);
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| triggers::secret(&context, change);
+            watch::run(secrets, released, self.secrets.1, &context.metrics, report).await;
+        });
+    }
+}
+
+fn spawn_claims_watch(
+    watches: &mut JoinSet<()>,
+    ctx: &Arc<Context>,
+    store: reflector::store::Writer<AssetClaim>,
+) {
+    let claims: Api<DeserializeGuard<AssetClaim>> = api(&ctx.client, &ctx.policy.claims_namespace);
+    let context = Arc::clone(ctx);
+    watches.spawn(async move {
+        let report = |change: watch::Change<'_, AssetClaim>| triggers::claim(&context, change);
+        watch::run(claims, Config::default(), store, &context.metrics, report).await;
+    });
+}
+
+/// The API of a kind in one namespace, or in all if it has no name.
+pub(crate) fn api<K>(client: &Client, namespace: &str) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+{
+    if namespace.is_empty() { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) }
+}

@@ -1,0 +1,212 @@
+//! Flags and environment variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::telemetry::LogFormat;
+
+/// Keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "meta-channel-operator", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without a subcommand, run the operator.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of the operator.
+    #[command(flatten)]
+    pub run: RunSettings,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator (the default).
+    Run(RunSettings),
+    /// Run the gateway, which answers Meta's webhook requests.
+    Gateway(GatewaySettings),
+    /// Print the CustomResourceDefinitions.
+    Crds(CrdsSettings),
+}
+
+/// Flags that every server has.
+#[derive(Args, Clone, Debug)]
+pub struct CommonSettings {
+    /// Namespaces to watch, separated by commas; none means all.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
+    pub watch_namespaces: Vec<String>,
+    /// How logs are written.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Which logs are written, such as info or meta_channel_operator=debug. Libraries never log below info.
+    #[arg(long, env = "LOG_FILTER", default_value = "info", value_name = "FILTER")]
+    pub log_filter: String,
+}
+
+impl CommonSettings {
+    /// The watched namespaces; one empty name stands for all.
+    pub fn scopes(&self) -> Vec<String> {
+        let mut named: Vec<_> = self.watch_namespaces.iter().map(|name| name.trim().to_owned()).collect();
+        named.retain(|name| !name.is_empty());
+        named.sort();
+        named.dedup();
+        if named.is_empty() { vec![String::new()] } else { named }
+    }
+}
+
+/// Flags of the operator.
+#[derive(Args, Clone, Debug)]
+pub struct RunSettings {
+    /// Flags that every server has.
+    #[command(flatten)]
+    pub common: CommonSettings,
+    /// Namespace of the claims.
+    #[arg(long, env = "CLAIMS_NAMESPACE", default_value = "meta-channels", value_name = "NAMESPACE")]
+    pub claims_namespace: String,
+    /// Base URL of the Graph API.
+    #[arg(long, env = "GRAPH_URL", default_value = META_GRAPH_URL, value_name = "URL")]
+    pub graph_url: String,
+    /// Allow a Graph URL that is not Meta's. Tokens and app secrets are sent there.
+    #[arg(long, env = "ALLOW_TEST_GRAPH")]
+    pub allow_test_graph: bool,
+    /// Longest wait for one answer of the Graph API.
+    #[arg(long, env = "GRAPH_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub graph_timeout: Duration,
+    /// Public base URL of the gateway, such as https://hooks.example.com; absent when none is installed.
+    #[arg(long, env = "GATEWAY_URL", value_parser = https_url, value_name = "URL")]
+    pub gateway_url: Option<String>,
+    /// Address of the probes and metrics listener.
+    #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub metrics_addr: SocketAddr,
+    /// Passes that may run at once.
+    #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
+    pub concurrency: u16,
+    /// How often a working channel is looked at.
+    #[arg(long, env = "PROBE_PERIOD", default_value = "15m", value_parser = period, value_name = "DURATION")]
+    pub probe_period: Duration,
+    /// How often a working application is looked at.
+    #[arg(long, env = "APP_PROBE_PERIOD", default_value = "1h", value_parser = period, value_name = "DURATION")]
+    pub app_probe_period: Duration,
+    /// How long a value is kept without an answer from Meta before it becomes Unknown.
+    #[arg(long, env = "STALENESS_LIMIT", default_value = "1h", value_parser = period, value_name = "DURATION")]
+    pub staleness_limit: Duration,
+    /// Take part in leader election; needed with more than one replica.
+    #[arg(long, env = "LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub leader_elect: bool,
+    /// Namespace of the Lease; the pod's by default.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
+    pub leader_election_namespace: String,
+    /// Name of the Lease.
+    #[arg(long, env = "LEADER_ELECTION_ID", default_value = "meta-channel-operator", value_name = "NAME")]
+    pub leader_election_id: String,
+    /// Unique name of this instance; the pod's name.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub identity: Option<String>,
+}
+
+/// Base URL of Meta's Graph API (graph-api §1.1).
+pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
+
+impl RunSettings {
+    /// Checks what clap cannot check flag by flag.
+    ///
+    /// # Errors
+    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        if self.is_test_graph() && !self.allow_test_graph {
+            anyhow::bail!(
+                "--graph-url is not Meta's ({META_GRAPH_URL}); add --allow-test-graph to send tokens and app secrets there"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the Graph API is not Meta's.
+    pub fn is_test_graph(&self) -> bool {
+        self.graph_url.trim_end_matches('/') != META_GRAPH_URL
+    }
+
+    /// The name of this instance: the given one, else host and process.
+    pub fn instance(&self) -> String {
+        self.identity.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| {
+            let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
+            format!("{host}-{}", std::process::id())
+        })
+    }
+}
+
+/// Flags of the gateway.
+#[derive(Args, Clone, Debug)]
+pub struct GatewaySettings {
+    /// Flags that every server has.
+    #[command(flatten)]
+    pub common: CommonSettings,
+    /// Address of the public listener; TLS ends before it.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub listen_addr: SocketAddr,
+    /// Address of the probes and metrics listener.
+    #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8081", value_name = "ADDRESS")]
+    pub metrics_addr: SocketAddr,
+}
+
+/// Flags of the generator.
+#[derive(Args, Clone, Debug)]
+pub struct CrdsSettings {
+    /// Write one file for each kind into this folder instead of printing them.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("{text:?} is not a duration such as 10s or 15m"))?;
+    Duration::try_from(span).ok().filter(|it| !it.is_zero()).ok_or_else(|| "must be longer than nothing".to_owned())
+}
+
+fn period(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|it| if it.as_secs() >= 1 { Ok(it) } else { Err("must be at least 1s".to_owned()) })
+}
+
+fn https_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    if url.starts_with("https://") { Ok(url.to_owned()) } else { Err("must start with https://".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<RunSettings, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"meta-channel-operator").chain(args)).map(|cli| cli.run)
+    }
+
+    #[test]
+    fn a_graph_that_is_not_metas_must_be_allowed_explicitly() {
+        assert!(run(&[]).unwrap().validate().is_ok());
+        assert!(run(&["--graph-url", "https://graph.facebook.com/"]).unwrap().validate().is_ok());
+        assert!(run(&["--graph-url", "https://graph.facebook.com.evil.example"]).unwrap().validate().is_err());
+        assert!(run(&["--graph-url", "http://127.0.0.1:1"]).unwrap().validate().is_err());
+        assert!(run(&["--graph-url", "http://127.0.0.1:1", "--allow-test-graph"]).unwrap().validate().is_ok());
+    }
+
+    #[test]
+    fn namespaces_are_a_list_without_blanks_and_none_means_all() {
+        assert_eq!(run(&["--watch-namespaces", "b, a,,b"]).unwrap().common.scopes(), ["a", "b"]);
+        assert_eq!(run(&[]).unwrap().common.scopes(), [""]);
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for args in [
+            ["--probe-period", "0s"],
+            ["--probe-period", "10ms"],
+            ["--graph-timeout", "soon"],
+            ["--gateway-url", "http://hooks.example.com"],
+            ["--concurrency", "0"],
+        ] {
+            assert!(run(&args).is_err(), "{args:?}");
+        }
+    }
+}
