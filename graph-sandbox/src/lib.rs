@@ -1,1 +1,51 @@
-//! lib
+//! A stateful simulator of the part of Meta's Graph API that messaging channels use.
+//!
+//! A [`Sandbox`] is started from a [`Seed`] and answers over HTTP as Graph does: it keeps apps,
+//! pages, tokens with their clocks and webhook subscriptions, checks token kinds, scopes and
+//! proofs, and calls callbacks with Meta's challenge. Every request is in its ledger, its clock
+//! can be moved, its state changed from outside, and its answers made to fail.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `seed`, `id`, `when` | what a sandbox starts with |
+//! | `world` | the simulated state |
+//! | `graph` | requests, versions, tokens and proofs, errors, answers |
+//! | `calls` | one file per simulated call |
+//! | `callback` | Meta's verification of a webhook |
+//! | `ledger`, `clock`, `faults`, `switches` | what makes it an instrument |
+//! | `control` | looking in and changing things, from Rust and over HTTP |
+//! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
+
+mod callback;
+mod calls;
+mod clock;
+mod control;
+mod core;
+mod faults;
+mod graph;
+mod id;
+mod ledger;
+mod locked;
+mod sandbox;
+mod seed;
+mod server;
+mod switches;
+mod when;
+mod world;
+
+pub use control::{
+    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange,
+    PageSubscriptionChange, PageView, StateView, TokenView,
+};
+pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
+pub use graph::TokenPlace;
+pub use id::{BadId, Id};
+pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
+pub use sandbox::{Options, Sandbox};
+pub use seed::{
+    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor,
+    SeedApp, SeedAppSubscription, SeedError, SeedPage, SeedPageSubscription, SeedToken, Task,
+    TokenKind,
+};
+pub use switches::*;
+pub use when::{BadWhen, When};

@@ -1,3 +1,111 @@
-//! The sandbox.
+//! `graph-sandbox`: a local Graph API.
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed};
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A local simulator of the part of Meta's Graph API that messaging channels use.
+#[derive(Parser)]
+#[command(
+    name = "graph-sandbox",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Seed to start with; the built-in demonstration seed without it.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8990")]
+    listen: SocketAddr,
+    /// Opens the control API to other machines that present this token.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "GRAPH_SANDBOX_CONTROL_TOKEN",
+        hide_env_values = true
+    )]
+    control_token: Option<SecretString>,
+    /// Lets a base URL stand in for a public callback host; may be repeated.
+    #[arg(long, value_name = "HOST=BASEURL", value_parser = parse_resolve)]
+    resolve: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the switches for behaviour of Graph that no source settles.
+    Switches,
+    /// Print the built-in demonstration seed.
+    DemoSeed,
+}
+
+fn parse_resolve(text: &str) -> Result<(String, String), String> {
+    let (host, base) = text.split_once('=').ok_or("expected HOST=BASEURL")?;
+    Ok((host.to_owned(), base.to_owned()))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Switches) => print_switches(),
+        Some(Command::DemoSeed) => print!("{DEMO_SEED}"),
+        None => return serve(arguments).await,
+    }
+    Ok(())
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let seed = match &arguments.seed {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            Seed::from_yaml(&text).with_context(|| file.display().to_string())?
+        }
+        None => Seed::demo()?,
+    };
+    let options = Options {
+        listen: arguments.listen,
+        control_token: arguments.control_token,
+        resolve: arguments.resolve.into_iter().collect::<BTreeMap<_, _>>(),
+        ..Options::default()
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let sandbox = Sandbox::start(seed, options).await?;
+    println!("{}", sandbox.url());
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    sandbox.stop().await;
+    Ok(())
+}
+
+fn print_switches() {
+    for switch in SWITCHES {
+        let values = switch.values.join(" | ");
+        println!(
+            "{}\n    default  {}\n    values   {values}",
+            switch.name,
+            switch.default_value()
+        );
+        println!(
+            "    section  {}\n    decides  {}\n",
+            switch.section, switch.meaning
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! `GET /{page-id}`.
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{Call, need_scope, page_fields, select};
+use crate::graph::GraphError;
+use crate::graph::auth::Caller;
+use crate::seed::TokenKind;
+use crate::world::{Page, Token, World};
+
+/// Reads the page node.
+pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
+    let world = call.core.world.lock();
+    let page = call.visible_page(&world)?;
+    let token = reader(call, page)?;
+    let selection = select::selection(call.params.get("fields"), page_fields::DEFAULT)?;
+    // Unknown fields come first: they are wrong whoever asks.
+    if let Some(unknown) = selection
+        .iter()
+        .find(|field| !page_fields::exists(&field.name))
+    {
+        return Err(GraphError::nonexisting_field(&unknown.name, "Page"));
+    }
+    need_scope(token, "pages_show_list", &page.id)?;
+    select::node(page.id.as_str(), &selection, |name| {
+        if let Some(scope) = page_fields::extra_scope(name, world.switches.page_fields_scope)
+            && !token.grants(scope, &page.id)
+        {
+            return Err(needs_review(scope));
+        }
+        Ok(match name {
+            "access_token" => page_token(&world, page, token).map(Value::from),
+            _ => page_fields::value(page, &token.app, name),
+        })
+    })
+}
+
+/// The token, if it may see the page at all.
+fn reader<'c>(call: &'c Call, page: &Page) -> Result<&'c Token, GraphError> {
+    let Caller::Issued(token) = &call.caller else {
+        return Err(needs_review("pages_read_engagement"));
+    };
+    let sees = match token.kind {
+        TokenKind::Page => token.page.as_ref() == Some(&page.id),
+        _ => token.user.as_ref().is_some_and(|user| page.has_role(user)),
+    };
+    if sees {
+        Ok(token)
+    } else {
+        Err(call.unsupported())
+    }
+}
+
+/// The page token of the same app and person: the caller's own, or one derived from it.
+fn page_token(world: &World, page: &Page, caller: &Token) -> Option<String> {
+    let derived = |token: &&Token| {
+        token.kind == TokenKind::Page
+            && token.page.as_ref() == Some(&page.id)
+            && token.app == caller.app
+            && token.user == caller.user
+            && token.invalid.is_none()
+    };
+    let token = match caller.kind {
+        TokenKind::Page => caller,
+        _ => world.tokens.iter().find(derived)?,
+    };
+    Some(token.text.expose_secret().to_owned())
+}
+
+fn needs_review(scope: &str) -> GraphError {
+    GraphError::new(
+        10,
+        format!(
+            "(#10) This endpoint requires the '{scope}' permission or the 'Page Public Content Access' feature. \
+             Refer to https://developers.facebook.com/docs/apps/review for details."
+        ),
+    )
+}

@@ -1,0 +1,73 @@
+//! The sandbox's clock: real time plus an offset that control calls move.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::locked::Locked;
+
+/// A running clock that can be moved.
+#[derive(Default)]
+pub(crate) struct Clock {
+    offset: Locked<SignedDuration>,
+}
+
+/// The clock cannot be moved there.
+#[derive(Debug, thiserror::Error)]
+#[error("that moment is outside the range of the clock")]
+pub(crate) struct OutOfRange;
+
+impl Clock {
+    /// The sandbox's present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        let real = Timestamp::now();
+        // A stored offset was in range when it was set; real time only creeps on from there.
+        real.checked_add(*self.offset.lock()).unwrap_or(real)
+    }
+
+    /// Moves the clock by a span, which may be negative; returns the new time.
+    pub(crate) fn advance(&self, span: SignedDuration) -> Result<Timestamp, OutOfRange> {
+        let mut offset = self.offset.lock();
+        let moved = offset.checked_add(span).ok_or(OutOfRange)?;
+        let now = Timestamp::now()
+            .checked_add(moved)
+            .map_err(|_| OutOfRange)?;
+        *offset = moved;
+        Ok(now)
+    }
+
+    /// Sets the clock; it runs on from there with real time.
+    pub(crate) fn set(&self, moment: Timestamp) -> Timestamp {
+        *self.offset.lock() = moment.duration_since(Timestamp::now());
+        moment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moves_and_keeps_running() {
+        let clock = Clock::default();
+        let moment: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+        clock.set(moment);
+        let first = clock.now();
+        assert!(first >= moment && first.duration_since(moment).as_secs() < 60);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(clock.now() > first);
+        clock.advance(SignedDuration::from_hours(-24)).unwrap();
+        assert!(clock.now() < moment);
+    }
+
+    #[test]
+    fn refuses_to_leave_the_calendar() {
+        let clock = Clock::default();
+        let before = clock.now();
+        assert!(clock.advance(SignedDuration::MAX).is_err());
+        assert!(
+            clock
+                .advance(SignedDuration::from_hours(24 * 366 * 9000))
+                .is_err()
+        );
+        assert!(clock.now().duration_since(before).as_secs() < 60);
+    }
+}

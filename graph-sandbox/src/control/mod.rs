@@ -1,0 +1,9 @@
+//! Looking into a sandbox and changing it: typed operations, and the HTTP API over them.
+
+mod http;
+mod ops;
+mod view;
+
+pub(crate) use http::router;
+pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
+pub use view::{AppSubscriptionView, AppView, PageView, StateView, TokenView};

@@ -1,0 +1,269 @@
+//! What control calls do, over HTTP or from Rust.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::core::Core;
+use crate::id::Id;
+use crate::seed::{
+    Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object,
+    default_version,
+};
+use crate::switches::BadSwitch;
+use crate::when::{BadWhen, parse_span};
+use crate::world::{AppField, AppSubscription, PageSubscription, check_url};
+
+/// A control call was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// There is no such app, page, token or fault.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The request contradicts itself or the state.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<SeedError> for ControlError {
+    fn from(error: SeedError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<BadSwitch> for ControlError {
+    fn from(error: BadSwitch) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<BadWhen> for ControlError {
+    fn from(error: BadWhen) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+/// Changes to an app; what is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppChange {
+    /// A new app secret: app tokens and proofs made with the old one die.
+    pub secret: Option<SecretString>,
+    /// Shuts the app out, or lets it in again.
+    pub blocked: Option<Block>,
+    /// Whether every call needs a proof.
+    pub require_proof: Option<bool>,
+    /// Results of the login review, by permission.
+    pub permissions: BTreeMap<String, PermissionStatus>,
+    /// Drift of a webhook subscription.
+    pub subscription: Option<AppSubscriptionChange>,
+}
+
+/// A change to an app's webhook subscription, made by somebody else as it were.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppSubscriptionChange {
+    /// Kind of object, `page` by default.
+    #[serde(default = "default_object")]
+    pub object: String,
+    /// Another callback.
+    #[serde(default)]
+    pub callback_url: Option<String>,
+    /// Whether Meta delivers.
+    #[serde(default)]
+    pub active: Option<bool>,
+    /// Other fields, all of them.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+    /// Removes the subscription.
+    #[serde(default)]
+    pub removed: bool,
+}
+
+impl Default for AppSubscriptionChange {
+    fn default() -> Self {
+        Self {
+            object: default_object(),
+            callback_url: None,
+            active: None,
+            fields: None,
+            removed: false,
+        }
+    }
+}
+
+/// Changes to a page; what is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// Whether the public sees it.
+    pub published: Option<bool>,
+    /// Whether Meta hides it.
+    pub restricted: Option<bool>,
+    /// Tasks by person; people not named keep theirs. From here on roles count for this page.
+    pub tasks: BTreeMap<Id, Vec<Task>>,
+    /// Drift of an app's row.
+    pub subscription: Option<PageSubscriptionChange>,
+}
+
+/// A change to an app's row among a page's subscriptions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageSubscriptionChange {
+    /// The app.
+    pub app: Id,
+    /// Its fields, all of them; absent removes the row.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+}
+
+impl Core {
+    /// Moves the clock by a span such as `15m` or `-2d`.
+    pub(crate) fn advance_clock(&self, span: &str) -> Result<Timestamp, ControlError> {
+        let span = parse_span(span)?;
+        self.clock
+            .advance(span)
+            .map_err(|error| ControlError::Refused(error.to_string()))
+    }
+
+    /// Adds a token; one of the same text or alias is replaced.
+    pub(crate) fn put_token(&self, token: SeedToken) -> Result<(), ControlError> {
+        let now = self.clock.now();
+        let mut world = self.world.lock();
+        let place = format!(
+            "token ({})",
+            token.alias.as_deref().unwrap_or("without alias")
+        );
+        let token = world.load_token(token, now, &place)?;
+        world.tokens.put(token);
+        Ok(())
+    }
+
+    /// Ends a token, or makes it good again. The key is its alias or its text.
+    pub(crate) fn mark_token(
+        &self,
+        key: &str,
+        invalid: Option<Invalidation>,
+    ) -> Result<(), ControlError> {
+        let mut world = self.world.lock();
+        // The key may be a token's text, so it is not repeated.
+        let token = world
+            .tokens
+            .named_mut(key)
+            .ok_or_else(|| ControlError::NotFound("such token".into()))?;
+        token.invalid = invalid;
+        Ok(())
+    }
+
+    /// Changes an app.
+    pub(crate) fn change_app(&self, id: &str, change: AppChange) -> Result<(), ControlError> {
+        let mut world = self.world.lock();
+        let not_found = || ControlError::NotFound("such app".into());
+        let id: Id = id.parse().map_err(|_| not_found())?;
+        let app = world.apps.get_mut(&id).ok_or_else(not_found)?;
+        if let Some(subscription) = change.subscription {
+            drift_app(&mut app.subscriptions, subscription)?;
+        }
+        if let Some(secret) = change.secret {
+            app.secret = secret;
+        }
+        app.blocked = change.blocked.unwrap_or(app.blocked);
+        app.require_proof = change.require_proof.unwrap_or(app.require_proof);
+        app.permissions.extend(change.permissions);
+        Ok(())
+    }
+
+    /// Changes a page.
+    pub(crate) fn change_page(&self, id: &str, change: PageChange) -> Result<(), ControlError> {
+        let mut world = self.world.lock();
+        let not_found = || ControlError::NotFound("such page".into());
+        let id: Id = id.parse().map_err(|_| not_found())?;
+        let page = world.pages.get_mut(&id).ok_or_else(not_found)?;
+        if let Some(name) = change.name {
+            page.name = name;
+        }
+        page.published = change.published.unwrap_or(page.published);
+        page.restricted = change.restricted.unwrap_or(page.restricted);
+        if !change.tasks.is_empty() {
+            page.tasks.get_or_insert_default().extend(change.tasks);
+        }
+        if let Some(PageSubscriptionChange { app, fields }) = change.subscription {
+            let name = page.subscriptions.remove(&app).and_then(|row| row.name);
+            if let Some(fields) = fields {
+                page.subscriptions
+                    .insert(app, PageSubscription { name, fields });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts switches into other positions; all or none.
+    pub(crate) fn set_switches(
+        &self,
+        wanted: &BTreeMap<String, String>,
+    ) -> Result<(), ControlError> {
+        let mut world = self.world.lock();
+        let mut switches = world.switches.clone();
+        for (name, value) in wanted {
+            switches.set(name, value)?;
+        }
+        world.switches = switches;
+        Ok(())
+    }
+
+    /// Replaces the table of stand-ins for callback hosts.
+    pub(crate) fn set_resolve(&self, table: BTreeMap<String, String>) -> Result<(), ControlError> {
+        let mut world = self.world.lock();
+        let old = std::mem::take(&mut world.resolve);
+        for (host, base) in table {
+            if let Err(error) = world.set_resolve(&host, &base) {
+                world.resolve = old;
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn drift_app(
+    subscriptions: &mut BTreeMap<String, AppSubscription>,
+    change: AppSubscriptionChange,
+) -> Result<(), ControlError> {
+    if change.removed {
+        subscriptions.remove(&change.object);
+        return Ok(());
+    }
+    let mut row = match (subscriptions.get(&change.object), &change.callback_url) {
+        (Some(row), _) => row.clone(),
+        (None, Some(url)) => AppSubscription {
+            callback_url: url.clone(),
+            active: true,
+            fields: Vec::new(),
+        },
+        (None, None) => {
+            return Err(ControlError::Refused(
+                "there is no such subscription: a new one needs callback_url".into(),
+            ));
+        }
+    };
+    if let Some(url) = change.callback_url {
+        check_url(&url).map_err(ControlError::Refused)?;
+        row.callback_url = url;
+    }
+    if let Some(fields) = change.fields {
+        row.fields = fields
+            .into_iter()
+            .map(|name| AppField {
+                name,
+                version: default_version(),
+            })
+            .collect();
+    }
+    row.active = change.active.unwrap_or(row.active);
+    subscriptions.insert(change.object, row);
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! What all requests share.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::ledger::Ledger;
+use crate::locked::Locked;
+use crate::world::World;
+
+/// The state of a running sandbox.
+pub(crate) struct Core {
+    pub(crate) world: Locked<World>,
+    pub(crate) clock: Clock,
+    pub(crate) ledger: Ledger,
+    pub(crate) faults: Faults,
+    /// Calls callbacks.
+    pub(crate) client: Client,
+    /// How long a callback may take to answer.
+    pub(crate) callback_limit: Duration,
+    /// Ends hanging requests when the sandbox stops.
+    pub(crate) stopping: CancellationToken,
+}

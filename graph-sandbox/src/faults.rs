@@ -1,0 +1,283 @@
+//! Faults: rules that make chosen calls go wrong.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Id;
+use crate::locked::Locked;
+
+/// A rule: which calls, how often, and what happens to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which calls; an empty match is every Graph call.
+    #[serde(default, rename = "match")]
+    pub matching: FaultMatch,
+    /// How many calls it strikes; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// How many matching calls pass before it strikes.
+    #[serde(default)]
+    pub after: u64,
+    /// What happens.
+    #[serde(rename = "do", with = "serde_yaml_ng::with::singleton_map")]
+    pub effect: FaultEffect,
+}
+
+/// Which calls a fault is about. Everything given must be true of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FaultMatch {
+    /// HTTP method, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Path template, for example `/{version}/{page-id}/subscribed_apps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// App in the path, or of the token used or inspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<Id>,
+    /// Page in the path, or of the token used or inspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<Id>,
+    /// Alias of the token used or inspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+}
+
+/// What a fault does to a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultEffect {
+    /// Accept the request and never answer.
+    Hang,
+    /// Answer late, but properly.
+    Slow {
+        /// By how many milliseconds.
+        ms: u64,
+    },
+    /// Answer with this HTTP status and body; the call has no effect.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The body, verbatim.
+        #[serde(default)]
+        body: String,
+    },
+    /// Answer with a Graph error; the call has no effect.
+    GraphError(FaultError),
+    /// Answer 502 with an HTML page; the call has no effect.
+    Html,
+    /// Carry the call out and cut its JSON answer in half.
+    Truncated,
+    /// Reset the connection; the call has no effect.
+    Reset,
+    /// Answer as usual but change nothing.
+    SuccessWithoutEffect,
+}
+
+impl FaultEffect {
+    /// The name used in seeds and in the ledger.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hang => "hang",
+            Self::Slow { .. } => "slow",
+            Self::Status { .. } => "status",
+            Self::GraphError(_) => "graph_error",
+            Self::Html => "html",
+            Self::Truncated => "truncated",
+            Self::Reset => "reset",
+            Self::SuccessWithoutEffect => "success_without_effect",
+        }
+    }
+}
+
+/// The error a fault answers with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultError {
+    /// Graph error code.
+    pub code: i64,
+    /// Graph error subcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// The text; a general one by default.
+    #[serde(default = "default_message")]
+    pub message: String,
+    /// HTTP status, 400 by default.
+    #[serde(default = "default_status")]
+    pub status: u16,
+    /// Whether Graph calls it transient.
+    #[serde(default)]
+    pub is_transient: bool,
+    /// Put the request's own token into the text, as Graph does at times.
+    #[serde(default)]
+    pub echo_token: bool,
+}
+
+fn default_message() -> String {
+    "An unknown error has occurred.".to_owned()
+}
+
+fn default_status() -> u16 {
+    400
+}
+
+/// A fault in force, with its number and how often it was met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActiveFault {
+    /// Number, for removing it.
+    pub id: u64,
+    /// How many calls matched so far.
+    pub matched: u64,
+    /// The rule.
+    #[serde(flatten)]
+    pub fault: Fault,
+}
+
+impl ActiveFault {
+    /// Counts a matching call; whether it strikes.
+    fn strikes(&mut self) -> bool {
+        self.matched = self.matched.saturating_add(1);
+        let nth = self.matched.saturating_sub(self.fault.after);
+        nth > 0 && self.fault.times.is_none_or(|times| nth <= times)
+    }
+}
+
+/// What a call looks like to the fault rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) method: String,
+    pub(crate) template: Option<&'static str>,
+    pub(crate) apps: Vec<Id>,
+    pub(crate) pages: Vec<Id>,
+    pub(crate) aliases: Vec<String>,
+}
+
+impl FaultMatch {
+    fn covers(&self, subject: &Subject) -> bool {
+        fn among<T: PartialEq>(wanted: &Option<T>, found: &[T]) -> bool {
+            wanted.as_ref().is_none_or(|wanted| found.contains(wanted))
+        }
+        self.method
+            .as_ref()
+            .is_none_or(|method| method.eq_ignore_ascii_case(&subject.method))
+            && self
+                .template
+                .as_ref()
+                .is_none_or(|template| Some(template.as_str()) == subject.template)
+            && among(&self.app, &subject.apps)
+            && among(&self.page, &subject.pages)
+            && among(&self.alias, &subject.aliases)
+    }
+}
+
+/// The faults in force.
+#[derive(Default)]
+pub(crate) struct Faults {
+    inner: Locked<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    last_id: u64,
+    active: Vec<ActiveFault>,
+}
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.last_id += 1;
+        let id = inner.last_id;
+        inner.active.push(ActiveFault {
+            id,
+            matched: 0,
+            fault,
+        });
+        id
+    }
+
+    pub(crate) fn list(&self) -> Vec<ActiveFault> {
+        self.inner.lock().active.clone()
+    }
+
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let before = inner.active.len();
+        inner.active.retain(|fault| fault.id != id);
+        inner.active.len() < before
+    }
+
+    pub(crate) fn clear(&self) {
+        self.inner.lock().active.clear();
+    }
+
+    /// The fault that strikes this call: the first in order; later rules do not count the call.
+    pub(crate) fn strike(&self, subject: &Subject) -> Option<FaultEffect> {
+        self.inner.lock().active.iter_mut().find_map(|active| {
+            (active.fault.matching.covers(subject) && active.strikes())
+                .then(|| active.fault.effect.clone())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get_page(page: &str) -> Subject {
+        Subject {
+            method: "GET".into(),
+            pages: vec![page.parse().unwrap()],
+            ..Subject::default()
+        }
+    }
+
+    fn fault(yaml: &str) -> Fault {
+        serde_yaml_ng::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn after_and_times_choose_the_calls() {
+        let faults = Faults::default();
+        faults.add(fault("{after: 1, times: 2, do: hang}"));
+        let struck: Vec<bool> = (0..5)
+            .map(|_| faults.strike(&get_page("2200000000000001")).is_some())
+            .collect();
+        assert_eq!(struck, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn everything_given_must_match() {
+        let faults = Faults::default();
+        faults.add(fault(
+            "{match: {method: get, page: 2200000000000001}, do: {slow: {ms: 5}}}",
+        ));
+        assert!(faults.strike(&get_page("2200000000000002")).is_none());
+        let post = Subject {
+            method: "POST".into(),
+            ..get_page("2200000000000001")
+        };
+        assert!(faults.strike(&post).is_none());
+        assert_eq!(
+            faults.strike(&get_page("2200000000000001")),
+            Some(FaultEffect::Slow { ms: 5 })
+        );
+    }
+
+    #[test]
+    fn a_spent_rule_lets_the_next_one_strike() {
+        let faults = Faults::default();
+        faults.add(fault("{times: 1, do: hang}"));
+        let second = faults.add(fault("{do: reset}"));
+        assert_eq!(
+            faults.strike(&get_page("2200000000000001")),
+            Some(FaultEffect::Hang)
+        );
+        assert_eq!(
+            faults.strike(&get_page("2200000000000001")),
+            Some(FaultEffect::Reset)
+        );
+        assert!(faults.remove(second) && !faults.remove(second));
+        assert_eq!(faults.strike(&get_page("2200000000000001")), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! What the ledger notes of a request when it arrives.
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{LedgerEntry, ProofUse, TokenUse};
+use crate::faults::Subject;
+use crate::graph::auth::{Known, proof_matches, recognise};
+use crate::graph::fields;
+use crate::graph::{GraphRequest, Node, Route, TokenPlace};
+use crate::id::Id;
+use crate::seed::TokenKind;
+use crate::world::World;
+
+/// Parameters whose values are noted; whatever else a client sends might be a secret.
+const PLAIN_PARAMETERS: &[&str] = &["object", "status", "permission", "include_values", "limit"];
+const HIDDEN: &str = "<hidden>";
+const OTHER: &str = "<other>";
+
+/// Notes a request; also what the fault rules see of it.
+pub(crate) fn note(
+    world: &World,
+    now: Timestamp,
+    request: &GraphRequest,
+    destination: Option<&(Route, Node)>,
+) -> (LedgerEntry, Subject) {
+    let token = request
+        .token
+        .as_ref()
+        .map(|(text, place)| token_use(world, text.expose_secret(), Some(*place)));
+    let inspected = request
+        .params
+        .get("input_token")
+        .map(|text| token_use(world, text, None));
+    let template = destination.map(|(route, _)| route.template());
+    let mut entry = LedgerEntry {
+        time: now,
+        method: request.method.to_string(),
+        path: plain_path(request),
+        template: template.map(str::to_owned),
+        version: request.version.map(|version| version.to_string()),
+        proof: proof_use(world, request),
+        ..LedgerEntry::default()
+    };
+    note_params(&mut entry, request);
+    let mut subject = Subject {
+        method: entry.method.clone(),
+        template,
+        ..Subject::default()
+    };
+    match destination.map(|(_, node)| node) {
+        Some(Node::App(id)) => {
+            entry.node = Some(id.to_string());
+            subject.apps.push(id.clone());
+        }
+        Some(Node::Page(id)) => {
+            entry.node = Some(id.to_string());
+            subject.pages.push(id.clone());
+        }
+        Some(Node::Root) | None => {}
+    }
+    for token in token.iter().chain(&inspected) {
+        let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Id>().ok());
+        subject.apps.extend(id(&token.app));
+        subject.pages.extend(id(&token.page));
+        subject.aliases.extend(token.alias.clone());
+    }
+    entry.token = token;
+    entry.inspected = inspected;
+    (entry, subject)
+}
+
+fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
+    let selected = request
+        .params
+        .get("fields")
+        .and_then(|text| fields::parse(text).ok())
+        .unwrap_or_default();
+    entry.fields = selected
+        .iter()
+        .map(|field| plain_word(&field.name))
+        .collect();
+    let subscribed = request
+        .params
+        .list("subscribed_fields")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    entry.subscribed_fields = subscribed.iter().map(|name| plain_word(name)).collect();
+    for (name, value) in request.params.iter() {
+        if name == "fields" || name == "subscribed_fields" || !is_plain_word(name) {
+            continue;
+        }
+        let value = match name {
+            "callback_url" => plain_url(value),
+            _ if PLAIN_PARAMETERS.contains(&name) => plain_word(value),
+            _ => HIDDEN.to_owned(),
+        };
+        entry.params.insert(name.to_owned(), value);
+    }
+}
+
+fn token_use(world: &World, text: &str, place: Option<TokenPlace>) -> TokenUse {
+    let nothing = TokenUse {
+        kind: None,
+        app: None,
+        page: None,
+        user: None,
+        alias: None,
+        place,
+    };
+    match recognise(world, text) {
+        Ok(Known::App(app)) => TokenUse {
+            kind: Some(TokenKind::App),
+            app: Some(app.id.to_string()),
+            ..nothing
+        },
+        Ok(Known::Issued(token)) => TokenUse {
+            kind: Some(token.kind),
+            app: Some(token.app.to_string()),
+            page: token.page.as_ref().map(Id::to_string),
+            user: token.user.as_ref().map(Id::to_string),
+            alias: token.alias.clone(),
+            ..nothing
+        },
+        Err(_) => nothing,
+    }
+}
+
+fn proof_use(world: &World, request: &GraphRequest) -> ProofUse {
+    let Some(proof) = &request.proof else {
+        return ProofUse::Absent;
+    };
+    let right = request.token.as_ref().is_some_and(|(text, _)| {
+        let text = text.expose_secret();
+        let known = recognise(world, text).ok();
+        let app = known.and_then(|known| world.apps.get(known.app_id()));
+        app.is_some_and(|app| proof_matches(app, text, proof))
+    });
+    if right {
+        ProofUse::Valid
+    } else {
+        ProofUse::Invalid
+    }
+}
+
+fn plain_path(request: &GraphRequest) -> String {
+    let version = request.version.map(|version| version.to_string());
+    let rest = request.segments.iter().map(|segment| plain_word(segment));
+    version
+        .into_iter()
+        .chain(rest)
+        .fold(String::new(), |path, segment| path + "/" + &segment)
+}
+
+/// Lower-case words and numbers are noted as they are: no token looks like that.
+fn is_plain_word(text: &str) -> bool {
+    text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn plain_word(text: &str) -> String {
+    if is_plain_word(text) {
+        text.to_owned()
+    } else {
+        OTHER.to_owned()
+    }
+}
+
+/// A URL cut to scheme, host and path.
+pub(crate) fn plain_url(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            format!("{}{}", url.origin().ascii_serialization(), url.path())
+        }
+        _ => OTHER.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_words_are_noted() {
+        assert_eq!(plain_word("subscribed_apps"), "subscribed_apps");
+        for odd in ["EAAsandbox", "a b", "a|b", "a%20", "é"] {
+            assert_eq!(plain_word(odd), OTHER, "{odd}");
+        }
+    }
+
+    #[test]
+    fn urls_lose_user_query_and_fragment() {
+        assert_eq!(
+            plain_url("https://u:p@hooks.example.com/a/b?t=x#y"),
+            "https://hooks.example.com/a/b"
+        );
+        assert_eq!(
+            plain_url("https://hooks.example.com:8443/"),
+            "https://hooks.example.com:8443/"
+        );
+        assert_eq!(plain_url("nonsense"), OTHER);
+    }
+}

@@ -1,0 +1,326 @@
+//! Seeds: the world a sandbox starts with.
+//!
+//! A seed is YAML, or these types filled in by hand. Unknown keys are refused, so that a typing
+//! error does not silently make a different world.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Fault;
+use crate::id::Id;
+use crate::switches::Switches;
+use crate::when::When;
+
+/// The world a sandbox starts with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seed {
+    /// Positions of the switches that are not at their default.
+    pub switches: Switches,
+    /// Meta applications.
+    pub apps: Vec<SeedApp>,
+    /// People who may hold tokens.
+    pub people: Vec<SeedActor>,
+    /// System users of businesses, who may hold tokens.
+    pub system_users: Vec<SeedActor>,
+    /// Facebook pages.
+    pub pages: Vec<SeedPage>,
+    /// User, page and system-user tokens; app tokens need no entry.
+    pub tokens: Vec<SeedToken>,
+    /// Public host of a callback → base URL that stands in for it.
+    pub resolve: BTreeMap<String, String>,
+    /// Faults in force from the start.
+    pub faults: Vec<Fault>,
+}
+
+/// A Meta application. Its app token is `<id>|<secret>`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedApp {
+    /// App id.
+    pub id: Id,
+    /// Display name.
+    pub name: String,
+    /// App secret.
+    pub secret: SecretString,
+    /// Category, `Business` by default.
+    #[serde(default = "default_app_category")]
+    pub category: String,
+    /// Other fields of the app node: `namespace`, `app_type`, `business`, `privacy_policy_url` …
+    #[serde(default)]
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// Whether every call needs a valid `appsecret_proof`.
+    #[serde(default)]
+    pub require_proof: bool,
+    /// Whether Meta has shut the app out.
+    #[serde(default)]
+    pub blocked: Block,
+    /// Login review: permission → status.
+    #[serde(default)]
+    pub permissions: BTreeMap<String, PermissionStatus>,
+    /// People with a role on the app.
+    #[serde(default)]
+    pub roles: BTreeMap<Id, AppRole>,
+    /// Webhook subscriptions of the app.
+    #[serde(default)]
+    pub subscriptions: Vec<SeedAppSubscription>,
+}
+
+fn default_app_category() -> String {
+    "Business".to_owned()
+}
+
+/// Whether Meta has shut an app out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// No.
+    #[default]
+    None,
+    /// Restricted or disabled: "API access blocked."
+    Blocked,
+    /// The developer must act in the dashboard: "API access deactivated. …"
+    Deactivated,
+}
+
+/// Result of the login review of a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionStatus {
+    /// Approved.
+    Live,
+    /// Not approved.
+    Unapproved,
+}
+
+/// A person's role on an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppRole {
+    /// Owner; may inspect tokens.
+    Administrator,
+    /// Developer; may inspect tokens.
+    Developer,
+    /// Tester.
+    Tester,
+}
+
+/// A webhook subscription of an app to one kind of object.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedAppSubscription {
+    /// Kind of object, `page` by default.
+    #[serde(default = "default_object")]
+    pub object: String,
+    /// Where events go.
+    pub callback_url: String,
+    /// Whether Meta delivers; true by default.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// Names of the subscribed fields.
+    pub fields: Vec<String>,
+    /// Version the fields were subscribed with.
+    #[serde(default = "default_version")]
+    pub version: String,
+}
+
+pub(crate) fn default_object() -> String {
+    "page".to_owned()
+}
+
+pub(crate) fn default_version() -> String {
+    "v25.0".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A person or system user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedActor {
+    /// Id, as seen by the apps.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+}
+
+/// A Facebook page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedPage {
+    /// Page id.
+    pub id: Id,
+    /// Display name.
+    pub name: String,
+    /// Whether the public sees it; true by default.
+    #[serde(default = "yes")]
+    pub published: bool,
+    /// Whether Meta hides it, as it does with restricted and deleted pages.
+    #[serde(default)]
+    pub restricted: bool,
+    /// Who may do what; without it, everyone who holds a token for the page may do everything.
+    #[serde(default)]
+    pub tasks: Option<BTreeMap<Id, Vec<Task>>>,
+    /// Other fields of the page node: `username`, `category`, `messaging_feature_status` …
+    #[serde(default)]
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// Apps subscribed to the page's events.
+    #[serde(default)]
+    pub subscriptions: Vec<SeedPageSubscription>,
+}
+
+/// A task a person may hold on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Task {
+    /// Advertise.
+    Advertise,
+    /// Read insights.
+    Analyze,
+    /// Publish.
+    CreateContent,
+    /// Full control.
+    Manage,
+    /// Manage leads.
+    ManageLeads,
+    /// Read and answer messages.
+    Messaging,
+    /// Moderate comments; needed for webhook subscriptions.
+    Moderate,
+    /// See monetisation insights.
+    ViewMonetizationInsights,
+}
+
+/// An app's row among a page's subscriptions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedPageSubscription {
+    /// The subscribed app; it need not be among the seed's apps.
+    pub app: Id,
+    /// Name to show for an app that is not among the seed's apps.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Names of the subscribed fields.
+    pub fields: Vec<String>,
+}
+
+/// A token that is not an app token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedToken {
+    /// The token itself.
+    pub token: SecretString,
+    /// A name for control calls and the ledger, which never show the token.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// What kind of token it is.
+    pub kind: TokenKind,
+    /// The app it was issued to.
+    pub app: Id,
+    /// The person or system user behind it; required unless it is a page token.
+    #[serde(default)]
+    pub user: Option<Id>,
+    /// The page of a page token.
+    #[serde(default)]
+    pub page: Option<Id>,
+    /// Granted scopes.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Limits of single scopes to certain assets.
+    #[serde(default)]
+    pub granular_scopes: Vec<GranularScope>,
+    /// When it was issued; Graph tells it only for long-lived tokens.
+    #[serde(default)]
+    pub issued_at: When,
+    /// When it ends.
+    #[serde(default)]
+    pub expires_at: When,
+    /// When access to the person's data ends; 90 days from the start by default, never for
+    /// system users.
+    #[serde(default)]
+    pub data_access_expires_at: Option<When>,
+    /// Set when Meta has ended the token before its time.
+    #[serde(default)]
+    pub invalid: Option<Invalidation>,
+}
+
+/// Kind of an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// `<app id>|<app secret>`; never listed in a seed.
+    App,
+    /// Of a person.
+    User,
+    /// Of a page, through a person or system user.
+    Page,
+    /// Of a system user.
+    SystemUser,
+}
+
+/// A scope, perhaps limited to certain assets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GranularScope {
+    /// The scope.
+    pub scope: String,
+    /// The assets it is limited to; without it, it is not limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_ids: Option<Vec<Id>>,
+}
+
+/// Why Meta ended a token before its time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Invalidation {
+    /// Error subcode, for example 460 for a changed password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// The text; Meta's own for the known subcodes by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A seed cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The YAML does not have the shape of a seed; the text names line and column.
+    #[error("the seed cannot be read: {0}")]
+    Yaml(#[from] serde_yaml_ng::Error),
+    /// It has the shape, but contradicts itself; the text names the entry.
+    #[error("{place}: {problem}")]
+    Content {
+        /// The entry, for example `tokens[2] (page-a)`.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl SeedError {
+    pub(crate) fn content(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Content {
+            place: place.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Seed {
+    /// Reads a seed from YAML. References are checked when a sandbox starts with it.
+    pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
+        Ok(serde_yaml_ng::from_str(text)?)
+    }
+
+    /// The built-in demonstration seed.
+    pub fn demo() -> Result<Self, SeedError> {
+        Self::from_yaml(DEMO_SEED)
+    }
+}
+
+/// The built-in demonstration seed, as YAML.
+pub const DEMO_SEED: &str = include_str!("../seeds/demo.yaml");

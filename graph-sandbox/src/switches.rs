@@ -1,0 +1,231 @@
+//! Named switches for behaviour of Graph that no source settles.
+//!
+//! Each switch is an enum, so that a call cannot ask for a value that does not exist. The default
+//! is the best understanding of what Meta does, or the choice that is harder on a client.
+
+use serde::{Deserialize, Serialize};
+
+/// What `graph-sandbox switches` prints about one switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SwitchInfo {
+    /// Name, as written in a seed.
+    pub name: &'static str,
+    /// The values; the first is the default.
+    pub values: &'static [&'static str],
+    /// Where `graph-api.md` leaves the matter open.
+    pub section: &'static str,
+    /// What it decides.
+    pub meaning: &'static str,
+}
+
+impl SwitchInfo {
+    /// The value in force when nothing is said.
+    pub fn default_value(&self) -> &'static str {
+        self.values.first().copied().unwrap_or_default()
+    }
+}
+
+/// One enum per switch, the struct that holds them, and the table that describes them.
+macro_rules! switches {
+    ($(
+        $meaning:literal in $section:literal
+        $field:ident: $kind:ident { $first:ident = $first_text:literal: $first_doc:literal
+            $(, $value:ident = $text:literal: $doc:literal)+ }
+    )+) => {
+        $(
+            #[doc = $meaning]
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+            pub enum $kind {
+                #[doc = $first_doc]
+                #[default]
+                #[serde(rename = $first_text)]
+                $first,
+                $(
+                    #[doc = $doc]
+                    #[serde(rename = $text)]
+                    $value,
+                )+
+            }
+        )+
+
+        /// The position of every switch.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Switches {
+            $(
+                #[doc = $meaning]
+                pub $field: $kind,
+            )+
+        }
+
+        /// Every switch, in the order of the contract.
+        pub const SWITCHES: &[SwitchInfo] = &[
+            $(SwitchInfo {
+                name: stringify!($field),
+                values: &[$first_text $(, $text)+],
+                section: $section,
+                meaning: $meaning,
+            },)+
+        ];
+    };
+}
+
+switches! {
+    "A call to a version whose life is over." in "1.2"
+    dead_version: DeadVersion {
+        Served = "served": "The oldest living version answers.",
+        Refused = "refused": "Unknown path (code 2500)."
+    }
+    "A call to a version that does not exist." in "1.2"
+    unknown_version: UnknownVersion {
+        Refused = "refused": "Unknown path (code 2500).",
+        Served = "served": "The newest version answers."
+    }
+    "A call without a version." in "1.2"
+    no_version: NoVersion {
+        Served = "served": "The oldest living version answers.",
+        Refused = "refused": "Unknown path (code 2500)."
+    }
+    "Whether an app token needs a proof where the app demands proofs." in "1.4"
+    app_token_proof: AppTokenProof {
+        Required = "required": "Like every other token.",
+        Exempt = "exempt": "It holds the secret itself, so it needs none."
+    }
+    "Whether a dead token's error carries its subcode." in "1.5"
+    token_error_subcode: TokenErrorSubcode {
+        Present = "present": "As documented.",
+        Absent = "absent": "As recorded; only `debug_token` tells it."
+    }
+    "HTTP status of a token error." in "1.5"
+    token_error_status: TokenErrorStatus {
+        Status400 = "status_400": "As most errors.",
+        Status401 = "status_401": "As some report."
+    }
+    "Code of an app token whose app does not exist." in "1.6"
+    unknown_app: UnknownApp {
+        Code101 = "code_101": "Invalid application ID.",
+        Code190 = "code_190": "The same text as a token error."
+    }
+    "Calls with a token whose data access has lapsed." in "3.8"
+    data_access_over: DataAccessOver {
+        Served = "served": "They work; only `debug_token` tells.",
+        Refused = "refused": "Refused with 190/493."
+    }
+    "Page fields that need `pages_read_engagement`." in "4"
+    page_fields_scope: PageFieldsScope {
+        Lenient = "lenient": "Those that are not about the messaging channel.",
+        Strict = "strict": "All but id, name and access_token."
+    }
+    "Fields of a POST to an app subscription that exists." in "5.1"
+    subscriptions_post: SubscriptionsPost {
+        Replace = "replace": "They replace the old ones.",
+        Merge = "merge": "They are added to the old ones."
+    }
+    "How a POST to app subscriptions says success." in "5.1"
+    subscriptions_success: SubscriptionsSuccess {
+        Boolean = "boolean": "As a boolean.",
+        Text = "text": "As the string `true`."
+    }
+    "DELETE of app subscriptions without an object." in "5.1"
+    subscriptions_delete_all: SubscriptionsDeleteAll {
+        Removes = "removes": "Removes every subscription.",
+        Refused = "refused": "Asks for the object (code 100)."
+    }
+    "Code of an app-level edge called with a page, user or system-user token." in "5.1"
+    app_edge_wrong_token: AppEdgeWrongToken {
+        Code15 = "code_15": "An app access token is needed.",
+        Code190 = "code_190": "Application Secret required."
+    }
+    "Code when the callback answers 200 with something else than the challenge." in "5.1"
+    challenge_mismatch: ChallengeMismatch {
+        Code2200 = "code_2200": "As any failed verification.",
+        Code2201 = "code_2201": "As several developers report."
+    }
+    "Whose rows GET `/{page-id}/subscribed_apps` lists." in "5.4"
+    page_subscriptions_list: PageSubscriptionsList {
+        All = "all": "Those of every app.",
+        Own = "own": "That of the calling app only."
+    }
+    "Fields of a POST to `/{page-id}/subscribed_apps` when the app is subscribed." in "5.4"
+    page_subscribe_post: PageSubscribePost {
+        Replace = "replace": "They replace the old ones.",
+        Add = "add": "They are added to the old ones."
+    }
+    "Token that DELETE `/{page-id}/subscribed_apps` accepts." in "5.4"
+    page_unsubscribe_token: PageUnsubscribeToken {
+        App = "app": "Only the app token; a page token gets code 15.",
+        PageOrApp = "page_or_app": "Both."
+    }
+    "DELETE `/{page-id}/subscribed_apps` of an app that is not subscribed." in "5.4"
+    page_unsubscribe_absent: PageUnsubscribeAbsent {
+        Success = "success": "Succeeds.",
+        Refused = "refused": "Refused with 100/33."
+    }
+}
+
+impl Switches {
+    /// Puts one switch, named as in a seed, into another position.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), BadSwitch> {
+        let known = SWITCHES
+            .iter()
+            .find(|switch| switch.name == name)
+            .ok_or(BadSwitch::Name)?;
+        if !known.values.contains(&value) {
+            return Err(BadSwitch::Value(known.values));
+        }
+        // Through JSON, so that names and values live in one place only.
+        let mut all = serde_json::to_value(&*self).map_err(|_| BadSwitch::Name)?;
+        all[name] = value.into();
+        *self = serde_json::from_value(all).map_err(|_| BadSwitch::Name)?;
+        Ok(())
+    }
+}
+
+/// A switch cannot be set like that.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSwitch {
+    /// There is no switch of this name.
+    #[error("there is no such switch; `graph-sandbox switches` lists them")]
+    Name,
+    /// The switch has no such position.
+    #[error("the switch accepts one of {0:?}")]
+    Value(&'static [&'static str]),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_reaches_every_position() {
+        for switch in SWITCHES {
+            for value in switch.values {
+                let mut switches = Switches::default();
+                switches.set(switch.name, value).unwrap();
+                let position = serde_json::to_value(&switches).unwrap()[switch.name].clone();
+                assert_eq!(position, *value, "{}", switch.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_value_is_the_default() {
+        let defaults = serde_json::to_value(Switches::default()).unwrap();
+        for switch in SWITCHES {
+            assert_eq!(
+                defaults[switch.name],
+                switch.default_value(),
+                "{}",
+                switch.name
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_values_are_refused() {
+        let mut switches = Switches::default();
+        assert!(switches.set("no_such_switch", "served").is_err());
+        assert!(switches.set("dead_version", "perhaps").is_err());
+        assert_eq!(switches, Switches::default());
+    }
+}
