@@ -126,6 +126,11 @@ impl Process {
         self.pid
     }
 
+    /// The file behind [`Process::logs`].
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Everything the process has written so far, both outputs in one.
     pub fn logs(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
