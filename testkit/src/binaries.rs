@@ -39,6 +39,7 @@ pub struct Binaries {
     source: PathBuf,
     cache: PathBuf,
     link_flags: String,
+    go: PathBuf,
 }
 
 impl Binaries {
@@ -68,6 +69,7 @@ impl Binaries {
             source: source.to_owned(),
             cache: std::path::absolute(cache)?.join("control-plane").join(key),
             link_flags,
+            go: PathBuf::from("go"),
         })
     }
 
@@ -108,9 +110,8 @@ impl Binaries {
         }
         let path = self.cache.join(program);
         if !path.is_file() {
-            self.build(program, &path).with_context(|| {
-                format!("cannot build {program}, without which nothing here can run")
-            })?;
+            self.build(program, &path)
+                .with_context(|| format!("{program} cannot be built"))?;
         }
         Ok(path)
     }
@@ -147,13 +148,13 @@ impl Binaries {
             go.last_lines(40)
         );
 
-        fs::rename(&unfinished, path)?;
+        fs::rename(&unfinished, path).with_context(|| format!("move to {}", path.display()))?;
         progress.say(&format!("built {}", path.display()));
         Ok(())
     }
 
     fn go_build(&self, program: &str, output: &Path, work: &Path) -> Result<Process> {
-        if let Err(error) = Command::new("go").arg("version").output() {
+        if let Err(error) = Command::new(&self.go).arg("version").output() {
             bail!(
                 "the Go toolchain cannot be started ({error}); install the version that {} names, \
                  or set KUBEBUILDER_ASSETS to a directory with {}",
@@ -161,7 +162,7 @@ impl Binaries {
                 ENVTEST.join(", ")
             );
         }
-        let mut go = Command::new("go");
+        let mut go = Command::new(&self.go);
         go.current_dir(&self.source)
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
             .arg(format!("-ldflags={}", self.link_flags))
@@ -249,4 +250,138 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A module, a cache and a compiler that does what `script` says with `$output`.
+    struct Fixture {
+        directory: tempfile::TempDir,
+        binaries: Binaries,
+    }
+
+    impl Fixture {
+        fn new(script: &str) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let source = directory.path().join("module");
+            for program in [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLER_MANAGER] {
+                let folder = source.join("cmd").join(program);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join("main.go"), "package main").unwrap();
+            }
+            let requirements =
+                "require (\n\thelm.sh/helm/v4 v4.5.6\n\tk8s.io/kubernetes v1.22.3\n)\n";
+            fs::write(source.join("go.mod"), requirements).unwrap();
+            fs::write(source.join("go.sum"), "").unwrap();
+
+            // A shell in the compiler's place takes `build -o …` for a script of that name in the module.
+            let build = "while [ \"$1\" != -o ]; do shift; done; output=$2";
+            fs::write(source.join("build"), format!("{build}\n{script}\n")).unwrap();
+            let mut binaries =
+                Binaries::new(None, &source, &directory.path().join("cache")).unwrap();
+            binaries.go = PathBuf::from("/bin/sh");
+            Self {
+                directory,
+                binaries,
+            }
+        }
+
+        fn key(&self) -> String {
+            let source = self.directory.path().join("module");
+            key(&source, &link_flags(&source.join("go.mod")).unwrap()).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_program_is_built_once_however_many_ask() {
+        let fixture = Fixture::new("echo build >> ../builds; sleep 0.3; echo program > $output");
+        let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+            let builders: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| fixture.binaries.helm().unwrap()))
+                .collect();
+            builders
+                .into_iter()
+                .map(|builder| builder.join().unwrap())
+                .collect()
+        });
+        for path in paths {
+            assert_eq!(fs::read_to_string(path).unwrap(), "program\n");
+        }
+        let builds = fs::read_to_string(fixture.directory.path().join("builds")).unwrap();
+        assert_eq!(builds, "build\n");
+    }
+
+    #[test]
+    fn a_failed_build_says_why_and_leaves_nothing() {
+        let fixture =
+            Fixture::new("echo half > $output; echo main.go:1: no such thing >&2; exit 1");
+        let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
+        assert!(
+            error.contains("etcd cannot be built") && error.contains("no such thing"),
+            "{error}"
+        );
+        let left: Vec<_> = fs::read_dir(&fixture.binaries.cache)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["lock"]);
+    }
+
+    #[test]
+    fn a_missing_compiler_is_named() {
+        let mut fixture = Fixture::new("");
+        fixture.binaries.go = PathBuf::from("/nowhere/go");
+        let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
+        assert!(
+            error.contains("Go toolchain") && error.contains("KUBEBUILDER_ASSETS"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn given_programs_are_used_and_helm_is_built_beside_them() {
+        let mut fixture = Fixture::new("echo built > $output");
+        let assets = fixture.directory.path().join("assets");
+        fs::create_dir(&assets).unwrap();
+        fs::write(assets.join(ETCD), "given").unwrap();
+        fixture.binaries.assets = Some(assets.clone());
+
+        assert_eq!(fixture.binaries.etcd().unwrap(), assets.join(ETCD));
+        let error = format!("{:#}", fixture.binaries.kubectl().unwrap_err());
+        assert!(error.contains("holds no kubectl"), "{error}");
+        assert_eq!(
+            fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(),
+            "built\n"
+        );
+    }
+
+    #[test]
+    fn other_sources_are_another_build() {
+        let fixture = Fixture::new("");
+        let before = fixture.key();
+        assert_eq!(before, fixture.key());
+        for file in ["go.sum", "go.mod", "cmd/helm/main.go"] {
+            let path = fixture.directory.path().join("module").join(file);
+            let old = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{old}\n// changed\n")).unwrap();
+            assert_ne!(before, fixture.key(), "{file} counts");
+            fs::write(&path, old).unwrap();
+        }
+    }
+
+    #[test]
+    fn programs_report_the_versions_of_the_module() {
+        let fixture = Fixture::new("");
+        let flags = &fixture.binaries.link_flags;
+        for expected in [
+            "-X=k8s.io/component-base/version.gitVersion=v1.22.3",
+            "-X=k8s.io/component-base/version.gitMinor=22",
+            "-X=helm.sh/helm/v4/internal/version.version=v4.5.6",
+        ] {
+            assert!(flags.contains(expected), "{expected} in {flags}");
+        }
+    }
 }

@@ -307,10 +307,10 @@ fn api_server_command(program: &Path, directory: &Path, etcd_url: &str, port: u1
         // Nobody reaches the Service `kubernetes`, and loopback is no valid endpoint for it.
         .arg("--endpoint-reconciler-type=none")
         .arg("--advertise-address=127.0.0.1")
-        // Flow control costs memory and a dozen objects, and there is nobody to protect from anybody.
-        .arg("--enable-priority-and-fairness=false")
         .arg("--profiling=false")
-        .arg("--v=1");
+        .arg("--v=1")
+        // Measured: a start takes a seventh less CPU for a tenth more memory.
+        .env("GOGC", "200");
     api_server
 }
 

@@ -1,9 +1,9 @@
 //! Nothing that a test started outlives it, however the test ends.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -114,22 +114,45 @@ async fn a_control_plane_is_stopped_when_its_starter_exits_without_destructors()
         .await;
 }
 
+/// After that its id may belong to somebody else.
 #[tokio::test]
-async fn the_guard_forgets_a_process_that_was_collected() {
-    let process = Process::spawn(&Command::new("true")).unwrap();
-    let log = process.log().to_owned();
-    wait_for("true to end", PATIENCE, async || {
+async fn the_guard_does_not_touch_a_process_that_was_collected() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut sleep = Command::new("sh")
+        .args(["-c", include_str!("../src/guard.sh"), "guard"])
+        .arg(directory.path())
+        .args(["sleep", "600"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut guard = sleep.stdin.take().unwrap();
+    guard.write_all(b"collected\n").unwrap();
+    drop(guard);
+    wait_for("the guard to clean up", PATIENCE, async || {
+        ensure!(!directory.path().exists(), "the directory exists");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(runs(Pid::from_child(&sleep)));
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+}
+
+#[tokio::test]
+async fn what_a_process_wrote_can_be_read_after_its_end() {
+    let mut echo = Command::new("echo");
+    let process = Process::spawn(echo.arg("last words")).unwrap();
+    wait_for("echo to end", PATIENCE, async || {
         ensure!(process.exit_status()?.is_some(), "it runs");
         Ok(())
     })
     .await
     .unwrap();
-    assert!(
-        log.exists(),
-        "what the process wrote stays readable after its end"
-    );
+    assert_eq!(process.logs(), "last words\n");
+    let log = process.log().to_owned();
     drop(process);
-    assert!(!Path::new(&log).exists());
+    assert!(!log.exists());
 }
 
 #[tokio::test]
