@@ -200,20 +200,27 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// Applies the CRDs in `directory` and waits until they are served.
+    /// Applies the CRDs in `directory` and waits until they are served. A `kustomization.yaml` beside them is not one.
     pub async fn install_crds(&self, directory: &Path) -> Result<()> {
-        let files = format!("--filename={}", directory.display());
+        let mut files = Vec::new();
+        for entry in
+            fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?
+        {
+            let path = entry?.path();
+            let yaml = path
+                .extension()
+                .is_some_and(|extension| extension == "yaml");
+            if yaml && !path.ends_with("kustomization.yaml") {
+                files.push(format!("--filename={}", path.display()));
+            }
+        }
+        ensure!(!files.is_empty(), "no CRDs in {}", directory.display());
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
         self.kubectl
-            .run(&["apply", "--server-side", &files])
+            .run(&[&["apply", "--server-side"], &files[..]].concat())
             .await?;
-        self.kubectl
-            .run(&[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                &files,
-            ])
-            .await?;
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+        self.kubectl.run(&[&wait, &files[..]].concat()).await?;
         Ok(())
     }
 }
@@ -320,4 +327,30 @@ fn lost_its_port(error: &anyhow::Error) -> bool {
 
 fn http_get(path: &str) -> Result<http::Request<Vec<u8>>> {
     Ok(http::Request::get(path).body(Vec::new())?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// `ls` does not know the flag that each of the servers gets first, and says so.
+    #[tokio::test]
+    async fn a_server_that_does_not_come_up_is_quoted() {
+        let ls = || PathBuf::from("/bin/ls");
+        let etcd = Binaries::locate().unwrap().etcd().unwrap();
+        let programs = |etcd: PathBuf| Programs {
+            etcd,
+            kube_apiserver: ls(),
+            kubectl: ls(),
+        };
+        for (programs, flag) in [
+            (programs(ls()), "data-dir"),
+            (programs(etcd), "etcd-servers"),
+        ] {
+            let error = ControlPlane::start_once(&programs).await.unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains("ended") && text.contains(flag), "{text}");
+        }
+    }
 }

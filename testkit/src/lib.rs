@@ -9,6 +9,9 @@ mod process;
 mod progress;
 mod wait;
 
+/// The simulated Graph API.
+pub use graph_sandbox as sandbox;
+
 pub use binaries::Binaries;
 pub use control_plane::{ControlPlane, client};
 pub use kubectl::Kubectl;

@@ -116,6 +116,11 @@ spec:
             - {rule: self.size < 10, message: a thing is small}
 ";
     std::fs::write(crds.path().join("things.yaml"), crd).unwrap();
+    std::fs::write(
+        crds.path().join("kustomization.yaml"),
+        "resources: [things.yaml]",
+    )
+    .unwrap();
     control_plane.install_crds(crds.path()).await.unwrap();
 
     let thing = |name: &str, size: u32| {
