@@ -1,1 +1,26 @@
-//! lib
+//! Starts what the tests and the demo need: a real control plane, the operator's processes, kubectl.
+
+mod binaries;
+mod certificates;
+mod control_plane;
+mod kubeconfig;
+mod kubectl;
+mod process;
+mod progress;
+mod wait;
+
+/// The simulated Graph API.
+pub use graph_sandbox as sandbox;
+
+pub use binaries::Binaries;
+pub use control_plane::{ControlPlane, client};
+pub use kubectl::Kubectl;
+pub use process::{Exit, Process};
+pub use progress::Progress;
+pub use wait::{free_port, wait_for};
+
+/// Several crates below use rustls without a provider of their own.
+fn install_crypto_provider() {
+    // An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

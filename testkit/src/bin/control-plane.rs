@@ -1,0 +1,13 @@
+//! Builds what demo and tests need of a control plane, and prints where it is.
+
+use anyhow::Result;
+use testkit::Binaries;
+
+fn main() -> Result<()> {
+    let binaries = Binaries::locate()?;
+    println!("etcd            {}", binaries.etcd()?.display());
+    println!("kube-apiserver  {}", binaries.kube_apiserver()?.display());
+    println!("kubectl         {}", binaries.kubectl()?.display());
+    println!("helm            {}", binaries.helm()?.display());
+    Ok(())
+}

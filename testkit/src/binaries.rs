@@ -1,0 +1,387 @@
+//! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::process::Process;
+use crate::progress::Progress;
+
+/// The Go module with one `cmd/<program>` each.
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/control-plane");
+
+const ETCD: &str = "etcd";
+const KUBE_APISERVER: &str = "kube-apiserver";
+const KUBECTL: &str = "kubectl";
+const HELM: &str = "helm";
+const KUBE_CONTROLLER_MANAGER: &str = "kube-controller-manager";
+
+/// What a directory in the layout of controller-runtime's envtest holds.
+const ENVTEST: [&str; 3] = [ETCD, KUBE_APISERVER, KUBECTL];
+
+/// How often a long build says that it still runs.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
+
+/// Paths of the control plane's programs.
+///
+/// etcd, kube-apiserver and kubectl come from `KUBEBUILDER_ASSETS` if that is set. Everything else is built on first
+/// use, which takes minutes, into a cache that is keyed by the sources:
+/// `${META_CHANNEL_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meta-channel-operator}/control-plane/<key>/`.
+///
+/// The methods block while they build.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    assets: Option<PathBuf>,
+    source: PathBuf,
+    cache: PathBuf,
+    link_flags: String,
+    go: PathBuf,
+}
+
+impl Binaries {
+    /// Reads the environment; builds nothing yet.
+    pub fn locate() -> Result<Self> {
+        let assets = variable("KUBEBUILDER_ASSETS");
+        let cache = match (
+            variable("META_CHANNEL_OPERATOR_CACHE"),
+            variable("XDG_CACHE_HOME"),
+            variable("HOME"),
+        ) {
+            (Some(cache), _, _) => cache,
+            (None, Some(cache), _) => cache.join("meta-channel-operator"),
+            (None, None, Some(home)) => home.join(".cache/meta-channel-operator"),
+            (None, None, None) => {
+                bail!("no place for built programs: set META_CHANNEL_OPERATOR_CACHE or HOME")
+            }
+        };
+        Self::new(assets, Path::new(SOURCE), &cache)
+    }
+
+    fn new(assets: Option<PathBuf>, source: &Path, cache: &Path) -> Result<Self> {
+        let link_flags = link_flags(&source.join("go.mod"))?;
+        let key = key(source, &link_flags)?;
+        Ok(Self {
+            assets,
+            source: source.to_owned(),
+            cache: std::path::absolute(cache)?.join("control-plane").join(key),
+            link_flags,
+            go: PathBuf::from("go"),
+        })
+    }
+
+    /// The storage.
+    pub fn etcd(&self) -> Result<PathBuf> {
+        self.path(ETCD)
+    }
+
+    /// The API server.
+    pub fn kube_apiserver(&self) -> Result<PathBuf> {
+        self.path(KUBE_APISERVER)
+    }
+
+    /// The client.
+    pub fn kubectl(&self) -> Result<PathBuf> {
+        self.path(KUBECTL)
+    }
+
+    /// The package manager.
+    pub fn helm(&self) -> Result<PathBuf> {
+        self.path(HELM)
+    }
+
+    /// The controllers for namespaces, garbage collection and more.
+    pub fn kube_controller_manager(&self) -> Result<PathBuf> {
+        self.path(KUBE_CONTROLLER_MANAGER)
+    }
+
+    fn path(&self, program: &str) -> Result<PathBuf> {
+        if let Some(assets) = self.assets.as_ref().filter(|_| ENVTEST.contains(&program)) {
+            let path = assets.join(program);
+            ensure!(
+                path.is_file(),
+                "KUBEBUILDER_ASSETS is {}, which holds no {program}; correct or unset it",
+                assets.display()
+            );
+            return Ok(path);
+        }
+        let path = self.cache.join(program);
+        if !path.is_file() {
+            self.build(program, &path)
+                .with_context(|| format!("{program} cannot be built"))?;
+        }
+        Ok(path)
+    }
+
+    fn build(&self, program: &str, path: &Path) -> Result<()> {
+        let progress = Progress::new();
+        fs::create_dir_all(&self.cache)
+            .with_context(|| format!("create {}", self.cache.display()))?;
+        let _lock = lock(&self.cache.join("lock"), program, &progress)?;
+        if path.is_file() {
+            return Ok(());
+        }
+
+        progress.say(&format!("building {program}: takes minutes the first time"));
+        let work = tempfile::Builder::new()
+            .prefix(".build-")
+            .tempdir_in(&self.cache)?;
+        let unfinished = work.path().join(program);
+        let go = self.go_build(program, &unfinished, work.path())?;
+        let mut reports = 1;
+        let status = loop {
+            if let Some(status) = go.exit_status()? {
+                break status;
+            }
+            if progress.elapsed() > REPORT_EVERY * reports {
+                progress.say(&format!("still building {program}"));
+                reports += 1;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        ensure!(
+            status.success(),
+            "go build: {status}\n{}",
+            go.last_lines(40)
+        );
+
+        fs::rename(&unfinished, path).with_context(|| format!("move to {}", path.display()))?;
+        progress.say(&format!("built {}", path.display()));
+        Ok(())
+    }
+
+    fn go_build(&self, program: &str, output: &Path, work: &Path) -> Result<Process> {
+        if let Err(error) = Command::new(&self.go).arg("version").output() {
+            bail!(
+                "the Go toolchain cannot be started ({error}); install the version that {} names, \
+                 or set KUBEBUILDER_ASSETS to a directory with {}",
+                self.source.join("go.mod").display(),
+                ENVTEST.join(", ")
+            );
+        }
+        let mut go = Command::new(&self.go);
+        go.current_dir(&self.source)
+            .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
+            .arg(format!("-ldflags={}", self.link_flags))
+            .arg("-o")
+            .arg(output)
+            .arg(format!("./cmd/{program}"))
+            .env("CGO_ENABLED", "0")
+            .env("GOWORK", "off");
+        Process::spawn_in(&go, work)
+    }
+}
+
+/// Waits for whoever else builds into this cache. The operating system releases the lock of a process that ended.
+fn lock(path: &Path, program: &str, progress: &Progress) -> Result<File> {
+    let lock = File::create(path).with_context(|| format!("create {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        progress.say(&format!(
+            "{program}: waiting for another process that is building"
+        ));
+        lock.lock()
+            .with_context(|| format!("lock {}", path.display()))?;
+    }
+    Ok(lock)
+}
+
+/// Makes the programs report the versions that `go.mod` requires, as upstream's release builds do.
+fn link_flags(go_mod: &Path) -> Result<String> {
+    let text = read(go_mod)?;
+    let required = |module: &str| {
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
+            .with_context(|| format!("{} does not require {module}", go_mod.display()))
+    };
+    let kubernetes = required("k8s.io/kubernetes")?;
+    let helm = required("helm.sh/helm/v4")?;
+    let mut numbers = kubernetes.trim_start_matches('v').split('.');
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
+        bail!("{kubernetes} is no version of k8s.io/kubernetes");
+    };
+
+    let mut flags = vec!["-s".to_owned(), "-w".to_owned()];
+    for package in [
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ] {
+        for (name, value) in [
+            ("gitVersion", kubernetes),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+            ("gitTreeState", "clean"),
+            ("gitCommit", ""),
+        ] {
+            flags.push(format!("-X={package}.{name}={value}"));
+        }
+    }
+    flags.push(format!(
+        "-X=helm.sh/helm/v4/internal/version.version={helm}"
+    ));
+    Ok(flags.join(" "))
+}
+
+/// Differs whenever a build could differ.
+fn key(source: &Path, link_flags: &str) -> Result<String> {
+    let mut hash = Sha256::new();
+    for part in [std::env::consts::OS, std::env::consts::ARCH, link_flags] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for file in ["go.mod", "go.sum"] {
+        hash.update(read(&source.join(file))?);
+        hash.update([0]);
+    }
+    for program in [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLER_MANAGER] {
+        hash.update(read(&source.join("cmd").join(program).join("main.go"))?);
+        hash.update([0]);
+    }
+    Ok(hex::encode(&hash.finalize()[..8]))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A module, a cache and a compiler that does what `script` says with `$output`.
+    struct Fixture {
+        directory: tempfile::TempDir,
+        binaries: Binaries,
+    }
+
+    impl Fixture {
+        fn new(script: &str) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let source = directory.path().join("module");
+            for program in [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLER_MANAGER] {
+                let folder = source.join("cmd").join(program);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join("main.go"), "package main").unwrap();
+            }
+            let requirements =
+                "require (\n\thelm.sh/helm/v4 v4.5.6\n\tk8s.io/kubernetes v1.22.3\n)\n";
+            fs::write(source.join("go.mod"), requirements).unwrap();
+            fs::write(source.join("go.sum"), "").unwrap();
+
+            // A shell in the compiler's place takes `build -o …` for a script of that name in the module.
+            let build = "while [ \"$1\" != -o ]; do shift; done; output=$2";
+            fs::write(source.join("build"), format!("{build}\n{script}\n")).unwrap();
+            let mut binaries =
+                Binaries::new(None, &source, &directory.path().join("cache")).unwrap();
+            binaries.go = PathBuf::from("/bin/sh");
+            Self {
+                directory,
+                binaries,
+            }
+        }
+
+        fn key(&self) -> String {
+            let source = self.directory.path().join("module");
+            key(&source, &link_flags(&source.join("go.mod")).unwrap()).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_program_is_built_once_however_many_ask() {
+        let fixture = Fixture::new("echo build >> ../builds; sleep 0.3; echo program > $output");
+        let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+            let builders: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| fixture.binaries.helm().unwrap()))
+                .collect();
+            builders
+                .into_iter()
+                .map(|builder| builder.join().unwrap())
+                .collect()
+        });
+        for path in paths {
+            assert_eq!(fs::read_to_string(path).unwrap(), "program\n");
+        }
+        let builds = fs::read_to_string(fixture.directory.path().join("builds")).unwrap();
+        assert_eq!(builds, "build\n");
+    }
+
+    #[test]
+    fn a_failed_build_says_why_and_leaves_nothing() {
+        let fixture =
+            Fixture::new("echo half > $output; echo main.go:1: no such thing >&2; exit 1");
+        let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
+        assert!(
+            error.contains("etcd cannot be built") && error.contains("no such thing"),
+            "{error}"
+        );
+        let left: Vec<_> = fs::read_dir(&fixture.binaries.cache)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["lock"]);
+    }
+
+    #[test]
+    fn a_missing_compiler_is_named() {
+        let mut fixture = Fixture::new("");
+        fixture.binaries.go = PathBuf::from("/nowhere/go");
+        let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
+        assert!(
+            error.contains("Go toolchain") && error.contains("KUBEBUILDER_ASSETS"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn given_programs_are_used_and_helm_is_built_beside_them() {
+        let mut fixture = Fixture::new("echo built > $output");
+        let assets = fixture.directory.path().join("assets");
+        fs::create_dir(&assets).unwrap();
+        fs::write(assets.join(ETCD), "given").unwrap();
+        fixture.binaries.assets = Some(assets.clone());
+
+        assert_eq!(fixture.binaries.etcd().unwrap(), assets.join(ETCD));
+        let error = format!("{:#}", fixture.binaries.kubectl().unwrap_err());
+        assert!(error.contains("holds no kubectl"), "{error}");
+        assert_eq!(
+            fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(),
+            "built\n"
+        );
+    }
+
+    #[test]
+    fn other_sources_are_another_build() {
+        let fixture = Fixture::new("");
+        let before = fixture.key();
+        assert_eq!(before, fixture.key());
+        for file in ["go.sum", "go.mod", "cmd/helm/main.go"] {
+            let path = fixture.directory.path().join("module").join(file);
+            let old = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{old}\n// changed\n")).unwrap();
+            assert_ne!(before, fixture.key(), "{file} counts");
+            fs::write(&path, old).unwrap();
+        }
+    }
+
+    #[test]
+    fn programs_report_the_versions_of_the_module() {
+        let fixture = Fixture::new("");
+        let flags = &fixture.binaries.link_flags;
+        for expected in [
+            "-X=k8s.io/component-base/version.gitVersion=v1.22.3",
+            "-X=k8s.io/component-base/version.gitMinor=22",
+            "-X=helm.sh/helm/v4/internal/version.version=v4.5.6",
+        ] {
+            assert!(flags.contains(expected), "{expected} in {flags}");
+        }
+    }
+}
