@@ -12,8 +12,8 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.url) }}
 {{- fail "gateway.enabled is true but gateway.url is empty: give the public https URL under which Meta reaches the gateway" }}
 {{- end }}
-{{- if and (not .Values.graph.allowTestGraph) (not (hasPrefix "https://" .Values.graph.url)) }}
-{{- fail (printf "graph.url %q is not https: only a test graph may be, with graph.allowTestGraph" .Values.graph.url) }}
+{{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.url) "https://graph.facebook.com") }}
+{{- fail (printf "graph.url %q is not Meta's: tokens and app secrets would be sent there; if that is meant, set graph.allowTestGraph" .Values.graph.url) }}
 {{- end }}
 {{- range $who := list "operator" "gateway" }}
 {{- $account := index $.Values $who "serviceAccount" }}
