@@ -1,0 +1,58 @@
+{{- define "mco.name" -}}
+{{- default .Chart.Name .Values.nameOverride | replace "." "-" | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Suffixes of up to 16 characters still fit into the 63 of a label or Service name. Release names may hold dots, Services not. */}}
+{{- define "mco.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if .Values.fullnameOverride }}
+{{- $name = .Values.fullnameOverride }}
+{{- else if not (contains $name .Release.Name) }}
+{{- $name = printf "%s-%s" .Release.Name $name }}
+{{- else }}
+{{- $name = .Release.Name }}
+{{- end }}
+{{- $name | replace "." "-" | trunc 47 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "mco.gatewayName" -}}
+{{ include "mco.fullname" . }}-gateway
+{{- end }}
+
+{{/* For objects in namespaces shared with other releases: the release's namespace has no dots, so this is unique. */}}
+{{- define "mco.remoteName" -}}
+{{ .Release.Namespace }}.{{ include "mco.fullname" . }}
+{{- end }}
+
+{{- define "mco.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "mco.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Call with (dict "root" $ "component" "operator"). The standard labels win over commonLabels. */}}
+{{- define "mco.labels" -}}
+{{- $standard := dict
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "app.kubernetes.io/part-of" "meta-channel-operator"
+}}
+{{- merge (include "mco.selectorLabels" . | fromYaml) $standard .root.Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- define "mco.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "mco.operatorServiceAccount" -}}
+{{- default (include "mco.fullname" .) .Values.operator.serviceAccount.name }}
+{{- end }}
+
+{{- define "mco.gatewayServiceAccount" -}}
+{{- default (include "mco.gatewayName" .) .Values.gateway.serviceAccount.name }}
+{{- end }}

@@ -1,0 +1,78 @@
+{{/* What the operator may do in each watched namespace. config/rbac has the same rules; a test compares them. */}}
+{{- define "mco.operatorWatchedRules" -}}
+- apiGroups: [metachannels.io]
+  resources: [metaapps, facebookchannels]
+  verbs: [get, list, watch]
+- apiGroups: [metachannels.io]
+  resources: [metaapps/status, facebookchannels/status]
+  verbs: [get, patch, update]
+# create: the verify token. Secrets are never updated or deleted.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* In the claims namespace. */}}
+{{- define "mco.operatorClaimsRules" -}}
+- apiGroups: [metachannels.io]
+  resources: [assetclaims]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [metachannels.io]
+  resources: [assetclaims/status]
+  verbs: [get, patch, update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* In the release's namespace. */}}
+{{- define "mco.operatorLeaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update, patch]
+{{- end }}
+
+{{/* What the gateway may do in each watched namespace. */}}
+{{- define "mco.gatewayWatchedRules" -}}
+- apiGroups: [metachannels.io]
+  resources: [metaapps]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{/*
+One Role and the RoleBinding that gives it to an account of the release.
+Call with (dict "root" $ "component" … "name" … "namespace" … "rules" … "account" …).
+*/}}
+{{- define "mco.grant" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ .name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "mco.labels" . | nindent 4 }}
+rules:
+  {{- .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "mco.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .account }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}

@@ -1,0 +1,24 @@
+{{/* What a schema cannot say, or says obscurely. */}}
+{{- define "mco.validate" -}}
+{{- if not .Values.watchNamespaces }}
+{{- fail "watchNamespaces is empty: name at least one namespace whose MetaApps and FacebookChannels this release looks after, e.g. --set 'watchNamespaces={tenant-a}'" }}
+{{- end }}
+{{- if has .Values.claimsNamespace .Values.watchNamespaces }}
+{{- fail (printf "claimsNamespace %q is also in watchNamespaces: whoever may write in a watched namespace could then forge claims; use a namespace of its own" .Values.claimsNamespace) }}
+{{- end }}
+{{- if and (gt (int .Values.operator.replicas) 1) (not .Values.operator.leaderElection.enabled) }}
+{{- fail "operator.replicas is above 1 but operator.leaderElection.enabled is false: two operators would work against each other" }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not .Values.gateway.url) }}
+{{- fail "gateway.enabled is true but gateway.url is empty: give the public https URL under which Meta reaches the gateway" }}
+{{- end }}
+{{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.url) "https://graph.facebook.com") }}
+{{- fail (printf "graph.url %q is not Meta's: tokens and app secrets would be sent there; if that is meant, set graph.allowTestGraph" .Values.graph.url) }}
+{{- end }}
+{{- range $who := list "operator" "gateway" }}
+{{- $account := index $.Values $who "serviceAccount" }}
+{{- if and (not $account.create) (not $account.name) (or (eq $who "operator") $.Values.gateway.enabled) }}
+{{- fail (printf "%s.serviceAccount.create is false but %s.serviceAccount.name is empty: name the existing account" $who $who) }}
+{{- end }}
+{{- end }}
+{{- end }}

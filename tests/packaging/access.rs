@@ -1,0 +1,176 @@
+//! Who may do what: the same in the chart and in the kustomize bases, and no more than is meant.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::tools::{Chart, Manifests, kustomize};
+
+/// What an account may do, as `verb resource.group`, one each; how rules are grouped makes no difference.
+type Rights = BTreeSet<String>;
+
+fn rights(role: &Value) -> Rights {
+    let mut rights = Rights::new();
+    for rule in role["rules"].as_array().unwrap() {
+        let keys: Vec<_> = rule.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["apiGroups", "resources", "verbs"], "a rule that this comparison cannot see whole");
+        for group in strings(&rule["apiGroups"]) {
+            for resource in strings(&rule["resources"]) {
+                rights.extend(strings(&rule["verbs"]).map(|verb| format!("{verb} {resource}.{group}")));
+            }
+        }
+    }
+    rights
+}
+
+fn strings(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().unwrap().iter().map(|item| item.as_str().unwrap())
+}
+
+fn rights_of(manifests: &Manifests, kind: &str, name: &str, namespace: Option<&str>) -> Rights {
+    let found: Vec<_> = manifests
+        .of_kind(kind)
+        .filter(|role| role["metadata"]["name"] == name && role["metadata"]["namespace"].as_str() == namespace)
+        .collect();
+    assert_eq!(found.len(), 1, "{kind} {name} in {namespace:?} among {:#?}", manifests.names());
+    rights(found[0])
+}
+
+fn spelled(rights: &[&str]) -> Rights {
+    let mut all = Rights::new();
+    for right in rights {
+        let (verbs, resource) = right.split_once(' ').unwrap();
+        all.extend(verbs.split(',').map(|verb| format!("{verb} {resource}")));
+    }
+    all
+}
+
+fn chart() -> Manifests {
+    Chart::OPERATOR.render(&Chart::OPERATOR.example("sandbox")).unwrap()
+}
+
+/// With the election on, for the right to a Lease.
+fn chart_with_election() -> Manifests {
+    let values = Chart::OPERATOR.example("sandbox");
+    Chart::OPERATOR.render_with(&values, &["--set=operator.leaderElection.enabled=true"]).unwrap()
+}
+
+#[test]
+fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
+    let expected = spelled(&[
+        "get,list,watch metaapps.metachannels.io",
+        "get,list,watch facebookchannels.metachannels.io",
+        "get,patch,update metaapps/status.metachannels.io",
+        "get,patch,update facebookchannels/status.metachannels.io",
+        "get,list,watch,create secrets.",
+        "create,patch events.events.k8s.io",
+    ]);
+    for namespace in ["platform", "tenant-a", "tenant-b"] {
+        assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator", Some(namespace)), expected);
+    }
+    let base = kustomize("config/rbac").unwrap();
+    assert_eq!(rights_of(&base, "ClusterRole", "meta-channel-operator", None), expected);
+}
+
+#[test]
+fn the_operator_writes_claims_only_in_the_claims_namespace() {
+    let expected = spelled(&[
+        "get,list,watch,create,update,patch,delete assetclaims.metachannels.io",
+        "get,patch,update assetclaims/status.metachannels.io",
+        "create,patch events.events.k8s.io",
+    ]);
+    let name = "ops.acme-meta-channel-operator-claims";
+    assert_eq!(rights_of(&chart(), "Role", name, Some("meta-channels")), expected);
+    let base = kustomize("config/claims").unwrap();
+    assert_eq!(rights_of(&base, "Role", "meta-channel-operator-claims", Some("meta-channels")), expected);
+}
+
+#[test]
+fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_election() {
+    let expected = spelled(&["get,list,watch,create,update,patch leases.coordination.k8s.io"]);
+    let name = "acme-meta-channel-operator-leases";
+    assert_eq!(rights_of(&chart_with_election(), "Role", name, Some("ops")), expected);
+    assert!(chart().one("Role", name).is_err(), "without an election there is nothing to hold");
+    let base = kustomize("config/rbac").unwrap();
+    assert_eq!(rights_of(&base, "Role", "meta-channel-operator-leases", Some("meta-channel-system")), expected);
+}
+
+#[test]
+fn the_gateway_only_reads() {
+    let expected = spelled(&["get,list,watch metaapps.metachannels.io", "get,list,watch secrets."]);
+    for namespace in ["platform", "tenant-a", "tenant-b"] {
+        assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator-gateway", Some(namespace)), expected);
+    }
+    let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
+    assert_eq!(rights_of(&base, "ClusterRole", "meta-channel-gateway", None), expected);
+}
+
+/// Who gets each role, as `RoleBinding namespace/role -> account`.
+fn bindings(manifests: &Manifests) -> Vec<String> {
+    let kinds = ["RoleBinding", "ClusterRoleBinding"];
+    let mut all = Vec::new();
+    for binding in kinds.iter().flat_map(|kind| manifests.of_kind(kind)) {
+        let place = binding["metadata"]["namespace"].as_str().unwrap_or("*");
+        let role = binding["roleRef"]["name"].as_str().unwrap();
+        for subject in binding["subjects"].as_array().unwrap() {
+            assert_eq!(subject["kind"], "ServiceAccount");
+            let account = (subject["namespace"].as_str().unwrap(), subject["name"].as_str().unwrap());
+            all.push(format!("{place}: {role} -> {}/{}", account.0, account.1));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn the_chart_binds_roles_in_the_namespaces_it_was_given() {
+    let operator = "ops/acme-meta-channel-operator";
+    let mut expected = vec![
+        format!("meta-channels: ops.acme-meta-channel-operator-claims -> {operator}"),
+        format!("ops: acme-meta-channel-operator-leases -> {operator}"),
+    ];
+    for namespace in ["platform", "tenant-a", "tenant-b"] {
+        expected.push(format!("{namespace}: ops.acme-meta-channel-operator -> {operator}"));
+        expected.push(format!("{namespace}: ops.acme-meta-channel-operator-gateway -> {operator}-gateway"));
+    }
+    expected.sort();
+    assert_eq!(bindings(&chart_with_election()), expected);
+    for role in chart_with_election().of_kind("RoleBinding") {
+        assert_eq!(role["roleRef"]["kind"], "Role");
+    }
+}
+
+#[test]
+fn the_namespaced_base_binds_nothing_everywhere() {
+    let operator = "meta-channel-system/meta-channel-operator";
+    let mut expected = vec![
+        format!("meta-channel-system: meta-channel-operator-leases -> {operator}"),
+        format!("meta-channels: meta-channel-operator-claims -> {operator}"),
+    ];
+    for namespace in ["platform", "tenant-a", "tenant-b"] {
+        expected.push(format!("{namespace}: meta-channel-operator -> {operator}"));
+    }
+    assert_eq!(bindings(&kustomize("config/namespaced").unwrap()), expected);
+    let everywhere = bindings(&kustomize("config/default").unwrap());
+    assert!(everywhere.contains(&format!("*: meta-channel-operator -> {operator}")), "{everywhere:#?}");
+}
+
+#[test]
+fn people_get_the_same_roles_from_the_admin_chart_and_from_the_base() {
+    let chart = Chart::ADMIN.render(&Chart::ADMIN.example("default")).unwrap();
+    let base = kustomize("config/rbac").unwrap();
+    for role in ["view", "edit", "admin"] {
+        let name = format!("metachannels-{role}");
+        let (left, right) = (chart.one("ClusterRole", &name).unwrap(), base.one("ClusterRole", &name).unwrap());
+        assert_eq!(rights(left), rights(right));
+        assert_eq!(aggregation(left), aggregation(right));
+        assert!(aggregation(left).contains(&format!("rbac.authorization.k8s.io/aggregate-to-{role}")));
+    }
+    let edit = rights(chart.one("ClusterRole", "metachannels-edit").unwrap());
+    assert!(!edit.iter().any(|right| right.contains("/status") || right.contains("assetclaims")), "{edit:#?}");
+}
+
+fn aggregation(role: &Value) -> BTreeSet<String> {
+    let labels = role["metadata"]["labels"].as_object().unwrap();
+    labels.keys().filter(|key| key.starts_with("rbac.authorization.k8s.io/")).cloned().collect()
+}

@@ -1,0 +1,94 @@
+//! What the chart for the cluster's administrator consists of.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::tools::{Chart, Manifests, kustomize, yaml_files};
+
+const COPIES: &str = "charts/meta-channel-operator-admin/files/crds";
+
+fn example(name: &str) -> Manifests {
+    Chart::ADMIN.render(&Chart::ADMIN.example(name)).unwrap()
+}
+
+/// The generated kinds: file name and text.
+fn generated() -> BTreeMap<String, String> {
+    let mut files = folder("crds");
+    files.remove("kustomization.yaml").unwrap();
+    assert_eq!(files.len(), 3, "{:?}", files.keys());
+    files
+}
+
+fn folder(folder: &str) -> BTreeMap<String, String> {
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    yaml_files(folder).unwrap().iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn every_example_passes_helms_own_check() {
+    for values in Chart::ADMIN.examples().unwrap() {
+        let report = Chart::ADMIN.lint(&values).unwrap();
+        assert!(report.contains("1 chart(s) linted, 0 chart(s) failed"), "{report}");
+    }
+}
+
+#[test]
+fn the_chart_holds_the_generated_kinds() {
+    assert!(folder(COPIES) == generated(), "{COPIES} is not a copy of crds/: run make generate");
+}
+
+#[test]
+fn the_base_holds_the_generated_kinds() {
+    let base = kustomize("config/crd").unwrap();
+    assert_eq!(base.iter().count(), generated().len());
+    for text in generated().values() {
+        let crd = Manifests::parse(text).unwrap();
+        let crd = crd.iter().next().unwrap();
+        assert_eq!(base.one("CustomResourceDefinition", crd["metadata"]["name"].as_str().unwrap()).unwrap(), crd);
+    }
+}
+
+#[test]
+fn rendering_changes_nothing_but_labels_and_adds_that_kinds_stay() {
+    let rendered = example("full");
+    for text in generated().values() {
+        let crd = Manifests::parse(text).unwrap();
+        let expected = crd.iter().next().unwrap();
+        let name = expected["metadata"]["name"].as_str().unwrap();
+        let mut found = rendered.one("CustomResourceDefinition", name).unwrap().clone();
+        assert_eq!(found["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+        assert_eq!(found["metadata"]["labels"]["example.com/team"], "messaging");
+        let metadata = found["metadata"].as_object_mut().unwrap();
+        metadata.remove("annotations");
+        metadata.remove("labels");
+        assert_eq!(&found, expected);
+    }
+}
+
+#[test]
+fn the_claims_namespace_stays_too() {
+    let rendered = example("full");
+    let namespace = rendered.one("Namespace", "page-claims").unwrap();
+    assert_eq!(namespace["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    assert_eq!(namespace["metadata"]["annotations"]["example.com/owner"], "platform");
+    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+}
+
+#[test]
+fn each_part_can_be_left_out() {
+    let kinds = |manifests: &Manifests| -> Vec<Value> { manifests.iter().map(|it| it["kind"].clone()).collect() };
+    assert_eq!(kinds(&example("bare")), ["CustomResourceDefinition"; 3]);
+    let values = Chart::ADMIN.example("default");
+    let without = Chart::ADMIN.render_with(&values, &["--set=crds.enabled=false"]).unwrap();
+    assert_eq!(kinds(&without), ["Namespace", "ClusterRole", "ClusterRole", "ClusterRole"]);
+}
+
+#[test]
+fn both_charts_mean_the_same_claims_namespace() {
+    let admin = example("default");
+    let claims = admin.of_kind("Namespace").next().unwrap()["metadata"]["name"].as_str().unwrap();
+    let operator = Chart::OPERATOR.render(&Chart::OPERATOR.example("minimal")).unwrap();
+    let role = operator.one("Role", "ops.acme-meta-channel-operator-claims").unwrap();
+    assert_eq!(role["metadata"]["namespace"], claims);
+}

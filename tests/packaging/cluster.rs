@@ -1,0 +1,221 @@
+//! A real API server takes what Helm and kustomize make, and grants the rights that are meant.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use testkit::{ControlPlane, Kubectl, client};
+
+use crate::launch::Launch;
+use crate::tools::{Chart, Manifests, helm, path, run};
+
+/// Whether this client may do this; asked of the API server.
+async fn allowed(client: &Client, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let review: SelfSubjectAccessReview = serde_json::from_value(json!({
+        "metadata": {},
+        "spec": {"resourceAttributes": {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace,
+        }},
+    }))?;
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(answer.status.context("a review has an answer")?.allowed)
+}
+
+/// Compares what an account may do with what is meant: verb, resource, namespace, answer.
+async fn check(account: &Client, expected: &[(&str, &str, &str, bool)]) -> Result<()> {
+    for (verb, resource, namespace, answer) in expected {
+        let found = allowed(account, verb, resource, namespace).await?;
+        ensure!(found == *answer, "may {verb} {resource} in {namespace:?}: {found}, expected {answer}");
+    }
+    Ok(())
+}
+
+/// A client that has no rights but those of this ServiceAccount, which must exist.
+async fn acting_as(cluster: &ControlPlane, namespace: &str, account: &str) -> Result<Client> {
+    cluster.kubectl().run(&["get", "serviceaccount", account, "--namespace", namespace]).await?;
+    client(&cluster.service_account_kubeconfig(namespace, account).await?).await
+}
+
+async fn make_namespaces(kubectl: &Kubectl, names: &[&str]) -> Result<()> {
+    for name in names {
+        kubectl.run(&["create", "namespace", name]).await?;
+    }
+    Ok(())
+}
+
+/// Applies objects for trial, unknown fields refused.
+async fn try_out(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
+    let arguments = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "--filename=-"];
+    kubectl.run_with_input(&arguments, Some(&manifests.to_yaml())).await?;
+    Ok(())
+}
+
+fn helm_at(cluster: &ControlPlane, arguments: &[&str], chart: &Chart, values: &Path) -> Result<String> {
+    let mut helm = helm()?;
+    helm.args(arguments).arg(chart.path()).arg("--values").arg(values).arg("--kubeconfig").arg(cluster.kubeconfig());
+    run(&mut helm)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_operators_chart_is_valid_to_the_api_server() {
+    let cluster = ControlPlane::shared().await.unwrap();
+    let kubectl = cluster.kubectl();
+    make_namespaces(&kubectl, &["ops", "platform", "tenant-a", "tenant-b", "meta-channels", "page-claims"])
+        .await
+        .unwrap();
+    for values in Chart::OPERATOR.examples().unwrap() {
+        // The one kind that only exists where the Prometheus operator is.
+        let manifests = Chart::OPERATOR.render(&values).unwrap().without(|object| object["kind"] == "ServiceMonitor");
+        try_out(&kubectl, &manifests).await.with_context(|| values.display().to_string()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_admin_chart_is_valid_to_the_api_server() {
+    let cluster = ControlPlane::shared().await.unwrap();
+    for values in Chart::ADMIN.examples().unwrap() {
+        let manifests = Chart::ADMIN.render(&values).unwrap();
+        try_out(&cluster.kubectl(), &manifests).await.with_context(|| values.display().to_string()).unwrap();
+    }
+}
+
+/// The Pod that a Deployment would start.
+fn pod(manifests: &Manifests, component: &str) -> Value {
+    let labels = |it: &&Value| it["metadata"]["labels"]["app.kubernetes.io/component"] == component;
+    let deployment = manifests.of_kind("Deployment").find(labels).unwrap();
+    let name = format!("trial-{component}");
+    let metadata = json!({"name": name, "namespace": deployment["metadata"]["namespace"]});
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": deployment["spec"]["template"]["spec"]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_installs_both_charts_and_what_must_stay_stays() {
+    let cluster = ControlPlane::start().await.unwrap();
+    let kubectl = cluster.kubectl();
+    make_namespaces(&kubectl, &["ops", "platform", "tenant-a", "tenant-b", "elsewhere"]).await.unwrap();
+    kubectl.run(&["label", "namespace", "ops", "pod-security.kubernetes.io/enforce=restricted"]).await.unwrap();
+
+    let (admin, acme) = (["install", "admin"], ["install", "acme", "--namespace=ops"]);
+    let (defaults, sandbox) = (Chart::ADMIN.example("default"), Chart::OPERATOR.example("sandbox"));
+    helm_at(&cluster, &admin, &Chart::ADMIN, &defaults).unwrap();
+    let notes = helm_at(&cluster, &acme, &Chart::OPERATOR, &sandbox).unwrap();
+    assert!(!notes.contains("does not serve metachannels.io"), "{notes}");
+    helm_at(&cluster, &["upgrade", "acme", "--namespace=ops"], &Chart::OPERATOR, &sandbox).unwrap();
+
+    let manifests = Chart::OPERATOR.render(&sandbox).unwrap();
+    let installed = Manifests::list(&kubectl.get(&["deployments", "--namespace=ops"]).await.unwrap()).unwrap();
+    for component in ["operator", "gateway"] {
+        let launch = |manifests| Launch::of(manifests, component, "pod").unwrap();
+        assert_eq!(launch(&installed), launch(&manifests));
+    }
+    rights_of_the_operator(&cluster, &manifests).await.unwrap();
+    rights_of_the_gateway(&cluster, &manifests).await.unwrap();
+    restricted_pods(&kubectl, &manifests).await.unwrap();
+
+    let uninstall =
+        |arguments: &[&str]| run(helm().unwrap().args(arguments).arg("--kubeconfig").arg(cluster.kubeconfig()));
+    uninstall(&["uninstall", "acme", "--namespace=ops"]).unwrap();
+    uninstall(&["uninstall", "admin"]).unwrap();
+    assert!(kubectl.run(&["get", "deployment", "--namespace=ops", "acme-meta-channel-operator"]).await.is_err());
+    kubectl.run(&["get", "customresourcedefinition", "assetclaims.metachannels.io"]).await.unwrap();
+    kubectl.run(&["get", "namespace", "meta-channels"]).await.unwrap();
+    helm_at(&cluster, &admin, &Chart::ADMIN, &defaults).context("what was kept is taken up again").unwrap();
+}
+
+async fn rights_of_the_operator(cluster: &ControlPlane, manifests: &Manifests) -> Result<()> {
+    let launch = Launch::of(manifests, "operator", "pod")?;
+    let operator = acting_as(cluster, &launch.namespace, &launch.service_account).await?;
+    check(
+        &operator,
+        &[
+            ("watch", "facebookchannels.metachannels.io", "tenant-a", true),
+            ("watch", "secrets", "tenant-b", true),
+            ("create", "secrets", "platform", true),
+            ("create", "assetclaims.metachannels.io", "meta-channels", true),
+            ("create", "events.events.k8s.io", "tenant-a", true),
+            ("update", "secrets", "platform", false),
+            ("delete", "secrets", "platform", false),
+            ("patch", "facebookchannels.metachannels.io", "tenant-a", false),
+            ("create", "assetclaims.metachannels.io", "tenant-a", false),
+            ("get", "secrets", "meta-channels", false),
+            ("get", "secrets", "ops", false),
+            ("get", "secrets", "elsewhere", false),
+            ("list", "facebookchannels.metachannels.io", "", false),
+        ],
+    )
+    .await
+}
+
+async fn rights_of_the_gateway(cluster: &ControlPlane, manifests: &Manifests) -> Result<()> {
+    let launch = Launch::of(manifests, "gateway", "pod")?;
+    let gateway = acting_as(cluster, &launch.namespace, &launch.service_account).await?;
+    check(
+        &gateway,
+        &[
+            ("watch", "metaapps.metachannels.io", "platform", true),
+            ("watch", "secrets", "tenant-a", true),
+            ("create", "secrets", "tenant-a", false),
+            ("patch", "metaapps.metachannels.io", "platform", false),
+            ("get", "secrets", "elsewhere", false),
+            ("get", "assetclaims.metachannels.io", "meta-channels", false),
+        ],
+    )
+    .await
+}
+
+/// The Pods pass the restricted profile, which the namespace enforces; a Pod with less is refused there.
+async fn restricted_pods(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
+    let arguments = ["create", "--dry-run=server", "--filename=-"];
+    for component in ["operator", "gateway"] {
+        let mut pod = pod(manifests, component);
+        kubectl.run_with_input(&arguments, Some(&pod.to_string())).await?;
+        pod["spec"]["securityContext"] = json!({});
+        let refused = kubectl.run_with_input(&arguments, Some(&pod.to_string())).await;
+        let error = refused.err().context("a Pod that might be root was let in")?.to_string();
+        ensure!(error.contains("violates PodSecurity"), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kustomize_bases_and_the_samples_apply() {
+    let cluster = ControlPlane::start().await.unwrap();
+    let kubectl = cluster.kubectl();
+    make_namespaces(&kubectl, &["elsewhere"]).await.unwrap();
+    let apply = async |folder: &str| {
+        let folder = path(folder).display().to_string();
+        kubectl.run(&["apply", "--server-side", "--validate=strict", "--kustomize", &folder]).await
+    };
+    apply("config/crd").await.unwrap();
+    let crds = ["wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"];
+    kubectl.run(&crds).await.unwrap();
+    apply("config/samples").await.unwrap();
+    let channels = kubectl.get(&["metachannels", "--all-namespaces"]).await.unwrap();
+    assert_eq!(channels["items"].as_array().unwrap().len(), 3);
+
+    apply("config/namespaced").await.unwrap();
+    let operator = acting_as(&cluster, "meta-channel-system", "meta-channel-operator").await.unwrap();
+    let expected = |everywhere| {
+        [
+            ("get", "secrets", "tenant-a", true),
+            ("patch", "metaapps/status.metachannels.io", "platform", true),
+            ("create", "assetclaims.metachannels.io", "meta-channels", true),
+            ("create", "leases.coordination.k8s.io", "meta-channel-system", true),
+            ("get", "secrets", "elsewhere", everywhere),
+            ("list", "facebookchannels.metachannels.io", "", everywhere),
+            ("create", "assetclaims.metachannels.io", "tenant-a", false),
+        ]
+    };
+    check(&operator, &expected(false)).await.unwrap();
+    apply("tests/packaging/overlays/with-gateway").await.unwrap();
+    check(&operator, &expected(true)).await.unwrap();
+}

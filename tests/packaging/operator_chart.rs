@@ -1,0 +1,215 @@
+//! What a release of the operator's chart consists of.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::launch::Launch;
+use crate::tools::{Chart, Manifests, kustomize, read};
+
+/// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
+const KINDS: [&str; 8] = [
+    "Deployment",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+];
+
+fn example(name: &str) -> Manifests {
+    Chart::OPERATOR.render(&Chart::OPERATOR.example(name)).unwrap()
+}
+
+fn with(arguments: &[&str]) -> Manifests {
+    Chart::OPERATOR.render_with(&Chart::OPERATOR.example("sandbox"), arguments).unwrap()
+}
+
+#[test]
+fn every_example_passes_helms_own_check() {
+    for values in Chart::OPERATOR.examples().unwrap() {
+        let report = Chart::OPERATOR.lint(&values).unwrap();
+        assert!(report.contains("1 chart(s) linted, 0 chart(s) failed"), "{report}");
+    }
+}
+
+#[test]
+fn a_release_stays_within_namespaces() {
+    let mut seen = BTreeSet::new();
+    for values in Chart::OPERATOR.examples().unwrap() {
+        for object in Chart::OPERATOR.render(&values).unwrap().iter() {
+            let kind = object["kind"].as_str().unwrap();
+            assert!(KINDS.contains(&kind), "{kind} in {}", values.display());
+            assert!(object["metadata"]["namespace"].is_string(), "{kind} without a namespace");
+            seen.insert(kind.to_owned());
+        }
+    }
+    assert_eq!(seen, KINDS.map(str::to_owned).into(), "between them the examples show everything");
+}
+
+#[test]
+fn every_object_carries_the_standard_labels() {
+    for object in example("full").iter() {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["app.kubernetes.io/name"], "meta-channel-operator");
+        assert_eq!(labels["app.kubernetes.io/instance"], "acme");
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm");
+        assert_eq!(labels["app.kubernetes.io/part-of"], "meta-channel-operator");
+        assert_eq!(labels["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(labels["helm.sh/chart"], concat!("meta-channel-operator-", env!("CARGO_PKG_VERSION")));
+        assert!(["operator", "gateway"].map(Value::from).contains(&labels["app.kubernetes.io/component"]));
+        assert_eq!(labels["example.com/team"], "messaging");
+    }
+}
+
+#[test]
+fn charts_images_and_bases_carry_the_programs_version() {
+    for chart in [Chart::OPERATOR, Chart::ADMIN] {
+        let text = read(&chart.file("Chart.yaml")).unwrap();
+        let chart: Value = serde_yaml_ng::from_str(&text).unwrap();
+        assert_eq!(
+            (&chart["version"], &chart["appVersion"]),
+            (&env!("CARGO_PKG_VERSION").into(), &env!("CARGO_PKG_VERSION").into())
+        );
+    }
+    let image = concat!("ghcr.io/meta-channel-operator/meta-channel-operator:", env!("CARGO_PKG_VERSION"));
+    let bases = kustomize("tests/packaging/overlays/with-gateway").unwrap();
+    for manifests in [example("minimal"), bases] {
+        for deployment in manifests.of_kind("Deployment") {
+            assert_eq!(container(deployment)["image"], image);
+        }
+    }
+}
+
+#[test]
+fn settings_become_flags() {
+    let operator = Launch::of(&example("full"), "operator", "pod").unwrap();
+    let flags = [
+        ("--watch-namespaces", "platform,tenant-a,tenant-b"),
+        ("--claims-namespace", "page-claims"),
+        ("--graph-url", "https://graph.facebook.com"),
+        ("--graph-timeout", "10s"),
+        ("--gateway-url", "https://hooks.example.com"),
+        ("--metrics-addr", "0.0.0.0:8080"),
+        ("--concurrency", "4"),
+        ("--probe-period", "5m"),
+        ("--app-probe-period", "1h"),
+        ("--staleness-limit", "1h"),
+        ("--leader-elect", "true"),
+        ("--leader-election-id", "channels"),
+        ("--log-format", "human"),
+        ("--log-filter", "info,meta_channel_operator=debug"),
+    ];
+    assert_eq!(operator.args[1..], flags.map(|(name, value)| format!("{name}={value}")));
+
+    let gateway = Launch::of(&example("full"), "gateway", "pod").unwrap();
+    assert_eq!(gateway.service_account, "hooks");
+    assert_eq!(gateway.flag("--watch-namespaces"), Some("platform,tenant-a,tenant-b"));
+    assert_eq!(gateway.flag("--listen-addr"), Some("0.0.0.0:8080"));
+    assert_eq!(gateway.flag("--metrics-addr"), Some("0.0.0.0:8081"));
+}
+
+#[test]
+fn a_test_graph_is_allowed_only_on_demand() {
+    let allowed =
+        |name| Launch::of(&example(name), "operator", "pod").unwrap().args.contains(&"--allow-test-graph".into());
+    assert!(allowed("sandbox"));
+    assert!(!allowed("minimal") && !allowed("full"));
+}
+
+#[test]
+fn without_an_election_two_operators_never_overlap() {
+    let deployment = |manifests: &Manifests| manifests.one("Deployment", "acme-meta-channel-operator").unwrap().clone();
+    assert_eq!(deployment(&example("minimal"))["spec"]["strategy"]["type"], "RollingUpdate");
+    let alone = example("sandbox");
+    assert_eq!(deployment(&alone)["spec"]["strategy"]["type"], "Recreate");
+    assert_eq!(Launch::of(&alone, "operator", "pod").unwrap().flag("--leader-elect"), Some("false"));
+}
+
+#[test]
+fn two_releases_in_one_namespace_hold_leases_of_their_own() {
+    let lease = |release| {
+        let manifests = Chart::OPERATOR.render_as(release, "ops", &Chart::OPERATOR.example("minimal"), &[]).unwrap();
+        Launch::of(&manifests, "operator", "pod").unwrap().flag("--leader-election-id").unwrap().to_owned()
+    };
+    assert_ne!(lease("acme"), lease("other"));
+}
+
+#[test]
+fn releases_of_one_name_do_not_meet_in_the_claims_namespace() {
+    let claims = |namespace| {
+        let manifests = Chart::OPERATOR.render_as("acme", namespace, &Chart::OPERATOR.example("minimal"), &[]).unwrap();
+        let mut roles = manifests.of_kind("Role").filter(|role| role["metadata"]["namespace"] == "meta-channels");
+        roles.next().unwrap()["metadata"]["name"].clone()
+    };
+    assert_ne!(claims("ops"), claims("ops-2"));
+}
+
+#[test]
+fn names_stay_within_their_limits_whatever_the_release_is_called() {
+    let longest = format!("a.{}", "b".repeat(51));
+    let manifests = Chart::OPERATOR.render_as(&longest, "ops", &Chart::OPERATOR.example("sandbox"), &[]).unwrap();
+    for service in manifests.of_kind("Service") {
+        let name = service["metadata"]["name"].as_str().unwrap();
+        assert!(name.len() <= 63 && !name.contains('.'), "{name}");
+    }
+    let names: BTreeSet<_> = manifests.names().into_iter().collect();
+    assert_eq!(names.len(), manifests.names().len(), "cut names must not meet");
+}
+
+#[test]
+fn a_switch_brings_what_belongs_to_it() {
+    let gateway = |it: &Value| it["metadata"]["labels"]["app.kubernetes.io/component"] == "gateway";
+    assert_eq!(example("minimal").iter().filter(|it| gateway(it)).count(), 0);
+    assert!(Launch::of(&example("minimal"), "operator", "pod").unwrap().flag("--gateway-url").is_none());
+
+    let count = |manifests: &Manifests, kind| manifests.of_kind(kind).count();
+    assert_eq!(count(&with(&[]), "PodDisruptionBudget"), 0, "one replica");
+    assert_eq!(count(&with(&["--set=gateway.replicas=2"]), "PodDisruptionBudget"), 1);
+    assert_eq!(count(&with(&["--set=networkPolicy.enabled=true"]), "NetworkPolicy"), 2);
+    assert_eq!(count(&with(&["--set=networkPolicy.enabled=false"]), "NetworkPolicy"), 0);
+    assert_eq!(count(&with(&["--set=serviceMonitor.enabled=true"]), "ServiceMonitor"), 2);
+    assert_eq!(count(&with(&["--set=rbac.create=false"]), "Role"), 0);
+    assert_eq!(count(&with(&["--set=rbac.create=false"]), "RoleBinding"), 0);
+    let foreign = with(&["--set=operator.serviceAccount.create=false,operator.serviceAccount.name=mine"]);
+    assert_eq!(count(&foreign, "ServiceAccount"), 1, "the gateway's");
+    assert_eq!(Launch::of(&foreign, "operator", "pod").unwrap().service_account, "mine");
+}
+
+#[test]
+fn metrics_are_no_part_of_the_public_service() {
+    let manifests = example("full");
+    let ports = |name: &str| manifests.one("Service", name).unwrap()["spec"]["ports"].clone();
+    assert_eq!(ports("channels-gateway"), json!([{"name": "http", "port": 8443, "targetPort": "http"}]));
+    assert_eq!(ports("channels-gateway-metrics"), json!([{"name": "metrics", "port": 8081, "targetPort": "metrics"}]));
+}
+
+#[test]
+fn probes_ask_the_listener_that_answers_them() {
+    for deployment in example("full").of_kind("Deployment") {
+        let container = container(deployment);
+        for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+            assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "metrics"}));
+        }
+        let launch = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+        let address = launch.filter_map(|arg| arg.strip_prefix("--metrics-addr=")).next().unwrap();
+        let declared = container["ports"].as_array().unwrap().iter().find(|port| port["name"] == "metrics").unwrap();
+        assert_eq!(address, format!("0.0.0.0:{}", declared["containerPort"]));
+    }
+}
+
+#[test]
+fn the_notes_say_what_the_person_must_know() {
+    let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("sandbox")).unwrap();
+    assert!(notes.contains("  - tenant-b\n"), "{notes}");
+    assert!(notes.contains("tokens and secrets are sent to http://127.0.0.1:8080"), "{notes}");
+    assert!(notes.contains("https://hooks.example.com/webhooks/"), "{notes}");
+    let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("minimal")).unwrap();
+    assert!(!notes.contains("allowTestGraph") && notes.contains("gateway.enabled=true"), "{notes}");
+}
+
+fn container(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]["containers"][0]
+}

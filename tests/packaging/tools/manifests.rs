@@ -1,0 +1,74 @@
+//! Objects as they stand in YAML.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The objects of a stream of YAML documents.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifests(Vec<Value>);
+
+impl Manifests {
+    /// Reads a stream; empty documents do not count.
+    pub(crate) fn parse(yaml: &str) -> Result<Self> {
+        let mut objects = Vec::new();
+        for document in serde_yaml_ng::Deserializer::from_str(yaml) {
+            let object = Value::deserialize(document)?;
+            if !object.is_null() {
+                objects.push(object);
+            }
+        }
+        Ok(Self(objects))
+    }
+
+    /// The items of a list, as `kubectl get --output=json` prints it.
+    pub(crate) fn list(list: &Value) -> Result<Self> {
+        Ok(Self(list["items"].as_array().context("not a list")?.clone()))
+    }
+
+    /// All objects.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.0.iter()
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// The one object of this kind and name.
+    pub(crate) fn one(&self, kind: &str, name: &str) -> Result<&Value> {
+        let mut found = self.of_kind(kind).filter(|object| object["metadata"]["name"] == name);
+        let object = found.next().with_context(|| format!("there is no {kind} {name}"))?;
+        if found.next().is_some() {
+            bail!("there is more than one {kind} {name}");
+        }
+        Ok(object)
+    }
+
+    /// `Kind namespace/name` of every object, in order; `Kind name` for those without a namespace.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.iter().map(title).collect()
+    }
+
+    /// All but these.
+    pub(crate) fn without(mut self, unwanted: impl Fn(&Value) -> bool) -> Self {
+        self.0.retain(|object| !unwanted(object));
+        self
+    }
+
+    /// As a stream for kubectl. JSON is YAML.
+    pub(crate) fn to_yaml(&self) -> String {
+        self.0.iter().map(|object| format!("---\n{object}\n")).collect()
+    }
+}
+
+/// How messages call an object.
+pub(crate) fn title(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}

@@ -1,0 +1,160 @@
+//! The schemas of the charts' values: they know every key and refuse all others.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::tools::{Chart, read};
+
+fn schema(chart: &Chart) -> Value {
+    serde_json::from_str(&read(&chart.file("values.schema.json")).unwrap()).unwrap()
+}
+
+fn defaults(chart: &Chart) -> Value {
+    serde_yaml_ng::from_str(&read(&chart.file("values.yaml")).unwrap()).unwrap()
+}
+
+/// Follows a reference into `$defs`.
+fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// Calls `visit` with every schema of an object, however deep.
+fn each_object(schema: &Value, visit: &mut impl FnMut(&Value)) {
+    if schema["type"] == "object" {
+        visit(schema);
+    }
+    match schema {
+        Value::Object(map) => map.values().for_each(|value| each_object(value, visit)),
+        Value::Array(list) => list.iter().for_each(|value| each_object(value, visit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_object_takes_keys_that_nobody_described() {
+    for chart in [Chart::OPERATOR, Chart::ADMIN] {
+        let schema = schema(&chart);
+        let mut objects = 0;
+        each_object(&schema, &mut |object| {
+            objects += 1;
+            let rest = &object["additionalProperties"];
+            let free_form = rest["type"] != Value::Null;
+            let parents = *object == schema["properties"]["global"];
+            assert!(*rest == false || free_form || parents, "open: {object}");
+        });
+        assert!(objects > 5, "the walk found {objects} objects");
+    }
+}
+
+/// Every default is described, and every described value has a default, as far as objects have fixed keys.
+fn compare(root: &Value, schema: &Value, values: &Value, at: &str) {
+    let (Some(properties), Some(values)) = (resolve(root, schema)["properties"].as_object(), values.as_object()) else {
+        return;
+    };
+    let keys = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+    let mut described = keys(properties);
+    described.remove("global");
+    if !values.is_empty() {
+        let present = keys(values);
+        assert!(present.is_subset(&described), "{at}: not described: {:?}", present.difference(&described));
+        let missing: Vec<_> = described.difference(&present).collect();
+        assert!(missing.is_empty() || at.ends_with("/resources"), "{at}: no default: {missing:?}");
+    }
+    for (key, value) in values {
+        let at = format!("{at}/{key}");
+        assert!(properties[key]["description"].is_string() || at.contains("/resources/"), "{at} has no description");
+        compare(root, &properties[key], value, &at);
+    }
+}
+
+#[test]
+fn every_value_has_a_default_and_a_description() {
+    for chart in [Chart::OPERATOR, Chart::ADMIN] {
+        let schema = schema(&chart);
+        compare(&schema, &schema, &defaults(&chart), "");
+    }
+}
+
+/// The paths of all objects with fixed keys, in the notation of `--set`.
+fn closed(root: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
+    let schema = resolve(root, schema);
+    if schema["additionalProperties"] == false {
+        found.push(at.to_owned());
+    }
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        closed(root, value, &format!("{at}{key}."), found);
+    }
+}
+
+#[test]
+fn a_misspelt_key_is_refused_wherever_it_stands() {
+    for (chart, example) in [(Chart::OPERATOR, "minimal"), (Chart::ADMIN, "default")] {
+        let schema = schema(&chart);
+        let mut paths = Vec::new();
+        closed(&schema, &schema, "", &mut paths);
+        assert!(paths.len() >= 4, "{paths:?}");
+        for path in paths {
+            let set = format!("--set={path}misspelt=x");
+            let error = chart.render_with(&chart.example(example), &[&set]).unwrap_err().to_string();
+            assert!(error.contains("additional properties 'misspelt' not allowed"), "{set}: {error}");
+        }
+    }
+}
+
+/// What Helm says about the smallest example with these values.
+fn refusal(arguments: &[&str]) -> String {
+    let result = Chart::OPERATOR.render_with(&Chart::OPERATOR.example("minimal"), arguments);
+    match result {
+        Ok(manifests) => panic!("{arguments:?} was taken: {:#?}", manifests.names()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_release_must_be_told_what_to_watch() {
+    let error = refusal(&["--set-json=watchNamespaces=[]"]);
+    assert!(error.contains("at '/watchNamespaces': minItems: got 0, want 1"), "{error}");
+    let error = refusal(&["--set-json=watchNamespaces=[]", "--skip-schema-validation"]);
+    assert!(error.contains("watchNamespaces is empty: name at least one namespace"), "{error}");
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused_with_a_sentence() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["--set=claimsNamespace=tenant-a"], "could then forge claims"),
+        (&["--set=operator.replicas=2,operator.leaderElection.enabled=false"], "would work against each other"),
+        (&["--set=gateway.enabled=true"], "gateway.url is empty"),
+        (&["--set=graph.url=https://graph.facebook.com.evil.example"], "is not Meta's"),
+        (&["--set=operator.serviceAccount.create=false"], "operator.serviceAccount.name is empty"),
+        (
+            &["--set=gateway.enabled=true,gateway.url=https://a.example,gateway.serviceAccount.create=false"],
+            "gateway.serviceAccount.name is empty",
+        ),
+    ];
+    for (arguments, sentence) in cases {
+        let error = refusal(arguments);
+        assert!(error.contains(sentence), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn values_of_the_wrong_shape_are_refused_before_they_reach_a_flag() {
+    let cases = [
+        ("--set=watchNamespaces={Tenant_A}", "/watchNamespaces/0"),
+        ("--set=watchNamespaces={a,a}", "/watchNamespaces"),
+        ("--set=operator.concurrency=0", "/operator/concurrency"),
+        ("--set=operator.probePeriod=soon", "/operator/probePeriod"),
+        ("--set=gateway.url=http://hooks.example.com", "/gateway/url"),
+        ("--set=gateway.url=https://hooks.example.com/", "/gateway/url"),
+        ("--set=log.format=xml", "/log/format"),
+        ("--set=image.digest=sha256:abc", "/image/digest"),
+    ];
+    for (argument, place) in cases {
+        let error = refusal(&[argument]);
+        assert!(error.contains(&format!("at '{place}'")), "{argument}: {error}");
+    }
+}
