@@ -3,29 +3,37 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+.PHONY: help demo test control-plane generate generated lint tools
+
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
-WRITE_CRDS := cargo run --locked --package meta-channel-operator -- crds --dir
-.PHONY: help demo test control-plane generate generated lint tools
+
+# All programs are built with the features that the tests are built with, so that nothing is compiled twice.
+BUILD := cargo build --locked --workspace --bins
+BIN = $$(cargo metadata --locked --no-deps --format-version=1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 demo: ## Run control plane, Graph sandbox, operator and three channels until Ctrl-C; CHECK=1 ends once they have settled
-	cargo run --locked --package testkit --bin demo -- $(if $(filter-out 0,$(CHECK)),--check)
+	$(BUILD)
+	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
 
 test: tools lint generated control-plane ## Check everything, as CI does
 	cargo test --locked --workspace
 
 control-plane: ## Build etcd, kube-apiserver, kubectl and helm (once, takes minutes) and print where they are
-	cargo run --locked --package testkit --bin control-plane
+	$(BUILD)
+	@"$(BIN)/control-plane"
 
 generate: ## Write the CRDs from the Rust types
-	for directory in $(CRDS); do $(WRITE_CRDS) "$$directory"; done
+	$(BUILD)
+	for directory in $(CRDS); do "$(BIN)/meta-channel-operator" crds --dir "$$directory"; done
 
 generated: ## Fail if `make generate` would change something
+	$(BUILD)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
-	$(WRITE_CRDS) "$$fresh"; \
+	"$(BIN)/meta-channel-operator" crds --dir "$$fresh"; \
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
 	done
