@@ -1,0 +1,116 @@
+//! Pages get connected, whatever the order in which things appear, and stay quiet afterwards.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use meta_channel_operator::api::Connection;
+use testkit::wait_for;
+
+use crate::world::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
+    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    for (name, page) in [("shop", "Acme Shop"), ("support", "Acme Support")] {
+        let channel = world
+            .channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "Expired=False", "Disconnected=False", "!Reconciling", "!Stalled"])
+            .await?;
+        let status = channel.status.unwrap();
+        assert_eq!(status.connection, Connection::Connected);
+        assert_eq!(status.page_name.as_deref(), Some(page));
+        assert_eq!(status.next_step, None);
+    }
+    let outlet = world
+        .channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged", "Expired=True/PasswordChanged", "Connected=False", "Disconnected=False", "Stalled=True", "Subscribed=Unknown"])
+        .await?
+        .status
+        .unwrap();
+    assert_eq!(outlet.connection, Connection::Expired);
+    let next_step = outlet.next_step.unwrap();
+    assert!(next_step.contains("authorise") && next_step.contains("outlet-token"), "{next_step}");
+    world.app_is(&["Ready=True/Reached", "CredentialsValid=True", "WebhookSubscribed=True", "PermissionsApproved=True"]).await?;
+
+    // The application's subscription came before any page's, each was written once, with a proof where one is due.
+    let writes = world.writes();
+    let templates: Vec<_> = writes.iter().map(|it| it.template.as_deref().unwrap_or_default()).collect();
+    assert_eq!(templates[0], "/{version}/{app-id}/subscriptions");
+    assert_eq!(templates[1..], ["/{version}/{page-id}/subscribed_apps"; 2]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_applied_before_its_app_and_secret_ends_ready_without_ever_being_stalled() -> Result<()> {
+    let world = World::new().await?;
+    let record = world.record(&world.tenant_a);
+    let _operator = world.operator();
+    world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotFound", "Reconciling=True", "Connected=Unknown"]).await?;
+    world.apply(&world.app_manifest()).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretNotReleased", "Reconciling=True"]).await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True"]).await?;
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    for version in record.versions() {
+        let conditions = version.status.map(|status| shown(&status.conditions)).unwrap_or_default();
+        assert!(!conditions.iter().any(|it| it.starts_with("Stalled")), "{conditions:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_token_expires_the_channel_and_the_old_one_heals_it_without_a_touch() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let ready = world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.put_token(&world.tenant_a, "shop", "EAAthis-token-was-never-issued-by-anybody").await?;
+    let expired = world.channel_is(&world.tenant_a, "shop", &["Expired=True/SessionInvalidated", "Ready=False", "Connected=False"]).await?;
+    assert_eq!(expired.metadata.generation, ready.metadata.generation);
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Expired=False", "Connected=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_pass_over_unchanged_objects_asks_meta_nothing_and_writes_nothing() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
+    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    world.channel_is(&world.tenant_b, "outlet", &["Expired=True"]).await?;
+    world.app_is(&["Ready=True"]).await?;
+    operator.stop().await;
+    let before = versions(&world).await?;
+    world.sandbox.clear_ledger();
+
+    // A restarted operator passes over everything.
+    let operator = world.operator();
+    wait_for("a pass over each object", PATIENCE, async || {
+        ensure!(operator.passes("FacebookChannel") >= 3 && operator.passes("MetaApp") >= 1);
+        Ok(())
+    })
+    .await?;
+    // A Secret that is written without a change of its content causes a pass too.
+    let passes = operator.passes("FacebookChannel");
+    world.kubectl().run(&["-n", &world.tenant_a, "annotate", "secret", "shop-token", "touched=yes"]).await?;
+    wait_for("another pass", PATIENCE, async || {
+        ensure!(operator.passes("FacebookChannel") > passes);
+        Ok(())
+    })
+    .await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.sandbox.ledger(), []);
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}

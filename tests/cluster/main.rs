@@ -1,0 +1,5 @@
+//! The operator against a real API server and the simulated Graph API, in this process and with a clock that tests move.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod connect;
+mod world;

@@ -1,0 +1,334 @@
+//! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use kube_runtime::{WatchStreamExt, watcher};
+use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
+use meta_channel_operator::engine::Clock;
+use meta_channel_operator::engine::clock::Shift;
+use meta_channel_operator::engine::context::Policy;
+use meta_channel_operator::graph::{GraphClient, GraphOptions};
+use meta_channel_operator::metrics::Metrics;
+use meta_channel_operator::operator::Operator;
+use meta_channel_operator::server::{self, Readiness};
+use meta_channel_operator::{gateway, install_crypto_provider};
+use serde_json::json;
+use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed};
+use testkit::{ControlPlane, Kubectl, wait_for};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const PAGE_A: &str = "2200000000000001";
+pub const PAGE_B: &str = "2200000000000002";
+pub const PAGE_C: &str = "2200000000000003";
+pub const TOKEN_A: &str = "EAAsandbox-page-a-000000000000000000";
+pub const TOKEN_B: &str = "EAAsandbox-page-b-000000000000000000";
+pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    pub plane: &'static ControlPlane,
+    pub client: Client,
+    pub sandbox: Sandbox,
+    pub shift: Shift,
+    pub platform: String,
+    pub tenant_a: String,
+    pub tenant_b: String,
+    pub claims: String,
+    gateway: Running,
+}
+
+/// A server of ours in this process; it ends when this is dropped.
+pub struct Running {
+    pub metrics: Metrics,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        let mut this = self;
+        (&mut this.task).await.unwrap();
+    }
+
+    /// Passes of a kind with an outcome, so far.
+    pub fn passes(&self, kind: &str) -> u64 {
+        let label = format!("reconcile_duration_seconds_count{{kind=\"{kind}\"");
+        let text = self.metrics.text();
+        let counts = text.lines().filter(|line| line.contains(&label)).filter_map(|line| line.rsplit(' ').next());
+        counts.filter_map(|count| count.parse::<u64>().ok()).sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.task.abort();
+    }
+}
+
+impl World {
+    pub async fn new() -> Result<Self> {
+        static CRDS: OnceCell<()> = OnceCell::const_new();
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        install_crypto_provider();
+        let plane = ControlPlane::shared().await?;
+        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        CRDS.get_or_try_init(|| plane.install_crds(&crds)).await?;
+        let client = plane.client().await?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = |role: &str| format!("{role}-{number}");
+        let (platform, tenant_a) = (name("platform"), name("tenant-a"));
+        let (tenant_b, claims) = (name("tenant-b"), name("claims"));
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        for name in [&platform, &tenant_a, &tenant_b, &claims] {
+            let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+            namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+        }
+        let seed = Seed::from_yaml(include_str!("../../graph-sandbox/seeds/demo.yaml"))?;
+        let sandbox = Sandbox::start(seed, Options::default()).await?;
+        let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
+        let gateway = start_gateway(&client, &sandbox, scopes).await?;
+        Ok(Self { plane, client, sandbox, shift: Shift::default(), platform, tenant_a, tenant_b, claims, gateway })
+    }
+
+    pub fn operator(&self) -> Running {
+        self.operator_with(|_| ())
+    }
+
+    pub fn operator_with(&self, change: impl FnOnce(&mut Operator)) -> Running {
+        let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
+        let mut options = GraphOptions::new(&self.sandbox.url()).unwrap();
+        options.timeout = Duration::from_secs(2);
+        let mut operator = Operator {
+            client: self.client.clone(),
+            graph: GraphClient::new(options, Arc::new(metrics.clone())).unwrap(),
+            clock: Clock::Shifted(self.shift.clone()),
+            policy: Policy {
+                claims_namespace: self.claims.clone(),
+                graph_url: self.sandbox.url(),
+                gateway_url: Some("https://hooks.example.com".into()),
+                channel_period: Duration::from_secs(15 * 60),
+                app_period: Duration::from_secs(60 * 60),
+                broken_period: Duration::from_secs(2 * 60 * 60),
+                staleness_limit: Duration::from_secs(60 * 60),
+            },
+            scopes: vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()],
+            concurrency: 8,
+            instance: "test".into(),
+            metrics: metrics.clone(),
+            ready: Readiness::default(),
+            shutdown: shutdown.clone(),
+        };
+        change(&mut operator);
+        Running { metrics, shutdown, task: tokio::spawn(operator.run()) }
+    }
+
+    /// Moves the clocks of operator and sandbox.
+    pub fn advance(&self, minutes: i64) {
+        let span = jiff::SignedDuration::from_mins(minutes);
+        self.sandbox.advance_clock(span).unwrap();
+        self.shift.advance(span);
+    }
+
+    pub fn kubectl(&self) -> Kubectl {
+        self.plane.kubectl()
+    }
+
+    /// Applies manifests as somebody with kubectl would.
+    pub async fn apply(&self, yaml: &str) -> Result<()> {
+        self.kubectl().apply(yaml).await.map(|_| ())
+    }
+
+    pub fn app_manifest(&self) -> String {
+        self.app_manifest_with("webhook: {}")
+    }
+
+    pub fn app_manifest_with(&self, more: &str) -> String {
+        format!(
+            "apiVersion: metachannels.io/v1alpha1\nkind: MetaApp\nmetadata: {{name: acme, namespace: {}}}\nspec:\n  appId: \"1111000011110000\"\n  appSecretRef: {{name: acme-app}}\n  allowedNamespaces: {{from: All}}\n  {more}\n",
+            self.platform
+        )
+    }
+
+    pub fn channel_manifest(&self, namespace: &str, name: &str, page: &str) -> String {
+        format!(
+            "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  pageId: \"{page}\"\n  credentials:\n    pageToken:\n      secretRef: {{name: {name}-token, key: token}}\n      appRef: {{name: acme, namespace: {}}}\n  endpoint: {{direct: {{}}}}\n",
+            self.platform
+        )
+    }
+
+    pub async fn put_app(&self) -> Result<()> {
+        self.put_secret(&self.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+        self.apply(&self.app_manifest()).await
+    }
+
+    pub async fn put_channel(&self, namespace: &str, name: &str, page: &str, token: &str) -> Result<()> {
+        self.put_token(namespace, name, token).await?;
+        self.apply(&self.channel_manifest(namespace, name, page)).await
+    }
+
+    pub async fn put_token(&self, namespace: &str, channel: &str, token: &str) -> Result<()> {
+        self.put_secret(namespace, &format!("{channel}-token"), "page-token", "token", token).await
+    }
+
+    pub async fn put_secret(&self, namespace: &str, name: &str, purpose: &str, key: &str, value: &str) -> Result<()> {
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                labels: Some(BTreeMap::from([("metachannels.io/purpose".into(), purpose.into())])),
+                ..ObjectMeta::default()
+            },
+            string_data: Some(BTreeMap::from([(key.into(), value.into())])),
+            ..Secret::default()
+        };
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&secret)).await?;
+        Ok(())
+    }
+
+    pub fn channels(&self, namespace: &str) -> Api<FacebookChannel> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub fn apps(&self) -> Api<MetaApp> {
+        Api::namespaced(self.client.clone(), &self.platform)
+    }
+
+    pub fn claims(&self) -> Api<AssetClaim> {
+        Api::namespaced(self.client.clone(), &self.claims)
+    }
+
+    /// Asks for a look now, as a person would.
+    pub async fn request_look(&self, namespace: &str, name: &str, at: &str) -> Result<()> {
+        let patch = json!({ "metadata": { "annotations": { "metachannels.io/requested-at": at } } });
+        self.channels(namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    /// Waits until the conditions of a channel are as listed, `Type=Status/Reason`.
+    pub async fn channel_is(&self, namespace: &str, name: &str, expected: &[&str]) -> Result<FacebookChannel> {
+        wait_for(&format!("channel {name} to be {expected:?}"), PATIENCE, async || {
+            let channel = self.channels(namespace).get(name).await?;
+            let status = channel.status.as_ref().context("no status")?;
+            let generation = channel.metadata.generation;
+            ensure!(Some(status.observed_generation) == generation, "observed {}", status.observed_generation);
+            missing(&status.conditions, expected)?;
+            Ok(channel)
+        })
+        .await
+    }
+
+    pub async fn app_is(&self, expected: &[&str]) -> Result<MetaApp> {
+        wait_for(&format!("the MetaApp to be {expected:?}"), PATIENCE, async || {
+            let app = self.apps().get("acme").await?;
+            let status = app.status.as_ref().context("no status")?;
+            ensure!(Some(status.observed_generation) == app.metadata.generation, "not observed");
+            missing(&status.conditions, expected)?;
+            Ok(app)
+        })
+        .await
+    }
+
+    /// Requests in the ledger with this method and template.
+    pub fn requests(&self, method: &str, template: &str) -> Vec<LedgerEntry> {
+        let entries = self.sandbox.ledger().into_iter();
+        entries.filter(|it| it.method == method && it.template.as_deref() == Some(template)).collect()
+    }
+
+    /// Writes in the ledger.
+    pub fn writes(&self) -> Vec<LedgerEntry> {
+        self.sandbox.ledger().into_iter().filter(|entry| entry.method != "GET").collect()
+    }
+
+    pub fn gateway_metrics(&self) -> &Metrics {
+        &self.gateway.metrics
+    }
+
+    /// Records every status version of the channels of a namespace that the API server stores from now on.
+    pub fn record(&self, namespace: &str) -> Record {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (all, into) = (self.channels(namespace), Arc::clone(&seen));
+        let task = tokio::spawn(async move {
+            let stream = watcher(all, watcher::Config::default()).default_backoff().touched_objects();
+            let _ = stream
+                .try_for_each(|channel| {
+                    into.lock().unwrap().push(channel);
+                    std::future::ready(Ok(()))
+                })
+                .await;
+        });
+        Record { seen, task }
+    }
+}
+
+/// Status versions as they were stored.
+pub struct Record {
+    seen: Arc<Mutex<Vec<FacebookChannel>>>,
+    task: JoinHandle<()>,
+}
+
+impl Record {
+    pub fn versions(&self) -> Vec<FacebookChannel> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The conditions as `Type=Status/Reason`.
+pub fn shown(conditions: &[Condition]) -> Vec<String> {
+    conditions.iter().map(|it| format!("{}={}/{}", it.type_, it.status, it.reason)).collect()
+}
+
+fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
+    let shown = shown(conditions);
+    for expected in expected {
+        let there = match expected.strip_prefix('!') {
+            Some(absent) => !shown.iter().any(|it| it.starts_with(absent)),
+            None => shown.iter().any(|it| it == expected || it.split('/').next() == Some(expected)),
+        };
+        let messages: Vec<_> = conditions.iter().map(|it| format!("{}: {}", it.type_, it.message)).collect();
+        ensure!(there, "no {expected} in {shown:?}; {messages:?}");
+    }
+    Ok(())
+}
+
+async fn start_gateway(client: &Client, sandbox: &Sandbox, scopes: Vec<String>) -> Result<Running> {
+    let (metrics, shutdown, ready) = (Metrics::default(), CancellationToken::new(), Readiness::default());
+    let listener = server::bind("127.0.0.1:0".parse()?).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
+    let run = gateway::run(client.clone(), scopes, listener, metrics.clone(), ready, shutdown.clone());
+    let task = tokio::spawn(async move { run.await.unwrap() });
+    Ok(Running { metrics, shutdown, task })
+}
+
+/// Name and version of everything stored about the objects of a test, to see that nothing was written.
+pub async fn versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
+    let mut all = Vec::new();
+    for namespace in [&world.tenant_a, &world.tenant_b] {
+        all.extend(world.channels(namespace).list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
+    }
+    all.extend(world.apps().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
+    all.extend(world.claims().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    all.extend(secrets.list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
+    Ok(all)
+}
