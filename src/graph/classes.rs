@@ -1,0 +1,205 @@
+//! What an error means, by consequence. Pure; the first row that matches counts.
+//!
+//! The order is the rule: what is throttled or transient says nothing about credentials, whatever its text;
+//! an unknown code is no answer.
+
+use super::error::{GraphError, GraphFault};
+use super::signs::Sign;
+use super::verdict::{
+    AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope,
+    Verdict,
+};
+
+/// On whose behalf the call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The app itself, with the app token alone. Only such a call proves anything about the app.
+    AppToken,
+    /// A page, or the grant behind it: with a page, user or system-user token.
+    PageToken,
+    /// Nobody: it is what `debug_token` says about a token, in an answer to a working app token.
+    DebuggedToken,
+}
+
+/// What an error means for whom the call was made.
+#[must_use]
+pub fn classify(error: &GraphError, caller: Caller) -> Verdict {
+    match error {
+        GraphError::Fault(fault) => classify_fault(fault, caller),
+        GraphError::Timeout | GraphError::Transport(_) | GraphError::BadAnswer { .. } => {
+            Verdict::NoAnswer
+        }
+    }
+}
+
+/// As [`classify`], for a fault that came in an answer, as `debug_token`'s do.
+#[must_use]
+pub fn classify_fault(fault: &GraphFault, caller: Caller) -> Verdict {
+    if let Some(scope) = throttled(fault.code, caller) {
+        return Verdict::Throttled {
+            until_hint: fault.regain_access,
+            scope,
+        };
+    }
+    if fault.is_transient {
+        return Verdict::NoAnswer;
+    }
+    app(fault, caller)
+        .or_else(|| session(fault, caller))
+        .or_else(|| message(fault))
+        .or_else(|| page(fault))
+        .or_else(|| permission(fault))
+        .or_else(|| request(fault))
+        .unwrap_or(Verdict::NoAnswer)
+}
+
+fn throttled(code: u32, caller: Caller) -> Option<ThrottleScope> {
+    let without_page = |scope| {
+        if caller == Caller::AppToken {
+            ThrottleScope::App
+        } else {
+            scope
+        }
+    };
+    match code {
+        4 | 341 => Some(ThrottleScope::App),
+        17 | 32 => Some(without_page(ThrottleScope::Token)),
+        613 => Some(without_page(ThrottleScope::Page)),
+        80001 | 80002 | 80006 | 80007 | 80008 => Some(ThrottleScope::Page),
+        130_429 | 131_048 | 131_056 | 133_016 => Some(ThrottleScope::Page),
+        _ => None,
+    }
+}
+
+fn app(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
+    let reason = match (fault.code, fault.signs.sign) {
+        (100, Some(Sign::TokenOfOtherApp)) => return Some(Verdict::AccessCut(CutReason::WrongApp)),
+        // The app token carries no proof, so this is about our request, not about the secret.
+        (100, Some(Sign::ProofRequired)) if caller == Caller::AppToken => {
+            return Some(Verdict::RequestRejected);
+        }
+        (100, Some(Sign::ProofInvalid | Sign::ProofRequired)) => AppReason::SecretMismatch,
+        (_, Some(Sign::ClientSecretInvalid)) => AppReason::SecretMismatch,
+        (_, Some(Sign::AppAccessBlocked)) => AppReason::AppBlocked,
+        (101, _) | (190, Some(Sign::ApplicationInvalid)) => AppReason::AppCredentialsRejected,
+        _ => return None,
+    };
+    Some(match caller {
+        Caller::AppToken => Verdict::AppBroken(reason),
+        Caller::PageToken => Verdict::AppSuspect,
+        // The app's own token just worked, so the app it is about is another one.
+        Caller::DebuggedToken => Verdict::AccessCut(CutReason::WrongApp),
+    })
+}
+
+fn session(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
+    if !matches!(fault.code, 190 | 102 | 450 | 452) {
+        return None;
+    }
+    Some(match (fault.signs.sign, caller) {
+        (Some(Sign::WrongTokenKind), _) => Verdict::RequestRejected,
+        (Some(Sign::ImpersonationNotGranted), Caller::AppToken) => Verdict::RequestRejected,
+        // Nobody's session ends here: the app token dies with its secret.
+        (Some(Sign::TokenSignatureInvalid), Caller::AppToken) => {
+            Verdict::AppBroken(AppReason::SecretMismatch)
+        }
+        (_, Caller::AppToken) => Verdict::AppBroken(AppReason::AppCredentialsRejected),
+        (sign, _) => ended_by_subcode(fault.subcode)
+            .or_else(|| ended_by_sign(sign))
+            .unwrap_or(Verdict::TokenEnded(EndReason::SessionInvalidated)),
+    })
+}
+
+fn ended_by_subcode(subcode: Option<u32>) -> Option<Verdict> {
+    Some(Verdict::TokenEnded(match subcode? {
+        458 => EndReason::AppRemoved,
+        459 => EndReason::CheckpointRequired,
+        460 => EndReason::PasswordChanged,
+        463 => EndReason::TokenExpired,
+        464 | 465 => EndReason::UserInvalid,
+        461 | 462 | 466 | 467 | 468 => EndReason::SessionInvalidated,
+        492 => return Some(Verdict::AccessCut(CutReason::RoleLost)),
+        493 => EndReason::DataAccessExpired,
+        _ => return None,
+    }))
+}
+
+/// Graph often leaves the subcode out; the text then is all there is.
+fn ended_by_sign(sign: Option<Sign>) -> Option<Verdict> {
+    Some(Verdict::TokenEnded(match sign? {
+        Sign::ImpersonationNotGranted => return Some(Verdict::AccessCut(CutReason::NotInGrant)),
+        Sign::PageRoleMissing => return Some(Verdict::AccessCut(CutReason::RoleLost)),
+        Sign::SessionExpired => EndReason::TokenExpired,
+        Sign::PasswordChanged => EndReason::PasswordChanged,
+        Sign::AppNotAuthorized => EndReason::AppRemoved,
+        Sign::LoginRequired => EndReason::CheckpointRequired,
+        Sign::UserUnconfirmed => EndReason::UserInvalid,
+        _ => return None,
+    }))
+}
+
+/// What concerns a message, a recipient or a thread. Some of these numbers come as code or as subcode.
+fn message(fault: &GraphFault) -> Option<Verdict> {
+    let routing = match (
+        fault.code,
+        fault.subcode.unwrap_or(fault.code),
+        fault.signs.sign,
+    ) {
+        (_, 2_018_278 | 2_018_065 | 2_534_022, _) => return Some(Verdict::NotChannelHealth),
+        (_, 2_018_108 | 2_018_001 | 2_534_014 | 2_018_218, _) => {
+            return Some(Verdict::NotChannelHealth);
+        }
+        (_, 2_018_109 | 1_545_041, _) | (551 | 230, ..) => return Some(Verdict::NotChannelHealth),
+        (_, 2_018_321, _) => return Some(Verdict::NoAnswer),
+        (_, 2_018_300, _) | (10, _, Some(Sign::ThreadControlledByOther)) => {
+            RoutingSign::AnotherAppControls
+        }
+        (_, 2_534_037, _) | (100, _, Some(Sign::ThreadNotOwned)) => RoutingSign::NotThreadOwner,
+        (_, 2_018_171 | 2_018_234, _) => RoutingSign::NotReceiver,
+        (27, ..) => RoutingSign::NoDefaultApp,
+        _ => return None,
+    };
+    Some(Verdict::Routing(routing))
+}
+
+fn page(fault: &GraphFault) -> Option<Verdict> {
+    Some(Verdict::PageFault(
+        match (fault.code, fault.subcode.unwrap_or(fault.code)) {
+            (_, 1_893_063 | 2_534_029 | 2022) => PageReason::SendBlocked,
+            (368, _) | (_, 2_018_344 | 36_103) => PageReason::Restricted,
+            (100, 33 | 2_534_013) => PageReason::NotVisible,
+            _ => return None,
+        },
+    ))
+}
+
+fn permission(fault: &GraphFault) -> Option<Verdict> {
+    let missing = Verdict::ApprovalMissing;
+    Some(match (fault.code, fault.subcode, fault.signs.sign) {
+        (3, ..) => missing(ApprovalReason::CapabilityMissing),
+        // In the range of permissions, but about the kind of token.
+        (210, ..) => return None,
+        (10 | 200..=299, Some(2_018_028), _) => missing(ApprovalReason::RoleHoldersOnly),
+        (10 | 200..=299, _, Some(Sign::RoleHoldersOnly)) => {
+            missing(ApprovalReason::RoleHoldersOnly)
+        }
+        (10 | 200..=299, ..) => Verdict::AccessCut(CutReason::ScopeMissing {
+            scope: fault.signs.subject.clone(),
+        }),
+        _ => return None,
+    })
+}
+
+fn request(fault: &GraphFault) -> Option<Verdict> {
+    Some(match (fault.code, fault.signs.sign) {
+        (2200, _) => Verdict::CallbackFailed,
+        (2635, _) => Verdict::VersionRetired,
+        (100, Some(Sign::FieldNonexisting)) => Verdict::FieldUnknown(fault.signs.subject.clone()),
+        (100 | 15 | 210 | 506 | 803 | 1705 | 2500, _) => Verdict::RequestRejected,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "classes_tests.rs"]
+mod tests;
