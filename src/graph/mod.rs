@@ -1,19 +1,32 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
+//! - `client`: the calls we make; `call`: one bounded exchange; `usage`, `refused`: what it remembers
+//! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
 //! - `redact`: the one door for foreign text
 //! - `token`, `version`: what a call needs
 
+mod answers;
+mod call;
 mod classes;
+mod client;
 mod decode;
 mod error;
 mod redact;
+mod refused;
 mod signs;
 mod token;
+mod usage;
 mod verdict;
 mod version;
 
+pub use answers::{
+    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription,
+    PermissionStatus, TokenInfo, TokenKind,
+};
+pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, classify, classify_fault};
+pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use redact::redact;
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};

@@ -1,0 +1,288 @@
+//! One bounded exchange with Graph: no redirects, no endless answers, no secret in a log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::classes::{Caller, classify};
+use super::error::{GraphError, GraphFault};
+use super::redact::{identifier, redact, scrub};
+use super::token::{AppCredentials, Token};
+use super::usage::regain_access;
+use super::version::Version;
+
+/// Told of every call. Gets templates and classes, never an id: what it is told may become a metric label.
+pub trait CallObserver: Send + Sync {
+    /// A call ended.
+    fn observed(&self, template: &'static str, outcome: &'static str, elapsed: Duration);
+}
+
+/// For whom nobody counts.
+impl CallObserver for () {
+    fn observed(&self, _template: &'static str, _outcome: &'static str, _elapsed: Duration) {}
+}
+
+/// Where Graph is and how long an answer may take and be.
+#[derive(Clone, Debug)]
+pub struct GraphOptions {
+    /// Scheme and host of Graph, without version.
+    pub base_url: Url,
+    /// For a whole call, from connecting to the last byte.
+    pub timeout: Duration,
+    /// The longest answer that is read, in bytes.
+    pub max_body: usize,
+}
+
+impl GraphOptions {
+    /// Ten seconds and 1 MiB.
+    ///
+    /// # Errors
+    /// If the text is not the plain URL of an HTTP server.
+    pub fn new(base_url: &str) -> Result<Self, GraphSetupError> {
+        let url = Url::parse(base_url).map_err(|_| GraphSetupError::BaseUrl("it is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(GraphSetupError::BaseUrl(
+                "its scheme is neither https nor http",
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(GraphSetupError::BaseUrl("it contains credentials"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(GraphSetupError::BaseUrl("it has a query or a fragment"));
+        }
+        Ok(Self {
+            base_url: url,
+            timeout: Duration::from_secs(10),
+            max_body: 1024 * 1024,
+        })
+    }
+}
+
+/// Why there is no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphSetupError {
+    /// The URL of Graph cannot be used.
+    #[error("the URL of Graph cannot be used: {0}")]
+    BaseUrl(&'static str),
+    /// TLS could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(String),
+}
+
+/// A call about to be made.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    /// The path as metrics and logs show it.
+    pub(crate) template: &'static str,
+    pub(crate) version: Version,
+    pub(crate) path: &'a [&'a str],
+    /// Query of a read, form of a write.
+    pub(crate) parameters: Vec<(&'static str, &'a str)>,
+    pub(crate) caller: Caller,
+    pub(crate) app: &'a AppCredentials,
+    /// A page's or grant's token; `None`: the app's.
+    pub(crate) token: Option<&'a Token>,
+    /// What else must not come back: tokens and secrets among the parameters.
+    pub(crate) secrets: Vec<&'a str>,
+}
+
+/// Makes calls; shared by all clones of a client.
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    options: GraphOptions,
+    observer: Arc<dyn CallObserver>,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        options: GraphOptions,
+        observer: Arc<dyn CallObserver>,
+    ) -> Result<Self, GraphSetupError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("meta-channel-operator/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            // A proxy from the environment would see every call without being declared anywhere.
+            .no_proxy()
+            .connect_timeout(options.timeout)
+            .timeout(options.timeout)
+            .build()
+            .map_err(|error| GraphSetupError::Http(without_secrets(error, &[])))?;
+        Ok(Self {
+            http,
+            options,
+            observer,
+        })
+    }
+
+    /// Makes the call and reads the answer as `T`.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, GraphError> {
+        let (template, caller) = (call.template, call.caller);
+        let started = Instant::now();
+        let mut trace = None;
+        let result = self
+            .exchange(call, &mut trace)
+            .await
+            .and_then(|(status, answer)| {
+                // What serde says about a misfit quotes the value.
+                serde_json::from_value(answer)
+                    .map_err(|_| bad(status, "the answer has another shape"))
+            });
+        let elapsed = started.elapsed();
+        let outcome = result
+            .as_ref()
+            .err()
+            .map_or("ok", |error| outcome(error, caller));
+        self.observer.observed(template, outcome, elapsed);
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(_) => tracing::debug!(
+                template,
+                outcome,
+                elapsed_ms,
+                fbtrace_id = trace,
+                "Graph call"
+            ),
+            Err(error) => {
+                tracing::debug!(template, outcome, elapsed_ms, fbtrace_id = trace, %error, "Graph call");
+            }
+        }
+        result
+    }
+
+    async fn exchange(
+        &self,
+        call: Call<'_>,
+        trace: &mut Option<String>,
+    ) -> Result<(StatusCode, Value), GraphError> {
+        let app_token = call.app.app_token();
+        let token = call.token.unwrap_or(&app_token);
+        let proof = call.token.map(|token| call.app.proof(token));
+        let mut secrets = call.secrets.clone();
+        secrets.extend([token.expose(), call.app.secret.expose()]);
+        secrets.extend(proof.as_deref());
+        let mut parameters = call.parameters.clone();
+        parameters.extend(proof.as_deref().map(|proof| ("appsecret_proof", proof)));
+
+        let request = self
+            .http
+            .request(call.method.clone(), self.url(call.version, call.path));
+        let request = request.header(AUTHORIZATION, bearer(token)?);
+        let request = if call.method == Method::GET {
+            request.query(&parameters)
+        } else {
+            request.form(&parameters)
+        };
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failed(error, &secrets))?;
+        *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
+        self.answer(response, &secrets).await
+    }
+
+    fn url(&self, version: Version, path: &[&str]) -> Url {
+        let mut url = self.options.base_url.clone();
+        // `path_segments_mut` escapes what is not part of a segment, so an id cannot leave its place.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments
+                .pop_if_empty()
+                .push(&version.to_string())
+                .extend(path);
+        }
+        url
+    }
+
+    async fn answer(
+        &self,
+        response: Response,
+        secrets: &[&str],
+    ) -> Result<(StatusCode, Value), GraphError> {
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(bad(status, "a redirect, which is not followed"));
+        }
+        let regain = header(&response, "x-business-use-case-usage").and_then(regain_access);
+        let body = self.body(response, secrets).await?;
+        let mut answer: Value =
+            serde_json::from_slice(&body).map_err(|_| bad(status, "the answer is not JSON"))?;
+        scrub(&mut answer, secrets);
+        if let Some(mut fault) = GraphFault::of_answer(&answer, status.as_u16(), secrets) {
+            fault.regain_access = regain;
+            return Err(fault.into());
+        }
+        if !status.is_success() {
+            return Err(bad(status, "a refusal without Graph's error"));
+        }
+        Ok((status, answer))
+    }
+
+    async fn body(&self, mut response: Response, secrets: &[&str]) -> Result<Vec<u8>, GraphError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| failed(error, secrets))?
+        {
+            if body.len() + chunk.len() > self.options.max_body {
+                return Err(bad(response.status(), "the answer is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn bearer(token: &Token) -> Result<HeaderValue, GraphError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| GraphError::Transport("the token does not fit into a header".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+fn bad(status: StatusCode, what: &'static str) -> GraphError {
+    GraphError::BadAnswer {
+        status: status.as_u16(),
+        what,
+    }
+}
+
+fn failed(error: reqwest::Error, secrets: &[&str]) -> GraphError {
+    if error.is_timeout() {
+        return GraphError::Timeout;
+    }
+    GraphError::Transport(without_secrets(error, secrets))
+}
+
+/// The chain of causes, without the URL: `debug_token` has the token in its query.
+fn without_secrets(error: reqwest::Error, secrets: &[&str]) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    redact(&text, secrets)
+}
+
+fn outcome(error: &GraphError, caller: Caller) -> &'static str {
+    match error {
+        GraphError::Timeout => "timeout",
+        GraphError::Transport(_) => "transport",
+        GraphError::BadAnswer { .. } => "bad_answer",
+        GraphError::Fault(_) => classify(error, caller).class(),
+    }
+}

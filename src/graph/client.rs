@@ -1,0 +1,378 @@
+//! The calls we make, one function each.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answers::{
+    AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo,
+};
+use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
+use super::classes::{Caller, classify};
+use super::decode::flag;
+use super::error::{GraphError, GraphFault};
+use super::refused::{Fields, RefusedFields};
+use super::token::{AppCredentials, Token};
+use super::verdict::Verdict;
+use super::version::Version;
+
+const PAGE_FIELDS: Fields = Fields {
+    required: &["id"],
+    optional: &["name", "is_published"],
+};
+/// Rows per page of a list, and pages that are read at most.
+const LIST_LIMIT: &str = "100";
+const LIST_PAGES: usize = 20;
+
+/// Speaks to Graph. Clones share connections.
+#[derive(Clone)]
+pub struct GraphClient {
+    transport: Arc<Transport>,
+    refused: Arc<RefusedFields>,
+}
+
+impl GraphClient {
+    /// A client; needs an installed rustls provider.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(
+        options: GraphOptions,
+        observer: Arc<dyn CallObserver>,
+    ) -> Result<Self, GraphSetupError> {
+        let transport = Arc::new(Transport::new(options, observer)?);
+        Ok(Self {
+            transport,
+            refused: Arc::default(),
+        })
+    }
+
+    /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error.
+    ///
+    /// # Errors
+    /// If there is no answer about the token; the caller is [`Caller::AppToken`].
+    pub async fn debug_token(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+    ) -> Result<TokenInfo, GraphError> {
+        let mut call = app_call(
+            Method::GET,
+            "GET /debug_token",
+            version,
+            app,
+            &["debug_token"],
+        );
+        // Meta demands it as a parameter. The URL is never logged.
+        call.parameters.push(("input_token", token.expose()));
+        call.secrets.push(token.expose());
+        let answer: DebugAnswer = self.transport.send(call).await?;
+        let secrets = [token.expose(), app.secret.expose()];
+        let error = answer
+            .data
+            .error
+            .and_then(|error| GraphFault::of_envelope(&error, 200, &secrets));
+        Ok(TokenInfo {
+            error,
+            ..answer.data.info
+        })
+    }
+
+    /// The app, which proves the app's credentials: `GET /{app}`.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::AppToken`].
+    pub async fn app(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+    ) -> Result<AppNode, GraphError> {
+        let path = [app.app_id.as_str()];
+        let mut call = app_call(Method::GET, "GET /{app}", version, app, &path);
+        call.parameters.push(("fields", "id,name"));
+        let node: AppNode = self.transport.send(call).await?;
+        same_object(&node.id, &app.app_id)?;
+        Ok(node)
+    }
+
+    /// The app's permissions and their review: `GET /{app}/permissions`.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::AppToken`].
+    pub async fn app_permissions(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+    ) -> Result<Vec<AppPermission>, GraphError> {
+        let path = [app.app_id.as_str(), "permissions"];
+        self.rows(|| app_call(Method::GET, "GET /{app}/permissions", version, app, &path))
+            .await
+    }
+
+    /// What the app gets events about: `GET /{app}/subscriptions`.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::AppToken`].
+    pub async fn app_subscriptions(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+    ) -> Result<Vec<AppSubscription>, GraphError> {
+        let path = [app.app_id.as_str(), "subscriptions"];
+        self.rows(|| app_call(Method::GET, "GET /{app}/subscriptions", version, app, &path))
+            .await
+    }
+
+    /// Subscribes the app to events about pages: `POST /{app}/subscriptions`. Meta asks the callback
+    /// before it answers. Success is a promise: read back what came of it.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::AppToken`].
+    pub async fn subscribe_app(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        callback_url: &str,
+        verify_token: &SecretString,
+        fields: &[String],
+    ) -> Result<(), GraphError> {
+        let fields = fields.join(",");
+        let path = [app.app_id.as_str(), "subscriptions"];
+        let mut call = app_call(
+            Method::POST,
+            "POST /{app}/subscriptions",
+            version,
+            app,
+            &path,
+        );
+        call.parameters.extend([
+            ("object", "page"),
+            ("callback_url", callback_url),
+            ("verify_token", verify_token.expose_secret()),
+            ("fields", &fields),
+        ]);
+        call.secrets.push(verify_token.expose_secret());
+        succeeded(&self.transport.send(call).await?)
+    }
+
+    /// The page: `GET /{page}`. A field that Graph refuses is left out for a day, and asked once more without.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::PageToken`].
+    pub async fn page(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+        page_id: &str,
+    ) -> Result<PageNode, GraphError> {
+        let mut result = self.page_once(version, app, token, page_id).await;
+        if self.left_out(&result, version, app) {
+            result = self.page_once(version, app, token, page_id).await;
+            self.left_out(&result, version, app);
+        }
+        let node = result?;
+        same_object(&node.id, page_id)?;
+        Ok(node)
+    }
+
+    async fn page_once(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+        page_id: &str,
+    ) -> Result<PageNode, GraphError> {
+        let fields =
+            self.refused
+                .without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now());
+        let path = [page_id];
+        let mut call = page_call(Method::GET, "GET /{page}", version, app, token, &path);
+        call.parameters.push(("fields", &fields));
+        self.transport.send(call).await
+    }
+
+    /// Whether the page was refused for an optional field, which is left out from now on.
+    fn left_out(
+        &self,
+        result: &Result<PageNode, GraphError>,
+        version: &Version,
+        app: &AppCredentials,
+    ) -> bool {
+        let verdict = result
+            .as_ref()
+            .err()
+            .map(|error| classify(error, Caller::PageToken));
+        let Some(Verdict::FieldUnknown(Some(name))) = verdict else {
+            return false;
+        };
+        self.refused
+            .remember(&PAGE_FIELDS, &name, &app.app_id, *version, Instant::now())
+    }
+
+    /// The apps subscribed to the page: `GET /{page}/subscribed_apps`.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::PageToken`].
+    pub async fn page_subscriptions(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+        page_id: &str,
+    ) -> Result<Vec<PageSubscription>, GraphError> {
+        let path = [page_id, "subscribed_apps"];
+        let template = "GET /{page}/subscribed_apps";
+        self.rows(|| {
+            let mut call = page_call(Method::GET, template, version, app, token, &path);
+            call.parameters
+                .push(("fields", "id,name,subscribed_fields"));
+            call
+        })
+        .await
+    }
+
+    /// Subscribes the app to the page: `POST /{page}/subscribed_apps`. Success is a promise: read back what
+    /// came of it.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::PageToken`].
+    pub async fn subscribe_page(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+        page_id: &str,
+        fields: &[String],
+    ) -> Result<(), GraphError> {
+        let fields = fields.join(",");
+        let path = [page_id, "subscribed_apps"];
+        let template = "POST /{page}/subscribed_apps";
+        let mut call = page_call(Method::POST, template, version, app, token, &path);
+        call.parameters.push(("subscribed_fields", &fields));
+        succeeded(&self.transport.send(call).await?)
+    }
+
+    /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
+    async fn rows<'a, T: DeserializeOwned>(
+        &self,
+        call: impl Fn() -> Call<'a>,
+    ) -> Result<Vec<T>, GraphError> {
+        let mut rows = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..LIST_PAGES {
+            let mut call = call();
+            call.parameters.push(("limit", LIST_LIMIT));
+            call.parameters
+                .extend(after.as_deref().map(|cursor| ("after", cursor)));
+            let list: List<T> = self.transport.send(call).await?;
+            rows.extend(list.data);
+            // `paging.next` is a URL with the token in it: it only tells that there is more.
+            if list.paging.next.is_none() {
+                return Ok(rows);
+            }
+            let cursor = list.paging.cursors.after;
+            if cursor.is_none() || cursor == after {
+                return Err(unusable("the list does not continue"));
+            }
+            after = cursor;
+        }
+        Err(unusable("the list does not end"))
+    }
+}
+
+#[derive(Deserialize)]
+struct DebugAnswer {
+    data: DebugData,
+}
+
+#[derive(Deserialize)]
+struct DebugData {
+    #[serde(flatten)]
+    info: TokenInfo,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    data: Vec<T>,
+    #[serde(default)]
+    paging: Paging,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Paging {
+    next: Option<Value>,
+    cursors: Cursors,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cursors {
+    after: Option<String>,
+}
+
+fn app_call<'a>(
+    method: Method,
+    template: &'static str,
+    version: &Version,
+    app: &'a AppCredentials,
+    path: &'a [&'a str],
+) -> Call<'a> {
+    let (version, caller) = (*version, Caller::AppToken);
+    Call {
+        method,
+        template,
+        version,
+        path,
+        parameters: vec![],
+        caller,
+        app,
+        token: None,
+        secrets: vec![],
+    }
+}
+
+fn page_call<'a>(
+    method: Method,
+    template: &'static str,
+    version: &Version,
+    app: &'a AppCredentials,
+    token: &'a Token,
+    path: &'a [&'a str],
+) -> Call<'a> {
+    let caller = Caller::PageToken;
+    Call {
+        caller,
+        token: Some(token),
+        ..app_call(method, template, version, app, path)
+    }
+}
+
+/// A write answers `{"success": true}`, `{"success": "true"}` or `true`.
+fn succeeded(answer: &Value) -> Result<(), GraphError> {
+    match flag(answer.get("success").unwrap_or(answer)) {
+        Some(true) => Ok(()),
+        _ => Err(unusable("the write was not confirmed")),
+    }
+}
+
+fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
+    if answered == asked {
+        Ok(())
+    } else {
+        Err(unusable("the answer is about another object"))
+    }
+}
+
+/// An answer with status 200 that cannot be used.
+fn unusable(what: &'static str) -> GraphError {
+    GraphError::BadAnswer { status: 200, what }
+}
