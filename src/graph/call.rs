@@ -286,3 +286,7 @@ fn outcome(error: &GraphError, caller: Caller) -> &'static str {
         GraphError::Fault(_) => classify(error, caller).class(),
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

@@ -376,3 +376,11 @@ fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
 fn unusable(what: &'static str) -> GraphError {
     GraphError::BadAnswer { status: 200, what }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod list_tests;

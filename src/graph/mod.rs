@@ -15,6 +15,8 @@ mod error;
 mod redact;
 mod refused;
 mod signs;
+#[cfg(test)]
+mod testing;
 mod token;
 mod usage;
 mod verdict;
