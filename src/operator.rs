@@ -173,11 +173,7 @@ impl Scope {
     }
 }
 
-fn spawn_claims_watch(
-    watches: &mut JoinSet<()>,
-    ctx: &Arc<Context>,
-    store: reflector::store::Writer<AssetClaim>,
-) {
+fn spawn_claims_watch(watches: &mut JoinSet<()>, ctx: &Arc<Context>, store: reflector::store::Writer<AssetClaim>) {
     let claims: Api<DeserializeGuard<AssetClaim>> = api(&ctx.client, &ctx.policy.claims_namespace);
     let context = Arc::clone(ctx);
     watches.spawn(async move {

@@ -160,7 +160,8 @@ pub struct CrdsSettings {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("{text:?} is not a duration such as 10s or 15m"))?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is not a duration such as 10s or 15m"))?;
     Duration::try_from(span).ok().filter(|it| !it.is_zero()).ok_or_else(|| "must be longer than nothing".to_owned())
 }
 

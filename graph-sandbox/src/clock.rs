@@ -27,9 +27,7 @@ impl Clock {
     pub(crate) fn advance(&self, span: SignedDuration) -> Result<Timestamp, OutOfRange> {
         let mut offset = self.offset.lock();
         let moved = offset.checked_add(span).ok_or(OutOfRange)?;
-        let now = Timestamp::now()
-            .checked_add(moved)
-            .map_err(|_| OutOfRange)?;
+        let now = Timestamp::now().checked_add(moved).map_err(|_| OutOfRange)?;
         *offset = moved;
         Ok(now)
     }
@@ -63,11 +61,7 @@ mod tests {
         let clock = Clock::default();
         let before = clock.now();
         assert!(clock.advance(SignedDuration::MAX).is_err());
-        assert!(
-            clock
-                .advance(SignedDuration::from_hours(24 * 366 * 9000))
-                .is_err()
-        );
+        assert!(clock.advance(SignedDuration::from_hours(24 * 366 * 9000)).is_err());
         assert!(clock.now().duration_since(before).as_secs() < 60);
     }
 }

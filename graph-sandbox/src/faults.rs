@@ -158,13 +158,8 @@ impl FaultMatch {
         fn among<T: PartialEq>(wanted: &Option<T>, found: &[T]) -> bool {
             wanted.as_ref().is_none_or(|wanted| found.contains(wanted))
         }
-        self.method
-            .as_ref()
-            .is_none_or(|method| method.eq_ignore_ascii_case(&subject.method))
-            && self
-                .template
-                .as_ref()
-                .is_none_or(|template| Some(template.as_str()) == subject.template)
+        self.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&subject.method))
+            && self.template.as_ref().is_none_or(|template| Some(template.as_str()) == subject.template)
             && among(&self.app, &subject.apps)
             && among(&self.page, &subject.pages)
             && among(&self.alias, &subject.aliases)
@@ -188,11 +183,7 @@ impl Faults {
         let mut inner = self.inner.lock();
         inner.last_id += 1;
         let id = inner.last_id;
-        inner.active.push(ActiveFault {
-            id,
-            matched: 0,
-            fault,
-        });
+        inner.active.push(ActiveFault { id, matched: 0, fault });
         id
     }
 
@@ -214,8 +205,7 @@ impl Faults {
     /// The fault that strikes this call: the first in order; later rules do not count the call.
     pub(crate) fn strike(&self, subject: &Subject) -> Option<FaultEffect> {
         self.inner.lock().active.iter_mut().find_map(|active| {
-            (active.fault.matching.covers(subject) && active.strikes())
-                .then(|| active.fault.effect.clone())
+            (active.fault.matching.covers(subject) && active.strikes()).then(|| active.fault.effect.clone())
         })
     }
 }
@@ -225,11 +215,7 @@ mod tests {
     use super::*;
 
     fn get_page(page: &str) -> Subject {
-        Subject {
-            method: "GET".into(),
-            pages: vec![page.parse().unwrap()],
-            ..Subject::default()
-        }
+        Subject { method: "GET".into(), pages: vec![page.parse().unwrap()], ..Subject::default() }
     }
 
     fn fault(yaml: &str) -> Fault {
@@ -240,28 +226,18 @@ mod tests {
     fn after_and_times_choose_the_calls() {
         let faults = Faults::default();
         faults.add(fault("{after: 1, times: 2, do: hang}"));
-        let struck: Vec<bool> = (0..5)
-            .map(|_| faults.strike(&get_page("2200000000000001")).is_some())
-            .collect();
+        let struck: Vec<bool> = (0..5).map(|_| faults.strike(&get_page("2200000000000001")).is_some()).collect();
         assert_eq!(struck, [false, true, true, false, false]);
     }
 
     #[test]
     fn everything_given_must_match() {
         let faults = Faults::default();
-        faults.add(fault(
-            "{match: {method: get, page: 2200000000000001}, do: {slow: {ms: 5}}}",
-        ));
+        faults.add(fault("{match: {method: get, page: 2200000000000001}, do: {slow: {ms: 5}}}"));
         assert!(faults.strike(&get_page("2200000000000002")).is_none());
-        let post = Subject {
-            method: "POST".into(),
-            ..get_page("2200000000000001")
-        };
+        let post = Subject { method: "POST".into(), ..get_page("2200000000000001") };
         assert!(faults.strike(&post).is_none());
-        assert_eq!(
-            faults.strike(&get_page("2200000000000001")),
-            Some(FaultEffect::Slow { ms: 5 })
-        );
+        assert_eq!(faults.strike(&get_page("2200000000000001")), Some(FaultEffect::Slow { ms: 5 }));
     }
 
     #[test]
@@ -269,14 +245,8 @@ mod tests {
         let faults = Faults::default();
         faults.add(fault("{times: 1, do: hang}"));
         let second = faults.add(fault("{do: reset}"));
-        assert_eq!(
-            faults.strike(&get_page("2200000000000001")),
-            Some(FaultEffect::Hang)
-        );
-        assert_eq!(
-            faults.strike(&get_page("2200000000000001")),
-            Some(FaultEffect::Reset)
-        );
+        assert_eq!(faults.strike(&get_page("2200000000000001")), Some(FaultEffect::Hang));
+        assert_eq!(faults.strike(&get_page("2200000000000001")), Some(FaultEffect::Reset));
         assert!(faults.remove(second) && !faults.remove(second));
         assert_eq!(faults.strike(&get_page("2200000000000001")), None);
     }

@@ -34,8 +34,8 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange,
-    PageSubscriptionChange, PageView, StateView, TokenView,
+    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange, PageSubscriptionChange,
+    PageView, StateView, TokenView,
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
 pub use graph::TokenPlace;
@@ -43,9 +43,8 @@ pub use id::{BadId, Id};
 pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
-    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor,
-    SeedApp, SeedAppSubscription, SeedError, SeedPage, SeedPageSubscription, SeedToken, Task,
-    TokenKind,
+    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor, SeedApp,
+    SeedAppSubscription, SeedError, SeedPage, SeedPageSubscription, SeedToken, Task, TokenKind,
 };
 pub use switches::*;
 pub use when::{BadWhen, When};

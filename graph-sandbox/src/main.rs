@@ -13,11 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 /// A local simulator of the part of Meta's Graph API that messaging channels use.
 #[derive(Parser)]
-#[command(
-    name = "graph-sandbox",
-    version,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "graph-sandbox", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -28,12 +24,7 @@ struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8990")]
     listen: SocketAddr,
     /// Opens the control API to other machines that present this token.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "GRAPH_SANDBOX_CONTROL_TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "TOKEN", env = "GRAPH_SANDBOX_CONTROL_TOKEN", hide_env_values = true)]
     control_token: Option<SecretString>,
     /// Lets a base URL stand in for a public callback host; may be repeated.
     #[arg(long, value_name = "HOST=BASEURL", value_parser = parse_resolve)]
@@ -66,14 +57,10 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let seed = match &arguments.seed {
         Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             Seed::from_yaml(&text).with_context(|| file.display().to_string())?
         }
         None => Seed::demo()?,
@@ -98,14 +85,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
 fn print_switches() {
     for switch in SWITCHES {
         let values = switch.values.join(" | ");
-        println!(
-            "{}\n    default  {}\n    values   {values}",
-            switch.name,
-            switch.default_value()
-        );
-        println!(
-            "    section  {}\n    decides  {}\n",
-            switch.section, switch.meaning
-        );
+        println!("{}\n    default  {}\n    values   {values}", switch.name, switch.default_value());
+        println!("    section  {}\n    decides  {}\n", switch.section, switch.meaning);
     }
 }

@@ -78,26 +78,21 @@ impl Sandbox {
             callback_limit: options.callback_limit,
             stopping: CancellationToken::new(),
         });
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let listener =
+            TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
         let address = listener.local_addr()?;
         let app = server::app(Arc::clone(&core), options.control_token);
         let stopping = core.stopping.clone();
         let server = tokio::spawn(async move {
             let service = app.into_make_service_with_connect_info::<Peer>();
-            let serving = axum::serve(ResettableListener(listener), service)
-                .with_graceful_shutdown(stopping.cancelled_owned());
+            let serving =
+                axum::serve(ResettableListener(listener), service).with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the sandbox stopped serving");
             }
         });
         tracing::info!(%address, "the sandbox listens");
-        Ok(Self {
-            core,
-            address,
-            server: Some(server),
-        })
+        Ok(Self { core, address, server: Some(server) })
     }
 
     /// Base URL, for example `http://127.0.0.1:40001`.
@@ -142,10 +137,7 @@ impl Sandbox {
 
     /// Moves the clock by a span, which may be negative; returns the new time.
     pub fn advance_clock(&self, span: SignedDuration) -> Result<Timestamp, ControlError> {
-        self.core
-            .clock
-            .advance(span)
-            .map_err(|error| ControlError::Refused(error.to_string()))
+        self.core.clock.advance(span).map_err(|error| ControlError::Refused(error.to_string()))
     }
 
     /// Sets the clock; it runs on from there with real time.
@@ -210,8 +202,7 @@ impl Sandbox {
 
     /// Puts a switch into another position.
     pub fn set_switch(&self, name: &str, value: &str) -> Result<(), ControlError> {
-        self.core
-            .set_switches(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
+        self.core.set_switches(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
     }
 }
 

@@ -303,10 +303,7 @@ pub enum SeedError {
 
 impl SeedError {
     pub(crate) fn content(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Content {
-            place: place.into(),
-            problem: problem.into(),
-        }
+        Self::Content { place: place.into(), problem: problem.into() }
     }
 }
 

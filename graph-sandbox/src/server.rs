@@ -28,8 +28,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Everything the sandbox serves.
 pub(crate) fn app(core: Arc<Core>, control_token: Option<SecretString>) -> Router {
-    control::router(Arc::clone(&core), control_token)
-        .merge(Router::new().fallback(serve_graph).with_state(core))
+    control::router(Arc::clone(&core), control_token).merge(Router::new().fallback(serve_graph).with_state(core))
 }
 
 async fn serve_graph(
@@ -39,11 +38,7 @@ async fn serve_graph(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
-        GraphError::new(
-            1,
-            "Please reduce the amount of data you're asking for, then retry your request",
-        )
-        .status(413)
+        GraphError::new(1, "Please reduce the amount of data you're asking for, then retry your request").status(413)
     });
     let request = GraphRequest::read(parts.method, &parts.uri, &parts.headers, body);
     match graph::handle(&core, request).await {
@@ -57,8 +52,7 @@ async fn serve_graph(
 
 fn into_response(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = reply.headers;
     response
 }
@@ -98,21 +92,12 @@ impl Listener for ResettableListener {
         async {
             let (stream, address) = Listener::accept(&mut self.0).await;
             let broken = Arc::new(AtomicBool::new(false));
-            (
-                ResettableStream {
-                    stream,
-                    broken: Arc::clone(&broken),
-                },
-                Peer { address, broken },
-            )
+            (ResettableStream { stream, broken: Arc::clone(&broken) }, Peer { address, broken })
         }
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer {
-            address: self.0.local_addr()?,
-            broken: Arc::default(),
-        })
+        Ok(Peer { address: self.0.local_addr()?, broken: Arc::default() })
     }
 }
 
@@ -129,30 +114,18 @@ impl ResettableStream {
             return None;
         }
         let lingering = self.stream.set_zero_linger();
-        Some(
-            lingering
-                .err()
-                .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()),
-        )
+        Some(lingering.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
     }
 }
 
 impl AsyncRead for ResettableStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for ResettableStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.broken() {
             Some(error) => Poll::Ready(Err(error)),
             None => Pin::new(&mut self.stream).poll_write(cx, buf),

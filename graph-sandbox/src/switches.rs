@@ -166,10 +166,7 @@ switches! {
 impl Switches {
     /// Puts one switch, named as in a seed, into another position.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), BadSwitch> {
-        let known = SWITCHES
-            .iter()
-            .find(|switch| switch.name == name)
-            .ok_or(BadSwitch::Name)?;
+        let known = SWITCHES.iter().find(|switch| switch.name == name).ok_or(BadSwitch::Name)?;
         if !known.values.contains(&value) {
             return Err(BadSwitch::Value(known.values));
         }
@@ -212,12 +209,7 @@ mod tests {
     fn the_first_value_is_the_default() {
         let defaults = serde_json::to_value(Switches::default()).unwrap();
         for switch in SWITCHES {
-            assert_eq!(
-                defaults[switch.name],
-                switch.default_value(),
-                "{}",
-                switch.name
-            );
+            assert_eq!(defaults[switch.name], switch.default_value(), "{}", switch.name);
         }
     }
 

@@ -35,26 +35,20 @@ impl When {
             Self::At(moment) => moment,
             Self::Relative(span) => now.checked_add(span).map_err(|_| BadWhen)?,
         };
-        Timestamp::from_second(moment.as_second())
-            .map(Some)
-            .map_err(|_| BadWhen)
+        Timestamp::from_second(moment.as_second()).map(Some).map_err(|_| BadWhen)
     }
 
     fn from_unix(seconds: i64) -> Result<Self, BadWhen> {
         match seconds {
             0 => Ok(Self::Never),
-            _ => Timestamp::from_second(seconds)
-                .map(Self::At)
-                .map_err(|_| BadWhen),
+            _ => Timestamp::from_second(seconds).map(Self::At).map_err(|_| BadWhen),
         }
     }
 }
 
 /// Reads a span such as `15m` or `-2d`; a day has 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<SignedDuration, BadWhen> {
-    text.parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .map_err(|_| BadWhen)
+    text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours())).map_err(|_| BadWhen)
 }
 
 impl FromStr for When {
@@ -95,9 +89,7 @@ impl<'de> Deserialize<'de> for When {
             }
 
             fn visit_u64<E: Error>(self, seconds: u64) -> Result<When, E> {
-                i64::try_from(seconds)
-                    .map_err(E::custom)
-                    .and_then(|seconds| self.visit_i64(seconds))
+                i64::try_from(seconds).map_err(E::custom).and_then(|seconds| self.visit_i64(seconds))
             }
         }
 
@@ -115,17 +107,11 @@ mod tests {
 
     #[test]
     fn relative_times_count_from_now_in_whole_seconds() {
-        for (text, expected) in [
-            ("-2d", "2026-11-20T10:00:00Z"),
-            ("+60d", "2027-01-21T10:00:00Z"),
-            ("90m", "2026-11-22T11:30:00Z"),
-        ] {
+        for (text, expected) in
+            [("-2d", "2026-11-20T10:00:00Z"), ("+60d", "2027-01-21T10:00:00Z"), ("90m", "2026-11-22T11:30:00Z")]
+        {
             let when: When = text.parse().unwrap();
-            assert_eq!(
-                when.resolve(now()).unwrap(),
-                Some(expected.parse().unwrap()),
-                "{text}"
-            );
+            assert_eq!(when.resolve(now()).unwrap(), Some(expected.parse().unwrap()), "{text}");
         }
     }
 
@@ -133,11 +119,7 @@ mod tests {
     fn absolute_times_and_never() {
         let at = Some("2026-12-01T00:00:00Z".parse::<Timestamp>().unwrap());
         for text in ["2026-12-01T00:00:00Z", "1796083200"] {
-            assert_eq!(
-                text.parse::<When>().unwrap().resolve(now()).unwrap(),
-                at,
-                "{text}"
-            );
+            assert_eq!(text.parse::<When>().unwrap().resolve(now()).unwrap(), at, "{text}");
         }
         assert_eq!("never".parse::<When>().unwrap(), When::Never);
         assert_eq!(serde_yaml_ng::from_str::<When>("0").unwrap(), When::Never);

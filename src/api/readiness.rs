@@ -97,12 +97,7 @@ mod tests {
                 Reason::AppNotReady,
                 Some(Reconciling),
             ),
-            (
-                vec![good, finding(Status::True, Reason::Usable, 1)],
-                Status::Unknown,
-                Reason::Pending,
-                Some(Reconciling),
-            ),
+            (vec![good, finding(Status::True, Reason::Usable, 1)], Status::Unknown, Reason::Pending, Some(Reconciling)),
             (vec![finding(Status::False, Reason::WrongPage, 1)], Status::Unknown, Reason::Pending, Some(Reconciling)),
         ];
         for (blocking, status, reason, other) in cases {

@@ -76,11 +76,7 @@ impl Wanted {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn look(
-    ctx: &Context,
-    wanted: &Wanted,
-    lives: impl Fn(&ClaimHolder) -> bool,
-) -> Result<ClaimSeen, Failure> {
+pub async fn look(ctx: &Context, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -> bool) -> Result<ClaimSeen, Failure> {
     let name = wanted.claim_name();
     let reference = ObjectRef::new(&name).within(&ctx.policy.claims_namespace);
     // The store may lag behind what was just created; only a claim that seems to be missing is worth a request.

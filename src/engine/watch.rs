@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn an_object_that_vanished_during_an_interruption_is_reported_as_deleted() {
-        let first = [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2")), Event::InitDone];
+        let first =
+            [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2")), Event::InitDone];
         let again = [Event::Init, Event::InitApply(object("y", "2")), Event::InitDone];
         let all = first.into_iter().chain(again).collect();
         assert_eq!(reports(all), ["applied x", "applied y", "deleted x"]);
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn an_object_that_did_not_change_is_not_reported_again() {
-        let events = vec![Event::Apply(object("x", "1")), Event::Apply(object("x", "1")), Event::Apply(object("x", "2"))];
+        let events =
+            vec![Event::Apply(object("x", "1")), Event::Apply(object("x", "1")), Event::Apply(object("x", "2"))];
         assert_eq!(reports(events), ["applied x", "applied x"]);
     }
 }

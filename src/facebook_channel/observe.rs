@@ -144,8 +144,7 @@ pub async fn observe(
         _ => None,
     };
     let gateway = ctx.policy.gateway_url.is_some();
-    let mut seen =
-        Observed { app, token: seen_token, claim, gateway, inputs, look, stale: pass.stale, asked, access };
+    let mut seen = Observed { app, token: seen_token, claim, gateway, inputs, look, stale: pass.stale, asked, access };
     ask(ctx, channel, &mut seen, pass).await?;
     Ok(seen)
 }

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::decode::{
-    lenient_flag, lenient_id, optional_flag, optional_id, optional_ids, optional_time,
-};
+use super::decode::{lenient_flag, lenient_id, optional_flag, optional_id, optional_ids, optional_time};
 use super::error::GraphFault;
 use super::redact::{identifier, redact};
 
@@ -219,9 +217,7 @@ fn other_kind() -> TokenKind {
     TokenKind::Other
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    source: D,
-) -> Result<Vec<T>, D::Error> {
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
@@ -241,11 +237,7 @@ fn optional_text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>,
 /// Rows of `{"name":…,"version":…}`, or plain names.
 fn field_names<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
     let rows: Vec<Value> = null_is_empty(source)?;
-    let name = |row: &Value| {
-        row.as_str()
-            .or_else(|| row.get("name")?.as_str())
-            .map(str::to_owned)
-    };
+    let name = |row: &Value| row.as_str().or_else(|| row.get("name")?.as_str()).map(str::to_owned);
     Ok(rows.iter().filter_map(name).map(identifier).collect())
 }
 

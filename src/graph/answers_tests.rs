@@ -34,24 +34,13 @@ fn a_page_token_is_described() {
 fn about_a_garbled_token_little_is_said() {
     let info: TokenInfo = read(json!({"is_valid": "false", "scopes": []}));
     assert!(!info.is_valid);
-    assert_eq!(
-        (info.app_id, info.kind, info.expires_at),
-        (None, TokenKind::Other, None)
-    );
+    assert_eq!((info.app_id, info.kind, info.expires_at), (None, TokenKind::Other, None));
 }
 
 #[test]
 fn without_a_word_about_validity_there_is_no_answer() {
-    for answer in [
-        json!({}),
-        json!({"is_valid": null}),
-        json!({"is_valid": 1}),
-        json!({"app_id": "1"}),
-    ] {
-        assert!(
-            serde_json::from_value::<TokenInfo>(answer.clone()).is_err(),
-            "{answer}"
-        );
+    for answer in [json!({}), json!({"is_valid": null}), json!({"is_valid": 1}), json!({"app_id": "1"})] {
+        assert!(serde_json::from_value::<TokenInfo>(answer.clone()).is_err(), "{answer}");
     }
 }
 
@@ -71,10 +60,8 @@ fn kinds_of_tokens() {
 
 #[test]
 fn a_scope_without_targets_is_not_limited() {
-    let info: TokenInfo = read(
-        json!({"is_valid": true, "scopes": ["a", "b", "c"], "granular_scopes": [
-        {"scope": "a", "target_ids": ["1", 2]}, {"scope": "b"}, {"scope": "e", "target_ids": []}]}),
-    );
+    let info: TokenInfo = read(json!({"is_valid": true, "scopes": ["a", "b", "c"], "granular_scopes": [
+        {"scope": "a", "target_ids": ["1", 2]}, {"scope": "b"}, {"scope": "e", "target_ids": []}]}));
     for (scope, target, granted) in [
         ("a", "1", true),
         ("a", "2", true),
@@ -96,32 +83,23 @@ fn rows_of_an_app() {
     let statuses: Vec<_> = permissions.into_iter().map(|row| row.status).collect();
     assert_eq!(
         statuses,
-        [
-            PermissionStatus::Live,
-            PermissionStatus::Unapproved,
-            PermissionStatus::Other("paused".into())
-        ]
+        [PermissionStatus::Live, PermissionStatus::Unapproved, PermissionStatus::Other("paused".into())]
     );
 
-    let subscription: AppSubscription = read(
-        json!({"object": "page", "callback_url": "https://h.example/x?token=abc", "active": "true",
-        "fields": [{"name": "messages", "version": "v25.0"}, "standby"]}),
-    );
+    let subscription: AppSubscription =
+        read(json!({"object": "page", "callback_url": "https://h.example/x?token=abc", "active": "true",
+        "fields": [{"name": "messages", "version": "v25.0"}, "standby"]}));
     assert_eq!(subscription.callback_url, "https://h.example/x?token=abc");
     assert!(subscription.active);
     assert_eq!(subscription.fields, ["messages", "standby"]);
     let shown = format!("{subscription:?}");
-    assert!(
-        shown.contains("https://h.example/x") && !shown.contains("abc"),
-        "{shown}"
-    );
+    assert!(shown.contains("https://h.example/x") && !shown.contains("abc"), "{shown}");
 }
 
 #[test]
 fn a_page_and_its_subscriptions() {
-    let page: PageNode = read(
-        json!({"id": 2_200_000_000_000_001_u64, "name": "Shop \u{202e}\n& Co", "is_published": "false"}),
-    );
+    let page: PageNode =
+        read(json!({"id": 2_200_000_000_000_001_u64, "name": "Shop \u{202e}\n& Co", "is_published": "false"}));
     assert_eq!(
         (page.id.as_str(), page.name.as_deref(), page.is_published),
         ("2200000000000001", Some("Shop & Co"), Some(false))
@@ -129,10 +107,6 @@ fn a_page_and_its_subscriptions() {
     let page: PageNode = read(json!({"id": "1", "is_published": null}));
     assert_eq!((page.name, page.is_published), (None, None));
 
-    let row: PageSubscription =
-        read(json!({"id": 1_111_000_011_110_000_u64, "link": "x", "subscribed_fields": null}));
-    assert_eq!(
-        (row.id.as_str(), row.subscribed_fields.len()),
-        ("1111000011110000", 0)
-    );
+    let row: PageSubscription = read(json!({"id": 1_111_000_011_110_000_u64, "link": "x", "subscribed_fields": null}));
+    assert_eq!((row.id.as_str(), row.subscribed_fields.len()), ("1111000011110000", 0));
 }

@@ -45,9 +45,7 @@ impl GraphOptions {
     pub fn new(base_url: &str) -> Result<Self, GraphSetupError> {
         let url = Url::parse(base_url).map_err(|_| GraphSetupError::BaseUrl("it is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(GraphSetupError::BaseUrl(
-                "its scheme is neither https nor http",
-            ));
+            return Err(GraphSetupError::BaseUrl("its scheme is neither https nor http"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(GraphSetupError::BaseUrl("it contains credentials"));
@@ -55,11 +53,7 @@ impl GraphOptions {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(GraphSetupError::BaseUrl("it has a query or a fragment"));
         }
-        Ok(Self {
-            base_url: url,
-            timeout: Duration::from_secs(10),
-            max_body: 1024 * 1024,
-        })
+        Ok(Self { base_url: url, timeout: Duration::from_secs(10), max_body: 1024 * 1024 })
     }
 }
 
@@ -99,10 +93,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(
-        options: GraphOptions,
-        observer: Arc<dyn CallObserver>,
-    ) -> Result<Self, GraphSetupError> {
+    pub(crate) fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let http = reqwest::Client::builder()
@@ -116,11 +107,7 @@ impl Transport {
             .timeout(options.timeout)
             .build()
             .map_err(|error| GraphSetupError::Http(without_secrets(error, &[])))?;
-        Ok(Self {
-            http,
-            options,
-            observer,
-        })
+        Ok(Self { http, options, observer })
     }
 
     /// Makes the call and reads the answer as `T`.
@@ -128,29 +115,16 @@ impl Transport {
         let (template, caller) = (call.template, call.caller);
         let started = Instant::now();
         let mut trace = None;
-        let result = self
-            .exchange(call, &mut trace)
-            .await
-            .and_then(|(status, answer)| {
-                // What serde says about a misfit quotes the value.
-                serde_json::from_value(answer)
-                    .map_err(|_| bad(status, "the answer has another shape"))
-            });
+        let result = self.exchange(call, &mut trace).await.and_then(|(status, answer)| {
+            // What serde says about a misfit quotes the value.
+            serde_json::from_value(answer).map_err(|_| bad(status, "the answer has another shape"))
+        });
         let elapsed = started.elapsed();
-        let outcome = result
-            .as_ref()
-            .err()
-            .map_or("ok", |error| outcome(error, caller));
+        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, caller));
         self.observer.observed(template, outcome, elapsed);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         match &result {
-            Ok(_) => tracing::debug!(
-                template,
-                outcome,
-                elapsed_ms,
-                fbtrace_id = trace,
-                "Graph call"
-            ),
+            Ok(_) => tracing::debug!(template, outcome, elapsed_ms, fbtrace_id = trace, "Graph call"),
             Err(error) => {
                 tracing::debug!(template, outcome, elapsed_ms, fbtrace_id = trace, %error, "Graph call");
             }
@@ -158,33 +132,20 @@ impl Transport {
         result
     }
 
-    async fn exchange(
-        &self,
-        call: Call<'_>,
-        trace: &mut Option<String>,
-    ) -> Result<(StatusCode, Value), GraphError> {
+    async fn exchange(&self, call: Call<'_>, trace: &mut Option<String>) -> Result<(StatusCode, Value), GraphError> {
         let app_token = call.app.app_token();
         let token = call.token.unwrap_or(&app_token);
-        let proof = call.token.map(|token| call.app.proof(token));
+        // With every token, the app's own included: an app may demand it (graph-api §1.4).
+        let proof = call.app.proof(token);
         let mut secrets = call.secrets.clone();
-        secrets.extend([token.expose(), call.app.secret.expose()]);
-        secrets.extend(proof.as_deref());
+        secrets.extend([token.expose(), call.app.secret.expose(), &proof]);
         let mut parameters = call.parameters.clone();
-        parameters.extend(proof.as_deref().map(|proof| ("appsecret_proof", proof)));
+        parameters.push(("appsecret_proof", &proof));
 
-        let request = self
-            .http
-            .request(call.method.clone(), self.url(call.version, call.path));
+        let request = self.http.request(call.method.clone(), self.url(call.version, call.path));
         let request = request.header(AUTHORIZATION, bearer(token)?);
-        let request = if call.method == Method::GET {
-            request.query(&parameters)
-        } else {
-            request.form(&parameters)
-        };
-        let response = request
-            .send()
-            .await
-            .map_err(|error| failed(error, &secrets))?;
+        let request = if call.method == Method::GET { request.query(&parameters) } else { request.form(&parameters) };
+        let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
         self.answer(response, &secrets).await
     }
@@ -193,27 +154,19 @@ impl Transport {
         let mut url = self.options.base_url.clone();
         // `path_segments_mut` escapes what is not part of a segment, so an id cannot leave its place.
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments
-                .pop_if_empty()
-                .push(&version.to_string())
-                .extend(path);
+            segments.pop_if_empty().push(&version.to_string()).extend(path);
         }
         url
     }
 
-    async fn answer(
-        &self,
-        response: Response,
-        secrets: &[&str],
-    ) -> Result<(StatusCode, Value), GraphError> {
+    async fn answer(&self, response: Response, secrets: &[&str]) -> Result<(StatusCode, Value), GraphError> {
         let status = response.status();
         if status.is_redirection() {
             return Err(bad(status, "a redirect, which is not followed"));
         }
         let regain = header(&response, "x-business-use-case-usage").and_then(regain_access);
         let body = self.body(response, secrets).await?;
-        let mut answer: Value =
-            serde_json::from_slice(&body).map_err(|_| bad(status, "the answer is not JSON"))?;
+        let mut answer: Value = serde_json::from_slice(&body).map_err(|_| bad(status, "the answer is not JSON"))?;
         scrub(&mut answer, secrets);
         if let Some(mut fault) = GraphFault::of_answer(&answer, status.as_u16(), secrets) {
             fault.regain_access = regain;
@@ -227,11 +180,7 @@ impl Transport {
 
     async fn body(&self, mut response: Response, secrets: &[&str]) -> Result<Vec<u8>, GraphError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| failed(error, secrets))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(error, secrets))? {
             if body.len() + chunk.len() > self.options.max_body {
                 return Err(bad(response.status(), "the answer is too large"));
             }
@@ -253,10 +202,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 }
 
 fn bad(status: StatusCode, what: &'static str) -> GraphError {
-    GraphError::BadAnswer {
-        status: status.as_u16(),
-        what,
-    }
+    GraphError::BadAnswer { status: status.as_u16(), what }
 }
 
 fn failed(error: reqwest::Error, secrets: &[&str]) -> GraphError {
@@ -286,3 +232,7 @@ fn outcome(error: &GraphError, caller: Caller) -> &'static str {
         GraphError::Fault(_) => classify(error, caller).class(),
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

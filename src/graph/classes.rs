@@ -6,8 +6,7 @@
 use super::error::{GraphError, GraphFault};
 use super::signs::Sign;
 use super::verdict::{
-    AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope,
-    Verdict,
+    AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict,
 };
 
 /// On whose behalf the call was made.
@@ -26,9 +25,7 @@ pub enum Caller {
 pub fn classify(error: &GraphError, caller: Caller) -> Verdict {
     match error {
         GraphError::Fault(fault) => classify_fault(fault, caller),
-        GraphError::Timeout | GraphError::Transport(_) | GraphError::BadAnswer { .. } => {
-            Verdict::NoAnswer
-        }
+        GraphError::Timeout | GraphError::Transport(_) | GraphError::BadAnswer { .. } => Verdict::NoAnswer,
     }
 }
 
@@ -36,10 +33,7 @@ pub fn classify(error: &GraphError, caller: Caller) -> Verdict {
 #[must_use]
 pub fn classify_fault(fault: &GraphFault, caller: Caller) -> Verdict {
     if let Some(scope) = throttled(fault.code, caller) {
-        return Verdict::Throttled {
-            until_hint: fault.regain_access,
-            scope,
-        };
+        return Verdict::Throttled { until_hint: fault.regain_access, scope };
     }
     if fault.is_transient {
         return Verdict::NoAnswer;
@@ -55,11 +49,7 @@ pub fn classify_fault(fault: &GraphFault, caller: Caller) -> Verdict {
 
 fn throttled(code: u32, caller: Caller) -> Option<ThrottleScope> {
     let without_page = |scope| {
-        if caller == Caller::AppToken {
-            ThrottleScope::App
-        } else {
-            scope
-        }
+        if caller == Caller::AppToken { ThrottleScope::App } else { scope }
     };
     match code {
         4 | 341 => Some(ThrottleScope::App),
@@ -74,7 +64,7 @@ fn throttled(code: u32, caller: Caller) -> Option<ThrottleScope> {
 fn app(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
     let reason = match (fault.code, fault.signs.sign) {
         (100, Some(Sign::TokenOfOtherApp)) => return Some(Verdict::AccessCut(CutReason::WrongApp)),
-        // The app token carries no proof, so this is about our request, not about the secret.
+        // Every call carries a proof, so that one is demanded says something about our request, not about the secret.
         (100, Some(Sign::ProofRequired)) if caller == Caller::AppToken => {
             return Some(Verdict::RequestRejected);
         }
@@ -100,9 +90,7 @@ fn session(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
         (Some(Sign::WrongTokenKind), _) => Verdict::RequestRejected,
         (Some(Sign::ImpersonationNotGranted), Caller::AppToken) => Verdict::RequestRejected,
         // Nobody's session ends here: the app token dies with its secret.
-        (Some(Sign::TokenSignatureInvalid), Caller::AppToken) => {
-            Verdict::AppBroken(AppReason::SecretMismatch)
-        }
+        (Some(Sign::TokenSignatureInvalid), Caller::AppToken) => Verdict::AppBroken(AppReason::SecretMismatch),
         (_, Caller::AppToken) => Verdict::AppBroken(AppReason::AppCredentialsRejected),
         (sign, _) => ended_by_subcode(fault.subcode)
             .or_else(|| ended_by_sign(sign))
@@ -140,20 +128,14 @@ fn ended_by_sign(sign: Option<Sign>) -> Option<Verdict> {
 
 /// What concerns a message, a recipient or a thread. Some of these numbers come as code or as subcode.
 fn message(fault: &GraphFault) -> Option<Verdict> {
-    let routing = match (
-        fault.code,
-        fault.subcode.unwrap_or(fault.code),
-        fault.signs.sign,
-    ) {
+    let routing = match (fault.code, fault.subcode.unwrap_or(fault.code), fault.signs.sign) {
         (_, 2_018_278 | 2_018_065 | 2_534_022, _) => return Some(Verdict::NotChannelHealth),
         (_, 2_018_108 | 2_018_001 | 2_534_014 | 2_018_218, _) => {
             return Some(Verdict::NotChannelHealth);
         }
         (_, 2_018_109 | 1_545_041, _) | (551 | 230, ..) => return Some(Verdict::NotChannelHealth),
         (_, 2_018_321, _) => return Some(Verdict::NoAnswer),
-        (_, 2_018_300, _) | (10, _, Some(Sign::ThreadControlledByOther)) => {
-            RoutingSign::AnotherAppControls
-        }
+        (_, 2_018_300, _) | (10, _, Some(Sign::ThreadControlledByOther)) => RoutingSign::AnotherAppControls,
         (_, 2_534_037, _) | (100, _, Some(Sign::ThreadNotOwned)) => RoutingSign::NotThreadOwner,
         (_, 2_018_171 | 2_018_234, _) => RoutingSign::NotReceiver,
         (27, ..) => RoutingSign::NoDefaultApp,
@@ -163,14 +145,12 @@ fn message(fault: &GraphFault) -> Option<Verdict> {
 }
 
 fn page(fault: &GraphFault) -> Option<Verdict> {
-    Some(Verdict::PageFault(
-        match (fault.code, fault.subcode.unwrap_or(fault.code)) {
-            (_, 1_893_063 | 2_534_029 | 2022) => PageReason::SendBlocked,
-            (368, _) | (_, 2_018_344 | 36_103) => PageReason::Restricted,
-            (100, 33 | 2_534_013) => PageReason::NotVisible,
-            _ => return None,
-        },
-    ))
+    Some(Verdict::PageFault(match (fault.code, fault.subcode.unwrap_or(fault.code)) {
+        (_, 1_893_063 | 2_534_029 | 2022) => PageReason::SendBlocked,
+        (368, _) | (_, 2_018_344 | 36_103) => PageReason::Restricted,
+        (100, 33 | 2_534_013) => PageReason::NotVisible,
+        _ => return None,
+    }))
 }
 
 fn permission(fault: &GraphFault) -> Option<Verdict> {
@@ -180,12 +160,8 @@ fn permission(fault: &GraphFault) -> Option<Verdict> {
         // In the range of permissions, but about the kind of token.
         (210, ..) => return None,
         (10 | 200..=299, Some(2_018_028), _) => missing(ApprovalReason::RoleHoldersOnly),
-        (10 | 200..=299, _, Some(Sign::RoleHoldersOnly)) => {
-            missing(ApprovalReason::RoleHoldersOnly)
-        }
-        (10 | 200..=299, ..) => Verdict::AccessCut(CutReason::ScopeMissing {
-            scope: fault.signs.subject.clone(),
-        }),
+        (10 | 200..=299, _, Some(Sign::RoleHoldersOnly)) => missing(ApprovalReason::RoleHoldersOnly),
+        (10 | 200..=299, ..) => Verdict::AccessCut(CutReason::ScopeMissing { scope: fault.signs.subject.clone() }),
         _ => return None,
     })
 }

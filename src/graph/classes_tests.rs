@@ -91,7 +91,7 @@ page       | 10 (#10) requires pages_messaging; 200 To subscribe to the messages
 page       | 100 Invalid appsecret_proof provided in the API argument; 100 API calls from the server require an appsecret_proof argument | AppSuspect
 page       | 190 Error validating application.; 101 Invalid application ID.; 1 Error validating client secret. | AppSuspect
 debug      | 190 Error validating application.; 100 Invalid appsecret_proof; 200 API access blocked. | AccessCut(WrongApp)
-# the app token carries no proof: that one is demanded says nothing about the secret
+# every call carries a proof: that one is demanded says nothing about the secret
 app        | 100 API calls from the server require an appsecret_proof argument | RequestRejected
 # 100 "did not match the Viewing App" (debug_token)
 app,debug  | 100 (#100) The App_id in the input_token did not match the Viewing App | AccessCut(WrongApp)
@@ -123,10 +123,7 @@ fn fault(written: &str) -> GraphFault {
         None => (numbers.trim_end_matches('!'), None),
     };
     let fault = GraphFault::new(code.parse().expect("a code"), subcode, text);
-    GraphFault {
-        is_transient: numbers.ends_with('!'),
-        ..fault
-    }
+    GraphFault { is_transient: numbers.ends_with('!'), ..fault }
 }
 
 fn callers(written: &str) -> Vec<Caller> {
@@ -136,11 +133,7 @@ fn callers(written: &str) -> Vec<Caller> {
         "debug" => Caller::DebuggedToken,
         other => panic!("no caller: {other}"),
     };
-    let written = if written == "all" {
-        "app,page,debug"
-    } else {
-        written
-    };
+    let written = if written == "all" { "app,page,debug" } else { written };
     written.split(',').map(caller).collect()
 }
 
@@ -153,19 +146,10 @@ fn every_row_of_the_table() {
             continue;
         }
         let columns: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [who, faults, expected] = columns[..] else {
-            panic!("three columns: {line}")
-        };
-        for (caller, written) in callers(who)
-            .into_iter()
-            .flat_map(|c| faults.split("; ").map(move |f| (c, f)))
-        {
+        let [who, faults, expected] = columns[..] else { panic!("three columns: {line}") };
+        for (caller, written) in callers(who).into_iter().flat_map(|c| faults.split("; ").map(move |f| (c, f))) {
             let verdict = classify(&GraphError::from(fault(written)), caller);
-            assert_eq!(
-                format!("{verdict:?}"),
-                expected,
-                "{heading}: {written} for {caller:?}"
-            );
+            assert_eq!(format!("{verdict:?}"), expected, "{heading}: {written} for {caller:?}");
             checked += 1;
         }
     }
@@ -177,18 +161,9 @@ fn time_outs_resets_and_strange_answers_are_no_answer() {
     for error in [
         GraphError::Timeout,
         GraphError::Transport("connection reset".into()),
-        GraphError::BadAnswer {
-            status: 503,
-            what: "the answer is not JSON",
-        },
-        GraphError::BadAnswer {
-            status: 200,
-            what: "the answer is not JSON",
-        },
-        GraphError::BadAnswer {
-            status: 401,
-            what: "a refusal without Graph's error",
-        },
+        GraphError::BadAnswer { status: 503, what: "the answer is not JSON" },
+        GraphError::BadAnswer { status: 200, what: "the answer is not JSON" },
+        GraphError::BadAnswer { status: 401, what: "a refusal without Graph's error" },
     ] {
         for caller in callers("all") {
             assert_eq!(classify(&error, caller), Verdict::NoAnswer, "{error}");
@@ -199,14 +174,8 @@ fn time_outs_resets_and_strange_answers_are_no_answer() {
 #[test]
 fn a_throttle_carries_the_hint_of_the_headers() {
     let until_hint = Some(Duration::from_secs(60));
-    let fault = GraphFault {
-        regain_access: until_hint,
-        ..fault("80006")
-    };
-    let expected = Verdict::Throttled {
-        until_hint,
-        scope: ThrottleScope::Page,
-    };
+    let fault = GraphFault { regain_access: until_hint, ..fault("80006") };
+    let expected = Verdict::Throttled { until_hint, scope: ThrottleScope::Page };
     assert_eq!(classify_fault(&fault, Caller::PageToken), expected);
 }
 
@@ -223,16 +192,10 @@ fn only_the_app_token_breaks_the_app_and_it_ends_no_session() {
         let fault = GraphFault::new(code, None, text);
         for caller in callers("page,debug") {
             let verdict = classify_fault(&fault, caller);
-            assert!(
-                !matches!(verdict, Verdict::AppBroken(_)),
-                "{fault} for {caller:?}"
-            );
+            assert!(!matches!(verdict, Verdict::AppBroken(_)), "{fault} for {caller:?}");
         }
         let verdict = classify_fault(&fault, Caller::AppToken);
-        assert!(
-            !matches!(verdict, Verdict::TokenEnded(_) | Verdict::AppSuspect),
-            "{fault}"
-        );
+        assert!(!matches!(verdict, Verdict::TokenEnded(_) | Verdict::AppSuspect), "{fault}");
     }
 }
 
@@ -240,21 +203,9 @@ fn only_the_app_token_breaks_the_app_and_it_ends_no_session() {
 fn reasons_are_named_as_conditions_name_them() {
     assert_eq!(EndReason::PasswordChanged.as_str(), "PasswordChanged");
     assert_eq!(CutReason::RoleLost.as_str(), "RoleLost");
-    assert_eq!(
-        CutReason::ScopeMissing {
-            scope: Some("x".into())
-        }
-        .as_str(),
-        "ScopeMissing"
-    );
+    assert_eq!(CutReason::ScopeMissing { scope: Some("x".into()) }.as_str(), "ScopeMissing");
     assert_eq!(AppReason::AppBlocked.as_str(), "AppBlocked");
     assert_eq!(PageReason::SendBlocked.as_str(), "SendBlocked");
-    assert_eq!(
-        ApprovalReason::CapabilityMissing.as_str(),
-        "CapabilityMissing"
-    );
-    assert_eq!(
-        RoutingSign::AnotherAppControls.as_str(),
-        "AnotherAppControls"
-    );
+    assert_eq!(ApprovalReason::CapabilityMissing.as_str(), "CapabilityMissing");
+    assert_eq!(RoutingSign::AnotherAppControls.as_str(), "AnotherAppControls");
 }

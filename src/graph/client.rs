@@ -9,9 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answers::{
-    AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo,
-};
+use super::answers::{AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo};
 use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
 use super::classes::{Caller, classify};
 use super::decode::flag;
@@ -21,10 +19,7 @@ use super::token::{AppCredentials, Token};
 use super::verdict::Verdict;
 use super::version::Version;
 
-const PAGE_FIELDS: Fields = Fields {
-    required: &["id"],
-    optional: &["name", "is_published"],
-};
+const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
 /// Rows per page of a list, and pages that are read at most.
 const LIST_LIMIT: &str = "100";
 const LIST_PAGES: usize = 20;
@@ -41,15 +36,9 @@ impl GraphClient {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(
-        options: GraphOptions,
-        observer: Arc<dyn CallObserver>,
-    ) -> Result<Self, GraphSetupError> {
+    pub fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let transport = Arc::new(Transport::new(options, observer)?);
-        Ok(Self {
-            transport,
-            refused: Arc::default(),
-        })
+        Ok(Self { transport, refused: Arc::default() })
     }
 
     /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error.
@@ -62,37 +51,21 @@ impl GraphClient {
         app: &AppCredentials,
         token: &Token,
     ) -> Result<TokenInfo, GraphError> {
-        let mut call = app_call(
-            Method::GET,
-            "GET /debug_token",
-            version,
-            app,
-            &["debug_token"],
-        );
+        let mut call = app_call(Method::GET, "GET /debug_token", version, app, &["debug_token"]);
         // Meta demands it as a parameter. The URL is never logged.
         call.parameters.push(("input_token", token.expose()));
         call.secrets.push(token.expose());
         let answer: DebugAnswer = self.transport.send(call).await?;
         let secrets = [token.expose(), app.secret.expose()];
-        let error = answer
-            .data
-            .error
-            .and_then(|error| GraphFault::of_envelope(&error, 200, &secrets));
-        Ok(TokenInfo {
-            error,
-            ..answer.data.info
-        })
+        let error = answer.data.error.and_then(|error| GraphFault::of_envelope(&error, 200, &secrets));
+        Ok(TokenInfo { error, ..answer.data.info })
     }
 
     /// The app, which proves the app's credentials: `GET /{app}`.
     ///
     /// # Errors
     /// The caller is [`Caller::AppToken`].
-    pub async fn app(
-        &self,
-        version: &Version,
-        app: &AppCredentials,
-    ) -> Result<AppNode, GraphError> {
+    pub async fn app(&self, version: &Version, app: &AppCredentials) -> Result<AppNode, GraphError> {
         let path = [app.app_id.as_str()];
         let mut call = app_call(Method::GET, "GET /{app}", version, app, &path);
         call.parameters.push(("fields", "id,name"));
@@ -111,8 +84,7 @@ impl GraphClient {
         app: &AppCredentials,
     ) -> Result<Vec<AppPermission>, GraphError> {
         let path = [app.app_id.as_str(), "permissions"];
-        self.rows(|| app_call(Method::GET, "GET /{app}/permissions", version, app, &path))
-            .await
+        self.rows(|| app_call(Method::GET, "GET /{app}/permissions", version, app, &path)).await
     }
 
     /// What the app gets events about: `GET /{app}/subscriptions`.
@@ -125,8 +97,7 @@ impl GraphClient {
         app: &AppCredentials,
     ) -> Result<Vec<AppSubscription>, GraphError> {
         let path = [app.app_id.as_str(), "subscriptions"];
-        self.rows(|| app_call(Method::GET, "GET /{app}/subscriptions", version, app, &path))
-            .await
+        self.rows(|| app_call(Method::GET, "GET /{app}/subscriptions", version, app, &path)).await
     }
 
     /// Subscribes the app to events about pages: `POST /{app}/subscriptions`. Meta asks the callback
@@ -144,13 +115,7 @@ impl GraphClient {
     ) -> Result<(), GraphError> {
         let fields = fields.join(",");
         let path = [app.app_id.as_str(), "subscriptions"];
-        let mut call = app_call(
-            Method::POST,
-            "POST /{app}/subscriptions",
-            version,
-            app,
-            &path,
-        );
+        let mut call = app_call(Method::POST, "POST /{app}/subscriptions", version, app, &path);
         call.parameters.extend([
             ("object", "page"),
             ("callback_url", callback_url),
@@ -189,9 +154,7 @@ impl GraphClient {
         token: &Token,
         page_id: &str,
     ) -> Result<PageNode, GraphError> {
-        let fields =
-            self.refused
-                .without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now());
+        let fields = self.refused.without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now());
         let path = [page_id];
         let mut call = page_call(Method::GET, "GET /{page}", version, app, token, &path);
         call.parameters.push(("fields", &fields));
@@ -199,21 +162,12 @@ impl GraphClient {
     }
 
     /// Whether the page was refused for an optional field, which is left out from now on.
-    fn left_out(
-        &self,
-        result: &Result<PageNode, GraphError>,
-        version: &Version,
-        app: &AppCredentials,
-    ) -> bool {
-        let verdict = result
-            .as_ref()
-            .err()
-            .map(|error| classify(error, Caller::PageToken));
+    fn left_out(&self, result: &Result<PageNode, GraphError>, version: &Version, app: &AppCredentials) -> bool {
+        let verdict = result.as_ref().err().map(|error| classify(error, Caller::PageToken));
         let Some(Verdict::FieldUnknown(Some(name))) = verdict else {
             return false;
         };
-        self.refused
-            .remember(&PAGE_FIELDS, &name, &app.app_id, *version, Instant::now())
+        self.refused.remember(&PAGE_FIELDS, &name, &app.app_id, *version, Instant::now())
     }
 
     /// The apps subscribed to the page: `GET /{page}/subscribed_apps`.
@@ -231,8 +185,7 @@ impl GraphClient {
         let template = "GET /{page}/subscribed_apps";
         self.rows(|| {
             let mut call = page_call(Method::GET, template, version, app, token, &path);
-            call.parameters
-                .push(("fields", "id,name,subscribed_fields"));
+            call.parameters.push(("fields", "id,name,subscribed_fields"));
             call
         })
         .await
@@ -260,17 +213,13 @@ impl GraphClient {
     }
 
     /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
-    async fn rows<'a, T: DeserializeOwned>(
-        &self,
-        call: impl Fn() -> Call<'a>,
-    ) -> Result<Vec<T>, GraphError> {
+    async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..LIST_PAGES {
             let mut call = call();
             call.parameters.push(("limit", LIST_LIMIT));
-            call.parameters
-                .extend(after.as_deref().map(|cursor| ("after", cursor)));
+            call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
             let list: List<T> = self.transport.send(call).await?;
             rows.extend(list.data);
             // `paging.next` is a URL with the token in it: it only tells that there is more.
@@ -327,17 +276,7 @@ fn app_call<'a>(
     path: &'a [&'a str],
 ) -> Call<'a> {
     let (version, caller) = (*version, Caller::AppToken);
-    Call {
-        method,
-        template,
-        version,
-        path,
-        parameters: vec![],
-        caller,
-        app,
-        token: None,
-        secrets: vec![],
-    }
+    Call { method, template, version, path, parameters: vec![], caller, app, token: None, secrets: vec![] }
 }
 
 fn page_call<'a>(
@@ -349,11 +288,7 @@ fn page_call<'a>(
     path: &'a [&'a str],
 ) -> Call<'a> {
     let caller = Caller::PageToken;
-    Call {
-        caller,
-        token: Some(token),
-        ..app_call(method, template, version, app, path)
-    }
+    Call { caller, token: Some(token), ..app_call(method, template, version, app, path) }
 }
 
 /// A write answers `{"success": true}`, `{"success": "true"}` or `true`.
@@ -365,14 +300,18 @@ fn succeeded(answer: &Value) -> Result<(), GraphError> {
 }
 
 fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
-    if answered == asked {
-        Ok(())
-    } else {
-        Err(unusable("the answer is about another object"))
-    }
+    if answered == asked { Ok(()) } else { Err(unusable("the answer is about another object")) }
 }
 
 /// An answer with status 200 that cannot be used.
 fn unusable(what: &'static str) -> GraphError {
     GraphError::BadAnswer { status: 200, what }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod list_tests;

@@ -40,9 +40,7 @@ pub(crate) fn lenient_flag<'de, D: Deserializer<'de>>(source: D) -> Result<bool,
 }
 
 /// For `deserialize_with`: a flag that may be absent or null.
-pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(
-    source: D,
-) -> Result<Option<bool>, D::Error> {
+pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(source: D) -> Result<Option<bool>, D::Error> {
     optional(source, flag, "not a flag")
 }
 
@@ -52,32 +50,19 @@ pub(crate) fn lenient_id<'de, D: Deserializer<'de>>(source: D) -> Result<String,
 }
 
 /// For `deserialize_with`: an id that may be absent or null.
-pub(crate) fn optional_id<'de, D: Deserializer<'de>>(
-    source: D,
-) -> Result<Option<String>, D::Error> {
+pub(crate) fn optional_id<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     optional(source, id, "not an id")
 }
 
 /// For `deserialize_with`: a list of ids that may be absent or null.
-pub(crate) fn optional_ids<'de, D: Deserializer<'de>>(
-    source: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    optional(
-        source,
-        |value| value.as_array()?.iter().map(id).collect(),
-        "not a list of ids",
-    )
+pub(crate) fn optional_ids<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<String>>, D::Error> {
+    optional(source, |value| value.as_array()?.iter().map(id).collect(), "not a list of ids")
 }
 
 /// For `deserialize_with`: seconds since 1970; 0, like absence, means *never*.
-pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
-    source: D,
-) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn optional_time<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Timestamp>, D::Error> {
     let seconds = optional(source, integer, "not a time")?.filter(|seconds| *seconds != 0);
-    seconds
-        .map(Timestamp::from_second)
-        .transpose()
-        .map_err(|_| de::Error::custom("not a time"))
+    seconds.map(Timestamp::from_second).transpose().map_err(|_| de::Error::custom("not a time"))
 }
 
 fn optional<'de, D: Deserializer<'de>, T>(
@@ -87,9 +72,7 @@ fn optional<'de, D: Deserializer<'de>, T>(
 ) -> Result<Option<T>, D::Error> {
     match Value::deserialize(source)? {
         Value::Null => Ok(None),
-        value => read(&value)
-            .map(Some)
-            .ok_or_else(|| de::Error::custom(complaint)),
+        value => read(&value).map(Some).ok_or_else(|| de::Error::custom(complaint)),
     }
 }
 
@@ -102,28 +85,11 @@ mod tests {
     #[test]
     fn numbers_flags_and_ids_come_in_several_spellings() {
         assert_eq!(
-            [
-                json!(5),
-                json!("5"),
-                json!(" 5 "),
-                json!(true),
-                json!("x"),
-                json!(1.5)
-            ]
-            .each_ref()
-            .map(integer),
+            [json!(5), json!("5"), json!(" 5 "), json!(true), json!("x"), json!(1.5)].each_ref().map(integer),
             [Some(5), Some(5), Some(5), None, None, None]
         );
         assert_eq!(
-            [
-                json!(true),
-                json!("TRUE"),
-                json!("false"),
-                json!(1),
-                json!("yes")
-            ]
-            .each_ref()
-            .map(flag),
+            [json!(true), json!("TRUE"), json!("false"), json!(1), json!("yes")].each_ref().map(flag),
             [Some(true), Some(true), Some(false), None, None]
         );
         let ids = [
@@ -150,23 +116,12 @@ mod tests {
     #[test]
     fn zero_and_absence_mean_never() {
         let read = |json: Value| serde_json::from_value::<Clock>(json).map(|clock| clock.at);
-        for never in [
-            json!({"at": 0}),
-            json!({"at": "0"}),
-            json!({"at": null}),
-            json!({}),
-        ] {
+        for never in [json!({"at": 0}), json!({"at": "0"}), json!({"at": null}), json!({})] {
             assert_eq!(read(never).expect("a clock"), None);
         }
         let expected = Timestamp::from_second(1_790_000_000).expect("in range");
-        assert_eq!(
-            read(json!({"at": 1_790_000_000})).expect("a clock"),
-            Some(expected)
-        );
-        assert_eq!(
-            read(json!({"at": "1790000000"})).expect("a clock"),
-            Some(expected)
-        );
+        assert_eq!(read(json!({"at": 1_790_000_000})).expect("a clock"), Some(expected));
+        assert_eq!(read(json!({"at": "1790000000"})).expect("a clock"), Some(expected));
         assert!(read(json!({"at": "soon"})).is_err());
         assert!(read(json!({"at": i64::MAX})).is_err());
     }

@@ -77,19 +77,12 @@ impl GraphFault {
             let is_fault = answer.get("message").is_some() && answer.get("code").is_some();
             is_fault.then_some(answer)
         };
-        let envelope = answer
-            .get("error")
-            .filter(|error| error.is_object())
-            .or_else(bare)?;
+        let envelope = answer.get("error").filter(|error| error.is_object()).or_else(bare)?;
         Self::of_envelope(envelope, http_status, secrets)
     }
 
     /// Reads the inner object. Only code and message are safe to expect, and either may be missing.
-    pub(crate) fn of_envelope(
-        envelope: &Value,
-        http_status: u16,
-        secrets: &[&str],
-    ) -> Option<Self> {
+    pub(crate) fn of_envelope(envelope: &Value, http_status: u16, secrets: &[&str]) -> Option<Self> {
         let number = |key: &str| u32::try_from(envelope.get(key).and_then(integer)?).ok();
         let text = |key: &str| envelope.get(key).and_then(Value::as_str);
         let name = |key: &str| text(key).map(|name| identifier(redact(name, secrets)).into());
@@ -106,10 +99,7 @@ impl GraphFault {
             code: code.unwrap_or_default(),
             subcode: number("error_subcode").or_else(|| number("subcode")),
             kind: name("type"),
-            is_transient: envelope
-                .get("is_transient")
-                .and_then(flag)
-                .unwrap_or_default(),
+            is_transient: envelope.get("is_transient").and_then(flag).unwrap_or_default(),
             fbtrace_id: name("fbtrace_id"),
             regain_access: None,
             signs: Signs::of(&message),
@@ -164,10 +154,7 @@ mod tests {
             "error_subcode": 463, "is_transient": false, "fbtrace_id": "AbC_d-1",
             "error_user_title": "x", "error_data": {"blame_field_specs": [["x"]]}}});
         let fault = fault(&answer).expect("a fault");
-        assert_eq!(
-            (fault.code, fault.subcode, fault.http_status),
-            (190, Some(463), 400)
-        );
+        assert_eq!((fault.code, fault.subcode, fault.http_status), (190, Some(463), 400));
         assert_eq!(fault.kind.as_deref(), Some("OAuthException"));
         assert_eq!(fault.fbtrace_id.as_deref(), Some("AbC_d-1"));
         assert_eq!(
@@ -179,41 +166,11 @@ mod tests {
     #[test]
     fn lenient_shapes_are_read() {
         let rows = [
-            (
-                "no outer key",
-                json!({"message": "m", "code": 4}),
-                4,
-                None,
-                false,
-            ),
-            (
-                "strings for numbers",
-                json!({"error": {"code": "190", "error_subcode": "460"}}),
-                190,
-                Some(460),
-                false,
-            ),
-            (
-                "no code",
-                json!({"error": {"message": "m"}}),
-                0,
-                None,
-                false,
-            ),
-            (
-                "a code beyond every range",
-                json!({"error": {"message": "m", "code": -1}}),
-                0,
-                None,
-                false,
-            ),
-            (
-                "a transient word",
-                json!({"error": {"code": 2, "is_transient": "true"}}),
-                2,
-                None,
-                true,
-            ),
+            ("no outer key", json!({"message": "m", "code": 4}), 4, None, false),
+            ("strings for numbers", json!({"error": {"code": "190", "error_subcode": "460"}}), 190, Some(460), false),
+            ("no code", json!({"error": {"message": "m"}}), 0, None, false),
+            ("a code beyond every range", json!({"error": {"message": "m", "code": -1}}), 0, None, false),
+            ("a transient word", json!({"error": {"code": 2, "is_transient": "true"}}), 2, None, true),
             (
                 "debug_token's subcode",
                 json!({"error": {"code": 190, "message": "m", "subcode": 463}}),
@@ -224,23 +181,15 @@ mod tests {
         ];
         for (name, answer, code, subcode, transient) in rows {
             let fault = fault(&answer).expect(name);
-            assert_eq!(
-                (fault.code, fault.subcode, fault.is_transient),
-                (code, subcode, transient),
-                "{name}"
-            );
+            assert_eq!((fault.code, fault.subcode, fault.is_transient), (code, subcode, transient), "{name}");
         }
     }
 
     #[test]
     fn what_is_no_fault_is_none() {
-        for answer in [
-            json!({"id": "1"}),
-            json!({"error": "text"}),
-            json!({"error": {}}),
-            json!([]),
-            json!({"code": 1}),
-        ] {
+        for answer in
+            [json!({"id": "1"}), json!({"error": "text"}), json!({"error": {}}), json!([]), json!({"code": 1})]
+        {
             assert_eq!(fault(&answer), None, "{answer}");
         }
     }
@@ -248,12 +197,10 @@ mod tests {
     #[test]
     fn details_come_from_an_object_or_a_string() {
         for data in [json!({"details": "why"}), json!(r#"{"details":"why"}"#)] {
-            let fault = fault(&json!({"error": {"code": 1, "message": "m", "error_data": data}}))
-                .expect("a fault");
+            let fault = fault(&json!({"error": {"code": 1, "message": "m", "error_data": data}})).expect("a fault");
             assert_eq!(fault.message, "m (why)");
         }
-        let fault = fault(&json!({"error": {"code": 1, "message": "m", "error_data": "not json"}}))
-            .expect("a fault");
+        let fault = fault(&json!({"error": {"code": 1, "message": "m", "error_data": "not json"}})).expect("a fault");
         assert_eq!(fault.message, "m");
     }
 

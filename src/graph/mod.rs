@@ -15,14 +15,16 @@ mod error;
 mod redact;
 mod refused;
 mod signs;
+#[cfg(test)]
+mod testing;
 mod token;
 mod usage;
 mod verdict;
 mod version;
 
 pub use answers::{
-    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription,
-    PermissionStatus, TokenInfo, TokenKind,
+    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, TokenInfo,
+    TokenKind,
 };
 pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, classify, classify_fault};
@@ -30,8 +32,5 @@ pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use redact::redact;
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
-pub use verdict::{
-    AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope,
-    Verdict,
-};
+pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};
 pub use version::{Version, VersionMalformed};

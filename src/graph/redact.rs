@@ -1,8 +1,8 @@
 //! The one door through which foreign text reaches a status, an Event or a log.
 //!
 //! Graph echoes tokens in its error texts, callbacks answer with whatever they like, and page names are
-//! written by strangers. The order of the steps matters: what removes characters comes before what looks
-//! for secrets, so that no removal can put a secret together again.
+//! written by strangers. Characters that hide others are removed first; then the text is cut and masked until
+//! neither finds anything more, so no cut can put a secret together again.
 
 use std::sync::LazyLock;
 
@@ -15,6 +15,8 @@ use serde_json::Value;
 const MASK: &str = "[redacted]";
 /// The longest text that comes out, in characters.
 const MAX_CHARS: usize = 200;
+/// How often a text is gone over until nothing changes any more; two or three times are usual.
+const MAX_PASSES: usize = 8;
 /// Shorter strings are not secrets of ours; one that fits into the mask could never be masked.
 const MIN_SECRET: usize = MASK.len() + 1;
 
@@ -25,13 +27,27 @@ const MIN_SECRET: usize = MASK.len() + 1;
 /// Applying it twice changes nothing.
 #[must_use]
 pub fn redact(text: &str, secrets: &[&str]) -> String {
-    let text = one_clean_line(text);
-    let text = URL.replace_all(&text, |url: &Captures<'_>| cut_url(&url[0]));
-    let mut text = mask(&text, &needles(secrets));
+    let needles = needles(secrets);
+    let mut text = one_clean_line(text);
+    // A mask can turn what surrounds it into something to cut or mask.
+    for _ in 0..MAX_PASSES {
+        let next = masked(&text, &needles);
+        if next == text {
+            return shorten(text);
+        }
+        text = next;
+    }
+    // Text that is still not settled was made to confuse, not to be read.
+    MASK.to_owned()
+}
+
+fn masked(text: &str, needles: &[Vec<u8>]) -> String {
+    let text = URL.replace_all(text, |url: &Captures<'_>| cut_url(&url[0]));
+    let mut text = mask(&text, needles);
     for (pattern, replacement) in SHAPES.iter() {
         text = pattern.replace_all(&text, *replacement).into_owned();
     }
-    shorten(text)
+    text
 }
 
 /// A name made of letters, digits and `_ . -` (a field, a scope, an object) passes as it is; anything else
@@ -39,28 +55,18 @@ pub fn redact(text: &str, secrets: &[&str]) -> String {
 pub(crate) fn identifier(text: String) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     // Forty characters is where the shape of an opaque secret begins.
-    if text.len() < 40 && text.bytes().all(plain) && !text.starts_with("EAA") {
-        text
-    } else {
-        redact(&text, &[])
-    }
+    if text.len() < 40 && text.bytes().all(plain) && !text.starts_with("EAA") { text } else { redact(&text, &[]) }
 }
 
 fn one_clean_line(text: &str) -> String {
-    let visible: String = text
-        .chars()
-        .map(|c| if is_break(c) { ' ' } else { c })
-        .filter(|c| !is_invisible(*c))
-        .collect();
+    let visible: String =
+        text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_invisible(*c)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     words.join(" ")
 }
 
 fn is_break(c: char) -> bool {
-    matches!(
-        c,
-        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-    )
+    matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Control characters, and format characters that reorder or hide what a person reads.
@@ -77,20 +83,23 @@ fn is_invisible(c: char) -> bool {
 
 static URL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*"#));
 
-/// Scheme, host and path. A port that is not a number is the beginning of a password.
+/// Scheme, host and path. A port that is not a number is the beginning of a password; a URL within the path
+/// may hold one too.
 fn cut_url(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
-    match host.split_once(':') {
-        Some((name, port))
-            if !host.starts_with('[') && !port.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            format!("{scheme}://{name}")
-        }
-        _ => format!("{scheme}://{host}{path}"),
-    }
+    let shown = match host.split_once(':') {
+        Some((name, port)) if !host.starts_with('[') && !is_number(port) => name.to_owned(),
+        _ => format!("{host}{path}"),
+    };
+    let outer = shown.split("://").next().unwrap_or_default();
+    format!("{scheme}://{outer}")
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Masks the secrets of a call wherever they stand in its answer.
@@ -107,11 +116,7 @@ pub(crate) fn scrub(answer: &mut Value, secrets: &[&str]) {
 }
 
 fn needles(secrets: &[&str]) -> Vec<Vec<u8>> {
-    secrets
-        .iter()
-        .filter(|secret| secret.len() >= MIN_SECRET)
-        .flat_map(|secret| forms(secret))
-        .collect()
+    secrets.iter().filter(|secret| secret.len() >= MIN_SECRET).flat_map(|secret| forms(secret)).collect()
 }
 
 fn mask(text: &str, needles: &[Vec<u8>]) -> String {
@@ -121,11 +126,7 @@ fn mask(text: &str, needles: &[Vec<u8>]) -> String {
     let bytes = text.as_bytes();
     let mut found: Vec<(usize, usize)> = Vec::new();
     for from in 0..bytes.len() {
-        found.extend(
-            needles
-                .iter()
-                .filter_map(|needle| Some((from, end_of(needle, bytes, from)?))),
-        );
+        found.extend(needles.iter().filter_map(|needle| Some((from, end_of(needle, bytes, from)?))));
     }
     found.sort_unstable();
     let mut out = String::with_capacity(text.len());
@@ -146,11 +147,7 @@ fn end_of(needle: &[u8], text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     for wanted in needle {
         let byte = *text.get(at)?;
-        let escaped = if byte == b'%' {
-            unescaped(text.get(at + 1..at + 3))
-        } else {
-            None
-        };
+        let escaped = if byte == b'%' { unescaped(text.get(at + 1..at + 3)) } else { None };
         at += match escaped {
             Some(byte) if byte.eq_ignore_ascii_case(wanted) => 3,
             _ if byte.eq_ignore_ascii_case(wanted) => 1,
@@ -192,10 +189,7 @@ static SHAPES: LazyLock<[(Regex, &str); 6]> = LazyLock::new(|| {
             "${1}[redacted]",
         ),
         (pattern(r"(?i)(sha(?:1|256)=)[0-9a-z]+"), "${1}[redacted]"),
-        (
-            pattern(r"(?i)(bearer )[a-z0-9|_.~+/=%-]{20,}"),
-            "${1}[redacted]",
-        ),
+        (pattern(r"(?i)(bearer )[a-z0-9|_.~+/=%-]{20,}"), "${1}[redacted]"),
         // Tokens of Facebook and Instagram begin like this.
         (pattern(r"(?:EAA|IGAA|IGQ[VW])[A-Za-z0-9|_.%-]{8,}"), MASK),
         // An app token.
@@ -210,13 +204,8 @@ fn shorten(text: String) -> String {
     let Some((limit, _)) = text.char_indices().nth(MAX_CHARS) else {
         return text;
     };
-    let masked = text
-        .match_indices(MASK)
-        .map(|(from, mask)| (from, from + mask.len()));
-    let end = masked
-        .filter(|(from, to)| *from < limit && limit < *to)
-        .map(|(from, _)| from)
-        .next();
+    let masked = text.match_indices(MASK).map(|(from, mask)| (from, from + mask.len()));
+    let end = masked.filter(|(from, to)| *from < limit && limit < *to).map(|(from, _)| from).next();
     text[..end.unwrap_or(limit)].trim_end().to_owned()
 }
 

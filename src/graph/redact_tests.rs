@@ -16,27 +16,15 @@ fn known_secrets_are_masked_in_every_form() {
         ("percent-encoded, lower case", percent.to_lowercase()),
         ("percent-encoded in full", fully_percent),
         ("base64", STANDARD_NO_PAD.encode(TOKEN)),
-        (
-            "base64 behind one byte",
-            STANDARD_NO_PAD.encode(format!("a{TOKEN}")),
-        ),
-        (
-            "base64 behind two bytes",
-            URL_SAFE_NO_PAD.encode(format!("ab{TOKEN}")),
-        ),
+        ("base64 behind one byte", STANDARD_NO_PAD.encode(format!("a{TOKEN}"))),
+        ("base64 behind two bytes", URL_SAFE_NO_PAD.encode(format!("ab{TOKEN}"))),
         ("base64 of basic authorisation", basic),
         ("hex", hex::encode(TOKEN)),
-        (
-            "split by an invisible character",
-            TOKEN.replace("456", "4\u{200b}5\u{0}6"),
-        ),
+        ("split by an invisible character", TOKEN.replace("456", "4\u{200b}5\u{0}6")),
     ];
     for (name, written) in rows {
         let out = redact(&format!("before {written} after"), &[TOKEN]);
-        assert!(
-            out.starts_with("before ") && out.ends_with(" after"),
-            "{name}: {out}"
-        );
+        assert!(out.starts_with("before ") && out.ends_with(" after"), "{name}: {out}");
         assert!(out.contains(MASK), "{name}: {out}");
         assert!(out.len() < 35, "{name} left something behind: {out}");
     }
@@ -50,41 +38,33 @@ fn a_stray_percent_sign_hides_nothing() {
 }
 
 #[test]
+fn what_a_mask_turns_into_a_url_is_cut_as_well() {
+    for (text, expected) in [
+        ("sha256=https://example.com/ahttps://user:pass@b", "sha256=[redacted]://example.com/ahttps"),
+        ("https://access_token=/&:$", "https://access_token=[redacted]&"),
+    ] {
+        assert_eq!(redact(text, &[]), expected);
+    }
+}
+
+#[test]
 fn shapes_of_secrets_are_masked_without_knowing_them() {
     let rows = [
-        (
-            "Malformed access token EAABsbCS1iHgBAHZCz",
-            "Malformed access token [redacted]",
-        ),
+        ("Malformed access token EAABsbCS1iHgBAHZCz", "Malformed access token [redacted]"),
         ("IGQVJabcdefghij is bad", "[redacted] is bad"),
         ("token 1111000011110000|abcdef0123", "token [redacted]"),
         ("token 1111000011110000%7Cabcdef0123", "token [redacted]"),
-        (
-            "x?access_token=abc&fields=id",
-            "x?access_token=[redacted]&fields=id",
-        ),
+        ("x?access_token=abc&fields=id", "x?access_token=[redacted]&fields=id"),
         ("appsecret_proof=00ff", "appsecret_proof=[redacted]"),
         (
             "hub.mode=subscribe&hub.verify_token=v&hub.challenge=1",
             "hub.mode=subscribe&hub.verify_token=[redacted]&hub.challenge=1",
         ),
-        (
-            r#"{"access_token": "abc", "id": "1"}"#,
-            r#"{"access_token": "[redacted]", "id": "1"}"#,
-        ),
+        (r#"{"access_token": "abc", "id": "1"}"#, r#"{"access_token": "[redacted]", "id": "1"}"#),
         ("client_secret%3Dabc", "client_secret%3D[redacted]"),
-        (
-            "signature sha256=00ffaa differs",
-            "signature sha256=[redacted] differs",
-        ),
-        (
-            "Authorization: Bearer abcdefghijklmnopqrstuvwxyz",
-            "Authorization: Bearer [redacted]",
-        ),
-        (
-            "key 0123456789abcdef0123456789abcdef0123456789abcdef end",
-            "key [redacted] end",
-        ),
+        ("signature sha256=00ffaa differs", "signature sha256=[redacted] differs"),
+        ("Authorization: Bearer abcdefghijklmnopqrstuvwxyz", "Authorization: Bearer [redacted]"),
+        ("key 0123456789abcdef0123456789abcdef0123456789abcdef end", "key [redacted] end"),
     ];
     for (text, expected) in rows {
         assert_eq!(redact(text, &[]), expected);
@@ -109,14 +89,12 @@ fn what_graph_says_about_errors_stays_readable() {
 #[test]
 fn urls_are_cut_to_scheme_host_and_path() {
     let rows = [
-        (
-            "see https://u:p@example.com:8443/a/b?c=d#e now",
-            "see https://example.com:8443/a/b now",
-        ),
+        ("see https://u:p@example.com:8443/a/b?c=d#e now", "see https://example.com:8443/a/b now"),
         ("(https://example.com?x=1)", "(https://example.com"),
         ("https://user:pa/ss@host/x", "https://user"),
         ("http://[::1]:8080/x?y", "http://[::1]:8080/x"),
         ("HTTPS://a@b@example.com/", "HTTPS://example.com/"),
+        ("https://a.example/web/https://u:p@b.example?c", "https://a.example/web/https"),
     ];
     for (text, expected) in rows {
         assert_eq!(redact(text, &[]), expected);
@@ -125,14 +103,8 @@ fn urls_are_cut_to_scheme_host_and_path() {
 
 #[test]
 fn control_and_bidi_characters_are_removed() {
-    assert_eq!(
-        redact("a\u{0}b\u{1b}[31mc\u{202e}d\u{2066}e\u{feff}f", &[]),
-        "ab[31mcdef"
-    );
-    assert_eq!(
-        redact("  one\r\n\ttwo\u{2028}three  ", &[]),
-        "one two three"
-    );
+    assert_eq!(redact("a\u{0}b\u{1b}[31mc\u{202e}d\u{2066}e\u{feff}f", &[]), "ab[31mcdef");
+    assert_eq!(redact("  one\r\n\ttwo\u{2028}three  ", &[]), "one two three");
 }
 
 #[test]
@@ -144,10 +116,7 @@ fn the_text_is_cut_on_a_character_and_never_inside_a_mask() {
 
 #[test]
 fn identifiers_pass_and_other_names_are_foreign_text() {
-    assert_eq!(
-        identifier("messaging_in_thread_lead_form_submit".into()),
-        "messaging_in_thread_lead_form_submit"
-    );
+    assert_eq!(identifier("messaging_in_thread_lead_form_submit".into()), "messaging_in_thread_lead_form_submit");
     assert_eq!(identifier("EAABsbCS1iHgBAHZCz".into()), MASK);
     assert_eq!(identifier("a\u{202e}b".into()), "ab");
 }
@@ -168,18 +137,12 @@ fn hostile_text() -> impl Strategy<Value = String> {
 
 fn percent_encoded(text: &str) -> String {
     text.bytes()
-        .map(|b| {
-            if b.is_ascii_alphanumeric() {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_form_of_a_secret_comes_out(

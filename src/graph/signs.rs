@@ -39,17 +39,11 @@ const PHRASES: &[(&str, Sign)] = &[
     ("application secret required", Sign::WrongTokenKind),
     ("requires a page access token", Sign::WrongTokenKind),
     ("called with a page access token", Sign::WrongTokenKind),
-    (
-        "must be granted before impersonating",
-        Sign::ImpersonationNotGranted,
-    ),
+    ("must be granted before impersonating", Sign::ImpersonationNotGranted),
     ("did not match the viewing app", Sign::TokenOfOtherApp),
     ("nonexisting field", Sign::FieldNonexisting),
     ("admins, developers", Sign::RoleHoldersOnly),
-    (
-        "another app is controlling this thread",
-        Sign::ThreadControlledByOther,
-    ),
+    ("another app is controlling this thread", Sign::ThreadControlledByOther),
     ("not the thread owner", Sign::ThreadNotOwned),
     ("only the current thread owner", Sign::ThreadNotOwned),
     ("appropriate role", Sign::PageRoleMissing),
@@ -74,22 +68,14 @@ impl Signs {
         // Some of Meta's texts are broken over lines in the middle of a phrase.
         let words: Vec<&str> = message.split_whitespace().collect();
         let text = words.join(" ").to_lowercase();
-        let sign = PHRASES
-            .iter()
-            .find(|(phrase, _)| text.contains(phrase))
-            .map(|(_, sign)| *sign);
-        let subject = if sign == Some(Sign::FieldNonexisting) {
-            field(&text)
-        } else {
-            only_scope(&text)
-        };
+        let sign = PHRASES.iter().find(|(phrase, _)| text.contains(phrase)).map(|(_, sign)| *sign);
+        let subject = if sign == Some(Sign::FieldNonexisting) { field(&text) } else { only_scope(&text) };
         Self { sign, subject }
     }
 }
 
-static FIELD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"nonexisting field \(([a-z0-9_]{1,64})\)").expect("a constant pattern")
-});
+static FIELD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"nonexisting field \(([a-z0-9_]{1,64})\)").expect("a constant pattern"));
 
 fn field(text: &str) -> Option<String> {
     FIELD.captures(text).map(|found| found[1].to_owned())
@@ -115,10 +101,7 @@ mod tests {
     fn every_phrase_is_lower_case_and_found_in_its_own_text() {
         for (phrase, sign) in PHRASES {
             assert_eq!(*phrase, phrase.to_lowercase());
-            let text = format!(
-                "(#190) {}\n  and so on",
-                phrase.to_uppercase().replace(' ', "\n   ")
-            );
+            let text = format!("(#190) {}\n  and so on", phrase.to_uppercase().replace(' ', "\n   "));
             assert_eq!(Signs::of(&text).sign, Some(*sign), "{phrase}");
         }
     }
@@ -130,18 +113,13 @@ mod tests {
 
     #[test]
     fn a_phrase_far_behind_is_found() {
-        let text = format!(
-            "Any of the {} must be granted before impersonating a user's page.",
-            "pages_x, ".repeat(60)
-        );
+        let text = format!("Any of the {} must be granted before impersonating a user's page.", "pages_x, ".repeat(60));
         assert_eq!(Signs::of(&text).sign, Some(Sign::ImpersonationNotGranted));
     }
 
     #[test]
     fn the_field_is_named() {
-        let signs = Signs::of(
-            "(#100) Tried accessing nonexisting field (is_published) on node type (Page)",
-        );
+        let signs = Signs::of("(#100) Tried accessing nonexisting field (is_published) on node type (Page)");
         assert_eq!(signs.subject.as_deref(), Some("is_published"));
         assert_eq!(Signs::of("nonexisting field <x>").subject, None);
     }
@@ -149,14 +127,8 @@ mod tests {
     #[test]
     fn a_scope_is_named_only_if_it_is_the_only_one() {
         let rows = [
-            (
-                "one of these permissions is needed: pages_messaging",
-                Some("pages_messaging"),
-            ),
-            (
-                "requires the 'pages_read_engagement' permission or pages_read_engagement",
-                Some("pages_read_engagement"),
-            ),
+            ("one of these permissions is needed: pages_messaging", Some("pages_messaging")),
+            ("requires the 'pages_read_engagement' permission or pages_read_engagement", Some("pages_read_engagement")),
             ("requires pages_messaging and pages_manage_metadata", None),
             ("requires business_management", Some("business_management")),
             ("To subscribe to the messages field", None),

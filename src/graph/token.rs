@@ -177,8 +177,7 @@ fn fingerprint(secret: &str, context: &str) -> String {
 }
 
 fn hmac(key: &str, message: &[&[u8]]) -> [u8; 32] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of every length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of every length");
     for part in message {
         mac.update(part);
     }
@@ -200,15 +199,8 @@ mod tests {
 
     #[test]
     fn a_token_is_trimmed() {
-        for raw in [
-            TEXT.to_owned(),
-            format!("  {TEXT}\n"),
-            format!("\u{feff}{TEXT}\r\n"),
-        ] {
-            assert_eq!(
-                Token::parse(raw.as_bytes()).expect("well formed").expose(),
-                TEXT
-            );
+        for raw in [TEXT.to_owned(), format!("  {TEXT}\n"), format!("\u{feff}{TEXT}\r\n")] {
+            assert_eq!(Token::parse(raw.as_bytes()).expect("well formed").expose(), TEXT);
         }
     }
 
@@ -221,14 +213,8 @@ mod tests {
             (b"\xff\xfe01234567890123456789", TokenMalformed::NotUtf8),
             (b"EAAB0123456789\nEAAB0123456789", TokenMalformed::LineBreak),
             (b"Bearer EAAB0123456789ABCDEF", TokenMalformed::Blank),
-            (
-                b"EAAB0123456789ABCDEF\0",
-                TokenMalformed::Character { allowed },
-            ),
-            (
-                "EAAB0123456789ABCDEFé".as_bytes(),
-                TokenMalformed::Character { allowed },
-            ),
+            (b"EAAB0123456789ABCDEF\0", TokenMalformed::Character { allowed }),
+            ("EAAB0123456789ABCDEFé".as_bytes(), TokenMalformed::Character { allowed }),
             (&[b'a'; 19], TokenMalformed::TooShort { minimum: 20 }),
             (&[b'a'; 1025], TokenMalformed::TooLong { maximum: 1024 }),
         ];
@@ -245,23 +231,14 @@ mod tests {
         assert!(AppSecret::parse(&[b'a'; 128]).is_ok());
         let short = AppSecret::parse(&[b'a'; 15]).expect_err("too short");
         assert_eq!(short, TokenMalformed::TooShort { minimum: 16 });
-        let pipe =
-            AppSecret::parse(b"1111000011110000|0123456789abcdef").expect_err("an app token");
-        assert_eq!(
-            pipe,
-            TokenMalformed::Character {
-                allowed: "A-Z a-z 0-9 _ . -"
-            }
-        );
+        let pipe = AppSecret::parse(b"1111000011110000|0123456789abcdef").expect_err("an app token");
+        assert_eq!(pipe, TokenMalformed::Character { allowed: "A-Z a-z 0-9 _ . -" });
     }
 
     #[test]
     fn the_app_token_is_id_and_secret() {
         let token = app().app_token();
-        assert_eq!(
-            token.expose(),
-            "1111000011110000|0123456789abcdef0123456789abcdef"
-        );
+        assert_eq!(token.expose(), "1111000011110000|0123456789abcdef0123456789abcdef");
         assert!(Token::parse(token.expose().as_bytes()).is_ok());
     }
 
@@ -269,10 +246,7 @@ mod tests {
     #[test]
     fn the_proof_is_the_hmac_of_the_token() {
         let token = Token::parse(TEXT.as_bytes()).expect("well formed");
-        assert_eq!(
-            app().proof(&token),
-            "0d665a3d8009a24a526538006dcc5da7e3d1f1d70886f7ea90f073d8c96ec0de"
-        );
+        assert_eq!(app().proof(&token), "0d665a3d8009a24a526538006dcc5da7e3d1f1d70886f7ea90f073d8c96ec0de");
     }
 
     #[test]

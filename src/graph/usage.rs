@@ -10,14 +10,8 @@ use super::decode::integer;
 /// Absent or zero means that Graph does not say.
 pub(crate) fn regain_access(header: &str) -> Option<Duration> {
     let usage: Value = serde_json::from_str(header).ok()?;
-    let rows = usage
-        .as_object()?
-        .values()
-        .filter_map(Value::as_array)
-        .flatten();
-    let minutes = rows
-        .filter_map(|row| integer(row.get("estimated_time_to_regain_access")?))
-        .max()?;
+    let rows = usage.as_object()?.values().filter_map(Value::as_array).flatten();
+    let minutes = rows.filter_map(|row| integer(row.get("estimated_time_to_regain_access")?)).max()?;
     let minutes = u64::try_from(minutes).ok().filter(|minutes| *minutes > 0)?;
     // Documented blocks last hours; a nonsensical number must not silence a page for a year.
     Some(Duration::from_secs(minutes.min(24 * 60) * 60))

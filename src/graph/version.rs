@@ -12,10 +12,7 @@ pub struct Version {
 
 impl Version {
     /// The newest version this operator is tested with.
-    pub const DEFAULT: Self = Self {
-        major: 25,
-        minor: 0,
-    };
+    pub const DEFAULT: Self = Self { major: 25, minor: 0 };
 }
 
 impl Default for Version {
@@ -36,12 +33,7 @@ impl FromStr for Version {
         let parsed = text
             .strip_prefix('v')
             .and_then(|rest| rest.split_once('.'))
-            .and_then(|(major, minor)| {
-                Some(Self {
-                    major: major.parse().ok()?,
-                    minor: minor.parse().ok()?,
-                })
-            })
+            .and_then(|(major, minor)| Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? }))
             .ok_or(VersionMalformed)?;
         // `parse` also takes "+25" and "025"; only the canonical spelling may reach a URL.
         if parsed.major == 0 || parsed.to_string() != text {
@@ -64,10 +56,7 @@ mod tests {
     #[test]
     fn a_version_survives_the_round_trip() {
         for text in ["v19.0", "v25.0", "v26.1"] {
-            assert_eq!(
-                text.parse::<Version>().expect("a version").to_string(),
-                text
-            );
+            assert_eq!(text.parse::<Version>().expect("a version").to_string(), text);
         }
         assert_eq!(Version::default().to_string(), "v25.0");
     }
@@ -75,8 +64,8 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "", "25.0", "v25", "v25.", "v.0", "v0.0", "v+25.0", "v025.0", "v25.0/me", "V25.0",
-            " v25.0", "v25.0\n", "v99999.0",
+            "", "25.0", "v25", "v25.", "v.0", "v0.0", "v+25.0", "v025.0", "v25.0/me", "V25.0", " v25.0", "v25.0\n",
+            "v99999.0",
         ] {
             assert!(text.parse::<Version>().is_err(), "{text:?}");
         }

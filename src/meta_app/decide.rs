@@ -7,9 +7,7 @@ use super::act::Mutation;
 use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
-use crate::api::{
-    AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason,
-};
+use crate::api::{AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
@@ -33,9 +31,7 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     let credentials = case.credentials();
     let works = credentials.status == Status::True;
     let permissions = if works { case.permissions() } else { case.unread() };
-    let webhook = app.spec.webhook.as_ref().map(|_| {
-        if works { case.webhook() } else { (case.unread(), None) }
-    });
+    let webhook = app.spec.webhook.as_ref().map(|_| if works { case.webhook() } else { (case.unread(), None) });
     let mutation = webhook.as_ref().and_then(|(_, mutation)| mutation.clone());
     let webhook = webhook.map(|(finding, _)| finding);
     let report = case.report(credentials, permissions, webhook, now);
@@ -102,7 +98,8 @@ impl Case<'_> {
             }
             Verdict::VersionRetired => (
                 Reason::GraphVersionRetired,
-                "Whoever maintains this MetaApp must set spec.graphVersion to a version that Meta still serves.".to_owned(),
+                "Whoever maintains this MetaApp must set spec.graphVersion to a version that Meta still serves."
+                    .to_owned(),
             ),
             Verdict::AppBroken(reason) if Reason::from(*reason) == Reason::AppBlocked => (
                 Reason::AppBlocked,
@@ -205,7 +202,8 @@ impl Case<'_> {
             ClaimSeen::Orphaned => return first(Mutation::AdoptClaim, asked.claimed),
             ClaimSeen::Ours { .. } => {}
             ClaimSeen::Duplicate { name } => {
-                let seen = format!("MetaApp {name} of this namespace manages the webhook of app {}.", self.app.spec.app_id);
+                let seen =
+                    format!("MetaApp {name} of this namespace manages the webhook of app {}.", self.app.spec.app_id);
                 let step = "Remove spec.webhook from one of the two.";
                 return Some((self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None));
             }
@@ -230,13 +228,23 @@ impl Case<'_> {
     /// How the row at Meta differs from what is declared.
     fn defect(&self, row: Option<&AppSubscription>, callback_url: &str) -> Option<Finding> {
         let Some(row) = row else {
-            return Some(self.found(Status::False, Reason::NotSubscribed, "The app has no webhook for pages at Meta.", ""));
+            return Some(self.found(
+                Status::False,
+                Reason::NotSubscribed,
+                "The app has no webhook for pages at Meta.",
+                "",
+            ));
         };
         if row.callback_url != callback_url {
             return Some(self.other_callback(&row.callback_url));
         }
         if !row.active {
-            return Some(self.found(Status::False, Reason::NotSubscribed, "Meta has set the app's webhook inactive.", ""));
+            return Some(self.found(
+                Status::False,
+                Reason::NotSubscribed,
+                "Meta has set the app's webhook inactive.",
+                "",
+            ));
         }
         let missing: Vec<_> = super::fields(self.app).into_iter().filter(|field| !row.fields.contains(field)).collect();
         let seen = || format!("The app's webhook lacks the fields {}.", missing.join(", "));

@@ -6,7 +6,7 @@ pub mod observe;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::{ConditionType, find, status_of, Status};
+use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;

@@ -165,7 +165,8 @@ fn secret_fingerprint(released: &Released, context: &str) -> Vec<Option<String>>
 
 fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
     let webhook = app.spec.webhook.as_ref()?;
-    let derived = || ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/webhooks/{}/{}", key.namespace, key.name));
+    let derived =
+        || ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/webhooks/{}/{}", key.namespace, key.name));
     webhook.callback_url.clone().or_else(derived)
 }
 

@@ -46,11 +46,7 @@ impl Binaries {
     /// Reads the environment; builds nothing yet.
     pub fn locate() -> Result<Self> {
         let assets = variable("KUBEBUILDER_ASSETS");
-        let cache = match (
-            variable("META_CHANNEL_OPERATOR_CACHE"),
-            variable("XDG_CACHE_HOME"),
-            variable("HOME"),
-        ) {
+        let cache = match (variable("META_CHANNEL_OPERATOR_CACHE"), variable("XDG_CACHE_HOME"), variable("HOME")) {
             (Some(cache), _, _) => cache,
             (None, Some(cache), _) => cache.join("meta-channel-operator"),
             (None, None, Some(home)) => home.join(".cache/meta-channel-operator"),
@@ -110,25 +106,21 @@ impl Binaries {
         }
         let path = self.cache.join(program);
         if !path.is_file() {
-            self.build(program, &path)
-                .with_context(|| format!("{program} cannot be built"))?;
+            self.build(program, &path).with_context(|| format!("{program} cannot be built"))?;
         }
         Ok(path)
     }
 
     fn build(&self, program: &str, path: &Path) -> Result<()> {
         let progress = Progress::new();
-        fs::create_dir_all(&self.cache)
-            .with_context(|| format!("create {}", self.cache.display()))?;
+        fs::create_dir_all(&self.cache).with_context(|| format!("create {}", self.cache.display()))?;
         let _lock = lock(&self.cache.join("lock"), program, &progress)?;
         if path.is_file() {
             return Ok(());
         }
 
         progress.say(&format!("building {program}: takes minutes the first time"));
-        let work = tempfile::Builder::new()
-            .prefix(".build-")
-            .tempdir_in(&self.cache)?;
+        let work = tempfile::Builder::new().prefix(".build-").tempdir_in(&self.cache)?;
         let unfinished = work.path().join(program);
         let go = self.go_build(program, &unfinished, work.path())?;
         let mut reports = 1;
@@ -142,11 +134,7 @@ impl Binaries {
             }
             std::thread::sleep(Duration::from_millis(100));
         };
-        ensure!(
-            status.success(),
-            "go build: {status}\n{}",
-            go.last_lines(40)
-        );
+        ensure!(status.success(), "go build: {status}\n{}", go.last_lines(40));
 
         fs::rename(&unfinished, path).with_context(|| format!("move to {}", path.display()))?;
         progress.say(&format!("built {}", path.display()));
@@ -179,11 +167,8 @@ impl Binaries {
 fn lock(path: &Path, program: &str, progress: &Progress) -> Result<File> {
     let lock = File::create(path).with_context(|| format!("create {}", path.display()))?;
     if lock.try_lock().is_err() {
-        progress.say(&format!(
-            "{program}: waiting for another process that is building"
-        ));
-        lock.lock()
-            .with_context(|| format!("lock {}", path.display()))?;
+        progress.say(&format!("{program}: waiting for another process that is building"));
+        lock.lock().with_context(|| format!("lock {}", path.display()))?;
     }
     Ok(lock)
 }
@@ -204,10 +189,7 @@ fn link_flags(go_mod: &Path) -> Result<String> {
     };
 
     let mut flags = vec!["-s".to_owned(), "-w".to_owned()];
-    for package in [
-        "k8s.io/component-base/version",
-        "k8s.io/client-go/pkg/version",
-    ] {
+    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
         for (name, value) in [
             ("gitVersion", kubernetes),
             ("gitMajor", major),
@@ -218,9 +200,7 @@ fn link_flags(go_mod: &Path) -> Result<String> {
             flags.push(format!("-X={package}.{name}={value}"));
         }
     }
-    flags.push(format!(
-        "-X=helm.sh/helm/v4/internal/version.version={helm}"
-    ));
+    flags.push(format!("-X=helm.sh/helm/v4/internal/version.version={helm}"));
     Ok(flags.join(" "))
 }
 
@@ -247,9 +227,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -272,21 +250,16 @@ mod tests {
                 fs::create_dir_all(&folder).unwrap();
                 fs::write(folder.join("main.go"), "package main").unwrap();
             }
-            let requirements =
-                "require (\n\thelm.sh/helm/v4 v4.5.6\n\tk8s.io/kubernetes v1.22.3\n)\n";
+            let requirements = "require (\n\thelm.sh/helm/v4 v4.5.6\n\tk8s.io/kubernetes v1.22.3\n)\n";
             fs::write(source.join("go.mod"), requirements).unwrap();
             fs::write(source.join("go.sum"), "").unwrap();
 
             // A shell in the compiler's place takes `build -o …` for a script of that name in the module.
             let build = "while [ \"$1\" != -o ]; do shift; done; output=$2";
             fs::write(source.join("build"), format!("{build}\n{script}\n")).unwrap();
-            let mut binaries =
-                Binaries::new(None, &source, &directory.path().join("cache")).unwrap();
+            let mut binaries = Binaries::new(None, &source, &directory.path().join("cache")).unwrap();
             binaries.go = PathBuf::from("/bin/sh");
-            Self {
-                directory,
-                binaries,
-            }
+            Self { directory, binaries }
         }
 
         fn key(&self) -> String {
@@ -299,13 +272,8 @@ mod tests {
     fn a_program_is_built_once_however_many_ask() {
         let fixture = Fixture::new("echo build >> ../builds; sleep 0.3; echo program > $output");
         let paths: Vec<PathBuf> = std::thread::scope(|scope| {
-            let builders: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| fixture.binaries.helm().unwrap()))
-                .collect();
-            builders
-                .into_iter()
-                .map(|builder| builder.join().unwrap())
-                .collect()
+            let builders: Vec<_> = (0..4).map(|_| scope.spawn(|| fixture.binaries.helm().unwrap())).collect();
+            builders.into_iter().map(|builder| builder.join().unwrap()).collect()
         });
         for path in paths {
             assert_eq!(fs::read_to_string(path).unwrap(), "program\n");
@@ -316,17 +284,11 @@ mod tests {
 
     #[test]
     fn a_failed_build_says_why_and_leaves_nothing() {
-        let fixture =
-            Fixture::new("echo half > $output; echo main.go:1: no such thing >&2; exit 1");
+        let fixture = Fixture::new("echo half > $output; echo main.go:1: no such thing >&2; exit 1");
         let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
-        assert!(
-            error.contains("etcd cannot be built") && error.contains("no such thing"),
-            "{error}"
-        );
-        let left: Vec<_> = fs::read_dir(&fixture.binaries.cache)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        assert!(error.contains("etcd cannot be built") && error.contains("no such thing"), "{error}");
+        let left: Vec<_> =
+            fs::read_dir(&fixture.binaries.cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["lock"]);
     }
 
@@ -335,10 +297,7 @@ mod tests {
         let mut fixture = Fixture::new("");
         fixture.binaries.go = PathBuf::from("/nowhere/go");
         let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
-        assert!(
-            error.contains("Go toolchain") && error.contains("KUBEBUILDER_ASSETS"),
-            "{error}"
-        );
+        assert!(error.contains("Go toolchain") && error.contains("KUBEBUILDER_ASSETS"), "{error}");
     }
 
     #[test]
@@ -352,10 +311,7 @@ mod tests {
         assert_eq!(fixture.binaries.etcd().unwrap(), assets.join(ETCD));
         let error = format!("{:#}", fixture.binaries.kubectl().unwrap_err());
         assert!(error.contains("holds no kubectl"), "{error}");
-        assert_eq!(
-            fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(),
-            "built\n"
-        );
+        assert_eq!(fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(), "built\n");
     }
 
     #[test]

@@ -67,18 +67,12 @@ impl ControlPlane {
     }
 
     async fn start_once(programs: &Programs) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("control-plane-")
-            .tempdir()?;
+        let directory = tempfile::Builder::new().prefix("control-plane-").tempdir()?;
         let files = Files::write(directory.path())?;
 
         let etcd_url = format!("http://127.0.0.1:{}", free_port());
-        let etcd = Process::spawn_in(
-            &etcd_command(&programs.etcd, directory.path(), &etcd_url),
-            directory.path(),
-        )?;
-        etcd.wait_ready(&format!("{etcd_url}/readyz"), START_TIMEOUT)
-            .await?;
+        let etcd = Process::spawn_in(&etcd_command(&programs.etcd, directory.path(), &etcd_url), directory.path())?;
+        etcd.wait_ready(&format!("{etcd_url}/readyz"), START_TIMEOUT).await?;
 
         let port = free_port();
         let url = format!("https://127.0.0.1:{port}");
@@ -91,11 +85,7 @@ impl ControlPlane {
         fs::write(&path, admin)?;
 
         let control_plane = Self {
-            kubectl: Kubectl::new(
-                programs.kubectl.clone(),
-                &path,
-                directory.path().join("kubectl-cache"),
-            ),
+            kubectl: Kubectl::new(programs.kubectl.clone(), &path, directory.path().join("kubectl-cache")),
             kubeconfig: path,
             url,
             authority: files.authority,
@@ -117,12 +107,7 @@ impl ControlPlane {
             Ok(None)
         };
         let ended = wait_for("the API server to be ready", START_TIMEOUT, poll).await;
-        let log = || {
-            format!(
-                "the API server's last lines:\n{}",
-                self.api_server.last_lines(20)
-            )
-        };
+        let log = || format!("the API server's last lines:\n{}", self.api_server.last_lines(20));
         let ended = ended.with_context(log)?;
         ensure!(ended.is_none(), "the API server ended; {}", log());
         Ok(())
@@ -169,10 +154,7 @@ impl ControlPlane {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
         if accounts.get_opt(name).await?.is_none() {
             let account = ServiceAccount {
-                metadata: ObjectMeta {
-                    name: Some(name.to_owned()),
-                    ..ObjectMeta::default()
-                },
+                metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
                 ..ServiceAccount::default()
             };
             accounts
@@ -181,20 +163,13 @@ impl ControlPlane {
                 .with_context(|| format!("create ServiceAccount {namespace}/{name}"))?;
         }
         let request = TokenRequest {
-            spec: Some(TokenRequestSpec {
-                expiration_seconds: Some(12 * 3600),
-                ..TokenRequestSpec::default()
-            }),
+            spec: Some(TokenRequestSpec { expiration_seconds: Some(12 * 3600), ..TokenRequestSpec::default() }),
             ..TokenRequest::default()
         };
-        let answer = accounts
-            .create_token_request(name, &PostParams::default(), &request)
-            .await?;
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
         let token = answer.status.and_then(|status| status.token);
         let token = token.context("the answer to a TokenRequest has no token")?;
-        let path = self
-            .directory()
-            .join(format!("{namespace}-{name}.kubeconfig"));
+        let path = self.directory().join(format!("{namespace}-{name}.kubeconfig"));
         let text = kubeconfig(&self.url, &self.authority, name, &Credentials::Token(token))?;
         fs::write(&path, text)?;
         Ok(path)
@@ -203,22 +178,16 @@ impl ControlPlane {
     /// Applies the CRDs in `directory` and waits until they are served. A `kustomization.yaml` beside them is not one.
     pub async fn install_crds(&self, directory: &Path) -> Result<()> {
         let mut files = Vec::new();
-        for entry in
-            fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?
-        {
+        for entry in fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))? {
             let path = entry?.path();
-            let yaml = path
-                .extension()
-                .is_some_and(|extension| extension == "yaml");
+            let yaml = path.extension().is_some_and(|extension| extension == "yaml");
             if yaml && !path.ends_with("kustomization.yaml") {
                 files.push(format!("--filename={}", path.display()));
             }
         }
         ensure!(!files.is_empty(), "no CRDs in {}", directory.display());
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        self.kubectl
-            .run(&[&["apply", "--server-side"], &files[..]].concat())
-            .await?;
+        self.kubectl.run(&[&["apply", "--server-side"], &files[..]].concat()).await?;
         let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
         self.kubectl.run(&[&wait, &files[..]].concat()).await?;
         Ok(())
@@ -229,8 +198,7 @@ impl ControlPlane {
 pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
     crate::install_crypto_provider();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let mut config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.proxy_url = None;
     Ok(kube::Client::try_from(config)?)
 }
@@ -244,11 +212,7 @@ struct Programs {
 impl Programs {
     fn locate() -> Result<Self> {
         let binaries = Binaries::locate()?;
-        Ok(Self {
-            etcd: binaries.etcd()?,
-            kube_apiserver: binaries.kube_apiserver()?,
-            kubectl: binaries.kubectl()?,
-        })
+        Ok(Self { etcd: binaries.etcd()?, kube_apiserver: binaries.kube_apiserver()?, kubectl: binaries.kubectl()? })
     }
 }
 
@@ -305,10 +269,7 @@ fn api_server_command(program: &Path, directory: &Path, etcd_url: &str, port: u1
         .arg(file("client-ca-file", "ca.crt"))
         .arg("--authorization-mode=Node,RBAC")
         .arg(format!("--service-account-issuer={ISSUER}"))
-        .arg(file(
-            "service-account-signing-key-file",
-            "service-accounts.key",
-        ))
+        .arg(file("service-account-signing-key-file", "service-accounts.key"))
         .arg(file("service-account-key-file", "service-accounts.pub"))
         .arg("--service-cluster-ip-range=10.0.0.0/24")
         // Nobody reaches the Service `kubernetes`, and loopback is no valid endpoint for it.
@@ -339,15 +300,8 @@ mod tests {
     async fn a_server_that_does_not_come_up_is_quoted() {
         let ls = || PathBuf::from("/bin/ls");
         let etcd = Binaries::locate().unwrap().etcd().unwrap();
-        let programs = |etcd: PathBuf| Programs {
-            etcd,
-            kube_apiserver: ls(),
-            kubectl: ls(),
-        };
-        for (programs, flag) in [
-            (programs(ls()), "data-dir"),
-            (programs(etcd), "etcd-servers"),
-        ] {
+        let programs = |etcd: PathBuf| Programs { etcd, kube_apiserver: ls(), kubectl: ls() };
+        for (programs, flag) in [(programs(ls()), "data-dir"), (programs(etcd), "etcd-servers")] {
             let error = ControlPlane::start_once(&programs).await.unwrap_err();
             let text = format!("{error:#}");
             assert!(text.contains("ended") && text.contains(flag), "{text}");

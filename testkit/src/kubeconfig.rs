@@ -12,12 +12,7 @@ pub(crate) enum Credentials {
 }
 
 /// A kubeconfig with everything in it, so that the file alone is enough.
-pub(crate) fn kubeconfig(
-    url: &str,
-    authority: &str,
-    user: &str,
-    credentials: &Credentials,
-) -> Result<String> {
+pub(crate) fn kubeconfig(url: &str, authority: &str, user: &str, credentials: &Credentials) -> Result<String> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",

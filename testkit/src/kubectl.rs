@@ -20,19 +20,12 @@ impl Kubectl {
     /// `cache` keeps the discovery cache away from the user's own, which is keyed by host and port and would go
     /// stale: ports are used again.
     pub(crate) fn new(program: PathBuf, kubeconfig: &Path, cache: PathBuf) -> Self {
-        Self {
-            program,
-            kubeconfig: kubeconfig.to_owned(),
-            cache,
-        }
+        Self { program, kubeconfig: kubeconfig.to_owned(), cache }
     }
 
     /// The same program for somebody else, for example a ServiceAccount.
     pub fn with_kubeconfig(&self, kubeconfig: &Path) -> Self {
-        Self {
-            kubeconfig: kubeconfig.to_owned(),
-            ..self.clone()
-        }
+        Self { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
     }
 
     /// The path of the program.
@@ -60,8 +53,7 @@ impl Kubectl {
 
     /// `kubectl apply --server-side` of this YAML.
     pub async fn apply(&self, yaml: &str) -> Result<Output> {
-        self.run_with_input(&["apply", "--server-side", "--filename=-"], Some(yaml))
-            .await
+        self.run_with_input(&["apply", "--server-side", "--filename=-"], Some(yaml)).await
     }
 
     /// Runs kubectl with `input` as its standard input. Errors as in [`Kubectl::run`].
@@ -76,10 +68,7 @@ impl Kubectl {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;
-        let mut stdin = child
-            .stdin
-            .take()
-            .context("a piped standard input was asked for")?;
+        let mut stdin = child.stdin.take().context("a piped standard input was asked for")?;
         let feed = async move {
             // A kubectl that gives up early closes its end; its own message says why.
             let _ = stdin.write_all(input.unwrap_or_default().as_bytes()).await;

@@ -18,14 +18,7 @@ use crate::wait::wait_for;
 const GUARD: &str = include_str!("guard.sh");
 
 /// The children talk to loopback addresses only; a proxy from the environment would be in the way.
-const PROXY_VARIABLES: [&str; 6] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-];
+const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -85,11 +78,7 @@ impl Process {
 
     fn start(command: &Command, mut guarded: Command, directory: &Path) -> Result<Self> {
         let program = Path::new(command.get_program());
-        let name = program
-            .file_name()
-            .unwrap_or(program.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let log = directory.join(format!("{name}.log"));
         let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
 
@@ -99,21 +88,8 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("start {name}"))?;
-        let guard = child
-            .stdin
-            .take()
-            .context("a piped standard input was asked for")?;
-        Ok(Self {
-            name,
-            pid: child.id(),
-            log,
-            inner: Mutex::new(Inner {
-                child,
-                guard,
-                status: None,
-            }),
-            home: None,
-        })
+        let guard = child.stdin.take().context("a piped standard input was asked for")?;
+        Ok(Self { name, pid: child.id(), log, inner: Mutex::new(Inner { child, guard, status: None }), home: None })
     }
 
     /// The file name of the program.
@@ -162,16 +138,8 @@ impl Process {
         };
         match wait_for(&what, timeout, poll).await {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => bail!(
-                "{} ended with {status}; its last lines:\n{}",
-                self.name,
-                self.last_lines(20)
-            ),
-            Err(error) => Err(error.context(format!(
-                "{}'s last lines:\n{}",
-                self.name,
-                self.last_lines(20)
-            ))),
+            Ok(Some(status)) => bail!("{} ended with {status}; its last lines:\n{}", self.name, self.last_lines(20)),
+            Err(error) => Err(error.context(format!("{}'s last lines:\n{}", self.name, self.last_lines(20)))),
         }
     }
 
@@ -188,11 +156,7 @@ impl Process {
             tokio::time::sleep(POLL).await;
         }
         self.kill();
-        bail!(
-            "{} did not end within {timeout:?} after SIGTERM; its last lines:\n{}",
-            self.name,
-            self.last_lines(20)
-        )
+        bail!("{} did not end within {timeout:?} after SIGTERM; its last lines:\n{}", self.name, self.last_lines(20))
     }
 
     /// Kills the process with `SIGKILL` and collects it.
@@ -273,9 +237,6 @@ fn guarded(command: &Command, directory: &Path) -> Command {
 /// An HTTP client for loopback addresses.
 pub(crate) fn reqwest_client() -> Result<reqwest::Client> {
     crate::install_crypto_provider();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(2))
-        .build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
     Ok(client)
 }

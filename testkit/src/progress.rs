@@ -18,9 +18,7 @@ impl Default for Progress {
 impl Progress {
     /// Starts to count.
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 
     /// The time since the start.

@@ -11,11 +11,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// error that says what was waited for.
 ///
 /// A single call that hangs counts as not yet, too.
-pub async fn wait_for<T>(
-    what: &str,
-    timeout: Duration,
-    mut poll: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
+pub async fn wait_for<T>(what: &str, timeout: Duration, mut poll: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let started = Instant::now();
     let mut last = anyhow!("nothing was seen");
     loop {

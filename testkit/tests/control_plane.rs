@@ -53,38 +53,17 @@ subjects: [{kind: ServiceAccount, name: reader, namespace: rbac}]
         .await
         .unwrap();
 
-    let kubeconfig = control_plane
-        .service_account_kubeconfig("rbac", "reader")
-        .await
-        .unwrap();
+    let kubeconfig = control_plane.service_account_kubeconfig("rbac", "reader").await.unwrap();
     let client = testkit::client(&kubeconfig).await.unwrap();
     let allowed: Api<ConfigMap> = Api::namespaced(client.clone(), "rbac");
-    wait_for("the Role to count", SHORT, async || {
-        Ok(allowed.list(&ListParams::default()).await?)
-    })
-    .await
-    .unwrap();
+    wait_for("the Role to count", SHORT, async || Ok(allowed.list(&ListParams::default()).await?)).await.unwrap();
     let elsewhere: Api<ConfigMap> = Api::namespaced(client, "default");
-    let refused = elsewhere
-        .list(&ListParams::default())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("system:serviceaccount:rbac:reader"),
-        "{refused}"
-    );
+    let refused = elsewhere.list(&ListParams::default()).await.unwrap_err().to_string();
+    assert!(refused.contains("system:serviceaccount:rbac:reader"), "{refused}");
 
     let reader = kubectl.with_kubeconfig(&kubeconfig);
-    let refused = reader
-        .run(&["get", "secrets", "--namespace=rbac"])
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("kubectl get secrets") && refused.contains("forbidden"),
-        "{refused}"
-    );
+    let refused = reader.run(&["get", "secrets", "--namespace=rbac"]).await.unwrap_err().to_string();
+    assert!(refused.contains("kubectl get secrets") && refused.contains("forbidden"), "{refused}");
 }
 
 #[tokio::test]
@@ -116,11 +95,7 @@ spec:
             - {rule: self.size < 10, message: a thing is small}
 ";
     std::fs::write(crds.path().join("things.yaml"), crd).unwrap();
-    std::fs::write(
-        crds.path().join("kustomization.yaml"),
-        "resources: [things.yaml]",
-    )
-    .unwrap();
+    std::fs::write(crds.path().join("kustomization.yaml"), "resources: [things.yaml]").unwrap();
     control_plane.install_crds(crds.path()).await.unwrap();
 
     let thing = |name: &str, size: u32| {
@@ -129,16 +104,9 @@ spec:
         )
     };
     kubectl.apply(&thing("small", 3)).await.unwrap();
-    let stored = kubectl
-        .get(&["things", "small", "--namespace=default"])
-        .await
-        .unwrap();
+    let stored = kubectl.get(&["things", "small", "--namespace=default"]).await.unwrap();
     assert_eq!(stored["spec"]["size"], 3);
-    let refused = kubectl
-        .apply(&thing("big", 30))
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = kubectl.apply(&thing("big", 30)).await.unwrap_err().to_string();
     assert!(refused.contains("a thing is small"), "{refused}");
 }
 
@@ -166,24 +134,10 @@ spec: {policyName: no-forbidden-config-maps, validationActions: [Deny]}
         )
         .await
         .unwrap();
-    let create = [
-        "create",
-        "configmap",
-        "forbidden",
-        "--namespace=default",
-        "--dry-run=server",
-    ];
+    let create = ["create", "configmap", "forbidden", "--namespace=default", "--dry-run=server"];
     wait_for("the policy to be in force", SHORT, async || {
-        let refused = kubectl
-            .run(&create)
-            .await
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default();
-        ensure!(
-            refused.contains("this name is not for you"),
-            "the answer was {refused:?}"
-        );
+        let refused = kubectl.run(&create).await.err().map(|error| error.to_string()).unwrap_or_default();
+        ensure!(refused.contains("this name is not for you"), "the answer was {refused:?}");
         Ok(())
     })
     .await
@@ -194,17 +148,9 @@ spec: {policyName: no-forbidden-config-maps, validationActions: [Deny]}
 async fn two_control_planes_do_not_meet() {
     let shared = control_plane().await;
     let own = ControlPlane::start().await.unwrap();
-    own.kubectl()
-        .run(&["create", "namespace", "only-here"])
-        .await
-        .unwrap();
+    own.kubectl().run(&["create", "namespace", "only-here"]).await.unwrap();
     assert_ne!(own.url(), shared.url());
-    let missing = shared
-        .kubectl()
-        .run(&["get", "namespace", "only-here"])
-        .await
-        .unwrap_err()
-        .to_string();
+    let missing = shared.kubectl().run(&["get", "namespace", "only-here"]).await.unwrap_err().to_string();
     assert!(missing.contains("NotFound"), "{missing}");
 
     let directory = own.directory().to_owned();

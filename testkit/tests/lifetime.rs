@@ -31,33 +31,16 @@ impl Holder {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let (pids, path) = line.trim().split_once(' ').unwrap();
-        let pids = pids
-            .split(',')
-            .map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
-            .collect();
-        Self {
-            child,
-            pids,
-            path: path.into(),
-        }
+        let pids = pids.split(',').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
+        Self { child, pids, path: path.into() }
     }
 
     /// Sends the signal to the whole process group, as a terminal does for Ctrl-C.
     fn signal(&self, signal: Signal) {
-        assert!(
-            self.path.exists(),
-            "{} is there while it is held",
-            self.path.display()
-        );
-        assert!(
-            self.pids.iter().all(|pid| runs(*pid)),
-            "all of {:?} run while they are held",
-            self.pids
-        );
+        assert!(self.path.exists(), "{} is there while it is held", self.path.display());
+        assert!(self.pids.iter().all(|pid| runs(*pid)), "all of {:?} run while they are held", self.pids);
         kill_process_group(Pid::from_child(&self.child), signal).unwrap();
     }
 
@@ -109,9 +92,7 @@ async fn a_control_plane_is_stopped_when_its_starter_is_killed() {
 
 #[tokio::test]
 async fn a_control_plane_is_stopped_when_its_starter_exits_without_destructors() {
-    Holder::start("control-plane", "exit")
-        .expect_nothing_left()
-        .await;
+    Holder::start("control-plane", "exit").expect_nothing_left().await;
 }
 
 /// After that its id may belong to somebody else.
@@ -158,17 +139,10 @@ async fn what_a_process_wrote_can_be_read_after_its_end() {
 #[tokio::test]
 async fn sigterm_lets_a_process_finish() {
     let mut shell = Command::new("sh");
-    shell.args([
-        "-c",
-        "trap 'echo finished; exit 3' TERM; echo started; while :; do sleep 0.05; done",
-    ]);
+    shell.args(["-c", "trap 'echo finished; exit 3' TERM; echo started; while :; do sleep 0.05; done"]);
     let process = Process::spawn(&shell).unwrap();
     wait_for("the shell to start", PATIENCE, async || {
-        ensure!(
-            process.logs() == "started\n",
-            "it wrote {:?}",
-            process.logs()
-        );
+        ensure!(process.logs() == "started\n", "it wrote {:?}", process.logs());
         Ok(())
     })
     .await
@@ -181,10 +155,7 @@ async fn sigterm_lets_a_process_finish() {
 #[tokio::test]
 async fn a_process_that_ignores_sigterm_is_killed() {
     let mut shell = Command::new("sh");
-    shell.args([
-        "-c",
-        "trap '' TERM; echo started; while :; do sleep 0.05; done",
-    ]);
+    shell.args(["-c", "trap '' TERM; echo started; while :; do sleep 0.05; done"]);
     let process = Process::spawn(&shell).unwrap();
     wait_for("the shell to start", PATIENCE, async || {
         ensure!(!process.logs().is_empty(), "it wrote nothing");
@@ -192,14 +163,8 @@ async fn a_process_that_ignores_sigterm_is_killed() {
     })
     .await
     .unwrap();
-    let error = process
-        .terminate(Duration::from_millis(200))
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("did not end within 200ms"),
-        "{error}"
-    );
+    let error = process.terminate(Duration::from_millis(200)).await.unwrap_err();
+    assert!(error.to_string().contains("did not end within 200ms"), "{error}");
     assert!(process.exit_status().unwrap().is_some());
 }
 
@@ -209,15 +174,9 @@ async fn a_process_that_ends_early_is_not_waited_for() {
     shell.args(["-c", "echo no such flag >&2; exit 2"]);
     let process = Process::spawn(&shell).unwrap();
     let url = format!("http://127.0.0.1:{}/readyz", testkit::free_port());
-    let error = process
-        .wait_ready(&url, Duration::from_secs(600))
-        .await
-        .unwrap_err();
+    let error = process.wait_ready(&url, Duration::from_secs(600)).await.unwrap_err();
     let text = format!("{error:#}");
-    assert!(
-        text.contains("exit status: 2") && text.contains("no such flag"),
-        "{text}"
-    );
+    assert!(text.contains("exit status: 2") && text.contains("no such flag"), "{text}");
 }
 
 #[tokio::test]
@@ -230,21 +189,13 @@ async fn waiting_ends_with_the_last_thing_seen() {
     .await
     .unwrap_err();
     let text = format!("{error:#}");
-    assert!(
-        looks > 1 && text.contains("the moon") && text.contains(&format!("look {looks}: clouds")),
-        "{text}"
-    );
+    assert!(looks > 1 && text.contains("the moon") && text.contains(&format!("look {looks}: clouds")), "{text}");
 }
 
 #[tokio::test]
 async fn waiting_does_not_hang_with_the_look() {
-    let error = wait_for::<()>("an answer", Duration::from_millis(100), async || {
-        std::future::pending().await
-    })
-    .await
-    .unwrap_err();
-    assert!(
-        format!("{error:#}").contains("waited 100ms for an answer"),
-        "{error:#}"
-    );
+    let error = wait_for::<()>("an answer", Duration::from_millis(100), async || std::future::pending().await)
+        .await
+        .unwrap_err();
+    assert!(format!("{error:#}").contains("waited 100ms for an answer"), "{error:#}");
 }

@@ -18,7 +18,18 @@ async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Res
     world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
     for (name, page) in [("shop", "Acme Shop"), ("support", "Acme Support")] {
         let channel = world
-            .channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "Expired=False", "Disconnected=False", "!Reconciling", "!Stalled"])
+            .channel_is(
+                &world.tenant_a,
+                name,
+                &[
+                    "Ready=True/Reached",
+                    "Connected=True",
+                    "Expired=False",
+                    "Disconnected=False",
+                    "!Reconciling",
+                    "!Stalled",
+                ],
+            )
             .await?;
         let status = channel.status.unwrap();
         assert_eq!(status.connection, Connection::Connected);
@@ -26,14 +37,27 @@ async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Res
         assert_eq!(status.next_step, None);
     }
     let outlet = world
-        .channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged", "Expired=True/PasswordChanged", "Connected=False", "Disconnected=False", "Stalled=True", "Subscribed=Unknown"])
+        .channel_is(
+            &world.tenant_b,
+            "outlet",
+            &[
+                "Ready=False/PasswordChanged",
+                "Expired=True/PasswordChanged",
+                "Connected=False",
+                "Disconnected=False",
+                "Stalled=True",
+                "Subscribed=Unknown",
+            ],
+        )
         .await?
         .status
         .unwrap();
     assert_eq!(outlet.connection, Connection::Expired);
     let next_step = outlet.next_step.unwrap();
     assert!(next_step.contains("authorise") && next_step.contains("outlet-token"), "{next_step}");
-    world.app_is(&["Ready=True/Reached", "CredentialsValid=True", "WebhookSubscribed=True", "PermissionsApproved=True"]).await?;
+    world
+        .app_is(&["Ready=True/Reached", "CredentialsValid=True", "WebhookSubscribed=True", "PermissionsApproved=True"])
+        .await?;
 
     // The application's subscription came before any page's, each was written once, with a proof where one is due.
     let writes = world.writes();
@@ -49,7 +73,9 @@ async fn a_channel_applied_before_its_app_and_secret_ends_ready_without_ever_bei
     let record = world.record(&world.tenant_a);
     let _operator = world.operator();
     world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotFound", "Reconciling=True", "Connected=Unknown"]).await?;
+    world
+        .channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotFound", "Reconciling=True", "Connected=Unknown"])
+        .await?;
     world.apply(&world.app_manifest()).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretNotReleased", "Reconciling=True"]).await?;
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
@@ -71,7 +97,9 @@ async fn an_invalid_token_expires_the_channel_and_the_old_one_heals_it_without_a
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     let ready = world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
     world.put_token(&world.tenant_a, "shop", "EAAthis-token-was-never-issued-by-anybody").await?;
-    let expired = world.channel_is(&world.tenant_a, "shop", &["Expired=True/SessionInvalidated", "Ready=False", "Connected=False"]).await?;
+    let expired = world
+        .channel_is(&world.tenant_a, "shop", &["Expired=True/SessionInvalidated", "Ready=False", "Connected=False"])
+        .await?;
     assert_eq!(expired.metadata.generation, ready.metadata.generation);
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Expired=False", "Connected=True"]).await?;

@@ -5,14 +5,7 @@ use serde_json::{Value, json};
 use crate::world::App;
 
 /// Fields a seed may set; the others follow from the rest of the state.
-const SETTABLE: &[&str] = &[
-    "namespace",
-    "app_type",
-    "has_messenger_product",
-    "business",
-    "privacy_policy_url",
-    "link",
-];
+const SETTABLE: &[&str] = &["namespace", "app_type", "has_messenger_product", "business", "privacy_policy_url", "link"];
 
 /// Fields without `fields`.
 pub(crate) const DEFAULT: &[&str] = &["category", "link", "name", "id"];
@@ -33,10 +26,9 @@ pub(crate) fn value(app: &App, name: &str) -> Option<Value> {
         "id" => Some(app.id.as_str().into()),
         "name" => Some(app.name.as_str().into()),
         "category" => Some(app.category.as_str().into()),
-        "link" if !app.fields.contains_key("link") => Some(json!(format!(
-            "https://www.facebook.com/games/?app_id={}",
-            app.id
-        ))),
+        "link" if !app.fields.contains_key("link") => {
+            Some(json!(format!("https://www.facebook.com/games/?app_id={}", app.id)))
+        }
         _ => app.fields.get(name).cloned(),
     }
 }

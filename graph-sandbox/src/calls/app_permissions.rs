@@ -26,10 +26,6 @@ fn parse_status(text: &str) -> Result<PermissionStatus, GraphError> {
     match text {
         "live" => Ok(PermissionStatus::Live),
         "unapproved" => Ok(PermissionStatus::Unapproved),
-        _ => Err(GraphError::not_one_of(
-            "status",
-            &["live", "unapproved"],
-            text,
-        )),
+        _ => Err(GraphError::not_one_of("status", &["live", "unapproved"], text)),
     }
 }

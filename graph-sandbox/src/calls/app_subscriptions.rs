@@ -6,9 +6,7 @@ use super::{Call, webhook_fields};
 use crate::callback;
 use crate::graph::GraphError;
 use crate::ledger::plain_url;
-use crate::switches::{
-    ChallengeMismatch, SubscriptionsDeleteAll, SubscriptionsPost, SubscriptionsSuccess,
-};
+use crate::switches::{ChallengeMismatch, SubscriptionsDeleteAll, SubscriptionsPost, SubscriptionsSuccess};
 use crate::world::{AppField, AppSubscription, check_url};
 
 /// Lists the subscriptions.
@@ -35,8 +33,7 @@ pub(super) async fn post(call: &Call) -> Result<Value, GraphError> {
         let object = call.params.required("object")?;
         webhook_fields::check_object(object)?;
         let url = call.params.required("callback_url")?;
-        let parsed = check_url(url)
-            .map_err(|problem| GraphError::parameter(format_args!("Param {problem}")))?;
+        let parsed = check_url(url).map_err(|problem| GraphError::parameter(format_args!("Param {problem}")))?;
         let fields = call.params.required_list("fields")?;
         webhook_fields::check_names(object, "fields", &fields)?;
         let verify_token = call.params.required("verify_token")?;
@@ -44,12 +41,8 @@ pub(super) async fn post(call: &Call) -> Result<Value, GraphError> {
         debug_assert_eq!(&app.id, call.caller.app());
         (object, url, fields, attempt)
     };
-    let outcome = attempt
-        .run(&call.core.client, call.core.callback_limit)
-        .await;
-    call.core.ledger.amend(call.seq, |entry| {
-        entry.callback = Some(outcome.note(plain_url(url)))
-    });
+    let outcome = attempt.run(&call.core.client, call.core.callback_limit).await;
+    call.core.ledger.amend(call.seq, |entry| entry.callback = Some(outcome.note(plain_url(url))));
     let mut world = call.core.world.lock();
     if let Err(failure) = outcome.result {
         let mismatch = world.switches.challenge_mismatch;
@@ -62,16 +55,9 @@ pub(super) async fn post(call: &Call) -> Result<Value, GraphError> {
         let Some(app) = world.apps.get_mut(&app) else {
             return;
         };
-        let row = AppSubscription {
-            callback_url: url.to_owned(),
-            active: true,
-            fields: Vec::new(),
-        };
+        let row = AppSubscription { callback_url: url.to_owned(), active: true, fields: Vec::new() };
         let old = app.subscriptions.insert(object.to_owned(), row);
-        let kept = old
-            .filter(|_| merge)
-            .map(|old| old.fields)
-            .unwrap_or_default();
+        let kept = old.filter(|_| merge).map(|old| old.fields).unwrap_or_default();
         if let Some(row) = app.subscriptions.get_mut(object) {
             row.fields = with_fields(kept, fields, &version);
         }
@@ -85,10 +71,7 @@ pub(super) async fn post(call: &Call) -> Result<Value, GraphError> {
 fn with_fields(mut fields: Vec<AppField>, names: Vec<String>, version: &str) -> Vec<AppField> {
     for name in names {
         fields.retain(|field| field.name != name);
-        fields.push(AppField {
-            name,
-            version: version.to_owned(),
-        });
+        fields.push(AppField { name, version: version.to_owned() });
     }
     fields
 }
@@ -99,9 +82,7 @@ fn verification_failed(failure: &callback::Failure, mismatch: ChallengeMismatch)
             GraphError::new(2201, format!("(#2201) {failure}"))
         }
         _ => {
-            let message = format!(
-                "(#2200) Callback verification failed with the following errors: {failure}"
-            );
+            let message = format!("(#2200) Callback verification failed with the following errors: {failure}");
             GraphError::new(2200, message)
         }
     }

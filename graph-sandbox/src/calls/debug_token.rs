@@ -20,9 +20,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
         Err(error) => return Ok(json!({"data": garbled(&error)})),
     };
     if known.app_id() != call.caller.app() {
-        return Err(GraphError::parameter(
-            "The App_id in the input_token did not match the Viewing App",
-        ));
+        return Err(GraphError::parameter("The App_id in the input_token did not match the Viewing App"));
     }
     Ok(json!({"data": describe(&world, known, call.now)}))
 }
@@ -38,17 +36,9 @@ fn check_caller(world: &World, call: &Call) -> Result<(), GraphError> {
     let Caller::Issued(token) = &call.caller else {
         return Ok(());
     };
-    let role = world
-        .apps
-        .get(&token.app)
-        .zip(token.user.as_ref())
-        .and_then(|(app, user)| app.roles.get(user));
+    let role = world.apps.get(&token.app).zip(token.user.as_ref()).and_then(|(app, user)| app.roles.get(user));
     let may = matches!(role, Some(AppRole::Administrator | AppRole::Developer));
-    if token.kind == TokenKind::User && may {
-        Ok(())
-    } else {
-        Err(bad_caller())
-    }
+    if token.kind == TokenKind::User && may { Ok(()) } else { Err(bad_caller()) }
 }
 
 /// Input that is no token of ours gives nothing but the error.
@@ -89,10 +79,7 @@ fn describe_issued(data: &mut Value, token: &Token) {
     data["scopes"] = token.scopes.clone().into();
     let id = |id: &Id| Value::from(id.as_str());
     let optional = [
-        (
-            "issued_at",
-            token.issued_at.map(|moment| moment.as_second().into()),
-        ),
+        ("issued_at", token.issued_at.map(|moment| moment.as_second().into())),
         ("user_id", token.user.as_ref().map(id)),
         ("profile_id", token.page.as_ref().map(id)),
     ];

@@ -87,9 +87,7 @@ impl Call {
             Caller::App(_) => world.apps.get(id).ok_or_else(|| self.unsupported()),
             Caller::Issued(_) => Err(match world.switches.app_edge_wrong_token {
                 AppEdgeWrongToken::Code15 => GraphError::needs_app_token(),
-                AppEdgeWrongToken::Code190 => {
-                    GraphError::new(190, "(#190) Application Secret required")
-                }
+                AppEdgeWrongToken::Code190 => GraphError::new(190, "(#190) Application Secret required"),
             }),
         }
     }
@@ -99,11 +97,7 @@ impl Call {
         let Node::Page(id) = &self.node else {
             return Err(self.unsupported());
         };
-        world
-            .pages
-            .get(id)
-            .filter(|page| !page.restricted)
-            .ok_or_else(|| self.unsupported())
+        world.pages.get(id).filter(|page| !page.restricted).ok_or_else(|| self.unsupported())
     }
 
     /// The page in the path and the token, for a call that needs that page's own token.
@@ -127,7 +121,5 @@ pub(crate) fn need_scope(token: &Token, scope: &str, page: &Id) -> Result<(), Gr
     if token.grants(scope, page) {
         return Ok(());
     }
-    Err(GraphError::permission(format_args!(
-        "Requires {scope} permission to manage the object."
-    )))
+    Err(GraphError::permission(format_args!("Requires {scope} permission to manage the object.")))
 }

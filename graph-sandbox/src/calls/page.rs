@@ -16,10 +16,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let token = reader(call, page)?;
     let selection = select::selection(call.params.get("fields"), page_fields::DEFAULT)?;
     // Unknown fields come first: they are wrong whoever asks.
-    if let Some(unknown) = selection
-        .iter()
-        .find(|field| !page_fields::exists(&field.name))
-    {
+    if let Some(unknown) = selection.iter().find(|field| !page_fields::exists(&field.name)) {
         return Err(GraphError::nonexisting_field(&unknown.name, "Page"));
     }
     need_scope(token, "pages_show_list", &page.id)?;
@@ -45,11 +42,7 @@ fn reader<'c>(call: &'c Call, page: &Page) -> Result<&'c Token, GraphError> {
         TokenKind::Page => token.page.as_ref() == Some(&page.id),
         _ => token.user.as_ref().is_some_and(|user| page.has_role(user)),
     };
-    if sees {
-        Ok(token)
-    } else {
-        Err(call.unsupported())
-    }
+    if sees { Ok(token) } else { Err(call.unsupported()) }
 }
 
 /// The page token of the same app and person: the caller's own, or one derived from it.

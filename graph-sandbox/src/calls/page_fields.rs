@@ -27,19 +27,11 @@ enum Scope {
 }
 
 const fn computed(name: &'static str, scope: Scope) -> PageField {
-    PageField {
-        name,
-        scope,
-        settable: false,
-    }
+    PageField { name, scope, settable: false }
 }
 
 const fn settable(name: &'static str, scope: Scope) -> PageField {
-    PageField {
-        name,
-        scope,
-        settable: true,
-    }
+    PageField { name, scope, settable: true }
 }
 
 const FIELDS: &[PageField] = &[
@@ -70,9 +62,7 @@ pub(crate) const DEFAULT: &[&str] = &["name", "id"];
 
 /// Whether a seed may set this field.
 pub(crate) fn is_settable(name: &str) -> bool {
-    FIELDS
-        .iter()
-        .any(|field| field.settable && field.name == name)
+    FIELDS.iter().any(|field| field.settable && field.name == name)
 }
 
 /// Whether the page node has this field.
@@ -99,12 +89,8 @@ pub(crate) fn value(page: &Page, caller_app: &Id, name: &str) -> Option<Value> {
         "is_published" => Some(page.published.into()),
         "is_webhooks_subscribed" => Some((!page.subscriptions.is_empty()).into()),
         "has_added_app" => Some(page.subscriptions.contains_key(caller_app).into()),
-        "link" if !page.fields.contains_key("link") => {
-            Some(json!(format!("https://www.facebook.com/{}", page.id)))
-        }
-        "has_transitioned_to_new_page_experience" if !page.fields.contains_key(name) => {
-            Some(true.into())
-        }
+        "link" if !page.fields.contains_key("link") => Some(json!(format!("https://www.facebook.com/{}", page.id))),
+        "has_transitioned_to_new_page_experience" if !page.fields.contains_key(name) => Some(true.into()),
         _ => page.fields.get(name).cloned(),
     }
 }

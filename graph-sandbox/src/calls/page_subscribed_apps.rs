@@ -7,9 +7,7 @@ use crate::graph::GraphError;
 use crate::graph::auth::Caller;
 use crate::id::Id;
 use crate::seed::{Task, TokenKind};
-use crate::switches::{
-    PageSubscribePost, PageSubscriptionsList, PageUnsubscribeAbsent, PageUnsubscribeToken,
-};
+use crate::switches::{PageSubscribePost, PageSubscriptionsList, PageUnsubscribeAbsent, PageUnsubscribeToken};
 use crate::world::{Page, PageSubscription, Token, World};
 
 const ROW_FIELDS: &[&str] = &["category", "link", "name", "id", "subscribed_fields"];
@@ -19,29 +17,18 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let world = call.core.world.lock();
     let (page, token) = call.own_page(&world)?;
     let selection = select::selection(call.params.get("fields"), ROW_FIELDS)?;
-    if let Some(unknown) = selection
-        .iter()
-        .find(|field| !ROW_FIELDS.contains(&field.name.as_str()))
-    {
+    if let Some(unknown) = selection.iter().find(|field| !ROW_FIELDS.contains(&field.name.as_str())) {
         return Err(GraphError::nonexisting_field(&unknown.name, "Application"));
     }
     need_scope(token, "pages_show_list", &page.id)?;
     need_scope(token, "pages_manage_metadata", &page.id)?;
-    need_task(
-        page,
-        token,
-        &[Task::CreateContent, Task::Manage, Task::Moderate],
-    )?;
+    need_task(page, token, &[Task::CreateContent, Task::Manage, Task::Moderate])?;
     let all = world.switches.page_subscriptions_list == PageSubscriptionsList::All;
     let rows = page
         .subscriptions
         .iter()
         .filter(|(app, _)| all || **app == token.app)
-        .map(|(app, row)| {
-            select::node(app.as_str(), &selection, |name| {
-                Ok(row_field(&world, app, row, name))
-            })
-        })
+        .map(|(app, row)| select::node(app.as_str(), &selection, |name| Ok(row_field(&world, app, row, name))))
         .collect::<Result<Vec<Value>, GraphError>>()?;
     Ok(json!({"data": rows}))
 }
@@ -49,10 +36,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
 fn row_field(world: &World, id: &Id, row: &PageSubscription, name: &str) -> Option<Value> {
     let app = world.apps.get(id);
     match name {
-        "name" => app
-            .map(|app| app.name.clone())
-            .or_else(|| row.name.clone())
-            .map(Value::from),
+        "name" => app.map(|app| app.name.clone()).or_else(|| row.name.clone()).map(Value::from),
         "category" => app.map(|app| app.category.as_str().into()),
         "link" => Some(format!("https://www.facebook.com/games/?app_id={id}").into()),
         "subscribed_fields" => Some(row.fields.clone().into()),
@@ -67,9 +51,7 @@ pub(super) fn post(call: &Call) -> Result<Value, GraphError> {
     let fields = call.params.required_list("subscribed_fields")?;
     webhook_fields::check_names("page", "subscribed_fields", &fields)?;
     need_scope(token, "pages_manage_metadata", &page.id)?;
-    let messaging = fields
-        .iter()
-        .find(|field| webhook_fields::needs_messaging(field));
+    let messaging = fields.iter().find(|field| webhook_fields::needs_messaging(field));
     if let Some(field) = messaging.filter(|_| !token.grants("pages_messaging", &page.id)) {
         return Err(GraphError::permission(format_args!(
             "To subscribe to the {field} field, one of these permissions is needed: pages_messaging"

@@ -6,19 +6,10 @@ use crate::graph::GraphError;
 use crate::graph::fields::{Selected, parse};
 
 /// The fields of the `fields` parameter, or these when there is none.
-pub(crate) fn selection(
-    fields: Option<&str>,
-    default: &[&str],
-) -> Result<Vec<Selected>, GraphError> {
+pub(crate) fn selection(fields: Option<&str>, default: &[&str]) -> Result<Vec<Selected>, GraphError> {
     match fields {
         Some(text) => parse(text),
-        None => Ok(default
-            .iter()
-            .map(|name| Selected {
-                name: (*name).to_owned(),
-                inner: None,
-            })
-            .collect()),
+        None => Ok(default.iter().map(|name| Selected { name: (*name).to_owned(), inner: None }).collect()),
     }
 }
 
@@ -55,10 +46,7 @@ fn narrow(value: Value, inner: Option<&[Selected]>) -> Value {
             }
             Value::Object(kept)
         }
-        Value::Array(items) => items
-            .into_iter()
-            .map(|item| narrow(item, Some(inner)))
-            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| narrow(item, Some(inner))).collect(),
         other => other,
     }
 }
@@ -79,10 +67,7 @@ mod tests {
                 _ => None,
             })
         });
-        assert_eq!(
-            built.unwrap(),
-            json!({"id": "22000", "name": "Shop", "business": {"id": "1", "name": "B"}})
-        );
+        assert_eq!(built.unwrap(), json!({"id": "22000", "name": "Shop", "business": {"id": "1", "name": "B"}}));
     }
 
     #[test]

@@ -55,25 +55,13 @@ pub(super) fn check_object(object: &str) -> Result<(), GraphError> {
 /// Refuses names the object does not have. One bad name refuses all.
 ///
 /// Only the fields of pages are known here; other objects take any name.
-pub(super) fn check_names(
-    object: &str,
-    parameter: &str,
-    names: &[String],
-) -> Result<(), GraphError> {
+pub(super) fn check_names(object: &str, parameter: &str, names: &[String]) -> Result<(), GraphError> {
     if object != "page" {
         return Ok(());
     }
-    match names
-        .iter()
-        .enumerate()
-        .find(|(_, name)| !PAGE_FIELDS.contains(&name.as_str()))
-    {
+    match names.iter().enumerate().find(|(_, name)| !PAGE_FIELDS.contains(&name.as_str())) {
         None => Ok(()),
-        Some((index, name)) => Err(GraphError::not_one_of(
-            &format!("{parameter}[{index}]"),
-            PAGE_FIELDS,
-            name,
-        )),
+        Some((index, name)) => Err(GraphError::not_one_of(&format!("{parameter}[{index}]"), PAGE_FIELDS, name)),
     }
 }
 

@@ -38,10 +38,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/tokens/restore", post(restore_token))
         .route("/_sandbox/apps/{id}", post(change_app))
         .route("/_sandbox/pages/{id}", post(change_page))
-        .route(
-            "/_sandbox/faults",
-            get(read_faults).post(add_faults).delete(clear_faults),
-        )
+        .route("/_sandbox/faults", get(read_faults).post(add_faults).delete(clear_faults))
         .route("/_sandbox/faults/{id}", delete(remove_fault))
         .route("/_sandbox/resolve", get(read_resolve).put(set_resolve))
         .route("/_sandbox/switches", get(read_switches).put(set_switches))
@@ -76,14 +73,10 @@ async fn only_friends(
 }
 
 fn presents(headers: &HeaderMap, control_token: Option<&SecretString>) -> bool {
-    let sent = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let sent = sent.and_then(|value| value.strip_prefix("Bearer "));
     // Digests are compared, so that the time taken tells nothing.
-    sent.zip(control_token).is_some_and(|(sent, wanted)| {
-        Sha256::digest(sent) == Sha256::digest(wanted.expose_secret())
-    })
+    sent.zip(control_token).is_some_and(|(sent, wanted)| Sha256::digest(sent) == Sha256::digest(wanted.expose_secret()))
 }
 
 /// A JSON body with errors that look like all others.
@@ -94,12 +87,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ControlError> {
         let refused = |error: String| ControlError::Refused(error);
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| refused(error.to_string()))?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| refused(error.to_string()))
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| refused(error.to_string()))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| refused(error.to_string()))
     }
 }
 
@@ -117,10 +106,7 @@ struct Since {
     since: u64,
 }
 
-async fn read_ledger(
-    State(core): State<Arc<Core>>,
-    since: Result<Query<Since>, QueryRejection>,
-) -> Answer {
+async fn read_ledger(State(core): State<Arc<Core>>, since: Result<Query<Since>, QueryRejection>) -> Answer {
     let Query(Since { since }) = since.map_err(|error| ControlError::Refused(error.to_string()))?;
     Ok(Json(json!({"entries": core.ledger.since(since)})))
 }
@@ -170,18 +156,12 @@ struct TokenKey {
 impl TokenKey {
     fn key(&self) -> Result<&str, ControlError> {
         let token = self.token.as_ref().map(ExposeSecret::expose_secret);
-        self.alias
-            .as_deref()
-            .or(token)
-            .ok_or_else(|| ControlError::Refused("name the token by alias or token".into()))
+        self.alias.as_deref().or(token).ok_or_else(|| ControlError::Refused("name the token by alias or token".into()))
     }
 }
 
 async fn invalidate_token(State(core): State<Arc<Core>>, Body(key): Body<TokenKey>) -> Answer {
-    let invalid = Invalidation {
-        subcode: key.subcode,
-        message: key.message.clone(),
-    };
+    let invalid = Invalidation { subcode: key.subcode, message: key.message.clone() };
     core.mark_token(key.key()?, Some(invalid))?;
     done()
 }
@@ -191,20 +171,12 @@ async fn restore_token(State(core): State<Arc<Core>>, Body(key): Body<TokenKey>)
     done()
 }
 
-async fn change_app(
-    State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
-    Body(change): Body<AppChange>,
-) -> Answer {
+async fn change_app(State(core): State<Arc<Core>>, Path(id): Path<String>, Body(change): Body<AppChange>) -> Answer {
     core.change_app(&id, change)?;
     done()
 }
 
-async fn change_page(
-    State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
-    Body(change): Body<PageChange>,
-) -> Answer {
+async fn change_page(State(core): State<Arc<Core>>, Path(id): Path<String>, Body(change): Body<PageChange>) -> Answer {
     core.change_page(&id, change)?;
     done()
 }
@@ -228,10 +200,7 @@ async fn add_faults(State(core): State<Arc<Core>>, Body(rules): Body<OneOrMore>)
     };
     let rules: Result<Vec<Fault>, _> = rules.into_iter().map(serde_json::from_value).collect();
     let rules = rules.map_err(|error| ControlError::Refused(error.to_string()))?;
-    let ids: Vec<u64> = rules
-        .into_iter()
-        .map(|rule| core.faults.add(rule))
-        .collect();
+    let ids: Vec<u64> = rules.into_iter().map(|rule| core.faults.add(rule)).collect();
     Ok(Json(json!({"ids": ids})))
 }
 
@@ -251,10 +220,7 @@ async fn read_resolve(State(core): State<Arc<Core>>) -> Answer {
     Ok(Json(json!(core.world.lock().resolve)))
 }
 
-async fn set_resolve(
-    State(core): State<Arc<Core>>,
-    Body(table): Body<BTreeMap<String, String>>,
-) -> Answer {
+async fn set_resolve(State(core): State<Arc<Core>>, Body(table): Body<BTreeMap<String, String>>) -> Answer {
     core.set_resolve(table)?;
     done()
 }
@@ -263,10 +229,7 @@ async fn read_switches(State(core): State<Arc<Core>>) -> Answer {
     Ok(Json(json!(core.world.lock().switches)))
 }
 
-async fn set_switches(
-    State(core): State<Arc<Core>>,
-    Body(wanted): Body<BTreeMap<String, String>>,
-) -> Answer {
+async fn set_switches(State(core): State<Arc<Core>>, Body(wanted): Body<BTreeMap<String, String>>) -> Answer {
     core.set_switches(&wanted)?;
     done()
 }

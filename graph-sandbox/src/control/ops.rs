@@ -8,10 +8,7 @@ use serde::Deserialize;
 
 use crate::core::Core;
 use crate::id::Id;
-use crate::seed::{
-    Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object,
-    default_version,
-};
+use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
 use crate::switches::BadSwitch;
 use crate::when::{BadWhen, parse_span};
 use crate::world::{AppField, AppSubscription, PageSubscription, check_url};
@@ -84,13 +81,7 @@ pub struct AppSubscriptionChange {
 
 impl Default for AppSubscriptionChange {
     fn default() -> Self {
-        Self {
-            object: default_object(),
-            callback_url: None,
-            active: None,
-            fields: None,
-            removed: false,
-        }
+        Self { object: default_object(), callback_url: None, active: None, fields: None, removed: false }
     }
 }
 
@@ -125,36 +116,24 @@ impl Core {
     /// Moves the clock by a span such as `15m` or `-2d`.
     pub(crate) fn advance_clock(&self, span: &str) -> Result<Timestamp, ControlError> {
         let span = parse_span(span)?;
-        self.clock
-            .advance(span)
-            .map_err(|error| ControlError::Refused(error.to_string()))
+        self.clock.advance(span).map_err(|error| ControlError::Refused(error.to_string()))
     }
 
     /// Adds a token; one of the same text or alias is replaced.
     pub(crate) fn put_token(&self, token: SeedToken) -> Result<(), ControlError> {
         let now = self.clock.now();
         let mut world = self.world.lock();
-        let place = format!(
-            "token ({})",
-            token.alias.as_deref().unwrap_or("without alias")
-        );
+        let place = format!("token ({})", token.alias.as_deref().unwrap_or("without alias"));
         let token = world.load_token(token, now, &place)?;
         world.tokens.put(token);
         Ok(())
     }
 
     /// Ends a token, or makes it good again. The key is its alias or its text.
-    pub(crate) fn mark_token(
-        &self,
-        key: &str,
-        invalid: Option<Invalidation>,
-    ) -> Result<(), ControlError> {
+    pub(crate) fn mark_token(&self, key: &str, invalid: Option<Invalidation>) -> Result<(), ControlError> {
         let mut world = self.world.lock();
         // The key may be a token's text, so it is not repeated.
-        let token = world
-            .tokens
-            .named_mut(key)
-            .ok_or_else(|| ControlError::NotFound("such token".into()))?;
+        let token = world.tokens.named_mut(key).ok_or_else(|| ControlError::NotFound("such token".into()))?;
         token.invalid = invalid;
         Ok(())
     }
@@ -194,18 +173,14 @@ impl Core {
         if let Some(PageSubscriptionChange { app, fields }) = change.subscription {
             let name = page.subscriptions.remove(&app).and_then(|row| row.name);
             if let Some(fields) = fields {
-                page.subscriptions
-                    .insert(app, PageSubscription { name, fields });
+                page.subscriptions.insert(app, PageSubscription { name, fields });
             }
         }
         Ok(())
     }
 
     /// Puts switches into other positions; all or none.
-    pub(crate) fn set_switches(
-        &self,
-        wanted: &BTreeMap<String, String>,
-    ) -> Result<(), ControlError> {
+    pub(crate) fn set_switches(&self, wanted: &BTreeMap<String, String>) -> Result<(), ControlError> {
         let mut world = self.world.lock();
         let mut switches = world.switches.clone();
         for (name, value) in wanted {
@@ -239,15 +214,9 @@ fn drift_app(
     }
     let mut row = match (subscriptions.get(&change.object), &change.callback_url) {
         (Some(row), _) => row.clone(),
-        (None, Some(url)) => AppSubscription {
-            callback_url: url.clone(),
-            active: true,
-            fields: Vec::new(),
-        },
+        (None, Some(url)) => AppSubscription { callback_url: url.clone(), active: true, fields: Vec::new() },
         (None, None) => {
-            return Err(ControlError::Refused(
-                "there is no such subscription: a new one needs callback_url".into(),
-            ));
+            return Err(ControlError::Refused("there is no such subscription: a new one needs callback_url".into()));
         }
     };
     if let Some(url) = change.callback_url {
@@ -255,13 +224,7 @@ fn drift_app(
         row.callback_url = url;
     }
     if let Some(fields) = change.fields {
-        row.fields = fields
-            .into_iter()
-            .map(|name| AppField {
-                name,
-                version: default_version(),
-            })
-            .collect();
+        row.fields = fields.into_iter().map(|name| AppField { name, version: default_version() }).collect();
     }
     row.active = change.active.unwrap_or(row.active);
     subscriptions.insert(change.object, row);

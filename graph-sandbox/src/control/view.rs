@@ -96,21 +96,9 @@ impl Core {
         StateView {
             now,
             switches: world.switches.clone(),
-            apps: world
-                .apps
-                .iter()
-                .map(|(id, app)| (id.to_string(), view_app(app)))
-                .collect(),
-            pages: world
-                .pages
-                .iter()
-                .map(|(id, page)| (id.to_string(), view_page(page)))
-                .collect(),
-            tokens: world
-                .tokens
-                .iter()
-                .map(|token| (token.label(), view_token(&world, token, now)))
-                .collect(),
+            apps: world.apps.iter().map(|(id, app)| (id.to_string(), view_app(app))).collect(),
+            pages: world.pages.iter().map(|(id, page)| (id.to_string(), view_page(page))).collect(),
+            tokens: world.tokens.iter().map(|token| (token.label(), view_token(&world, token, now))).collect(),
         }
     }
 }
@@ -138,11 +126,7 @@ fn view_page(page: &Page) -> PageView {
         name: page.name.clone(),
         published: page.published,
         restricted: page.restricted,
-        subscriptions: page
-            .subscriptions
-            .iter()
-            .map(|(app, row)| (app.to_string(), row.fields.clone()))
-            .collect(),
+        subscriptions: page.subscriptions.iter().map(|(app, row)| (app.to_string(), row.fields.clone())).collect(),
     }
 }
 

@@ -9,9 +9,7 @@ use sha2::{Digest, Sha256};
 use super::error::GraphError;
 use crate::id::Id;
 use crate::seed::{Block, TokenKind};
-use crate::switches::{
-    AppTokenProof, DataAccessOver, TokenErrorStatus, TokenErrorSubcode, UnknownApp,
-};
+use crate::switches::{AppTokenProof, DataAccessOver, TokenErrorStatus, TokenErrorSubcode, UnknownApp};
 use crate::world::{App, Token, World};
 
 /// A token that was recognised, whether or not it is still good.
@@ -78,35 +76,23 @@ pub(crate) fn recognise<'w>(world: &'w World, text: &str) -> Result<Known<'w>, G
                 UnknownApp::Code101 => 101,
                 UnknownApp::Code190 => 190,
             };
-            return Err(GraphError::new(
-                code,
-                "Error validating application. Invalid application ID.",
-            ));
+            return Err(GraphError::new(code, "Error validating application. Invalid application ID."));
         };
         return if app.secret.expose_secret() == secret {
             Ok(Known::App(app))
         } else {
-            Err(GraphError::new(
-                190,
-                "Invalid OAuth access token signature.",
-            ))
+            Err(GraphError::new(190, "Invalid OAuth access token signature."))
         };
     }
     // Graph quotes a malformed token; so does the sandbox, to catch clients that log such texts.
     if text.starts_with("EAA") {
-        return Err(GraphError::new(
-            190,
-            format!("Malformed access token {text}"),
-        ));
+        return Err(GraphError::new(190, format!("Malformed access token {text}")));
     }
     Err(cannot_parse())
 }
 
 fn cannot_parse() -> GraphError {
-    GraphError::new(
-        190,
-        "Invalid OAuth access token - Cannot parse access token",
-    )
+    GraphError::new(190, "Invalid OAuth access token - Cannot parse access token")
 }
 
 /// What is wrong with a recognised token, if anything.
@@ -115,27 +101,15 @@ pub(crate) fn flaw(world: &World, known: Known<'_>, now: Timestamp) -> Option<Fl
         return None;
     };
     if let Some(invalid) = &token.invalid {
-        let message = invalid
-            .message
-            .clone()
-            .unwrap_or_else(|| ended_text(invalid.subcode, token));
-        return Some(Flaw {
-            subcode: invalid.subcode,
-            message,
-        });
+        let message = invalid.message.clone().unwrap_or_else(|| ended_text(invalid.subcode, token));
+        return Some(Flaw { subcode: invalid.subcode, message });
     }
     if let Some(end) = token.expires_at.filter(|end| *end <= now) {
-        return Some(Flaw {
-            subcode: Some(463),
-            message: expired_text(end, now),
-        });
+        return Some(Flaw { subcode: Some(463), message: expired_text(end, now) });
     }
     let page = token.page.as_ref().and_then(|page| world.pages.get(page))?;
     let lost_role = token.user.as_ref().is_some_and(|user| !page.has_role(user));
-    lost_role.then(|| Flaw {
-        subcode: Some(492),
-        message: ended_text(Some(492), token),
-    })
+    lost_role.then(|| Flaw { subcode: Some(492), message: ended_text(Some(492), token) })
 }
 
 /// Meta's texts for tokens that ended before their time.
@@ -174,10 +148,7 @@ fn expired_text(end: Timestamp, now: Timestamp) -> String {
 /// Meta prints Pacific time. The rule is written out, so that no time zone database is needed.
 fn pacific(moment: Timestamp) -> String {
     let zone = TimeZone::posix("PST8PDT,M3.2.0,M11.1.0").unwrap_or(TimeZone::UTC);
-    moment
-        .to_zoned(zone)
-        .strftime("%A, %d-%b-%y %H:%M:%S %Z")
-        .to_string()
+    moment.to_zoned(zone).strftime("%A, %d-%b-%y %H:%M:%S %Z").to_string()
 }
 
 /// Checks token, app and proof of a call, in this order.
@@ -211,23 +182,13 @@ fn check_block(app: &App) -> Result<(), GraphError> {
     Err(GraphError::new(200, message))
 }
 
-fn check_proof(
-    world: &World,
-    app: &App,
-    known: Known<'_>,
-    text: &str,
-    proof: Option<&str>,
-) -> Result<(), GraphError> {
+fn check_proof(world: &World, app: &App, known: Known<'_>, text: &str, proof: Option<&str>) -> Result<(), GraphError> {
     let refused = |message: &str| Err(GraphError::new(100, message).graph_method());
     match proof {
         Some(proof) if proof_matches(app, text, proof) => Ok(()),
         Some(_) => refused("Invalid appsecret_proof provided in the API argument"),
         None if !app.require_proof => Ok(()),
-        None if known.kind() == TokenKind::App
-            && world.switches.app_token_proof == AppTokenProof::Exempt =>
-        {
-            Ok(())
-        }
+        None if known.kind() == TokenKind::App && world.switches.app_token_proof == AppTokenProof::Exempt => Ok(()),
         None => refused("API calls from the server require an appsecret_proof argument"),
     }
 }
@@ -249,15 +210,8 @@ fn check_data_access(world: &World, known: Known<'_>, now: Timestamp) -> Result<
     };
     let over = token.data_access_expires_at.is_some_and(|end| end <= now);
     if over && world.switches.data_access_over == DataAccessOver::Refused {
-        let message =
-            "Error validating access token: The user's data access has expired.".to_owned();
-        return Err(flawed(
-            world,
-            Flaw {
-                subcode: Some(493),
-                message,
-            },
-        ));
+        let message = "Error validating access token: The user's data access has expired.".to_owned();
+        return Err(flawed(world, Flaw { subcode: Some(493), message }));
     }
     Ok(())
 }
@@ -285,18 +239,12 @@ mod tests {
     #[test]
     fn expiry_texts_carry_both_times_in_pacific_time() {
         // Both lines are as Meta printed them.
-        let text = expired_text(
-            "2022-11-16T15:45:51Z".parse().unwrap(),
-            "2022-11-18T05:30:03Z".parse().unwrap(),
-        );
+        let text = expired_text("2022-11-16T15:45:51Z".parse().unwrap(), "2022-11-18T05:30:03Z".parse().unwrap());
         assert_eq!(
             text,
             "Error validating access token: Session has expired on Wednesday, 16-Nov-22 07:45:51 PST. \
              The current time is Thursday, 17-Nov-22 21:30:03 PST."
         );
-        assert_eq!(
-            pacific("2022-10-06T07:00:00Z".parse().unwrap()),
-            "Thursday, 06-Oct-22 00:00:00 PDT"
-        );
+        assert_eq!(pacific("2022-10-06T07:00:00Z".parse().unwrap()), "Thursday, 06-Oct-22 00:00:00 PDT");
     }
 }

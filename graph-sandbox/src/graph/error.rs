@@ -33,14 +33,7 @@ pub(crate) struct GraphError {
 impl GraphError {
     /// An error with HTTP status 400 and the usual type.
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            kind: ErrorType::OAuth,
-            code,
-            subcode: None,
-            message: message.into(),
-            is_transient: false,
-        }
+        Self { status: 400, kind: ErrorType::OAuth, code, subcode: None, message: message.into(), is_transient: false }
     }
 
     pub(crate) fn subcode(mut self, subcode: i64) -> Self {
@@ -70,17 +63,12 @@ impl GraphError {
 
     /// A value outside a closed list.
     pub(crate) fn not_one_of(parameter: &str, accepted: &[&str], got: &str) -> Self {
-        Self::parameter(format_args!(
-            "Param {parameter} must be one of {{{}}} - got \"{got}\"",
-            accepted.join(", ")
-        ))
+        Self::parameter(format_args!("Param {parameter} must be one of {{{}}} - got \"{got}\"", accepted.join(", ")))
     }
 
     /// A field the node does not have.
     pub(crate) fn nonexisting_field(field: &str, node_type: &str) -> Self {
-        Self::parameter(format_args!(
-            "Tried accessing nonexisting field ({field}) on node type ({node_type})"
-        ))
+        Self::parameter(format_args!("Tried accessing nonexisting field ({field}) on node type ({node_type})"))
     }
 
     /// The path leads nowhere.
@@ -110,18 +98,12 @@ impl GraphError {
 
     /// The call has no token, or one that belongs to nobody.
     pub(crate) fn no_active_token() -> Self {
-        Self::new(
-            2500,
-            "An active access token must be used to query information about the current user.",
-        )
+        Self::new(2500, "An active access token must be used to query information about the current user.")
     }
 
     /// An app token is needed.
     pub(crate) fn needs_app_token() -> Self {
-        Self::new(
-            15,
-            "(#15) This method must be called with an app access_token.",
-        )
+        Self::new(15, "(#15) This method must be called with an app access_token.")
     }
 
     /// A page token is needed.
@@ -195,8 +177,7 @@ mod tests {
     #[test]
     fn challenges_survive_any_message() {
         let mut headers = HeaderMap::new();
-        GraphError::new(190, "Malformed access token a\r\nb\u{202e}\"c\"")
-            .add_challenge(&mut headers);
+        GraphError::new(190, "Malformed access token a\r\nb\u{202e}\"c\"").add_challenge(&mut headers);
         assert_eq!(
             headers[header::WWW_AUTHENTICATE],
             r#"OAuth "Facebook Platform" "invalid_token" "Malformed access token a??b?'c'""#

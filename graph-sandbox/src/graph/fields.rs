@@ -15,18 +15,15 @@ const MAX_DEPTH: usize = 8;
 /// Reads the `fields` parameter, which may also be a JSON array of such texts.
 pub(crate) fn parse(text: &str) -> Result<Vec<Selected>, GraphError> {
     if text.trim_start().starts_with('[') {
-        let parts: Vec<String> = serde_json::from_str(text)
-            .map_err(|_| GraphError::parameter("Param fields must be an array."))?;
+        let parts: Vec<String> =
+            serde_json::from_str(text).map_err(|_| GraphError::parameter("Param fields must be an array."))?;
         return parse_plain(&parts.join(","));
     }
     parse_plain(text)
 }
 
 fn parse_plain(text: &str) -> Result<Vec<Selected>, GraphError> {
-    let mut reader = Reader {
-        rest: text,
-        length: text.len(),
-    };
+    let mut reader = Reader { rest: text, length: text.len() };
     let fields = reader.fields(0)?;
     match reader.peek() {
         None => Ok(fields),
@@ -59,10 +56,7 @@ impl Reader<'_> {
 
     fn fields(&mut self, depth: usize) -> Result<Vec<Selected>, GraphError> {
         if depth > MAX_DEPTH {
-            return Err(GraphError::new(
-                2500,
-                "Syntax error \"The field selection nests too deeply\"",
-            ));
+            return Err(GraphError::new(2500, "Syntax error \"The field selection nests too deeply\""));
         }
         let mut fields = Vec::new();
         loop {
@@ -88,15 +82,9 @@ impl Reader<'_> {
         }
         let inner = self.fields(depth + 1)?;
         if self.accept('}') {
-            Ok(Selected {
-                name,
-                inner: Some(inner),
-            })
+            Ok(Selected { name, inner: Some(inner) })
         } else {
-            Err(GraphError::new(
-                2500,
-                "Syntax error \"Expected \"}\" at end of string\"",
-            ))
+            Err(GraphError::new(2500, "Syntax error \"Expected \"}\" at end of string\""))
         }
     }
 
@@ -115,17 +103,11 @@ impl Reader<'_> {
     fn modifiers(&mut self) -> Result<(), GraphError> {
         while self.accept('.') {
             let name = self.word();
-            let closed = self
-                .accept('(')
-                .then(|| self.rest.split_once(')'))
-                .flatten();
+            let closed = self.accept('(').then(|| self.rest.split_once(')')).flatten();
             match closed {
                 Some((_, rest)) if !name.is_empty() => self.rest = rest,
                 _ => {
-                    return Err(GraphError::new(
-                        2500,
-                        "Syntax error \"Expected a modifier\"",
-                    ));
+                    return Err(GraphError::new(2500, "Syntax error \"Expected a modifier\""));
                 }
             }
         }
@@ -134,9 +116,7 @@ impl Reader<'_> {
 
     fn unexpected(&self, found: char) -> GraphError {
         let at = self.length.saturating_sub(self.rest.len());
-        let message = format!(
-            "Syntax error \"Expected end of string instead of \"{found}\".\" at character {at}"
-        );
+        let message = format!("Syntax error \"Expected end of string instead of \"{found}\".\" at character {at}");
         GraphError::new(2500, message)
     }
 }
@@ -146,42 +126,21 @@ mod tests {
     use super::*;
 
     fn leaf(name: &str) -> Selected {
-        Selected {
-            name: name.into(),
-            inner: None,
-        }
+        Selected { name: name.into(), inner: None }
     }
 
     #[test]
     fn plain_nested_and_as_an_array() {
         assert_eq!(parse(" id , name,").unwrap(), [leaf("id"), leaf("name")]);
         let nested = parse("id,business{id,name}").unwrap();
-        assert_eq!(
-            nested[1].inner.as_ref().unwrap(),
-            &[leaf("id"), leaf("name")]
-        );
+        assert_eq!(nested[1].inner.as_ref().unwrap(), &[leaf("id"), leaf("name")]);
         assert_eq!(parse(r#"["id","business{id,name}"]"#).unwrap(), nested);
-        assert_eq!(
-            parse("roles.limit(5).order(x){id}").unwrap()[0].name,
-            "roles"
-        );
+        assert_eq!(parse("roles.limit(5).order(x){id}").unwrap()[0].name, "roles");
     }
 
     #[test]
     fn broken_selections_are_syntax_errors() {
-        for bad in [
-            "id}",
-            "id{",
-            "{",
-            "id,{name}",
-            "a.b",
-            "a.limit(",
-            "id{a{b}",
-            "é",
-            "[\"id\"",
-            "[1]",
-            "a b(é",
-        ] {
+        for bad in ["id}", "id{", "{", "id,{name}", "a.b", "a.limit(", "id{a{b}", "é", "[\"id\"", "[1]", "a b(é"] {
             let error = parse(bad).unwrap_err();
             assert!(error.code == 2500 || error.code == 100, "{bad}");
         }

@@ -41,8 +41,7 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     let seq = core.ledger.open(entry);
     let fault = core.faults.strike(&subject);
     if let Some(fault) = &fault {
-        core.ledger
-            .amend(seq, |entry| entry.fault = Some(fault.name().to_owned()));
+        core.ledger.amend(seq, |entry| entry.fault = Some(fault.name().to_owned()));
     }
     let effect = answer(core, request, destination, fault, Entry { seq, now }).await;
     if let Effect::Reply(reply) = &effect {
@@ -52,13 +51,7 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
             entry.subcode = reply.error.as_ref().and_then(|error| error.subcode);
         });
         let code = reply.error.as_ref().map(|error| error.code);
-        tracing::debug!(
-            seq,
-            template = subject.template,
-            status = reply.status,
-            code,
-            "answered"
-        );
+        tracing::debug!(seq, template = subject.template, status = reply.status, code, "answered");
     }
     effect
 }

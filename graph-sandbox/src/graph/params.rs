@@ -36,9 +36,7 @@ impl Params {
     pub(crate) fn add_json(&mut self, body: &[u8]) -> Result<(), GraphError> {
         // Serde's own message would quote the body, which may hold a token.
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
-            return Err(GraphError::parameter(
-                "The request body must be a JSON object",
-            ));
+            return Err(GraphError::parameter("The request body must be a JSON object"));
         };
         for (name, value) in members {
             let text = match value {
@@ -53,10 +51,7 @@ impl Params {
 
     /// A parameter; an empty one counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
@@ -64,15 +59,12 @@ impl Params {
     }
 
     pub(crate) fn required(&self, name: &str) -> Result<&str, GraphError> {
-        self.get(name)
-            .ok_or_else(|| GraphError::missing_parameter(name))
+        self.get(name).ok_or_else(|| GraphError::missing_parameter(name))
     }
 
     /// A list: comma separated or a JSON array.
     pub(crate) fn list(&self, name: &str) -> Result<Option<Vec<String>>, GraphError> {
-        self.get(name)
-            .map(|text| parse_list(name, text))
-            .transpose()
+        self.get(name).map(|text| parse_list(name, text)).transpose()
     }
 
     /// A list that must be there and not be empty.
@@ -84,18 +76,13 @@ impl Params {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 fn parse_list(name: &str, text: &str) -> Result<Vec<String>, GraphError> {
     if !text.trim_start().starts_with('[') {
-        let items = text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         return Ok(items.map(str::to_owned).collect());
     }
     let not_a_list = || GraphError::parameter(format_args!("Param {name} must be an array."));
@@ -122,24 +109,13 @@ mod tests {
 
     #[test]
     fn lists_come_in_three_forms() {
-        for body in [
-            "f=a,b",
-            "f=%5B%22a%22%2C%22b%22%5D",
-            "f[]=a&f[]=b",
-            "f[0]=a&f[1]=b",
-            "f=a,+b,",
-        ] {
+        for body in ["f=a,b", "f=%5B%22a%22%2C%22b%22%5D", "f[]=a&f[]=b", "f[0]=a&f[1]=b", "f=a,+b,"] {
             assert_eq!(list(body), ["a", "b"], "{body}");
         }
         let mut params = Params::default();
-        params
-            .add_json(br#"{"f":["a","b"],"n":3,"t":true,"z":null}"#)
-            .unwrap();
+        params.add_json(br#"{"f":["a","b"],"n":3,"t":true,"z":null}"#).unwrap();
         assert_eq!(params.required_list("f").unwrap(), ["a", "b"]);
-        assert_eq!(
-            (params.get("n"), params.get("t"), params.get("z")),
-            (Some("3"), Some("true"), None)
-        );
+        assert_eq!((params.get("n"), params.get("t"), params.get("z")), (Some("3"), Some("true"), None));
     }
 
     #[test]

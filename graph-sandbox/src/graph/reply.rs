@@ -41,39 +41,20 @@ impl Reply {
 
     fn with_headers(status: u16, body: Value, version: Option<Version>, trace: &str) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; charset=UTF-8"),
-        );
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-cache, no-store, must-revalidate"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache, no-store, must-revalidate"));
         let version = version.map(|version| version.to_string());
-        for (name, text) in [
-            (VERSION_HEADER, version.as_deref()),
-            (TRACE_HEADER, Some(trace)),
-        ] {
+        for (name, text) in [(VERSION_HEADER, version.as_deref()), (TRACE_HEADER, Some(trace))] {
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(text).ok()) {
                 headers.insert(name, value);
             }
         }
-        Self {
-            status,
-            headers,
-            body: body.to_string().into(),
-            error: None,
-        }
+        Self { status, headers, body: body.to_string().into(), error: None }
     }
 
     /// A status and body of somebody's choice.
     pub(crate) fn verbatim(status: u16, body: &str) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            error: None,
-        }
+        Self { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()), error: None }
     }
 
     /// What a proxy in front of Graph answers when Graph is away.
@@ -81,10 +62,7 @@ impl Reply {
         let page = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Sorry, something went \
                     wrong.</h1><p>We're working on getting this fixed as soon as we can.</p></body></html>";
         let mut reply = Self::verbatim(502, page);
-        reply.headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
+        reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         reply
     }
 
@@ -97,7 +75,6 @@ impl Reply {
 /// A trace id of the shape Graph uses.
 fn trace_id() -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    let letters = rand::random::<[u8; 22]>()
-        .map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+    let letters = rand::random::<[u8; 22]>().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
     format!("A{}", String::from_iter(letters))
 }

@@ -50,10 +50,7 @@ pub(crate) type Destination = Result<(Route, Node), GraphError>;
 pub(crate) fn find(world: &World, request: &GraphRequest) -> Destination {
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
-        [] => Err(
-            GraphError::new(100, "Unsupported request. Please name a node or an edge.")
-                .graph_method(),
-        ),
+        [] => Err(GraphError::new(100, "Unsupported request. Please name a node or an edge.").graph_method()),
         ["debug_token"] => Ok((Route::DebugToken, Node::Root)),
         [node] => node_route(&find_node(world, request, node)?),
         [node, edge] => edge_route(&find_node(world, request, node)?, edge),
@@ -101,11 +98,7 @@ fn own_node(world: &World, request: &GraphRequest, wants_app: bool) -> Result<No
     let text = request.token.as_ref().map(|(text, _)| text.expose_secret());
     match text.map(|text| recognise(world, text)).transpose()? {
         Some(known) if wants_app => Ok(Node::App(known.app_id().clone())),
-        Some(Known::Issued(Token {
-            kind: TokenKind::Page,
-            page: Some(page),
-            ..
-        })) => Ok(Node::Page(page.clone())),
+        Some(Known::Issued(Token { kind: TokenKind::Page, page: Some(page), .. })) => Ok(Node::Page(page.clone())),
         // A person's own node is not simulated.
         Some(Known::Issued(_)) => Err(GraphError::unsupported(request.method.as_str(), "me")),
         Some(Known::App(_)) | None => Err(GraphError::no_active_token()),

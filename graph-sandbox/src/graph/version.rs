@@ -24,10 +24,7 @@ const ENDS: &[(u16, Option<&str>)] = &[
     (26, None),
 ];
 const OLDEST_EVER: u16 = 1;
-const NEWEST: Version = Version {
-    major: 26,
-    minor: 0,
-};
+const NEWEST: Version = Version { major: 26, minor: 0 };
 /// Versions up to this one had minor numbers.
 const LAST_WITH_MINORS: u16 = 3;
 
@@ -42,28 +39,17 @@ impl Version {
     pub(crate) fn parse(segment: &str) -> Option<Self> {
         let (major, minor) = segment.strip_prefix('v')?.split_once('.')?;
         let number = |text: &str| {
-            let plain =
-                !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
+            let plain = !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
             plain.then(|| text.parse().ok()).flatten()
         };
-        Some(Self {
-            major: number(major)?,
-            minor: number(minor)?,
-        })
+        Some(Self { major: number(major)?, minor: number(minor)? })
     }
 
     fn life(self, now: Timestamp) -> Life {
-        if self.major < OLDEST_EVER
-            || self > NEWEST
-            || (self.minor != 0 && self.major > LAST_WITH_MINORS)
-        {
+        if self.major < OLDEST_EVER || self > NEWEST || (self.minor != 0 && self.major > LAST_WITH_MINORS) {
             return Life::Unborn;
         }
-        if living(now).any(|major| major == self.major) {
-            Life::Alive
-        } else {
-            Life::Over
-        }
+        if living(now).any(|major| major == self.major) { Life::Alive } else { Life::Over }
     }
 
     /// The version that answers a call, or the refusal. `rest` is the path behind the version.
@@ -91,17 +77,12 @@ impl Version {
 
 fn living(now: Timestamp) -> impl Iterator<Item = u16> {
     ENDS.iter()
-        .filter(move |(_, end)| {
-            end.and_then(|end| end.parse::<Timestamp>().ok())
-                .is_none_or(|end| now < end)
-        })
+        .filter(move |(_, end)| end.and_then(|end| end.parse::<Timestamp>().ok()).is_none_or(|end| now < end))
         .map(|(major, _)| *major)
 }
 
 fn oldest_living(now: Timestamp) -> Version {
-    living(now)
-        .next()
-        .map_or(NEWEST, |major| Version { major, minor: 0 })
+    living(now).next().map_or(NEWEST, |major| Version { major, minor: 0 })
 }
 
 impl fmt::Display for Version {
@@ -117,24 +98,12 @@ mod tests {
     fn served(segment: Option<&str>, switches: &Switches, now: &str) -> Option<String> {
         let asked = segment.map(|segment| Version::parse(segment).unwrap());
         let now = now.parse().unwrap();
-        Version::effective(asked, "/1", switches, now)
-            .ok()
-            .map(|version| version.to_string())
+        Version::effective(asked, "/1", switches, now).ok().map(|version| version.to_string())
     }
 
     #[test]
     fn only_versions_are_read_as_versions() {
-        for bad in [
-            "25.0",
-            "v25",
-            "v.",
-            "v25.0.1",
-            "v-1.0",
-            "v99999999999.0",
-            "va.b",
-            "v1111.0",
-            "",
-        ] {
+        for bad in ["25.0", "v25", "v.", "v25.0.1", "v-1.0", "v99999999999.0", "va.b", "v1111.0", ""] {
             assert_eq!(Version::parse(bad), None, "{bad}");
         }
         assert_eq!(Version::parse("v25.0").unwrap().to_string(), "v25.0");
@@ -142,11 +111,7 @@ mod tests {
 
     #[test]
     fn every_end_is_a_time() {
-        assert!(
-            ENDS.iter()
-                .filter_map(|(_, end)| *end)
-                .all(|end| end.parse::<Timestamp>().is_ok())
-        );
+        assert!(ENDS.iter().filter_map(|(_, end)| *end).all(|end| end.parse::<Timestamp>().is_ok()));
     }
 
     #[test]
@@ -159,10 +124,7 @@ mod tests {
         assert_eq!(served(None, &switches, after).unwrap(), "v22.0");
         assert_eq!(served(Some("v27.0"), &switches, before), None);
         assert_eq!(served(Some("v25.1"), &switches, before), None);
-        assert_eq!(
-            served(Some("v26.0"), &switches, "2040-01-01T00:00:00Z").unwrap(),
-            "v26.0"
-        );
+        assert_eq!(served(Some("v26.0"), &switches, "2040-01-01T00:00:00Z").unwrap(), "v26.0");
     }
 
     #[test]

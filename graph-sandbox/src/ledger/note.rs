@@ -25,14 +25,8 @@ pub(crate) fn note(
     request: &GraphRequest,
     destination: Option<&(Route, Node)>,
 ) -> (LedgerEntry, Subject) {
-    let token = request
-        .token
-        .as_ref()
-        .map(|(text, place)| token_use(world, text.expose_secret(), Some(*place)));
-    let inspected = request
-        .params
-        .get("input_token")
-        .map(|text| token_use(world, text, None));
+    let token = request.token.as_ref().map(|(text, place)| token_use(world, text.expose_secret(), Some(*place)));
+    let inspected = request.params.get("input_token").map(|text| token_use(world, text, None));
     let template = destination.map(|(route, _)| route.template());
     let mut entry = LedgerEntry {
         time: now,
@@ -44,11 +38,7 @@ pub(crate) fn note(
         ..LedgerEntry::default()
     };
     note_params(&mut entry, request);
-    let mut subject = Subject {
-        method: entry.method.clone(),
-        template,
-        ..Subject::default()
-    };
+    let mut subject = Subject { method: entry.method.clone(), template, ..Subject::default() };
     match destination.map(|(_, node)| node) {
         Some(Node::App(id)) => {
             entry.node = Some(id.to_string());
@@ -72,21 +62,9 @@ pub(crate) fn note(
 }
 
 fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
-    let selected = request
-        .params
-        .get("fields")
-        .and_then(|text| fields::parse(text).ok())
-        .unwrap_or_default();
-    entry.fields = selected
-        .iter()
-        .map(|field| plain_word(&field.name))
-        .collect();
-    let subscribed = request
-        .params
-        .list("subscribed_fields")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
+    let selected = request.params.get("fields").and_then(|text| fields::parse(text).ok()).unwrap_or_default();
+    entry.fields = selected.iter().map(|field| plain_word(&field.name)).collect();
+    let subscribed = request.params.list("subscribed_fields").ok().flatten().unwrap_or_default();
     entry.subscribed_fields = subscribed.iter().map(|name| plain_word(name)).collect();
     for (name, value) in request.params.iter() {
         if name == "fields" || name == "subscribed_fields" || !is_plain_word(name) {
@@ -102,20 +80,9 @@ fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
 }
 
 fn token_use(world: &World, text: &str, place: Option<TokenPlace>) -> TokenUse {
-    let nothing = TokenUse {
-        kind: None,
-        app: None,
-        page: None,
-        user: None,
-        alias: None,
-        place,
-    };
+    let nothing = TokenUse { kind: None, app: None, page: None, user: None, alias: None, place };
     match recognise(world, text) {
-        Ok(Known::App(app)) => TokenUse {
-            kind: Some(TokenKind::App),
-            app: Some(app.id.to_string()),
-            ..nothing
-        },
+        Ok(Known::App(app)) => TokenUse { kind: Some(TokenKind::App), app: Some(app.id.to_string()), ..nothing },
         Ok(Known::Issued(token)) => TokenUse {
             kind: Some(token.kind),
             app: Some(token.app.to_string()),
@@ -138,36 +105,22 @@ fn proof_use(world: &World, request: &GraphRequest) -> ProofUse {
         let app = known.and_then(|known| world.apps.get(known.app_id()));
         app.is_some_and(|app| proof_matches(app, text, proof))
     });
-    if right {
-        ProofUse::Valid
-    } else {
-        ProofUse::Invalid
-    }
+    if right { ProofUse::Valid } else { ProofUse::Invalid }
 }
 
 fn plain_path(request: &GraphRequest) -> String {
     let version = request.version.map(|version| version.to_string());
     let rest = request.segments.iter().map(|segment| plain_word(segment));
-    version
-        .into_iter()
-        .chain(rest)
-        .fold(String::new(), |path, segment| path + "/" + &segment)
+    version.into_iter().chain(rest).fold(String::new(), |path, segment| path + "/" + &segment)
 }
 
 /// Lower-case words and numbers are noted as they are: no token looks like that.
 fn is_plain_word(text: &str) -> bool {
-    text.len() <= 64
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn plain_word(text: &str) -> String {
-    if is_plain_word(text) {
-        text.to_owned()
-    } else {
-        OTHER.to_owned()
-    }
+    if is_plain_word(text) { text.to_owned() } else { OTHER.to_owned() }
 }
 
 /// A URL cut to scheme, host and path.
@@ -194,14 +147,8 @@ mod tests {
 
     #[test]
     fn urls_lose_user_query_and_fragment() {
-        assert_eq!(
-            plain_url("https://u:p@hooks.example.com/a/b?t=x#y"),
-            "https://hooks.example.com/a/b"
-        );
-        assert_eq!(
-            plain_url("https://hooks.example.com:8443/"),
-            "https://hooks.example.com:8443/"
-        );
+        assert_eq!(plain_url("https://u:p@hooks.example.com/a/b?t=x#y"), "https://hooks.example.com/a/b");
+        assert_eq!(plain_url("https://hooks.example.com:8443/"), "https://hooks.example.com:8443/");
         assert_eq!(plain_url("nonsense"), OTHER);
     }
 }

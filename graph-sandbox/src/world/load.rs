@@ -16,18 +16,12 @@ const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
 impl World {
     /// Builds the world a seed describes; relative times count from `now`.
     pub(crate) fn new(seed: Seed, now: Timestamp) -> Result<Self, SeedError> {
-        let mut world = Self {
-            switches: seed.switches,
-            ..Self::default()
-        };
+        let mut world = Self { switches: seed.switches, ..Self::default() };
         for (index, app) in seed.apps.into_iter().enumerate() {
             let place = format!("apps[{index}] ({})", app.id);
             let app = load_app(app, &place)?;
             if let Some(twice) = world.apps.insert(app.id.clone(), app) {
-                return Err(SeedError::content(
-                    place,
-                    format!("app {} is listed twice", twice.id),
-                ));
+                return Err(SeedError::content(place, format!("app {} is listed twice", twice.id)));
             }
         }
         for actor in seed.people.into_iter().chain(seed.system_users) {
@@ -37,20 +31,14 @@ impl World {
             let place = format!("pages[{index}] ({})", page.id);
             let page = load_page(page, &place)?;
             if let Some(twice) = world.pages.insert(page.id.clone(), page) {
-                return Err(SeedError::content(
-                    place,
-                    format!("page {} is listed twice", twice.id),
-                ));
+                return Err(SeedError::content(place, format!("page {} is listed twice", twice.id)));
             }
         }
         for (index, token) in seed.tokens.into_iter().enumerate() {
             let alias = token.alias.as_deref().unwrap_or("without alias");
             let place = format!("tokens[{index}] ({alias})");
             let token = world.load_token(token, now, &place)?;
-            let alias_taken = token
-                .alias
-                .as_ref()
-                .is_some_and(|alias| world.tokens.has_alias(alias));
+            let alias_taken = token.alias.as_ref().is_some_and(|alias| world.tokens.has_alias(alias));
             if alias_taken || world.tokens.by_text(token.text.expose_secret()).is_some() {
                 return Err(SeedError::content(place, "token or alias is listed twice"));
             }
@@ -63,12 +51,7 @@ impl World {
     }
 
     /// Checks a token against the world and fixes its clocks.
-    pub(crate) fn load_token(
-        &self,
-        seed: SeedToken,
-        now: Timestamp,
-        place: &str,
-    ) -> Result<Token, SeedError> {
+    pub(crate) fn load_token(&self, seed: SeedToken, now: Timestamp, place: &str) -> Result<Token, SeedError> {
         let refuse = |problem: String| Err(SeedError::content(place, problem));
         if seed.token.expose_secret().is_empty() {
             return refuse("the token is empty".into());
@@ -76,14 +59,8 @@ impl World {
         if !self.apps.contains_key(&seed.app) {
             return refuse(format!("app {} is not in the seed", seed.app));
         }
-        if let Some(user) = seed
-            .user
-            .as_ref()
-            .filter(|user| !self.people.contains_key(user))
-        {
-            return refuse(format!(
-                "user {user} is neither in people nor in system_users"
-            ));
+        if let Some(user) = seed.user.as_ref().filter(|user| !self.people.contains_key(user)) {
+            return refuse(format!("user {user} is neither in people nor in system_users"));
         }
         match (seed.kind, &seed.page, &seed.user) {
             (TokenKind::App, ..) => {
@@ -101,20 +78,11 @@ impl World {
             }
             _ => {}
         }
-        if let Some(stray) = seed
-            .granular_scopes
-            .iter()
-            .find(|g| !seed.scopes.contains(&g.scope))
-        {
-            return refuse(format!(
-                "granular scope {} is not among the scopes",
-                stray.scope
-            ));
+        if let Some(stray) = seed.granular_scopes.iter().find(|g| !seed.scopes.contains(&g.scope)) {
+            return refuse(format!("granular scope {} is not among the scopes", stray.scope));
         }
-        let time = |when: crate::when::When| {
-            when.resolve(now)
-                .map_err(|error| SeedError::content(place, error.to_string()))
-        };
+        let time =
+            |when: crate::when::When| when.resolve(now).map_err(|error| SeedError::content(place, error.to_string()));
         let data_access_expires_at = match (seed.data_access_expires_at, seed.kind) {
             (Some(when), _) => time(when)?,
             (None, TokenKind::SystemUser) => None,
@@ -139,19 +107,12 @@ impl World {
     /// Lets a base URL stand in for a public callback host.
     pub(crate) fn set_resolve(&mut self, host: &str, base: &str) -> Result<(), SeedError> {
         let place = format!("resolve ({host})");
-        let url =
-            Url::parse(base).map_err(|error| SeedError::content(&place, error.to_string()))?;
+        let url = Url::parse(base).map_err(|error| SeedError::content(&place, error.to_string()))?;
         // Plain HTTP on purpose: the stand-in is a local address without a public certificate.
         if url.scheme() != "http" || url.host().is_none() || url.query().is_some() {
-            return Err(SeedError::content(
-                place,
-                "the base must look like `http://127.0.0.1:8080`",
-            ));
+            return Err(SeedError::content(place, "the base must look like `http://127.0.0.1:8080`"));
         }
-        self.resolve.insert(
-            host.to_ascii_lowercase(),
-            base.trim_end_matches('/').to_owned(),
-        );
+        self.resolve.insert(host.to_ascii_lowercase(), base.trim_end_matches('/').to_owned());
         Ok(())
     }
 }
@@ -160,15 +121,8 @@ fn load_app(seed: SeedApp, place: &str) -> Result<App, SeedError> {
     if seed.secret.expose_secret().is_empty() {
         return Err(SeedError::content(place, "the secret is empty"));
     }
-    if let Some(stray) = seed
-        .fields
-        .keys()
-        .find(|name| !app_fields::is_settable(name))
-    {
-        return Err(SeedError::content(
-            place,
-            format!("an app has no settable field `{stray}`"),
-        ));
+    if let Some(stray) = seed.fields.keys().find(|name| !app_fields::is_settable(name)) {
+        return Err(SeedError::content(place, format!("an app has no settable field `{stray}`")));
     }
     let mut subscriptions = BTreeMap::new();
     for row in seed.subscriptions {
@@ -189,15 +143,9 @@ fn load_app(seed: SeedApp, place: &str) -> Result<App, SeedError> {
     })
 }
 
-fn load_app_subscription(
-    seed: SeedAppSubscription,
-    place: &str,
-) -> Result<(String, AppSubscription), SeedError> {
+fn load_app_subscription(seed: SeedAppSubscription, place: &str) -> Result<(String, AppSubscription), SeedError> {
     check_url(&seed.callback_url).map_err(|problem| SeedError::content(place, problem))?;
-    let field = |name| AppField {
-        name,
-        version: seed.version.clone(),
-    };
+    let field = |name| AppField { name, version: seed.version.clone() };
     let row = AppSubscription {
         fields: seed.fields.into_iter().map(field).collect(),
         callback_url: seed.callback_url,
@@ -207,27 +155,15 @@ fn load_app_subscription(
 }
 
 fn load_page(seed: SeedPage, place: &str) -> Result<Page, SeedError> {
-    if let Some(stray) = seed
-        .fields
-        .keys()
-        .find(|name| !page_fields::is_settable(name))
-    {
-        return Err(SeedError::content(
-            place,
-            format!("a page has no settable field `{stray}`"),
-        ));
+    if let Some(stray) = seed.fields.keys().find(|name| !page_fields::is_settable(name)) {
+        return Err(SeedError::content(place, format!("a page has no settable field `{stray}`")));
     }
     let row = |name, fields| PageSubscription { name, fields };
     Ok(Page {
         subscriptions: seed
             .subscriptions
             .into_iter()
-            .map(|subscription| {
-                (
-                    subscription.app,
-                    row(subscription.name, subscription.fields),
-                )
-            })
+            .map(|subscription| (subscription.app, row(subscription.name, subscription.fields)))
             .collect(),
         id: seed.id,
         name: seed.name,

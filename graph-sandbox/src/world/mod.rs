@@ -91,9 +91,9 @@ impl Page {
         match (&self.tasks, person) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(tasks), Some(person)) => tasks
-                .get(person)
-                .is_some_and(|held| held.iter().any(|task| wanted.contains(task))),
+            (Some(tasks), Some(person)) => {
+                tasks.get(person).is_some_and(|held| held.iter().any(|task| wanted.contains(task)))
+            }
         }
     }
 }

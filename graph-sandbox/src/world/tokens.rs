@@ -42,12 +42,7 @@ impl Token {
                 .granular_scopes
                 .iter()
                 .filter(|granular| granular.scope == scope)
-                .all(|granular| {
-                    granular
-                        .target_ids
-                        .as_ref()
-                        .is_none_or(|ids| ids.contains(asset))
-                })
+                .all(|granular| granular.target_ids.as_ref().is_none_or(|ids| ids.contains(asset)))
     }
 }
 
@@ -61,9 +56,7 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     pub(crate) fn by_text(&self, text: &str) -> Option<&Token> {
-        self.by_text
-            .get(text)
-            .and_then(|index| self.rows.get(*index))
+        self.by_text.get(text).and_then(|index| self.rows.get(*index))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Token> {
@@ -93,8 +86,7 @@ impl Tokens {
     /// Adds a token known to be new; used where thousands are loaded at once.
     pub(crate) fn push_new(&mut self, token: Token) {
         let index = self.rows.len();
-        self.by_text
-            .insert(token.text.expose_secret().to_owned(), index);
+        self.by_text.insert(token.text.expose_secret().to_owned(), index);
         if let Some(alias) = &token.alias {
             self.by_alias.insert(alias.clone(), index);
         }

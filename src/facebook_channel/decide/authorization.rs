@@ -209,7 +209,9 @@ fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
         _ => "The page token is no longer valid",
     };
     let before = match reason {
-        Reason::CheckpointRequired | Reason::UserInvalid => "The person must first log in at https://www.facebook.com. ",
+        Reason::CheckpointRequired | Reason::UserInvalid => {
+            "The person must first log in at https://www.facebook.com. "
+        }
         _ => "",
     };
     let seen = format!("{what} ({fact}){}.", granted_by(case));

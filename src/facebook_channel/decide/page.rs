@@ -36,9 +36,10 @@ fn page_refused(case: &Case<'_>, authorized: &Finding, claimed: &Finding, refusa
                     "does not exist or cannot be seen with this token",
                     "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
                 ),
-                PageReason::SendBlocked => {
-                    ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
-                }
+                PageReason::SendBlocked => (
+                    "may not send messages for now",
+                    "Somebody who manages the page must look at its Page Quality tab.",
+                ),
                 PageReason::Restricted => (
                     "is restricted by Meta",
                     "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",

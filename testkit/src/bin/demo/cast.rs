@@ -28,13 +28,8 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    pub(crate) async fn start(
-        root: &Path,
-        program: &Path,
-        control_plane: &ControlPlane,
-    ) -> Result<Self> {
-        let claims =
-            format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {CLAIMS_NAMESPACE}}}\n");
+    pub(crate) async fn start(root: &Path, program: &Path, control_plane: &ControlPlane) -> Result<Self> {
+        let claims = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {CLAIMS_NAMESPACE}}}\n");
         control_plane.kubectl().apply(&claims).await?;
 
         let gateway_address = loopback(free_port());
@@ -43,10 +38,7 @@ impl Cast {
 
         let metrics = loopback(free_port());
         let mut gateway = Command::new(program);
-        gateway
-            .arg("gateway")
-            .arg(format!("--listen-addr={gateway_address}"))
-            .arg(format!("--metrics-addr={metrics}"));
+        gateway.arg("gateway").arg(format!("--listen-addr={gateway_address}")).arg(format!("--metrics-addr={metrics}"));
         let gateway = start_ready(gateway, control_plane, metrics).await?;
 
         let metrics = loopback(free_port());
@@ -63,12 +55,7 @@ impl Cast {
             .arg("--leader-elect=false");
         let operator = start_ready(operator, control_plane, metrics).await?;
 
-        Ok(Self {
-            operator,
-            gateway,
-            gateway_url,
-            sandbox,
-        })
+        Ok(Self { operator, gateway, gateway_url, sandbox })
     }
 
     /// The processes with their roles.
@@ -97,28 +84,17 @@ impl Cast {
 
 async fn start_sandbox(root: &Path, gateway_url: &str) -> Result<Sandbox> {
     let seed = root.join("graph-sandbox/seeds/demo.yaml");
-    let text =
-        std::fs::read_to_string(&seed).with_context(|| format!("read {}", seed.display()))?;
-    let options = Options {
-        resolve: BTreeMap::from([(PUBLIC_HOST.to_owned(), gateway_url.to_owned())]),
-        ..Options::default()
-    };
+    let text = std::fs::read_to_string(&seed).with_context(|| format!("read {}", seed.display()))?;
+    let options =
+        Options { resolve: BTreeMap::from([(PUBLIC_HOST.to_owned(), gateway_url.to_owned())]), ..Options::default() };
     let seed = Seed::from_yaml(&text).with_context(|| format!("read {}", seed.display()))?;
     Sandbox::start(seed, options).await
 }
 
-async fn start_ready(
-    mut command: Command,
-    control_plane: &ControlPlane,
-    metrics: SocketAddr,
-) -> Result<Process> {
-    command
-        .env("KUBECONFIG", control_plane.kubeconfig())
-        .arg("--log-format=human");
+async fn start_ready(mut command: Command, control_plane: &ControlPlane, metrics: SocketAddr) -> Result<Process> {
+    command.env("KUBECONFIG", control_plane.kubeconfig()).arg("--log-format=human");
     let process = Process::spawn(&command)?;
-    process
-        .wait_ready(&format!("http://{metrics}/readyz"), START_TIMEOUT)
-        .await?;
+    process.wait_ready(&format!("http://{metrics}/readyz"), START_TIMEOUT).await?;
     Ok(process)
 }
 

@@ -88,9 +88,7 @@ async fn play(
     let kubectl = control_plane.kubectl();
     progress.say("applying config/samples");
     let samples = root.join("config/samples").display().to_string();
-    kubectl
-        .run(&["apply", "--server-side", "--kustomize", &samples])
-        .await?;
+    kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
     wait_until_settled(&control_plane.client().await?, cast, progress).await?;
     show_channels(&kubectl).await?;
     if arguments.check {
@@ -109,11 +107,7 @@ async fn play(
 /// Cargo puts all programs of a workspace into one directory.
 fn beside_this_program(name: &str) -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(
-        path.is_file(),
-        "{} is missing: cargo build --workspace --bins makes it",
-        path.display()
-    );
+    ensure!(path.is_file(), "{} is missing: cargo build --workspace --bins makes it", path.display());
     Ok(path)
 }
 
@@ -124,19 +118,14 @@ async fn wait_until_settled(client: &kube::Client, cast: &Cast, progress: &Progr
         if let Some(ended) = cast.ended()? {
             return Ok(Err(ended));
         }
-        let (apps, channels) = (
-            list(client, "metaapps").await?,
-            list(client, "facebookchannels").await?,
-        );
-        settled::judge(&apps, &channels)
-            .map(Ok)
-            .inspect_err(|seen| {
-                let seen = seen.to_string();
-                if seen != said {
-                    progress.say(&seen);
-                    said = seen;
-                }
-            })
+        let (apps, channels) = (list(client, "metaapps").await?, list(client, "facebookchannels").await?);
+        settled::judge(&apps, &channels).map(Ok).inspect_err(|seen| {
+            let seen = seen.to_string();
+            if seen != said {
+                progress.say(&seen);
+                said = seen;
+            }
+        })
     };
     match wait_for("app and channels to settle", SETTLE_TIMEOUT, poll).await? {
         Ok(()) => {
@@ -183,15 +172,8 @@ fn show_ways_in(control_plane: &ControlPlane, cast: &Cast) {
 
 /// Everything a person would ask for next. Whatever cannot be had is replaced by the reason.
 async fn report_failure(kubectl: &Kubectl, cast: &Cast) {
-    let describe = [
-        "describe",
-        "metaapps,metachannels,assetclaims",
-        "--all-namespaces",
-    ];
-    let objects = kubectl
-        .text(&describe)
-        .await
-        .unwrap_or_else(|error| format!("{error:#}"));
+    let describe = ["describe", "metaapps,metachannels,assetclaims", "--all-namespaces"];
+    let objects = kubectl.text(&describe).await.unwrap_or_else(|error| format!("{error:#}"));
     eprintln!("\n$ kubectl {}\n{objects}", describe.join(" "));
     for (role, process) in cast.children() {
         eprintln!("\nthe {role}'s last lines:\n{}", process.last_lines(40));

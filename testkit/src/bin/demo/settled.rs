@@ -31,17 +31,12 @@ fn items(list: &Value) -> &[Value] {
 }
 
 fn count(objects: &[Value], condition: &str) -> usize {
-    objects
-        .iter()
-        .filter(|object| status(object, condition) == Some("True"))
-        .count()
+    objects.iter().filter(|object| status(object, condition) == Some("True")).count()
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = object["status"]["conditions"].as_array()?;
-    conditions
-        .iter()
-        .find(|condition| condition["type"] == kind)
+    conditions.iter().find(|condition| condition["type"] == kind)
 }
 
 /// The condition's status, if it was judged for the object as it is now.
@@ -55,9 +50,7 @@ fn status<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
 /// Who is neither ready nor expired, and why.
 fn unsettled<'a>(objects: impl Iterator<Item = &'a Value>) -> String {
     objects
-        .filter(|object| {
-            status(object, "Ready") != Some("True") && status(object, "Expired") != Some("True")
-        })
+        .filter(|object| status(object, "Ready") != Some("True") && status(object, "Expired") != Some("True"))
         .map(|object| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             let reason = condition(object, "Ready").and_then(|ready| ready["reason"].as_str());
@@ -86,14 +79,8 @@ mod tests {
     }
 
     fn channels() -> Value {
-        let ready = [
-            ("Ready", "True", "Reached"),
-            ("Expired", "False", "NotExpired"),
-        ];
-        let expired = [
-            ("Ready", "False", "PasswordChanged"),
-            ("Expired", "True", "PasswordChanged"),
-        ];
+        let ready = [("Ready", "True", "Reached"), ("Expired", "False", "NotExpired")];
+        let expired = [("Ready", "False", "PasswordChanged"), ("Expired", "True", "PasswordChanged")];
         json!({"items": [object("shop", &ready), object("support", &ready), object("outlet", &expired)]})
     }
 

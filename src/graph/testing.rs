@@ -1,0 +1,150 @@
+//! A double of Graph for this folder's tests: answers what it is told to, and remembers what it was asked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+pub(crate) const APP_ID: &str = "1111000011110000";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "EAAB0123456789_abc.DEF-x";
+/// `openssl dgst -sha256 -hmac $SECRET` over the token.
+pub(crate) const PROOF: &str = "0d665a3d8009a24a526538006dcc5da7e3d1f1d70886f7ea90f073d8c96ec0de";
+pub(crate) const PAGE: &str = "2200000000000001";
+
+pub(crate) fn app() -> AppCredentials {
+    let secret = AppSecret::parse(SECRET.as_bytes()).expect("well formed");
+    AppCredentials { app_id: APP_ID.to_owned(), secret }
+}
+
+pub(crate) fn token() -> Token {
+    Token::parse(TOKEN.as_bytes()).expect("well formed")
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// The parameters of query or body, decoded, in their order.
+    pub(crate) fn parameters(encoded: &str) -> Vec<(String, String)> {
+        let url = reqwest::Url::parse(&format!("http://x/?{encoded}")).expect("parameters");
+        url.query_pairs().into_owned().collect()
+    }
+}
+
+type Answers = Arc<Mutex<VecDeque<Response>>>;
+
+/// A running double.
+pub(crate) struct Double {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Double {
+    /// Gives these answers, one after the other; then it is 500.
+    pub(crate) async fn answering(answers: impl IntoIterator<Item = Response>) -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let answers: Answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let router = Router::new().fallback(answer).with_state((seen.clone(), answers));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, seen }
+    }
+
+    /// Gives one answer of JSON.
+    pub(crate) async fn json(answer: &Value) -> Self {
+        Self::answering([json(200, answer)]).await
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("not poisoned").clone()
+    }
+
+    /// The one request that arrived.
+    pub(crate) fn only(&self) -> Seen {
+        let seen = self.seen();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        seen[0].clone()
+    }
+
+    pub(crate) fn client(&self) -> GraphClient {
+        client(&self.url)
+    }
+}
+
+async fn answer(
+    State((seen, answers)): State<(Arc<Mutex<Vec<Seen>>>, Answers)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let body = String::from_utf8(body.to_vec()).expect("text");
+    seen.lock().expect("not poisoned").push(Seen { method, uri, headers, body });
+    let next = answers.lock().expect("not poisoned").pop_front();
+    next.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+pub(crate) fn json(status: u16, answer: &Value) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [("content-type", "application/json")], answer.to_string()).into_response()
+}
+
+/// Answers every connection with these bytes once it was asked, then waits or closes.
+pub(crate) async fn raw(bytes: &'static [u8], then_wait: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0_u8; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(bytes).await;
+            if then_wait {
+                kept.push(stream);
+            }
+        }
+    });
+    url
+}
+
+pub(crate) fn client(url: &str) -> GraphClient {
+    observed_client(url, Arc::new(()))
+}
+
+pub(crate) fn observed_client(url: &str, observer: Arc<dyn CallObserver>) -> GraphClient {
+    install_provider();
+    let mut options = GraphOptions::new(url).expect("a URL");
+    options.timeout = Duration::from_millis(500);
+    options.max_body = 10_000;
+    GraphClient::new(options, observer).expect("a client")
+}
+
+pub(crate) fn install_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
