@@ -1,7 +1,5 @@
 //! A real API server takes what Helm and kustomize make, and grants the rights that are meant.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use kube::api::PostParams;
@@ -10,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{ControlPlane, Kubectl, client};
 
 use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, helm, path, run};
+use crate::tools::{Chart, Manifests, helm, helm_at, path, run};
 
 /// Whether this client may do this; asked of the API server.
 async fn allowed(client: &Client, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
@@ -45,7 +43,7 @@ async fn acting_as(cluster: &ControlPlane, namespace: &str, account: &str) -> Re
     client(&cluster.service_account_kubeconfig(namespace, account).await?).await
 }
 
-async fn make_namespaces(kubectl: &Kubectl, names: &[&str]) -> Result<()> {
+pub(crate) async fn make_namespaces(kubectl: &Kubectl, names: &[&str]) -> Result<()> {
     for name in names {
         kubectl.run(&["create", "namespace", name]).await?;
     }
@@ -57,12 +55,6 @@ async fn try_out(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
     let arguments = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "--filename=-"];
     kubectl.run_with_input(&arguments, Some(&manifests.to_yaml())).await?;
     Ok(())
-}
-
-fn helm_at(cluster: &ControlPlane, arguments: &[&str], chart: &Chart, values: &Path) -> Result<String> {
-    let mut helm = helm()?;
-    helm.args(arguments).arg(chart.path()).arg("--values").arg(values).arg("--kubeconfig").arg(cluster.kubeconfig());
-    run(&mut helm)
 }
 
 #[tokio::test(flavor = "multi_thread")]

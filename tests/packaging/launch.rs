@@ -45,10 +45,10 @@ impl Launch {
     }
 
     /// The container as a process of this machine: `program` for the image's entry point, a kubeconfig for the token that
-    /// a Pod has mounted, and nothing of the environment of whoever runs the tests.
+    /// a Pod has mounted.
     pub(crate) fn command(&self, program: &Path, kubeconfig: &Path) -> Command {
         let mut command = Command::new(program);
-        command.args(&self.args).env_clear().envs(&self.env).env("KUBECONFIG", kubeconfig);
+        command.args(&self.args).envs(&self.env).env("KUBECONFIG", kubeconfig);
         command
     }
 

@@ -7,6 +7,7 @@ mod admin_chart;
 mod cluster;
 mod dockerfile;
 mod flags;
+mod installed;
 mod launch;
 mod operator_chart;
 mod samples;

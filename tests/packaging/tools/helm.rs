@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-use testkit::Binaries;
+use testkit::{Binaries, ControlPlane};
 
 use super::{Manifests, path, run, yaml_files};
 
@@ -17,6 +17,13 @@ pub(crate) fn helm() -> Result<Command> {
         .env("HELM_DATA_HOME", home.join("data"))
         .env_remove("KUBECONFIG");
     Ok(helm)
+}
+
+/// Helm on a cluster: `install` or `upgrade` of a chart with these values.
+pub(crate) fn helm_at(cluster: &ControlPlane, arguments: &[&str], chart: &Chart, values: &Path) -> Result<String> {
+    let mut helm = helm()?;
+    helm.args(arguments).arg(chart.path()).arg("--values").arg(values).arg("--kubeconfig").arg(cluster.kubeconfig());
+    run(&mut helm)
 }
 
 /// A chart of this repository.

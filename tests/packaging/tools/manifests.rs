@@ -9,11 +9,13 @@ use serde_json::Value;
 pub(crate) struct Manifests(Vec<Value>);
 
 impl Manifests {
-    /// Reads a stream; empty documents do not count.
+    /// Reads a stream; empty documents do not count. Of the ways to write a whole number, which differ from writer to
+    /// writer, the plain one remains.
     pub(crate) fn parse(yaml: &str) -> Result<Self> {
         let mut objects = Vec::new();
         for document in serde_yaml_ng::Deserializer::from_str(yaml) {
-            let object = Value::deserialize(document)?;
+            let mut object = Value::deserialize(document)?;
+            plain_numbers(&mut object);
             if !object.is_null() {
                 objects.push(object);
             }
@@ -60,6 +62,21 @@ impl Manifests {
     /// As a stream for kubectl. JSON is YAML.
     pub(crate) fn to_yaml(&self) -> String {
         self.0.iter().map(|object| format!("---\n{object}\n")).collect()
+    }
+}
+
+/// 65535.0 becomes 65535.
+fn plain_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
+            if let Some(whole) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(plain_numbers),
+        Value::Object(map) => map.values_mut().for_each(plain_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 

@@ -1,0 +1,111 @@
+//! Installed by Helm, run as the installed Deployments say, with the rights of their accounts and no others: the samples
+//! get connected.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use testkit::sandbox::{Options, Sandbox, Seed};
+use testkit::{ControlPlane, Process, free_port};
+
+use crate::cluster::make_namespaces;
+use crate::launch::Launch;
+use crate::tools::{Chart, Manifests, helm_at, path};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The Graph API; what it sends to the samples' public callback goes to this port.
+async fn graph(gateway_port: u16) -> Result<Sandbox> {
+    let gateway = ("hooks.example.com".to_owned(), format!("http://127.0.0.1:{gateway_port}"));
+    let options = Options { resolve: BTreeMap::from([gateway]), ..Options::default() };
+    Sandbox::start(Seed::demo()?, options).await
+}
+
+/// A cluster with both charts and the samples. Roles can only be made in namespaces that exist, and the samples bring them.
+async fn installed(graph_url: &str) -> Result<ControlPlane> {
+    let cluster = ControlPlane::start().await?;
+    let kubectl = cluster.kubectl();
+    helm_at(&cluster, &["install", "admin"], &Chart::ADMIN, &Chart::ADMIN.example("default"))?;
+    let established = ["wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"];
+    kubectl.run(&established).await?;
+    let samples = path("config/samples").display().to_string();
+    kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
+    make_namespaces(&kubectl, &["ops"]).await?;
+    let graph = format!("--set=graph.url={graph_url}");
+    let acme = ["install", "acme", "--namespace=ops", "--set=operator.leaderElection.enabled=true", &graph];
+    helm_at(&cluster, &acme, &Chart::OPERATOR, &Chart::OPERATOR.example("sandbox"))?;
+    Ok(cluster)
+}
+
+/// Starts the container of an installed Deployment and waits until it is ready. Addresses move to loopback, since all
+/// processes share this machine's.
+async fn start(cluster: &ControlPlane, component: &str, listen: Option<u16>) -> Result<Process> {
+    let deployments = Manifests::list(&cluster.kubectl().get(&["deployments", "--namespace=ops"]).await?)?;
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let mut launch =
+        Launch::of(&deployments, component, &format!("{component}-0"))?.with("--metrics-addr", &metrics)?;
+    if let Some(port) = listen {
+        launch = launch.with("--listen-addr", &format!("127.0.0.1:{port}"))?;
+    }
+    let kubeconfig = cluster.service_account_kubeconfig(&launch.namespace, &launch.service_account).await?;
+    let program = Path::new(env!("CARGO_BIN_EXE_meta-channel-operator"));
+    let process = Process::spawn(&launch.command(program, &kubeconfig))?;
+    process.wait_ready(&format!("http://{metrics}/readyz"), PATIENCE).await?;
+    Ok(process)
+}
+
+/// kubectl wait, with the logs of the operator if it waits in vain.
+async fn wait(
+    cluster: &ControlPlane,
+    operator: &Process,
+    condition: &str,
+    object: &str,
+    namespace: &str,
+) -> Result<()> {
+    let condition = format!("--for=condition={condition}");
+    let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+    let arguments = ["wait", &condition, &timeout, object, "--namespace", namespace];
+    let result = cluster.kubectl().run(&arguments).await;
+    result.map(drop).with_context(|| format!("the operator's last lines:\n{}", operator.last_lines(20)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_charts_install_connects_the_samples() {
+    let port = free_port();
+    let graph = graph(port).await.unwrap();
+    let cluster = installed(&graph.url()).await.unwrap();
+    let gateway = start(&cluster, "gateway", Some(port)).await.unwrap();
+    let operator = start(&cluster, "operator", None).await.unwrap();
+
+    wait(&cluster, &operator, "Ready", "metaapp/acme", "platform").await.unwrap();
+    wait(&cluster, &operator, "Ready", "facebookchannel/shop", "tenant-a").await.unwrap();
+    wait(&cluster, &operator, "Ready", "facebookchannel/support", "tenant-a").await.unwrap();
+    wait(&cluster, &operator, "Expired", "facebookchannel/outlet", "tenant-b").await.unwrap();
+    owners(&cluster).await.unwrap();
+
+    let exit = operator.terminate(PATIENCE).await.unwrap();
+    assert!(exit.status.success(), "{}\n{}", exit.status, operator.last_lines(20));
+    let exit = gateway.terminate(PATIENCE).await.unwrap();
+    assert!(exit.status.success(), "{}\n{}", exit.status, gateway.last_lines(20));
+    for logs in [operator.logs(), gateway.logs()] {
+        assert!(!logs.to_lowercase().contains("forbidden"), "a right is missing:\n{logs}");
+        assert!(
+            !logs.contains("EAAsandbox-") && !logs.contains("sandbox-app-secret"),
+            "a secret is in the logs:\n{logs}"
+        );
+    }
+}
+
+/// Who holds the pages, and who holds the lease: the Pod, by its name, in the release's namespace.
+async fn owners(cluster: &ControlPlane) -> Result<()> {
+    let lease = cluster.kubectl().get(&["lease", "acme-meta-channel-operator", "--namespace=ops"]).await?;
+    ensure!(lease["spec"]["holderIdentity"] == "operator-0", "the lease: {lease}");
+    let claims = cluster.kubectl().get(&["assetclaims", "--namespace=meta-channels"]).await?;
+    let names = claims["items"].as_array().context("a list")?.iter().map(|claim| claim["metadata"]["name"].as_str());
+    let names: Vec<_> = names.flatten().collect();
+    for name in ["meta-app-1111000011110000", "facebook-page-2200000000000001", "facebook-page-2200000000000002"] {
+        ensure!(names.contains(&name), "there is no claim {name} among {names:?}");
+    }
+    Ok(())
+}
