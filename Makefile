@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test control-plane generate generated lint tools
+.PHONY: help build demo test control-plane generate generated lint tools
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
@@ -14,6 +14,9 @@ BIN = $$(cargo metadata --locked --no-deps --format-version=1 | sed 's/.*"target
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+build: ## Build the release binary, with the command of the Dockerfile
+	cargo build --release --locked --package meta-channel-operator
 
 demo: ## Run control plane, Graph sandbox, operator and three channels until Ctrl-C; CHECK=1 ends once they have settled
 	$(BUILD)
@@ -38,9 +41,10 @@ generated: ## Fail if `make generate` would change something
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
 	done
 
-lint: tools ## Check format and clippy's lints
+lint: tools ## Check format, clippy's lints, dependencies and the Dockerfile
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	hack/lint/run.sh
 
 tools: ## Install the toolchain and components of rust-toolchain.toml where they are missing
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup toolchain install
