@@ -93,6 +93,8 @@ reasons! {
     AppNotFound => Operator,
     /// The MetaApp is not usable; its own conditions say why.
     AppNotReady => Operator,
+    /// Whether the MetaApp is usable is not known.
+    AppUnverified => Operator,
     /// The Secret does not exist or is not released by its purpose label.
     SecretNotReleased => Operator,
     /// The subscription lacks declared fields.

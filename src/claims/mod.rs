@@ -3,7 +3,7 @@
 //! Creating the claim is the lock: of several that try, the API server lets one through. A claim is made only after its
 //! holder proved the asset with a credential, and before the first write at Meta.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use kube_runtime::reflector::ObjectRef;
@@ -66,7 +66,7 @@ impl Wanted {
                 asset_id: self.id.clone(),
                 app_id: self.app_id.clone(),
                 holder: self.holder.clone(),
-                proof: ClaimProof { method: proof, proven_at: now },
+                proof: ClaimProof { method: proof, proven_at: now.round(Unit::Second).unwrap_or(now) },
             },
         )
     }

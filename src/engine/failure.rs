@@ -54,7 +54,11 @@ impl From<Reason> for Class {
             | Reason::SecretMismatch
             | Reason::AppBlocked
             | Reason::GraphVersionRetired => Self::AppBroken,
-            Reason::AppNotFound | Reason::AppNotReady | Reason::SecretNotReleased | Reason::Unreadable => Self::Waiting,
+            Reason::AppNotFound
+            | Reason::AppNotReady
+            | Reason::AppUnverified
+            | Reason::SecretNotReleased
+            | Reason::Unreadable => Self::Waiting,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,
             ended if ended.ends_authorization() => Self::Reauthorize,

@@ -4,7 +4,7 @@ pub mod authorization;
 mod connection;
 mod page;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
@@ -141,12 +141,14 @@ impl Case<'_> {
     fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
         let info = self.seen.asked.token.as_ref().and_then(|answer| answer.as_ref().ok());
         let authorization = self.authorization(info, findings);
-        let expires = [authorization.as_ref().and_then(|it| it.expires_at), {
-            authorization.as_ref().and_then(|it| it.data_access_expires_at)
-        }];
-        let expires = expires.into_iter().flatten().min();
+        let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
+        let expires = authorization.as_ref().map(clocks).unwrap_or_default();
+        // An authorisation that ended has no end in the future, whatever its clocks say.
+        let ended = findings.authorized.reason.ends_authorization();
+        let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
         let state = connection::derive(findings, self.generation, self.reached(expires));
-        let refusals = self.refusals();
+        let unclear = authorization::unclear(self);
+        let refusals: Vec<_> = unclear.iter().chain(self.refusals()).collect();
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
         let class = class(&findings.blocking(), &refusals, self.now);
         let notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
@@ -183,10 +185,10 @@ impl Case<'_> {
         }
     }
 
+    /// Refusals of calls about the page.
     fn refusals(&self) -> Vec<&Refusal> {
         let asked = &self.seen.asked;
         let all = [
-            asked.token.as_ref().and_then(|it| it.as_ref().err()),
             asked.page.as_ref().and_then(|it| it.as_ref().err()),
             asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
             asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
@@ -222,7 +224,7 @@ impl Case<'_> {
         match old {
             _ if !info.is_some_and(|info| info.is_valid) => old,
             Some(old) if self.now.duration_since(old) < CONFIRMED_DAILY => Some(old),
-            _ => Some(self.now),
+            _ => self.now.round(Unit::Second).ok(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, TokenInfo, Version};
-use crate::meta_app::{self, Verdict};
+use crate::meta_app::{self, Standing, Verdict};
 
 /// What was seen of a channel.
 pub struct Observed {
@@ -137,7 +137,9 @@ pub async fn observe(
         .finish();
     let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
     let access = match (token, &app_object, &app) {
-        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
+        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. })
+            if look && verdict.credentials == Standing::Works(()) =>
+        {
             let credentials = meta_app::observe::find_credentials(ctx, object).await?;
             credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token })
         }

@@ -54,44 +54,44 @@ impl Kind for MetaAppKind {
 pub struct Verdict {
     /// Generation that the verdict is about.
     pub observed_generation: i64,
-    /// Whether the credentials work; else why not, in the words of the MetaApp.
-    pub credentials: Result<(), String>,
-    /// The application's webhook.
-    pub webhook: WebhookVerdict,
+    /// Whether the credentials work.
+    pub credentials: Standing<()>,
+    /// Whether the application's webhook delivers, and which fields; `None` if it is not declared, so that it says
+    /// nothing about channels.
+    pub webhook: Option<Standing<Vec<String>>>,
 }
 
-/// The state of an application's webhook, as channels see it.
+/// How a part of an application stands, as channels see it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum WebhookVerdict {
-    /// It is not declared, so it says nothing about channels.
-    NotManaged,
-    /// It delivers these fields.
-    Subscribed(Vec<String>),
-    /// It does not deliver, for this reason in the words of the MetaApp.
-    NotSubscribed(String),
+pub enum Standing<T> {
+    /// It works.
+    Works(T),
+    /// It does not, for this reason in the words of the MetaApp.
+    Broken(String),
+    /// It is not known: not checked yet, or Meta has not answered for too long.
+    Unverified,
 }
 
 /// The verdict on an application, from its status alone.
 pub fn verdict(app: &MetaApp) -> Verdict {
     let empty = MetaAppStatus::default();
     let status = app.status.as_ref().unwrap_or(&empty);
-    let holds = |type_| match find(&status.conditions, type_) {
-        Some(condition) if status_of(&status.conditions, type_) == Some(Status::True) => Ok(condition),
-        Some(condition) => Err(format!("{}: {}", condition.reason, condition.message)),
-        None => Err("it was not checked yet".to_owned()),
-    };
-    let webhook = match (&app.spec.webhook, holds(ConditionType::WebhookSubscribed)) {
-        (None, _) => WebhookVerdict::NotManaged,
-        (Some(_), Ok(_)) => {
-            let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
-            WebhookVerdict::Subscribed(fields.unwrap_or_default())
-        }
-        (Some(_), Err(why)) => WebhookVerdict::NotSubscribed(why),
-    };
+    let fields = || status.subscription.as_ref().map(|subscription| subscription.fields.clone()).unwrap_or_default();
     Verdict {
         observed_generation: status.observed_generation,
-        credentials: holds(ConditionType::CredentialsValid).map(|_| ()),
-        webhook,
+        credentials: standing(status, ConditionType::CredentialsValid, || ()),
+        webhook: app.spec.webhook.as_ref().map(|_| standing(status, ConditionType::WebhookSubscribed, fields)),
+    }
+}
+
+fn standing<T>(status: &MetaAppStatus, type_: ConditionType, works: impl FnOnce() -> T) -> Standing<T> {
+    let condition = find(&status.conditions, type_);
+    match (condition, status_of(&status.conditions, type_)) {
+        (Some(_), Some(Status::True)) => Standing::Works(works()),
+        (Some(condition), Some(Status::False)) => {
+            Standing::Broken(format!("{}: {}", condition.reason, condition.message))
+        }
+        _ => Standing::Unverified,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Observed, TokenSeen};
 use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
+use crate::meta_app::Standing;
 
 /// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
 /// than about the token.
@@ -27,7 +28,7 @@ pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> 
 /// The condition Authorized.
 pub(super) fn authorized(case: &Case<'_>) -> Finding {
     dependencies(case).unwrap_or_else(|| match &case.seen.asked.token {
-        None => app_not_ready(case, "its app secret cannot be read"),
+        None => app_unverified(case),
         Some(Err(refusal)) => debug_refused(case, refusal),
         Some(Ok(info)) => judge(case, info),
     })
@@ -65,13 +66,22 @@ fn dependencies(case: &Case<'_>) -> Option<Finding> {
             format!("Secret {secret} cannot be used as a page token: {why}."),
             format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
         )),
-        (AppSeen::Found { verdict, .. }, _) => verdict.credentials.as_ref().err().map(|why| app_not_ready(case, why)),
+        (AppSeen::Found { verdict, .. }, _) => match &verdict.credentials {
+            Standing::Works(()) => None,
+            Standing::Broken(why) => Some(app_not_ready(case, why)),
+            Standing::Unverified => Some(app_unverified(case)),
+        },
     }
 }
 
 fn app_not_ready(case: &Case<'_>, why: &str) -> Finding {
     let seen = format!("MetaApp {} is not usable: {why}", app_name(case));
     case.found(Status::Unknown, Reason::AppNotReady, seen, "")
+}
+
+fn app_unverified(case: &Case<'_>) -> Finding {
+    let seen = format!("Whether the credentials of MetaApp {} work is not known.", app_name(case));
+    case.found(Status::Unknown, Reason::AppUnverified, seen, "")
 }
 
 fn app_name(case: &Case<'_>) -> String {
@@ -86,14 +96,27 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
         Verdict::NoAnswer | Verdict::Throttled { .. } => case.keep(ConditionType::Authorized, refusal),
         Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, &refusal.fact),
         Verdict::RequestRejected => rejected(case, &refusal.fact),
-        _ => app_not_ready(case, &format!("Meta refuses its credentials ({}).", refusal.fact)),
+        // Said of the application; its own check, which was asked for, decides whether it is so.
+        _ => app_unverified(case),
+    }
+}
+
+/// The refusal because of which nothing is known of the token, if that is so.
+pub(super) fn unclear(case: &Case<'_>) -> Option<Refusal> {
+    match &case.seen.asked.token {
+        Some(Err(refusal)) => Some(refusal.clone()),
+        Some(Ok(info)) if !info.is_valid => match invalid(info) {
+            Flaw::Unclear(refusal) => Some(refusal),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
 /// What debug_token says, and what the page's own calls add to it.
 fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     let AppSeen::Found { app_id, required, .. } = &case.seen.app else {
-        return app_not_ready(case, "it is gone");
+        return app_unverified(case);
     };
     if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
         return flaw.finding(case);

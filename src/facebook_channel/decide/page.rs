@@ -7,7 +7,7 @@ use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::engine::answer::Refusal;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::Standing;
 
 /// The condition PageUsable.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
@@ -63,11 +63,7 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
     let AppSeen::Found { app_id, verdict, .. } = &case.seen.app else {
         return (unread(case, ConditionType::Subscribed, authorized, claimed), None);
     };
-    if let WebhookVerdict::NotSubscribed(why) = &verdict.webhook {
-        let seen = format!("The webhook of the MetaApp does not deliver: {why}");
-        return (case.found(Status::False, Reason::AppNotReady, seen, ""), None);
-    }
-    if let Some(finding) = not_delivered_by_app(case, &verdict.webhook) {
+    if let Some(finding) = verdict.webhook.as_ref().and_then(|webhook| not_delivered_by_app(case, webhook)) {
         return (finding, None);
     }
     // Only our own row counts; another application's row says nothing about us.
@@ -94,9 +90,19 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
     }
 }
 
-/// Declared fields that the application itself is not subscribed to: Meta delivers only what both levels hold.
-fn not_delivered_by_app(case: &Case<'_>, webhook: &WebhookVerdict) -> Option<Finding> {
-    let WebhookVerdict::Subscribed(delivered) = webhook else { return None };
+/// What the application does not deliver: Meta sends only what both the application and the page are subscribed to.
+fn not_delivered_by_app(case: &Case<'_>, webhook: &Standing<Vec<String>>) -> Option<Finding> {
+    let delivered = match webhook {
+        Standing::Works(fields) => fields,
+        Standing::Broken(why) => {
+            let seen = format!("The webhook of the MetaApp does not deliver: {why}");
+            return Some(case.found(Status::False, Reason::AppNotReady, seen, ""));
+        }
+        Standing::Unverified => {
+            let seen = "Whether the webhook of the MetaApp delivers is not known.";
+            return Some(case.found(Status::Unknown, Reason::AppUnverified, seen, ""));
+        }
+    };
     let lacking: Vec<_> = declared(case).into_iter().filter(|field| !delivered.contains(field)).collect();
     (!lacking.is_empty()).then(|| {
         case.found(
@@ -126,8 +132,8 @@ fn declared(case: &Case<'_>) -> Vec<String> {
 /// answer, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
     if authorized.status == Status::True && claimed.status == Status::True {
-        if let Some(Err(refusal)) = &case.seen.asked.token {
-            return case.keep(type_, refusal);
+        if let Some(refusal) = super::authorization::unclear(case) {
+            return case.keep(type_, &refusal);
         }
     }
     let seen = "It is read once the credential is proven and the page is claimed.";
