@@ -1,6 +1,5 @@
 //! HTTP: the listener, and what goes where.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -57,8 +56,11 @@ async fn serve_graph(
 
 fn into_response(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // A fault may ask for any number, but 1xx is no final answer.
+    let status = StatusCode::from_u16(reply.status).ok();
+    *response.status_mut() = status
+        .filter(|status| !status.is_informational())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = reply.headers;
     response
 }
@@ -73,6 +75,15 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn is_loopback(&self) -> bool {
         self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// A peer at this address, for tests of what depends on it.
+    #[cfg(test)]
+    pub(crate) fn at(address: &str) -> Self {
+        Self {
+            address: address.parse().unwrap(),
+            broken: Arc::default(),
+        }
     }
 
     /// Lets the next write reset the connection instead.
@@ -94,18 +105,14 @@ impl Listener for ResettableListener {
     type Io = ResettableStream;
     type Addr = Peer;
 
-    fn accept(&mut self) -> impl Future<Output = (Self::Io, Self::Addr)> + Send {
-        async {
-            let (stream, address) = Listener::accept(&mut self.0).await;
-            let broken = Arc::new(AtomicBool::new(false));
-            (
-                ResettableStream {
-                    stream,
-                    broken: Arc::clone(&broken),
-                },
-                Peer { address, broken },
-            )
-        }
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let broken = Arc::new(AtomicBool::new(false));
+        let io = ResettableStream {
+            stream,
+            broken: Arc::clone(&broken),
+        };
+        (io, Peer { address, broken })
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
