@@ -5,6 +5,7 @@ mod app;
 mod app_subscriptions;
 mod control;
 mod debug_token;
+mod docs;
 mod faults;
 mod ledger;
 mod page;
