@@ -24,7 +24,7 @@ use crate::server::{self, Peer, ResettableListener};
 use crate::world::World;
 
 /// How long open requests may take to end when the sandbox stops.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a sandbox runs.
 #[derive(Clone, Debug)]

@@ -30,7 +30,7 @@ async fn hanging_lasts_until_the_client_leaves_and_does_not_keep_the_sandbox() {
     let begun = Instant::now();
     api.sandbox.stop().await;
     assert!(
-        begun.elapsed() < Duration::from_millis(1500),
+        begun.elapsed() < Duration::from_secs(4),
         "stopping took {:?}",
         begun.elapsed()
     );
@@ -46,8 +46,11 @@ async fn dropping_the_sandbox_stops_it() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(api.sandbox);
     assert!(hanging.await.unwrap().is_err());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(client().get(&url).send().await.unwrap_err().is_connect());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while client().get(&url).send().await.is_ok() {
+        assert!(Instant::now() < deadline, "it still answers");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn tokens_expire_by_the_sandboxs_clock() {
     let (status, code, subcode, message) = api.get(&token("expired"), PATH, &[]).await.refused();
     assert_eq!((status, code, subcode), (400, 190, Some(463)));
     let told = "Error validating access token: Session has expired on Tuesday, 06-Oct-26 00:00:00 PDT. \
-                The current time is Sunday, 22-Nov-26 19:54:4";
+                The current time is Sunday, 22-Nov-26 19:5";
     assert!(
         message.starts_with(told) && message.ends_with(" PST."),
         "{message}"
