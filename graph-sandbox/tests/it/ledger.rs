@@ -92,6 +92,14 @@ async fn refusals_and_unknown_tokens() {
         (Some(190), Some(463))
     );
     assert_eq!(api.last_entry().proof, ProofUse::Absent);
+    let wrong = proof(OTHER_SECRET, &token("page-a"));
+    api.get(
+        &token("page-a"),
+        "/v25.0/me",
+        &[("appsecret_proof", &wrong)],
+    )
+    .await;
+    assert_eq!(api.last_entry().proof, ProofUse::Invalid);
 }
 
 #[tokio::test]

@@ -54,6 +54,18 @@ async fn paths_that_lead_nowhere() {
             "Unknown path components: /nope",
         ),
         (
+            format!("/v25.0/{PAGE_A}/permissions"),
+            2500,
+            None,
+            "Unknown path components: /permissions",
+        ),
+        (
+            format!("/v25.0/{APP}/subscribed_apps"),
+            2500,
+            None,
+            "Unknown path components: /subscribed_apps",
+        ),
+        (
             format!("/v25.0/{PAGE_A}/subscriptions"),
             2500,
             None,
