@@ -16,6 +16,8 @@
 //! | `control` | looking in and changing things, from Rust and over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod callback;
 mod calls;
 mod clock;

@@ -24,7 +24,7 @@ use crate::server::{self, Peer, ResettableListener};
 use crate::world::World;
 
 /// How long open requests may take to end when the sandbox stops.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a sandbox runs.
 #[derive(Clone, Debug)]
@@ -214,7 +214,7 @@ impl Drop for Sandbox {
 
 /// The client that calls callbacks. It only ever speaks plain HTTP, to stand-ins of the resolve
 /// table; a TLS setup of its own keeps it independent of what the process has installed.
-fn callback_client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn callback_client() -> anyhow::Result<reqwest::Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -12,7 +12,7 @@ pub struct SwitchInfo {
     pub name: &'static str,
     /// The values; the first is the default.
     pub values: &'static [&'static str],
-    /// Where `graph-api.md` leaves the matter open.
+    /// Section of the Graph API contract that leaves the matter open.
     pub section: &'static str,
     /// What it decides.
     pub meaning: &'static str,
@@ -216,8 +216,10 @@ mod tests {
     #[test]
     fn unknown_names_and_values_are_refused() {
         let mut switches = Switches::default();
-        assert!(switches.set("no_such_switch", "served").is_err());
-        assert!(switches.set("dead_version", "perhaps").is_err());
+        let name = switches.set("no_such_switch", "served").unwrap_err();
+        assert!(matches!(name, BadSwitch::Name));
+        let value = switches.set("dead_version", "perhaps").unwrap_err();
+        assert!(matches!(value, BadSwitch::Value(["served", "refused"])));
         assert_eq!(switches, Switches::default());
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -42,7 +42,9 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/faults/{id}", delete(remove_fault))
         .route("/_sandbox/resolve", get(read_resolve).put(set_resolve))
         .route("/_sandbox/switches", get(read_switches).put(set_switches))
-        .route("/_sandbox/{*rest}", axum::routing::any(nowhere))
+        .route("/_sandbox", any(nowhere))
+        .route("/_sandbox/", any(nowhere))
+        .route("/_sandbox/{*rest}", any(nowhere))
         .method_not_allowed_fallback(nowhere)
         .layer(middleware::from_fn_with_state(guard, only_friends))
         .with_state(core)
@@ -232,4 +234,87 @@ async fn read_switches(State(core): State<Arc<Core>>) -> Answer {
 async fn set_switches(State(core): State<Arc<Core>>, Body(wanted): Body<BTreeMap<String, String>>) -> Answer {
     core.set_switches(&wanted)?;
     done()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body as HttpBody;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn guarded(control_token: Option<&str>) -> Router {
+        let core = Core {
+            world: Default::default(),
+            clock: Default::default(),
+            ledger: Default::default(),
+            faults: Default::default(),
+            client: crate::sandbox::callback_client().unwrap(),
+            callback_limit: Duration::from_secs(1),
+            stopping: CancellationToken::new(),
+        };
+        router(Arc::new(core), control_token.map(SecretString::from))
+    }
+
+    /// Status of a control call from this address.
+    async fn ask(router: &Router, peer: &str, header: Option<&str>) -> u16 {
+        let mut request = Request::get("/_sandbox/clock").extension(ConnectInfo(Peer::at(peer)));
+        if let Some(header) = header {
+            request = request.header("authorization", header);
+        }
+        let request = request.body(HttpBody::empty()).unwrap();
+        router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    }
+
+    #[tokio::test]
+    async fn strangers_need_the_control_token() {
+        let open = guarded(Some("open-sesame"));
+        for own in [
+            "127.0.0.1:9",
+            "127.8.8.8:9",
+            "[::1]:9",
+            "[::ffff:127.0.0.1]:9",
+        ] {
+            assert_eq!(ask(&open, own, None).await, 200, "{own}");
+        }
+        for stranger in [
+            "192.0.2.1:9",
+            "10.0.0.1:9",
+            "[2001:db8::1]:9",
+            "[::ffff:192.0.2.1]:9",
+        ] {
+            assert_eq!(ask(&open, stranger, None).await, 403, "{stranger}");
+            assert_eq!(
+                ask(&open, stranger, Some("Bearer open-sesame")).await,
+                200,
+                "{stranger}"
+            );
+            for wrong in [
+                "Bearer open-sesam",
+                "Bearer ",
+                "open-sesame",
+                "Basic open-sesame",
+            ] {
+                assert_eq!(ask(&open, stranger, Some(wrong)).await, 403, "{wrong}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_control_token_no_stranger_gets_in() {
+        let closed = guarded(None);
+        assert_eq!(ask(&closed, "127.0.0.1:9", None).await, 200);
+        for header in [None, Some("Bearer "), Some("Bearer x")] {
+            assert_eq!(ask(&closed, "192.0.2.1:9", header).await, 403);
+        }
+    }
 }

@@ -129,10 +129,12 @@ mod tests {
 
     #[test]
     fn switches_turn_it_round() {
-        let mut switches = Switches::default();
-        switches.dead_version = DeadVersion::Refused;
-        switches.no_version = NoVersion::Refused;
-        switches.unknown_version = UnknownVersion::Served;
+        let switches = Switches {
+            dead_version: DeadVersion::Refused,
+            no_version: NoVersion::Refused,
+            unknown_version: UnknownVersion::Served,
+            ..Switches::default()
+        };
         let now = "2026-11-22T00:00:00Z";
         assert_eq!(served(Some("v20.0"), &switches, now), None);
         assert_eq!(served(None, &switches, now), None);

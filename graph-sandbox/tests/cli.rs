@@ -1,0 +1,100 @@
+//! The program, as a child process.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+use graph_sandbox::{DEMO_SEED, SWITCHES};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_graph-sandbox"))
+}
+
+fn output(arguments: &[&str]) -> (Output, String, String) {
+    let output = program().args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    (output, out, err)
+}
+
+#[test]
+fn switches_are_listed_with_default_section_and_meaning() {
+    let (output, text, _) = output(&["switches"]);
+    assert!(output.status.success());
+    for switch in SWITCHES {
+        let listed = format!("{}\n    default  {}\n", switch.name, switch.default_value());
+        assert!(text.contains(&listed), "{} is not listed", switch.name);
+        assert!(text.contains(switch.section) && text.contains(switch.meaning));
+    }
+}
+
+#[test]
+fn the_demo_seed_is_printed_as_it_is() {
+    let (output, text, _) = output(&["demo-seed"]);
+    assert!(output.status.success());
+    assert_eq!(text, DEMO_SEED);
+}
+
+#[test]
+fn bad_arguments_and_seeds_are_refused_with_the_reason() {
+    let file = std::env::temp_dir().join(format!("graph-sandbox-{}.yaml", std::process::id()));
+    std::fs::write(&file, "apps:\n  - id: 11110\n    nam: A\n").unwrap();
+    let seed = file.to_str().unwrap();
+    for (arguments, reason) in [
+        (&["--seed", seed][..], "line 3"),
+        (
+            &["--seed", "/nonexistent/seed.yaml"],
+            "cannot read /nonexistent/seed.yaml",
+        ),
+        (&["--resolve", "hooks.example.com"], "expected HOST=BASEURL"),
+        (
+            &[
+                "--listen",
+                "127.0.0.1:0",
+                "--resolve",
+                "a.example=https://x",
+            ],
+            "resolve (a.example)",
+        ),
+        (&["--listen", "nowhere"], "--listen"),
+    ] {
+        let (output, _, error) = output(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn it_prints_its_url_and_ends_on_sigterm() {
+    let mut child = program()
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut url)
+        .unwrap();
+    let address = url.trim().strip_prefix("http://").unwrap();
+    std::net::TcpStream::connect(address).unwrap();
+    let kill = format!("kill -TERM {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(child.wait().unwrap().success());
+    let mut log = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert!(log.contains("the sandbox listens"), "{log}");
+    assert!(std::net::TcpStream::connect(address).is_err());
+}

@@ -1,0 +1,17 @@
+//! The sandbox through HTTP, as its users see it.
+#![allow(clippy::unwrap_used)]
+
+mod app;
+mod app_subscriptions;
+mod control;
+mod debug_token;
+mod docs;
+mod faults;
+mod ledger;
+mod page;
+mod page_subscribed_apps;
+mod seeds;
+mod support;
+mod switches;
+mod tokens;
+mod transport;

@@ -1,0 +1,278 @@
+//! A sandbox, a client for it, and a callback for it to verify.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, routing::any};
+use graph_sandbox::{LedgerEntry, Options, Sandbox, Seed};
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+pub(crate) const APP: &str = "1111000011110000";
+pub(crate) const OTHER_APP: &str = "9999000099990000";
+pub(crate) const SECRET: &str = "acme-secret-0123456789abcdef";
+pub(crate) const OTHER_SECRET: &str = "other-secret-0123456789abcdef";
+pub(crate) const PAGE_A: &str = "2200000000000001";
+pub(crate) const PAGE_B: &str = "2200000000000002";
+pub(crate) const PAGE_C: &str = "2200000000000003";
+
+/// The app token of an app of the test seed.
+pub(crate) fn app_token() -> String {
+    format!("{APP}|{SECRET}")
+}
+
+pub(crate) fn other_app_token() -> String {
+    format!("{OTHER_APP}|{OTHER_SECRET}")
+}
+
+/// The token of this alias in the test seed.
+pub(crate) fn token(alias: &str) -> String {
+    let seed: Value = serde_yaml_ng::from_str(include_str!("seed.yaml")).unwrap();
+    let tokens = seed["tokens"].as_array().unwrap().clone();
+    let found = tokens.into_iter().find(|token| token["alias"] == alias);
+    found.unwrap_or_else(|| panic!("no token {alias}"))["token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+pub(crate) fn proof(secret: &str, token: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(token.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+pub(crate) fn client() -> Client {
+    // Fails when another test was first, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .build()
+        .unwrap()
+}
+
+/// A sandbox and a client for it.
+pub(crate) struct Api {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) client: Client,
+}
+
+/// An answer with its JSON body, null if it has none.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self {
+            status,
+            headers,
+            text,
+            body,
+        }
+    }
+
+    /// The body of an answer that must be a success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.body
+    }
+
+    /// Status, code, subcode and message of an answer that must be a Graph error.
+    #[track_caller]
+    pub(crate) fn refused(self) -> (u16, i64, Option<i64>, String) {
+        let error = &self.body["error"];
+        assert!(error.is_object(), "no Graph error: {}", self.text);
+        assert!(
+            error["fbtrace_id"]
+                .as_str()
+                .is_some_and(|trace| trace.len() > 10)
+        );
+        assert!(error["type"].is_string() && error["is_transient"].is_boolean());
+        let message = error["message"].as_str().unwrap().to_owned();
+        (
+            self.status,
+            error["code"].as_i64().unwrap(),
+            error["error_subcode"].as_i64(),
+            message,
+        )
+    }
+
+    /// Status, code and subcode of an answer that must be a Graph error.
+    #[track_caller]
+    pub(crate) fn refusal(self) -> (u16, i64, Option<i64>) {
+        let (status, code, subcode, _) = self.refused();
+        (status, code, subcode)
+    }
+}
+
+impl Api {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let seed = Seed::from_yaml(include_str!("seed.yaml")).unwrap();
+        Self::of(seed, options).await
+    }
+
+    pub(crate) async fn of(seed: Seed, options: Options) -> Self {
+        Self {
+            sandbox: Sandbox::start(seed, options).await.unwrap(),
+            client: client(),
+        }
+    }
+
+    /// A Graph call with the parameters in the query, and the token in the header.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        token: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Answer {
+        let url = format!("{}{path}", self.sandbox.url());
+        let request = self
+            .client
+            .request(method, url)
+            .query(query)
+            .bearer_auth(token);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, token: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        self.call(Method::GET, token, path, query).await
+    }
+
+    pub(crate) async fn post(&self, token: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        self.call(Method::POST, token, path, query).await
+    }
+
+    pub(crate) async fn delete(&self, token: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        self.call(Method::DELETE, token, path, query).await
+    }
+
+    /// A control call.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Answer {
+        let url = format!("{}/_sandbox/{path}", self.sandbox.url());
+        Answer::of(
+            self.client
+                .request(method, url)
+                .json(&body)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post_control(&self, path: &str, body: Value) -> Answer {
+        self.control(Method::POST, path, body).await
+    }
+
+    /// Puts a fault in force.
+    pub(crate) fn fault(&self, rule: Value) -> u64 {
+        self.sandbox
+            .add_fault(serde_json::from_value(rule).unwrap())
+    }
+
+    pub(crate) fn last_entry(&self) -> LedgerEntry {
+        self.sandbox.ledger().pop().unwrap()
+    }
+
+    /// Fields of our row on a page, without asking Graph.
+    pub(crate) fn page_row(&self, page: &str) -> Option<Vec<String>> {
+        self.sandbox.state().pages[page]
+            .subscriptions
+            .get(APP)
+            .cloned()
+    }
+}
+
+/// How a callback answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Behaviour {
+    Challenge,
+    Refuses,
+    SaysHello,
+    Redirects,
+    Hangs,
+}
+
+/// A callback on loopback that remembers the queries it got.
+pub(crate) struct Callback {
+    pub(crate) base: String,
+    pub(crate) queries: Arc<Mutex<Vec<String>>>,
+    behaviour: Behaviour,
+}
+
+impl Callback {
+    pub(crate) async fn start(behaviour: Behaviour) -> Self {
+        let queries = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&queries);
+        let handler = move |RawQuery(query): RawQuery| {
+            let query = query.unwrap_or_default();
+            seen.lock().unwrap().push(query.clone());
+            answer(behaviour, query)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async {
+            axum::serve(listener, Router::new().route("/meta", any(handler))).await
+        });
+        Self {
+            base,
+            queries,
+            behaviour,
+        }
+    }
+
+    /// A sandbox that reaches this callback as hooks.example.com.
+    pub(crate) async fn sandbox(&self) -> Api {
+        // Short only where it is meant to pass, so that a busy machine fails no other test.
+        let callback_limit = match self.behaviour {
+            Behaviour::Hangs => Duration::from_millis(500),
+            _ => Duration::from_secs(10),
+        };
+        let resolve = BTreeMap::from([("hooks.example.com".to_owned(), self.base.clone())]);
+        Api::with(Options {
+            resolve,
+            callback_limit,
+            ..Options::default()
+        })
+        .await
+    }
+}
+
+async fn answer(behaviour: Behaviour, query: String) -> Response {
+    match behaviour {
+        Behaviour::Challenge => {
+            let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect();
+            query["hub.challenge"].clone().into_response()
+        }
+        Behaviour::Refuses => StatusCode::FORBIDDEN.into_response(),
+        Behaviour::SaysHello => "<!DOCTYPE html>hello".into_response(),
+        Behaviour::Redirects => (StatusCode::FOUND, [("location", "/meta")]).into_response(),
+        Behaviour::Hangs => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            json!({}).to_string().into_response()
+        }
+    }
+}
