@@ -27,8 +27,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Everything the sandbox serves.
 pub(crate) fn app(core: Arc<Core>, control_token: Option<SecretString>) -> Router {
-    control::router(Arc::clone(&core), control_token)
-        .merge(Router::new().fallback(serve_graph).with_state(core))
+    control::router(Arc::clone(&core), control_token).merge(Router::new().fallback(serve_graph).with_state(core))
 }
 
 async fn serve_graph(
@@ -38,11 +37,7 @@ async fn serve_graph(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
-        GraphError::new(
-            1,
-            "Please reduce the amount of data you're asking for, then retry your request",
-        )
-        .status(413)
+        GraphError::new(1, "Please reduce the amount of data you're asking for, then retry your request").status(413)
     });
     let request = GraphRequest::read(parts.method, &parts.uri, &parts.headers, body);
     match graph::handle(&core, request).await {
@@ -58,9 +53,8 @@ fn into_response(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     // A fault may ask for any number, but 1xx is no final answer.
     let status = StatusCode::from_u16(reply.status).ok();
-    *response.status_mut() = status
-        .filter(|status| !status.is_informational())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        status.filter(|status| !status.is_informational()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = reply.headers;
     response
 }
@@ -80,10 +74,7 @@ impl Peer {
     /// A peer at this address, for tests of what depends on it.
     #[cfg(test)]
     pub(crate) fn at(address: &str) -> Self {
-        Self {
-            address: address.parse().unwrap(),
-            broken: Arc::default(),
-        }
+        Self { address: address.parse().unwrap(), broken: Arc::default() }
     }
 
     /// Lets the next write reset the connection instead.
@@ -108,18 +99,12 @@ impl Listener for ResettableListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         let broken = Arc::new(AtomicBool::new(false));
-        let io = ResettableStream {
-            stream,
-            broken: Arc::clone(&broken),
-        };
+        let io = ResettableStream { stream, broken: Arc::clone(&broken) };
         (io, Peer { address, broken })
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer {
-            address: self.0.local_addr()?,
-            broken: Arc::default(),
-        })
+        Ok(Peer { address: self.0.local_addr()?, broken: Arc::default() })
     }
 }
 
@@ -136,30 +121,18 @@ impl ResettableStream {
             return None;
         }
         let lingering = self.stream.set_zero_linger();
-        Some(
-            lingering
-                .err()
-                .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()),
-        )
+        Some(lingering.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
     }
 }
 
 impl AsyncRead for ResettableStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for ResettableStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.broken() {
             Some(error) => Poll::Ready(Err(error)),
             None => Pin::new(&mut self.stream).poll_write(cx, buf),

@@ -42,20 +42,9 @@ fn bad_arguments_and_seeds_are_refused_with_the_reason() {
     let seed = file.to_str().unwrap();
     for (arguments, reason) in [
         (&["--seed", seed][..], "line 3"),
-        (
-            &["--seed", "/nonexistent/seed.yaml"],
-            "cannot read /nonexistent/seed.yaml",
-        ),
+        (&["--seed", "/nonexistent/seed.yaml"], "cannot read /nonexistent/seed.yaml"),
         (&["--resolve", "hooks.example.com"], "expected HOST=BASEURL"),
-        (
-            &[
-                "--listen",
-                "127.0.0.1:0",
-                "--resolve",
-                "a.example=https://x",
-            ],
-            "resolve (a.example)",
-        ),
+        (&["--listen", "127.0.0.1:0", "--resolve", "a.example=https://x"], "resolve (a.example)"),
         (&["--listen", "nowhere"], "--listen"),
     ] {
         let (output, _, error) = output(arguments);
@@ -67,34 +56,17 @@ fn bad_arguments_and_seeds_are_refused_with_the_reason() {
 
 #[test]
 fn it_prints_its_url_and_ends_on_sigterm() {
-    let mut child = program()
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        program().args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut url = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut url)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
     let address = url.trim().strip_prefix("http://").unwrap();
     std::net::TcpStream::connect(address).unwrap();
     let kill = format!("kill -TERM {}", child.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     assert!(child.wait().unwrap().success());
     let mut log = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut log)
-        .unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("the sandbox listens"), "{log}");
     assert!(std::net::TcpStream::connect(address).is_err());
 }

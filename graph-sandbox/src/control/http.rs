@@ -266,44 +266,19 @@ mod tests {
             request = request.header("authorization", header);
         }
         let request = request.body(HttpBody::empty()).unwrap();
-        router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
     }
 
     #[tokio::test]
     async fn strangers_need_the_control_token() {
         let open = guarded(Some("open-sesame"));
-        for own in [
-            "127.0.0.1:9",
-            "127.8.8.8:9",
-            "[::1]:9",
-            "[::ffff:127.0.0.1]:9",
-        ] {
+        for own in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
             assert_eq!(ask(&open, own, None).await, 200, "{own}");
         }
-        for stranger in [
-            "192.0.2.1:9",
-            "10.0.0.1:9",
-            "[2001:db8::1]:9",
-            "[::ffff:192.0.2.1]:9",
-        ] {
+        for stranger in ["192.0.2.1:9", "10.0.0.1:9", "[2001:db8::1]:9", "[::ffff:192.0.2.1]:9"] {
             assert_eq!(ask(&open, stranger, None).await, 403, "{stranger}");
-            assert_eq!(
-                ask(&open, stranger, Some("Bearer open-sesame")).await,
-                200,
-                "{stranger}"
-            );
-            for wrong in [
-                "Bearer open-sesam",
-                "Bearer ",
-                "open-sesame",
-                "Basic open-sesame",
-            ] {
+            assert_eq!(ask(&open, stranger, Some("Bearer open-sesame")).await, 200, "{stranger}");
+            for wrong in ["Bearer open-sesam", "Bearer ", "open-sesame", "Basic open-sesame"] {
                 assert_eq!(ask(&open, stranger, Some(wrong)).await, 403, "{wrong}");
             }
         }

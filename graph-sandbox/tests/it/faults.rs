@@ -15,11 +15,7 @@ async fn hanging_lasts_until_the_client_leaves_and_does_not_keep_the_sandbox() {
     api.fault(json!({"do": "hang"}));
     let url = format!("{}{PATH}", api.sandbox.url());
     let request = || api.client.get(&url).bearer_auth(token("page-a"));
-    let error = request()
-        .timeout(Duration::from_millis(300))
-        .send()
-        .await
-        .unwrap_err();
+    let error = request().timeout(Duration::from_millis(300)).send().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     let entry = api.last_entry();
     assert_eq!((entry.fault.as_deref(), entry.status), (Some("hang"), None));
@@ -29,11 +25,7 @@ async fn hanging_lasts_until_the_client_leaves_and_does_not_keep_the_sandbox() {
     assert!(!hanging.is_finished());
     let begun = Instant::now();
     api.sandbox.stop().await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(4),
-        "stopping took {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(4), "stopping took {:?}", begun.elapsed());
     assert!(hanging.await.unwrap().is_err());
 }
 
@@ -58,10 +50,7 @@ async fn slow_answers_are_right_answers() {
     let api = Api::start().await;
     api.fault(json!({"do": {"slow": {"ms": 300}}}));
     let begun = Instant::now();
-    assert_eq!(
-        api.get(&token("page-a"), PATH, &[]).await.ok()["id"],
-        PAGE_A
-    );
+    assert_eq!(api.get(&token("page-a"), PATH, &[]).await.ok()["id"], PAGE_A);
     assert!(begun.elapsed() >= Duration::from_millis(300));
 }
 
@@ -77,71 +66,40 @@ async fn statuses_html_and_broken_json() {
     assert_eq!(get().await.status, 500);
     strike(json!("html"));
     let answer = get().await;
-    assert_eq!(
-        (
-            answer.status,
-            answer.headers["content-type"].to_str().unwrap()
-        ),
-        (502, "text/html; charset=utf-8")
-    );
+    assert_eq!((answer.status, answer.headers["content-type"].to_str().unwrap()), (502, "text/html; charset=utf-8"));
     assert!(answer.text.starts_with("<!DOCTYPE html>"));
     strike(json!("truncated"));
     let answer = get().await;
     assert_eq!(answer.status, 200);
-    assert!(
-        answer.text.starts_with('{') && answer.body.is_null(),
-        "{}",
-        answer.text
-    );
+    assert!(answer.text.starts_with('{') && answer.body.is_null(), "{}", answer.text);
     get().await.ok();
 }
 
 #[tokio::test]
 async fn graph_errors_of_choice_may_echo_the_token() {
     let api = Api::start().await;
-    api.fault(
-        json!({"times": 1, "do": {"graph_error": {"code": 4, "is_transient": true,
-        "message": "(#4) Application request limit reached"}}}),
-    );
+    api.fault(json!({"times": 1, "do": {"graph_error": {"code": 4, "is_transient": true,
+        "message": "(#4) Application request limit reached"}}}));
     let answer = api.get(&token("page-a"), PATH, &[]).await;
     assert_eq!(answer.body["error"]["is_transient"], true);
-    assert_eq!(
-        answer.refused(),
-        (
-            400,
-            4,
-            None,
-            "(#4) Application request limit reached".to_owned()
-        )
-    );
-    api.fault(
-        json!({"do": {"graph_error": {"code": 190, "subcode": 467, "status": 401,
-        "message": "Bad token", "echo_token": true}}}),
-    );
+    assert_eq!(answer.refused(), (400, 4, None, "(#4) Application request limit reached".to_owned()));
+    api.fault(json!({"do": {"graph_error": {"code": 190, "subcode": 467, "status": 401,
+        "message": "Bad token", "echo_token": true}}}));
     let answer = api.get(&token("page-a"), PATH, &[]).await;
     let text = format!("Bad token {}", token("page-a"));
     assert_eq!(answer.refused(), (401, 190, Some(467), text));
     let entry = api.last_entry();
-    assert_eq!(
-        (entry.code, entry.subcode, entry.fault.as_deref()),
-        (Some(190), Some(467), Some("graph_error"))
-    );
+    assert_eq!((entry.code, entry.subcode, entry.fault.as_deref()), (Some(190), Some(467), Some("graph_error")));
 }
 
 #[tokio::test]
 async fn a_reset_connection_gives_no_answer() {
     let api = Api::start().await;
     api.fault(json!({"times": 1, "do": "reset"}));
-    let request = api
-        .client
-        .get(format!("{}{PATH}", api.sandbox.url()))
-        .bearer_auth(token("page-a"));
+    let request = api.client.get(format!("{}{PATH}", api.sandbox.url())).bearer_auth(token("page-a"));
     let error = format!("{:?}", request.send().await.unwrap_err());
     assert!(error.contains("ConnectionReset"), "{error}");
-    assert_eq!(
-        (api.last_entry().fault.as_deref(), api.last_entry().status),
-        (Some("reset"), None)
-    );
+    assert_eq!((api.last_entry().fault.as_deref(), api.last_entry().status), (Some("reset"), None));
     api.get(&token("page-a"), PATH, &[]).await.ok();
 }
 
@@ -152,14 +110,8 @@ async fn success_without_effect() {
     let before = json!(api.sandbox.state().apps);
     api.fault(json!({"do": "success_without_effect"}));
     let fields = [("subscribed_fields", "standby")];
-    assert_eq!(
-        api.post(&token("page-a"), SUBSCRIBED, &fields).await.ok(),
-        json!({"success": true})
-    );
-    assert_eq!(
-        api.delete(&app_token(), SUBSCRIBED, &[]).await.ok(),
-        json!({"success": true})
-    );
+    assert_eq!(api.post(&token("page-a"), SUBSCRIBED, &fields).await.ok(), json!({"success": true}));
+    assert_eq!(api.delete(&app_token(), SUBSCRIBED, &[]).await.ok(), json!({"success": true}));
     assert_eq!(api.page_row(PAGE_A).unwrap(), ["messages", "feed"]);
     let app = format!("/v25.0/{APP}/subscriptions");
     let order = [
@@ -172,10 +124,7 @@ async fn success_without_effect() {
     api.delete(&app_token(), &app, &[]).await.ok();
     assert_eq!(json!(api.sandbox.state().apps), before);
     // What is wrong anyway is still refused.
-    assert_eq!(
-        api.post(&token("page-a"), SUBSCRIBED, &[]).await.refusal(),
-        (400, 100, None)
-    );
+    assert_eq!(api.post(&token("page-a"), SUBSCRIBED, &[]).await.refusal(), (400, 100, None));
 }
 
 #[tokio::test]
@@ -185,45 +134,21 @@ async fn rules_choose_by_page_app_alias_template_and_method() {
         api.sandbox.clear_faults();
         api.fault(json!({"match": rule, "do": {"status": {"code": 500}}}));
         let debug = [("input_token", token("page-b"))];
-        let debug: Vec<_> = debug
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let debug: Vec<_> = debug.iter().map(|(name, value)| (*name, value.as_str())).collect();
         [
             api.get(&token("page-a"), PATH, &[]).await.status == 500,
             api.get(&token("page-a"), SUBSCRIBED, &[]).await.status == 500,
-            api.get(&app_token(), "/v25.0/debug_token", &debug)
-                .await
-                .status
-                == 500,
+            api.get(&app_token(), "/v25.0/debug_token", &debug).await.status == 500,
             api.delete(&app_token(), SUBSCRIBED, &[]).await.status == 500,
             api.get(&other_app_token(), "/v25.0/app", &[]).await.status == 500,
         ]
     };
     assert_eq!(struck(json!({})).await, [true; 5]);
-    assert_eq!(
-        struck(json!({"page": PAGE_A})).await,
-        [true, true, false, true, false]
-    );
-    assert_eq!(
-        struck(json!({"page": PAGE_B})).await,
-        [false, false, true, false, false]
-    );
-    assert_eq!(
-        struck(json!({"alias": "page-b"})).await,
-        [false, false, true, false, false]
-    );
-    assert_eq!(
-        struck(json!({"app": OTHER_APP})).await,
-        [false, false, false, false, true]
-    );
-    assert_eq!(
-        struck(json!({"method": "delete"})).await,
-        [false, false, false, true, false]
-    );
+    assert_eq!(struck(json!({"page": PAGE_A})).await, [true, true, false, true, false]);
+    assert_eq!(struck(json!({"page": PAGE_B})).await, [false, false, true, false, false]);
+    assert_eq!(struck(json!({"alias": "page-b"})).await, [false, false, true, false, false]);
+    assert_eq!(struck(json!({"app": OTHER_APP})).await, [false, false, false, false, true]);
+    assert_eq!(struck(json!({"method": "delete"})).await, [false, false, false, true, false]);
     let template = "/{version}/{page-id}/subscribed_apps";
-    assert_eq!(
-        struck(json!({"template": template, "method": "GET"})).await,
-        [false, true, false, false, false]
-    );
+    assert_eq!(struck(json!({"template": template, "method": "GET"})).await, [false, true, false, false, false]);
 }

@@ -11,10 +11,7 @@ const PATH: &str = "/v25.0/2200000000000001";
 async fn name_and_id_by_default_else_what_was_asked() {
     let api = Api::start().await;
     let page = token("page-a");
-    assert_eq!(
-        api.get(&page, PATH, &[]).await.ok(),
-        json!({"id": PAGE_A, "name": "Acme Shop"})
-    );
+    assert_eq!(api.get(&page, PATH, &[]).await.ok(), json!({"id": PAGE_A, "name": "Acme Shop"}));
     let fields = "id,is_published,category,has_transitioned_to_new_page_experience,\
                   messaging_feature_status{hop_v2,msgr_multi_app},is_webhooks_subscribed,has_added_app,username";
     assert_eq!(
@@ -25,113 +22,59 @@ async fn name_and_id_by_default_else_what_was_asked() {
             "has_added_app": true, "messaging_feature_status": {"hop_v2": true, "msgr_multi_app": false},
         })
     );
-    let unpublished = api
-        .get(
-            &token("page-b"),
-            &format!("/v25.0/{PAGE_B}"),
-            &[("fields", "is_published")],
-        )
-        .await;
-    assert_eq!(
-        unpublished.ok(),
-        json!({"id": PAGE_B, "is_published": false})
-    );
+    let unpublished = api.get(&token("page-b"), &format!("/v25.0/{PAGE_B}"), &[("fields", "is_published")]).await;
+    assert_eq!(unpublished.ok(), json!({"id": PAGE_B, "is_published": false}));
 }
 
 #[tokio::test]
 async fn me_stands_for_the_page_of_the_token() {
     let api = Api::start().await;
-    assert_eq!(
-        api.get(&token("page-a"), "/v25.0/me", &[]).await.ok()["id"],
-        PAGE_A
-    );
+    assert_eq!(api.get(&token("page-a"), "/v25.0/me", &[]).await.ok()["id"], PAGE_A);
     assert_eq!(api.last_entry().node.as_deref(), Some(PAGE_A));
-    assert_eq!(
-        api.get(&app_token(), "/v25.0/me", &[]).await.refusal(),
-        (400, 2500, None)
-    );
-    assert_eq!(
-        api.get("EAAgarbage", "/v25.0/me", &[]).await.refusal(),
-        (400, 190, None)
-    );
+    assert_eq!(api.get(&app_token(), "/v25.0/me", &[]).await.refusal(), (400, 2500, None));
+    assert_eq!(api.get("EAAgarbage", "/v25.0/me", &[]).await.refusal(), (400, 190, None));
 }
 
 #[tokio::test]
 async fn one_unknown_field_fails_the_whole_read() {
     let api = Api::start().await;
     for field in ["tasks", "nope"] {
-        let answer = api
-            .get(
-                &token("page-a"),
-                PATH,
-                &[("fields", &format!("id,{field}"))],
-            )
-            .await;
-        let text =
-            format!("(#100) Tried accessing nonexisting field ({field}) on node type (Page)");
+        let answer = api.get(&token("page-a"), PATH, &[("fields", &format!("id,{field}"))]).await;
+        let text = format!("(#100) Tried accessing nonexisting field ({field}) on node type (Page)");
         assert_eq!(answer.refused(), (400, 100, None, text));
     }
-    let broken = api
-        .get(&token("page-a"), PATH, &[("fields", "id,business{")])
-        .await;
+    let broken = api.get(&token("page-a"), PATH, &[("fields", "id,business{")]).await;
     assert_eq!(broken.refusal(), (400, 2500, None));
 }
 
 #[tokio::test]
 async fn some_fields_take_more_scopes() {
     let api = Api::start().await;
-    let read =
-        async |alias: &str, field: &str| api.get(&token(alias), PATH, &[("fields", field)]).await;
-    assert_eq!(
-        read("page-a", "unread_message_count").await.refusal(),
-        (400, 10, None)
-    );
+    let read = async |alias: &str, field: &str| api.get(&token(alias), PATH, &[("fields", field)]).await;
+    assert_eq!(read("page-a", "unread_message_count").await.refusal(), (400, 10, None));
     assert_eq!(read("page-a", "business").await.refusal(), (400, 10, None));
-    assert_eq!(
-        read("page-a-full", "unread_message_count").await.ok()["unread_message_count"],
-        3
-    );
-    assert_eq!(
-        read("page-a-full", "business{name}").await.ok()["business"]["name"],
-        "Acme"
-    );
+    assert_eq!(read("page-a-full", "unread_message_count").await.ok()["unread_message_count"], 3);
+    assert_eq!(read("page-a-full", "business{name}").await.ok()["business"]["name"], "Acme");
     let (status, code, _, message) = read("page-a-bare", "id").await.refused();
     assert_eq!((status, code), (403, 200));
-    assert_eq!(
-        message,
-        "(#200) Requires pages_show_list permission to manage the object."
-    );
+    assert_eq!(message, "(#200) Requires pages_show_list permission to manage the object.");
 }
 
 #[tokio::test]
 async fn who_sees_a_page() {
     let api = Api::start().await;
     for alias in ["user", "robot", "tester", "other-app"] {
-        assert_eq!(
-            api.get(&token(alias), PATH, &[]).await.ok()["id"],
-            PAGE_A,
-            "{alias}"
-        );
+        assert_eq!(api.get(&token(alias), PATH, &[]).await.ok()["id"], PAGE_A, "{alias}");
     }
     let hidden = (400, 100, Some(33));
     assert_eq!(api.get(&token("page-b"), PATH, &[]).await.refusal(), hidden);
-    assert_eq!(
-        api.get(&app_token(), PATH, &[]).await.refusal(),
-        (400, 10, None)
-    );
-    let restricted = api
-        .get(&token("page-c"), &format!("/v25.0/{PAGE_C}"), &[])
-        .await;
+    assert_eq!(api.get(&app_token(), PATH, &[]).await.refusal(), (400, 10, None));
+    let restricted = api.get(&token("page-c"), &format!("/v25.0/{PAGE_C}"), &[]).await;
     let (status, code, subcode, message) = restricted.refused();
     assert_eq!((status, code, subcode), hidden);
-    assert!(message.starts_with(&format!(
-        "Unsupported get request. Object with ID '{PAGE_C}' does not exist"
-    )));
+    assert!(message.starts_with(&format!("Unsupported get request. Object with ID '{PAGE_C}' does not exist")));
 
-    let change = PageChange {
-        tasks: [("6600000000000009".parse().unwrap(), vec![])].into(),
-        ..PageChange::default()
-    };
+    let change = PageChange { tasks: [("6600000000000009".parse().unwrap(), vec![])].into(), ..PageChange::default() };
     api.sandbox.change_page(PAGE_A, change).unwrap();
     assert_eq!(api.get(&token("robot"), PATH, &[]).await.refusal(), hidden);
 }
@@ -139,19 +82,9 @@ async fn who_sees_a_page() {
 #[tokio::test]
 async fn a_page_token_can_be_read_from_its_parent() {
     let api = Api::start().await;
-    let read = async |alias: &str| {
-        api.get(&token(alias), PATH, &[("fields", "access_token")])
-            .await
-            .ok()
-    };
-    assert_eq!(
-        read("user").await,
-        json!({"id": PAGE_A, "access_token": token("page-a")})
-    );
-    assert_eq!(
-        read("page-a-full").await["access_token"],
-        token("page-a-full")
-    );
+    let read = async |alias: &str| api.get(&token(alias), PATH, &[("fields", "access_token")]).await.ok();
+    assert_eq!(read("user").await, json!({"id": PAGE_A, "access_token": token("page-a")}));
+    assert_eq!(read("page-a-full").await["access_token"], token("page-a-full"));
     // No page token of this system user is known.
     assert_eq!(read("robot").await, json!({"id": PAGE_A}));
 }

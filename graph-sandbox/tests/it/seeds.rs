@@ -21,10 +21,7 @@ async fn the_demo_seed_is_as_documented() {
     let secret = "sandbox-app-secret-0000000000000000";
     let app = format!("{APP}|{secret}");
     let debug = async |input: &str| -> Value {
-        let query = [
-            ("input_token", input),
-            ("appsecret_proof", &proof(secret, &app)),
-        ];
+        let query = [("input_token", input), ("appsecret_proof", &proof(secret, &app))];
         api.get(&app, "/v25.0/debug_token", &query).await.ok()["data"].clone()
     };
     for (input, page, subcode) in [
@@ -34,44 +31,17 @@ async fn the_demo_seed_is_as_documented() {
         ("EAAsandbox-page-a-expired-0000000000", PAGE_A, Some(463)),
     ] {
         let data = debug(input).await;
-        assert_eq!(
-            (&data["type"], &data["profile_id"]),
-            (&"PAGE".into(), &page.into()),
-            "{input}"
-        );
+        assert_eq!((&data["type"], &data["profile_id"]), (&"PAGE".into(), &page.into()), "{input}");
         assert_eq!(data["is_valid"], subcode.is_none(), "{input}");
         assert_eq!(data["error"]["subcode"].as_i64(), subcode, "{input}");
-        let scopes: Vec<_> = data["scopes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        assert_eq!(
-            scopes,
-            [
-                "pages_show_list",
-                "pages_manage_metadata",
-                "pages_messaging"
-            ]
-        );
+        let scopes: Vec<_> = data["scopes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(scopes, ["pages_show_list", "pages_manage_metadata", "pages_messaging"]);
     }
-    assert_eq!(
-        debug("EAAsandbox-user-00000000000000000000").await["type"],
-        "USER"
-    );
+    assert_eq!(debug("EAAsandbox-user-00000000000000000000").await["type"], "USER");
     let page = "EAAsandbox-page-a-000000000000000000";
-    let query = [
-        ("appsecret_proof", proof(secret, page)),
-        ("subscribed_fields", "messages,standby".to_owned()),
-    ];
-    let query: Vec<_> = query
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    api.post(page, &format!("/v25.0/{PAGE_A}/subscribed_apps"), &query)
-        .await
-        .ok();
+    let query = [("appsecret_proof", proof(secret, page)), ("subscribed_fields", "messages,standby".to_owned())];
+    let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    api.post(page, &format!("/v25.0/{PAGE_A}/subscribed_apps"), &query).await.ok();
     let other = "EAAsandbox-other-app-page-a-00000000";
     api.get(other, &format!("/v25.0/{PAGE_A}"), &[]).await.ok();
 }
@@ -79,23 +49,11 @@ async fn the_demo_seed_is_as_documented() {
 #[tokio::test]
 async fn shape_errors_name_the_line() {
     for (yaml, expected) in [
-        (
-            "apps:\n  - id: 1111000011110000\n    name: A\n    secret: s\n    secrets: t\n",
-            "line 5",
-        ),
-        (
-            "apps:\n  - id: 1111000011110000\n    name: A\n",
-            "missing field `secret`",
-        ),
-        (
-            "tokens:\n  - token: t\n    kind: pages\n",
-            "unknown variant `pages`",
-        ),
+        ("apps:\n  - id: 1111000011110000\n    name: A\n    secret: s\n    secrets: t\n", "line 5"),
+        ("apps:\n  - id: 1111000011110000\n    name: A\n", "missing field `secret`"),
+        ("tokens:\n  - token: t\n    kind: pages\n", "unknown variant `pages`"),
         ("pages:\n  - id: 22x\n    name: A\n", "5 to 20 digits"),
-        (
-            "switches:\n  dead_version: perhaps\n",
-            "unknown variant `perhaps`",
-        ),
+        ("switches:\n  dead_version: perhaps\n", "unknown variant `perhaps`"),
         ("faults:\n  - do: explode\n", "unknown variant `explode`"),
         (
             "tokens:\n  - token: t\n    kind: user\n    app: 1111000011110000\n    expires_at: soon\n",
@@ -105,10 +63,7 @@ async fn shape_errors_name_the_line() {
     ] {
         let problem = problem(yaml).await;
         assert!(problem.contains(expected), "{problem}");
-        assert!(
-            problem.contains("line") || problem.contains("variant"),
-            "{problem}"
-        );
+        assert!(problem.contains("line") || problem.contains("variant"), "{problem}");
     }
 }
 
@@ -118,27 +73,44 @@ async fn contradictions_name_the_entry() {
                         pages: [{id: 2200000000000001, name: S}]\n";
     let token = |rest: &str| format!("{APPS}tokens: [{{alias: x, token: t, {rest}}}]");
     for (yaml, expected) in [
-        (token("kind: user, app: 9999000099990000, user: 6600000000000001"),
-            "tokens[0] (x): app 9999000099990000 is not in the seed"),
+        (
+            token("kind: user, app: 9999000099990000, user: 6600000000000001"),
+            "tokens[0] (x): app 9999000099990000 is not in the seed",
+        ),
         (token("kind: user, app: 1111000011110000, user: 6600000000000002"), "neither in people nor in system_users"),
         (token("kind: user, app: 1111000011110000"), "needs `user`"),
         (token("kind: page, app: 1111000011110000"), "needs `page`"),
-        (token("kind: page, app: 1111000011110000, page: 2200000000000009"), "page 2200000000000009 is not in the seed"),
-        (token("kind: user, app: 1111000011110000, user: 6600000000000001, page: 2200000000000001"),
-            "`page` belongs to page tokens only"),
+        (
+            token("kind: page, app: 1111000011110000, page: 2200000000000009"),
+            "page 2200000000000009 is not in the seed",
+        ),
+        (
+            token("kind: user, app: 1111000011110000, user: 6600000000000001, page: 2200000000000001"),
+            "`page` belongs to page tokens only",
+        ),
         (token("kind: app, app: 1111000011110000"), "app tokens need no entry"),
-        (token("kind: user, app: 1111000011110000, user: 6600000000000001, granular_scopes: [{scope: y}]"),
-            "granular scope y is not among the scopes"),
+        (
+            token("kind: user, app: 1111000011110000, user: 6600000000000001, granular_scopes: [{scope: y}]"),
+            "granular scope y is not among the scopes",
+        ),
         (token("kind: user, app: 1111000011110000, user: 6600000000000001, expires_at: +300000000h"), "tokens[0] (x)"),
-        (format!("{APPS}tokens:\n  - &t {{alias: x, token: t, kind: page, app: 1111000011110000, \
-            page: 2200000000000001}}\n  - *t\n"), "tokens[1] (x): token or alias is listed twice"),
+        (
+            format!(
+                "{APPS}tokens:\n  - &t {{alias: x, token: t, kind: page, app: 1111000011110000, \
+            page: 2200000000000001}}\n  - *t\n"
+            ),
+            "tokens[1] (x): token or alias is listed twice",
+        ),
         ("apps: [{id: 11110, name: A, secret: s}, {id: 11110, name: B, secret: s}]".into(), "apps[1] (11110)"),
         ("pages: [{id: 22000, name: A}, {id: 22000, name: B}]".into(), "pages[1] (22000)"),
         ("pages: [{id: 22000, name: A, fields: {name: B}}]".into(), "a page has no settable field `name`"),
         ("apps: [{id: 11110, name: A, secret: s, fields: {mode: live}}]".into(), "an app has no settable field `mode`"),
         ("apps: [{id: 11110, name: A, secret: ''}]".into(), "the secret is empty"),
-        ("apps: [{id: 11110, name: A, secret: s, subscriptions: [{callback_url: 'http://x.example/', fields: []}]}]"
-            .into(), "https URL"),
+        (
+            "apps: [{id: 11110, name: A, secret: s, subscriptions: [{callback_url: 'http://x.example/', fields: []}]}]"
+                .into(),
+            "https URL",
+        ),
         ("resolve: {a.example: 'https://127.0.0.1:1'}".into(), "resolve (a.example)"),
         ("resolve: {a.example: nonsense}".into(), "resolve (a.example)"),
     ] {
@@ -154,8 +126,5 @@ async fn a_seed_may_bring_faults_switches_and_stand_ins() {
     let api = Api::of(Seed::from_yaml(yaml).unwrap(), Options::default()).await;
     assert_eq!(api.get("x", "/v25.0/me", &[]).await.status, 418);
     assert_eq!(api.post("x", "/me", &[]).await.refusal(), (400, 2500, None));
-    assert_eq!(
-        api.sandbox.resolve()["hooks.example.com"],
-        "http://127.0.0.1:9"
-    );
+    assert_eq!(api.sandbox.resolve()["hooks.example.com"], "http://127.0.0.1:9");
 }

@@ -36,10 +36,7 @@ pub(crate) fn token(alias: &str) -> String {
     let seed: Value = serde_yaml_ng::from_str(include_str!("seed.yaml")).unwrap();
     let tokens = seed["tokens"].as_array().unwrap().clone();
     let found = tokens.into_iter().find(|token| token["alias"] == alias);
-    found.unwrap_or_else(|| panic!("no token {alias}"))["token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    found.unwrap_or_else(|| panic!("no token {alias}"))["token"].as_str().unwrap().to_owned()
 }
 
 pub(crate) fn proof(secret: &str, token: &str) -> String {
@@ -51,11 +48,7 @@ pub(crate) fn proof(secret: &str, token: &str) -> String {
 pub(crate) fn client() -> Client {
     // Fails when another test was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 /// A sandbox and a client for it.
@@ -78,12 +71,7 @@ impl Answer {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Self {
-            status,
-            headers,
-            text,
-            body,
-        }
+        Self { status, headers, text, body }
     }
 
     /// The body of an answer that must be a success.
@@ -98,19 +86,10 @@ impl Answer {
     pub(crate) fn refused(self) -> (u16, i64, Option<i64>, String) {
         let error = &self.body["error"];
         assert!(error.is_object(), "no Graph error: {}", self.text);
-        assert!(
-            error["fbtrace_id"]
-                .as_str()
-                .is_some_and(|trace| trace.len() > 10)
-        );
+        assert!(error["fbtrace_id"].as_str().is_some_and(|trace| trace.len() > 10));
         assert!(error["type"].is_string() && error["is_transient"].is_boolean());
         let message = error["message"].as_str().unwrap().to_owned();
-        (
-            self.status,
-            error["code"].as_i64().unwrap(),
-            error["error_subcode"].as_i64(),
-            message,
-        )
+        (self.status, error["code"].as_i64().unwrap(), error["error_subcode"].as_i64(), message)
     }
 
     /// Status, code and subcode of an answer that must be a Graph error.
@@ -132,26 +111,13 @@ impl Api {
     }
 
     pub(crate) async fn of(seed: Seed, options: Options) -> Self {
-        Self {
-            sandbox: Sandbox::start(seed, options).await.unwrap(),
-            client: client(),
-        }
+        Self { sandbox: Sandbox::start(seed, options).await.unwrap(), client: client() }
     }
 
     /// A Graph call with the parameters in the query, and the token in the header.
-    pub(crate) async fn call(
-        &self,
-        method: Method,
-        token: &str,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Answer {
+    pub(crate) async fn call(&self, method: Method, token: &str, path: &str, query: &[(&str, &str)]) -> Answer {
         let url = format!("{}{path}", self.sandbox.url());
-        let request = self
-            .client
-            .request(method, url)
-            .query(query)
-            .bearer_auth(token);
+        let request = self.client.request(method, url).query(query).bearer_auth(token);
         Answer::of(request.send().await.unwrap()).await
     }
 
@@ -170,15 +136,7 @@ impl Api {
     /// A control call.
     pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Answer {
         let url = format!("{}/_sandbox/{path}", self.sandbox.url());
-        Answer::of(
-            self.client
-                .request(method, url)
-                .json(&body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        Answer::of(self.client.request(method, url).json(&body).send().await.unwrap()).await
     }
 
     pub(crate) async fn post_control(&self, path: &str, body: Value) -> Answer {
@@ -187,8 +145,7 @@ impl Api {
 
     /// Puts a fault in force.
     pub(crate) fn fault(&self, rule: Value) -> u64 {
-        self.sandbox
-            .add_fault(serde_json::from_value(rule).unwrap())
+        self.sandbox.add_fault(serde_json::from_value(rule).unwrap())
     }
 
     pub(crate) fn last_entry(&self) -> LedgerEntry {
@@ -197,10 +154,7 @@ impl Api {
 
     /// Fields of our row on a page, without asking Graph.
     pub(crate) fn page_row(&self, page: &str) -> Option<Vec<String>> {
-        self.sandbox.state().pages[page]
-            .subscriptions
-            .get(APP)
-            .cloned()
+        self.sandbox.state().pages[page].subscriptions.get(APP).cloned()
     }
 }
 
@@ -232,14 +186,8 @@ impl Callback {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async {
-            axum::serve(listener, Router::new().route("/meta", any(handler))).await
-        });
-        Self {
-            base,
-            queries,
-            behaviour,
-        }
+        tokio::spawn(async { axum::serve(listener, Router::new().route("/meta", any(handler))).await });
+        Self { base, queries, behaviour }
     }
 
     /// A sandbox that reaches this callback as hooks.example.com.
@@ -250,21 +198,14 @@ impl Callback {
             _ => Duration::from_secs(10),
         };
         let resolve = BTreeMap::from([("hooks.example.com".to_owned(), self.base.clone())]);
-        Api::with(Options {
-            resolve,
-            callback_limit,
-            ..Options::default()
-        })
-        .await
+        Api::with(Options { resolve, callback_limit, ..Options::default() }).await
     }
 }
 
 async fn answer(behaviour: Behaviour, query: String) -> Response {
     match behaviour {
         Behaviour::Challenge => {
-            let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect();
+            let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
             query["hub.challenge"].clone().into_response()
         }
         Behaviour::Refuses => StatusCode::FORBIDDEN.into_response(),

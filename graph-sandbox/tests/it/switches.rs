@@ -19,15 +19,9 @@ async fn with(name: &str, value: &str) -> Api {
 async fn versions() {
     let page = format!("/{PAGE_A}");
     let dead = with("dead_version", "refused").await;
-    assert_eq!(
-        dead.get(&token("page-a"), "/v20.0/me", &[]).await.refusal(),
-        (400, 2500, None)
-    );
+    assert_eq!(dead.get(&token("page-a"), "/v20.0/me", &[]).await.refusal(), (400, 2500, None));
     let none = with("no_version", "refused").await;
-    assert_eq!(
-        none.get(&token("page-a"), &page, &[]).await.refusal(),
-        (400, 2500, None)
-    );
+    assert_eq!(none.get(&token("page-a"), &page, &[]).await.refusal(), (400, 2500, None));
     let unknown = with("unknown_version", "served").await;
     let answer = unknown.get(&token("page-a"), "/v99.0/me", &[]).await;
     assert_eq!(answer.headers["facebook-api-version"], "v26.0");
@@ -36,90 +30,42 @@ async fn versions() {
 #[tokio::test]
 async fn app_tokens_may_be_exempt_from_proofs() {
     let api = with("app_token_proof", "exempt").await;
-    let change = graph_sandbox::AppChange {
-        require_proof: Some(true),
-        ..Default::default()
-    };
+    let change = graph_sandbox::AppChange { require_proof: Some(true), ..Default::default() };
     api.sandbox.change_app(APP, change).unwrap();
     api.get(&app_token(), "/v25.0/app", &[]).await.ok();
-    assert_eq!(
-        api.get(&token("page-a"), PATH, &[]).await.refusal(),
-        (400, 100, None)
-    );
+    assert_eq!(api.get(&token("page-a"), PATH, &[]).await.refusal(), (400, 100, None));
 }
 
 #[tokio::test]
 async fn token_errors() {
     let api = with("token_error_subcode", "absent").await;
-    api.sandbox
-        .set_switch("token_error_status", "status_401")
-        .unwrap();
-    assert_eq!(
-        api.get(&token("expired"), PATH, &[]).await.refusal(),
-        (401, 190, None)
-    );
-    assert_eq!(
-        api.get("garbage", PATH, &[]).await.refusal(),
-        (401, 190, None)
-    );
-    let debug = api
-        .get(
-            &app_token(),
-            "/v25.0/debug_token",
-            &[("input_token", &token("expired"))],
-        )
-        .await
-        .ok();
+    api.sandbox.set_switch("token_error_status", "status_401").unwrap();
+    assert_eq!(api.get(&token("expired"), PATH, &[]).await.refusal(), (401, 190, None));
+    assert_eq!(api.get("garbage", PATH, &[]).await.refusal(), (401, 190, None));
+    let debug = api.get(&app_token(), "/v25.0/debug_token", &[("input_token", &token("expired"))]).await.ok();
     assert_eq!(debug["data"]["error"]["subcode"], 463);
     let api = with("unknown_app", "code_190").await;
-    assert_eq!(
-        api.get("8888000088880000|x", PATH, &[]).await.refusal(),
-        (400, 190, None)
-    );
+    assert_eq!(api.get("8888000088880000|x", PATH, &[]).await.refusal(), (400, 190, None));
 }
 
 #[tokio::test]
 async fn data_access() {
     let api = Api::start().await;
-    api.sandbox
-        .advance_clock(jiff::SignedDuration::from_hours(24 * 91))
-        .unwrap();
+    api.sandbox.advance_clock(jiff::SignedDuration::from_hours(24 * 91)).unwrap();
     api.get(&token("page-a"), PATH, &[]).await.ok();
-    api.sandbox
-        .set_switch("data_access_over", "refused")
-        .unwrap();
-    assert_eq!(
-        api.get(&token("page-a"), PATH, &[]).await.refusal(),
-        (400, 190, Some(493))
-    );
-    let debug = api
-        .get(
-            &app_token(),
-            "/v25.0/debug_token",
-            &[("input_token", &token("page-a"))],
-        )
-        .await
-        .ok();
+    api.sandbox.set_switch("data_access_over", "refused").unwrap();
+    assert_eq!(api.get(&token("page-a"), PATH, &[]).await.refusal(), (400, 190, Some(493)));
+    let debug = api.get(&app_token(), "/v25.0/debug_token", &[("input_token", &token("page-a"))]).await.ok();
     assert_eq!(debug["data"]["is_valid"], true);
 }
 
 #[tokio::test]
 async fn page_fields() {
     let api = with("page_fields_scope", "strict").await;
-    api.get(
-        &token("page-a"),
-        PATH,
-        &[("fields", "id,name,access_token")],
-    )
-    .await
-    .ok();
-    let answer = api
-        .get(&token("page-a"), PATH, &[("fields", "is_published")])
-        .await;
+    api.get(&token("page-a"), PATH, &[("fields", "id,name,access_token")]).await.ok();
+    let answer = api.get(&token("page-a"), PATH, &[("fields", "is_published")]).await;
     assert_eq!(answer.refusal(), (400, 10, None));
-    api.get(&token("page-a-full"), PATH, &[("fields", "is_published")])
-        .await
-        .ok();
+    api.get(&token("page-a-full"), PATH, &[("fields", "is_published")]).await.ok();
 }
 
 #[tokio::test]
@@ -140,85 +86,33 @@ async fn app_subscriptions() {
         ("fields", "feed,messages"),
         ("verify_token", "x"),
     ];
-    assert_eq!(
-        api.post(&app_token(), SUBSCRIPTIONS, &order).await.ok(),
-        json!({"success": "true"})
-    );
-    assert_eq!(
-        api.sandbox.state().apps[APP].subscriptions["page"].fields,
-        ["standby", "feed", "messages"]
-    );
-    assert_eq!(
-        api.delete(&app_token(), SUBSCRIPTIONS, &[]).await.refusal(),
-        (400, 100, None)
-    );
-    let (_, code, _, message) = api
-        .get(&token("page-a"), SUBSCRIPTIONS, &[])
-        .await
-        .refused();
-    assert_eq!(
-        (code, message.as_str()),
-        (190, "(#190) Application Secret required")
-    );
+    assert_eq!(api.post(&app_token(), SUBSCRIPTIONS, &order).await.ok(), json!({"success": "true"}));
+    assert_eq!(api.sandbox.state().apps[APP].subscriptions["page"].fields, ["standby", "feed", "messages"]);
+    assert_eq!(api.delete(&app_token(), SUBSCRIPTIONS, &[]).await.refusal(), (400, 100, None));
+    let (_, code, _, message) = api.get(&token("page-a"), SUBSCRIPTIONS, &[]).await.refused();
+    assert_eq!((code, message.as_str()), (190, "(#190) Application Secret required"));
 
     let callback = Callback::start(Behaviour::SaysHello).await;
     let api = callback.sandbox().await;
-    api.sandbox
-        .set_switch("challenge_mismatch", "code_2201")
-        .unwrap();
-    let (_, code, _, message) = api
-        .post(&app_token(), SUBSCRIPTIONS, &order)
-        .await
-        .refused();
+    api.sandbox.set_switch("challenge_mismatch", "code_2201").unwrap();
+    let (_, code, _, message) = api.post(&app_token(), SUBSCRIPTIONS, &order).await.refused();
     assert_eq!(code, 2201);
-    assert!(
-        message.starts_with("(#2201) response does not match challenge, expected value=\""),
-        "{message}"
-    );
+    assert!(message.starts_with("(#2201) response does not match challenge, expected value=\""), "{message}");
 }
 
 #[tokio::test]
 async fn page_subscriptions() {
     let api = with("page_subscriptions_list", "own").await;
-    let rows = api
-        .get(&token("page-a"), SUBSCRIBED, &[("fields", "id")])
-        .await
-        .ok();
+    let rows = api.get(&token("page-a"), SUBSCRIBED, &[("fields", "id")]).await.ok();
     assert_eq!(rows, json!({"data": [{"id": APP}]}));
-    api.sandbox
-        .set_switch("page_subscribe_post", "add")
-        .unwrap();
-    api.post(
-        &token("page-a"),
-        SUBSCRIBED,
-        &[("subscribed_fields", "messages,standby")],
-    )
-    .await
-    .ok();
-    assert_eq!(
-        api.page_row(PAGE_A).unwrap(),
-        ["messages", "feed", "standby"]
-    );
-    api.sandbox
-        .set_switch("page_unsubscribe_token", "page_or_app")
-        .unwrap();
-    assert_eq!(
-        api.delete(&token("user"), SUBSCRIBED, &[]).await.refusal(),
-        (400, 15, None)
-    );
-    assert_eq!(
-        api.delete(&token("page-a-full"), SUBSCRIBED, &[])
-            .await
-            .refusal(),
-        (403, 200, None)
-    );
+    api.sandbox.set_switch("page_subscribe_post", "add").unwrap();
+    api.post(&token("page-a"), SUBSCRIBED, &[("subscribed_fields", "messages,standby")]).await.ok();
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["messages", "feed", "standby"]);
+    api.sandbox.set_switch("page_unsubscribe_token", "page_or_app").unwrap();
+    assert_eq!(api.delete(&token("user"), SUBSCRIBED, &[]).await.refusal(), (400, 15, None));
+    assert_eq!(api.delete(&token("page-a-full"), SUBSCRIBED, &[]).await.refusal(), (403, 200, None));
     api.delete(&token("page-a"), SUBSCRIBED, &[]).await.ok();
     assert!(api.page_row(PAGE_A).is_none());
-    api.sandbox
-        .set_switch("page_unsubscribe_absent", "refused")
-        .unwrap();
-    assert_eq!(
-        api.delete(&app_token(), SUBSCRIBED, &[]).await.refusal(),
-        (400, 100, Some(33))
-    );
+    api.sandbox.set_switch("page_unsubscribe_absent", "refused").unwrap();
+    assert_eq!(api.delete(&app_token(), SUBSCRIBED, &[]).await.refusal(), (400, 100, Some(33)));
 }
