@@ -131,10 +131,11 @@ fn declared(case: &Case<'_>) -> Vec<String> {
 /// Nothing is asked about a page without a proven credential and the claim. When that is so because Meta did not
 /// answer, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
-    if authorized.status == Status::True && claimed.status == Status::True {
-        if let Some(refusal) = super::authorization::unclear(case) {
-            return case.keep(type_, &refusal);
-        }
+    if authorized.status == Status::True
+        && claimed.status == Status::True
+        && let Some(refusal) = super::authorization::unclear(case)
+    {
+        return case.keep(type_, &refusal);
     }
     let seen = "It is read once the credential is proven and the page is claimed.";
     case.found(Status::Unknown, Reason::Unreadable, seen, "")
