@@ -8,6 +8,7 @@ const TOKEN: &str = "ZZtoken_0123.456-789|abc";
 fn known_secrets_are_masked_in_every_form() {
     let percent = "ZZtoken_0123.456-789%7Cabc";
     let fully_percent: String = TOKEN.bytes().map(|b| format!("%{b:02X}")).collect();
+    let lower_fully_percent: String = TOKEN.to_lowercase().bytes().map(|b| format!("%{b:02x}")).collect();
     let basic = STANDARD_NO_PAD.encode(format!("user:{TOKEN}!"));
     let rows = [
         ("plain", TOKEN.to_owned()),
@@ -15,6 +16,7 @@ fn known_secrets_are_masked_in_every_form() {
         ("percent-encoded", percent.to_owned()),
         ("percent-encoded, lower case", percent.to_lowercase()),
         ("percent-encoded in full", fully_percent),
+        ("percent-encoded in full, lower case", lower_fully_percent),
         ("base64", STANDARD_NO_PAD.encode(TOKEN)),
         ("base64 behind one byte", STANDARD_NO_PAD.encode(format!("a{TOKEN}"))),
         ("base64 behind two bytes", URL_SAFE_NO_PAD.encode(format!("ab{TOKEN}"))),

@@ -130,18 +130,23 @@ pub(crate) async fn raw(bytes: &'static [u8], then_wait: bool) -> String {
 }
 
 pub(crate) fn client(url: &str) -> GraphClient {
-    observed_client(url, Arc::new(()))
+    observed_client(url, Duration::from_secs(20), Arc::new(()))
 }
 
-pub(crate) fn observed_client(url: &str, observer: Arc<dyn CallObserver>) -> GraphClient {
+/// For servers that stay silent.
+pub(crate) fn impatient_client(url: &str) -> GraphClient {
+    observed_client(url, Duration::from_millis(300), Arc::new(()))
+}
+
+pub(crate) fn observed_client(url: &str, timeout: Duration, observer: Arc<dyn CallObserver>) -> GraphClient {
     install_provider();
     let mut options = GraphOptions::new(url).expect("a URL");
-    options.timeout = Duration::from_millis(500);
+    options.timeout = timeout;
     options.max_body = 10_000;
     GraphClient::new(options, observer).expect("a client")
 }
 
-pub(crate) fn install_provider() {
+fn install_provider() {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Another test of this process may have been first.
