@@ -93,7 +93,7 @@ impl Case<'_> {
         };
         match &self.seen.claim {
             ClaimSeen::Free => pending(Mutation::AcquireClaim),
-            ClaimSeen::Orphaned => pending(Mutation::AdoptClaim),
+            ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
             ClaimSeen::Ours { .. } => {
                 (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), None)
             }

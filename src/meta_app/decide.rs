@@ -199,7 +199,7 @@ impl Case<'_> {
         };
         match &self.seen.claim {
             ClaimSeen::Free => return first(Mutation::AcquireClaim, asked.claimed),
-            ClaimSeen::Orphaned => return first(Mutation::AdoptClaim, asked.claimed),
+            ClaimSeen::Orphaned { of } => return first(Mutation::AdoptClaim { of: of.clone() }, asked.claimed),
             ClaimSeen::Ours { .. } => {}
             ClaimSeen::Duplicate { name } => {
                 let seen =
