@@ -1,6 +1,7 @@
 //! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
@@ -11,7 +12,8 @@ use super::key::Key;
 use super::memory::{Memory, Written};
 use super::run::{Kind, Next, slots};
 use super::status;
-use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, Status, find, status_of};
 
 /// A pass over an object.
 pub struct Pass<S> {
@@ -59,9 +61,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Some(written) => written.status.clone(),
             None => K::status(object).cloned().unwrap_or_default(),
         };
-        let unknown = status_of(K::conditions(&previous), ConditionType::Ready) == Some(Status::Unknown);
         Self {
-            due: memory.due.map_or(unknown, |due| due <= now),
+            due: memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: now.duration_since(memory.answered_at) > limit(ctx),
             generation: object.meta().generation.unwrap_or_default(),
             slots: slots(ctx, K::NAME, &uid, now),
@@ -120,6 +121,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }
+}
+
+/// Whether an object that nothing is remembered of, as after a restart, was left in the middle of trying: the next try is
+/// then due at once, since when it was to be is forgotten too.
+fn unfinished(conditions: &[Condition]) -> bool {
+    let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
+    let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
+    unknown || reason.map(Class::from) == Some(Class::Transient)
 }
 
 fn limit(ctx: &Context) -> SignedDuration {
