@@ -53,7 +53,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
     pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let memory = K::memories(ctx).recall(&key, &uid, now);
+        let memory = K::memories(ctx).recall(&key, &uid);
         let version = object.resource_version().unwrap_or_default();
         // Until the watch brings our own write back, the store shows the status before it.
         let written = memory.written.as_ref().filter(|written| written.over == version);
@@ -63,7 +63,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         };
         Self {
             due: memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
-            stale: now.duration_since(memory.answered_at) > limit(ctx),
+            stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation: object.meta().generation.unwrap_or_default(),
             slots: slots(ctx, K::NAME, &uid, now),
             key,
@@ -114,9 +114,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
-        if report.answered {
-            self.memory.answered_at = self.now;
-        }
+        let since = self.memory.unanswered_since.unwrap_or(self.now);
+        self.memory.unanswered_since = (!report.answered).then_some(since);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
