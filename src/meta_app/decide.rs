@@ -61,6 +61,14 @@ impl Case<'_> {
         self.found(Status::Unknown, Reason::Unreadable, seen, "")
     }
 
+    /// What was not asked about because the call before it got no answer keeps its value, as that call's does.
+    fn unasked(&self, type_: ConditionType) -> Finding {
+        match &self.seen.asked.node {
+            Some(Err(refusal)) => self.keep(type_, refusal),
+            _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+        }
+    }
+
     fn credentials(&self) -> Finding {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
         let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
@@ -127,7 +135,7 @@ impl Case<'_> {
         let listed = match &self.seen.asked.permissions {
             Some(Ok(listed)) => listed,
             Some(Err(refusal)) => return self.keep(ConditionType::PermissionsApproved, refusal),
-            None => return self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+            None => return self.unasked(ConditionType::PermissionsApproved),
         };
         let missing: Vec<_> =
             self.permission_rows(listed).into_iter().filter(|row| row.status != "live").map(|row| row.name).collect();
@@ -169,7 +177,7 @@ impl Case<'_> {
         let rows = match &self.seen.asked.subscriptions {
             Some(Ok(rows)) => rows,
             Some(Err(refusal)) => return (self.keep(ConditionType::WebhookSubscribed, refusal), None),
-            None => return (self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""), None),
+            None => return (self.unasked(ConditionType::WebhookSubscribed), None),
         };
         if let Some(obstacle) = self.obstacle() {
             return obstacle;
