@@ -53,7 +53,9 @@ impl Case<'_> {
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
-        keep(Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the application" }, refusal)
+        let next_step = self.previous.next_step.as_deref();
+        let (stale, generation) = (self.seen.stale, self.generation);
+        keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal)
     }
 
     fn unread(&self) -> Finding {
