@@ -115,13 +115,17 @@ impl Finding {
         if self.next_step.is_empty() { self.seen.clone() } else { format!("{} {}", self.seen, self.next_step) }
     }
 
-    /// The finding that a condition in a status came from; its message is taken whole.
-    pub fn from_condition(condition: &Condition) -> Option<Self> {
+    /// The finding that a condition in a status came from. Its message is taken apart again if it ends with the next
+    /// step that the status names, else it is taken whole.
+    pub fn from_condition(condition: &Condition, next_step: Option<&str>) -> Option<Self> {
+        let message = condition.message.as_str();
+        let apart = next_step.and_then(|step| Some((message.strip_suffix(step)?.strip_suffix(' ')?, step)));
+        let (seen, next_step) = apart.unwrap_or((message, ""));
         Some(Self {
             status: Status::parse(&condition.status),
             reason: Reason::parse(&condition.reason)?,
-            seen: condition.message.clone(),
-            next_step: String::new(),
+            seen: seen.to_owned(),
+            next_step: next_step.to_owned(),
             observed_generation: condition.observed_generation.unwrap_or_default(),
         })
     }

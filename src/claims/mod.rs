@@ -23,7 +23,10 @@ pub enum ClaimSeen {
         uid: String,
     },
     /// The object's namespace holds it for an object that is gone, so that it may be adopted.
-    Orphaned,
+    Orphaned {
+        /// UID of that object.
+        of: String,
+    },
     /// Another living object of the namespace holds it.
     Duplicate {
         /// Name of that object.
@@ -96,7 +99,7 @@ fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) 
     } else if lives(holder) {
         ClaimSeen::Duplicate { name: holder.name.clone() }
     } else {
-        ClaimSeen::Orphaned
+        ClaimSeen::Orphaned { of: holder.uid.clone() }
     }
 }
 
@@ -112,16 +115,18 @@ pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Resu
     }
 }
 
-/// Takes over a claim of the same namespace whose object is gone.
+/// Takes over a claim of the same namespace from an object that is gone. That somebody else of the namespace was faster
+/// is no error: the next look says who.
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
-pub async fn adopt(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<(), Failure> {
+pub async fn adopt(ctx: &Context, wanted: &Wanted, of: &str, proof: ProofMethod) -> Result<(), Failure> {
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
         return acquire(ctx, wanted, proof).await;
     };
-    if claim.spec.holder.namespace != wanted.holder.namespace {
+    // The decision was made on what the watch had brought; what counts is who holds it now.
+    if claim.spec.holder.namespace != wanted.holder.namespace || claim.spec.holder.uid != of {
         return Ok(());
     }
     claim.spec = wanted.claim(proof, ctx.clock.now()).spec;
@@ -150,9 +155,9 @@ mod tests {
         let ours = ClaimSeen::Ours { uid: "c1".into() };
         let cases = [
             (holder("a", "shop", "u1"), true, ours),
-            (holder("a", "shop", "u2"), false, ClaimSeen::Orphaned),
+            (holder("a", "shop", "u2"), false, ClaimSeen::Orphaned { of: "u1".into() }),
             (holder("a", "other", "u3"), true, ClaimSeen::Duplicate { name: "shop".into() }),
-            (holder("a", "other", "u3"), false, ClaimSeen::Orphaned),
+            (holder("a", "other", "u3"), false, ClaimSeen::Orphaned { of: "u1".into() }),
             (holder("b", "shop", "u1"), false, ClaimSeen::Elsewhere { namespace: "a".into() }),
         ];
         for (object, lives, expected) in cases {

@@ -60,6 +60,8 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 pub struct Kept<'a> {
     /// The condition as it stands.
     pub previous: Option<&'a Condition>,
+    /// The next step in the status as it stands.
+    pub next_step: Option<&'a str>,
     /// Whether it may not be kept any longer.
     pub stale: bool,
     /// Generation of the object.
@@ -70,7 +72,8 @@ pub struct Kept<'a> {
 
 /// No answer is not an answer: the last known value stays, with the generation it is about, until it is too old.
 pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
-    let known = kept.previous.and_then(Finding::from_condition).filter(|it| it.status != Status::Unknown);
+    let known = kept.previous.and_then(|condition| Finding::from_condition(condition, kept.next_step));
+    let known = known.filter(|it| it.status != Status::Unknown);
     if let Some(known) = known.filter(|_| !kept.stale) {
         return known;
     }

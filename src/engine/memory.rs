@@ -18,8 +18,9 @@ pub struct Memory<S> {
     pub due: Option<Timestamp>,
     /// When Meta was last asked about the object, or was to be.
     pub looked_at: Timestamp,
-    /// When Meta last answered everything that was asked about the object.
-    pub answered_at: Timestamp,
+    /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
+    /// does not count: a broken object is looked at less often than a value may be kept.
+    pub unanswered_since: Option<Timestamp>,
     /// The status we wrote last, for as long as the store still shows the object before it.
     pub written: Option<Written<S>>,
 }
@@ -43,15 +44,15 @@ impl<S> Default for Memories<S> {
 }
 
 impl<S: Clone> Memories<S> {
-    /// What is remembered of an object; for one never seen, as of `now`.
-    pub fn recall(&self, key: &Key, uid: &str, now: Timestamp) -> Memory<S> {
+    /// What is remembered of an object.
+    pub fn recall(&self, key: &Key, uid: &str) -> Memory<S> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).filter(|memory| memory.uid == uid).cloned().unwrap_or_else(|| Memory {
             uid: uid.to_owned(),
             attempts: 0,
             due: None,
             looked_at: Timestamp::UNIX_EPOCH,
-            answered_at: now,
+            unanswered_since: None,
             written: None,
         })
     }
@@ -79,8 +80,8 @@ impl<S: Clone> Memories<S> {
     }
 
     /// Counts a failed try of an object and returns how many failed before it.
-    pub fn count_failure(&self, key: &Key, uid: &str, now: Timestamp) -> u32 {
-        let mut memory = self.recall(key, uid, now);
+    pub fn count_failure(&self, key: &Key, uid: &str) -> u32 {
+        let mut memory = self.recall(key, uid);
         let before = memory.attempts;
         memory.attempts = before.saturating_add(1);
         self.keep(key, memory);

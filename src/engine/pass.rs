@@ -1,6 +1,7 @@
 //! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
@@ -11,7 +12,8 @@ use super::key::Key;
 use super::memory::{Memory, Written};
 use super::run::{Kind, Next, slots};
 use super::status;
-use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, Status, find, status_of};
 
 /// A pass over an object.
 pub struct Pass<S> {
@@ -51,7 +53,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
     pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let memory = K::memories(ctx).recall(&key, &uid, now);
+        let memory = K::memories(ctx).recall(&key, &uid);
         let version = object.resource_version().unwrap_or_default();
         // Until the watch brings our own write back, the store shows the status before it.
         let written = memory.written.as_ref().filter(|written| written.over == version);
@@ -59,10 +61,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Some(written) => written.status.clone(),
             None => K::status(object).cloned().unwrap_or_default(),
         };
-        let unknown = status_of(K::conditions(&previous), ConditionType::Ready) == Some(Status::Unknown);
         Self {
-            due: memory.due.map_or(unknown, |due| due <= now),
-            stale: now.duration_since(memory.answered_at) > limit(ctx),
+            due: memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
+            stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation: object.meta().generation.unwrap_or_default(),
             slots: slots(ctx, K::NAME, &uid, now),
             key,
@@ -113,13 +114,20 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
-        if report.answered {
-            self.memory.answered_at = self.now;
-        }
+        let since = self.memory.unanswered_since.unwrap_or(self.now);
+        self.memory.unanswered_since = (!report.answered).then_some(since);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }
+}
+
+/// Whether an object that nothing is remembered of, as after a restart, was left in the middle of trying: the next try is
+/// then due at once, since when it was to be is forgotten too.
+fn unfinished(conditions: &[Condition]) -> bool {
+    let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
+    let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
+    unknown || reason.map(Class::from) == Some(Class::Transient)
 }
 
 fn limit(ctx: &Context) -> SignedDuration {

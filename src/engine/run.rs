@@ -111,7 +111,7 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
     if !ctx.shutdown.is_cancelled() {
         let now = ctx.clock.now();
         let (key, uid) = (Key::of(&*object), object.uid().unwrap_or_default());
-        let attempts = K::memories(&ctx).count_failure(&key, &uid, now);
+        let attempts = K::memories(&ctx).count_failure(&key, &uid);
         let at = next_try(failure.class(), attempts, now, slots(&ctx, K::NAME, &uid, now));
         if failure.class() == Class::Conflict {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");

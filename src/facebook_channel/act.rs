@@ -14,7 +14,10 @@ pub enum Mutation {
     /// Create the claim on the page.
     AcquireClaim,
     /// Take the claim over from a channel of this namespace that is gone.
-    AdoptClaim,
+    AdoptClaim {
+        /// UID of that one.
+        of: String,
+    },
     /// Subscribe the page to our application.
     Subscribe {
         /// Webhook fields: the full set, since whether Meta replaces or adds is not documented.
@@ -40,8 +43,8 @@ pub async fn act(
             claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
             asked.claimed = true;
         }
-        (Mutation::AdoptClaim, _) => {
-            claims::adopt(ctx, &wanted, ProofMethod::DebugToken).await?;
+        (Mutation::AdoptClaim { of }, _) => {
+            claims::adopt(ctx, &wanted, &of, ProofMethod::DebugToken).await?;
             asked.claimed = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {

@@ -78,7 +78,9 @@ impl Case<'_> {
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
-        keep(Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" }, refusal)
+        let next_step = self.previous.next_step.as_deref();
+        let (stale, generation) = (self.seen.stale, self.generation);
+        keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)
     }
 
     fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
@@ -93,7 +95,7 @@ impl Case<'_> {
         };
         match &self.seen.claim {
             ClaimSeen::Free => pending(Mutation::AcquireClaim),
-            ClaimSeen::Orphaned => pending(Mutation::AdoptClaim),
+            ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
             ClaimSeen::Ours { .. } => {
                 (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), None)
             }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Key;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
-use keyring::Keyring;
+use keyring::{AppKeys, Keyring};
 
 /// The largest event body that is read. Meta sends up to 1,000 updates in one (graph-api §5.6).
 const LARGEST_BODY: usize = 4 << 20;
@@ -85,17 +86,27 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-async fn not_found() -> Response {
-    StatusCode::NOT_FOUND.into_response()
+async fn not_found() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+/// What a request to a known application is checked against. It comes before the body, so that nothing is read for an
+/// unknown one.
+struct Known(AppKeys);
+
+impl FromRequestParts<Arc<Gateway>> for Known {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, StatusCode> {
+        // A path that cannot be decoded is unknown too.
+        let path = Path::<(String, String)>::from_request_parts(parts, gateway).await;
+        let app = path.ok().and_then(|Path((namespace, name))| gateway.keyring.app(&Key::new(namespace, name)));
+        app.map(Self).ok_or(StatusCode::NOT_FOUND)
+    }
 }
 
 /// Meta's verification request (graph-api §5.2).
-async fn verify(
-    State(gateway): State<Arc<Gateway>>,
-    Path((namespace, name)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let Some(app) = gateway.keyring.app(&Key::new(namespace, name)) else { return not_found().await };
+async fn verify(State(gateway): State<Arc<Gateway>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_token.as_deref());
     gateway.metrics.challenge(challenge.is_some());
     match challenge {
@@ -105,13 +116,7 @@ async fn verify(
 }
 
 /// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps.
-async fn receive(
-    State(gateway): State<Arc<Gateway>>,
-    Path((namespace, name)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(app) = gateway.keyring.app(&Key::new(namespace, name)) else { return not_found().await };
+async fn receive(State(gateway): State<Arc<Gateway>>, Known(app): Known, headers: HeaderMap, body: Bytes) -> Response {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
     let valid = signature.is_some_and(|signature| app.secrets().any(|key| signature::holds(signature, key, &body)));
     gateway.metrics.signature(valid);

@@ -25,7 +25,10 @@ pub enum Mutation {
     /// Create the claim on the callback.
     AcquireClaim,
     /// Take the claim over from a MetaApp of this namespace that is gone.
-    AdoptClaim,
+    AdoptClaim {
+        /// UID of that one.
+        of: String,
+    },
     /// Create the Secret with the verify token.
     CreateVerifyToken,
     /// Subscribe the application's webhook.
@@ -59,8 +62,8 @@ pub async fn act(
             claims::acquire(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;
             asked.claimed = true;
         }
-        Mutation::AdoptClaim => {
-            claims::adopt(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;
+        Mutation::AdoptClaim { of } => {
+            claims::adopt(ctx, &observe::wanted(app, pass), &of, ProofMethod::AppToken).await?;
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {

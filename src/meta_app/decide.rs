@@ -53,12 +53,22 @@ impl Case<'_> {
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
-        keep(Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the application" }, refusal)
+        let next_step = self.previous.next_step.as_deref();
+        let (stale, generation) = (self.seen.stale, self.generation);
+        keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal)
     }
 
     fn unread(&self) -> Finding {
         let seen = "It cannot be read while the application's credentials do not work.";
         self.found(Status::Unknown, Reason::Unreadable, seen, "")
+    }
+
+    /// What was not asked about because the call before it got no answer keeps its value, as that call's does.
+    fn unasked(&self, type_: ConditionType) -> Finding {
+        match &self.seen.asked.node {
+            Some(Err(refusal)) => self.keep(type_, refusal),
+            _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+        }
     }
 
     fn credentials(&self) -> Finding {
@@ -127,7 +137,7 @@ impl Case<'_> {
         let listed = match &self.seen.asked.permissions {
             Some(Ok(listed)) => listed,
             Some(Err(refusal)) => return self.keep(ConditionType::PermissionsApproved, refusal),
-            None => return self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+            None => return self.unasked(ConditionType::PermissionsApproved),
         };
         let missing: Vec<_> =
             self.permission_rows(listed).into_iter().filter(|row| row.status != "live").map(|row| row.name).collect();
@@ -169,7 +179,7 @@ impl Case<'_> {
         let rows = match &self.seen.asked.subscriptions {
             Some(Ok(rows)) => rows,
             Some(Err(refusal)) => return (self.keep(ConditionType::WebhookSubscribed, refusal), None),
-            None => return (self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""), None),
+            None => return (self.unasked(ConditionType::WebhookSubscribed), None),
         };
         if let Some(obstacle) = self.obstacle() {
             return obstacle;
@@ -199,7 +209,7 @@ impl Case<'_> {
         };
         match &self.seen.claim {
             ClaimSeen::Free => return first(Mutation::AcquireClaim, asked.claimed),
-            ClaimSeen::Orphaned => return first(Mutation::AdoptClaim, asked.claimed),
+            ClaimSeen::Orphaned { of } => return first(Mutation::AdoptClaim { of: of.clone() }, asked.claimed),
             ClaimSeen::Ours { .. } => {}
             ClaimSeen::Duplicate { name } => {
                 let seen =

@@ -81,6 +81,11 @@ impl Drop for Running {
 
 impl World {
     pub async fn new() -> Result<Self> {
+        Self::seeded(|_| ()).await
+    }
+
+    /// A world whose simulated Graph holds more than the demonstration's.
+    pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         install_crypto_provider();
@@ -97,7 +102,8 @@ impl World {
             let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
             namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
         }
-        let seed = Seed::from_yaml(include_str!("../../graph-sandbox/seeds/demo.yaml"))?;
+        let mut seed = Seed::demo()?;
+        add(&mut seed);
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let gateway = start_gateway(&client, &sandbox, scopes).await?;
@@ -178,6 +184,16 @@ impl World {
     pub async fn put_channel(&self, namespace: &str, name: &str, page: &str, token: &str) -> Result<()> {
         self.put_token(namespace, name, token).await?;
         self.apply(&self.channel_manifest(namespace, name, page)).await
+    }
+
+    /// Puts channels, each with its token, and applies them at once.
+    pub async fn put_channels(&self, namespace: &str, channels: &[(&str, &str, &str)]) -> Result<()> {
+        let mut manifests = Vec::new();
+        for (name, page, token) in channels {
+            self.put_token(namespace, name, token).await?;
+            manifests.push(self.channel_manifest(namespace, name, page));
+        }
+        self.apply(&manifests.join("---\n")).await
     }
 
     pub async fn put_token(&self, namespace: &str, channel: &str, token: &str) -> Result<()> {

@@ -1,0 +1,220 @@
+//! One page, one owner: who gets a claim, who does not, and who takes it over.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::{Api, ResourceExt};
+use meta_channel_operator::api::AssetClaim;
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+fn claim_name(page: &str) -> String {
+    format!("facebook-page-{page}")
+}
+
+/// Deletes a channel and waits until it is gone.
+async fn delete(world: &World, namespace: &str, name: &str) -> Result<()> {
+    world.channels(namespace).delete(name, &DeleteParams::default()).await?;
+    wait_for("the channel to be gone", PATIENCE, async || {
+        ensure!(world.channels(namespace).get_opt(name).await?.is_none());
+        Ok(())
+    })
+    .await
+}
+
+async fn holder(world: &World, page: &str) -> Result<AssetClaim> {
+    let name = claim_name(page);
+    world.claims().get_opt(&name).await?.with_context(|| format!("there is no claim {name}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_namespace_is_refused_and_never_touched() -> Result<()> {
+    let world = World::seeded(|seed| seed.tokens.push(page_token("rival", PAGE_A, ""))).await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
+    let refused = [
+        "Ready=False/ClaimedElsewhere",
+        "Claimed=False/ClaimedElsewhere",
+        "Stalled=True",
+        "!Reconciling",
+        "Authorized=True",
+        "Connected=False",
+        "Expired=False",
+        "Disconnected=True/ClaimedElsewhere",
+        "Subscribed=Unknown",
+    ];
+    let copy = world.channel_is(&world.tenant_b, "copy", &refused).await?;
+    let status = copy.status.clone().unwrap();
+    assert_eq!(status.claim_name, None);
+    let message = &status.conditions.iter().find(|it| it.type_ == "Claimed").unwrap().message;
+    assert!(message.contains(&world.tenant_a) && message.contains("Delete this channel"), "{message}");
+
+    // Neither a slot nor the end of the other's channel changes that: the claim outlives it.
+    advance_and_pass(&world, &operator, 125, "FacebookChannel", 2).await?;
+    delete(&world, &world.tenant_a, "shop").await?;
+    world.request_look(&world.tenant_b, "copy", "now").await?;
+    wait_for("three looks at the token", PATIENCE, async || {
+        ensure!(made_about(&world, "rival").len() >= 3);
+        Ok(())
+    })
+    .await?;
+    world.channel_is(&world.tenant_b, "copy", &refused).await?;
+    assert!(made_about(&world, "rival").iter().all(|it| it.template.as_deref() == Some("/{version}/debug_token")));
+    assert_eq!(made_with(&world, "rival"), []);
+    assert_eq!(holder(&world, PAGE_A).await?.spec.holder.namespace, world.tenant_a);
+    assert_eq!(warnings(&world, &world.tenant_b).await?, ["copy ClaimedElsewhere"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_does_not_cover_the_page_gets_no_claim_though_it_comes_first() -> Result<()> {
+    let limited = "{scope: pages_messaging, target_ids: [2200000000000002]}";
+    let narrow = page_token("narrow", PAGE_A, &format!(", granular_scopes: [{limited}]"));
+    let world = World::seeded(|seed| seed.tokens.push(narrow)).await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channels(&world.tenant_b, &[("wrong", PAGE_A, TOKEN_B), ("narrow", PAGE_A, &text("narrow"))]).await?;
+    world.channel_is(&world.tenant_b, "wrong", &["Authorized=False/WrongPage", "Claimed=Unknown/NotProven"]).await?;
+    world.channel_is(&world.tenant_b, "narrow", &["Authorized=False/NotInGrant", "Claimed=Unknown/NotProven"]).await?;
+    assert_eq!(world.claims().get_opt(&claim_name(PAGE_A)).await?, None);
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Claimed=True"]).await?;
+    assert_eq!(holder(&world, PAGE_A).await?.spec.holder.namespace, world.tenant_a);
+    assert_eq!(made_with(&world, "narrow").len() + made_with(&world, "page-b").len(), 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_channels_in_a_namespace_one_holds_the_page_and_one_succeeds_it() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    let namespace = &world.tenant_a;
+    world.put_channel(namespace, "first", PAGE_A, TOKEN_A).await?;
+    world.channel_is(namespace, "first", &["Ready=True"]).await?;
+    let later = ["second", "third", "fourth", "fifth"];
+    world.put_channels(namespace, &later.map(|name| (name, PAGE_A, TOKEN_A))).await?;
+    for name in later {
+        let channel = world
+            .channel_is(namespace, name, &["Ready=False/DuplicateInNamespace", "Stalled=True", "Disconnected=True"])
+            .await?;
+        let message = channel.status.unwrap().conditions[0].message.clone();
+        assert!(message.contains("FacebookChannel first"), "{message}");
+    }
+
+    let mut living = later.to_vec();
+    let mut holding = "first".to_owned();
+    for succession in 1.. {
+        delete(&world, namespace, &holding).await?;
+        living.retain(|name| **name != holding);
+        if living.is_empty() {
+            break;
+        }
+        let claim = wait_for("a successor", PATIENCE, async || {
+            let claim = holder(&world, PAGE_A).await?;
+            ensure!(claim.spec.holder.name != holding);
+            Ok(claim)
+        })
+        .await?;
+        holding = claim.spec.holder.name.clone();
+        world.channel_is(namespace, &holding, &["Ready=True", "Claimed=True"]).await?;
+        for name in living.iter().filter(|name| **name != holding) {
+            let channel = world.channel_is(namespace, name, &["Ready=False/DuplicateInNamespace"]).await?;
+            let message = channel.status.unwrap().conditions[0].message.clone();
+            assert!(message.contains(&format!("FacebookChannel {holding} ")), "{message}");
+        }
+        // It changed hands once: no two of those who waited took it from one another.
+        assert_eq!(holder(&world, PAGE_A).await?.metadata.generation, Some(1 + succession));
+    }
+    // The page was subscribed all the time, so there was one write only.
+    assert_eq!(world.requests("POST", PAGE_ROWS).len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_was_deleted_and_made_anew_gets_its_page_back() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    let namespace = &world.tenant_a;
+    world.put_channel(namespace, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(namespace, "shop", &["Ready=True"]).await?;
+    let claim = holder(&world, PAGE_A).await?;
+    let mut last = "shop";
+    for name in ["boutique", "boutique"] {
+        delete(&world, namespace, last).await?;
+        world.put_channel(namespace, name, PAGE_A, TOKEN_A).await?;
+        let channel = world.channel_is(namespace, name, &["Ready=True"]).await?;
+        let adopted = holder(&world, PAGE_A).await?;
+        assert_eq!(adopted.uid(), claim.uid(), "the claim was kept, not made anew");
+        assert_eq!(Some(&adopted.spec.holder.uid), channel.uid().as_ref());
+        assert_eq!(adopted.spec.holder.name, name);
+        last = name;
+    }
+    assert_eq!(warnings(&world, namespace).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page() -> Result<()> {
+    const TENANTS: usize = 6;
+    let world = World::seeded(|seed| {
+        seed.tokens.extend((0..TENANTS).map(|number| page_token(&format!("tenant-{number}"), PAGE_A, "")));
+    })
+    .await?;
+    let tenants: Vec<_> = (0..TENANTS).map(|number| format!("{}-{number}", world.tenant_a)).collect();
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    for name in &tenants {
+        let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+        namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+    }
+    world.put_app().await?;
+    let mut manifests = Vec::new();
+    for (number, namespace) in tenants.iter().enumerate() {
+        for name in ["one", "two"] {
+            world.put_token(namespace, name, &text(&format!("tenant-{number}"))).await?;
+            manifests.push(world.channel_manifest(namespace, name, PAGE_A));
+        }
+    }
+    world.apply(&manifests.join("---\n")).await?;
+    // Both begin with everything there, so that all channels of both try at the same time.
+    let _operators = ["a", "b"].map(|instance| {
+        world.operator_with(|operator| {
+            operator.scopes = tenants.iter().cloned().chain([world.platform.clone()]).collect();
+            operator.instance = instance.into();
+        })
+    });
+
+    let outcomes = wait_for("an outcome for each", PATIENCE, async || {
+        let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for namespace in &tenants {
+            for channel in world.channels(namespace).list(&Default::default()).await? {
+                let conditions = channel.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+                let ready = shown(conditions).into_iter().next().unwrap_or_default();
+                let settled =
+                    ["Ready=True/Reached", "Ready=False/ClaimedElsewhere", "Ready=False/DuplicateInNamespace"];
+                ensure!(settled.contains(&ready.as_str()), "{namespace} {} is {ready}", channel.name_any());
+                outcomes.entry(ready).or_default().push(format!("{namespace}/{}", channel.name_any()));
+            }
+        }
+        Ok(outcomes)
+    })
+    .await?;
+    let winner = &outcomes["Ready=True/Reached"];
+    let claim = holder(&world, PAGE_A).await?;
+    assert_eq!(winner, &[format!("{}/{}", claim.spec.holder.namespace, claim.spec.holder.name)]);
+    assert_eq!(outcomes["Ready=False/DuplicateInNamespace"].len(), 1);
+    assert_eq!(claim.metadata.generation, Some(1), "nobody took it from somebody else");
+    for (number, namespace) in tenants.iter().enumerate() {
+        let used = !made_with(&world, &format!("tenant-{number}")).is_empty();
+        assert_eq!(used, *namespace == claim.spec.holder.namespace, "{namespace}");
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! What tests put into the simulated Graph, and how they look at what came of it.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use testkit::sandbox::{Fault, LedgerEntry, Seed, SeedPage, SeedToken};
+use testkit::wait_for;
+
+use crate::world::*;
+
+pub const APP_ID: &str = "1111000011110000";
+pub const PAGE_ROWS: &str = "/{version}/{page-id}/subscribed_apps";
+pub const APP_ROWS: &str = "/{version}/{app-id}/subscriptions";
+
+/// The text of the token with this alias, among those that tests add.
+pub fn text(alias: &str) -> String {
+    format!("EAAtest-{alias}-000000000000000000")
+}
+
+/// A page token of our application for this page; `more` adds to it or overrides it.
+pub fn page_token(alias: &str, page: &str, more: &str) -> SeedToken {
+    let text = text(alias);
+    let scopes = "[pages_show_list, pages_manage_metadata, pages_messaging]";
+    let yaml = format!(
+        "{{alias: {alias}, token: {text}, kind: page, app: {APP_ID}, user: 6600000000000001, page: {page}, scopes: {scopes}, issued_at: -2d{more}}}"
+    );
+    serde_yaml_ng::from_str(&yaml).unwrap()
+}
+
+/// The id of the page with this number, among those that tests add.
+pub fn page(number: usize) -> String {
+    format!("33000000000001{number:02}")
+}
+
+/// Adds pages, each with a token whose alias is `page-` and the number.
+pub fn add_pages(seed: &mut Seed, count: usize) {
+    for number in 0..count {
+        let id = page(number);
+        let node: SeedPage = serde_yaml_ng::from_str(&format!("{{id: {id}, name: Page {number}}}")).unwrap();
+        seed.pages.push(node);
+        seed.tokens.push(page_token(&format!("page-{number}"), &id, ""));
+    }
+}
+
+/// A fault, as a seed writes it.
+pub fn fault(yaml: &str) -> Fault {
+    serde_yaml_ng::from_str(yaml).unwrap()
+}
+
+/// Requests made with the token of this alias.
+pub fn made_with(world: &World, alias: &str) -> Vec<LedgerEntry> {
+    let is = |entry: &LedgerEntry| entry.token.as_ref().is_some_and(|it| it.alias.as_deref() == Some(alias));
+    world.sandbox.ledger().into_iter().filter(is).collect()
+}
+
+/// Requests about the token of this alias.
+pub fn made_about(world: &World, alias: &str) -> Vec<LedgerEntry> {
+    let is = |entry: &LedgerEntry| entry.inspected.as_ref().is_some_and(|it| it.alias.as_deref() == Some(alias));
+    world.sandbox.ledger().into_iter().filter(is).collect()
+}
+
+/// Warning Events of a namespace, as `name reason`; each repetition counts.
+pub async fn warnings(world: &World, namespace: &str) -> Result<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
+    let mut all = Vec::new();
+    for event in events.list(&Default::default()).await? {
+        if event.type_.as_deref() == Some("Warning") {
+            let name = event.regarding.and_then(|it| it.name).unwrap_or_default();
+            let times = event.series.map_or(1, |series| series.count.max(1));
+            all.extend((0..times).map(|_| format!("{name} {}", event.reason.clone().unwrap_or_default())));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Moves the clock and waits until at least so many passes of a kind have ended since.
+pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
+    let before = operator.passes(kind);
+    world.advance(minutes);
+    wait_for(&format!("{count} passes of {kind}"), PATIENCE, async || {
+        let passes = operator.passes(kind) - before;
+        ensure!(passes >= count, "{passes} passes");
+        Ok(())
+    })
+    .await
+}
