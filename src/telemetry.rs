@@ -1,5 +1,7 @@
 //! Logs, in JSON for machines or in lines for people.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
@@ -21,12 +23,17 @@ pub enum LogFormat {
 /// Whether a record may be written at all, whatever the filter says.
 ///
 /// HTTP clients and servers below us write headers, URLs and bodies at their finer levels, and bodies of Secrets and
-/// tokens are among them. Only our own records go below INFO.
+/// tokens are among them. Only our own records go below INFO. One of them writes whole bodies as warnings.
 fn ours_or_coarse(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    let ours = target.starts_with("meta_channel_operator");
-    ours || *metadata.level() <= LevelFilter::INFO
+    let (target, level) = (metadata.target(), *metadata.level());
+    if target == QUOTES_BODIES {
+        return level <= LevelFilter::ERROR;
+    }
+    target.starts_with("meta_channel_operator") || level <= LevelFilter::INFO
 }
+
+/// Warns with the body of every answer that it cannot decode.
+const QUOTES_BODIES: &str = "kube_client::client";
 
 /// Installs the logger.
 ///
@@ -36,9 +43,21 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let layer = match format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
-        LogFormat::Human => fmt::layer().with_writer(std::io::stderr).boxed(),
+        // Colours are for people; in a file they are noise.
+        LogFormat::Human => {
+            fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
+        }
     };
     let installed: Result<(), TryInitError> =
         tracing_subscriber::registry().with(layer.with_filter(filter_fn(ours_or_coarse))).with(filter).try_init();
     installed.map_err(Into::into)
+}
+
+/// Says why the process ends, in the log if there is one already.
+pub fn last_words(error: &anyhow::Error) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!("{error:#}");
+    } else {
+        eprintln!("error: {error:#}");
+    }
 }
