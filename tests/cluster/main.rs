@@ -1,5 +1,7 @@
 //! The operator against a real API server and the simulated Graph API, in this process and with a clock that tests move.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod claims;
 mod connect;
+mod props;
 mod world;
