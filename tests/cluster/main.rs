@@ -4,4 +4,5 @@
 mod claims;
 mod connect;
 mod props;
+mod tokens;
 mod world;

@@ -1,0 +1,205 @@
+//! Tokens that end, tokens that are wrong, and Secrets that hold none.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use kube::ResourceExt;
+use meta_channel_operator::api::Connection;
+use testkit::sandbox::Invalidation;
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
+const TOKEN_OF_OTHER_APP: &str = "EAAsandbox-other-app-page-a-00000000";
+const EXPIRED_TOKEN: &str = "EAAsandbox-page-a-expired-0000000000";
+
+fn password_changed() -> Invalidation {
+    Invalidation { subcode: Some(460), message: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_cannot_serve_the_page_is_named_and_never_used() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
+    world.channel_is(&world.tenant_b, "support", &["Ready=True"]).await?;
+    world.app_is(&["Ready=True"]).await?;
+    let healthy = versions(&world).await?;
+    world.sandbox.clear_ledger();
+
+    let wrong = [
+        ("user", USER_TOKEN, "user", "WrongTokenType"),
+        ("other-page", TOKEN_B, "page-b", "WrongPage"),
+        ("other-app", TOKEN_OF_OTHER_APP, "other-app-page-a", "WrongApp"),
+        ("over", EXPIRED_TOKEN, "page-a-expired", "TokenExpired"),
+    ];
+    world.put_channels(&world.tenant_a, &wrong.map(|(name, token, ..)| (name, PAGE_A, token))).await?;
+    for (name, _, alias, reason) in wrong {
+        let (expired, authorized) = (reason == "TokenExpired", format!("Authorized=False/{reason}"));
+        let ready = format!("Ready=False/{reason}");
+        let three = if expired {
+            ["Expired=True", "Disconnected=False", "Connected=False"]
+        } else {
+            ["Expired=False", "Disconnected=True", "Connected=False"]
+        };
+        let expected = [&[ready.as_str(), &authorized, "Stalled=True", "!Reconciling", "Claimed=Unknown"], &three[..]];
+        let channel = world.channel_is(&world.tenant_a, name, &expected.concat()).await?;
+        let status = channel.status.unwrap();
+        assert_eq!(status.connection == Connection::Expired, expired, "{name}");
+        let step = status.next_step.unwrap_or_default();
+        assert!(step.contains(&format!("{name}-token")), "{name}: {step}");
+        assert_eq!(made_with(&world, alias), [], "the token of {name} was used");
+    }
+    // Nothing was claimed, and neither the application nor its healthy channel was touched or asked about.
+    assert_eq!(world.claims().get_opt(&format!("facebook-page-{PAGE_A}")).await?, None);
+    let now = versions(&world).await?;
+    assert!(healthy.iter().all(|it| now.contains(it)), "{healthy:?} became {now:?}");
+    let other: Vec<_> = world.sandbox.ledger().into_iter().filter(|it| it.inspected.is_none()).collect();
+    assert_eq!(other, [], "only the tokens were asked about");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    let shop = world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+
+    world.sandbox.invalidate_token("page-a", password_changed())?;
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    let expected = [
+        "Ready=False/PasswordChanged",
+        "Authorized=False/PasswordChanged",
+        "Expired=True/PasswordChanged",
+        "Connected=False",
+        "Disconnected=False",
+        "Stalled=True",
+        "!Reconciling",
+        "Subscribed=Unknown",
+    ];
+    let ended = world.channel_is(&world.tenant_a, "shop", &expected).await?;
+    assert_eq!(ended.metadata.generation, shop.metadata.generation);
+    let status = ended.status.clone().unwrap();
+    assert_eq!(status.connection, Connection::Expired);
+    let authorized = status.conditions.iter().find(|it| it.type_ == "Authorized").unwrap();
+    for part in ["460", "6600000000000001", "authorise", &format!("{}/shop-token", world.tenant_a)] {
+        assert!(authorized.message.contains(part), "no {part} in {}", authorized.message);
+    }
+
+    // A day of looks, less some minutes: the slots of a broken channel are two hours apart.
+    world.sandbox.clear_ledger();
+    for _ in 0..23 {
+        advance_and_pass(&world, &operator, 60, "FacebookChannel", 1).await?;
+    }
+    wait_for("the last look", PATIENCE, async || {
+        let probes = made_about(&world, "page-a").len();
+        ensure!((11..=12).contains(&probes), "{probes} probes in 23 hours");
+        Ok(())
+    })
+    .await?;
+    assert!(made_about(&world, "page-b").len() >= 20, "the healthy channel was looked at too");
+    let later = world.channels(&world.tenant_a).get("shop").await?;
+    assert_eq!(later.resource_version(), ended.resource_version(), "{later:?}");
+    assert_eq!(made_with(&world, "page-a"), []);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, ["shop PasswordChanged"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requested_look_finds_a_restored_token_at_once() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.sandbox.invalidate_token("page-a", password_changed())?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let ended = world.channel_is(&world.tenant_a, "shop", &["Expired=True/PasswordChanged"]).await?;
+    world.sandbox.restore_token("page-a")?;
+    // Not by itself before the next slot of a broken channel ...
+    let passes = operator.passes("FacebookChannel");
+    world.kubectl().run(&["-n", &world.tenant_a, "annotate", "secret", "shop-token", "touched=yes"]).await?;
+    wait_for("a pass", PATIENCE, async || {
+        ensure!(operator.passes("FacebookChannel") > passes);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(world.channels(&world.tenant_a).get("shop").await?.resource_version(), ended.resource_version());
+    // ... but when a person asks.
+    world.request_look(&world.tenant_a, "shop", "2026-01-01T00:00:00Z").await?;
+    let healed = world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Expired=False", "!Stalled"]).await?;
+    assert_eq!(healed.metadata.generation, ended.metadata.generation);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_heals_after_a_restart_needs_no_two_hours() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    world
+        .sandbox
+        .add_fault(fault(&format!("{{match: {{method: POST, template: '{PAGE_ROWS}'}}, do: success_without_effect}}")));
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotSubscribed", "Reconciling=True"]).await?;
+    operator.stop().await;
+    world.sandbox.clear_faults();
+    let _operator = world.operator();
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_holds_no_token_is_reported_with_the_next_step_and_delays_nobody() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let namespace = &world.tenant_a;
+    let put = async |name: &str, purpose: &str, key: &str, value: &str| {
+        world.put_secret(namespace, &format!("{name}-token"), purpose, key, value).await?;
+        world.apply(&world.channel_manifest(namespace, name, &page(0))).await
+    };
+    let token = text("page-0");
+    let (head, tail) = token.split_at(12);
+    put("broken-line", "page-token", "token", &format!("{head}\n{tail}")).await?;
+    put("empty", "page-token", "token", "").await?;
+    put("other-key", "page-token", "tokn", &token).await?;
+    put("other-purpose", "app-secret", "token", &token).await?;
+    world.put_token(namespace, "unlabelled", &token).await?;
+    let label = ["-n", namespace, "label", "secret", "unlabelled-token"];
+    world.kubectl().run(&[&label[..], &["metachannels.io/purpose-"]].concat()).await?;
+    world.apply(&world.channel_manifest(namespace, "unlabelled", &page(0))).await?;
+    let cases = [
+        ("broken-line", "SecretMalformed", "line break", "key token"),
+        ("empty", "SecretMalformed", "empty", "key token"),
+        ("other-key", "SecretMalformed", "no key token", "key token"),
+        ("other-purpose", "SecretNotReleased", "released", "metachannels.io/purpose=page-token"),
+        ("unlabelled", "SecretNotReleased", "released", "metachannels.io/purpose=page-token"),
+    ];
+    for (name, reason, seen, step) in cases {
+        let kind = if reason == "SecretMalformed" { "Stalled=True" } else { "Reconciling=True" };
+        let ready = format!("Ready=False/{reason}");
+        let channel = world.channel_is(namespace, name, &[&ready, kind, "Claimed=Unknown"]).await?;
+        let status = channel.status.unwrap();
+        let message = &status.conditions.iter().find(|it| it.type_ == "Ready").unwrap().message;
+        let next = status.next_step.unwrap_or_default();
+        assert!(message.contains(seen) && next.contains(step), "{name}: {message}; {next}");
+        assert!(message.contains(&format!("{name}-token")), "{name}: {message}");
+        assert!(!message.contains(head) && !message.contains(tail), "{name} shows its token: {message}");
+    }
+
+    // Others are served meanwhile, a token with a newline at its end too.
+    let started = std::time::Instant::now();
+    world.put_channel(namespace, "fine", &page(1), &format!("{}\n", text("page-1"))).await?;
+    world.channel_is(namespace, "fine", &["Ready=True"]).await?;
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+    world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
+    world.channel_is(namespace, "unlabelled", &["Ready=True"]).await?;
+    Ok(())
+}
