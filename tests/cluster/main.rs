@@ -3,6 +3,7 @@
 
 mod claims;
 mod connect;
+mod drift;
 mod props;
 mod tokens;
 mod world;

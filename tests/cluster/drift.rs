@@ -1,0 +1,235 @@
+//! Somebody else changes what we wrote at Meta: it is found in the next slot and repaired by one write, or left alone.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use testkit::sandbox::{AppChange, AppSubscriptionChange, PageChange, PageSubscriptionChange};
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+const PAGE_INBOX: &str = "263902037430900";
+const FOREIGN: &str = "https://old.example/bot";
+
+/// Changes our application's row at a page; `None` removes it.
+fn change_row(world: &World, page: &str, fields: Option<&[&str]>) -> Result<()> {
+    let fields = fields.map(|fields| fields.iter().map(|it| (*it).to_owned()).collect());
+    let subscription = Some(PageSubscriptionChange { app: APP_ID.parse()?, fields });
+    world.sandbox.change_page(page, PageChange { subscription, ..PageChange::default() })?;
+    Ok(())
+}
+
+fn change_app(world: &World, change: AppSubscriptionChange) -> Result<()> {
+    world.sandbox.change_app(APP_ID, AppChange { subscription: Some(change), ..AppChange::default() })?;
+    Ok(())
+}
+
+fn row(world: &World, page: &str) -> Vec<String> {
+    let mut fields = world.sandbox.state().pages[page].subscriptions.get(APP_ID).cloned().unwrap_or_default();
+    fields.sort();
+    fields
+}
+
+async fn connected(world: &World) -> Result<()> {
+    world.put_app().await?;
+    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    world.app_is(&["Ready=True"]).await?;
+    world.sandbox.clear_ledger();
+    Ok(())
+}
+
+/// The requests with this template, by their methods.
+fn methods(world: &World, template: &str, node: &str) -> Vec<String> {
+    let ledger = world.sandbox.ledger().into_iter();
+    let ours = ledger.filter(|it| it.template.as_deref() == Some(template) && it.node.as_deref() == Some(node));
+    ours.map(|it| it.method).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_row_that_lost_fields_or_vanished_is_repaired_by_one_write_that_is_read_back() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let before = versions(&world).await?;
+    let (shop, support) = (row(&world, PAGE_A), row(&world, PAGE_B));
+    // The row of the page's own inbox stays at page A: it is not ours.
+    change_row(&world, PAGE_A, None)?;
+    let kept: Vec<_> = support.iter().map(String::as_str).filter(|it| !["messages", "standby"].contains(it)).collect();
+    change_row(&world, PAGE_B, Some(&kept))?;
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    for (page, fields) in [(PAGE_A, shop), (PAGE_B, support)] {
+        assert_eq!(row(&world, page), fields);
+        assert_eq!(methods(&world, PAGE_ROWS, page), ["GET", "POST", "GET"]);
+    }
+    assert_eq!(world.writes().len(), 2);
+    assert!(world.sandbox.state().pages[PAGE_A].subscriptions.contains_key(PAGE_INBOX));
+    // Repaired within the pass, so that no status says anything else than before.
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_row_that_lost_fields_or_was_set_inactive_is_repaired_by_one_write() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let before = versions(&world).await?;
+    let webhook = || world.sandbox.state().apps[APP_ID].subscriptions["page"].clone();
+    let all = webhook().fields;
+    let some = all[1..].to_vec();
+    let drifts = [
+        AppSubscriptionChange { fields: Some(some), ..AppSubscriptionChange::default() },
+        AppSubscriptionChange { active: Some(false), ..AppSubscriptionChange::default() },
+        AppSubscriptionChange { removed: true, ..AppSubscriptionChange::default() },
+    ];
+    for drift in drifts {
+        let what = format!("{drift:?}");
+        change_app(&world, drift)?;
+        world.sandbox.clear_ledger();
+        advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+        wait_for("the repair", PATIENCE, async || {
+            ensure!(world.sandbox.state().apps[APP_ID].subscriptions.contains_key("page"), "{what}");
+            let webhook = webhook();
+            ensure!(webhook.active && webhook.fields == all, "{what}: {webhook:?}");
+            Ok(())
+        })
+        .await?;
+        assert_eq!(methods(&world, APP_ROWS, APP_ID), ["GET", "POST", "GET"], "{what}");
+        assert_eq!(world.writes().len(), 1, "{what}");
+    }
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_callback_is_left_alone_until_the_spec_lets_it_be_replaced() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    let fields = Some(vec!["messages".to_owned()]);
+    let callback_url = Some(FOREIGN.to_owned());
+    change_app(&world, AppSubscriptionChange { callback_url, fields, ..AppSubscriptionChange::default() })?;
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let app = world
+        .app_is(&["Ready=False/ForeignCallback", "WebhookSubscribed=False/ForeignCallback", "Stalled=True"])
+        .await?;
+    let status = app.status.unwrap();
+    assert!(status.conditions[0].message.contains(FOREIGN), "{}", status.conditions[0].message);
+    assert!(status.next_step.unwrap().contains("takeOverFrom"));
+    // One cause, one alarm: the channel waits for its app and writes nothing either.
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True", "!Stalled"]).await?;
+    advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
+    assert_eq!(world.writes(), []);
+    assert_eq!(warnings(&world, &world.platform).await?, ["acme ForeignCallback"]);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+
+    world.apply(&world.app_manifest_with("webhook: {takeOverFrom: https://other.example/bot}")).await?;
+    world.app_is(&["Ready=False/ForeignCallback"]).await?;
+    assert_eq!(world.writes(), []);
+    world.apply(&world.app_manifest_with(&format!("webhook: {{takeOverFrom: {FOREIGN}}}"))).await?;
+    world.app_is(&["Ready=True", "WebhookSubscribed=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    let written = &world.sandbox.state().apps[APP_ID].subscriptions["page"].callback_url;
+    assert_eq!(written, &format!("https://hooks.example.com/webhooks/{}/acme", world.platform));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_somebody_else_replaced_is_reported_and_not_fought_over() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let ours = world.sandbox.state().apps[APP_ID].subscriptions["page"].callback_url.clone();
+    let replace = |url: &str| {
+        let callback_url = Some(url.to_owned());
+        change_app(&world, AppSubscriptionChange { callback_url, ..AppSubscriptionChange::default() })
+    };
+    replace(FOREIGN)?;
+    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+    let app = world.app_is(&["Ready=False/ForeignCallback", "Stalled=True"]).await?;
+    assert!(app.status.unwrap().conditions[0].message.contains(FOREIGN));
+    let waiting = ["Ready=False/AppNotReady", "Subscribed=False/AppNotReady", "Expired=False", "Claimed=True"];
+    world.channel_is(&world.tenant_a, "shop", &waiting).await?;
+    for _ in 0..3 {
+        advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
+    }
+    assert_eq!(world.writes(), []);
+    assert_eq!(warnings(&world, &world.platform).await?, ["acme ForeignCallback"]);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+
+    // Put back by hand, it is found in order again, and nothing had to be written.
+    replace(&ours)?;
+    advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
+    world.app_is(&["Ready=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    assert_eq!(world.writes(), []);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_without_effect_is_seen_and_repeated_ever_more_rarely() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    connected(&world).await?;
+    let support = row(&world, PAGE_B);
+    world.sandbox.add_fault(fault("{match: {method: POST}, do: success_without_effect}"));
+    change_row(&world, PAGE_A, None)?;
+    change_row(&world, PAGE_B, Some(&["messages"]))?;
+    world.advance(16);
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotSubscribed", "Reconciling=True"]).await?;
+    let lacking =
+        world.channel_is(&world.tenant_a, "support", &["Ready=False/FieldsMissing", "Reconciling=True"]).await?;
+    let status = lacking.status.unwrap();
+    assert!(status.conditions[0].message.contains("messaging_postbacks"), "{}", status.conditions[0].message);
+    assert_eq!(status.subscription.unwrap().fields, ["messages"]);
+    // Each try is one write that is read back, and after some of them there are minutes between two.
+    for _ in 0..12 {
+        let before = world.requests("POST", PAGE_ROWS).len();
+        world.advance(10);
+        wait_for("a try at each page", PATIENCE, async || {
+            ensure!(world.requests("POST", PAGE_ROWS).len() >= before + 2);
+            Ok(())
+        })
+        .await?;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.sandbox.clear_ledger();
+    world.advance(2);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.sandbox.ledger(), [], "it tries again within two minutes");
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+
+    world.sandbox.clear_faults();
+    world.advance(10);
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True", "!Reconciling"]).await?;
+    }
+    assert_eq!(row(&world, PAGE_B), support);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_that_the_app_does_not_deliver_are_named_and_the_page_is_left_alone() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&world.app_manifest_with("webhook: {fields: [messages, standby]}")).await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    let shop = world.channel_manifest(&world.tenant_a, "shop", PAGE_A);
+    world.apply(&format!("{shop}  subscribedFields: [messages, message_reads]\n")).await?;
+    let expected = ["Ready=False/AppFieldsMissing", "Subscribed=False/AppFieldsMissing", "Stalled=True"];
+    let channel = world.channel_is(&world.tenant_a, "shop", &expected).await?;
+    let message = &channel.status.as_ref().unwrap().conditions[0].message;
+    assert!(message.contains("message_reads") && !message.contains("messages,"), "{message}");
+    assert!(channel.status.unwrap().next_step.unwrap().contains("spec.webhook.fields"));
+    assert_eq!(world.requests("POST", PAGE_ROWS), []);
+    // The app's maintainer adds the field: that wakes the channel.
+    world.apply(&world.app_manifest_with("webhook: {fields: [messages, standby, message_reads]}")).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    assert_eq!(row(&world, PAGE_A), ["message_reads", "messages"]);
+    Ok(())
+}
