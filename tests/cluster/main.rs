@@ -4,6 +4,7 @@
 mod claims;
 mod connect;
 mod drift;
+mod faults;
 mod props;
 mod tokens;
 mod world;

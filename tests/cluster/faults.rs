@@ -1,0 +1,230 @@
+//! Meta is slow, throttled or ambiguous, or rejects the application: no answer is not an answer.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use kube::ResourceExt;
+use testkit::sandbox::AppChange;
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+/// Everything that Meta may do instead of answering.
+const EFFECTS: [&str; 9] = [
+    "hang",
+    "reset",
+    "html",
+    "truncated",
+    "{status: {code: 500, body: oops}}",
+    "{graph_error: {code: 2, is_transient: true, echo_token: true}}",
+    "{graph_error: {code: 4, is_transient: true, status: 403}}",
+    "{graph_error: {code: 32, echo_token: true}}",
+    "{graph_error: {code: 424242, echo_token: true}}",
+];
+
+/// Calls of a look at a channel, by their templates.
+const CALLS: [&str; 2] = ["/{version}/debug_token", PAGE_ROWS];
+
+/// A page for each fault at each call, all connected; their names and ids.
+async fn connected(world: &World) -> Result<Vec<(String, String)>> {
+    world.put_app().await?;
+    let count = EFFECTS.len() * CALLS.len();
+    let names: Vec<_> = (0..count).map(|number| (format!("channel-{number}"), page(number))).collect();
+    let tokens: Vec<_> = (0..count).map(|number| text(&format!("page-{number}"))).collect();
+    let channels: Vec<_> =
+        names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
+    world.put_channels(&world.tenant_a, &channels).await?;
+    for (name, _) in &names {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+    }
+    Ok(names)
+}
+
+fn break_everything(world: &World) {
+    for (number, effect) in EFFECTS.iter().enumerate() {
+        for (level, template) in CALLS.iter().enumerate() {
+            let page = page(number + level * EFFECTS.len());
+            world
+                .sandbox
+                .add_fault(fault(&format!("{{match: {{page: {page}, template: '{template}'}}, do: {effect}}}")));
+        }
+    }
+}
+
+async fn all_struck(world: &World, times: u64) -> Result<()> {
+    wait_for("every fault to strike", PATIENCE, async || {
+        for active in world.sandbox.faults() {
+            ensure!(active.matched >= times, "{active:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, EFFECTS.len() * CALLS.len())).await?;
+    let operator = world.operator_with(|operator| operator.concurrency = 32);
+    let names = connected(&world).await?;
+    let before = versions(&world).await?;
+    let record = world.record(&world.tenant_a);
+
+    // A slot without an answer: not one status is written, though each look was tried.
+    break_everything(&world);
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", names.len() as u64).await?;
+    all_struck(&world, 1).await?;
+    assert_eq!(versions(&world).await?, before);
+
+    // A change meanwhile is not taken for verified, and nothing is taken for broken.
+    let changed = [0, EFFECTS.len(), 7, 8];
+    for number in changed {
+        let patch = "{\"spec\":{\"subscribedFields\":[\"messages\"]}}";
+        let name = &names[number].0;
+        world.kubectl().run(&["-n", &world.tenant_a, "patch", "fbc", name, "--type=merge", "-p", patch]).await?;
+        let expected = ["Ready=Unknown/Pending", "Reconciling=True", "!Stalled", "Connected=True", "Authorized=True"];
+        world.channel_is(&world.tenant_a, name, &expected).await?;
+    }
+
+    // Past the limit it is not known any more; by no means is it False.
+    world.advance(70);
+    for (name, _) in &names {
+        let expected = ["Ready=Unknown", "Connected=Unknown", "Expired=Unknown", "Disconnected=Unknown"];
+        let channel = world.channel_is(&world.tenant_a, name, &[&expected[..], &["Reconciling=True"]].concat()).await?;
+        let ready = &channel.status.unwrap().conditions[0];
+        assert!(["GraphUnavailable", "RateLimited"].contains(&ready.reason.as_str()), "{name}: {ready:?}");
+    }
+    for version in record.versions() {
+        let status = version.status.clone().unwrap_or_default();
+        for condition in status.conditions.iter().filter(|it| it.status == "False") {
+            let normal = ["Expired", "Disconnected"].contains(&condition.type_.as_str());
+            assert!(normal, "{} {}", version.name_any(), condition.type_);
+        }
+        // Some of the faults echo the token.
+        assert!(!serde_json::to_string(&version)?.contains("EAA"), "{} shows a token", version.name_any());
+    }
+
+    // It comes back without anybody: those who were throttled after some minutes.
+    world.sandbox.clear_faults();
+    world.advance(8);
+    for (name, _) in &names {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "!Reconciling"]).await?;
+    }
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    assert_eq!(warnings(&world, &world.platform).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_looked_at_once_an_hour_survives_a_look_without_an_answer() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.app_is(&["Ready=True"]).await?;
+    // The slot of the app is an hour wide, so this ends in it whenever it began.
+    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+    let before = versions(&world).await?;
+    for template in ["/{version}/{app-id}", APP_ROWS] {
+        world.sandbox.add_fault(fault(&format!("{{match: {{template: '{template}'}}, times: 1, do: html}}")));
+    }
+    advance_and_pass(&world, &operator, 61, "MetaApp", 3).await?;
+    all_struck(&world, 1).await?;
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_leaves_a_broken_channel_as_it_was_and_tells_nothing_twice() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    let before = world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged", "Stalled=True"]).await?;
+    world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_C}}}, do: {{status: {{code: 500}}}}}}")));
+    advance_and_pass(&world, &operator, 125, "FacebookChannel", 2).await?;
+    all_struck(&world, 1).await?;
+    let during = world.channels(&world.tenant_b).get("outlet").await?;
+    assert_eq!(during.status, before.status);
+    world.sandbox.clear_faults();
+    advance_and_pass(&world, &operator, 10, "FacebookChannel", 1).await?;
+    let after = world.channels(&world.tenant_b).get("outlet").await?;
+    assert_eq!(after.resource_version(), before.resource_version());
+    assert_eq!(warnings(&world, &world.tenant_b).await?, ["outlet PasswordChanged"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_hangs_does_not_delay_a_new_channel() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 4)).await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    let tokens = [0, 1, 2].map(|number| (format!("old-{number}"), page(number), text(&format!("page-{number}"))));
+    let old = tokens.each_ref().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str()));
+    world.put_channels(&world.tenant_a, &old).await?;
+    for (name, ..) in old {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    for number in 0..3 {
+        world.sandbox.add_fault(fault(&format!("{{match: {{page: {}}}, do: hang}}", page(number))));
+    }
+    world.advance(16);
+    all_struck(&world, 1).await?;
+    world.put_token(&world.tenant_a, "new", &text("page-3")).await?;
+    let (started, passes) = (Instant::now(), operator.passes("FacebookChannel"));
+    world.apply(&world.channel_manifest(&world.tenant_a, "new", &page(3))).await?;
+    world.channel_is(&world.tenant_a, "new", &["Ready=True"]).await?;
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
+    assert!(operator.passes("FacebookChannel") > passes);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_app_secret_is_told_once_on_the_app_and_a_new_one_heals_everything() -> Result<()> {
+    const NEW: &str = "sandbox-app-secret-1111111111111111";
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    world.sandbox.change_app(APP_ID, AppChange { secret: Some(NEW.into()), ..AppChange::default() })?;
+    world.sandbox.clear_ledger();
+    world.advance(16);
+    let app = world.app_is(&["Ready=False", "CredentialsValid=False", "Stalled=True"]).await?;
+    let status = app.status.unwrap();
+    let rejected = &status.conditions.iter().find(|it| it.type_ == "CredentialsValid").unwrap().message;
+    assert!(status.next_step.unwrap().contains("acme-app"), "{rejected}");
+    let not_ready = ["Ready=False/AppNotReady", "Reconciling=True", "!Stalled", "Expired=Unknown", "Claimed=True"];
+    for name in ["shop", "support"] {
+        let quotes = async || {
+            let channel = world.channel_is(&world.tenant_a, name, &not_ready).await?;
+            let message = channel.status.unwrap().conditions[0].message.clone();
+            ensure!(message.contains(rejected.as_str()), "{message} does not quote {rejected}");
+            Ok(())
+        };
+        wait_for("the channel to quote the app", PATIENCE, quotes).await?;
+    }
+    // Slots pass: the channels wait for their app, and Meta is asked nothing about them.
+    let asked = |template: &str| world.requests("GET", template).len();
+    assert_eq!((asked("/{version}/{page-id}"), asked(PAGE_ROWS)), (0, 0));
+    world.sandbox.clear_ledger();
+    for _ in 0..4 {
+        advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    }
+    assert!(world.sandbox.ledger().iter().all(|it| it.template.as_deref() == Some("/{version}/{app-id}")));
+
+    let secret = format!("{{\"stringData\":{{\"app-secret\":\"{NEW}\",\"previous-app-secret\":\"{APP_SECRET}\"}}}}");
+    let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &secret];
+    world.kubectl().run(&patch).await?;
+    world.app_is(&["Ready=True", "CredentialsValid=True"]).await?;
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    let told = warnings(&world, &world.platform).await?;
+    assert!(told.len() == 1 && told[0].starts_with("acme "), "{told:?}");
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
