@@ -3,6 +3,7 @@
 
 mod claims;
 mod connect;
+mod crds;
 mod drift;
 mod faults;
 mod props;
