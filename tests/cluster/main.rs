@@ -6,6 +6,7 @@ mod connect;
 mod crds;
 mod drift;
 mod faults;
+mod gateway;
 mod props;
 mod tokens;
 mod world;

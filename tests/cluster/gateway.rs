@@ -1,0 +1,208 @@
+//! The gateway: Meta's challenge, signatures of events, and one answer for everything unknown.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hmac::{Hmac, KeyInit, Mac};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use reqwest::StatusCode;
+use sha2::Sha256;
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+const BODY: &str = r#"{"object":"page","entry":[{"id":"2200000000000001","messaging":[{"text":"\u00e4"}]}]}"#;
+const OTHER_SECRET: &str = "sandbox-other-secret-000000000000000";
+
+fn signature(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// Somebody on the Internet.
+struct Caller {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Caller {
+    fn new(world: &World) -> Self {
+        Self { client: reqwest::Client::new(), base: world.sandbox.resolve()["hooks.example.com"].clone() }
+    }
+
+    async fn get(&self, path: &str) -> Result<(StatusCode, String)> {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+
+    async fn post(&self, path: &str, signature: Option<&str>) -> Result<StatusCode> {
+        let request = self.client.post(format!("{}{path}", self.base)).body(BODY);
+        let request = signature.into_iter().fold(request, |it, value| it.header("x-hub-signature-256", value));
+        Ok(request.send().await?.status())
+    }
+}
+
+fn counter(world: &World, name: &str) -> u64 {
+    let name = format!("meta_channel_operator_{name}");
+    let text = world.gateway_metrics().text();
+    let line = text.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(' '));
+    line.and_then(|count| count.parse().ok()).unwrap_or_default()
+}
+
+async fn verify_token(world: &World) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    let secret = secrets.get("metaapp-acme-verify-token").await?;
+    let token = secret.data.and_then(|mut data| data.remove("verify-token")).context("no key verify-token")?;
+    Ok(String::from_utf8(token.0)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_right_challenge_of_a_known_app_is_answered() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let (caller, token) = (Caller::new(&world), verify_token(&world).await?);
+    assert!(token.len() >= 32, "{} characters", token.len());
+    // Meta asked when the operator subscribed the app.
+    assert_eq!(counter(&world, "webhook_challenges_total{result=\"valid\"}"), 1);
+
+    let path = format!("/webhooks/{}/acme", world.platform);
+    let query = |mode: &str, token: &str| format!("?hub.mode={mode}&hub.verify_token={token}&hub.challenge=1158201444");
+    let right = query("subscribe", &token);
+    assert_eq!(caller.get(&format!("{path}{right}")).await?, (StatusCode::OK, "1158201444".to_owned()));
+    for wrong in [query("unsubscribe", &token), query("subscribe", "wrong"), query("subscribe", ""), String::new()] {
+        let (status, text) = caller.get(&format!("{path}{wrong}")).await?;
+        assert_eq!((status, text.as_str()), (StatusCode::FORBIDDEN, ""), "{wrong}");
+    }
+    assert_eq!(counter(&world, "webhook_challenges_total{result=\"valid\"}"), 2);
+    assert_eq!(counter(&world, "webhook_challenges_total{result=\"invalid\"}"), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_unknown_gets_the_same_answer() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let (caller, token) = (Caller::new(&world), verify_token(&world).await?);
+    let query = format!("?hub.mode=subscribe&hub.verify_token={token}&hub.challenge=1158201444");
+    let known = format!("/webhooks/{}/acme", world.platform);
+    assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::OK);
+    let unknown = [
+        format!("/webhooks/{}/acme", world.tenant_a),
+        format!("/webhooks/{}/other", world.platform),
+        format!("/webhooks/{}/%ff", world.platform),
+        format!("/webhooks/{}/acme%2F", world.platform),
+        format!("{known}/"),
+        format!("{known}/more"),
+        format!("/webhooks/{}", world.platform),
+        "/webhooks".to_owned(),
+        "/".to_owned(),
+        "/metrics".to_owned(),
+        "/healthz".to_owned(),
+    ];
+    for path in unknown {
+        let (status, text) = caller.get(&format!("{path}{query}")).await?;
+        assert_eq!((status, text.as_str()), (StatusCode::NOT_FOUND, ""), "GET {path}");
+        let posted = caller.post(&path, Some(&signature(APP_SECRET, BODY))).await?;
+        assert_eq!(posted, StatusCode::NOT_FOUND, "POST {path}");
+    }
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let request = caller.client.request(method.parse()?, format!("{}{known}", caller.base));
+        assert_eq!(request.send().await?.status(), StatusCode::NOT_FOUND, "{method}");
+    }
+
+    // An app that is deleted is unknown from then on.
+    world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+    wait_for("the gateway to forget the app", PATIENCE, async || {
+        let status = caller.post(&known, Some(&signature(APP_SECRET, BODY))).await?;
+        ensure!(status == StatusCode::NOT_FOUND, "{status}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
+    const NEW: &str = "sandbox-app-secret-1111111111111111";
+    let world = World::new().await?;
+    // Another app with a secret of its own; neither has a webhook at Meta, for which no operator is needed.
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", &format!("{APP_SECRET}\n")).await?;
+    world.put_secret(&world.platform, "other-app", "app-secret", "app-secret", OTHER_SECRET).await?;
+    world.apply(&world.app_manifest()).await?;
+    let other = world.app_manifest().replace("name: acme,", "name: other,").replace(APP_ID, "9999000099990000");
+    world.apply(&other.replace("acme-app", "other-app")).await?;
+    let caller = Caller::new(&world);
+    let path = |name: &str| format!("/webhooks/{}/{name}", world.platform);
+    let accepted = async |name: &str, secret: &str| {
+        wait_for("the signature to be accepted", PATIENCE, async || {
+            let status = caller.post(&path(name), Some(&signature(secret, BODY))).await?;
+            ensure!(status == StatusCode::OK, "{status}");
+            Ok(())
+        })
+        .await
+    };
+    accepted("acme", APP_SECRET).await?;
+    accepted("other", OTHER_SECRET).await?;
+    let invalid = counter(&world, "webhook_signatures_total{result=\"invalid\"}");
+    let right = signature(APP_SECRET, BODY);
+    let wrong = [
+        Some(signature(OTHER_SECRET, BODY)),
+        Some(signature(APP_SECRET, "{}")),
+        Some(signature("", BODY)),
+        Some(right.replace("sha256=", "sha1=")),
+        Some(right[..right.len() - 2].to_owned()),
+        Some(String::new()),
+        None,
+    ];
+    for signature in &wrong {
+        assert_eq!(caller.post(&path("acme"), signature.as_deref()).await?, StatusCode::FORBIDDEN, "{signature:?}");
+    }
+    assert_eq!(caller.post(&path("other"), Some(&right)).await?, StatusCode::FORBIDDEN);
+    let counted = counter(&world, "webhook_signatures_total{result=\"invalid\"}") - invalid;
+    assert_eq!(counted, wrong.len() as u64 + 1);
+
+    // No request reads the API server.
+    let reads = counter(&world, "secret_reads_total");
+    assert!(reads >= 2, "{reads}");
+    let valid = counter(&world, "webhook_signatures_total{result=\"valid\"}");
+    for _ in 0..100 {
+        assert_eq!(caller.post(&path("acme"), Some(&right)).await?, StatusCode::OK);
+    }
+    assert_eq!(counter(&world, "webhook_signatures_total{result=\"valid\"}"), valid + 100);
+    assert_eq!(counter(&world, "secret_reads_total"), reads);
+
+    // During a rotation both secrets count, afterwards the new one only.
+    let patch = async |data: &str| {
+        let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", data];
+        world.kubectl().run(&patch).await
+    };
+    patch(&format!("{{\"stringData\":{{\"app-secret\":\"{NEW}\",\"previous-app-secret\":\"{APP_SECRET}\"}}}}")).await?;
+    accepted("acme", NEW).await?;
+    accepted("acme", APP_SECRET).await?;
+    patch("{\"data\":{\"previous-app-secret\":null}}").await?;
+    wait_for("the former secret to be refused", Duration::from_secs(10), async || {
+        let status = caller.post(&path("acme"), Some(&right)).await?;
+        ensure!(status == StatusCode::FORBIDDEN, "{status}");
+        Ok(())
+    })
+    .await?;
+    accepted("acme", NEW).await?;
+
+    // A Secret that is not released as an app secret any more is not used.
+    let label = ["-n", &world.platform, "label", "--overwrite", "secret", "acme-app"];
+    world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
+    wait_for("the Secret to be refused", Duration::from_secs(10), async || {
+        let status = caller.post(&path("acme"), Some(&signature(NEW, BODY))).await?;
+        ensure!(status == StatusCode::FORBIDDEN, "{status}");
+        Ok(())
+    })
+    .await
+}
