@@ -1,5 +1,6 @@
 //! The binary: one subcommand for each job.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,13 +19,20 @@ use meta_channel_operator::{api, engine::Clock, gateway, install_crypto_provider
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {
+    let result = match cli.command {
         None => serve(run(cli.run)),
         Some(Command::Run(settings)) => serve(run(settings)),
         Some(Command::Gateway(settings)) => serve(run_gateway(settings)),
         Some(Command::Crds(settings)) => crds(&settings),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            telemetry::last_words(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -44,12 +52,12 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     metrics.uses_test_graph(settings.is_test_graph());
     let listener = server::bind(settings.metrics_addr).await?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
-    let client = kubernetes_client().await?;
+    let Some(client) = connect(&shutdown).await? else { return Ok(()) };
     let operator = operator(&settings, client.clone(), metrics.clone(), ready.clone(), shutdown.clone())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         instance = operator.instance,
-        namespaces = ?operator.scopes,
+        namespaces = settings.common.shown_scopes(),
         graph_url = operator.policy.graph_url,
         "starting"
     );
@@ -77,7 +85,19 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tokio::select! {
         done = lead(client, &candidate, work) => done.context("the lease was lost; ending, so that nothing is done without it"),
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),
+        () = overdue(&shutdown) => {
+            tracing::warn!("the lease could not be released in time; it expires by itself");
+            Ok(())
+        }
     }
+}
+
+/// How long the end of a leader may take from the shutdown on: its passes get most of it, releasing the lease the rest.
+const LONGEST_END: Duration = Duration::from_secs(4);
+
+async fn overdue(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LONGEST_END).await;
 }
 
 /// Ends a follower at once; a leader ends by itself, after its passes did and the lease was released.
@@ -127,15 +147,29 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     let listener = server::bind(settings.metrics_addr).await?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let public = server::bind(settings.listen_addr).await?;
-    let scopes = settings.common.scopes();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?scopes, "starting the gateway");
-    gateway::run(kubernetes_client().await?, scopes, public, metrics, ready, shutdown).await
+    let Some(client) = connect(&shutdown).await? else { return Ok(()) };
+    let namespaces = settings.common.shown_scopes();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces, "starting the gateway");
+    gateway::run(client, settings.common.scopes(), public, metrics, ready, shutdown).await
 }
 
-async fn kubernetes_client() -> anyhow::Result<Client> {
+/// How long the API server may take for its first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(15);
+
+/// A client of the Kubernetes API, once that answered; `None` if the shutdown came first. Without an API server nothing
+/// can be done, and a process that ends says so louder than one that waits.
+async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<Client>> {
     let mut config = kube::Config::infer().await.context("no access to a Kubernetes API server")?;
     config.connect_timeout = Some(Duration::from_secs(5));
-    Ok(Client::try_from(config)?)
+    let url = config.cluster_url.clone();
+    let client = Client::try_from(config)?;
+    let answer = tokio::select! {
+        answer = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()) => answer,
+        () = shutdown.cancelled() => return Ok(None),
+    };
+    let answer = answer.unwrap_or_else(|late| Err(kube::Error::Service(late.into())));
+    answer.with_context(|| format!("no usable answer from the Kubernetes API server at {url}"))?;
+    Ok(Some(client))
 }
 
 /// A token that is cancelled by SIGTERM or Ctrl-C.

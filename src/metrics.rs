@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Resource;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::api::{AssetClaim, FacebookChannel, MetaApp};
 use crate::engine::KindName;
 use crate::graph::CallObserver;
 
@@ -93,11 +96,25 @@ impl Default for Metrics {
         );
         registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
         registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
+        metrics.begin_with_nought();
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
 
 impl Metrics {
+    /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
+    fn begin_with_nought(&self) {
+        for kind in [MetaApp::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&()), Secret::kind(&())] {
+            let label = KindLabel { kind: kind.into_owned() };
+            drop(self.invalid_objects.get_or_create(&label));
+            drop(self.watch_errors.get_or_create(&label));
+        }
+        for result in ["valid", "invalid"] {
+            drop(self.signatures.get_or_create(&ResultLabel { result }));
+            drop(self.challenges.get_or_create(&ResultLabel { result }));
+        }
+    }
+
     /// Counts a pass.
     pub fn reconciled(&self, kind: KindName, outcome: &'static str, elapsed: Duration) {
         self.passes.get_or_create(&PassLabels { kind: kind.as_str(), outcome }).observe(elapsed.as_secs_f64());

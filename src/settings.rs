@@ -54,6 +54,12 @@ impl CommonSettings {
         named.dedup();
         if named.is_empty() { vec![String::new()] } else { named }
     }
+
+    /// The watched namespaces for people.
+    pub fn shown_scopes(&self) -> String {
+        let scopes = self.scopes().join(",");
+        if scopes.is_empty() { "all".to_owned() } else { scopes }
+    }
 }
 
 /// Flags of the operator.

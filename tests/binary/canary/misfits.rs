@@ -1,0 +1,97 @@
+//! Objects in the API server that our types refuse: what an older or newer version of the kinds may leave behind.
+
+use anyhow::{Context, Result};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use testkit::wait_for;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::bait::{MISFIT, PAGE_B_TOKEN};
+use crate::server::PATIENCE;
+use crate::stage::{PAGE_B, Stage};
+
+/// A page that nobody else in the story has, and the claim on it that cannot be read.
+const CLAIMED_PAGE: &str = "2200000000000008";
+pub const CLAIM: &str = "facebook-page-2200000000000008";
+
+/// The kinds with the field that is loosened, as the schema has it.
+const LOOSENED: [(&str, &str, &str); 3] = [
+    ("facebookchannels.metachannels.io", "endpoint", "object"),
+    ("metaapps.metachannels.io", "audience", "string"),
+    ("assetclaims.metachannels.io", "assetKind", "string"),
+];
+
+/// How many of them there are: two channels, one of them known from better times, a MetaApp and a claim.
+pub const COUNT: f64 = 4.0;
+
+/// The kinds while their schemas accept misfits.
+pub struct Loose {
+    crds: Api<CustomResourceDefinition>,
+    strict: Vec<CustomResourceDefinition>,
+    /// The kinds belong to all tests.
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Loose {
+    pub async fn begin(stage: &Stage) -> Result<Self> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+        let _turn = ONE_AT_A_TIME.lock().await;
+        let crds: Api<CustomResourceDefinition> = Api::all(stage.client.clone());
+        let mut strict = Vec::new();
+        for (name, field, type_) in LOOSENED {
+            strict.push(crds.get(name).await?);
+            let schema = match type_ {
+                "object" => json!({ "type": type_, "x-kubernetes-preserve-unknown-fields": true }),
+                _ => json!({ "type": type_ }),
+            };
+            let pointer = "/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+            change(&crds, name, |spec| {
+                if let Some(properties) = spec.pointer_mut(pointer) {
+                    properties[field] = schema.clone();
+                }
+            })
+            .await?;
+        }
+        Ok(Self { crds, strict, _turn })
+    }
+
+    pub async fn store_misfits(&self, stage: &Stage) -> Result<()> {
+        wait_for("the misfits to be accepted", PATIENCE, async || stage.apply(&manifests(stage)).await).await
+    }
+
+    pub async fn end(self) -> Result<()> {
+        for crd in self.strict {
+            let spec = serde_json::to_value(crd.spec)?;
+            change(&self.crds, &crd.metadata.name.context("a name")?, |now| *now = spec.clone()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn change(crds: &Api<CustomResourceDefinition>, name: &str, change: impl Fn(&mut Value)) -> Result<()> {
+    let mut crd = serde_json::to_value(crds.get(name).await?)?;
+    change(&mut crd["spec"]);
+    crds.replace(name, &PostParams::default(), &serde_json::from_value(crd)?).await?;
+    Ok(())
+}
+
+fn manifests(stage: &Stage) -> String {
+    let (tenant, platform, claims) = (&stage.tenant, &stage.platform, &stage.claims);
+    let head = "---\napiVersion: metachannels.io/v1alpha1\nkind:";
+    [
+        of(stage.channel("misfit", "2200000000000007", PAGE_B_TOKEN)),
+        of(stage.channel("support", PAGE_B, PAGE_B_TOKEN)),
+        format!("{head} MetaApp\nmetadata: {{name: misfit, namespace: {platform}}}\nspec: {{appId: \"9999000099990000\", appSecretRef: {{name: none}}, audience: {MISFIT}}}\n"),
+        format!("{head} AssetClaim\nmetadata: {{name: {CLAIM}, namespace: {claims}}}\nspec:\n  assetKind: {MISFIT}\n  assetId: \"{CLAIMED_PAGE}\"\n  appId: \"9999000099990000\"\n  holder: {{namespace: {tenant}, name: x, uid: x}}\n  proof: {{method: DebugToken, provenAt: \"2026-01-01T00:00:00Z\"}}\n"),
+        // A channel that is well, on the page of that claim.
+        stage.channel("claimless", CLAIMED_PAGE, PAGE_B_TOKEN),
+    ]
+    .concat()
+}
+
+/// A channel's manifest as a misfit.
+pub fn of(channel: String) -> String {
+    channel.replace("direct: {}", &format!("direct: {MISFIT}"))
+}

@@ -1,0 +1,12 @@
+//! The built program as its users meet it: child processes against a real API server and the simulated Graph API.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod canary;
+mod election;
+mod openmetrics;
+mod probes;
+mod proxy;
+mod refusals;
+mod server;
+mod shutdown;
+mod stage;

@@ -1,0 +1,114 @@
+//! Probes and metrics of operator and gateway, and what they say of a process that cannot do its work.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use testkit::{Process, free_port};
+
+use crate::openmetrics::families;
+use crate::proxy::Proxy;
+use crate::server::{Server, loopback};
+use crate::stage::*;
+
+/// What only passes make, which a gateway has none of.
+const OF_PASSES: [(&str, &str); 3] = [
+    ("graph_request_duration_seconds", "histogram"),
+    ("reconcile_duration_seconds", "histogram"),
+    ("status_writes", "counter"),
+];
+
+const FAMILIES: [(&str, &str); 7] = [
+    ("invalid_objects", "counter"),
+    ("leader", "gauge"),
+    ("secret_reads", "counter"),
+    ("test_graph", "gauge"),
+    ("watch_errors", "counter"),
+    ("webhook_challenges", "counter"),
+    ("webhook_signatures", "counter"),
+];
+
+async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()> {
+    for probe in ["/healthz", "/readyz"] {
+        ensure!(server.get(probe).await? == (200, "ok".to_owned()), "{probe}");
+    }
+    ensure!(server.get("/elsewhere").await?.0 == 404);
+    let (status, text) = server.get("/metrics").await?;
+    ensure!(status == 200);
+    let families = families(&text)?;
+    for (name, kind) in expected {
+        let found = families.get(&format!("meta_channel_operator_{name}")).map(String::as_str);
+        ensure!(found == Some(*kind), "{name} is {found:?}, not a {kind}");
+    }
+    ensure!(families.len() == expected.len(), "a family is not expected: {families:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_and_gateway_answer_probes_and_show_metrics_without_names_or_ids() -> Result<()> {
+    let stage = Stage::new().await?;
+    let (gateway, url) = stage.gateway(&[]).await?;
+    let operator = stage.operator("first", &[]).await?;
+    operator.leads().await?;
+    stage.apply(&(stage.app("webhook: {}") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
+    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.app_is("Ready=True/Reached").await?;
+    let forged = reqwest::Client::builder().no_proxy().build()?;
+    let forged = forged.post(format!("{url}/webhooks/{}/acme", stage.platform)).body("{}").send().await?;
+    ensure!(forged.status() == 403);
+
+    probes_answer(&operator, &[&OF_PASSES[..], &FAMILIES[..]].concat()).await?;
+    probes_answer(&gateway, &FAMILIES).await?;
+    for metric in
+        ["leader", "test_graph", "status_writes_total", "secret_reads_total", "graph_request_duration_seconds_count"]
+    {
+        ensure!(operator.metric(metric).await? > 0.0, "{metric}");
+    }
+    ensure!(gateway.metric("webhook_challenges_total").await? == 1.0);
+    ensure!(gateway.metric("webhook_signatures_total").await? == 1.0);
+    for text in [operator.get("/metrics").await?.1, gateway.get("/metrics").await?.1] {
+        for name in ["shop", "acme", PAGE_A, APP_ID, stage.tenant.as_str()] {
+            ensure!(!text.contains(name), "{name} is in\n{text}");
+        }
+    }
+    // Nothing of the kind is said by the public listener.
+    for path in ["/metrics", "/healthz", "/readyz", "/"] {
+        let answer = reqwest::Client::builder().no_proxy().build()?.get(format!("{url}{path}")).send().await?;
+        ensure!(answer.status() == 404, "{path}: {}", answer.status());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lives_but_is_not_ready_while_the_api_server_does_not_answer() -> Result<()> {
+    let stage = Stage::new().await?;
+    let proxy = Proxy::start(stage.plane).await?;
+    proxy.freeze();
+    let operator = stage.operator_by(&proxy.kubeconfig, "first", &[]).await?;
+    ensure!(operator.get("/healthz").await?.0 == 200);
+    ensure!(operator.get("/readyz").await? == (503, "not ready".to_owned()));
+    let log = operator.fails().await?;
+    ensure!(log.contains("no usable answer from the Kubernetes API server at https://127.0.0.1:"), "{log}");
+    Ok(())
+}
+
+/// The best of several starts: other people's work on the machine can only make one slower.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_started_operator_answers_within_a_second() -> Result<()> {
+    let stage = Stage::new().await?;
+    let mut best = Duration::MAX;
+    for _ in 0..10 {
+        let metrics = loopback(free_port());
+        let mut command = stage.operator_command(stage.plane.kubeconfig(), "first", &["--leader-elect=false"]);
+        command.arg(format!("--metrics-addr={metrics}"));
+        let started = Instant::now();
+        let process = Process::spawn(&command)?;
+        process.wait_ready(&format!("http://{metrics}/healthz"), Duration::from_secs(60)).await?;
+        best = best.min(started.elapsed());
+        if best < Duration::from_secs(1) {
+            break;
+        }
+    }
+    println!("answers {best:?} after its start");
+    ensure!(best < Duration::from_secs(1), "answers only {best:?} after its start");
+    Ok(())
+}

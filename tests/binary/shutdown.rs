@@ -1,0 +1,158 @@
+//! SIGTERM: every server ends in time and in order, whatever it was doing and whoever does not answer it.
+
+use anyhow::{Result, ensure};
+use testkit::sandbox::FaultEffect;
+use testkit::wait_for;
+use tokio::net::TcpStream;
+
+use crate::proxy::Proxy;
+use crate::server::{END, PATIENCE, Server};
+use crate::stage::*;
+
+/// Ends a leader; the next one need not wait for the lease to expire.
+async fn leader_ends_well(stage: &Stage, operator: &Server, when: &str) -> Result<()> {
+    ensure!(stage.holder().await? == "first", "{when}: held by {}", stage.holder().await?);
+    operator.ends_well(when).await?;
+    let lease = stage.lease().await?;
+    ensure!(lease.holder_identity.unwrap_or_default().is_empty(), "{when}: the lease was not released");
+    Ok(())
+}
+
+async fn leader(stage: &Stage, flags: &[&str]) -> Result<Server> {
+    let operator = stage.operator("first", flags).await?;
+    operator.leads().await?;
+    Ok(operator)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_leader_ends_at_once_and_releases_the_lease() -> Result<()> {
+    let stage = Stage::new().await?;
+    let operator = leader(&stage, &[]).await?;
+    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
+    stage.channel_is("shop", "Ready=True/Reached").await?;
+    leader_ends_well(&stage, &operator, "idle").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_in_the_middle_of_work_ends_in_time_and_the_next_one_finishes_it() -> Result<()> {
+    const CHANNELS: usize = 40;
+    let stage = Stage::with_seed(&seed_of_many(CHANNELS)).await?;
+    stage.fault("GET", None, FaultEffect::Slow { ms: 300 });
+    let operator = leader(&stage, &["--concurrency=4"]).await?;
+    let channels = (0..CHANNELS).map(|n| stage.channel(&format!("shop-{n}"), &many_page(n), &many_token(n)));
+    stage.apply(&(stage.app("") + &channels.collect::<String>())).await?;
+    wait_for("the work to have begun", PATIENCE, async || {
+        let done = operator.metric("status_writes_total").await?;
+        ensure!(stage.sandbox.ledger().len() > 10, "{done} statuses were written");
+        Ok(())
+    })
+    .await?;
+    leader_ends_well(&stage, &operator, "in the middle of work").await?;
+
+    let before = stage.sandbox.ledger().len();
+    stage.sandbox.clear_faults();
+    let _next = stage.operator("second", &[]).await?;
+    for n in 0..CHANNELS {
+        stage.channel_is(&format!("shop-{n}"), "Ready=True/Reached").await?;
+    }
+    ensure!(stage.sandbox.ledger().len() > before, "nothing was left to do: it was not the middle of work");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_every_read_at_graph_hangs_ends_in_time() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.fault("GET", None, FaultEffect::Hang);
+    let operator = leader(&stage, &["--graph-timeout=60s"]).await?;
+    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
+    stage.struck("GET").await?;
+    leader_ends_well(&stage, &operator, "while every read at Graph hangs").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_write_at_graph_hangs_ends_in_time() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.fault("POST", Some(SUBSCRIBED_APPS), FaultEffect::Hang);
+    let operator = leader(&stage, &["--graph-timeout=60s"]).await?;
+    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
+    stage.struck("POST").await?;
+    leader_ends_well(&stage, &operator, "while a write at Graph hangs").await?;
+    let log = operator.process.logs();
+    ensure!(log.contains("a pass did not end in time and is given up"), "{log}");
+    Ok(())
+}
+
+/// The lease cannot be released then; it expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_api_server_hangs_ends_in_time() -> Result<()> {
+    let stage = Stage::new().await?;
+    let proxy = Proxy::start(stage.plane).await?;
+    let operator = stage.operator_by(&proxy.kubeconfig, "first", &[]).await?;
+    operator.leads().await?;
+    proxy.freeze();
+    operator.ends_well("while the API server hangs").await?;
+    ensure!(stage.holder().await? == "first");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_still_waits_for_the_api_server_ends_at_once() -> Result<()> {
+    let stage = Stage::new().await?;
+    let proxy = Proxy::start(stage.plane).await?;
+    proxy.freeze();
+    for elect in ["--leader-elect=true", "--leader-elect=false"] {
+        let operator = stage.operator_by(&proxy.kubeconfig, "first", &[elect]).await?;
+        operator.ends_well(&format!("before the API server answered, {elect}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_without_leader_election_ends_at_once() -> Result<()> {
+    let stage = Stage::new().await?;
+    let operator = stage.operator("first", &["--leader-elect=false"]).await?;
+    operator.ready().await?;
+    operator.ends_well("without leader election").await?;
+    ensure!(stage.leases().get_opt("meta-channel-operator").await?.is_none(), "a lease was written");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_ends_in_time_though_a_client_keeps_its_connection() -> Result<()> {
+    let stage = Stage::new().await?;
+    let (gateway, url) = stage.gateway(&[]).await?;
+    let _silent = TcpStream::connect(url.trim_start_matches("http://")).await?;
+    let exit = gateway.ends_well("a gateway").await?;
+    ensure!(exit.after < END);
+    Ok(())
+}
+
+fn many_page(n: usize) -> String {
+    format!("33000000000{n:05}")
+}
+
+fn many_token(n: usize) -> String {
+    format!("EAAsandbox-many-{n:05}-000000000000000")
+}
+
+/// The usual seed with more pages, each with a token.
+fn seed_of_many(count: usize) -> String {
+    let mut seed = SEED.to_owned();
+    let mut add = |after: &str, entry: &dyn Fn(usize) -> String| {
+        let entries: String = (0..count).map(entry).collect();
+        seed = seed.replacen(&format!("\n{after}:\n"), &format!("\n{after}:\n{entries}"), 1);
+    };
+    add("pages", &|n| {
+        let fields = "{category: Brand, messaging_feature_status: {hop_v2: true}}";
+        format!("  - {{id: {}, name: Shop {n}, fields: {fields}}}\n", many_page(n))
+    });
+    add("tokens", &|n| {
+        let scopes = "[pages_show_list, pages_manage_metadata, pages_messaging]";
+        format!(
+            "  - {{alias: many-{n}, token: {}, kind: page, app: {APP_ID}, user: 6600000000000001, page: {}, scopes: {scopes}, issued_at: -2d}}\n",
+            many_token(n),
+            many_page(n)
+        )
+    });
+    seed
+}
