@@ -153,7 +153,7 @@ impl Scope {
         let (client, namespace) = (&ctx.client, &self.namespace);
         let apps: Api<DeserializeGuard<MetaApp>> = api(client, namespace);
         let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
-        let secrets: Api<DeserializeGuard<PartialObjectMeta<Secret>>> = api(client, namespace);
+        let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
         let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
         watches.spawn(async move {
@@ -168,7 +168,7 @@ impl Scope {
         let context = Arc::clone(ctx);
         watches.spawn(async move {
             let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| triggers::secret(&context, change);
-            watch::run(secrets, released, self.secrets.1, &context.metrics, report).await;
+            watch::run_metadata(secrets, released, self.secrets.1, &context.metrics, report).await;
         });
     }
 }

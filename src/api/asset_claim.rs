@@ -81,9 +81,9 @@ pub struct ClaimProof {
 /// What proved that a holder may claim an asset.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ProofMethod {
-    /// debug_token showed a valid page token of the application for this page (graph-api §3.7).
+    /// debug_token showed a valid page token of the application for this page.
     DebugToken,
-    /// A call with the app token succeeded (graph-api §7.1).
+    /// A call with the app token succeeded.
     AppToken,
 }
 

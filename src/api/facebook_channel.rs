@@ -199,7 +199,7 @@ impl Connection {
     }
 }
 
-/// What debug_token says of a channel's token (graph-api §3.7).
+/// What debug_token says of a channel's token.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizationStatus {
@@ -225,7 +225,7 @@ pub struct AuthorizationStatus {
     pub fingerprint: Option<String>,
 }
 
-/// The page's subscription to our application (graph-api §5.4).
+/// The page's subscription to our application.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct ChannelSubscriptionStatus {
     /// Fields that our application's row holds.

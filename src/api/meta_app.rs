@@ -45,7 +45,7 @@ pub struct MetaAppSpec {
     pub webhook: Option<Webhook>,
     /// Permissions that must be approved for the application.
     #[serde(default = "default_permissions")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 100)))]
+    #[schemars(length(max = 50), inner(regex(pattern = r"^[a-z_]{1,100}$")))]
     pub required_permissions: Vec<String>,
     /// Whom the application serves: Everyone needs approved permissions; Testers are people with a role in the application.
     #[serde(default)]
@@ -144,7 +144,7 @@ pub struct MetaAppStatus {
     pub inputs: Option<String>,
 }
 
-/// The application's subscription to the object `page` (graph-api §5.1).
+/// The application's subscription to the object `page`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AppSubscriptionStatus {
@@ -158,7 +158,7 @@ pub struct AppSubscriptionStatus {
     pub fields: Vec<String>,
 }
 
-/// One required permission (graph-api §7.2).
+/// One required permission.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct AppPermissionStatus {
     /// Name of the permission.

@@ -26,7 +26,7 @@ pub enum Class {
     Terminal,
     /// Something we depend on is not there; its appearance wakes us.
     Waiting,
-    /// Somebody else wrote first: read again and retry soon.
+    /// Somebody else wrote first: read again and retry, soon at first.
     Conflict,
 }
 
@@ -88,9 +88,8 @@ pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Ti
     match class {
         Class::Settled | Class::Waiting => slots.regular,
         Class::Reauthorize | Class::AppBroken | Class::Terminal => slots.broken,
-        Class::Transient => now + backoff(attempts),
         Class::Throttled(until) => until.max(now + backoff(attempts)),
-        Class::Conflict => now + jittered(FIRST_BACKOFF),
+        Class::Transient | Class::Conflict => now + backoff(attempts),
     }
 }
 
@@ -201,7 +200,8 @@ mod tests {
             (Class::Transient, 1_000, 1_000_300, 1_000_450),
             (Class::Throttled(at(1_000_500)), 0, 1_000_500, 1_000_500),
             (Class::Throttled(at(1)), 2, 1_000_004, 1_000_006),
-            (Class::Conflict, 9, 1_000_001, 1_000_002),
+            (Class::Conflict, 0, 1_000_001, 1_000_002),
+            (Class::Conflict, 3, 1_000_008, 1_000_012),
         ];
         for (class, attempts, earliest, latest) in cases {
             let next = next_try(class, attempts, now, slots);

@@ -21,15 +21,17 @@ pub struct Memory<S> {
     /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
     /// does not count: a broken object is looked at less often than a value may be kept.
     pub unanswered_since: Option<Timestamp>,
-    /// The status we wrote last, for as long as the store still shows the object before it.
+    /// Whether somebody asked for a look since the last pass began.
+    pub requested: bool,
+    /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
 }
 
 /// A status that was written and may not have come back through the watch yet.
 #[derive(Clone, Debug)]
 pub struct Written<S> {
-    /// Version of the object in the store when the status was written.
-    pub over: String,
+    /// Version of the object that the write made. Versions of one kind are numbers that grow.
+    pub version: u64,
     /// The status.
     pub status: S,
 }
@@ -47,19 +49,31 @@ impl<S: Clone> Memories<S> {
     /// What is remembered of an object.
     pub fn recall(&self, key: &Key, uid: &str) -> Memory<S> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key).filter(|memory| memory.uid == uid).cloned().unwrap_or_else(|| Memory {
+        let known = all.get(key).filter(|memory| memory.uid == uid);
+        known.cloned().unwrap_or_else(|| Memory {
             uid: uid.to_owned(),
             attempts: 0,
             due: None,
             looked_at: Timestamp::UNIX_EPOCH,
             unanswered_since: None,
+            requested: false,
             written: None,
         })
     }
 
-    /// Remembers an object.
+    /// Begins a pass: what is remembered of an object, and whether a look was asked for, which this pass answers.
+    pub fn begin(&self, key: &Key, uid: &str) -> (Memory<S>, bool) {
+        let memory = self.recall(key, uid);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let requested = all.get_mut(key).is_some_and(|memory| std::mem::take(&mut memory.requested));
+        (memory, requested)
+    }
+
+    /// Remembers an object. A look that was asked for meanwhile stays asked for.
     pub fn keep(&self, key: &Key, memory: Memory<S>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), memory);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let requested = all.get(key).is_some_and(|known| known.requested);
+        all.insert(key.clone(), Memory { requested, ..memory });
     }
 
     /// Forgets an object that is gone.
@@ -74,7 +88,7 @@ impl<S: Clone> Memories<S> {
         let recently = now.duration_since(memory.looked_at) < SignedDuration::from_mins(1);
         if !recently {
             memory.looked_at = now;
-            memory.due = Some(now);
+            memory.requested = true;
         }
         !recently
     }

@@ -53,16 +53,15 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
     pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let memory = K::memories(ctx).recall(&key, &uid);
-        let version = object.resource_version().unwrap_or_default();
+        let (mut memory, requested) = K::memories(ctx).begin(&key, &uid);
         // Until the watch brings our own write back, the store shows the status before it.
-        let written = memory.written.as_ref().filter(|written| written.over == version);
-        let previous = match written {
+        memory.written = memory.written.filter(|written| version(object).is_some_and(|shown| shown < written.version));
+        let previous = match &memory.written {
             Some(written) => written.status.clone(),
             None => K::status(object).cloned().unwrap_or_default(),
         };
         Self {
-            due: memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
+            due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation: object.meta().generation.unwrap_or_default(),
             slots: slots(ctx, K::NAME, &uid, now),
@@ -96,10 +95,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ) -> Result<Next, Failure> {
         if report.status != self.previous {
             let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-            status::write(&api, object, &report.status).await?;
+            let written = status::write(&api, object, &report.status).await?;
             ctx.metrics.status_written(K::NAME);
-            let over = object.resource_version().unwrap_or_default();
-            self.memory.written = Some(Written { over, status: report.status });
+            self.memory.written = version(&written).map(|version| Written { version, status: report.status });
         }
         for note in &report.notes {
             if note.warning {
@@ -128,6 +126,10 @@ fn unfinished(conditions: &[Condition]) -> bool {
     let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
     let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
     unknown || reason.map(Class::from) == Some(Class::Transient)
+}
+
+fn version(object: &impl ResourceExt) -> Option<u64> {
+    object.resource_version()?.parse().ok()
 }
 
 fn limit(ctx: &Context) -> SignedDuration {

@@ -51,6 +51,9 @@ pub trait Kind: Send + Sync + 'static {
     /// When the Kubernetes API does not answer. What Meta does or does not answer is an observation, not an error.
     fn reconcile(ctx: &Context, object: &Self::Object) -> impl Future<Output = Result<Next, Failure>> + Send;
 
+    /// The object of this name in the stores.
+    fn stored(ctx: &Context, key: &Key) -> Option<Arc<Self::Object>>;
+
     /// The status of an object.
     fn status(object: &Self::Object) -> Option<&Self::Status>;
 
@@ -103,7 +106,7 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
     let next = outcome?;
     let key = Key::of(&*object);
     tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
-    set_timer::<K>(&ctx, key, next.at);
+    set_timer::<K>(&ctx, &object, key, next.at);
     Ok(Action::await_change())
 }
 
@@ -118,13 +121,19 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
         } else {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         }
-        set_timer::<K>(&ctx, key, at);
+        set_timer::<K>(&ctx, &object, key, at);
     }
     Action::await_change()
 }
 
-fn set_timer<K: Kind>(ctx: &Context, key: Key, at: Timestamp) {
-    if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
+/// Sets the time of the next pass. An object that went while its pass ran is forgotten again, or it would be remembered
+/// for ever.
+fn set_timer<K: Kind>(ctx: &Context, object: &K::Object, key: Key, at: Timestamp) {
+    let there = K::stored(ctx, &key).is_some_and(|stored| stored.uid() == object.uid());
+    if !there {
+        K::memories(ctx).forget(&key);
+        ctx.index.forget(&(K::NAME, key));
+    } else if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
         timer.set(key, at);
     }
 }

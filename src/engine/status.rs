@@ -13,11 +13,11 @@ use super::failure::{Failure, kubernetes};
 /// Field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "meta-channel-operator";
 
-/// Applies a status to an object, and only to the very object that was looked at.
+/// Applies a status to an object, and only to the very object that was looked at. Returns the object as it is then.
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn write<K, S>(api: &Api<K>, object: &K, status: &S) -> Result<(), Failure>
+pub async fn write<K, S>(api: &Api<K>, object: &K, status: &S) -> Result<K, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     S: Serialize,
@@ -30,6 +30,5 @@ where
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    kubernetes("writing a status", api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await?;
-    Ok(())
+    kubernetes("writing a status", api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await
 }

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::pin::pin;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::serde::de::DeserializeOwned;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{Config, Event};
 use kube_runtime::{WatchStreamExt, watcher};
 
@@ -26,29 +27,60 @@ pub enum Change<'a, K> {
 }
 
 /// Runs a watch until the process ends, keeping the store filled and reporting each change after it is in the store.
+/// An object that cannot be decoded does not stop the others; it counts as gone.
 pub async fn run<K>(
     api: Api<DeserializeGuard<K>>,
     config: Config,
+    store: Writer<K>,
+    metrics: &Metrics,
+    report: impl FnMut(Change<'_, K>),
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let objects = store.as_reader();
+    let events = watcher(api, config).default_backoff();
+    let events = events.map(|event| event.map(|event| valid(event, &objects, metrics)));
+    drive(events, store, metrics, report).await;
+}
+
+/// As [`run`], for metadata alone: contents are neither asked for nor sent. A guard would have them sent, since it does
+/// not know that it guards metadata; and metadata always decodes.
+pub async fn run_metadata<K>(
+    api: Api<PartialObjectMeta<K>>,
+    config: Config,
+    store: Writer<PartialObjectMeta<K>>,
+    metrics: &Metrics,
+    report: impl FnMut(Change<'_, PartialObjectMeta<K>>),
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
+{
+    let events = watcher(api, config).default_backoff().map(|event| event.map(Some));
+    drive(events, store, metrics, report).await;
+}
+
+async fn drive<K>(
+    events: impl Stream<Item = watcher::Result<Option<Event<K>>>>,
     mut store: Writer<K>,
     metrics: &Metrics,
     mut report: impl FnMut(Change<'_, K>),
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
     let mut seen = Seen::default();
-    let mut events = pin!(watcher(api, config).default_backoff());
+    let mut events = pin!(events);
     while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
+        match event {
+            Ok(Some(event)) => {
+                let event = event.modify(prune);
+                store.apply_watcher_event(&event);
+                seen.digest(&event, &mut report);
+            }
+            Ok(None) => {}
             Err(error) => {
                 metrics.watch_error(&K::kind(&()));
                 tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
-                continue;
             }
-        };
-        let Some(event) = valid(event, metrics) else { continue };
-        store.apply_watcher_event(&event);
-        seen.digest(&event, &mut report);
+        }
     }
 }
 
@@ -62,29 +94,35 @@ fn cause(error: &watcher::Error) -> &'static str {
     }
 }
 
-/// Takes an event apart: one object that cannot be decoded must not stop the others. Its error text quotes values, so
-/// it goes nowhere.
-fn valid<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>, metrics: &Metrics) -> Option<Event<K>> {
-    let open = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(mut object) => {
-            prune(&mut object);
-            Some(object)
-        }
-        Err(invalid) => {
+/// Takes an event apart. The error text of an object that cannot be decoded quotes values, so it goes nowhere. What was
+/// known of the object before is as good as gone: it must not be acted on any more.
+fn valid<K: Resource<DynamicType = ()> + Clone>(
+    event: Event<DeserializeGuard<K>>,
+    objects: &Store<K>,
+    metrics: &Metrics,
+) -> Option<Event<K>> {
+    let open = |guard: DeserializeGuard<K>| {
+        guard.0.map_err(|invalid| {
             metrics.invalid_object(&K::kind(&()));
             let name = invalid.metadata.name.unwrap_or_default();
             let namespace = invalid.metadata.namespace.unwrap_or_default();
             tracing::warn!(kind = %K::kind(&()), namespace, name, "an object cannot be decoded and is left alone");
-            None
-        }
+            objects.get(&ObjectRef::new(&name).within(&namespace)).map(|known| (*known).clone())
+        })
     };
-    Some(match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(guard) => Event::InitApply(open(guard)?),
-        Event::Apply(guard) => Event::Apply(open(guard)?),
-        Event::Delete(guard) => Event::Delete(open(guard)?),
-    })
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+        Event::InitApply(guard) => open(guard).ok().map(Event::InitApply),
+        Event::Apply(guard) => match open(guard) {
+            Ok(object) => Some(Event::Apply(object)),
+            Err(known) => known.map(Event::Delete),
+        },
+        Event::Delete(guard) => match open(guard) {
+            Ok(object) => Some(Event::Delete(object)),
+            Err(known) => known.map(Event::Delete),
+        },
+    }
 }
 
 /// Drops metadata that nobody here reads; with many objects it would be most of the memory.

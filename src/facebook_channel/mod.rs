@@ -4,13 +4,15 @@ pub mod act;
 pub mod decide;
 pub mod observe;
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
-use crate::engine::{Context, Failure, KindName};
+use crate::engine::{Context, Failure, Key, KindName};
 
 /// The kind FacebookChannel.
 pub struct FacebookChannelKind;
@@ -33,6 +35,10 @@ impl Kind for FacebookChannelKind {
                 None => return pass.report::<Self>(ctx, channel, plan.report).await,
             }
         }
+    }
+
+    fn stored(ctx: &Context, key: &Key) -> Option<Arc<FacebookChannel>> {
+        ctx.channel(key)
     }
 
     fn status(channel: &FacebookChannel) -> Option<&FacebookChannelStatus> {

@@ -48,13 +48,10 @@ impl std::ops::Deref for VerifyToken {
 
 impl AppKeys {
     /// The app secrets that a signature may be made with: the current one and, during a rotation, the former.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn secrets(&self) -> impl Iterator<Item = AppSecret> {
         let released = self.app_secret.as_deref();
-        [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY]
-            .into_iter()
-            .filter_map(move |key| released?.value(key))
-            .map(<[u8]>::trim_ascii)
-            .filter(|raw| AppSecret::parse(raw).is_ok())
+        let raw = [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY].into_iter().filter_map(move |key| released?.value(key));
+        raw.filter_map(|raw| AppSecret::parse(raw).ok())
     }
 }
 
@@ -76,7 +73,7 @@ impl Keyring {
             });
             let (store, writer) = reflector::store();
             secrets.push(store);
-            let all: Api<DeserializeGuard<PartialObjectMeta<Secret>>> = api(&client, namespace);
+            let all: Api<PartialObjectMeta<Secret>> = api(&client, namespace);
             let (counters, changed) = (metrics.clone(), changed.clone());
             watches.spawn(async move {
                 let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
@@ -87,7 +84,7 @@ impl Keyring {
                     // Fails only at the end of the process.
                     let _ = changed.send(key);
                 };
-                watch::run(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
+                watch::run_metadata(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
             });
         }
         let keyring = Arc::new(Self { apps, secrets: Secrets::new(client, secrets, metrics) });

@@ -79,7 +79,7 @@ pub async fn run(
 fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/webhooks/{namespace}/{metaapp}", get(verify).post(receive))
-        // One answer for everything that is unknown or wrong, so that nothing can be found out by trying.
+        // One answer for everything that is unknown. A known application refuses what is wrong with 403, as Meta expects.
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -118,7 +118,8 @@ async fn verify(State(gateway): State<Arc<Gateway>>, Known(app): Known, RawQuery
 /// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps.
 async fn receive(State(gateway): State<Arc<Gateway>>, Known(app): Known, headers: HeaderMap, body: Bytes) -> Response {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
-    let valid = signature.is_some_and(|signature| app.secrets().any(|key| signature::holds(signature, key, &body)));
+    let valid = signature
+        .is_some_and(|signature| app.secrets().any(|key| signature::holds(signature, key.expose().as_bytes(), &body)));
     gateway.metrics.signature(valid);
     if valid { StatusCode::OK.into_response() } else { StatusCode::FORBIDDEN.into_response() }
 }

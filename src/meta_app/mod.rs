@@ -4,6 +4,8 @@ pub mod act;
 pub mod decide;
 pub mod observe;
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{ConditionType, Status, find, status_of};
@@ -11,7 +13,7 @@ use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
-use crate::engine::{Context, Failure, KindName};
+use crate::engine::{Context, Failure, Key, KindName};
 
 /// The kind MetaApp.
 pub struct MetaAppKind;
@@ -34,6 +36,10 @@ impl Kind for MetaAppKind {
                 None => return pass.report::<Self>(ctx, app, plan.report).await,
             }
         }
+    }
+
+    fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaApp>> {
+        ctx.app(key)
     }
 
     fn status(app: &MetaApp) -> Option<&MetaAppStatus> {
