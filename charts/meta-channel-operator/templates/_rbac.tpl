@@ -5,7 +5,7 @@
   verbs: [get, list, watch]
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, facebookchannels/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 # create: the verify token. Secrets are never updated or deleted.
 - apiGroups: [""]
   resources: [secrets]
@@ -15,24 +15,18 @@
   verbs: [create, patch]
 {{- end }}
 
-{{/* In the claims namespace. */}}
+{{/* In the claims namespace. Claims are never deleted: they are other tenants' locks too. */}}
 {{- define "mco.operatorClaimsRules" -}}
 - apiGroups: [metachannels.io]
   resources: [assetclaims]
-  verbs: [get, list, watch, create, update, patch, delete]
-- apiGroups: [metachannels.io]
-  resources: [assetclaims/status]
-  verbs: [get, patch, update]
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
+  verbs: [get, list, watch, create, update]
 {{- end }}
 
 {{/* In the release's namespace. */}}
 {{- define "mco.operatorLeaseRules" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, list, watch, create, update, patch]
+  verbs: [get, create, update]
 {{- end }}
 
 {{/* What the gateway may do in each watched namespace. */}}
