@@ -30,7 +30,7 @@ async fn a_page_is_read_with_header_and_proof_and_no_token_in_the_url() {
 }
 
 #[tokio::test]
-async fn app_calls_use_the_app_token_alone() {
+async fn app_calls_use_the_app_token_and_its_proof_alone() {
     let graph = Double::answering([
         json(200, &json!({"id": APP_ID, "name": "Acme Messaging"})),
         json(200, &json!({"data": [{"permission": "pages_messaging", "status": "live"}]})),
@@ -54,8 +54,9 @@ async fn app_calls_use_the_app_token_alone() {
     assert_eq!(paths, [app_path.clone(), format!("{app_path}/permissions"), format!("{app_path}/subscriptions")]);
     for seen in &seen {
         assert_eq!(seen.header("authorization"), format!("Bearer {APP_ID}|{SECRET}"));
-        let uri = seen.uri.to_string();
-        assert!(!uri.contains("appsecret_proof") && !uri.contains(SECRET), "{uri}");
+        let query = Seen::parameters(seen.uri.query().expect("a query"));
+        assert!(query.contains(&("appsecret_proof".into(), APP_PROOF.into())), "{query:?}");
+        assert!(!seen.uri.to_string().contains(SECRET), "{}", seen.uri);
     }
 }
 
@@ -70,7 +71,9 @@ async fn a_token_is_debugged_on_behalf_of_the_app() {
 
     let seen = graph.only();
     assert_eq!(seen.uri.path(), "/v25.0/debug_token");
-    assert_eq!(Seen::parameters(seen.uri.query().expect("a query")), pairs(&[("input_token", TOKEN)]));
+    // The proof is that of the token that calls, not of the one that is asked about.
+    let expected = pairs(&[("input_token", TOKEN), ("appsecret_proof", APP_PROOF)]);
+    assert_eq!(Seen::parameters(seen.uri.query().expect("a query")), expected);
     assert_eq!(seen.header("authorization"), format!("Bearer {APP_ID}|{SECRET}"));
 }
 
@@ -106,6 +109,7 @@ async fn an_app_is_subscribed_with_a_form() {
             ("callback_url", "https://h.example/x?y=1&z"),
             ("verify_token", "a-verify-token-of-ours"),
             ("fields", "messages,standby"),
+            ("appsecret_proof", APP_PROOF),
         ]);
         assert_eq!(Seen::parameters(&seen.body), expected);
     }

@@ -20,6 +20,8 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "EAAB0123456789_abc.DEF-x";
 /// `openssl dgst -sha256 -hmac $SECRET` over the token.
 pub(crate) const PROOF: &str = "0d665a3d8009a24a526538006dcc5da7e3d1f1d70886f7ea90f073d8c96ec0de";
+/// The same over the app token, `$APP_ID|$SECRET`.
+pub(crate) const APP_PROOF: &str = "7300d3c69261e501229d1c12c9e6148ee06d56afb9262c64aeb83918545c567d";
 pub(crate) const PAGE: &str = "2200000000000001";
 
 pub(crate) fn app() -> AppCredentials {
