@@ -14,7 +14,7 @@ use crate::api::{
     Reason,
 };
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
 use crate::graph::TokenInfo;
@@ -37,7 +37,8 @@ pub fn decide(
     if !seen.look {
         return None;
     }
-    let case = Case { channel, previous, seen, now, generation: channel.metadata.generation.unwrap_or_default() };
+    let generation = channel.metadata.generation.unwrap_or_default();
+    let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
@@ -53,6 +54,8 @@ struct Case<'a> {
     seen: &'a Observed,
     now: Timestamp,
     generation: i64,
+    /// What debug_token says; a refusal if it leaves the state of the token open.
+    debugged: Option<Answer<&'a TokenInfo>>,
 }
 
 /// What was found about each part of a channel.
@@ -78,7 +81,8 @@ impl Case<'_> {
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
-        keep(Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" }, refusal)
+        let kept = Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" };
+        keep(kept, refusal)
     }
 
     fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
@@ -139,7 +143,7 @@ impl Case<'_> {
     }
 
     fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
-        let info = self.seen.asked.token.as_ref().and_then(|answer| answer.as_ref().ok());
+        let info = self.debugged.as_ref().and_then(|answer| answer.as_ref().ok()).copied();
         let authorization = self.authorization(info, findings);
         let expires = [authorization.as_ref().and_then(|it| it.expires_at), {
             authorization.as_ref().and_then(|it| it.data_access_expires_at)
@@ -183,15 +187,21 @@ impl Case<'_> {
         }
     }
 
-    fn refusals(&self) -> Vec<&Refusal> {
+    /// Reads about the page that were refused.
+    fn refused_reads(&self) -> impl Iterator<Item = &Refusal> {
         let asked = &self.seen.asked;
-        let all = [
-            asked.token.as_ref().and_then(|it| it.as_ref().err()),
-            asked.page.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
-        ];
-        all.into_iter().flatten().collect()
+        let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
+        page.into_iter().chain(asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()))
+    }
+
+    /// The subscription of the page, if it was refused.
+    fn refused_write(&self) -> Option<&Refusal> {
+        self.seen.asked.subscribed.as_ref()?.as_ref().err()
+    }
+
+    fn refusals(&self) -> Vec<&Refusal> {
+        let token = self.debugged.as_ref().and_then(|it| it.as_ref().err());
+        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).collect()
     }
 
     fn page_name(&self) -> Option<String> {
@@ -255,3 +265,6 @@ fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
         fingerprint: Some(fingerprint.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

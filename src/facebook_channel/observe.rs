@@ -19,6 +19,7 @@ use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, To
 use crate::meta_app::{self, Verdict};
 
 /// What was seen of a channel.
+#[derive(Debug)]
 pub struct Observed {
     /// The application.
     pub app: AppSeen,
@@ -75,7 +76,7 @@ pub enum TokenSeen {
 }
 
 /// What was asked and done in one pass.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Asked {
     /// What debug_token says.
     pub token: Option<Answer<TokenInfo>>,
@@ -90,6 +91,7 @@ pub struct Asked {
 }
 
 /// What calls on behalf of a channel need.
+#[derive(Debug)]
 pub struct Access {
     /// Version of the Graph API.
     pub version: Version,

@@ -69,6 +69,8 @@ pub enum WebhookVerdict {
     Subscribed(Vec<String>),
     /// It does not deliver, for this reason in the words of the MetaApp.
     NotSubscribed(String),
+    /// Whether it delivers is not known, for this reason in the words of the MetaApp.
+    Unknown(String),
 }
 
 /// The verdict on an application, from its status alone.
@@ -86,7 +88,11 @@ pub fn verdict(app: &MetaApp) -> Verdict {
             let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
             WebhookVerdict::Subscribed(fields.unwrap_or_default())
         }
-        (Some(_), Err(why)) => WebhookVerdict::NotSubscribed(why),
+        (Some(_), Err(why)) => match status_of(&status.conditions, ConditionType::WebhookSubscribed) {
+            Some(Status::False) => WebhookVerdict::NotSubscribed(why),
+            // That nothing is known of the application says nothing bad about its channels.
+            _ => WebhookVerdict::Unknown(why),
+        },
     };
     Verdict {
         observed_generation: status.observed_generation,
@@ -104,4 +110,59 @@ pub fn fields(app: &MetaApp) -> Vec<String> {
 /// Name of the Secret with the generated verify token.
 pub fn verify_token_secret_name(app_name: &str) -> String {
     format!("metaapp-{app_name}-verify-token")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::conditions::{Finding, assemble};
+    use crate::api::{MetaAppSpec, Reason};
+
+    fn app(webhook: bool, conditions: &[(ConditionType, Status)]) -> MetaApp {
+        let spec = json!({"appId": "1111000011110000", "appSecretRef": {"name": "acme-app"}});
+        let mut spec: MetaAppSpec = serde_json::from_value(spec).unwrap();
+        spec.webhook = webhook.then(Default::default);
+        let finding = |status| Finding {
+            status,
+            reason: Reason::Pending,
+            seen: "why".to_owned(),
+            next_step: String::new(),
+            observed_generation: 1,
+        };
+        let findings: Vec<_> = conditions.iter().map(|(type_, status)| (*type_, finding(*status))).collect();
+        let mut app = MetaApp::new("acme", spec);
+        let conditions = assemble(&[], &findings, Timestamp::UNIX_EPOCH);
+        app.status = Some(MetaAppStatus { conditions, ..MetaAppStatus::default() });
+        app
+    }
+
+    #[test]
+    fn a_webhook_that_is_not_known_is_not_called_broken() {
+        use ConditionType::WebhookSubscribed;
+        let why = || "Pending: why".to_owned();
+        let rows = [
+            (false, vec![], WebhookVerdict::NotManaged),
+            (true, vec![(WebhookSubscribed, Status::True)], WebhookVerdict::Subscribed(vec![])),
+            (true, vec![(WebhookSubscribed, Status::False)], WebhookVerdict::NotSubscribed(why())),
+            (true, vec![(WebhookSubscribed, Status::Unknown)], WebhookVerdict::Unknown(why())),
+            (true, vec![], WebhookVerdict::Unknown("it was not checked yet".to_owned())),
+        ];
+        for (webhook, conditions, expected) in rows {
+            assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);
+        }
+    }
+
+    #[test]
+    fn credentials_work_only_once_they_were_accepted() {
+        use ConditionType::CredentialsValid;
+        let of = |conditions: &[_]| verdict(&app(false, conditions)).credentials;
+        assert_eq!(of(&[(CredentialsValid, Status::True)]), Ok(()));
+        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err("Pending: why".to_owned()));
+        assert_eq!(of(&[(CredentialsValid, Status::Unknown)]), Err("Pending: why".to_owned()));
+        assert_eq!(of(&[]), Err("it was not checked yet".to_owned()));
+    }
 }

@@ -12,6 +12,9 @@ use crate::meta_app::WebhookVerdict;
 /// The condition PageUsable.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let page = &case.channel.spec.page_id;
+    if let Some(finding) = case.refused_reads().take(usize::from(matches!(case.seen.asked.page, Some(Err(_))))).find_map(|it| page_fault(case, it)) {
+        return finding;
+    }
     match &case.seen.asked.page {
         None => unread(case, ConditionType::PageUsable, authorized, claimed),
         Some(Ok(node)) if node.is_published == Some(false) => case.found(
@@ -23,51 +26,44 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
         Some(Ok(_)) => {
             case.found(Status::True, Reason::Usable, "The page is visible, published and not restricted.", "")
         }
-        Some(Err(refusal)) => page_refused(case, authorized, claimed, refusal),
+        Some(Err(refusal)) => read_refused(case, ConditionType::PageUsable, authorized, claimed, refusal),
     }
 }
 
-fn page_refused(case: &Case<'_>, authorized: &Finding, claimed: &Finding, refusal: &Refusal) -> Finding {
+/// What the refusal of a call about the page, whichever it was, says about the page itself.
+fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     let (page, fact) = (&case.channel.spec.page_id, &refusal.fact);
-    match &refusal.verdict {
-        Verdict::PageFault(reason) => {
-            let (what, step) = match reason {
-                PageReason::NotVisible => (
-                    "does not exist or cannot be seen with this token",
-                    "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
-                ),
-                PageReason::SendBlocked => (
-                    "may not send messages for now",
-                    "Somebody who manages the page must look at its Page Quality tab.",
-                ),
-                PageReason::Restricted => (
-                    "is restricted by Meta",
-                    "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
-                ),
-            };
-            case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step)
+    let Verdict::PageFault(reason) = &refusal.verdict else { return None };
+    let (what, step) = match reason {
+        PageReason::NotVisible => (
+            "does not exist or cannot be seen with this token",
+            "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
+        ),
+        PageReason::SendBlocked => {
+            ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
         }
-        Verdict::NoAnswer | Verdict::Throttled { .. } => case.keep(ConditionType::PageUsable, refusal),
-        _ => unread(case, ConditionType::PageUsable, authorized, claimed),
-    }
+        PageReason::Restricted => (
+            "is restricted by Meta",
+            "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
+        ),
+    };
+    Some(case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step))
 }
 
 /// The condition Subscribed, and what to do about it.
 pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> (Finding, Option<Mutation>) {
-    let rows = match &case.seen.asked.subscriptions {
-        None => return (unread(case, ConditionType::Subscribed, authorized, claimed), None),
-        Some(Err(refusal)) if refusal.says_nothing() => return (case.keep(ConditionType::Subscribed, refusal), None),
-        Some(Err(_)) => return (unread(case, ConditionType::Subscribed, authorized, claimed), None),
-        Some(Ok(rows)) => rows,
+    let (asked, type_) = (&case.seen.asked, ConditionType::Subscribed);
+    let (Some(Ok(rows)), AppSeen::Found { app_id, .. }) = (&asked.subscriptions, &case.seen.app) else {
+        // What the application does not deliver is known without an answer about the page.
+        let linked = authorized.status == Status::True && claimed.status == Status::True;
+        let undelivered = undelivered(case).filter(|_| linked);
+        let finding = undelivered.unwrap_or_else(|| match &asked.subscriptions {
+            Some(Err(refusal)) => read_refused(case, type_, authorized, claimed, refusal),
+            _ => unread(case, type_, authorized, claimed),
+        });
+        return (finding, None);
     };
-    let AppSeen::Found { app_id, verdict, .. } = &case.seen.app else {
-        return (unread(case, ConditionType::Subscribed, authorized, claimed), None);
-    };
-    if let WebhookVerdict::NotSubscribed(why) = &verdict.webhook {
-        let seen = format!("The webhook of the MetaApp does not deliver: {why}");
-        return (case.found(Status::False, Reason::AppNotReady, seen, ""), None);
-    }
-    if let Some(finding) = not_delivered_by_app(case, &verdict.webhook) {
+    if let Some(finding) = undelivered(case) {
         return (finding, None);
     }
     // Only our own row counts; another application's row says nothing about us.
@@ -84,19 +80,33 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
             case.found(Status::False, Reason::FieldsMissing, seen, "")
         }
     };
-    match &case.seen.asked.subscribed {
+    match &asked.subscribed {
+        Some(Err(refusal)) if refusal.says_nothing() => (case.keep(type_, refusal), None),
         None if authorized.status == Status::True => {
-            let mutation = Mutation::Subscribe { fields: declared(case) };
-            (defect, Some(mutation))
+            (defect, Some(Mutation::Subscribe { fields: declared(case) }))
         }
-        Some(Err(refusal)) if refusal.says_nothing() => (case.keep(ConditionType::Subscribed, refusal), None),
         _ => (defect, None),
     }
 }
 
+/// What keeps the application itself from delivering what the channel declares.
+fn undelivered(case: &Case<'_>) -> Option<Finding> {
+    let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
+    let app_not_ready = |status, seen: String| Some(case.found(status, Reason::AppNotReady, seen, ""));
+    match &verdict.webhook {
+        WebhookVerdict::NotManaged => None,
+        WebhookVerdict::NotSubscribed(why) => {
+            app_not_ready(Status::False, format!("The webhook of the MetaApp does not deliver: {why}"))
+        }
+        WebhookVerdict::Unknown(why) => {
+            app_not_ready(Status::Unknown, format!("Whether the webhook of the MetaApp delivers is not known: {why}"))
+        }
+        WebhookVerdict::Subscribed(delivered) => not_delivered_by_app(case, delivered),
+    }
+}
+
 /// Declared fields that the application itself is not subscribed to: Meta delivers only what both levels hold.
-fn not_delivered_by_app(case: &Case<'_>, webhook: &WebhookVerdict) -> Option<Finding> {
-    let WebhookVerdict::Subscribed(delivered) = webhook else { return None };
+fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding> {
     let lacking: Vec<_> = declared(case).into_iter().filter(|field| !delivered.contains(field)).collect();
     (!lacking.is_empty()).then(|| {
         case.found(
@@ -122,12 +132,30 @@ fn declared(case: &Case<'_>) -> Vec<String> {
     case.channel.spec.subscribed_fields.clone().unwrap_or(of_app)
 }
 
+/// A read about the page was refused: without an answer the last known value stays.
+fn read_refused(
+    case: &Case<'_>,
+    type_: ConditionType,
+    authorized: &Finding,
+    claimed: &Finding,
+    refusal: &Refusal,
+) -> Finding {
+    if refusal.says_nothing() {
+        return case.keep(type_, refusal);
+    }
+    unread(case, type_, authorized, claimed)
+}
+
 /// Nothing is asked about a page without a proven credential and the claim. When that is so because Meta did not
-/// answer, the last known value stays.
+/// answer about the credential, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
-    if authorized.status == Status::True && claimed.status == Status::True {
-        if let Some(Err(refusal)) = &case.seen.asked.token {
-            return case.keep(type_, refusal);
+    if let (Some(Err(refusal)), Status::True) = (&case.debugged, claimed.status)
+        && refusal.says_nothing()
+    {
+        let kept = case.keep(type_, refusal);
+        // What was not known before is not known for the same reason as before.
+        if kept.status != Status::Unknown || authorized.status == Status::True {
+            return kept;
         }
     }
     let seen = "It is read once the credential is proven and the page is claimed.";

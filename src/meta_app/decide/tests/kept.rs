@@ -1,0 +1,51 @@
+//! No answer is not an answer: what is kept, and for how long.
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{
+    CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
+};
+use crate::claims::ClaimSeen;
+use crate::engine::Class;
+use crate::graph::PermissionStatus;
+use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+
+/// The ways in which Meta can leave everything open.
+fn silences() -> Vec<(&'static str, Scene)> {
+    let permissions = |refusal| Scene::with(|scene| scene.seen.asked.permissions = Some(Err(refusal)));
+    let rows = |refusal| Scene::with(|scene| scene.seen.asked.subscriptions = Some(Err(refusal)));
+    vec![
+        ("the node timed out", Scene::refused(no_answer())),
+        ("the node was throttled", Scene::refused(throttled())),
+        ("the node was transient", Scene::refused(fault(2, None, "Service down"))),
+        ("an unknown code", Scene::refused(fault(4242, None, "?"))),
+        ("the permissions timed out", permissions(no_answer())),
+        ("the subscriptions timed out", rows(no_answer())),
+        ("the subscriptions were throttled", rows(throttled())),
+    ]
+}
+
+#[test]
+fn past_the_limit_nothing_is_known_any_more() {
+    let before = Scene::healthy().decide();
+    for (refusal, reason) in [(no_answer(), "GraphUnavailable"), (throttled(), "RateLimited")] {
+        let mut scene = Scene::refused(refusal).after(&before);
+        scene.seen.stale = true;
+        let outcome = scene.decide();
+        outcome.reconciling(&format!("Unknown/{reason}"));
+        outcome.shows(&[(CredentialsValid, &format!("Unknown/{reason}"))]);
+        assert!(outcome.of(WebhookSubscribed).starts_with("Unknown/"));
+        assert!(outcome.of(PermissionsApproved).starts_with("Unknown/"));
+        assert_eq!(outcome.status().app_name.as_deref(), Some("Acme Messaging"), "a name does not go bad");
+    }
+}
+
+#[test]
+fn a_first_look_without_an_answer_knows_nothing_and_claims_nothing() {
+    let mut scene = Scene::refused(no_answer());
+    scene.seen.claim = ClaimSeen::Free;
+    let outcome = scene.decide();
+    outcome.reconciling("Unknown/GraphUnavailable");
+    outcome.no_mutation();
+    assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+}
+
