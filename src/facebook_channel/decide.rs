@@ -85,10 +85,15 @@ impl Case<'_> {
         keep(kept, refusal)
     }
 
+    /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
+    fn proven(&self, authorized: &Finding) -> bool {
+        authorized.status == Status::True && authorization::is_proven(self.channel, self.seen, self.now)
+    }
+
     fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
         let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
         let pending = |mutation: Mutation| {
-            if authorized.status != Status::True || authorized.observed_generation != self.generation {
+            if !self.proven(authorized) {
                 let seen = "The page is claimed once a credential has proven it.";
                 return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
             }

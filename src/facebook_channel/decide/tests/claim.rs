@@ -50,6 +50,18 @@ fn a_page_is_never_claimed_without_proof() {
 }
 
 #[test]
+fn an_authorization_that_is_only_remembered_proves_nothing() {
+    let before = Scene::healthy().decide();
+    for seen in [ClaimSeen::Free, ClaimSeen::Orphaned] {
+        let mut scene = claim(seen).after(&before);
+        scene.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
+        let outcome = scene.decide();
+        outcome.shows(&[(Authorized, "True/TokenValid"), (Claimed, "Unknown/NotProven")]);
+        outcome.no_mutation();
+    }
+}
+
+#[test]
 fn a_held_claim_is_named() {
     let outcome = Scene::healthy().decide();
     outcome.shows(&[(Claimed, "True/Held")]);
@@ -72,3 +84,9 @@ fn a_page_that_somebody_else_holds_is_left_alone() {
     }
 }
 
+#[test]
+fn a_claim_that_is_lost_within_a_pass_stops_writing() {
+    let mut scene = Scene::rows(vec![]);
+    scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
+    scene.decide().no_mutation();
+}

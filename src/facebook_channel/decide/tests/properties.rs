@@ -47,6 +47,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
+        let scene = Scene { channel: channel(3), previous, seen, now: now() };
+        // Checks the laws of Ready, of the three, of messages and of transition times.
+        let outcome = scene.decide();
+        let proven = is_proven(&scene.channel, &scene.seen, scene.now)
+            && outcome.of(ConditionType::Authorized) == "True/TokenValid";
+        match &outcome.plan.mutation {
+            Some(Mutation::AcquireClaim) => prop_assert!(proven && scene.seen.claim == ClaimSeen::Free),
+            Some(Mutation::AdoptClaim) => prop_assert!(proven && scene.seen.claim == ClaimSeen::Orphaned),
+            Some(Mutation::Subscribe { fields }) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(proven && ours);
+                prop_assert!(scene.seen.asked.subscribed.is_none() && *fields == words(&FIELDS));
+            }
+            None => {}
+        }
+        let tried = scene.seen.asked.claimed;
+        prop_assert!(!(tried && matches!(outcome.plan.mutation, Some(Mutation::AcquireClaim | Mutation::AdoptClaim))));
+    }
+
+    #[test]
     fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
         let scene = Scene { channel: channel(3), previous, seen, now: now() };
         let outcome = scene.decide();
