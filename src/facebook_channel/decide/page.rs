@@ -12,7 +12,7 @@ use crate::meta_app::WebhookVerdict;
 /// The condition PageUsable.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let page = &case.channel.spec.page_id;
-    if let Some(finding) = case.refused_reads().take(usize::from(matches!(case.seen.asked.page, Some(Err(_))))).find_map(|it| page_fault(case, it)) {
+    if let Some(finding) = case.refused_reads().chain(case.refused_write()).find_map(|it| page_fault(case, it)) {
         return finding;
     }
     match &case.seen.asked.page {
