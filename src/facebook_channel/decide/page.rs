@@ -143,7 +143,10 @@ fn read_refused(
     if refusal.says_nothing() {
         return case.keep(type_, refusal);
     }
-    unread(case, type_, authorized, claimed)
+    if authorized.status != Status::True {
+        return unread(case, type_, authorized, claimed);
+    }
+    case.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
 }
 
 /// Nothing is asked about a page without a proven credential and the claim. When that is so because Meta did not

@@ -215,3 +215,11 @@ fn a_rejected_read_is_a_fault_of_the_operator() {
     }
 }
 
+#[test]
+fn what_only_concerns_a_message_leaves_the_authorization_alone() {
+    let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(Verdict::NotChannelHealth)))).decide();
+    outcome.shows(&[(Authorized, "True/TokenValid"), (PageUsable, "Unknown/Unreadable")]);
+    outcome.reconciling("Unknown/Unreadable");
+    assert!(outcome.message(PageUsable).contains("code 1"), "{}", outcome.message(PageUsable));
+    outcome.shows(&[(Claimed, "True/Held")]);
+}

@@ -57,3 +57,11 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
     }
 }
 
+#[test]
+fn a_page_that_cannot_be_shown_for_another_reason_is_not_known() {
+    for verdict in [Verdict::VersionRetired, Verdict::FieldUnknown(None), Verdict::CallbackFailed] {
+        let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(verdict)))).decide();
+        outcome.shows(&[(PageUsable, "Unknown/Unreadable"), (Connected, "Unknown/Unreadable")]);
+        assert!(outcome.message(PageUsable).contains("Meta refuses to show it (code 1)"));
+    }
+}
