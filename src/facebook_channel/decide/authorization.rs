@@ -111,7 +111,8 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
         return flaw.finding(case);
     }
-    let write = case.refused_write();
+    // A write is made of what was declared: that it is rejected says nothing about the authorisation.
+    let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
     let found = case.refused_reads().chain(write).find_map(|refusal| page_call_refused(case, refusal));
     let well = "Meta confirms the page token: right application, right page, every required permission.";
     found.unwrap_or_else(|| case.found(Status::True, Reason::TokenValid, well, ""))

@@ -85,7 +85,29 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
         None if claimed.status == Status::True && case.proven(authorized) => {
             (defect, Some(Mutation::Subscribe { fields: declared(case) }))
         }
+        Some(Err(refusal)) => (write_refused(case, refusal).unwrap_or(defect), None),
         _ => (defect, None),
+    }
+}
+
+/// What has to change before the page can be subscribed, if it is neither the authorisation nor the page. A write that
+/// was not answered says nothing: the rows that were read after it do.
+fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
+    let fact = &refusal.fact;
+    match refusal.verdict {
+        Verdict::RequestRejected => Some(case.found(
+            Status::False,
+            Reason::RequestRejected,
+            format!("Meta refused the subscription of the page ({fact})."),
+            "Whoever maintains this channel must compare spec.subscribedFields, or the fields of the MetaApp, with what Meta accepts.",
+        )),
+        Verdict::ApprovalMissing(_) => Some(case.found(
+            Status::False,
+            Reason::NotApproved,
+            format!("Meta does not let the app subscribe to this page yet ({fact})."),
+            "An administrator of the app must request advanced access in the App Dashboard, App Review, or the person behind the token needs a role in the app.",
+        )),
+        _ => None,
     }
 }
 

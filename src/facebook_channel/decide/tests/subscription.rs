@@ -72,6 +72,22 @@ fn a_write_without_effect_is_not_repeated_in_the_same_pass() {
 }
 
 #[test]
+fn a_refused_write_says_what_has_to_change() {
+    let unknown_field = "(#100) Param subscribed_fields[0] must be one of {messages} - got \"mentions\"";
+    let outcome = written(vec![], Err(fault(Caller::PageToken, 100, None, unknown_field))).decide();
+    outcome.stalled("RequestRejected");
+    outcome.shows(&[(Subscribed, "False/RequestRejected"), (Authorized, "True/TokenValid")]);
+    assert!(outcome.status().next_step.as_deref().unwrap().contains("spec.subscribedFields"));
+    outcome.no_mutation();
+
+    let unapproved = refusal(Verdict::ApprovalMissing(ApprovalReason::RoleHoldersOnly));
+    let outcome = written(vec![], Err(unapproved)).decide();
+    outcome.stalled("NotApproved");
+    outcome.shows(&[(Subscribed, "False/NotApproved"), (Authorized, "True/TokenValid")]);
+    outcome.no_mutation();
+}
+
+#[test]
 fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
     let rows = [
         (WebhookVerdict::NotSubscribed("ForeignCallback: left alone.".to_owned()), "False/AppNotReady"),
