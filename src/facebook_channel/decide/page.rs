@@ -81,7 +81,6 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
         }
     };
     match &asked.subscribed {
-        Some(Err(refusal)) if refusal.says_nothing() => (case.keep(type_, refusal), None),
         None if claimed.status == Status::True && case.proven(authorized) => {
             (defect, Some(Mutation::Subscribe { fields: declared(case) }))
         }

@@ -72,6 +72,20 @@ fn a_write_without_effect_is_not_repeated_in_the_same_pass() {
 }
 
 #[test]
+fn the_row_that_is_read_back_decides_whatever_the_write_said() {
+    let before = Scene::healthy().decide();
+    for refusal in [no_answer(), throttled()] {
+        let done = written(vec![row(APP, &FIELDS)], Err(refusal.clone())).after(&before).decide();
+        done.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+        let lost = written(vec![], Err(refusal)).after(&before).decide();
+        lost.shows(&[(Subscribed, "False/NotSubscribed"), (Disconnected, "True/NotSubscribed")]);
+        lost.reconciling("False/NotSubscribed");
+        assert!(matches!(lost.plan.report.class, Class::Transient | Class::Throttled(_)));
+        lost.no_mutation();
+    }
+}
+
+#[test]
 fn a_refused_write_says_what_has_to_change() {
     let unknown_field = "(#100) Param subscribed_fields[0] must be one of {messages} - got \"mentions\"";
     let outcome = written(vec![], Err(fault(Caller::PageToken, 100, None, unknown_field))).decide();
