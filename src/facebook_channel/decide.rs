@@ -5,6 +5,7 @@ mod connection;
 mod page;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
@@ -80,9 +81,18 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let previous = find(&self.previous.conditions, type_);
+        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
+        let another_token = type_ == ConditionType::Authorized && self.is_another_token();
+        let previous = find(&self.previous.conditions, type_).filter(from_meta).filter(|_| !another_token);
         let kept = Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" };
         keep(kept, refusal)
+    }
+
+    /// Whether what is known of the authorisation is about another token than the one in the Secret now.
+    fn is_another_token(&self) -> bool {
+        let known = self.previous.authorization.as_ref().and_then(|it| it.fingerprint.as_ref());
+        let TokenSeen::Present { fingerprint } = &self.seen.token else { return true };
+        known.is_some_and(|known| known != fingerprint)
     }
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.

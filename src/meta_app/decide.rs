@@ -53,7 +53,8 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let previous = find(&self.previous.conditions, type_);
+        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
+        let previous = find(&self.previous.conditions, type_).filter(from_meta);
         let kept = Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the application" };
         keep(kept, refusal)
     }

@@ -108,3 +108,38 @@ fn a_value_of_an_older_generation_is_kept_but_does_not_make_the_new_one_ready() 
     }
 }
 
+#[test]
+fn what_was_found_without_meta_is_found_anew_and_never_kept() {
+    let secret_missing = Scene::with(|scene| {
+        scene.seen.token = TokenSeen::NotReleased;
+        scene.seen.asked = Asked::default();
+    });
+    let secret_malformed = Scene::with(|scene| {
+        scene.seen.token = TokenSeen::Malformed("it is empty".to_owned());
+        scene.seen.asked = Asked::default();
+    });
+    for scene in [secret_missing, secret_malformed] {
+        let mut now_there = Scene::debugged(Err(no_answer())).after(&scene.decide());
+        now_there.previous.authorization = None;
+        now_there.decide().shows(&[(Authorized, "Unknown/GraphUnavailable")]);
+    }
+
+    let undelivered = Scene::with(|scene| scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed("x".to_owned())));
+    let mut delivered = Scene::healthy().after(&undelivered.decide());
+    delivered.seen.asked.subscriptions = Some(Err(no_answer()));
+    delivered.decide().shows(&[(Subscribed, "Unknown/GraphUnavailable")]);
+}
+
+#[test]
+fn a_value_about_another_token_is_not_kept() {
+    let ended = TokenInfo { is_valid: false, error: Some(GraphFault::new(190, Some(460), "x")), ..token_info() };
+    for before in [Scene::healthy(), Scene::debugged(Ok(ended))] {
+        let before = before.decide();
+        let mut scene = Scene::debugged(Err(no_answer())).after(&before);
+        scene.seen.token = TokenSeen::Present { fingerprint: "f2".to_owned() };
+        let outcome = scene.decide();
+        outcome.shows(&[(Authorized, "Unknown/GraphUnavailable"), (Connected, "Unknown/GraphUnavailable")]);
+        outcome.reconciling("Unknown/GraphUnavailable");
+        assert_eq!(outcome.status().authorization, None);
+    }
+}

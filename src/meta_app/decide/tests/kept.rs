@@ -49,3 +49,16 @@ fn a_first_look_without_an_answer_knows_nothing_and_claims_nothing() {
     assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
 }
 
+#[test]
+fn what_was_found_without_meta_is_found_anew_and_never_kept() {
+    let secret_missing = Scene::with(|scene| {
+        scene.seen.secret = SecretSeen::NotReleased;
+        scene.seen.asked = Asked::default();
+    });
+    let outcome = Scene::refused(no_answer()).after(&secret_missing.decide()).decide();
+    outcome.shows(&[(CredentialsValid, "Unknown/GraphUnavailable")]);
+
+    let elsewhere = Scene::with(|scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() });
+    let outcome = Scene::refused(no_answer()).after(&elsewhere.decide()).decide();
+    outcome.shows(&[(WebhookSubscribed, "Unknown/GraphUnavailable")]);
+}
