@@ -126,6 +126,16 @@ impl Finding {
         })
     }
 
+    /// Tells the next step from what was seen again, in a finding that came from the status that had this step.
+    pub fn with_step_apart(mut self, next_step: Option<&str>) -> Self {
+        if let Some(step) = next_step.filter(|_| self.next_step.is_empty())
+            && let Some(seen) = self.seen.strip_suffix(step).map(str::trim_end).filter(|seen| !seen.is_empty())
+        {
+            (self.seen, self.next_step) = (seen.to_owned(), step.to_owned());
+        }
+        self
+    }
+
     /// The same finding with another value.
     pub fn with_status(&self, status: Status) -> Self {
         Self { status, ..self.clone() }

@@ -85,7 +85,7 @@ impl Case<'_> {
         let another_token = type_ == ConditionType::Authorized && self.is_another_token();
         let previous = find(&self.previous.conditions, type_).filter(from_meta).filter(|_| !another_token);
         let kept = Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the channel" };
-        keep(kept, refusal)
+        keep(kept, refusal).with_step_apart(self.previous.next_step.as_deref())
     }
 
     /// Whether what is known of the authorisation is about another token than the one in the Secret now.

@@ -56,7 +56,7 @@ impl Case<'_> {
         let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
         let previous = find(&self.previous.conditions, type_).filter(from_meta);
         let kept = Kept { previous, stale: self.seen.stale, generation: self.generation, what: "the application" };
-        keep(kept, refusal)
+        keep(kept, refusal).with_step_apart(self.previous.next_step.as_deref())
     }
 
     /// What is known after a list was refused. A refusal that is no silence is not the last word on what was listed

@@ -50,6 +50,38 @@ fn silence_rewrites_no_status() {
 }
 
 #[test]
+fn silence_rewrites_no_status_of_a_broken_channel_either() {
+    let ended = TokenInfo { is_valid: false, error: Some(GraphFault::new(190, Some(460), "x")), ..token_info() };
+    let unpublished = PageNode { is_published: Some(false), ..page_node() };
+    let broken = [
+        Scene::debugged(Ok(ended)),
+        Scene::debugged(Ok(TokenInfo { scopes: vec![], ..token_info() })),
+        Scene::debugged(Err(fault(Caller::AppToken, 100, None, "did not match the Viewing App"))),
+        Scene::with(|scene| scene.seen.asked.page = Some(Ok(unpublished))),
+        Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 368, None, "x")))),
+        Scene::with(|scene| {
+            scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 200, None, "pages_messaging is needed")));
+        }),
+        Scene::with(|scene| {
+            scene.seen.asked.subscriptions = Some(Ok(vec![]));
+            scene.seen.asked.subscribed = Some(Err(fault(Caller::PageToken, 100, None, "Param is wrong")));
+        }),
+        Scene::with(|scene| {
+            scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed("why".to_owned()));
+        }),
+    ];
+    for scene in broken {
+        let before = scene.decide();
+        assert_ne!(before.of(Ready), "True/Reached");
+        let mut after = scene.after(&before);
+        after.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
+        let outcome = after.decide();
+        assert_eq!(outcome.status(), before.status());
+        assert!(outcome.plan.report.notes.is_empty());
+    }
+}
+
+#[test]
 fn past_the_limit_nothing_is_known_any_more() {
     let before = Scene::healthy().decide();
     for (refusal, reason) in [(no_answer(), "GraphUnavailable"), (throttled(), "RateLimited")] {

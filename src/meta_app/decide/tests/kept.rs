@@ -25,6 +25,30 @@ fn silences() -> Vec<(&'static str, Scene)> {
 }
 
 #[test]
+fn silence_rewrites_no_status_of_a_broken_app_either() {
+    let broken = [
+        Scene::refused(fault(200, None, "API access blocked.")),
+        Scene::rows(vec![row(FOREIGN, true, &FIELDS)]),
+        Scene::with(|scene| {
+            let mut permissions = approved();
+            permissions[0].status = PermissionStatus::Unapproved;
+            scene.seen.asked.permissions = Some(Ok(permissions));
+        }),
+        Scene::with(|scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        Scene::with(|scene| scene.seen.verify_token = VerifyTokenSeen::Taken),
+        Scene::with(|scene| scene.seen.callback_url = None),
+    ];
+    for mut scene in broken {
+        let before = scene.decide();
+        assert_ne!(before.of(Ready), "True/Reached");
+        scene.seen.asked = Asked { node: Some(Err(no_answer())), ..Asked::default() };
+        let outcome = scene.after(&before).decide();
+        assert_eq!(outcome.status(), before.status());
+        assert!(outcome.plan.report.notes.is_empty());
+    }
+}
+
+#[test]
 fn past_the_limit_nothing_is_known_any_more() {
     let before = Scene::healthy().decide();
     for (refusal, reason) in [(no_answer(), "GraphUnavailable"), (throttled(), "RateLimited")] {
