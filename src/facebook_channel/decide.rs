@@ -191,7 +191,7 @@ impl Case<'_> {
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
-        match expires.filter(|at| at.duration_since(self.now) < SOON) {
+        match expires.filter(|at| at.duration_since(self.now) <= SOON) {
             Some(at) => self.found(
                 Status::True,
                 Reason::ExpiresSoon,

@@ -16,6 +16,31 @@ fn ending(token: Option<Timestamp>, data: Option<Timestamp>) -> Scene {
 }
 
 #[test]
+fn the_earliest_clock_is_shown_and_warned_about_for_two_weeks() {
+    let days = |days: i64| Some(now() + DAY * i32::try_from(days).unwrap());
+    let just_before = |at: Option<Timestamp>| at.map(|at| at - SignedDuration::from_millis(1));
+    let rows = [
+        (None, None, "True/Reached", None, None),
+        (days(60), None, "True/Reached", days(60), days(46)),
+        (days(60), days(90), "True/Reached", days(60), days(46)),
+        (days(60), days(20), "True/Reached", days(20), days(6)),
+        // Whoever is woken at the very moment finds the warning due.
+        (days(14), None, "True/ExpiresSoon", days(14), days(14)),
+        (just_before(days(14)), None, "True/ExpiresSoon", just_before(days(14)), just_before(days(14))),
+        (None, days(1), "True/ExpiresSoon", days(1), days(1)),
+    ];
+    for (token, data, ready, expires, until) in rows {
+        let outcome = ending(token, data).decide();
+        outcome.shows(&[(Ready, ready), (Connected, "True/Linked")]);
+        assert_eq!(outcome.status().expires, expires.map(|at| at.to_string()));
+        assert_eq!(outcome.plan.report.until, until, "{ready}");
+        assert_eq!(outcome.plan.report.class, Class::Settled);
+        let step = outcome.status().next_step.as_deref().unwrap_or_default();
+        assert_eq!(step.contains("must authorise app"), ready == "True/ExpiresSoon", "{step}");
+    }
+}
+
+#[test]
 fn the_confirmation_is_dated_once_a_day() {
     let first = Scene::healthy().decide();
     assert_eq!(first.status().last_verified_at, Some(now()));
