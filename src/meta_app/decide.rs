@@ -67,8 +67,10 @@ impl Case<'_> {
 
     /// What is known of something that was not asked for, since the application itself was not answered about.
     fn unasked(&self, type_: ConditionType) -> Finding {
-        let _ = type_;
-        self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", "")
+        match &self.seen.asked.node {
+            Some(Err(refusal)) => self.list_refused(type_, refusal),
+            _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+        }
     }
 
     fn unread(&self) -> Finding {

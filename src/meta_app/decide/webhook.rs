@@ -26,8 +26,8 @@ impl Case<'_> {
         }
         let asked = &self.seen.asked;
         let rows = match (&asked.node, &asked.subscriptions) {
-            (_, Some(Ok(rows))) => rows,
-            (_, Some(Err(refusal))) => {
+            (Some(Ok(_)), Some(Ok(rows))) => rows,
+            (Some(Ok(_)), Some(Err(refusal))) => {
                 return (self.list_refused(ConditionType::WebhookSubscribed, refusal), None);
             }
             _ => return (self.unasked(ConditionType::WebhookSubscribed), None),

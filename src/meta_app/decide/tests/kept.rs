@@ -25,6 +25,19 @@ fn silences() -> Vec<(&'static str, Scene)> {
 }
 
 #[test]
+fn silence_rewrites_no_status() {
+    let before = Scene::healthy().decide();
+    for (name, scene) in silences() {
+        let outcome = scene.after(&before).decide();
+        assert_eq!(outcome.status(), before.status(), "{name}");
+        assert!(!outcome.plan.report.answered, "{name}");
+        assert!(matches!(outcome.plan.report.class, Class::Transient | Class::Throttled(_)), "{name}");
+        assert!(outcome.plan.report.notes.is_empty(), "{name}");
+        outcome.no_mutation();
+    }
+}
+
+#[test]
 fn silence_rewrites_no_status_of_a_broken_app_either() {
     let broken = [
         Scene::refused(fault(200, None, "API access blocked.")),
@@ -71,6 +84,34 @@ fn a_first_look_without_an_answer_knows_nothing_and_claims_nothing() {
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.no_mutation();
     assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+}
+
+#[test]
+fn a_remembered_acceptance_is_no_proof_for_a_claim() {
+    let before = Scene::healthy().decide();
+    for claim in [ClaimSeen::Free, ClaimSeen::Orphaned] {
+        let mut scene = Scene::refused(no_answer()).after(&before);
+        scene.seen.claim = claim;
+        // Such an answer cannot be without the node, but a decision has to be safe by itself.
+        scene.seen.asked.subscriptions = Some(Ok(vec![]));
+        scene.decide().no_mutation();
+    }
+}
+
+#[test]
+fn a_value_of_an_older_generation_is_kept_but_does_not_make_the_new_one_ready() {
+    let before = Scene::healthy().decide();
+    for (name, scene) in silences() {
+        let mut scene = scene.after(&before);
+        scene.app.metadata.generation = Some(2);
+        let outcome = scene.decide();
+        outcome.shows(&[
+            (Ready, "Unknown/Pending"),
+            (Reconciling, "True/Pending"),
+            (CredentialsValid, "True/Accepted"),
+        ]);
+        assert!(outcome.message(Ready).starts_with("Generation 2 has not been verified"), "{name}");
+    }
 }
 
 #[test]

@@ -21,6 +21,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
+        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+        // Checks the laws of Ready, of messages and of transition times.
+        let outcome = scene.decide();
+        let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
+        let asked = &scene.seen.asked;
+        let proven = scene.seen.secret == SecretSeen::Present && matches!(asked.node, Some(Ok(_)));
+        prop_assert!(proven, "{mutation:?} without a call with the app token that worked");
+        let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+        match mutation {
+            Mutation::AcquireClaim => prop_assert!(scene.seen.claim == ClaimSeen::Free && !asked.claimed),
+            Mutation::AdoptClaim => prop_assert!(scene.seen.claim == ClaimSeen::Orphaned && !asked.claimed),
+            Mutation::CreateVerifyToken => {
+                prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Missing && !asked.verify_token_made);
+            }
+            Mutation::Subscribe { callback_url, fields } => {
+                prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Ours && asked.subscribed.is_none());
+                prop_assert!(callback_url == CALLBACK && fields == words(&FIELDS));
+                let foreign = matches!(&asked.subscriptions, Some(Ok(rows)) if rows.iter().any(|row| row.callback_url == FOREIGN));
+                prop_assert!(!foreign, "a foreign callback is never overwritten");
+            }
+        }
+    }
+
+    #[test]
     fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
         let scene = Scene { app: meta_app(3), previous, seen, now: now() };
         let outcome = scene.decide();
