@@ -62,7 +62,10 @@ impl Case<'_> {
     /// What is known after a list was refused. A refusal that is no silence is not the last word on what was listed
     /// before, but neither does that stay true for ever.
     fn list_refused(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        self.keep(type_, refusal)
+        if refusal.says_nothing() {
+            return self.keep(type_, refusal);
+        }
+        self.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
     }
 
     /// What is known of something that was not asked for, since the application itself was not answered about.

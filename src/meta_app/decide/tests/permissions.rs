@@ -47,3 +47,14 @@ fn a_permission_that_is_not_required_does_not_matter() {
     listed(permissions, Audience::Everyone).decide().shows(&[(PermissionsApproved, "True/Approved")]);
 }
 
+#[test]
+fn a_refused_list_is_not_known_and_not_kept_for_ever() {
+    let before = Scene::healthy().decide();
+    let refused = || Scene::with(|scene| scene.seen.asked.permissions = Some(Err(fault(200, None, "No permission"))));
+    for scene in [refused(), refused().after(&before)] {
+        let outcome = scene.decide();
+        outcome.shows(&[(PermissionsApproved, "Unknown/Unreadable"), (CredentialsValid, "True/Accepted")]);
+        outcome.reconciling("Unknown/Unreadable");
+        assert!(outcome.message(PermissionsApproved).contains("code 200"));
+    }
+}
