@@ -47,8 +47,8 @@ impl Case<'_> {
                     Mutation::Subscribe { callback_url: callback_url.clone(), fields: super::super::fields(self.app) };
                 (defect, Some(mutation))
             }
-            Some(Err(refusal)) if refusal.says_nothing() => (self.keep(ConditionType::WebhookSubscribed, refusal), None),
-            Some(Err(refusal)) => (self.not_subscribed(refusal, callback_url), None),
+            // A write that was not answered says nothing: the row that was read after it does.
+            Some(Err(refusal)) if !refusal.says_nothing() => (self.not_subscribed(refusal, callback_url), None),
             _ => (defect, None),
         }
     }

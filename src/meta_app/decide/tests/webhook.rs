@@ -177,3 +177,16 @@ fn a_refused_subscription_is_for_a_person() {
     outcome.no_mutation();
 }
 
+#[test]
+fn the_row_that_is_read_back_decides_whatever_the_write_said() {
+    let before = Scene::healthy().decide();
+    for answer in [Ok(()), Err(no_answer()), Err(throttled())] {
+        let done = written(vec![row(CALLBACK, true, &FIELDS)], answer.clone()).after(&before).decide();
+        done.shows(&[(WebhookSubscribed, "True/FieldsMatch")]);
+        let lost = written(vec![], answer).after(&before).decide();
+        lost.shows(&[(WebhookSubscribed, "False/NotSubscribed")]);
+        lost.reconciling("False/NotSubscribed");
+        lost.no_mutation();
+    }
+}
+
