@@ -151,7 +151,12 @@ impl Case<'_> {
     pub(super) fn subscription(&self) -> Option<AppSubscriptionStatus> {
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
         let recorded = self.previous.subscription.as_ref().and_then(|it| it.callback_url.clone());
-        let Some(row) = rows.iter().find(|row| row.object == "page") else { return self.previous.subscription.clone() };
+        let Some(row) = rows.iter().find(|row| row.object == "page") else {
+            return recorded.map(|callback_url| AppSubscriptionStatus {
+                callback_url: Some(callback_url),
+                ..AppSubscriptionStatus::default()
+            });
+        };
         let ours = Some(&row.callback_url) == self.seen.callback_url.as_ref();
         let mut fields = row.fields.clone();
         fields.sort();
