@@ -44,7 +44,7 @@ fn delivers_too_little(app: &AppSeen) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {

@@ -18,7 +18,7 @@ fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
