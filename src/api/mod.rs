@@ -6,6 +6,8 @@ mod asset_claim;
 pub mod conditions;
 mod crds;
 mod facebook_channel;
+#[cfg(test)]
+pub(crate) mod laws;
 mod meta_app;
 pub mod readiness;
 pub mod reasons;

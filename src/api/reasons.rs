@@ -55,6 +55,26 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether it is found without asking Meta. Such a value is found anew in every pass, so it is never kept from an
+    /// earlier one.
+    pub const fn needs_no_answer(self) -> bool {
+        matches!(
+            self,
+            Self::AppNotFound
+                | Self::AppNotReady
+                | Self::AppNotAllowed
+                | Self::AppFieldsMissing
+                | Self::SecretNotReleased
+                | Self::SecretMalformed
+                | Self::SecretNameTaken
+                | Self::ClaimedElsewhere
+                | Self::DuplicateInNamespace
+                | Self::CallbackUnknown
+        )
+    }
+}
+
 reasons! {
     /// The declared state is reached and was verified.
     Reached => Nobody,
@@ -101,6 +121,8 @@ reasons! {
     FieldsMissing => Operator,
     /// The page or the application is not subscribed.
     NotSubscribed => Operator,
+    /// Meta accepted a write and shows nothing of it.
+    WithoutEffect => Operator,
     /// Meta could not verify the callback.
     CallbackVerificationFailed => Operator,
     /// The page may not send for a while.

@@ -56,6 +56,13 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
     blocked(Status::False).or(blocked(Status::Unknown)).map_or(Class::Settled, |cause| cause.reason.into())
 }
 
+/// What is found when Meta accepted a write and shows nothing of it.
+pub fn without_effect(defect: Finding) -> Finding {
+    let seen = format!("{} Meta accepted the subscription, but shows nothing of it.", defect.seen);
+    let next_step = "The operator looks again after 1, 5 and 10 minutes and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
+    Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
+}
+
 /// A condition that Meta said nothing new about.
 pub struct Kept<'a> {
     /// The condition as it stands.

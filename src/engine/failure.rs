@@ -26,6 +26,8 @@ pub enum Class {
     Terminal,
     /// Something we depend on is not there; its appearance wakes us.
     Waiting,
+    /// A write was accepted and shows no effect: look again, but not often.
+    WithoutEffect,
     /// Somebody else wrote first: read again and retry, soon at first.
     Conflict,
 }
@@ -41,6 +43,7 @@ impl Class {
             Self::AppBroken => "app_broken",
             Self::Terminal => "terminal",
             Self::Waiting => "waiting",
+            Self::WithoutEffect => "without_effect",
             Self::Conflict => "conflict",
         }
     }
@@ -59,6 +62,7 @@ impl From<Reason> for Class {
             | Reason::AppUnverified
             | Reason::SecretNotReleased
             | Reason::Unreadable => Self::Waiting,
+            Reason::WithoutEffect => Self::WithoutEffect,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,
             ended if ended.ends_authorization() => Self::Reauthorize,
@@ -83,11 +87,16 @@ pub struct Slots {
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
+/// When something that was written is looked at again.
+const AGAIN: [SignedDuration; 3] =
+    [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
+
 /// When to act again: the one place where a class becomes an action.
 pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
     match class {
         Class::Settled | Class::Waiting => slots.regular,
         Class::Reauthorize | Class::AppBroken | Class::Terminal => slots.broken,
+        Class::WithoutEffect => AGAIN.get(attempts as usize).map_or(slots.broken, |after| now + *after),
         Class::Throttled(until) => until.max(now + backoff(attempts)),
         Class::Transient | Class::Conflict => now + backoff(attempts),
     }
@@ -200,6 +209,9 @@ mod tests {
             (Class::Transient, 1_000, 1_000_300, 1_000_450),
             (Class::Throttled(at(1_000_500)), 0, 1_000_500, 1_000_500),
             (Class::Throttled(at(1)), 2, 1_000_004, 1_000_006),
+            (Class::WithoutEffect, 0, 1_000_060, 1_000_060),
+            (Class::WithoutEffect, 2, 1_000_600, 1_000_600),
+            (Class::WithoutEffect, 3, 1_007_200, 1_007_200),
             (Class::Conflict, 0, 1_000_001, 1_000_002),
             (Class::Conflict, 3, 1_000_008, 1_000_012),
         ];

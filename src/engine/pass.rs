@@ -109,7 +109,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
         let at = next_try(report.class, self.memory.attempts, self.now, self.slots);
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
-        let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
+        let failed = matches!(report.class, Class::Transient | Class::Throttled(_) | Class::WithoutEffect);
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
         let since = self.memory.unanswered_since.unwrap_or(self.now);

@@ -5,6 +5,7 @@ mod connection;
 mod page;
 
 use jiff::{SignedDuration, Timestamp, Unit};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
@@ -14,7 +15,7 @@ use crate::api::{
     Reason,
 };
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
 use crate::graph::TokenInfo;
@@ -37,7 +38,8 @@ pub fn decide(
     if !seen.look {
         return None;
     }
-    let case = Case { channel, previous, seen, now, generation: channel.metadata.generation.unwrap_or_default() };
+    let generation = channel.metadata.generation.unwrap_or_default();
+    let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
@@ -53,6 +55,8 @@ struct Case<'a> {
     seen: &'a Observed,
     now: Timestamp,
     generation: i64,
+    /// What debug_token says; a refusal if it leaves the state of the token open.
+    debugged: Option<Answer<&'a TokenInfo>>,
 }
 
 /// What was found about each part of a channel.
@@ -77,16 +81,30 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let previous = find(&self.previous.conditions, type_);
+        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
+        let another_token = type_ == ConditionType::Authorized && self.is_another_token();
+        let previous = find(&self.previous.conditions, type_).filter(from_meta).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)
     }
 
+    /// Whether what is known of the authorisation is about another token than the one in the Secret now.
+    fn is_another_token(&self) -> bool {
+        let known = self.previous.authorization.as_ref().and_then(|it| it.fingerprint.as_ref());
+        let TokenSeen::Present { fingerprint } = &self.seen.token else { return true };
+        known.is_some_and(|known| known != fingerprint)
+    }
+
+    /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
+    fn proven(&self, authorized: &Finding) -> bool {
+        authorized.status == Status::True && authorization::is_proven(self.channel, self.seen, self.now)
+    }
+
     fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
         let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
         let pending = |mutation: Mutation| {
-            if authorized.status != Status::True || authorized.observed_generation != self.generation {
+            if !self.proven(authorized) {
                 let seen = "The page is claimed once a credential has proven it.";
                 return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
             }
@@ -141,7 +159,7 @@ impl Case<'_> {
     }
 
     fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
-        let info = self.seen.asked.token.as_ref().and_then(|answer| answer.as_ref().ok());
+        let info = self.debugged.as_ref().and_then(|answer| answer.as_ref().ok()).copied();
         let authorization = self.authorization(info, findings);
         let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
         let expires = authorization.as_ref().map(clocks).unwrap_or_default();
@@ -149,8 +167,7 @@ impl Case<'_> {
         let ended = findings.authorized.reason.ends_authorization();
         let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
         let state = connection::derive(findings, self.generation, self.reached(expires));
-        let unclear = authorization::unclear(self);
-        let refusals: Vec<_> = unclear.iter().chain(self.refusals()).collect();
+        let refusals = self.refusals();
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
         let class = class(&findings.blocking(), &refusals, self.now);
         let notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
@@ -176,7 +193,7 @@ impl Case<'_> {
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
-        match expires.filter(|at| at.duration_since(self.now) < SOON) {
+        match expires.filter(|at| at.duration_since(self.now) <= SOON) {
             Some(at) => self.found(
                 Status::True,
                 Reason::ExpiresSoon,
@@ -187,15 +204,21 @@ impl Case<'_> {
         }
     }
 
-    /// Refusals of calls about the page.
-    fn refusals(&self) -> Vec<&Refusal> {
+    /// Reads about the page that were refused.
+    fn refused_reads(&self) -> impl Iterator<Item = &Refusal> {
         let asked = &self.seen.asked;
-        let all = [
-            asked.page.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
-        ];
-        all.into_iter().flatten().collect()
+        let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
+        page.into_iter().chain(asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()))
+    }
+
+    /// The subscription of the page, if it was refused.
+    fn refused_write(&self) -> Option<&Refusal> {
+        self.seen.asked.subscribed.as_ref()?.as_ref().err()
+    }
+
+    fn refusals(&self) -> Vec<&Refusal> {
+        let token = self.debugged.as_ref().and_then(|it| it.as_ref().err());
+        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).collect()
     }
 
     fn page_name(&self) -> Option<String> {
@@ -259,3 +282,6 @@ fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
         fingerprint: Some(fingerprint.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,10 @@ use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, TokenInfo, Version};
-use crate::meta_app::{self, Standing, Verdict};
+use crate::meta_app::{self, Verdict};
 
 /// What was seen of a channel.
+#[derive(Debug)]
 pub struct Observed {
     /// The application.
     pub app: AppSeen,
@@ -75,7 +76,7 @@ pub enum TokenSeen {
 }
 
 /// What was asked and done in one pass.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Asked {
     /// What debug_token says.
     pub token: Option<Answer<TokenInfo>>,
@@ -90,6 +91,7 @@ pub struct Asked {
 }
 
 /// What calls on behalf of a channel need.
+#[derive(Debug)]
 pub struct Access {
     /// Version of the Graph API.
     pub version: Version,
@@ -137,9 +139,7 @@ pub async fn observe(
         .finish();
     let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
     let access = match (token, &app_object, &app) {
-        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. })
-            if look && verdict.credentials == Standing::Works(()) =>
-        {
+        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
             let credentials = meta_app::observe::find_credentials(ctx, object).await?;
             credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token })
         }

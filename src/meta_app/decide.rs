@@ -1,5 +1,7 @@
 //! What to do about an application: a function of values and a time, with no client in sight.
 
+mod webhook;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -7,12 +9,11 @@ use super::act::Mutation;
 use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
-use crate::api::{AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
-use crate::claims::ClaimSeen;
+use crate::api::{AppPermissionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
-use crate::graph::{AppPermission, AppSubscription, PermissionStatus, Verdict};
+use crate::graph::{AppPermission, PermissionStatus, Verdict};
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -52,23 +53,33 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let previous = find(&self.previous.conditions, type_);
+        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
+        let previous = find(&self.previous.conditions, type_).filter(from_meta);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal)
     }
 
+    /// What is known after a list was refused. A refusal that is no silence is not the last word on what was listed
+    /// before, but neither does that stay true for ever.
+    fn list_refused(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
+        if refusal.says_nothing() {
+            return self.keep(type_, refusal);
+        }
+        self.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
+    }
+
+    /// What is known of something that was not asked for, since the application itself was not answered about.
+    fn unasked(&self, type_: ConditionType) -> Finding {
+        match &self.seen.asked.node {
+            Some(Err(refusal)) => self.list_refused(type_, refusal),
+            _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+        }
+    }
+
     fn unread(&self) -> Finding {
         let seen = "It cannot be read while the application's credentials do not work.";
         self.found(Status::Unknown, Reason::Unreadable, seen, "")
-    }
-
-    /// What was not asked about because the call before it got no answer keeps its value, as that call's does.
-    fn unasked(&self, type_: ConditionType) -> Finding {
-        match &self.seen.asked.node {
-            Some(Err(refusal)) => self.keep(type_, refusal),
-            _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
-        }
     }
 
     fn credentials(&self) -> Finding {
@@ -136,7 +147,7 @@ impl Case<'_> {
     fn permissions(&self) -> Finding {
         let listed = match &self.seen.asked.permissions {
             Some(Ok(listed)) => listed,
-            Some(Err(refusal)) => return self.keep(ConditionType::PermissionsApproved, refusal),
+            Some(Err(refusal)) => return self.list_refused(ConditionType::PermissionsApproved, refusal),
             None => return self.unasked(ConditionType::PermissionsApproved),
         };
         let missing: Vec<_> =
@@ -163,134 +174,6 @@ impl Case<'_> {
         };
         let required = self.app.spec.required_permissions.iter();
         required.map(|name| AppPermissionStatus { name: name.clone(), status: status(name) }).collect()
-    }
-
-    /// The webhook, and what to do about it.
-    fn webhook(&self) -> (Finding, Option<Mutation>) {
-        let Some(callback_url) = &self.seen.callback_url else {
-            let finding = self.found(
-                Status::False,
-                Reason::CallbackUnknown,
-                "There is no callback URL to give to Meta.",
-                "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.",
-            );
-            return (finding, None);
-        };
-        let rows = match &self.seen.asked.subscriptions {
-            Some(Ok(rows)) => rows,
-            Some(Err(refusal)) => return (self.keep(ConditionType::WebhookSubscribed, refusal), None),
-            None => return (self.unasked(ConditionType::WebhookSubscribed), None),
-        };
-        if let Some(obstacle) = self.obstacle() {
-            return obstacle;
-        }
-        let row = rows.iter().find(|row| row.object == "page");
-        let Some(defect) = self.defect(row, callback_url) else {
-            let seen = format!("Meta delivers the declared fields to {callback_url}.");
-            return (self.found(Status::True, Reason::FieldsMatch, seen, ""), None);
-        };
-        match &self.seen.asked.subscribed {
-            None if defect.reason != Reason::ForeignCallback => {
-                let mutation =
-                    Mutation::Subscribe { callback_url: callback_url.clone(), fields: super::fields(self.app) };
-                (defect, Some(mutation))
-            }
-            Some(Err(refusal)) => (self.not_subscribed(refusal, callback_url), None),
-            _ => (defect, None),
-        }
-    }
-
-    /// What has to be done, or is in the way, before the subscription at Meta may be written.
-    fn obstacle(&self) -> Option<(Finding, Option<Mutation>)> {
-        let asked = &self.seen.asked;
-        let first = |mutation: Mutation, tried: bool| {
-            let finding = self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "");
-            Some((finding, (!tried).then_some(mutation)))
-        };
-        match &self.seen.claim {
-            ClaimSeen::Free => return first(Mutation::AcquireClaim, asked.claimed),
-            ClaimSeen::Orphaned { of } => return first(Mutation::AdoptClaim { of: of.clone() }, asked.claimed),
-            ClaimSeen::Ours { .. } => {}
-            ClaimSeen::Duplicate { name } => {
-                let seen =
-                    format!("MetaApp {name} of this namespace manages the webhook of app {}.", self.app.spec.app_id);
-                let step = "Remove spec.webhook from one of the two.";
-                return Some((self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None));
-            }
-            ClaimSeen::Elsewhere { namespace } => {
-                let seen = format!("Namespace {namespace} manages the webhook of app {}.", self.app.spec.app_id);
-                let step = "Remove spec.webhook here, or ask the people of that namespace to give it up.";
-                return Some((self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None));
-            }
-        }
-        match self.seen.verify_token {
-            VerifyTokenSeen::Ours => None,
-            VerifyTokenSeen::Missing => first(Mutation::CreateVerifyToken, asked.verify_token_made),
-            VerifyTokenSeen::Taken => {
-                let name = super::verify_token_secret_name(self.app.metadata.name.as_deref().unwrap_or_default());
-                let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
-                let step = "Whoever made it must rename or delete it.";
-                Some((self.found(Status::False, Reason::SecretNameTaken, seen, step), None))
-            }
-        }
-    }
-
-    /// How the row at Meta differs from what is declared.
-    fn defect(&self, row: Option<&AppSubscription>, callback_url: &str) -> Option<Finding> {
-        let Some(row) = row else {
-            return Some(self.found(
-                Status::False,
-                Reason::NotSubscribed,
-                "The app has no webhook for pages at Meta.",
-                "",
-            ));
-        };
-        if row.callback_url != callback_url {
-            return Some(self.other_callback(&row.callback_url));
-        }
-        if !row.active {
-            return Some(self.found(
-                Status::False,
-                Reason::NotSubscribed,
-                "Meta has set the app's webhook inactive.",
-                "",
-            ));
-        }
-        let missing: Vec<_> = super::fields(self.app).into_iter().filter(|field| !row.fields.contains(field)).collect();
-        let seen = || format!("The app's webhook lacks the fields {}.", missing.join(", "));
-        (!missing.is_empty()).then(|| self.found(Status::False, Reason::FieldsMissing, seen(), ""))
-    }
-
-    fn other_callback(&self, found: &str) -> Finding {
-        let ours_before = self.previous.subscription.as_ref().and_then(|it| it.callback_url.as_deref()) == Some(found);
-        let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref()) == Some(found);
-        let shown = crate::graph::redact(found, &[]);
-        let seen = format!("The app's callback at Meta is {shown}");
-        if ours_before || take_over {
-            return self.found(Status::False, Reason::NotSubscribed, format!("{seen}."), "");
-        }
-        let step = "If it may be replaced, set spec.webhook.takeOverFrom to that URL; if not, remove spec.webhook.";
-        let seen = format!("{seen}, which this MetaApp never wrote; it is left alone.");
-        self.found(Status::False, Reason::ForeignCallback, seen, step)
-    }
-
-    fn not_subscribed(&self, refusal: &Refusal, callback_url: &str) -> Finding {
-        let fact = &refusal.fact;
-        match refusal.verdict {
-            Verdict::NoAnswer | Verdict::Throttled { .. } => self.keep(ConditionType::WebhookSubscribed, refusal),
-            Verdict::CallbackFailed => self.found(
-                Status::False,
-                Reason::CallbackVerificationFailed,
-                format!("Meta could not verify the callback {callback_url} ({fact})."),
-                "The operator tries again by itself; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.",
-            ),
-            _ => self.found(
-                Status::False,
-                Reason::RequestRejected,
-                format!("Meta refused the subscription of the webhook ({fact})."),
-                "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts.",
-            ),
-        }
     }
 
     fn report(
@@ -344,7 +227,7 @@ impl Case<'_> {
             callback_url: self.seen.callback_url.clone(),
             verify_token_secret_name: (managed && self.seen.verify_token == VerifyTokenSeen::Ours)
                 .then(|| super::verify_token_secret_name(name)),
-            subscription: if managed { self.subscription().or(previous.subscription) } else { None },
+            subscription: if managed { self.subscription() } else { None },
             permissions: match &asked.permissions {
                 Some(Ok(listed)) => self.permission_rows(listed),
                 _ => previous.permissions,
@@ -355,16 +238,7 @@ impl Case<'_> {
             inputs: inputs.filter(|inputs| answered || previous.inputs.as_ref() == Some(inputs)),
         }
     }
-
-    /// The subscription as Meta shows it. Only a callback that is ours is recorded: it is how we know it again.
-    fn subscription(&self) -> Option<AppSubscriptionStatus> {
-        let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return None };
-        let row = rows.iter().find(|row| row.object == "page")?;
-        let recorded = self.previous.subscription.as_ref().and_then(|it| it.callback_url.clone());
-        let ours = Some(&row.callback_url) == self.seen.callback_url.as_ref();
-        let mut fields = row.fields.clone();
-        fields.sort();
-        let callback_url = if ours { Some(row.callback_url.clone()) } else { recorded };
-        Some(AppSubscriptionStatus { active: row.active && ours, callback_url, fields })
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,43 +61,64 @@ pub struct Verdict {
     /// Generation that the verdict is about.
     pub observed_generation: i64,
     /// Whether the credentials work.
-    pub credentials: Standing<()>,
-    /// Whether the application's webhook delivers, and which fields; `None` if it is not declared, so that it says
-    /// nothing about channels.
-    pub webhook: Option<Standing<Vec<String>>>,
+    pub credentials: Result<(), Trouble>,
+    /// The application's webhook.
+    pub webhook: WebhookVerdict,
 }
 
-/// How a part of an application stands, as channels see it.
+/// Why an application cannot be used, in the words of the MetaApp.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Standing<T> {
-    /// It works.
-    Works(T),
-    /// It does not, for this reason in the words of the MetaApp.
+pub enum Trouble {
+    /// Its credentials do not work.
     Broken(String),
-    /// It is not known: not checked yet, or Meta has not answered for too long.
-    Unverified,
+    /// Whether they work is not known: not checked yet, or Meta has not answered for too long.
+    Unknown(String),
+}
+
+/// The state of an application's webhook, as channels see it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum WebhookVerdict {
+    /// It is not declared, so it says nothing about channels.
+    NotManaged,
+    /// It delivers these fields.
+    Subscribed(Vec<String>),
+    /// It does not deliver, for this reason in the words of the MetaApp.
+    NotSubscribed(String),
+    /// Whether it delivers is not known, for this reason in the words of the MetaApp.
+    Unknown(String),
 }
 
 /// The verdict on an application, from its status alone.
 pub fn verdict(app: &MetaApp) -> Verdict {
     let empty = MetaAppStatus::default();
     let status = app.status.as_ref().unwrap_or(&empty);
-    let fields = || status.subscription.as_ref().map(|subscription| subscription.fields.clone()).unwrap_or_default();
+    let holds = |type_| match find(&status.conditions, type_) {
+        Some(condition) if status_of(&status.conditions, type_) == Some(Status::True) => Ok(condition),
+        Some(condition) => Err(format!("{}: {}", condition.reason, condition.message)),
+        None => Err("it was not checked yet".to_owned()),
+    };
+    let webhook = match (&app.spec.webhook, holds(ConditionType::WebhookSubscribed)) {
+        (None, _) => WebhookVerdict::NotManaged,
+        (Some(_), Ok(_)) => {
+            let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
+            WebhookVerdict::Subscribed(fields.unwrap_or_default())
+        }
+        (Some(_), Err(why)) => match status_of(&status.conditions, ConditionType::WebhookSubscribed) {
+            Some(Status::False) => WebhookVerdict::NotSubscribed(why),
+            // That nothing is known of the application says nothing bad about its channels.
+            _ => WebhookVerdict::Unknown(why),
+        },
+    };
     Verdict {
         observed_generation: status.observed_generation,
-        credentials: standing(status, ConditionType::CredentialsValid, || ()),
-        webhook: app.spec.webhook.as_ref().map(|_| standing(status, ConditionType::WebhookSubscribed, fields)),
-    }
-}
-
-fn standing<T>(status: &MetaAppStatus, type_: ConditionType, works: impl FnOnce() -> T) -> Standing<T> {
-    let condition = find(&status.conditions, type_);
-    match (condition, status_of(&status.conditions, type_)) {
-        (Some(_), Some(Status::True)) => Standing::Works(works()),
-        (Some(condition), Some(Status::False)) => {
-            Standing::Broken(format!("{}: {}", condition.reason, condition.message))
-        }
-        _ => Standing::Unverified,
+        credentials: match holds(ConditionType::CredentialsValid) {
+            Ok(_) => Ok(()),
+            Err(why) => match status_of(&status.conditions, ConditionType::CredentialsValid) {
+                Some(Status::False) => Err(Trouble::Broken(why)),
+                _ => Err(Trouble::Unknown(why)),
+            },
+        },
+        webhook,
     }
 }
 
@@ -110,4 +131,59 @@ pub fn fields(app: &MetaApp) -> Vec<String> {
 /// Name of the Secret with the generated verify token.
 pub fn verify_token_secret_name(app_name: &str) -> String {
     format!("metaapp-{app_name}-verify-token")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::conditions::{Finding, assemble};
+    use crate::api::{MetaAppSpec, Reason};
+
+    fn app(webhook: bool, conditions: &[(ConditionType, Status)]) -> MetaApp {
+        let spec = json!({"appId": "1111000011110000", "appSecretRef": {"name": "acme-app"}});
+        let mut spec: MetaAppSpec = serde_json::from_value(spec).unwrap();
+        spec.webhook = webhook.then(Default::default);
+        let finding = |status| Finding {
+            status,
+            reason: Reason::Pending,
+            seen: "why".to_owned(),
+            next_step: String::new(),
+            observed_generation: 1,
+        };
+        let findings: Vec<_> = conditions.iter().map(|(type_, status)| (*type_, finding(*status))).collect();
+        let mut app = MetaApp::new("acme", spec);
+        let conditions = assemble(&[], &findings, Timestamp::UNIX_EPOCH);
+        app.status = Some(MetaAppStatus { conditions, ..MetaAppStatus::default() });
+        app
+    }
+
+    #[test]
+    fn a_webhook_that_is_not_known_is_not_called_broken() {
+        use ConditionType::WebhookSubscribed;
+        let why = || "Pending: why".to_owned();
+        let rows = [
+            (false, vec![], WebhookVerdict::NotManaged),
+            (true, vec![(WebhookSubscribed, Status::True)], WebhookVerdict::Subscribed(vec![])),
+            (true, vec![(WebhookSubscribed, Status::False)], WebhookVerdict::NotSubscribed(why())),
+            (true, vec![(WebhookSubscribed, Status::Unknown)], WebhookVerdict::Unknown(why())),
+            (true, vec![], WebhookVerdict::Unknown("it was not checked yet".to_owned())),
+        ];
+        for (webhook, conditions, expected) in rows {
+            assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);
+        }
+    }
+
+    #[test]
+    fn credentials_work_only_once_they_were_accepted() {
+        use ConditionType::CredentialsValid;
+        let of = |conditions: &[_]| verdict(&app(false, conditions)).credentials;
+        assert_eq!(of(&[(CredentialsValid, Status::True)]), Ok(()));
+        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err(Trouble::Broken("Pending: why".to_owned())));
+        assert_eq!(of(&[(CredentialsValid, Status::Unknown)]), Err(Trouble::Unknown("Pending: why".to_owned())));
+        assert_eq!(of(&[]), Err(Trouble::Unknown("it was not checked yet".to_owned())));
+    }
 }

@@ -16,6 +16,7 @@ use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Caller, Version};
 
 /// What was seen of an application.
+#[derive(Debug)]
 pub struct Observed {
     /// The app secret.
     pub secret: SecretSeen,
@@ -60,7 +61,7 @@ pub enum VerifyTokenSeen {
 }
 
 /// What was asked and done in one pass.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Asked {
     /// The application itself.
     pub node: Option<Answer<AppNode>>,

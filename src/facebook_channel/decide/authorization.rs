@@ -7,12 +7,12 @@ use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Observed, TokenSeen};
-use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
-use crate::meta_app::Standing;
+use crate::graph::{Caller, CutReason, GraphFault, TokenInfo, TokenKind, Verdict, classify_fault};
+use crate::meta_app::Trouble;
 
 /// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
 /// than about the token.
-pub fn blames_the_app(answer: &Answer<TokenInfo>) -> bool {
+pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
     matches!(
         answer,
         Err(Refusal { verdict: Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired, .. })
@@ -22,13 +22,26 @@ pub fn blames_the_app(answer: &Answer<TokenInfo>) -> bool {
 /// Whether the credential has proven that it may be used for the page.
 pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {
     let AppSeen::Found { app_id, required, .. } = &seen.app else { return false };
-    matches!(&seen.asked.token, Some(Ok(info)) if flaw(channel, app_id, required, info, now).is_none())
+    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, app_id, required, info, now).is_none())
+}
+
+/// What debug_token says. An answer that leaves open why the token is not valid is none: the cause is one that passes.
+pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
+    Some(match seen.asked.token.as_ref()? {
+        Err(refusal) => Err(refusal.clone()),
+        Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
+            Some(fault) => Some(Refusal { verdict: classify_fault(fault, Caller::DebuggedToken), fact: fact(fault) })
+                .filter(Refusal::says_nothing)
+                .map_or(Ok(info), Err),
+            None => Ok(info),
+        },
+    })
 }
 
 /// The condition Authorized.
 pub(super) fn authorized(case: &Case<'_>) -> Finding {
-    dependencies(case).unwrap_or_else(|| match &case.seen.asked.token {
-        None => app_unverified(case),
+    dependencies(case).unwrap_or_else(|| match &case.debugged {
+        None => app_unverified(case, "its app secret cannot be read"),
         Some(Err(refusal)) => debug_refused(case, refusal),
         Some(Ok(info)) => judge(case, info),
     })
@@ -67,9 +80,9 @@ fn dependencies(case: &Case<'_>) -> Option<Finding> {
             format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
         )),
         (AppSeen::Found { verdict, .. }, _) => match &verdict.credentials {
-            Standing::Works(()) => None,
-            Standing::Broken(why) => Some(app_not_ready(case, why)),
-            Standing::Unverified => Some(app_unverified(case)),
+            Ok(()) => None,
+            Err(Trouble::Broken(why)) => Some(app_not_ready(case, why)),
+            Err(Trouble::Unknown(why)) => Some(app_unverified(case, why)),
         },
     }
 }
@@ -79,8 +92,8 @@ fn app_not_ready(case: &Case<'_>, why: &str) -> Finding {
     case.found(Status::Unknown, Reason::AppNotReady, seen, "")
 }
 
-fn app_unverified(case: &Case<'_>) -> Finding {
-    let seen = format!("Whether the credentials of MetaApp {} work is not known.", app_name(case));
+fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
+    let seen = format!("Whether the credentials of MetaApp {} work is not known: {why}", app_name(case));
     case.found(Status::Unknown, Reason::AppUnverified, seen, "")
 }
 
@@ -96,38 +109,27 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
         Verdict::NoAnswer | Verdict::Throttled { .. } => case.keep(ConditionType::Authorized, refusal),
         Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, &refusal.fact),
         Verdict::RequestRejected => rejected(case, &refusal.fact),
-        // Said of the application; its own check, which was asked for, decides whether it is so.
-        _ => app_unverified(case),
-    }
-}
-
-/// The refusal because of which nothing is known of the token, if that is so.
-pub(super) fn unclear(case: &Case<'_>) -> Option<Refusal> {
-    match &case.seen.asked.token {
-        Some(Err(refusal)) => Some(refusal.clone()),
-        Some(Ok(info)) if !info.is_valid => match invalid(info) {
-            Flaw::Unclear(refusal) => Some(refusal),
-            _ => None,
-        },
-        _ => None,
+        // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
+        // stays.
+        _ => {
+            let kept = case.keep(ConditionType::Authorized, refusal);
+            let why = format!("Meta refused a call with them ({}).", refusal.fact);
+            if kept.status == Status::Unknown { app_unverified(case, &why) } else { kept }
+        }
     }
 }
 
 /// What debug_token says, and what the page's own calls add to it.
 fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     let AppSeen::Found { app_id, required, .. } = &case.seen.app else {
-        return app_unverified(case);
+        return app_unverified(case, "it is gone");
     };
     if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
         return flaw.finding(case);
     }
-    let asked = &case.seen.asked;
-    let refusals = [
-        asked.page.as_ref().and_then(|it| it.as_ref().err()),
-        asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
-        asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
-    ];
-    let found = refusals.into_iter().flatten().find_map(|refusal| page_call_refused(case, refusal));
+    // A write is made of what was declared: that it is rejected says nothing about the authorisation.
+    let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
+    let found = case.refused_reads().chain(write).find_map(|refusal| page_call_refused(case, refusal));
     let well = "Meta confirms the page token: right application, right page, every required permission.";
     found.unwrap_or_else(|| case.found(Status::True, Reason::TokenValid, well, ""))
 }
@@ -153,7 +155,6 @@ enum Flaw {
     Ended(Reason, String),
     Cut(Reason, String),
     ScopesMissing(Vec<String>),
-    Unclear(Refusal),
 }
 
 fn flaw(
@@ -194,17 +195,18 @@ fn invalid(info: &TokenInfo) -> Flaw {
     let Some(fault) = &info.error else {
         return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
     };
-    let verdict = classify_fault(fault, Caller::DebuggedToken);
-    let fact = match fault.subcode {
+    match classify_fault(fault, Caller::DebuggedToken) {
+        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fact(fault)),
+        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fact(fault)),
+        // `is_valid: false` is a definite statement, whatever its cause is called.
+        _ => Flaw::Ended(Reason::SessionInvalidated, fact(fault)),
+    }
+}
+
+fn fact(fault: &GraphFault) -> String {
+    match fault.subcode {
         Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
         None => format!("code {}", fault.code),
-    };
-    match verdict {
-        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fact),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fact),
-        Verdict::NoAnswer | Verdict::Throttled { .. } => Flaw::Unclear(Refusal { verdict, fact }),
-        // `is_valid: false` is a definite statement, whatever its cause is called.
-        _ => Flaw::Ended(Reason::SessionInvalidated, fact),
     }
 }
 
@@ -214,7 +216,6 @@ impl Flaw {
             Self::Ended(reason, fact) => ended(case, *reason, fact),
             Self::Cut(reason, fact) => cut(case, *reason, fact),
             Self::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
-            Self::Unclear(refusal) => case.keep(ConditionType::Authorized, refusal),
         }
     }
 }
@@ -275,7 +276,7 @@ fn rejected(case: &Case<'_>, fact: &str) -> Finding {
 }
 
 fn granted_by(case: &Case<'_>) -> String {
-    let now = case.seen.asked.token.as_ref().and_then(|it| it.as_ref().ok()?.user_id.clone());
+    let now = case.debugged.as_ref().and_then(|it| it.as_ref().ok()?.user_id.clone());
     let before = case.previous.authorization.as_ref().and_then(|it| it.grantor_id.clone());
     now.or(before).map(|id| format!("; it was granted by person {id}")).unwrap_or_default()
 }

@@ -4,14 +4,17 @@ use super::super::act::Mutation;
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::engine::answer::Refusal;
+use crate::engine::answer::{Refusal, without_effect};
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
-use crate::meta_app::Standing;
+use crate::meta_app::WebhookVerdict;
 
 /// The condition PageUsable.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let page = &case.channel.spec.page_id;
+    if let Some(finding) = case.refused_reads().chain(case.refused_write()).find_map(|it| page_fault(case, it)) {
+        return finding;
+    }
     match &case.seen.asked.page {
         None => unread(case, ConditionType::PageUsable, authorized, claimed),
         Some(Ok(node)) if node.is_published == Some(false) => case.found(
@@ -23,47 +26,44 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
         Some(Ok(_)) => {
             case.found(Status::True, Reason::Usable, "The page is visible, published and not restricted.", "")
         }
-        Some(Err(refusal)) => page_refused(case, authorized, claimed, refusal),
+        Some(Err(refusal)) => read_refused(case, ConditionType::PageUsable, authorized, claimed, refusal),
     }
 }
 
-fn page_refused(case: &Case<'_>, authorized: &Finding, claimed: &Finding, refusal: &Refusal) -> Finding {
+/// What the refusal of a call about the page, whichever it was, says about the page itself.
+fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     let (page, fact) = (&case.channel.spec.page_id, &refusal.fact);
-    match &refusal.verdict {
-        Verdict::PageFault(reason) => {
-            let (what, step) = match reason {
-                PageReason::NotVisible => (
-                    "does not exist or cannot be seen with this token",
-                    "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
-                ),
-                PageReason::SendBlocked => (
-                    "may not send messages for now",
-                    "Somebody who manages the page must look at its Page Quality tab.",
-                ),
-                PageReason::Restricted => (
-                    "is restricted by Meta",
-                    "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
-                ),
-            };
-            case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step)
+    let Verdict::PageFault(reason) = &refusal.verdict else { return None };
+    let (what, step) = match reason {
+        PageReason::NotVisible => (
+            "does not exist or cannot be seen with this token",
+            "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
+        ),
+        PageReason::SendBlocked => {
+            ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
         }
-        Verdict::NoAnswer | Verdict::Throttled { .. } => case.keep(ConditionType::PageUsable, refusal),
-        _ => unread(case, ConditionType::PageUsable, authorized, claimed),
-    }
+        PageReason::Restricted => (
+            "is restricted by Meta",
+            "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
+        ),
+    };
+    Some(case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step))
 }
 
 /// The condition Subscribed, and what to do about it.
 pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> (Finding, Option<Mutation>) {
-    let rows = match &case.seen.asked.subscriptions {
-        None => return (unread(case, ConditionType::Subscribed, authorized, claimed), None),
-        Some(Err(refusal)) if refusal.says_nothing() => return (case.keep(ConditionType::Subscribed, refusal), None),
-        Some(Err(_)) => return (unread(case, ConditionType::Subscribed, authorized, claimed), None),
-        Some(Ok(rows)) => rows,
+    let (asked, type_) = (&case.seen.asked, ConditionType::Subscribed);
+    let (Some(Ok(rows)), AppSeen::Found { app_id, .. }) = (&asked.subscriptions, &case.seen.app) else {
+        // What the application does not deliver is known without an answer about the page.
+        let linked = authorized.status == Status::True && claimed.status == Status::True;
+        let undelivered = undelivered(case).filter(|_| linked);
+        let finding = undelivered.unwrap_or_else(|| match &asked.subscriptions {
+            Some(Err(refusal)) => read_refused(case, type_, authorized, claimed, refusal),
+            _ => unread(case, type_, authorized, claimed),
+        });
+        return (finding, None);
     };
-    let AppSeen::Found { app_id, verdict, .. } = &case.seen.app else {
-        return (unread(case, ConditionType::Subscribed, authorized, claimed), None);
-    };
-    if let Some(finding) = verdict.webhook.as_ref().and_then(|webhook| not_delivered_by_app(case, webhook)) {
+    if let Some(finding) = undelivered(case) {
         return (finding, None);
     }
     // Only our own row counts; another application's row says nothing about us.
@@ -80,38 +80,74 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
             case.found(Status::False, Reason::FieldsMissing, seen, "")
         }
     };
-    match &case.seen.asked.subscribed {
-        None if authorized.status == Status::True => {
-            let mutation = Mutation::Subscribe { fields: declared(case) };
-            (defect, Some(mutation))
+    match &asked.subscribed {
+        None if claimed.status == Status::True && case.proven(authorized) => {
+            (defect, Some(Mutation::Subscribe { fields: declared(case) }))
         }
-        Some(Err(refusal)) if refusal.says_nothing() => (case.keep(ConditionType::Subscribed, refusal), None),
-        _ => (defect, None),
+        Some(Err(refusal)) => (write_refused(case, refusal).unwrap_or(defect), None),
+        Some(Ok(())) => (without_effect(defect), None),
+        None => (defect, None),
     }
 }
 
-/// What the application does not deliver: Meta sends only what both the application and the page are subscribed to.
-fn not_delivered_by_app(case: &Case<'_>, webhook: &Standing<Vec<String>>) -> Option<Finding> {
-    let delivered = match webhook {
-        Standing::Works(fields) => fields,
-        Standing::Broken(why) => {
-            let seen = format!("The webhook of the MetaApp does not deliver: {why}");
-            return Some(case.found(Status::False, Reason::AppNotReady, seen, ""));
-        }
-        Standing::Unverified => {
-            let seen = "Whether the webhook of the MetaApp delivers is not known.";
-            return Some(case.found(Status::Unknown, Reason::AppUnverified, seen, ""));
-        }
-    };
-    let lacking: Vec<_> = declared(case).into_iter().filter(|field| !delivered.contains(field)).collect();
-    (!lacking.is_empty()).then(|| {
-        case.found(
+/// What has to change before the page can be subscribed, if it is neither the authorisation nor the page. A write that
+/// was not answered says nothing: the rows that were read after it do.
+fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
+    let fact = &refusal.fact;
+    match refusal.verdict {
+        Verdict::RequestRejected => Some(case.found(
             Status::False,
-            Reason::AppFieldsMissing,
-            format!("The webhook of the MetaApp does not deliver the declared fields {}.", lacking.join(", ")),
-            "Whoever maintains the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.",
-        )
-    })
+            Reason::RequestRejected,
+            format!("Meta refused the subscription of the page ({fact})."),
+            "Whoever maintains this channel must compare spec.subscribedFields, or the fields of the MetaApp, with what Meta accepts.",
+        )),
+        Verdict::ApprovalMissing(_) => Some(case.found(
+            Status::False,
+            Reason::NotApproved,
+            format!("Meta does not let the app subscribe to this page yet ({fact})."),
+            "An administrator of the app must request advanced access in the App Dashboard, App Review, or the person behind the token needs a role in the app.",
+        )),
+        _ => None,
+    }
+}
+
+/// What keeps the application itself from delivering what the channel declares.
+fn undelivered(case: &Case<'_>) -> Option<Finding> {
+    let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
+    match &verdict.webhook {
+        WebhookVerdict::NotManaged => None,
+        WebhookVerdict::NotSubscribed(why) => {
+            let seen = format!("The webhook of the MetaApp does not deliver: {why}");
+            Some(case.found(Status::False, Reason::AppNotReady, seen, ""))
+        }
+        WebhookVerdict::Unknown(why) => {
+            let seen = format!("Whether the webhook of the MetaApp delivers is not known: {why}");
+            Some(case.found(Status::Unknown, Reason::AppUnverified, seen, ""))
+        }
+        WebhookVerdict::Subscribed(delivered) => not_delivered_by_app(case, delivered),
+    }
+}
+
+/// Declared fields that the application itself is not subscribed to: Meta delivers only what both levels hold.
+fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding> {
+    let lacking: Vec<_> = declared(case).into_iter().filter(|field| !delivered.contains(field)).collect();
+    if lacking.is_empty() {
+        return None;
+    }
+    let seen = format!("The webhook of the MetaApp does not deliver the declared fields {}.", lacking.join(", "));
+    // What the MetaApp declares too, it is about to subscribe to.
+    let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
+    if lacking.iter().all(|field| fields.contains(field)) {
+        return Some(case.found(
+            Status::Unknown,
+            Reason::AppUnverified,
+            format!("{seen} It declares them as well."),
+            "",
+        ));
+    }
+    let step =
+        "Whoever maintains the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.";
+    Some(case.found(Status::False, Reason::AppFieldsMissing, seen, step))
 }
 
 /// The declared fields that a row does not hold.
@@ -128,14 +164,34 @@ fn declared(case: &Case<'_>) -> Vec<String> {
     case.channel.spec.subscribed_fields.clone().unwrap_or(of_app)
 }
 
+/// A read about the page was refused: without an answer the last known value stays.
+fn read_refused(
+    case: &Case<'_>,
+    type_: ConditionType,
+    authorized: &Finding,
+    claimed: &Finding,
+    refusal: &Refusal,
+) -> Finding {
+    if refusal.says_nothing() {
+        return case.keep(type_, refusal);
+    }
+    if authorized.status != Status::True {
+        return unread(case, type_, authorized, claimed);
+    }
+    case.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
+}
+
 /// Nothing is asked about a page without a proven credential and the claim. When that is so because Meta did not
-/// answer, the last known value stays.
+/// answer about the credential, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
-    if authorized.status == Status::True
-        && claimed.status == Status::True
-        && let Some(refusal) = super::authorization::unclear(case)
+    if let (Some(answer @ Err(refusal)), Status::True) = (&case.debugged, claimed.status)
+        && (refusal.says_nothing() || super::authorization::blames_the_app(answer))
     {
-        return case.keep(type_, &refusal);
+        let kept = case.keep(type_, refusal);
+        // What was not known before is not known for the same reason as before.
+        if kept.status != Status::Unknown || authorized.status == Status::True {
+            return kept;
+        }
     }
     let seen = "It is read once the credential is proven and the page is claimed.";
     case.found(Status::Unknown, Reason::Unreadable, seen, "")

@@ -1,0 +1,47 @@
+//! What holds for the conditions of every status, whatever was seen; tests of all kinds hold their decisions to it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::Reason;
+use super::conditions::{ConditionType, find};
+use super::reasons::Actor;
+
+/// Panics unless the conditions that follow upon `previous` keep the laws.
+pub(crate) fn check(previous: &[Condition], conditions: &[Condition], generation: i64, now: Timestamp) {
+    let types: BTreeSet<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(types.len(), conditions.len(), "one entry a type: {conditions:#?}");
+    for condition in conditions {
+        assert!(["True", "False", "Unknown"].contains(&condition.status.as_str()), "{condition:#?}");
+        assert!(Reason::parse(&condition.reason).is_some(), "{condition:#?}");
+        assert!(!condition.message.trim().is_empty(), "a condition without a message: {condition:#?}");
+        assert!(condition.observed_generation.unwrap() <= generation, "about the future: {condition:#?}");
+        let before = previous.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);
+        let expected = before.map_or(Time(now), |old| old.last_transition_time.clone());
+        assert_eq!(condition.last_transition_time, expected, "the time moves with the status only: {condition:#?}");
+    }
+    check_ready(conditions, generation);
+}
+
+/// Ready is True; or False with Stalled; or False or Unknown with Reconciling.
+fn check_ready(conditions: &[Condition], generation: i64) {
+    let ready = find(conditions, ConditionType::Ready).expect("Ready is always there");
+    let reconciling = find(conditions, ConditionType::Reconciling);
+    let stalled = find(conditions, ConditionType::Stalled);
+    assert_eq!(ready.observed_generation, Some(generation), "{ready:#?}");
+    assert_eq!(conditions[0].type_, "Ready");
+    match (ready.status.as_str(), reconciling, stalled) {
+        ("True", None, None) => {}
+        ("False", None, Some(stalled)) => {
+            assert_eq!((stalled.status.as_str(), &stalled.reason), ("True", &ready.reason));
+            assert_eq!(Reason::parse(&stalled.reason).unwrap().actor(), Actor::Person, "{stalled:#?}");
+        }
+        ("False" | "Unknown", Some(reconciling), None) => {
+            assert_eq!((reconciling.status.as_str(), &reconciling.reason), ("True", &ready.reason));
+        }
+        _ => panic!("no allowed combination: {ready:#?} {reconciling:#?} {stalled:#?}"),
+    }
+}

@@ -1,0 +1,13 @@
+//! Tables of the decision: a healthy scene, and one variation a row.
+#![allow(clippy::unwrap_used)]
+
+mod authorization;
+mod claim;
+mod kept;
+mod page;
+mod properties;
+mod scene;
+mod status;
+mod strategies;
+mod subscription;
+mod unready;

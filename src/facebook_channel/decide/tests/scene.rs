@@ -1,0 +1,225 @@
+//! A channel in good health, to be varied.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::super::{Plan, decide};
+use crate::api::conditions::{ConditionType, find};
+use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Answer, Refusal, answer};
+use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
+use crate::meta_app::{self, Trouble, WebhookVerdict};
+
+pub(super) const APP: &str = "1111000011110000";
+pub(super) const OTHER_APP: &str = "9999000099990000";
+pub(super) const PAGE: &str = "2200000000000001";
+pub(super) const OTHER_PAGE: &str = "2200000000000002";
+pub(super) const PERSON: &str = "6600000000000001";
+pub(super) const FIELDS: [&str; 2] = ["messages", "messaging_postbacks"];
+pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
+
+pub(super) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(super) fn now() -> Timestamp {
+    at("2026-03-01T12:00:00Z")
+}
+
+pub(super) fn channel(generation: i64) -> FacebookChannel {
+    let spec: FacebookChannelSpec = serde_json::from_value(json!({
+        "pageId": PAGE,
+        "credentials": {"pageToken": {
+            "secretRef": {"name": "shop-token", "key": "token"},
+            "appRef": {"name": "acme", "namespace": "platform"},
+        }},
+        "endpoint": {"direct": {}},
+    }))
+    .unwrap();
+    let mut channel = FacebookChannel::new("shop", spec);
+    channel.metadata.namespace = Some("tenant-a".to_owned());
+    channel.metadata.uid = Some("uid-1".to_owned());
+    channel.metadata.generation = Some(generation);
+    channel
+}
+
+/// What debug_token says of a token that fits.
+pub(super) fn token_info() -> TokenInfo {
+    TokenInfo {
+        app_id: Some(APP.to_owned()),
+        kind: TokenKind::Page,
+        is_valid: true,
+        issued_at: None,
+        expires_at: None,
+        data_access_expires_at: None,
+        profile_id: Some(PAGE.to_owned()),
+        user_id: Some(PERSON.to_owned()),
+        scopes: words(&SCOPES),
+        granular_scopes: vec![],
+        error: None,
+    }
+}
+
+pub(super) fn page_node() -> PageNode {
+    PageNode { id: PAGE.to_owned(), name: Some("Acme Shop".to_owned()), is_published: Some(true) }
+}
+
+pub(super) fn row(app_id: &str, fields: &[&str]) -> PageSubscription {
+    PageSubscription { id: app_id.to_owned(), name: None, subscribed_fields: words(fields) }
+}
+
+pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> AppSeen {
+    AppSeen::Found {
+        app_id: APP.to_owned(),
+        fields: words(&FIELDS),
+        required: words(&SCOPES),
+        verdict: meta_app::Verdict { observed_generation: 1, credentials, webhook },
+    }
+}
+
+/// The refusal that an error of Graph comes to.
+pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
+    answer::<()>("test", caller, Err(GraphFault::new(code, subcode.into(), text).into())).unwrap_err()
+}
+
+pub(super) fn refusal(verdict: Verdict) -> Refusal {
+    Refusal { verdict, fact: "code 1".to_owned() }
+}
+
+pub(super) fn no_answer() -> Refusal {
+    answer::<()>("test", Caller::PageToken, Err(GraphError::Timeout)).unwrap_err()
+}
+
+pub(super) fn throttled() -> Refusal {
+    fault(Caller::PageToken, 32, None, "(#32) Page request limit reached")
+}
+
+/// Everything a decision depends on.
+pub(super) struct Scene {
+    pub(super) channel: FacebookChannel,
+    pub(super) previous: FacebookChannelStatus,
+    pub(super) seen: Observed,
+    pub(super) now: Timestamp,
+}
+
+impl Scene {
+    /// Connected, as declared.
+    pub(super) fn healthy() -> Self {
+        let seen = Observed {
+            app: app(Ok(()), WebhookVerdict::Subscribed(words(&FIELDS))),
+            token: TokenSeen::Present { fingerprint: "f1".to_owned() },
+            claim: ClaimSeen::Ours { uid: "c1".to_owned() },
+            gateway: false,
+            inputs: "inputs".to_owned(),
+            look: true,
+            stale: false,
+            asked: Asked {
+                token: Some(Ok(token_info())),
+                page: Some(Ok(page_node())),
+                subscriptions: Some(Ok(vec![row(APP, &FIELDS)])),
+                subscribed: None,
+                claimed: false,
+            },
+            access: None,
+        };
+        Self { channel: channel(1), previous: FacebookChannelStatus::default(), seen, now: now() }
+    }
+
+    /// Healthy but for one change.
+    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = Self::healthy();
+        change(&mut scene);
+        scene
+    }
+
+    /// debug_token answers this; without a proof nothing is asked about the page.
+    pub(super) fn debugged(info: Answer<TokenInfo>) -> Self {
+        Self::with(|scene| scene.seen.asked = Asked { token: Some(info), ..Asked::default() })
+    }
+
+    /// The page's own subscriptions are these.
+    pub(super) fn rows(rows: Vec<PageSubscription>) -> Self {
+        Self::with(|scene| scene.seen.asked.subscriptions = Some(Ok(rows)))
+    }
+
+    /// This scene after the status of another one was written.
+    pub(super) fn after(mut self, before: &Outcome) -> Self {
+        self.previous = before.status().clone();
+        self.now = before.now + SignedDuration::from_mins(15);
+        self
+    }
+
+    pub(super) fn decide(&self) -> Outcome {
+        let plan = decide(&self.channel, &self.previous, &self.seen, self.now).expect("there is something to look at");
+        let generation = self.channel.metadata.generation.unwrap();
+        laws::check(&self.previous.conditions, &plan.report.status.conditions, generation, self.now);
+        check_connection(&plan.report.status);
+        Outcome { plan, now: self.now }
+    }
+}
+
+/// Exactly one of the three is True and names the state, or all are Unknown.
+pub(super) fn check_connection(status: &FacebookChannelStatus) {
+    use ConditionType::{Connected, Disconnected, Expired};
+    let three = [Connected, Expired, Disconnected].map(|type_| find(&status.conditions, type_).unwrap());
+    let holding: Vec<_> = three.iter().filter(|it| it.status == "True").map(|it| it.type_.as_str()).collect();
+    if holding.is_empty() {
+        assert!(three.iter().all(|it| it.status == "Unknown"), "{three:#?}");
+        assert_eq!(status.connection.as_str(), "Pending");
+    } else {
+        assert_eq!(holding, [status.connection.as_str()], "{three:#?}");
+        assert!(three.iter().all(|it| it.status != "Unknown"), "{three:#?}");
+    }
+}
+
+/// What was decided.
+pub(super) struct Outcome {
+    pub(super) plan: Plan,
+    pub(super) now: Timestamp,
+}
+
+impl Outcome {
+    pub(super) fn status(&self) -> &FacebookChannelStatus {
+        &self.plan.report.status
+    }
+
+    /// Value and reason of a condition, as in `False/TokenExpired`; empty if it is not there.
+    pub(super) fn of(&self, type_: ConditionType) -> String {
+        let found = find(&self.status().conditions, type_);
+        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
+    }
+
+    pub(super) fn message(&self, type_: ConditionType) -> &str {
+        &find(&self.status().conditions, type_).unwrap().message
+    }
+
+    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
+        for (type_, value) in expected {
+            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
+        }
+    }
+
+    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
+    pub(super) fn stalled(&self, reason: &str) {
+        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
+        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
+        let step = self.status().next_step.as_deref().unwrap_or_default();
+        assert!(!step.is_empty() && self.message(ConditionType::Ready).ends_with(step), "{:#?}", self.status());
+    }
+
+    /// The operator goes on by itself: Ready is False or Unknown, and Reconciling.
+    pub(super) fn reconciling(&self, ready: &str) {
+        let reason = ready.split('/').nth(1).unwrap();
+        self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
+    }
+
+    pub(super) fn no_mutation(&self) {
+        assert_eq!(self.plan.mutation, None);
+    }
+}

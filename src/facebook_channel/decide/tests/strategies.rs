@@ -1,0 +1,188 @@
+//! Random observations and statuses.
+
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::scene::*;
+use crate::api::conditions::{ConditionType, Finding, Status, assemble};
+use crate::api::{AuthorizationStatus, Connection, FacebookChannelStatus, Reason};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Answer, Refusal};
+use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::graph::{
+    AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
+    RoutingSign, ThrottleScope, TokenInfo, TokenKind, Verdict,
+};
+use crate::meta_app::{Trouble, WebhookVerdict};
+
+pub(super) fn verdicts() -> Vec<Verdict> {
+    use EndReason::*;
+    let ends = [
+        TokenExpired,
+        PasswordChanged,
+        AppRemoved,
+        SessionInvalidated,
+        CheckpointRequired,
+        UserInvalid,
+        DataAccessExpired,
+    ];
+    let scope = |scope: Option<&str>| CutReason::ScopeMissing { scope: scope.map(str::to_owned) };
+    let cuts = [CutReason::RoleLost, CutReason::NotInGrant, CutReason::WrongApp, scope(None), scope(Some("x_y"))];
+    let apps = [AppReason::AppCredentialsRejected, AppReason::SecretMismatch, AppReason::AppBlocked];
+    let pages = [PageReason::NotVisible, PageReason::SendBlocked, PageReason::Restricted];
+    let mut all = vec![
+        Verdict::NoAnswer,
+        Verdict::Throttled { until_hint: None, scope: ThrottleScope::Page },
+        Verdict::AppSuspect,
+        Verdict::ApprovalMissing(ApprovalReason::RoleHoldersOnly),
+        Verdict::Routing(RoutingSign::NotReceiver),
+        Verdict::CallbackFailed,
+        Verdict::VersionRetired,
+        Verdict::FieldUnknown(None),
+        Verdict::NotChannelHealth,
+        Verdict::RequestRejected,
+    ];
+    all.extend(ends.map(Verdict::TokenEnded));
+    all.extend(cuts.map(Verdict::AccessCut));
+    all.extend(apps.map(Verdict::AppBroken));
+    all.extend(pages.map(Verdict::PageFault));
+    all
+}
+
+fn refusals() -> impl Strategy<Value = Refusal> {
+    select(verdicts()).prop_map(refusal)
+}
+
+fn answers<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Option<Answer<T>>> {
+    prop_oneof![
+        1 => Just(None),
+        4 => value.prop_map(|value| Some(Ok(value))),
+        2 => refusals().prop_map(|refusal| Some(Err(refusal))),
+    ]
+}
+
+fn times() -> impl Strategy<Value = Option<jiff::Timestamp>> {
+    let hours = select(vec![-24, 0, 1, 24 * 13, 24 * 14, 24 * 60]);
+    option::of(hours.prop_map(|hours| now() + jiff::SignedDuration::from_hours(hours)))
+}
+
+fn token_infos() -> impl Strategy<Value = TokenInfo> {
+    let kinds = prop_oneof![8 => Just(TokenKind::Page), 1 => select(vec![TokenKind::User, TokenKind::Other])];
+    let ids = |good: &'static str, bad: &'static str| prop_oneof![8 => Just(Some(good.to_owned())), 1 => Just(Some(bad.to_owned())), 1 => Just(None)];
+    let faults = option::of(
+        select(vec![(190, Some(460)), (190, Some(492)), (190, None), (2, None), (4, None), (100, None)])
+            .prop_map(|(code, subcode)| GraphFault::new(code, subcode, "text")),
+    );
+    let scopes = prop_oneof![8 => Just(words(&SCOPES)), 1 => subsequence(words(&SCOPES), 0..=3)];
+    let granular = prop_oneof![
+        8 => Just(vec![]),
+        1 => select(vec![PAGE, OTHER_PAGE]).prop_map(|page| vec![GranularScope {
+            scope: "pages_messaging".to_owned(),
+            target_ids: Some(vec![page.to_owned()]),
+        }]),
+    ];
+    let parts = (kinds, ids(APP, OTHER_APP), ids(PAGE, OTHER_PAGE), prop::bool::weighted(0.8), times(), times());
+    (parts, faults, scopes, granular).prop_map(|(parts, error, scopes, granular_scopes)| {
+        let (kind, app_id, profile_id, is_valid, expires_at, data_access_expires_at) = parts;
+        let error = error.filter(|_| !is_valid);
+        let clocks = TokenInfo { expires_at, data_access_expires_at, ..token_info() };
+        TokenInfo { kind, app_id, profile_id, is_valid, scopes, granular_scopes, error, ..clocks }
+    })
+}
+
+fn pages() -> impl Strategy<Value = PageNode> {
+    option::of(any::<bool>()).prop_map(|is_published| PageNode { is_published, ..page_node() })
+}
+
+pub(super) fn rows() -> impl Strategy<Value = Vec<PageSubscription>> {
+    let fields = subsequence(vec!["messages", "messaging_postbacks", "feed"], 0..=3);
+    let one = |app: &'static str| option::of(fields.clone().prop_map(move |fields| row(app, &fields)));
+    (one(OTHER_APP), one(APP)).prop_map(|(other, ours)| other.into_iter().chain(ours).collect())
+}
+
+pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
+    let ours = ClaimSeen::Ours { uid: "c1".to_owned() };
+    prop_oneof![
+        5 => Just(ours),
+        1 => Just(ClaimSeen::Free),
+        1 => Just(ClaimSeen::Orphaned { of: "gone".to_owned() }),
+        1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
+        1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+    ]
+}
+
+fn apps() -> impl Strategy<Value = AppSeen> {
+    let webhook = select(vec![
+        WebhookVerdict::NotManaged,
+        WebhookVerdict::Subscribed(words(&FIELDS)),
+        WebhookVerdict::Subscribed(words(&["messages"])),
+        WebhookVerdict::NotSubscribed("why".to_owned()),
+        WebhookVerdict::Unknown("why".to_owned()),
+    ]);
+    prop_oneof![
+        8 => webhook.prop_map(|webhook| app(Ok(()), webhook)),
+        1 => Just(app(Err(Trouble::Broken("why".to_owned())), WebhookVerdict::NotManaged)),
+        1 => Just(AppSeen::NotFound),
+        1 => Just(AppSeen::NotAllowed),
+    ]
+}
+
+fn tokens() -> impl Strategy<Value = TokenSeen> {
+    let present = |fingerprint: &str| TokenSeen::Present { fingerprint: fingerprint.to_owned() };
+    prop_oneof![
+        8 => Just(present("f1")),
+        1 => Just(present("f2")),
+        1 => Just(TokenSeen::NotReleased),
+        1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
+    ]
+}
+
+/// Observations, also such as cannot be: a decision has to be safe by itself.
+pub(super) fn observations() -> impl Strategy<Value = Observed> {
+    let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(Just(())), any::<bool>());
+    (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
+        let (token_answer, page, subscriptions, subscribed, claimed) = asked;
+        let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
+        let (gateway, inputs) = (false, "inputs".to_owned());
+        Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
+    })
+}
+
+const TYPES: [ConditionType; 9] = [
+    ConditionType::Ready,
+    ConditionType::Connected,
+    ConditionType::Expired,
+    ConditionType::Disconnected,
+    ConditionType::Claimed,
+    ConditionType::Authorized,
+    ConditionType::PageUsable,
+    ConditionType::Subscribed,
+    ConditionType::EndpointReady,
+];
+
+/// Statuses of earlier generations and versions, also such as were never written.
+pub(super) fn statuses() -> impl Strategy<Value = FacebookChannelStatus> {
+    let value = (select(vec![Status::True, Status::False, Status::Unknown]), select(Reason::ALL), 1_i64..=3);
+    let findings = proptest::collection::vec(option::of(value), TYPES.len()).prop_map(|values| {
+        let finding = |(status, reason, observed_generation)| {
+            let (seen, next_step) = ("It was seen.".to_owned(), "Do something.".to_owned());
+            Finding { status, reason, seen, next_step, observed_generation }
+        };
+        let found = TYPES.into_iter().zip(values);
+        found.filter_map(|(type_, value)| Some((type_, finding(value?)))).collect::<Vec<_>>()
+    });
+    (findings, option::of(select(vec!["f1", "f2"])), option::of(Just("inputs")), option::of(Just("Do something.")))
+        .prop_map(|(findings, fingerprint, inputs, step)| FacebookChannelStatus {
+            observed_generation: 3,
+            conditions: assemble(&[], &findings, at("2026-02-01T00:00:00Z")),
+            connection: Connection::Connected,
+            authorization: fingerprint.map(|fingerprint| AuthorizationStatus {
+                fingerprint: Some(fingerprint.to_owned()),
+                ..AuthorizationStatus::default()
+            }),
+            inputs: inputs.map(str::to_owned),
+            next_step: step.map(str::to_owned),
+            ..FacebookChannelStatus::default()
+        })
+}

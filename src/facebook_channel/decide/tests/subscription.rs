@@ -1,0 +1,148 @@
+//! Whether the page is subscribed to our application.
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
+use crate::engine::Class;
+use crate::facebook_channel::act::Mutation;
+use crate::graph::{ApprovalReason, Caller, PageSubscription, Verdict};
+use crate::meta_app::WebhookVerdict;
+
+fn subscribe(fields: &[&str]) -> Option<Mutation> {
+    Some(Mutation::Subscribe { fields: words(fields) })
+}
+
+/// The page's rows after a write that Meta answered like this.
+fn written(rows: Vec<PageSubscription>, answer: Result<(), crate::engine::answer::Refusal>) -> Scene {
+    let mut scene = Scene::rows(rows);
+    scene.seen.asked.subscribed = Some(answer);
+    scene
+}
+
+#[test]
+fn only_the_row_of_our_application_counts_and_a_repair_writes_the_full_set() {
+    let extra = ["messages", "feed", "messaging_postbacks"];
+    let rows: [(Vec<PageSubscription>, &str); 6] = [
+        (vec![row(APP, &FIELDS)], "True/FieldsMatch"),
+        (vec![row(OTHER_APP, &[]), row(APP, &extra)], "True/FieldsMatch"),
+        (vec![], "False/NotSubscribed"),
+        (vec![row(OTHER_APP, &FIELDS)], "False/NotSubscribed"),
+        (vec![row(OTHER_APP, &FIELDS), row(APP, &["messages", "feed"])], "False/FieldsMissing"),
+        (vec![row(APP, &[])], "False/FieldsMissing"),
+    ];
+    for (rows, expected) in rows {
+        let outcome = Scene::rows(rows).decide();
+        outcome.shows(&[(Subscribed, expected)]);
+        let mutation = expected.starts_with("False").then(|| subscribe(&FIELDS)).flatten();
+        assert_eq!(outcome.plan.mutation, mutation, "{expected}");
+    }
+}
+
+#[test]
+fn the_fields_of_the_channel_count_before_those_of_the_app() {
+    let scene = |held: &[&str]| {
+        let mut scene = Scene::rows(vec![row(APP, held)]);
+        scene.channel.spec.subscribed_fields = Some(words(&["messages"]));
+        scene.decide()
+    };
+    scene(&["messages"]).shows(&[(Subscribed, "True/FieldsMatch")]);
+    assert_eq!(scene(&["messaging_postbacks"]).plan.mutation, subscribe(&["messages"]));
+}
+
+#[test]
+fn what_the_row_lacks_is_in_message_and_status() {
+    let outcome = Scene::rows(vec![row(APP, &["standby", "messages"])]).decide();
+    assert_eq!(outcome.message(Subscribed), "The page's subscription lacks the fields messaging_postbacks.");
+    let subscription = outcome.status().subscription.as_ref().unwrap();
+    assert_eq!(subscription.fields, ["messages", "standby"]);
+    assert_eq!(subscription.missing, ["messaging_postbacks"]);
+    assert_eq!(Scene::rows(vec![]).decide().status().subscription, None);
+}
+
+#[test]
+fn a_write_without_effect_is_not_repeated_in_the_same_pass() {
+    for rows in [vec![], vec![row(APP, &["messages"])]] {
+        let outcome = written(rows, Ok(())).decide();
+        outcome.no_mutation();
+        outcome.reconciling("False/WithoutEffect");
+        outcome.shows(&[(Subscribed, "False/WithoutEffect")]);
+        assert_eq!(outcome.plan.report.class, Class::WithoutEffect);
+    }
+    written(vec![row(APP, &FIELDS)], Ok(()))
+        .decide()
+        .shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/Reached")]);
+}
+
+#[test]
+fn the_row_that_is_read_back_decides_whatever_the_write_said() {
+    let before = Scene::healthy().decide();
+    for refusal in [no_answer(), throttled()] {
+        let done = written(vec![row(APP, &FIELDS)], Err(refusal.clone())).after(&before).decide();
+        done.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+        let lost = written(vec![], Err(refusal)).after(&before).decide();
+        lost.shows(&[(Subscribed, "False/NotSubscribed"), (Disconnected, "True/NotSubscribed")]);
+        lost.reconciling("False/NotSubscribed");
+        assert!(matches!(lost.plan.report.class, Class::Transient | Class::Throttled(_)));
+        lost.no_mutation();
+    }
+}
+
+#[test]
+fn a_refused_write_says_what_has_to_change() {
+    let unknown_field = "(#100) Param subscribed_fields[0] must be one of {messages} - got \"mentions\"";
+    let outcome = written(vec![], Err(fault(Caller::PageToken, 100, None, unknown_field))).decide();
+    outcome.stalled("RequestRejected");
+    outcome.shows(&[(Subscribed, "False/RequestRejected"), (Authorized, "True/TokenValid")]);
+    assert!(outcome.status().next_step.as_deref().unwrap().contains("spec.subscribedFields"));
+    outcome.no_mutation();
+
+    let unapproved = refusal(Verdict::ApprovalMissing(ApprovalReason::RoleHoldersOnly));
+    let outcome = written(vec![], Err(unapproved)).decide();
+    outcome.stalled("NotApproved");
+    outcome.shows(&[(Subscribed, "False/NotApproved"), (Authorized, "True/TokenValid")]);
+    outcome.no_mutation();
+}
+
+#[test]
+fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
+    let own = Some(words(&["messages", FIELDS[1]]));
+    let lacking = || WebhookVerdict::Subscribed(words(&["messages"]));
+    let rows = [
+        (WebhookVerdict::NotSubscribed("ForeignCallback: left alone.".to_owned()), None, "False/AppNotReady"),
+        // That the application's state is not known says nothing bad about the page.
+        (WebhookVerdict::Unknown("GraphUnavailable: no answer.".to_owned()), None, "Unknown/AppUnverified"),
+        // What the application declares itself it is about to subscribe to; what it does not, somebody must add.
+        (lacking(), None, "Unknown/AppUnverified"),
+        (lacking(), own.clone(), "Unknown/AppUnverified"),
+        (lacking(), Some(words(&["messages", "message_reads"])), "False/AppFieldsMissing"),
+    ];
+    for (webhook, fields, expected) in rows {
+        for held in [vec![], vec![row(APP, &FIELDS)]] {
+            let mut scene = Scene::rows(held);
+            scene.channel.spec.subscribed_fields = fields.clone();
+            scene.seen.app = app(Ok(()), webhook.clone());
+            let outcome = scene.decide();
+            outcome.shows(&[(Subscribed, expected), (Authorized, "True/TokenValid")]);
+            outcome.no_mutation();
+            match expected {
+                "False/AppFieldsMissing" => outcome.stalled("AppFieldsMissing"),
+                reconciling => outcome.reconciling(reconciling),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_webhook_that_is_not_declared_says_nothing_about_the_page() {
+    let mut scene = Scene::rows(vec![]);
+    scene.seen.app = app(Ok(()), WebhookVerdict::NotManaged);
+    assert_eq!(scene.decide().plan.mutation, subscribe(&FIELDS));
+}
+
+#[test]
+fn nothing_is_written_with_a_token_that_a_read_showed_to_be_unfit() {
+    let mut scene = Scene::rows(vec![]);
+    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, 460, "changed their password")));
+    let outcome = scene.decide();
+    outcome.no_mutation();
+    outcome.shows(&[(Authorized, "False/PasswordChanged")]);
+}

@@ -1,0 +1,122 @@
+//! What is missing before Meta can be asked.
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
+use crate::claims::ClaimSeen;
+use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
+use crate::meta_app::{Trouble, WebhookVerdict};
+
+/// Nothing was asked, nothing is claimed.
+fn unasked(change: impl FnOnce(&mut Scene)) -> Outcome {
+    let scene = Scene::with(|scene| {
+        scene.seen.asked = Asked::default();
+        scene.seen.claim = ClaimSeen::Free;
+        change(scene);
+    });
+    let outcome = scene.decide();
+    outcome.no_mutation();
+    outcome.shows(&[
+        (Claimed, "Unknown/NotProven"),
+        (PageUsable, "Unknown/Unreadable"),
+        (Subscribed, "Unknown/Unreadable"),
+    ]);
+    outcome
+}
+
+#[test]
+fn a_missing_or_unready_app_is_waited_for_and_not_blamed_on_the_token() {
+    let broken = || app(Err(Trouble::Broken("AppBlocked: Meta rejects it.".to_owned())), WebhookVerdict::NotManaged);
+    let rows: [(AppSeen, &str, &str); 2] = [
+        (AppSeen::NotFound, "AppNotFound", "There is no MetaApp platform/acme."),
+        (broken(), "AppNotReady", "MetaApp platform/acme is not usable: AppBlocked: Meta rejects it."),
+    ];
+    for (app, reason, message) in rows {
+        let outcome = unasked(|scene| scene.seen.app = app);
+        outcome.reconciling(&format!("False/{reason}"));
+        outcome.shows(&[(Authorized, &format!("Unknown/{reason}")), (Connected, &format!("Unknown/{reason}"))]);
+        assert!(outcome.message(Authorized).starts_with(message), "{}", outcome.message(Authorized));
+        assert_eq!(outcome.status().connection.as_str(), "Pending");
+    }
+}
+
+#[test]
+fn of_an_app_that_was_not_verified_nothing_is_known() {
+    let unknown = || app(Err(Trouble::Unknown("it was not checked yet".to_owned())), WebhookVerdict::NotManaged);
+    for app in [unknown(), app(Ok(()), WebhookVerdict::NotManaged)] {
+        let outcome = unasked(|scene| scene.seen.app = app);
+        outcome.reconciling("Unknown/AppUnverified");
+        outcome.shows(&[(Authorized, "Unknown/AppUnverified"), (Connected, "Unknown/AppUnverified")]);
+    }
+}
+
+#[test]
+fn an_app_that_does_not_allow_the_namespace_is_for_a_person_to_decide() {
+    let outcome = unasked(|scene| scene.seen.app = AppSeen::NotAllowed);
+    outcome.stalled("AppNotAllowed");
+    assert!(outcome.message(Authorized).contains("does not allow channels of namespace tenant-a"));
+}
+
+#[test]
+fn a_secret_that_is_not_released_is_waited_for_with_the_exact_command() {
+    let outcome = unasked(|scene| scene.seen.token = TokenSeen::NotReleased);
+    outcome.reconciling("False/SecretNotReleased");
+    let step = outcome.status().next_step.as_deref().unwrap();
+    let command = "kubectl -n tenant-a label secret shop-token metachannels.io/purpose=page-token";
+    assert!(step.contains(command) && step.contains("key token"), "{step}");
+    assert_eq!(outcome.status().authorization, None);
+}
+
+#[test]
+fn a_malformed_secret_is_for_a_person_and_shows_why_but_not_what() {
+    let outcome = unasked(|scene| scene.seen.token = TokenSeen::Malformed("its key token is empty".to_owned()));
+    outcome.stalled("SecretMalformed");
+    assert!(outcome.message(Authorized).starts_with("Secret shop-token cannot be used as a page token: its key token"));
+}
+
+#[test]
+fn a_missing_app_is_named_before_a_missing_secret() {
+    let outcome = unasked(|scene| {
+        scene.seen.app = AppSeen::NotFound;
+        scene.seen.token = TokenSeen::NotReleased;
+    });
+    outcome.reconciling("False/AppNotFound");
+}
+
+#[test]
+fn only_the_direct_endpoint_is_ready() {
+    let external = serde_json::json!({"external": {"url": "https://x.example/"}});
+    let bot = serde_json::json!({"bot": {"serviceRef": {"name": "bot", "port": 80}}});
+    let chat = serde_json::json!({"chat": {"serviceRef": {"name": "chat", "port": 80}}});
+    let two = serde_json::json!({"direct": {}, "external": {"url": "https://x.example/"}});
+    let rows = [
+        (serde_json::json!({"direct": {}}), false, "True/Resolved"),
+        (external.clone(), false, "False/GatewayNotInstalled"),
+        (bot.clone(), false, "False/GatewayNotInstalled"),
+        (chat.clone(), false, "False/GatewayNotInstalled"),
+        (external, true, "False/ForwardingUnavailable"),
+        (bot, true, "False/ForwardingUnavailable"),
+        (chat, true, "False/ForwardingUnavailable"),
+        (two, true, "False/InvalidSpec"),
+        (serde_json::json!({}), true, "False/InvalidSpec"),
+    ];
+    for (endpoint, gateway, expected) in rows {
+        let scene = Scene::with(|scene| {
+            scene.channel.spec.endpoint = serde_json::from_value(endpoint).unwrap();
+            scene.seen.gateway = gateway;
+        });
+        let outcome = scene.decide();
+        // The link to Meta stands, whoever handles the traffic.
+        outcome.shows(&[(EndpointReady, expected), (Connected, "True/Linked")]);
+        match expected.strip_prefix("False/") {
+            Some(reason) => outcome.stalled(reason),
+            None => outcome.shows(&[(crate::api::conditions::ConditionType::Ready, "True/Reached")]),
+        }
+        outcome.no_mutation();
+    }
+}
+
+#[test]
+fn nothing_is_decided_when_nothing_changed() {
+    let scene = Scene::with(|scene| scene.seen.look = false);
+    assert!(super::super::decide(&scene.channel, &scene.previous, &scene.seen, scene.now).is_none());
+}

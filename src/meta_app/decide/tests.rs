@@ -1,0 +1,10 @@
+//! Tables of the decision: a healthy scene, and one variation a row.
+#![allow(clippy::unwrap_used)]
+
+mod credentials;
+mod kept;
+mod permissions;
+mod properties;
+mod scene;
+mod strategies;
+mod webhook;

@@ -1,0 +1,129 @@
+//! No answer is not an answer: what is kept, and for how long.
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{
+    CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
+};
+use crate::claims::ClaimSeen;
+use crate::engine::Class;
+use crate::graph::PermissionStatus;
+use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+
+/// The ways in which Meta can leave everything open.
+fn silences() -> Vec<(&'static str, Scene)> {
+    let permissions = |refusal| Scene::with(|scene| scene.seen.asked.permissions = Some(Err(refusal)));
+    let rows = |refusal| Scene::with(|scene| scene.seen.asked.subscriptions = Some(Err(refusal)));
+    vec![
+        ("the node timed out", Scene::refused(no_answer())),
+        ("the node was throttled", Scene::refused(throttled())),
+        ("the node was transient", Scene::refused(fault(2, None, "Service down"))),
+        ("an unknown code", Scene::refused(fault(4242, None, "?"))),
+        ("the permissions timed out", permissions(no_answer())),
+        ("the subscriptions timed out", rows(no_answer())),
+        ("the subscriptions were throttled", rows(throttled())),
+    ]
+}
+
+#[test]
+fn silence_rewrites_no_status() {
+    let before = Scene::healthy().decide();
+    for (name, scene) in silences() {
+        let outcome = scene.after(&before).decide();
+        assert_eq!(outcome.status(), before.status(), "{name}");
+        assert!(!outcome.plan.report.answered, "{name}");
+        assert!(matches!(outcome.plan.report.class, Class::Transient | Class::Throttled(_)), "{name}");
+        assert!(outcome.plan.report.notes.is_empty(), "{name}");
+        outcome.no_mutation();
+    }
+}
+
+#[test]
+fn silence_rewrites_no_status_of_a_broken_app_either() {
+    let broken = [
+        Scene::refused(fault(200, None, "API access blocked.")),
+        Scene::rows(vec![row(FOREIGN, true, &FIELDS)]),
+        Scene::with(|scene| {
+            let mut permissions = approved();
+            permissions[0].status = PermissionStatus::Unapproved;
+            scene.seen.asked.permissions = Some(Ok(permissions));
+        }),
+        Scene::with(|scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        Scene::with(|scene| scene.seen.verify_token = VerifyTokenSeen::Taken),
+        Scene::with(|scene| scene.seen.callback_url = None),
+    ];
+    for mut scene in broken {
+        let before = scene.decide();
+        assert_ne!(before.of(Ready), "True/Reached");
+        scene.seen.asked = Asked { node: Some(Err(no_answer())), ..Asked::default() };
+        let outcome = scene.after(&before).decide();
+        assert_eq!(outcome.status(), before.status());
+        assert!(outcome.plan.report.notes.is_empty());
+    }
+}
+
+#[test]
+fn past_the_limit_nothing_is_known_any_more() {
+    let before = Scene::healthy().decide();
+    for (refusal, reason) in [(no_answer(), "GraphUnavailable"), (throttled(), "RateLimited")] {
+        let mut scene = Scene::refused(refusal).after(&before);
+        scene.seen.stale = true;
+        let outcome = scene.decide();
+        outcome.reconciling(&format!("Unknown/{reason}"));
+        outcome.shows(&[(CredentialsValid, &format!("Unknown/{reason}"))]);
+        assert!(outcome.of(WebhookSubscribed).starts_with("Unknown/"));
+        assert!(outcome.of(PermissionsApproved).starts_with("Unknown/"));
+        assert_eq!(outcome.status().app_name.as_deref(), Some("Acme Messaging"), "a name does not go bad");
+    }
+}
+
+#[test]
+fn a_first_look_without_an_answer_knows_nothing_and_claims_nothing() {
+    let mut scene = Scene::refused(no_answer());
+    scene.seen.claim = ClaimSeen::Free;
+    let outcome = scene.decide();
+    outcome.reconciling("Unknown/GraphUnavailable");
+    outcome.no_mutation();
+    assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+}
+
+#[test]
+fn a_remembered_acceptance_is_no_proof_for_a_claim() {
+    let before = Scene::healthy().decide();
+    for claim in [ClaimSeen::Free, ClaimSeen::Orphaned { of: "gone".to_owned() }] {
+        let mut scene = Scene::refused(no_answer()).after(&before);
+        scene.seen.claim = claim;
+        // Such an answer cannot be without the node, but a decision has to be safe by itself.
+        scene.seen.asked.subscriptions = Some(Ok(vec![]));
+        scene.decide().no_mutation();
+    }
+}
+
+#[test]
+fn a_value_of_an_older_generation_is_kept_but_does_not_make_the_new_one_ready() {
+    let before = Scene::healthy().decide();
+    for (name, scene) in silences() {
+        let mut scene = scene.after(&before);
+        scene.app.metadata.generation = Some(2);
+        let outcome = scene.decide();
+        outcome.shows(&[
+            (Ready, "Unknown/Pending"),
+            (Reconciling, "True/Pending"),
+            (CredentialsValid, "True/Accepted"),
+        ]);
+        assert!(outcome.message(Ready).starts_with("Generation 2 has not been verified"), "{name}");
+    }
+}
+
+#[test]
+fn what_was_found_without_meta_is_found_anew_and_never_kept() {
+    let secret_missing = Scene::with(|scene| {
+        scene.seen.secret = SecretSeen::NotReleased;
+        scene.seen.asked = Asked::default();
+    });
+    let outcome = Scene::refused(no_answer()).after(&secret_missing.decide()).decide();
+    outcome.shows(&[(CredentialsValid, "Unknown/GraphUnavailable")]);
+
+    let elsewhere = Scene::with(|scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() });
+    let outcome = Scene::refused(no_answer()).after(&elsewhere.decide()).decide();
+    outcome.shows(&[(WebhookSubscribed, "Unknown/GraphUnavailable")]);
+}

@@ -1,0 +1,139 @@
+//! What holds for every decision, whatever was seen before and now.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::scene::*;
+use super::strategies::{claims, observations, rows, statuses, verify_tokens};
+use crate::api::MetaAppStatus;
+use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::Answer;
+use crate::graph::AppSubscription;
+use crate::meta_app::act::Mutation;
+use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+
+fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
+    answer.as_ref().is_none_or(|answer| matches!(answer, Err(refusal) if refusal.says_nothing()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
+        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+        // Checks the laws of Ready, of messages and of transition times.
+        let outcome = scene.decide();
+        let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
+        let asked = &scene.seen.asked;
+        let proven = scene.seen.secret == SecretSeen::Present && matches!(asked.node, Some(Ok(_)));
+        prop_assert!(proven, "{mutation:?} without a call with the app token that worked");
+        let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+        match mutation {
+            Mutation::AcquireClaim => prop_assert!(scene.seen.claim == ClaimSeen::Free && !asked.claimed),
+            Mutation::AdoptClaim { .. } => {
+                let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
+                prop_assert!(orphaned && !asked.claimed);
+            },
+            Mutation::CreateVerifyToken => {
+                prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Missing && !asked.verify_token_made);
+            }
+            Mutation::Subscribe { callback_url, fields } => {
+                prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Ours && asked.subscribed.is_none());
+                prop_assert!(callback_url == CALLBACK && fields == words(&FIELDS));
+                let foreign = matches!(&asked.subscriptions, Some(Ok(rows)) if rows.iter().any(|row| row.callback_url == FOREIGN));
+                prop_assert!(!foreign, "a foreign callback is never overwritten");
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
+        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+        let outcome = scene.decide();
+        let asked = &scene.seen.asked;
+        let open = [
+            (ConditionType::CredentialsValid, unanswered(&asked.node)),
+            (ConditionType::PermissionsApproved, unanswered(&asked.permissions)),
+            (ConditionType::WebhookSubscribed, unanswered(&asked.subscriptions) && unanswered(&asked.subscribed)),
+        ];
+        for (type_, open) in open {
+            let is_false = |conditions| status_of(conditions, type_) == Some(Status::False);
+            let found_here = [
+                "SecretNotReleased", "SecretMalformed", "SecretNameTaken", "CallbackUnknown", "ClaimedElsewhere",
+                "DuplicateInNamespace",
+            ];
+            let reason = outcome.of(type_).replace("False/", "");
+            if open && is_false(&outcome.status().conditions) && !found_here.contains(&reason.as_str()) {
+                prop_assert!(is_false(&scene.previous.conditions), "{type_:?} {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn from_any_status_a_healthy_app_becomes_ready_and_rests(
+        previous in statuses(),
+        claim in claims().prop_filter("not somebody else's", |claim| {
+            matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. })
+        }),
+        verify_token in verify_tokens().prop_filter("not somebody else's", |it| *it != VerifyTokenSeen::Taken),
+        rows in rows().prop_filter("not somebody else's", |rows| rows.iter().all(|row| row.callback_url == CALLBACK)),
+    ) {
+        let mut world = World { claim, verify_token, rows, mutations: 0 };
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
+        prop_assert!(world.mutations <= 3, "a claim, a verify token and a subscription");
+        world.mutations = 0;
+        for later in [SignedDuration::ZERO, SignedDuration::from_hours(1), SignedDuration::from_hours(100)] {
+            let again = world.pass(&first, later);
+            prop_assert_eq!(&again, &first);
+            prop_assert_eq!(world.mutations, 0);
+        }
+    }
+}
+
+/// Meta and the cluster, as far as a pass can change them.
+struct World {
+    claim: ClaimSeen,
+    verify_token: VerifyTokenSeen,
+    rows: Vec<AppSubscription>,
+    mutations: usize,
+}
+
+impl World {
+    /// One pass: observes, decides and acts until there is something to report.
+    fn pass(&mut self, previous: &MetaAppStatus, later: SignedDuration) -> MetaAppStatus {
+        let mut scene = Scene::rows(self.rows.clone());
+        scene.app = meta_app(3);
+        scene.previous = previous.clone();
+        scene.now = now() + later;
+        for _ in 0..5 {
+            scene.seen.claim = self.claim.clone();
+            scene.seen.verify_token = self.verify_token;
+            let outcome = scene.decide();
+            let Some(mutation) = outcome.plan.mutation else { return outcome.plan.report.status };
+            self.act(mutation, &mut scene.seen.asked);
+        }
+        panic!("the pass does not end");
+    }
+
+    fn act(&mut self, mutation: Mutation, asked: &mut Asked) {
+        self.mutations += 1;
+        match mutation {
+            Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => {
+                self.claim = ClaimSeen::Ours { uid: "c1".to_owned() };
+                asked.claimed = true;
+            }
+            Mutation::CreateVerifyToken => {
+                self.verify_token = VerifyTokenSeen::Ours;
+                asked.verify_token_made = true;
+            }
+            Mutation::Subscribe { callback_url, fields } => {
+                self.rows = vec![AppSubscription { object: "page".to_owned(), callback_url, active: true, fields }];
+                asked.subscribed = Some(Ok(()));
+                asked.subscriptions = Some(Ok(self.rows.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! An application in good health, to be varied.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::super::{Plan, decide};
+use crate::api::conditions::{ConditionType, find};
+use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Refusal, answer};
+use crate::graph::{AppNode, AppPermission, AppSubscription, Caller, GraphError, GraphFault, PermissionStatus};
+use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+
+pub(super) const APP: &str = "1111000011110000";
+pub(super) const CALLBACK: &str = "https://hooks.example.com/webhooks/platform/acme";
+pub(super) const FOREIGN: &str = "https://old.example/bot?key=hidden";
+pub(super) const FIELDS: [&str; 2] = ["messages", "messaging_postbacks"];
+
+pub(super) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub(super) fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+pub(super) fn meta_app(generation: i64) -> MetaApp {
+    let spec: MetaAppSpec = serde_json::from_value(json!({
+        "appId": APP,
+        "appSecretRef": {"name": "acme-app"},
+        "webhook": {"fields": FIELDS},
+    }))
+    .unwrap();
+    let mut app = MetaApp::new("acme", spec);
+    app.metadata.namespace = Some("platform".to_owned());
+    app.metadata.generation = Some(generation);
+    app
+}
+
+pub(super) fn permission(name: &str, status: PermissionStatus) -> AppPermission {
+    AppPermission { permission: name.to_owned(), status }
+}
+
+pub(super) fn approved() -> Vec<AppPermission> {
+    let names = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
+    names.map(|name| permission(name, PermissionStatus::Live)).to_vec()
+}
+
+pub(super) fn row(callback_url: &str, active: bool, fields: &[&str]) -> AppSubscription {
+    let (object, callback_url) = ("page".to_owned(), callback_url.to_owned());
+    AppSubscription { object, callback_url, active, fields: words(fields) }
+}
+
+/// The refusal that an error of Graph comes to.
+pub(super) fn fault(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
+    let error = GraphFault::new(code, subcode.into(), text).into();
+    answer::<()>("test", Caller::AppToken, Err(error)).unwrap_err()
+}
+
+pub(super) fn no_answer() -> Refusal {
+    answer::<()>("test", Caller::AppToken, Err(GraphError::Timeout)).unwrap_err()
+}
+
+pub(super) fn throttled() -> Refusal {
+    fault(4, None, "(#4) Application request limit reached")
+}
+
+/// Everything a decision depends on.
+pub(super) struct Scene {
+    pub(super) app: MetaApp,
+    pub(super) previous: MetaAppStatus,
+    pub(super) seen: Observed,
+    pub(super) now: Timestamp,
+}
+
+impl Scene {
+    /// As declared.
+    pub(super) fn healthy() -> Self {
+        let node = AppNode { id: APP.to_owned(), name: Some("Acme Messaging".to_owned()) };
+        let seen = Observed {
+            secret: SecretSeen::Present,
+            claim: ClaimSeen::Ours { uid: "c1".to_owned() },
+            verify_token: VerifyTokenSeen::Ours,
+            callback_url: Some(CALLBACK.to_owned()),
+            graph_url: "https://graph.facebook.com".to_owned(),
+            inputs: "inputs".to_owned(),
+            look: true,
+            stale: false,
+            asked: Asked {
+                node: Some(Ok(node)),
+                permissions: Some(Ok(approved())),
+                subscriptions: Some(Ok(vec![row(CALLBACK, true, &FIELDS)])),
+                ..Asked::default()
+            },
+        };
+        Self { app: meta_app(1), previous: MetaAppStatus::default(), seen, now: now() }
+    }
+
+    /// Healthy but for one change.
+    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = Self::healthy();
+        change(&mut scene);
+        scene
+    }
+
+    /// The application's own node is refused, so that nothing else is asked.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::with(|scene| scene.seen.asked = Asked { node: Some(Err(refusal)), ..Asked::default() })
+    }
+
+    /// The application's subscriptions are these.
+    pub(super) fn rows(rows: Vec<AppSubscription>) -> Self {
+        Self::with(|scene| scene.seen.asked.subscriptions = Some(Ok(rows)))
+    }
+
+    pub(super) fn webhook(&mut self) -> &mut Webhook {
+        self.app.spec.webhook.as_mut().unwrap()
+    }
+
+    /// This scene after the status of another one was written.
+    pub(super) fn after(mut self, before: &Outcome) -> Self {
+        self.previous = before.status().clone();
+        self.now = before.now + SignedDuration::from_hours(1);
+        self
+    }
+
+    pub(super) fn decide(&self) -> Outcome {
+        let plan = decide(&self.app, &self.previous, &self.seen, self.now).expect("there is something to look at");
+        let generation = self.app.metadata.generation.unwrap();
+        laws::check(&self.previous.conditions, &plan.report.status.conditions, generation, self.now);
+        Outcome { plan, now: self.now }
+    }
+}
+
+/// What was decided.
+pub(super) struct Outcome {
+    pub(super) plan: Plan,
+    pub(super) now: Timestamp,
+}
+
+impl Outcome {
+    pub(super) fn status(&self) -> &MetaAppStatus {
+        &self.plan.report.status
+    }
+
+    /// Value and reason of a condition, as in `False/AppBlocked`; empty if it is not there.
+    pub(super) fn of(&self, type_: ConditionType) -> String {
+        let found = find(&self.status().conditions, type_);
+        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
+    }
+
+    pub(super) fn message(&self, type_: ConditionType) -> &str {
+        &find(&self.status().conditions, type_).unwrap().message
+    }
+
+    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
+        for (type_, value) in expected {
+            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
+        }
+    }
+
+    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
+    pub(super) fn stalled(&self, reason: &str) {
+        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
+        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
+        let step = self.status().next_step.as_deref().unwrap_or_default();
+        assert!(!step.is_empty() && self.message(ConditionType::Ready).ends_with(step), "{:#?}", self.status());
+    }
+
+    /// The operator goes on by itself: Ready is False or Unknown, and Reconciling.
+    pub(super) fn reconciling(&self, ready: &str) {
+        let reason = ready.split('/').nth(1).unwrap();
+        self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
+    }
+
+    pub(super) fn no_mutation(&self) {
+        assert_eq!(self.plan.mutation, None);
+    }
+}

@@ -1,0 +1,215 @@
+//! The application's webhook, and what is in the way of it.
+
+use super::scene::*;
+use crate::api::AppSubscriptionStatus;
+use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
+use crate::claims::ClaimSeen;
+use crate::engine::Class;
+use crate::engine::answer::Answer;
+use crate::graph::AppSubscription;
+use crate::meta_app::act::Mutation;
+use crate::meta_app::observe::VerifyTokenSeen;
+
+fn subscribe() -> Option<Mutation> {
+    Some(Mutation::Subscribe { callback_url: CALLBACK.to_owned(), fields: words(&FIELDS) })
+}
+
+/// The application's rows after a write that Meta answered like this.
+fn written(rows: Vec<AppSubscription>, answer: Answer<()>) -> Scene {
+    let mut scene = Scene::rows(rows);
+    scene.seen.asked.subscribed = Some(answer);
+    scene
+}
+
+#[test]
+fn drift_of_our_own_row_is_repaired_with_the_full_set() {
+    let users = AppSubscription { object: "user".to_owned(), ..row(CALLBACK, true, &FIELDS) };
+    let rows: [(Vec<AppSubscription>, &str); 6] = [
+        (vec![row(CALLBACK, true, &FIELDS)], "True/FieldsMatch"),
+        (vec![users.clone(), row(CALLBACK, true, &["feed", "messages", "messaging_postbacks"])], "True/FieldsMatch"),
+        (vec![], "False/NotSubscribed"),
+        (vec![users], "False/NotSubscribed"),
+        (vec![row(CALLBACK, false, &FIELDS)], "False/NotSubscribed"),
+        (vec![row(CALLBACK, true, &["messages"])], "False/FieldsMissing"),
+    ];
+    for (rows, expected) in rows {
+        let outcome = Scene::rows(rows).decide();
+        outcome.shows(&[(WebhookSubscribed, expected)]);
+        let mutation = expected.starts_with("False").then(subscribe).flatten();
+        assert_eq!(outcome.plan.mutation, mutation, "{expected}");
+    }
+}
+
+#[test]
+fn a_callback_that_this_object_never_wrote_is_left_alone_and_shown_without_its_query() {
+    let outcome = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).decide();
+    outcome.stalled("ForeignCallback");
+    outcome.no_mutation();
+    let message = outcome.message(WebhookSubscribed);
+    assert!(message.contains("https://old.example/bot") && !message.contains("hidden"), "{message}");
+    assert!(outcome.status().next_step.as_deref().unwrap().contains("spec.webhook.takeOverFrom"));
+    let subscription = outcome.status().subscription.as_ref().unwrap();
+    assert_eq!((subscription.active, &subscription.callback_url), (false, &None));
+}
+
+#[test]
+fn a_callback_may_be_taken_over_when_it_is_named_exactly() {
+    let scene = |from: &str| {
+        let mut scene = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]);
+        scene.webhook().take_over_from = Some(from.to_owned());
+        scene.decide()
+    };
+    assert_eq!(scene(FOREIGN).plan.mutation, subscribe());
+    scene("https://old.example/bot").stalled("ForeignCallback");
+}
+
+#[test]
+fn a_callback_of_ours_is_known_again_after_the_declared_one_changed() {
+    let old = "https://before.example/webhooks/platform/acme";
+    let mut before = Scene::rows(vec![row(old, true, &FIELDS)]);
+    before.seen.callback_url = Some(old.to_owned());
+    let before = before.decide();
+    before.shows(&[(Ready, "True/Reached")]);
+    let moved = Scene::rows(vec![row(old, true, &FIELDS)]).after(&before).decide();
+    moved.shows(&[(WebhookSubscribed, "False/NotSubscribed")]);
+    assert_eq!(moved.plan.mutation, subscribe());
+    // What stands there meanwhile is no longer ours.
+    let stolen = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).after(&before).decide();
+    stolen.stalled("ForeignCallback");
+    stolen.no_mutation();
+    assert_eq!(stolen.status().subscription.as_ref().unwrap().callback_url.as_deref(), Some(old));
+}
+
+#[test]
+fn without_a_callback_url_there_is_nothing_to_subscribe() {
+    let outcome = Scene::with(|scene| scene.seen.callback_url = None).decide();
+    outcome.stalled("CallbackUnknown");
+    outcome.no_mutation();
+}
+
+#[test]
+fn a_webhook_that_is_not_declared_is_not_looked_at() {
+    let outcome = Scene::with(|scene| {
+        scene.app.spec.webhook = None;
+        scene.seen.claim = ClaimSeen::Free;
+        scene.seen.verify_token = VerifyTokenSeen::Missing;
+        scene.seen.callback_url = None;
+        scene.seen.asked.subscriptions = None;
+    })
+    .decide();
+    outcome.shows(&[(Ready, "True/Reached"), (WebhookSubscribed, "")]);
+    outcome.no_mutation();
+    assert_eq!(outcome.status().subscription, None);
+    assert_eq!(outcome.status().verify_token_secret_name, None);
+}
+
+#[test]
+fn claim_and_verify_token_come_first_and_once_a_pass() {
+    type Change = fn(&mut Scene);
+    let rows: [(Change, Mutation, Change); 3] = [
+        (|scene| scene.seen.claim = ClaimSeen::Free, Mutation::AcquireClaim, |scene| scene.seen.asked.claimed = true),
+        (
+            |scene| scene.seen.claim = ClaimSeen::Orphaned { of: "gone".to_owned() },
+            Mutation::AdoptClaim { of: "gone".to_owned() },
+            |scene| scene.seen.asked.claimed = true,
+        ),
+        (
+            |scene| scene.seen.verify_token = VerifyTokenSeen::Missing,
+            Mutation::CreateVerifyToken,
+            |scene| scene.seen.asked.verify_token_made = true,
+        ),
+    ];
+    for (missing, mutation, tried) in rows {
+        let mut scene = Scene::rows(vec![]);
+        missing(&mut scene);
+        let outcome = scene.decide();
+        assert_eq!(outcome.plan.mutation, Some(mutation));
+        outcome.reconciling("Unknown/Pending");
+        tried(&mut scene);
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.reconciling("Unknown/Pending");
+    }
+}
+
+#[test]
+fn what_others_hold_is_left_alone() {
+    type Change = fn(&mut Scene);
+    let rows: [(Change, &str, &str); 3] = [
+        (
+            |scene| scene.seen.claim = ClaimSeen::Duplicate { name: "other".to_owned() },
+            "DuplicateInNamespace",
+            "MetaApp other of this namespace manages the webhook of app",
+        ),
+        (
+            |scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() },
+            "ClaimedElsewhere",
+            "Namespace tenant-b manages the webhook",
+        ),
+        (
+            |scene| scene.seen.verify_token = VerifyTokenSeen::Taken,
+            "SecretNameTaken",
+            "A Secret metaapp-acme-verify-token exists and was not made by the operator",
+        ),
+    ];
+    for (taken, reason, message) in rows {
+        let mut scene = Scene::rows(vec![]);
+        taken(&mut scene);
+        let outcome = scene.decide();
+        outcome.stalled(reason);
+        outcome.shows(&[(CredentialsValid, "True/Accepted")]);
+        outcome.no_mutation();
+        assert!(outcome.message(WebhookSubscribed).starts_with(message), "{}", outcome.message(WebhookSubscribed));
+    }
+}
+
+#[test]
+fn a_failed_verification_is_tried_again_by_itself() {
+    let refusal = fault(2200, None, "(#2200) Callback verification failed: HTTP Status Code = 403");
+    let outcome = written(vec![], Err(refusal)).decide();
+    outcome.reconciling("False/CallbackVerificationFailed");
+    outcome.no_mutation();
+    assert!(outcome.message(WebhookSubscribed).contains(CALLBACK));
+    assert_eq!(outcome.plan.report.class, Class::Transient);
+}
+
+#[test]
+fn a_refused_subscription_is_for_a_person() {
+    let refusal = fault(100, None, "(#100) Param fields must be one of {messages}");
+    let outcome = written(vec![row(CALLBACK, true, &["messages"])], Err(refusal)).decide();
+    outcome.stalled("RequestRejected");
+    outcome.no_mutation();
+}
+
+#[test]
+fn the_row_that_is_read_back_decides_whatever_the_write_said() {
+    let before = Scene::healthy().decide();
+    let rows = [
+        (Ok(()), "False/WithoutEffect"),
+        (Err(no_answer()), "False/NotSubscribed"),
+        (Err(throttled()), "False/NotSubscribed"),
+    ];
+    for (answer, expected) in rows {
+        let done = written(vec![row(CALLBACK, true, &FIELDS)], answer.clone()).after(&before).decide();
+        done.shows(&[(WebhookSubscribed, "True/FieldsMatch")]);
+        let lost = written(vec![], answer).after(&before).decide();
+        lost.shows(&[(WebhookSubscribed, expected)]);
+        lost.reconciling(expected);
+        lost.no_mutation();
+    }
+}
+
+#[test]
+fn the_status_tells_the_row_as_it_is() {
+    let before = Scene::healthy().decide();
+    let subscription = before.status().subscription.clone().unwrap();
+    let (active, callback_url) = (true, Some(CALLBACK.to_owned()));
+    assert_eq!(
+        subscription,
+        AppSubscriptionStatus { active, callback_url: callback_url.clone(), fields: words(&FIELDS) }
+    );
+    let gone = written(vec![], Ok(())).after(&before).decide();
+    // The callback stays known as one of ours.
+    let expected = AppSubscriptionStatus { active: false, callback_url, fields: vec![] };
+    assert_eq!(gone.status().subscription, Some(expected));
+}

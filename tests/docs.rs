@@ -1,0 +1,101 @@
+//! The documentation says about every reason what the code knows of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meta_channel_operator::api::Reason;
+use meta_channel_operator::api::conditions::ConditionType;
+use meta_channel_operator::api::reasons::Actor;
+
+const CONDITIONS: &str = include_str!("../docs/conditions.md");
+
+/// The sections under a heading of the third level, by heading.
+fn sections() -> BTreeMap<&'static str, &'static str> {
+    let mut sections = BTreeMap::new();
+    for chapter in CONDITIONS.split("\n## ") {
+        for section in chapter.split("\n### ").skip(1) {
+            let (heading, text) = section.split_once('\n').expect("a heading and a text");
+            assert_eq!(sections.insert(heading.trim(), text), None, "{heading} stands there twice");
+        }
+    }
+    sections
+}
+
+/// The line of a section that begins with a label, and those that continue it.
+fn part<'a>(text: &'a str, from: &str, to: Option<&str>) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {text:?}"));
+    let part = to.map_or(rest, |to| rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} in {text:?}")).0);
+    assert!(!part.trim().is_empty(), "nothing after {from:?} in {text:?}");
+    part
+}
+
+#[test]
+fn every_reason_is_a_heading_and_every_heading_a_reason() {
+    let headings: BTreeSet<_> = sections().into_keys().collect();
+    let reasons: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(headings, reasons);
+}
+
+#[test]
+fn every_section_says_on_what_what_was_seen_who_acts_and_what_is_next() {
+    let sections = sections();
+    for reason in Reason::ALL {
+        let text = sections[reason.as_str()];
+        part(text, "Seen: ", Some("\nWho acts: "));
+        part(text, "\nNext: ", None);
+        let who = part(text, "\nWho acts: ", Some("\nNext: "));
+        let expected = match reason.actor() {
+            Actor::Nobody => "nobody",
+            Actor::Operator => "the operator",
+            Actor::Person => "a person",
+        };
+        assert!(who.starts_with(expected), "{}: {who:?} should begin with {expected:?}", reason.as_str());
+    }
+}
+
+#[test]
+fn every_section_names_conditions_that_exist() {
+    use ConditionType::*;
+    let types = [
+        Ready,
+        Connected,
+        Expired,
+        Disconnected,
+        Claimed,
+        Authorized,
+        PageUsable,
+        Subscribed,
+        EndpointReady,
+        CredentialsValid,
+        WebhookSubscribed,
+        PermissionsApproved,
+        Reconciling,
+        Stalled,
+    ];
+    let known: BTreeSet<_> = types.into_iter().map(ConditionType::as_str).collect();
+    for (heading, text) in sections() {
+        let on = part(text, "On: ", Some("Seen: "));
+        let named: Vec<_> = on.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty() || on.contains("any condition"), "{heading}: {on:?}");
+        for name in named {
+            assert!(known.contains(name), "{heading}: there is no condition {name}");
+        }
+    }
+}
+
+#[test]
+fn an_ended_authorisation_is_documented_as_expired_and_nothing_else_is() {
+    let sections = sections();
+    for reason in Reason::ALL {
+        let on = part(sections[reason.as_str()], "On: ", Some("Seen: "));
+        assert_eq!(on.contains("`Expired` True"), reason.ends_authorization(), "{}", reason.as_str());
+    }
+}
+
+#[test]
+fn links_within_the_page_lead_somewhere() {
+    let anchor = |heading: &str| heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+    let anchors: BTreeSet<_> = CONDITIONS.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
+    for target in CONDITIONS.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or_default()) {
+        assert!(anchors.contains(target), "{target}");
+    }
+}
