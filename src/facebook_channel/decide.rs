@@ -77,7 +77,8 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let previous = find(&self.previous.conditions, type_);
+        // What is known is about the token that was asked about, not about another one that came in its place.
+        let previous = self.same_token().and_then(|_| find(&self.previous.conditions, type_));
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)
@@ -203,11 +204,24 @@ impl Case<'_> {
         name.or_else(|| self.previous.page_name.clone())
     }
 
+    /// What is known of the token from before, if it is the same.
+    fn same_token(&self) -> Option<&AuthorizationStatus> {
+        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
+        self.previous.authorization.as_ref().filter(|old| old.fingerprint.as_ref() == Some(fingerprint))
+    }
+
     /// What is known of the token; what was known of another token is dropped.
     fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
         let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        let same = self.previous.authorization.clone().filter(|old| old.fingerprint.as_ref() == Some(fingerprint));
-        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else { return same };
+        let same = self.same_token().cloned();
+        let unanswered = authorization::unclear(self).is_some_and(|refusal| refusal.says_nothing());
+        if self.seen.asked.token.is_none() || unanswered {
+            return same;
+        }
+        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else {
+            let nameless = AuthorizationStatus { fingerprint: Some(fingerprint.clone()), ..Default::default() };
+            return same.or(Some(nameless));
+        };
         if !info.is_valid {
             // An ended token tells little; what was known of it before helps whoever has to renew it.
             return same.or_else(|| Some(described(info, fingerprint)));
