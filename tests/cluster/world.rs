@@ -40,7 +40,7 @@ pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct World {
-    pub plane: &'static ControlPlane,
+    plane: &'static ControlPlane,
     pub client: Client,
     pub sandbox: Sandbox,
     pub shift: Shift,
