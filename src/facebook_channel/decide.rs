@@ -82,18 +82,11 @@ impl Case<'_> {
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
-        let another_token = type_ == ConditionType::Authorized && self.is_another_token();
+        let another_token = type_ == ConditionType::Authorized && self.same_token().is_none();
         let previous = find(&self.previous.conditions, type_).filter(from_meta).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)
-    }
-
-    /// Whether what is known of the authorisation is about another token than the one in the Secret now.
-    fn is_another_token(&self) -> bool {
-        let known = self.previous.authorization.as_ref().and_then(|it| it.fingerprint.as_ref());
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return true };
-        known.is_some_and(|known| known != fingerprint)
     }
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
@@ -226,11 +219,24 @@ impl Case<'_> {
         name.or_else(|| self.previous.page_name.clone())
     }
 
+    /// What is known of the token from before, if it is the same.
+    fn same_token(&self) -> Option<&AuthorizationStatus> {
+        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
+        self.previous.authorization.as_ref().filter(|old| old.fingerprint.as_ref() == Some(fingerprint))
+    }
+
     /// What is known of the token; what was known of another token is dropped.
     fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
         let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        let same = self.previous.authorization.clone().filter(|old| old.fingerprint.as_ref() == Some(fingerprint));
-        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else { return same };
+        let same = self.same_token().cloned();
+        let unanswered = matches!(&self.debugged, Some(Err(refusal)) if refusal.says_nothing());
+        if self.seen.asked.token.is_none() || unanswered {
+            return same;
+        }
+        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else {
+            let nameless = AuthorizationStatus { fingerprint: Some(fingerprint.clone()), ..Default::default() };
+            return same.or(Some(nameless));
+        };
         if !info.is_valid {
             // An ended token tells little; what was known of it before helps whoever has to renew it.
             return same.or_else(|| Some(described(info, fingerprint)));

@@ -174,7 +174,9 @@ fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
 async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
     claims::look(ctx, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
-        ctx.app(&key).is_some_and(|other| other.uid().as_deref() == Some(&holder.uid))
+        // One that does not manage its webhook any more has given it up.
+        let manages = |other: &MetaApp| other.uid().as_deref() == Some(&holder.uid) && other.spec.webhook.is_some();
+        ctx.app(&key).is_some_and(|other| manages(&other))
     })
     .await
 }

@@ -29,6 +29,8 @@ impl Triggers {
                 let key = Key::of(app);
                 if changed(&mut self.own, &key, own_inputs(app)) {
                     ctx.wake(KindName::MetaApp, key.clone());
+                    // It may have given up its webhook, which another one waits for.
+                    ctx.wake_dependents(&Dependency::Claim(AssetClaim::app_name(&app.spec.app_id)));
                 }
                 if changed(&mut self.outer, &key, hash(&(app.uid(), meta_app::verdict(app)))) {
                     ctx.wake_dependents(&Dependency::MetaApp(key));

@@ -218,3 +218,36 @@ async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page(
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_apps_with_one_id_the_second_manages_the_webhook_once_the_first_gave_it_up() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let twin = |more: &str| world.app_manifest_with(more).replace("name: acme,", "name: twin,");
+    let twin_is = async |expected: &str| {
+        wait_for(&format!("twin to be {expected}"), PATIENCE, async || {
+            let conditions = world.apps().get("twin").await?.status.context("no status")?.conditions;
+            let ready = conditions.first().context("no conditions")?;
+            ensure!(shown(&conditions)[0] == expected, "{:?}", shown(&conditions));
+            Ok(ready.message.clone())
+        })
+        .await
+    };
+    world.apply(&twin("webhook: {}")).await?;
+    let message = twin_is("Ready=False/DuplicateInNamespace").await?;
+    assert!(message.contains("MetaApp acme") && message.contains("Remove spec.webhook"), "{message}");
+    assert_eq!(world.requests("POST", APP_ROWS).len(), 1);
+
+    // As the message says. The callback at Meta is still the first one's, so it is not simply replaced.
+    world.apply(&world.app_manifest_with("audience: Everyone")).await?;
+    let message = twin_is("Ready=False/ForeignCallback").await?;
+    let found = format!("https://hooks.example.com/webhooks/{}/acme", world.platform);
+    assert!(message.contains(&found), "{message}");
+    world.apply(&twin(&format!("webhook: {{takeOverFrom: '{found}'}}"))).await?;
+    twin_is("Ready=True/Reached").await?;
+    assert_eq!(world.requests("POST", APP_ROWS).len(), 2);
+    world.app_is(&["Ready=True"]).await?;
+    Ok(())
+}

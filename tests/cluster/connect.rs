@@ -15,7 +15,7 @@ async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Res
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    world.put_channel(&world.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
     for (name, page) in [("shop", "Acme Shop"), ("support", "Acme Support")] {
         let channel = world
             .channel_is(
@@ -113,7 +113,7 @@ async fn a_second_pass_over_unchanged_objects_asks_meta_nothing_and_writes_nothi
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    world.put_channel(&world.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     world.channel_is(&world.tenant_b, "outlet", &["Expired=True"]).await?;

@@ -145,7 +145,7 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     let namespace = &world.tenant_a;
     world.put_app().await?;
     world.put_channel(namespace, "shop", PAGE_A, TOKEN_A).await?;
-    world.put_channel(namespace, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
+    world.put_channel(namespace, "outlet", PAGE_C, TOKEN_C).await?;
     let kubectl = world.kubectl();
     let wait = ["-n", namespace, "wait", "--for=condition=Ready", "--timeout=30s"];
     kubectl.run(&[&wait[..], &["fbc/shop"]].concat()).await?;

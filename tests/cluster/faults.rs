@@ -136,22 +136,52 @@ async fn an_app_that_is_looked_at_once_an_hour_survives_a_look_without_an_answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_leaves_a_broken_channel_as_it_was_and_tells_nothing_twice() -> Result<()> {
+async fn an_outage_leaves_broken_channels_as_they_were_and_tells_nothing_twice() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
     world.put_app().await?;
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, "EAAsandbox-page-c-000000000000000000").await?;
-    let before = world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged", "Stalled=True"]).await?;
-    world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_C}}}, do: {{status: {{code: 500}}}}}}")));
-    advance_and_pass(&world, &operator, 125, "FacebookChannel", 2).await?;
-    all_struck(&world, 1).await?;
-    let during = world.channels(&world.tenant_b).get("outlet").await?;
-    assert_eq!(during.status, before.status);
+    let namespace = &world.tenant_b;
+    let other_app = "EAAsandbox-other-app-page-b-00000000";
+    world.put_channels(namespace, &[("mixed-up", PAGE_B, other_app), ("outlet", PAGE_C, TOKEN_C)]).await?;
+    world.channel_is(namespace, "outlet", &["Ready=False/PasswordChanged", "Stalled=True"]).await?;
+    world.channel_is(namespace, "mixed-up", &["Ready=False/WrongApp", "Stalled=True"]).await?;
+    let before = versions(&world).await?;
+    world.sandbox.add_fault(fault("{match: {template: '/{version}/debug_token'}, do: {status: {code: 500}}}"));
+    advance_and_pass(&world, &operator, 125, "FacebookChannel", 4).await?;
+    assert_eq!(versions(&world).await?, before);
     world.sandbox.clear_faults();
-    advance_and_pass(&world, &operator, 10, "FacebookChannel", 1).await?;
-    let after = world.channels(&world.tenant_b).get("outlet").await?;
-    assert_eq!(after.resource_version(), before.resource_version());
-    assert_eq!(warnings(&world, &world.tenant_b).await?, ["outlet PasswordChanged"]);
+    advance_and_pass(&world, &operator, 10, "FacebookChannel", 2).await?;
+    assert_eq!(versions(&world).await?, before);
+    assert_eq!(warnings(&world, namespace).await?, ["mixed-up WrongApp", "outlet PasswordChanged"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_is_taken_for_neither_good_nor_bad_before_meta_answers() -> Result<()> {
+    let tokens = [page_token("new-a", PAGE_A, ""), page_token("new-c", PAGE_C, "")];
+    let world = World::seeded(|seed| seed.tokens.extend(tokens)).await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    let namespace = &world.tenant_a;
+    world.put_channels(namespace, &[("shop", PAGE_A, TOKEN_A), ("outlet", PAGE_C, TOKEN_C)]).await?;
+    world.channel_is(namespace, "shop", &["Ready=True"]).await?;
+    world.channel_is(namespace, "outlet", &["Ready=False/PasswordChanged"]).await?;
+    world.sandbox.add_fault(fault("{match: {template: '/{version}/debug_token'}, do: html}"));
+    world.put_token(namespace, "shop", &text("new-a")).await?;
+    world.put_token(namespace, "outlet", &text("new-c")).await?;
+    let unknown = ["Ready=Unknown/GraphUnavailable", "Authorized=Unknown", "Connected=Unknown", "Expired=Unknown"];
+    for name in ["shop", "outlet"] {
+        world.channel_is(namespace, name, &[&unknown[..], &["Reconciling=True", "!Stalled"]].concat()).await?;
+    }
+    // The token that was known comes back: what was known of it is not known any more, but nothing is made up.
+    world.put_token(namespace, "shop", TOKEN_A).await?;
+    world.channel_is(namespace, "shop", &unknown).await?;
+    world.sandbox.clear_faults();
+    world.advance(6);
+    for name in ["shop", "outlet"] {
+        world.channel_is(namespace, name, &["Ready=True", "Connected=True", "Expired=False"]).await?;
+    }
+    assert_eq!(warnings(&world, namespace).await?, ["outlet PasswordChanged"]);
     Ok(())
 }
 

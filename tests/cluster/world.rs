@@ -34,11 +34,13 @@ pub const PAGE_B: &str = "2200000000000002";
 pub const PAGE_C: &str = "2200000000000003";
 pub const TOKEN_A: &str = "EAAsandbox-page-a-000000000000000000";
 pub const TOKEN_B: &str = "EAAsandbox-page-b-000000000000000000";
+/// Has ended: the person behind it changed the password.
+pub const TOKEN_C: &str = "EAAsandbox-page-c-000000000000000000";
 pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct World {
-    pub plane: &'static ControlPlane,
+    plane: &'static ControlPlane,
     pub client: Client,
     pub sandbox: Sandbox,
     pub shift: Shift,
