@@ -1,5 +1,8 @@
 //! What Meta answered, as decisions see it: a value, or a refusal with its consequence.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -24,9 +27,25 @@ pub struct Refusal {
 pub fn answer<T>(call: &'static str, caller: Caller, result: Result<T, GraphError>) -> Answer<T> {
     result.map_err(|error| {
         let verdict = classify(&error, caller);
-        tracing::info!(call, ?verdict, %error, "Meta refused or did not answer");
+        let silent = matches!(verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
+        if silent && !worth_a_line() {
+            tracing::debug!(call, ?verdict, %error, "Meta does not answer");
+        } else {
+            tracing::info!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
+        }
         Refusal { verdict, fact: fact(&error) }
     })
+}
+
+/// While Meta is silent all objects meet it again and again; one line a minute says as much as thousands.
+fn worth_a_line() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let worth = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(60));
+    if worth {
+        *last = Some(Instant::now());
+    }
+    worth
 }
 
 impl Refusal {

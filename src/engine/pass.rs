@@ -96,15 +96,11 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if report.status != self.previous {
             let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
             let written = status::write(&api, object, &report.status).await?;
+            self.log_transition::<K>(&report);
             ctx.metrics.status_written(K::NAME);
             self.memory.written = version(&written).map(|version| Written { version, status: report.status });
         }
         for note in &report.notes {
-            if note.warning {
-                tracing::warn!(kind = K::NAME.as_str(), object = %self.key, reason = note.reason, "{}", note.text);
-            } else {
-                tracing::info!(kind = K::NAME.as_str(), object = %self.key, reason = note.reason, "{}", note.text);
-            }
             ctx.events.publish(object, note).await;
         }
         let at = next_try(report.class, self.memory.attempts, self.now, self.slots);
@@ -117,6 +113,23 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
+    }
+
+    /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.
+    fn log_transition<K: Kind<Status = S>>(&self, report: &Report<S>) {
+        let find = |status| find(K::conditions(status), ConditionType::Ready);
+        let Some(ready) = find(&report.status) else { return };
+        let before = find(&self.previous).map(|it| (it.status.as_str(), it.reason.as_str()));
+        if before == Some((&ready.status, &ready.reason)) {
+            return;
+        }
+        let (kind, object, before) = (K::NAME.as_str(), &self.key, before.map(|(_, reason)| reason));
+        let (ready, reason, message) = (&ready.status, &ready.reason, &ready.message);
+        if report.notes.iter().any(|note| note.warning) {
+            tracing::warn!(kind, %object, ready, reason, before, "{message}");
+        } else {
+            tracing::info!(kind, %object, ready, reason, before, "{message}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod canary;
 mod election;
+mod log;
 mod openmetrics;
 mod probes;
 mod proxy;

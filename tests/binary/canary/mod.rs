@@ -8,7 +8,7 @@ mod needles;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use axum::Router;
 use axum::extract::Query;
 use k8s_openapi::api::core::v1::Secret;
@@ -180,7 +180,8 @@ impl Story {
                 ["writing a status: ", "reading a claim: "].map(|it| format!("{it}the answer could not be decoded"));
             wait_for("both", Duration::from_secs(5), async || {
                 let log = self.operator.process.logs();
-                expected.iter().try_for_each(|it| Ok(ensure!(log.contains(it), "not: {it}")))
+                let missing = expected.iter().find(|it| !log.contains(*it));
+                missing.map_or(Ok(()), |missing| bail!("not: {missing}"))
             })
             .await
         })
