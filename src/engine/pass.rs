@@ -138,7 +138,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 fn unfinished(conditions: &[Condition]) -> bool {
     let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
     let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
-    unknown || reason.map(Class::from) == Some(Class::Transient)
+    unknown || matches!(reason.map(Class::from), Some(Class::Transient | Class::WithoutEffect))
 }
 
 fn version(object: &impl ResourceExt) -> Option<u64> {

@@ -146,7 +146,7 @@ async fn a_channel_that_heals_after_a_restart_needs_no_two_hours() -> Result<()>
         .sandbox
         .add_fault(fault(&format!("{{match: {{method: POST, template: '{PAGE_ROWS}'}}, do: success_without_effect}}")));
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotSubscribed", "Reconciling=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/WithoutEffect", "Reconciling=True"]).await?;
     operator.stop().await;
     world.sandbox.clear_faults();
     let _operator = world.operator();
