@@ -117,7 +117,7 @@ impl Case<'_> {
             }
             ClaimSeen::Elsewhere { namespace } => {
                 let seen = format!("Namespace {namespace} holds page {page}.");
-                let step = "Delete this channel, or ask the people of that namespace to hand the page over.";
+                let step = "Delete this channel; or have the channel there deleted and its AssetClaim too, by a cluster administrator.";
                 (self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
             }
         }

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, RawQuery, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kube::Client;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Key;
@@ -31,8 +32,15 @@ const LARGEST_BODY: usize = 4 << 20;
 /// How long requests that were accepted may take to end after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// Longest wait for the body of an event, which Meta sends at once.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bodies that may be in memory at once: whoever sends slowly must not fill it.
+const BODIES: usize = 16;
+
 /// What every request shares.
 struct Gateway {
+    bodies: Semaphore,
     keyring: Arc<Keyring>,
     metrics: Metrics,
 }
@@ -59,7 +67,7 @@ pub async fn run(
             std::future::pending::<()>().await
         }
     };
-    let gateway = Arc::new(Gateway { keyring, metrics });
+    let gateway = Arc::new(Gateway { bodies: Semaphore::new(BODIES), keyring, metrics });
     let server = axum::serve(listener, router(gateway));
     let ends = shutdown.clone();
     let server = server.with_graceful_shutdown(async move { ends.cancelled().await });
@@ -82,7 +90,6 @@ fn router(gateway: Arc<Gateway>) -> Router {
         // One answer for everything that is unknown. A known application refuses what is wrong with 403, as Meta expects.
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(gateway)
 }
 
@@ -115,11 +122,21 @@ async fn verify(State(gateway): State<Arc<Gateway>>, Known(app): Known, RawQuery
     }
 }
 
-/// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps.
-async fn receive(State(gateway): State<Arc<Gateway>>, Known(app): Known, headers: HeaderMap, body: Bytes) -> Response {
-    let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
-    let valid = signature
-        .is_some_and(|signature| app.secrets().any(|key| signature::holds(signature, key.expose().as_bytes(), &body)));
+/// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps. Without a
+/// signature to check the body is not read.
+async fn receive(State(gateway): State<Arc<Gateway>>, Known(app): Known, headers: HeaderMap, body: Body) -> StatusCode {
+    let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).and_then(signature::parse);
+    let Some(signature) = signature else {
+        gateway.metrics.signature(false);
+        return StatusCode::FORBIDDEN;
+    };
+    let Ok(_slot) = gateway.bodies.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
+    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    let valid = app.secrets().any(|key| signature::holds(&signature, key.expose().as_bytes(), &body));
     gateway.metrics.signature(valid);
-    if valid { StatusCode::OK.into_response() } else { StatusCode::FORBIDDEN.into_response() }
+    if valid { StatusCode::OK } else { StatusCode::FORBIDDEN }
 }

@@ -66,7 +66,7 @@ impl Case<'_> {
             (ClaimSeen::Elsewhere { namespace }, _) => (
                 Reason::ClaimedElsewhere,
                 format!("Namespace {namespace} manages the webhook of app {id}."),
-                "Remove spec.webhook here, or ask the people of that namespace to give it up.",
+                "Remove spec.webhook here; or have that MetaApp deleted and its AssetClaim too, by a cluster administrator.",
             ),
             (_, VerifyTokenSeen::Taken) => {
                 let name =
@@ -119,8 +119,10 @@ impl Case<'_> {
 
     fn other_callback(&self, found: &str) -> Finding {
         let ours_before = self.previous.subscription.as_ref().and_then(|it| it.callback_url.as_deref()) == Some(found);
-        let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref()) == Some(found);
         let shown = crate::graph::redact(found, &[]);
+        // The URL as it was shown will do: it is all that somebody who reads the message can write down.
+        let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref());
+        let take_over = take_over.is_some_and(|named| named == found || named == shown);
         let seen = format!("The app's callback at Meta is {shown}");
         if ours_before || take_over {
             return self.found(Status::False, Reason::NotSubscribed, format!("{seen}."), "");

@@ -175,7 +175,9 @@ impl Story {
         wait_for("passes to meet the misfits", PATIENCE, async || {
             // If a watch was interrupted by the change of its kind just now, it shows the misfit only.
             stage.apply(&stage.channel("support", PAGE_B, PAGE_B_TOKEN)).await?;
-            stage.apply(&misfits::of(stage.channel("support", PAGE_B, NOBODYS_TOKEN))).await?;
+            stage.apply(&misfits::of(stage.channel("support", PAGE_B, PAGE_B_TOKEN))).await?;
+            // Only now, so that no status can be written before.
+            stage.apply(&secret(&stage.tenant, "support-token", "page-token", "token", NOBODYS_TOKEN)).await?;
             let expected =
                 ["writing a status: ", "reading a claim: "].map(|it| format!("{it}the answer could not be decoded"));
             wait_for("both", Duration::from_secs(5), async || {

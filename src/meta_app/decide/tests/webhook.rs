@@ -53,14 +53,17 @@ fn a_callback_that_this_object_never_wrote_is_left_alone_and_shown_without_its_q
 }
 
 #[test]
-fn a_callback_may_be_taken_over_when_it_is_named_exactly() {
+fn a_callback_may_be_taken_over_when_it_is_named_exactly_or_as_it_was_shown() {
     let scene = |from: &str| {
         let mut scene = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]);
         scene.webhook().take_over_from = Some(from.to_owned());
         scene.decide()
     };
-    assert_eq!(scene(FOREIGN).plan.mutation, subscribe());
-    scene("https://old.example/bot").stalled("ForeignCallback");
+    for named in [FOREIGN, "https://old.example/bot"] {
+        assert_eq!(scene(named).plan.mutation, subscribe(), "{named}");
+    }
+    scene("https://old.example/").stalled("ForeignCallback");
+    scene("https://older.example/bot").stalled("ForeignCallback");
 }
 
 #[test]
