@@ -156,6 +156,7 @@ impl Story {
         })
         .await?;
         self.misfits_are_met().await?;
+        self.stage.sandbox.clear_faults();
         loose.end().await?;
         self.look_at_shop().await?;
         self.operator.ends_well("with misfits").await?;
@@ -169,18 +170,21 @@ impl Story {
     }
 
     /// Passes over objects that are well meet misfits: a claim, and what the API server answers to a status of a channel
-    /// that was well when it was read.
+    /// that became one while Meta took its time.
     async fn misfits_are_met(&self) -> Result<()> {
         let stage = &self.stage;
         wait_for("passes to meet the misfits", PATIENCE, async || {
-            // If a watch was interrupted by the change of its kind just now, it shows the misfit only.
+            stage.sandbox.clear_faults();
             stage.apply(&stage.channel("support", PAGE_B, PAGE_B_TOKEN)).await?;
-            stage.apply(&misfits::of(stage.channel("support", PAGE_B, PAGE_B_TOKEN))).await?;
-            // Only now, so that no status can be written before.
+            stage.channel_is("support", "Ready=True/Reached").await?;
+            stage.sandbox.clear_ledger();
+            stage.fault("GET", None, FaultEffect::Slow { ms: 3000 });
             stage.apply(&secret(&stage.tenant, "support-token", "page-token", "token", NOBODYS_TOKEN)).await?;
+            stage.struck("GET").await?;
+            stage.apply(&misfits::of(stage.channel("support", PAGE_B, NOBODYS_TOKEN))).await?;
             let expected =
                 ["writing a status: ", "reading a claim: "].map(|it| format!("{it}the answer could not be decoded"));
-            wait_for("both", Duration::from_secs(5), async || {
+            wait_for("both", Duration::from_secs(8), async || {
                 let log = self.operator.process.logs();
                 let missing = expected.iter().find(|it| !log.contains(*it));
                 missing.map_or(Ok(()), |missing| bail!("not: {missing}"))
