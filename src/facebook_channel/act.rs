@@ -25,6 +25,17 @@ pub enum Mutation {
     },
 }
 
+impl Mutation {
+    /// What is done, for the log: every write leaves a line there, also one that repairs before anybody notices.
+    const fn told(&self) -> &'static str {
+        match self {
+            Self::AcquireClaim => "claiming the page",
+            Self::AdoptClaim { .. } => "adopting the claim on the page",
+            Self::Subscribe { .. } => "subscribing the page at Meta",
+        }
+    }
+}
+
 /// Performs a mutation; says in what was asked that it was tried.
 ///
 /// # Errors
@@ -36,6 +47,7 @@ pub async fn act(
     mutation: Mutation,
     seen: Observed,
 ) -> Result<Asked, Failure> {
+    tracing::info!(kind = "FacebookChannel", object = %pass.key, "{}", mutation.told());
     let mut asked = seen.asked;
     let wanted = observe::wanted(channel, pass, &seen.app);
     match (mutation, &seen.access) {

@@ -40,6 +40,18 @@ pub enum Mutation {
     },
 }
 
+impl Mutation {
+    /// What is done, for the log: every write leaves a line there, also one that repairs before anybody notices.
+    const fn told(&self) -> &'static str {
+        match self {
+            Self::AcquireClaim => "claiming the webhook of the app",
+            Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
+            Self::CreateVerifyToken => "creating the verify token",
+            Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
+        }
+    }
+}
+
 /// Type of the Secret with the verify token.
 const VERIFY_TOKEN_TYPE: &str = "metachannels.io/verify-token";
 
@@ -57,6 +69,7 @@ pub async fn act(
     mutation: Mutation,
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
+    tracing::info!(kind = "MetaApp", object = %pass.key, "{}", mutation.told());
     match mutation {
         Mutation::AcquireClaim => {
             claims::acquire(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;

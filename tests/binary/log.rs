@@ -1,5 +1,5 @@
-//! What somebody on call reads: a line for each transition with object and reason, and none for a pass that changed
-//! nothing.
+//! What somebody on call reads: a line for each write and for each transition, with object and reason, and none for a
+//! pass that changed nothing.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,7 +17,7 @@ fn lines(operator: &Server) -> Result<Vec<Value>> {
 /// `reason` of each line about an object, in order.
 fn reasons(lines: &[Value], object: &str) -> Vec<String> {
     let about = lines.iter().filter(|line| line["object"] == object);
-    about.map(|line| line["reason"].as_str().unwrap_or("none").to_owned()).collect()
+    about.filter_map(|line| line["reason"].as_str()).map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +37,11 @@ async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_n
     .await?;
     let told = lines(&operator)?;
     ensure!(told.len() <= quiet + 1, "passes without a change are told: {:?}", &told[quiet..]);
+    let writes: Vec<_> = told.iter().filter(|it| it["object"] == format!("{}/shop", stage.tenant)).collect();
+    for write in ["claiming the page", "subscribing the page at Meta"] {
+        let times = writes.iter().filter(|it| it["message"] == write).count();
+        ensure!(times == 1, "{write} is told {times} times: {writes:?}");
+    }
 
     stage.sandbox.invalidate_token("page-a", serde_json::from_value(serde_json::json!({ "subcode": 460 }))?)?;
     stage.channel_is("shop", "Expired=True/PasswordChanged").await?;
