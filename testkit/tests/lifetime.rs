@@ -23,8 +23,9 @@ struct Holder {
 
 impl Holder {
     fn start(what: &str, ending: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_testkit-holder"))
-            .args([what, ending])
+        // Whoever runs the tests in the background may have had SIGINT ignored for all that it starts.
+        let mut child = Command::new("env")
+            .args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_testkit-holder"), what, ending])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
