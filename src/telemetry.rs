@@ -29,7 +29,8 @@ fn ours_or_coarse(metadata: &Metadata<'_>) -> bool {
     if target == QUOTES_BODIES {
         return level <= LevelFilter::ERROR;
     }
-    target.starts_with("meta_channel_operator") || level <= LevelFilter::INFO
+    // Spans of libraries only repeat in front of each line what the line says itself.
+    target.starts_with("meta_channel_operator") || (level <= LevelFilter::INFO && metadata.is_event())
 }
 
 /// Warns with the body of every answer that it cannot decode.
