@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::failure::Class;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::graph::{AppReason, Caller, CutReason, EndReason, GraphError, PageReason, Verdict, classify};
+use crate::graph::{AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, Verdict, classify};
 
 /// What Meta answered.
 pub type Answer<T> = Result<T, Refusal>;
@@ -99,7 +99,7 @@ pub struct Kept<'a> {
 /// No answer is not an answer: the last known value stays, with the generation it is about, until it is too old.
 pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
     let known = kept.previous.and_then(|condition| Finding::from_condition(condition, kept.next_step));
-    let known = known.filter(|it| it.status != Status::Unknown);
+    let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
     if let Some(known) = known.filter(|_| !kept.stale) {
         return known;
     }
@@ -119,13 +119,18 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
 
 fn fact(error: &GraphError) -> String {
     match error {
-        GraphError::Fault(fault) => match fault.subcode {
-            Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
-            None => format!("code {}", fault.code),
-        },
+        GraphError::Fault(fault) => fault_fact(fault),
         GraphError::Timeout => "no answer in time".to_owned(),
         GraphError::Transport(_) => "no connection".to_owned(),
         GraphError::BadAnswer { .. } => "an unreadable answer".to_owned(),
+    }
+}
+
+/// The stable part of a fault: code and subcode.
+pub fn fault_fact(fault: &GraphFault) -> String {
+    match fault.subcode {
+        Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
+        None => format!("code {}", fault.code),
     }
 }
 

@@ -5,7 +5,6 @@ mod connection;
 mod page;
 
 use jiff::{SignedDuration, Timestamp, Unit};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
@@ -81,9 +80,8 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
         let another_token = type_ == ConditionType::Authorized && self.same_token().is_none();
-        let previous = find(&self.previous.conditions, type_).filter(from_meta).filter(|_| !another_token);
+        let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)

@@ -53,8 +53,7 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let from_meta = |old: &&Condition| !Reason::parse(&old.reason).is_some_and(Reason::needs_no_answer);
-        let previous = find(&self.previous.conditions, type_).filter(from_meta);
+        let previous = find(&self.previous.conditions, type_);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
         keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal)

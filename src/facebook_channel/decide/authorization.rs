@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
-use crate::engine::answer::{Answer, Refusal};
+use crate::engine::answer::{Answer, Refusal, fault_fact};
 use crate::facebook_channel::observe::{AppSeen, Observed, TokenSeen};
-use crate::graph::{Caller, CutReason, GraphFault, TokenInfo, TokenKind, Verdict, classify_fault};
+use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
 use crate::meta_app::Trouble;
 
 /// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
@@ -30,9 +30,11 @@ pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
     Some(match seen.asked.token.as_ref()? {
         Err(refusal) => Err(refusal.clone()),
         Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
-            Some(fault) => Some(Refusal { verdict: classify_fault(fault, Caller::DebuggedToken), fact: fact(fault) })
-                .filter(Refusal::says_nothing)
-                .map_or(Ok(info), Err),
+            Some(fault) => {
+                Some(Refusal { verdict: classify_fault(fault, Caller::DebuggedToken), fact: fault_fact(fault) })
+                    .filter(Refusal::says_nothing)
+                    .map_or(Ok(info), Err)
+            }
             None => Ok(info),
         },
     })
@@ -196,17 +198,10 @@ fn invalid(info: &TokenInfo) -> Flaw {
         return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
     };
     match classify_fault(fault, Caller::DebuggedToken) {
-        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fact(fault)),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fact(fault)),
+        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault_fact(fault)),
+        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault_fact(fault)),
         // `is_valid: false` is a definite statement, whatever its cause is called.
-        _ => Flaw::Ended(Reason::SessionInvalidated, fact(fault)),
-    }
-}
-
-fn fact(fault: &GraphFault) -> String {
-    match fault.subcode {
-        Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
-        None => format!("code {}", fault.code),
+        _ => Flaw::Ended(Reason::SessionInvalidated, fault_fact(fault)),
     }
 }
 
