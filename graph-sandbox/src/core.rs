@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::ledger::Ledger;
 use crate::locked::Locked;
+use crate::webhooks::Outbox;
 use crate::world::World;
 
 /// The state of a running sandbox.
@@ -17,6 +18,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
+    pub(crate) outbox: Outbox,
     /// Calls callbacks.
     pub(crate) client: Client,
     /// How long a callback may take to answer.

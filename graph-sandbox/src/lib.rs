@@ -11,6 +11,7 @@
 //! | `world` | the simulated state |
 //! | `graph` | requests, versions, tokens and proofs, errors, answers |
 //! | `calls` | one file per simulated call |
+//! | `webhooks` | events and their delivery |
 //! | `callback` | Meta's verification of a webhook |
 //! | `ledger`, `clock`, `faults`, `switches` | what makes it an instrument |
 //! | `control` | looking in and changing things, from Rust and over HTTP |
@@ -32,6 +33,7 @@ mod sandbox;
 mod seed;
 mod server;
 mod switches;
+mod webhooks;
 mod when;
 mod world;
 
@@ -46,7 +48,8 @@ pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor, SeedApp,
-    SeedAppSubscription, SeedError, SeedPage, SeedPageSubscription, SeedToken, Task, TokenKind,
+    SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedPageSubscription, SeedSystemUser, SeedToken, Task,
+    TokenKind, VerificationStatus,
 };
 pub use switches::*;
 pub use when::{BadWhen, When};

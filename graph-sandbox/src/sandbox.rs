@@ -21,6 +21,7 @@ use crate::ledger::{Ledger, LedgerEntry};
 use crate::locked::Locked;
 use crate::seed::{Invalidation, Seed, SeedToken};
 use crate::server::{self, Peer, ResettableListener};
+use crate::webhooks::Outbox;
 use crate::world::World;
 
 /// How long open requests may take to end when the sandbox stops.
@@ -74,6 +75,7 @@ impl Sandbox {
             clock,
             ledger: Ledger::default(),
             faults,
+            outbox: Outbox::default(),
             client: callback_client()?,
             callback_limit: options.callback_limit,
             stopping: CancellationToken::new(),

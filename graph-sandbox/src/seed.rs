@@ -23,8 +23,10 @@ pub struct Seed {
     pub apps: Vec<SeedApp>,
     /// People who may hold tokens.
     pub people: Vec<SeedActor>,
+    /// Business portfolios.
+    pub businesses: Vec<SeedBusiness>,
     /// System users of businesses, who may hold tokens.
-    pub system_users: Vec<SeedActor>,
+    pub system_users: Vec<SeedSystemUser>,
     /// Facebook pages.
     pub pages: Vec<SeedPage>,
     /// User, page and system-user tokens; app tokens need no entry.
@@ -138,7 +140,7 @@ fn yes() -> bool {
     true
 }
 
-/// A person or system user.
+/// A person.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedActor {
@@ -146,6 +148,50 @@ pub struct SeedActor {
     pub id: Id,
     /// Name.
     pub name: String,
+}
+
+/// A business portfolio.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedBusiness {
+    /// Business id.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+    /// State of Meta's verification of the business; verified by default.
+    #[serde(default)]
+    pub verification_status: VerificationStatus,
+}
+
+/// State of Meta's verification of a business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "Meta documents the names only")]
+pub enum VerificationStatus {
+    Expired,
+    Failed,
+    Ineligible,
+    NotVerified,
+    Pending,
+    PendingNeedMoreInfo,
+    PendingSubmission,
+    Rejected,
+    Revoked,
+    #[default]
+    Verified,
+}
+
+/// A system user of a business.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedSystemUser {
+    /// Id, as seen by the apps.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+    /// The business it belongs to.
+    #[serde(default)]
+    pub business: Option<Id>,
 }
 
 /// A Facebook page.
@@ -162,6 +208,9 @@ pub struct SeedPage {
     /// Whether Meta hides it, as it does with restricted and deleted pages.
     #[serde(default)]
     pub restricted: bool,
+    /// The business that owns it.
+    #[serde(default)]
+    pub owner: Option<Id>,
     /// Who may do what; without it, everyone who holds a token for the page may do everything.
     #[serde(default)]
     pub tasks: Option<BTreeMap<Id, Vec<Task>>>,

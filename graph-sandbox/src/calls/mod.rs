@@ -61,11 +61,7 @@ pub(crate) async fn dispatch(route: Route, call: Call) -> Result<Value, GraphErr
 impl Call {
     /// The refusal Graph uses when it does not want to say whether the object exists.
     pub(crate) fn unsupported(&self) -> GraphError {
-        let id = match &self.node {
-            Node::App(id) | Node::Page(id) => id.as_str(),
-            Node::Root => "debug_token",
-        };
-        GraphError::unsupported(self.method.as_str(), id)
+        GraphError::unsupported(self.method.as_str(), self.node.id().map_or("debug_token", Id::as_str))
     }
 
     /// Changes the world, unless a fault wants the call to have no effect.

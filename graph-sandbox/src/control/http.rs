@@ -24,7 +24,7 @@ use crate::faults::Fault;
 use crate::seed::{Invalidation, SeedToken};
 use crate::server::Peer;
 
-type Answer = Result<Json<Value>, ControlError>;
+pub(super) type Answer = Result<Json<Value>, ControlError>;
 
 /// The routes, guarded against strangers.
 pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Router {
@@ -42,6 +42,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/faults/{id}", delete(remove_fault))
         .route("/_sandbox/resolve", get(read_resolve).put(set_resolve))
         .route("/_sandbox/switches", get(read_switches).put(set_switches))
+        .nest("/_sandbox", super::people::routes().merge(super::messaging::routes()).merge(super::deliveries::routes()))
         .route("/_sandbox", any(nowhere))
         .route("/_sandbox/", any(nowhere))
         .route("/_sandbox/{*rest}", any(nowhere))
@@ -82,7 +83,7 @@ fn presents(headers: &HeaderMap, control_token: Option<&SecretString>) -> bool {
 }
 
 /// A JSON body with errors that look like all others.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ControlError;
@@ -98,7 +99,7 @@ async fn nowhere() -> ControlError {
     ControlError::NotFound("such control call".into())
 }
 
-fn done() -> Answer {
+pub(super) fn done() -> Answer {
     Ok(Json(json!({"success": true})))
 }
 
@@ -252,6 +253,7 @@ mod tests {
             clock: Default::default(),
             ledger: Default::default(),
             faults: Default::default(),
+            outbox: Default::default(),
             client: crate::sandbox::callback_client().unwrap(),
             callback_limit: Duration::from_secs(1),
             stopping: CancellationToken::new(),

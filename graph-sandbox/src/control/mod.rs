@@ -1,7 +1,10 @@
 //! Looking into a sandbox and changing it: typed operations, and the HTTP API over them.
 
+mod deliveries;
 mod http;
+mod messaging;
 mod ops;
+mod people;
 mod view;
 
 pub(crate) use http::router;

@@ -9,28 +9,84 @@ use crate::id::Id;
 use crate::seed::TokenKind;
 use crate::world::{Token, World};
 
-/// A node or edge that is simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    DebugToken,
-    App,
-    AppPermissions,
-    AppSubscriptions,
-    Page,
-    PageSubscribedApps,
+/// The simulated calls with their paths, and the edges that lead to them.
+macro_rules! routes {
+    (
+        calls { $($call:ident = $call_path:literal)+ }
+        edges { $($edge:ident = $node:ident $name:literal)+ }
+    ) => {
+        /// A node or edge that is simulated.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Route { $($call,)+ $($edge,)+ }
+
+        impl Route {
+            /// The path with its variable parts named, as ledger and faults use it.
+            pub(crate) fn template(self) -> &'static str {
+                match self {
+                    $(Self::$call => $call_path,)+
+                    $(Self::$edge => concat!("/{version}/", node_name!($node), "/", $name),)+
+                }
+            }
+        }
+
+        fn edge_route(node: &Node, edge: &str) -> Option<Route> {
+            match (node, edge) {
+                $((Node::$node(_), $name) => Some(Route::$edge),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+/// What a node is called in a template.
+macro_rules! node_name {
+    (App) => { "{app-id}" };
+    (Page) => { "{page-id}" };
+    (Actor) => { "{user-id}" };
+    (Business) => { "{business-id}" };
+}
+
+routes! {
+    calls {
+        Batch = "/{version}/"
+        LoginDialog = "/{version}/dialog/oauth"
+        OauthAccessToken = "/{version}/oauth/access_token"
+        OauthRevoke = "/{version}/oauth/revoke"
+        DebugToken = "/{version}/debug_token"
+        App = "/{version}/{app-id}"
+        Page = "/{version}/{page-id}"
+        Actor = "/{version}/{user-id}"
+        Business = "/{version}/{business-id}"
+        ActorPermission = "/{version}/{user-id}/permissions/{permission}"
+    }
+    edges {
+        AppPermissions = App "permissions"
+        AppRoles = App "roles"
+        AppSubscriptions = App "subscriptions"
+        PageSubscribedApps = Page "subscribed_apps"
+        PageRoles = Page "roles"
+        PageConversations = Page "conversations"
+        PageMessages = Page "messages"
+        PageMessengerProfile = Page "messenger_profile"
+        PageThreadOwner = Page "thread_owner"
+        PageSecondaryReceivers = Page "secondary_receivers"
+        PassThreadControl = Page "pass_thread_control"
+        TakeThreadControl = Page "take_thread_control"
+        ReleaseThreadControl = Page "release_thread_control"
+        RequestThreadControl = Page "request_thread_control"
+        ExtendThreadControl = Page "extend_thread_control"
+        ActorAccounts = Actor "accounts"
+        ActorPermissions = Actor "permissions"
+        SystemUserAccessTokens = Actor "access_tokens"
+        SystemUserApplications = Actor "applications"
+        BusinessSystemUserAccessTokens = Business "system_user_access_tokens"
+    }
 }
 
 impl Route {
-    /// The path with its variable parts named, as ledger and faults use it.
-    pub(crate) fn template(self) -> &'static str {
-        match self {
-            Self::DebugToken => "/{version}/debug_token",
-            Self::App => "/{version}/{app-id}",
-            Self::AppPermissions => "/{version}/{app-id}/permissions",
-            Self::AppSubscriptions => "/{version}/{app-id}/subscriptions",
-            Self::Page => "/{version}/{page-id}",
-            Self::PageSubscribedApps => "/{version}/{page-id}/subscribed_apps",
-        }
+    /// Whether a call can be made without any token, since it brings other credentials.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::LoginDialog | Self::OauthAccessToken | Self::OauthRevoke)
     }
 }
 
@@ -41,6 +97,19 @@ pub(crate) enum Node {
     Root,
     App(Id),
     Page(Id),
+    /// A person or a system user.
+    Actor(Id),
+    Business(Id),
+}
+
+impl Node {
+    /// The id in the path.
+    pub(crate) fn id(&self) -> Option<&Id> {
+        match self {
+            Self::Root => None,
+            Self::App(id) | Self::Page(id) | Self::Actor(id) | Self::Business(id) => Some(id),
+        }
+    }
 }
 
 /// Where a request leads.
@@ -49,31 +118,44 @@ pub(crate) type Destination = Result<(Route, Node), GraphError>;
 /// Finds the call a request means. `me` and `app` stand for what the token belongs to.
 pub(crate) fn find(world: &World, request: &GraphRequest) -> Destination {
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    let root = |route| Ok((route, Node::Root));
     match segments.as_slice() {
+        [] if request.params.get("batch").is_some() => root(Route::Batch),
         [] => Err(GraphError::new(100, "Unsupported request. Please name a node or an edge.").graph_method()),
-        ["debug_token"] => Ok((Route::DebugToken, Node::Root)),
-        [node] => node_route(&find_node(world, request, node)?),
-        [node, edge] => edge_route(&find_node(world, request, node)?, edge),
-        [_, rest @ ..] => Err(GraphError::unknown_path(&format!("/{}", rest.join("/")))),
+        ["debug_token"] => root(Route::DebugToken),
+        ["oauth", "access_token"] => root(Route::OauthAccessToken),
+        ["oauth", "revoke"] => root(Route::OauthRevoke),
+        ["dialog", "oauth"] => root(Route::LoginDialog),
+        [node] => {
+            let node = find_node(world, request, node)?;
+            Ok((node_route(&node)?, node))
+        }
+        [node, edge] => {
+            let node = find_node(world, request, node)?;
+            let route = edge_route(&node, edge).ok_or_else(|| GraphError::unknown_path(&format!("/{edge}")))?;
+            Ok((route, node))
+        }
+        [node, "permissions", _] => match find_node(world, request, node)? {
+            node @ Node::Actor(_) => Ok((Route::ActorPermission, node)),
+            _ => Err(unknown_rest(&segments)),
+        },
+        _ => Err(unknown_rest(&segments)),
     }
 }
 
-fn node_route(node: &Node) -> Destination {
+/// The path goes on after a node that has no such edge.
+fn unknown_rest(segments: &[&str]) -> GraphError {
+    GraphError::unknown_path(&format!("/{}", segments.get(1..).unwrap_or_default().join("/")))
+}
+
+fn node_route(node: &Node) -> Result<Route, GraphError> {
     match node {
-        Node::App(_) => Ok((Route::App, node.clone())),
-        Node::Page(_) => Ok((Route::Page, node.clone())),
+        Node::App(_) => Ok(Route::App),
+        Node::Page(_) => Ok(Route::Page),
+        Node::Actor(_) => Ok(Route::Actor),
+        Node::Business(_) => Ok(Route::Business),
         Node::Root => Err(GraphError::no_active_token()),
     }
-}
-
-fn edge_route(node: &Node, edge: &str) -> Destination {
-    let route = match (node, edge) {
-        (Node::App(_), "permissions") => Route::AppPermissions,
-        (Node::App(_), "subscriptions") => Route::AppSubscriptions,
-        (Node::Page(_), "subscribed_apps") => Route::PageSubscribedApps,
-        _ => return Err(GraphError::unknown_path(&format!("/{edge}"))),
-    };
-    Ok((route, node.clone()))
 }
 
 fn find_node(world: &World, request: &GraphRequest, name: &str) -> Result<Node, GraphError> {
@@ -88,6 +170,10 @@ fn find_node(world: &World, request: &GraphRequest, name: &str) -> Result<Node, 
         Ok(Node::App(id))
     } else if world.pages.contains_key(&id) {
         Ok(Node::Page(id))
+    } else if world.actors.contains_key(&id) {
+        Ok(Node::Actor(id))
+    } else if world.businesses.contains_key(&id) {
+        Ok(Node::Business(id))
     } else {
         Err(GraphError::unsupported(request.method.as_str(), name))
     }
@@ -99,7 +185,7 @@ fn own_node(world: &World, request: &GraphRequest, wants_app: bool) -> Result<No
     match text.map(|text| recognise(world, text)).transpose()? {
         Some(known) if wants_app => Ok(Node::App(known.app_id().clone())),
         Some(Known::Issued(Token { kind: TokenKind::Page, page: Some(page), .. })) => Ok(Node::Page(page.clone())),
-        // A person's own node is not simulated.
+        Some(Known::Issued(Token { user: Some(user), .. })) => Ok(Node::Actor(user.clone())),
         Some(Known::Issued(_)) => Err(GraphError::unsupported(request.method.as_str(), "me")),
         Some(Known::App(_)) | None => Err(GraphError::no_active_token()),
     }

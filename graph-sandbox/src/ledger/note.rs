@@ -48,6 +48,7 @@ pub(crate) fn note(
             entry.node = Some(id.to_string());
             subject.pages.push(id.clone());
         }
+        Some(Node::Actor(id) | Node::Business(id)) => entry.node = Some(id.to_string()),
         Some(Node::Root) | None => {}
     }
     for token in token.iter().chain(&inspected) {

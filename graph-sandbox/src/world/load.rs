@@ -6,9 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{App, AppField, AppSubscription, Page, PageSubscription, Token, World};
+use super::{Actor, ActorKind, App, AppField, AppSubscription, Business, Page, PageSubscription, Token, World};
 use crate::calls::{app_fields, page_fields};
-use crate::seed::{Seed, SeedApp, SeedAppSubscription, SeedError, SeedPage, SeedToken, TokenKind};
+use crate::id::Id;
+use crate::seed::{
+    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken, TokenKind,
+};
 
 /// How long access to a person's data lasts after an authorisation.
 const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -24,12 +27,11 @@ impl World {
                 return Err(SeedError::content(place, format!("app {} is listed twice", twice.id)));
             }
         }
-        for actor in seed.people.into_iter().chain(seed.system_users) {
-            world.people.insert(actor.id, actor.name);
-        }
+        world.load_businesses(seed.businesses)?;
+        world.load_actors(seed.people, seed.system_users)?;
         for (index, page) in seed.pages.into_iter().enumerate() {
             let place = format!("pages[{index}] ({})", page.id);
-            let page = load_page(page, &place)?;
+            let page = world.load_page(page, &place)?;
             if let Some(twice) = world.pages.insert(page.id.clone(), page) {
                 return Err(SeedError::content(place, format!("page {} is listed twice", twice.id)));
             }
@@ -50,6 +52,66 @@ impl World {
         Ok(world)
     }
 
+    fn load_businesses(&mut self, businesses: Vec<SeedBusiness>) -> Result<(), SeedError> {
+        for (index, SeedBusiness { id, name, verification_status }) in businesses.into_iter().enumerate() {
+            let business = Business { id: id.clone(), name, verification_status };
+            if self.businesses.insert(id.clone(), business).is_some() {
+                let place = format!("businesses[{index}] ({id})");
+                return Err(SeedError::content(place, format!("business {id} is listed twice")));
+            }
+        }
+        Ok(())
+    }
+
+    fn load_actors(&mut self, people: Vec<SeedActor>, system_users: Vec<SeedSystemUser>) -> Result<(), SeedError> {
+        for (index, SeedActor { id, name }) in people.into_iter().enumerate() {
+            let place = format!("people[{index}] ({id})");
+            self.add_actor(Actor { id, name, kind: ActorKind::Person }, place)?;
+        }
+        for (index, SeedSystemUser { id, name, business }) in system_users.into_iter().enumerate() {
+            let place = format!("system_users[{index}] ({id})");
+            self.check_business(business.as_ref(), &place)?;
+            self.add_actor(Actor { id, name, kind: ActorKind::SystemUser { business } }, place)?;
+        }
+        Ok(())
+    }
+
+    fn add_actor(&mut self, actor: Actor, place: String) -> Result<(), SeedError> {
+        match self.actors.insert(actor.id.clone(), actor) {
+            None => Ok(()),
+            Some(twice) => Err(SeedError::content(place, format!("{} is listed twice", twice.id))),
+        }
+    }
+
+    fn check_business(&self, business: Option<&Id>, place: &str) -> Result<(), SeedError> {
+        match business.filter(|id| !self.businesses.contains_key(id)) {
+            None => Ok(()),
+            Some(stray) => Err(SeedError::content(place, format!("business {stray} is not in the seed"))),
+        }
+    }
+
+    fn load_page(&self, seed: SeedPage, place: &str) -> Result<Page, SeedError> {
+        if let Some(stray) = seed.fields.keys().find(|name| !page_fields::is_settable(name)) {
+            return Err(SeedError::content(place, format!("a page has no settable field `{stray}`")));
+        }
+        self.check_business(seed.owner.as_ref(), place)?;
+        let row = |name, fields| PageSubscription { name, fields };
+        Ok(Page {
+            subscriptions: seed
+                .subscriptions
+                .into_iter()
+                .map(|subscription| (subscription.app, row(subscription.name, subscription.fields)))
+                .collect(),
+            id: seed.id,
+            name: seed.name,
+            published: seed.published,
+            restricted: seed.restricted,
+            owner: seed.owner,
+            tasks: seed.tasks,
+            fields: seed.fields,
+        })
+    }
+
     /// Checks a token against the world and fixes its clocks.
     pub(crate) fn load_token(&self, seed: SeedToken, now: Timestamp, place: &str) -> Result<Token, SeedError> {
         let refuse = |problem: String| Err(SeedError::content(place, problem));
@@ -59,7 +121,7 @@ impl World {
         if !self.apps.contains_key(&seed.app) {
             return refuse(format!("app {} is not in the seed", seed.app));
         }
-        if let Some(user) = seed.user.as_ref().filter(|user| !self.people.contains_key(user)) {
+        if let Some(user) = seed.user.as_ref().filter(|user| !self.actors.contains_key(user)) {
             return refuse(format!("user {user} is neither in people nor in system_users"));
         }
         match (seed.kind, &seed.page, &seed.user) {
@@ -152,26 +214,6 @@ fn load_app_subscription(seed: SeedAppSubscription, place: &str) -> Result<(Stri
         active: seed.active,
     };
     Ok((seed.object, row))
-}
-
-fn load_page(seed: SeedPage, place: &str) -> Result<Page, SeedError> {
-    if let Some(stray) = seed.fields.keys().find(|name| !page_fields::is_settable(name)) {
-        return Err(SeedError::content(place, format!("a page has no settable field `{stray}`")));
-    }
-    let row = |name, fields| PageSubscription { name, fields };
-    Ok(Page {
-        subscriptions: seed
-            .subscriptions
-            .into_iter()
-            .map(|subscription| (subscription.app, row(subscription.name, subscription.fields)))
-            .collect(),
-        id: seed.id,
-        name: seed.name,
-        published: seed.published,
-        restricted: seed.restricted,
-        tasks: seed.tasks,
-        fields: seed.fields,
-    })
 }
 
 /// Whether Meta would accept this as a callback URL.

@@ -1,5 +1,6 @@
 //! The simulated state of Meta: apps, people, pages, tokens and what is subscribed to what.
 
+mod actors;
 mod load;
 mod tokens;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde_json::Value;
 
+pub(crate) use actors::{Actor, ActorKind, Business};
 pub(crate) use load::check_url;
 pub(crate) use tokens::{Token, Tokens};
 
@@ -20,7 +22,9 @@ use crate::switches::Switches;
 pub(crate) struct World {
     pub(crate) switches: Switches,
     pub(crate) apps: BTreeMap<Id, App>,
-    pub(crate) people: BTreeMap<Id, String>,
+    /// People and system users.
+    pub(crate) actors: BTreeMap<Id, Actor>,
+    pub(crate) businesses: BTreeMap<Id, Business>,
     pub(crate) pages: BTreeMap<Id, Page>,
     pub(crate) tokens: Tokens,
     /// Public host of a callback → base URL that stands in for it.
@@ -63,6 +67,8 @@ pub(crate) struct Page {
     pub(crate) name: String,
     pub(crate) published: bool,
     pub(crate) restricted: bool,
+    /// The business that owns it.
+    pub(crate) owner: Option<Id>,
     pub(crate) tasks: Option<BTreeMap<Id, Vec<Task>>>,
     pub(crate) fields: BTreeMap<String, Value>,
     /// By app.

@@ -1,0 +1,12 @@
+//! Control calls: changing people, businesses and grants.
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::core::Core;
+
+/// The routes, below `/_sandbox/`.
+pub(super) fn routes() -> Router<Arc<Core>> {
+    Router::new()
+}
