@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::outbox::{Attempt, Failing, Post, State};
-use super::{Alert, AlertKind, Dropped, Occurrence, patience, payload};
+use super::patience::{self, Next};
+use super::{Alert, AlertKind, Dropped, Occurrence, payload};
 use crate::callback::{self, Failure};
 use crate::core::Core;
 use crate::id::Id;
@@ -95,7 +96,7 @@ impl State {
         let Attempt { post, at, .. } = attempt;
         let app = post.app.clone();
         let again = match failed {
-            false => self.succeeded(world, post, at),
+            false => self.succeeded(world, post),
             // The second of two copies is not worth another attempt.
             true if post.delivered => None,
             true => self.failed(world, post, at),
@@ -104,12 +105,12 @@ impl State {
     }
 
     /// Ends the rows of failures; a POST that shall arrive twice goes out again.
-    fn succeeded(&mut self, world: &World, post: Post, at: Timestamp) -> Option<Post> {
+    fn succeeded(&mut self, world: &World, post: Post) -> Option<Post> {
         for occurrence in &post.occurrences {
             self.failing.remove(&(post.app.clone(), occurrence.page.clone()));
         }
         let twice = world.switches.webhook_duplicates == WebhookDuplicates::Twice;
-        (twice && !post.delivered).then_some(Post { delivered: true, due: at, ..post })
+        (twice && !post.delivered).then_some(Post { delivered: true, due: None, ..post })
     }
 
     /// Alerts, unsubscribes, and says what of the POST goes out again, and when.
@@ -135,10 +136,14 @@ impl State {
             return None;
         }
         let first = *post.first_failure.get_or_insert(at);
-        let next = patience.next(post.attempts, at.duration_since(first));
-        let Some(due) = next.and_then(|next| first.checked_add(next).ok()) else {
-            self.drop_all(&post.app, &post.occurrences, Dropped::GivenUp, at);
-            return None;
+        let due = match patience.next(post.attempts, at.duration_since(first)) {
+            Some(Next::AtOnce) => None,
+            Some(Next::After(span)) => first.checked_add(span).ok(),
+            None => {
+                self.drop_all(&post.app, &post.occurrences, Dropped::GivenUp, at);
+                self.forget_failures(&post.app, &post.occurrences);
+                return None;
+            }
         };
         Some(Post { due, ..post })
     }

@@ -1,6 +1,6 @@
 //! What waits to be delivered, and what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -63,7 +63,8 @@ pub(super) struct Post {
     pub(super) occurrences: Vec<Occurrence>,
     /// Attempts made or under way.
     pub(super) attempts: u32,
-    pub(super) due: Timestamp,
+    /// At once without it, however the clock is moved.
+    pub(super) due: Option<Timestamp>,
     pub(super) first_failure: Option<Timestamp>,
     /// It was taken already and goes out a second time.
     pub(super) delivered: bool,
@@ -130,7 +131,7 @@ impl Outbox {
         let mut state = self.state.lock();
         let apps: Vec<Id> = state.lanes.keys().cloned().collect();
         let begun = apps.into_iter().filter_map(|app| {
-            state.gather(&app, &world.switches, now);
+            state.gather(&app, &world.switches);
             state.begin(world, &app, now)
         });
         begun.collect()
@@ -144,8 +145,14 @@ impl Outbox {
 
     /// Whether something is under way or due.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        let is_due = |lane: &Lane| lane.busy || lane.since.is_some() || lane.posts.iter().any(|post| post.due <= now);
+        let is_due = |lane: &Lane| lane.busy || lane.since.is_some() || lane.posts.iter().any(|post| post.is_due(now));
         self.state.lock().lanes.values().any(is_due)
+    }
+}
+
+impl Post {
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.due.is_none_or(|due| due <= now)
     }
 }
 
@@ -153,13 +160,14 @@ impl Lane {
     fn rest(&self, now: Timestamp) -> Option<Duration> {
         let window = self.since.map(|since| WINDOW.saturating_sub(since.elapsed()));
         // What is due already gives a negative span.
-        let posts = self.posts.iter().map(|post| post.due.duration_since(now).try_into().unwrap_or_default());
+        let left = |due: Timestamp| due.duration_since(now).try_into().unwrap_or_default();
+        let posts = self.posts.iter().map(|post| post.due.map_or(Duration::ZERO, left));
         posts.chain(window).min()
     }
 
     /// Takes out the POST that is due first.
     fn due(&mut self, now: Timestamp) -> Option<Post> {
-        let due = self.posts.iter().enumerate().filter(|(_, post)| post.due <= now);
+        let due = self.posts.iter().enumerate().filter(|(_, post)| post.is_due(now));
         let (index, _) = due.min_by_key(|(_, post)| (post.due, post.number))?;
         Some(self.posts.remove(index))
     }
@@ -167,7 +175,7 @@ impl Lane {
 
 impl State {
     /// Makes POSTs of what has gathered for an app for long enough.
-    fn gather(&mut self, app: &Id, switches: &Switches, now: Timestamp) {
+    fn gather(&mut self, app: &Id, switches: &Switches) {
         let Some(lane) = self.lanes.get_mut(app).filter(|lane| lane.since.is_some_and(|s| s.elapsed() >= WINDOW))
         else {
             return;
@@ -191,7 +199,7 @@ impl State {
             let number = self.last_post;
             let app = app.clone();
             let (attempts, first_failure, delivered) = (0, None, false);
-            lane.posts.push(Post { number, app, occurrences, attempts, due: now, first_failure, delivered });
+            lane.posts.push(Post { number, app, occurrences, attempts, due: None, first_failure, delivered });
         }
     }
 
@@ -202,12 +210,14 @@ impl State {
                 Ok(callback) => callback,
                 Err(reason) => {
                     self.drop_all(app, &post.occurrences, reason, now);
+                    self.forget_failures(app, &post.occurrences);
                     continue;
                 }
             };
             let gone: Vec<Occurrence> =
                 post.occurrences.extract_if(.., |occurrence| !hearing::on_page(world, app, &occurrence.page)).collect();
             self.drop_all(app, &gone, Dropped::PageNotSubscribed, now);
+            self.forget_failures(app, &gone);
             if post.occurrences.is_empty() {
                 continue;
             }
@@ -256,6 +266,16 @@ impl State {
             lane.since = None;
         }
         taken
+    }
+
+    /// Ends the rows of failures of pages about which nothing waits after these were dropped: a
+    /// failure long after is the first of a new row.
+    pub(super) fn forget_failures(&mut self, app: &Id, dropped: &[Occurrence]) {
+        let posts = self.lanes.get(app).map(|lane| lane.posts.as_slice()).unwrap_or_default();
+        let waiting: BTreeSet<&Id> = posts.iter().flat_map(|post| &post.occurrences).map(|o| &o.page).collect();
+        for occurrence in dropped.iter().filter(|occurrence| !waiting.contains(&occurrence.page)) {
+            self.failing.remove(&(app.clone(), occurrence.page.clone()));
+        }
     }
 
     /// Notes that these will not be sent, or not again.

@@ -23,6 +23,14 @@ const LATER: [SignedDuration; 9] = [
 /// Failing for this long, a callback gets its developer an alert.
 pub(super) const ALERT: SignedDuration = SignedDuration::from_mins(15);
 
+/// When a failed delivery is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    AtOnce,
+    /// This long after the first failure.
+    After(SignedDuration),
+}
+
 impl WebhookPatience {
     /// Failing for this long, the app loses its row on the page.
     pub(super) fn end(self) -> SignedDuration {
@@ -41,14 +49,14 @@ impl WebhookPatience {
         }
     }
 
-    /// When to repeat what failed `attempts` times, counted from the first failure.
+    /// When to repeat what failed `attempts` times, the first of them `elapsed` ago.
     ///
     /// Moments a moved clock has jumped over are left out, so that a jump makes one attempt.
-    pub(super) fn next(self, attempts: u32, elapsed: SignedDuration) -> Option<SignedDuration> {
+    pub(super) fn next(self, attempts: u32, elapsed: SignedDuration) -> Option<Next> {
         if attempts <= AT_ONCE {
-            return Some(elapsed);
+            return Some(Next::AtOnce);
         }
-        LATER.into_iter().take_while(|later| *later <= self.end()).find(|later| *later > elapsed)
+        LATER.into_iter().take_while(|later| *later <= self.end()).find(|later| *later > elapsed).map(Next::After)
     }
 }
 
@@ -60,8 +68,10 @@ mod tests {
         let mut moments = vec![0];
         let mut elapsed = SignedDuration::ZERO;
         while let Some(next) = patience.next(u32::try_from(moments.len()).unwrap(), elapsed) {
-            moments.push(next.as_secs());
-            elapsed = next;
+            if let Next::After(span) = next {
+                elapsed = span;
+            }
+            moments.push(elapsed.as_secs());
         }
         moments
     }
@@ -77,6 +87,6 @@ mod tests {
     #[test]
     fn a_jump_of_the_clock_skips_what_it_passed() {
         let next = WebhookPatience::OneHour.next(4, SignedDuration::from_mins(16));
-        assert_eq!(next, Some(SignedDuration::from_mins(30)));
+        assert_eq!(next, Some(Next::After(SignedDuration::from_mins(30))));
     }
 }

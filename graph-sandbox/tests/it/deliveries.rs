@@ -212,3 +212,22 @@ async fn deliveries_are_listed_from_a_point_and_bad_events_refused() {
     api.post_control("deliveries/flush", json!({})).await.ok();
     assert_eq!(receiver.received().len(), 2);
 }
+
+#[tokio::test]
+async fn nothing_goes_on_after_the_end() {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    let api = Api::start().await;
+    api.subscribe(APP, "https://nowhere.example.com/");
+    api.sandbox.send_webhook(serde_json::from_value(message(PAGE_A, "hello")).unwrap()).unwrap();
+    api.sandbox.flush_webhooks().await;
+    assert_eq!(api.sandbox.deliveries().len(), 3, "a fourth attempt waits");
+    assert!(alive() > before);
+    drop(api);
+    let ended = async {
+        while alive() > before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+}

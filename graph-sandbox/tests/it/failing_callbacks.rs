@@ -196,3 +196,48 @@ async fn unreachable_and_slow_callbacks_fail() {
     assert!(failure(&api).starts_with(unknown), "{}", failure(&api));
     assert_eq!(receiver.received().len(), 3);
 }
+
+#[tokio::test]
+async fn a_failure_long_after_another_starts_a_new_row() {
+    let receiver = Receiver::start().await;
+    let api = receiver.sandbox().await;
+    receiver.refuse("poison");
+    api.tell_text("poison").await;
+    api.pass(30 * 60).await;
+    // It ends the first row, so that the last attempt of the other is the first of a second row.
+    api.tell_text("fine").await;
+    api.pass(30 * 60).await;
+    assert_eq!(api.sandbox.deliveries().pop().unwrap().dropped, Some(Dropped::GivenUp));
+    api.pass(24 * 3600).await;
+    api.tell_text("poison").await;
+    assert_eq!(kinds(&api), [AlertKind::WebhooksFailing]);
+    assert!(api.page_row(PAGE_A).is_some());
+}
+
+#[tokio::test]
+async fn a_new_subscription_starts_without_old_failures() {
+    let receiver = Receiver::start().await;
+    let api = receiver.sandbox().await;
+    receiver.refuse("");
+    api.tell_text("hello").await;
+    api.delete(&app_token(), SUBSCRIBED, &[]).await.ok();
+    api.pass(50 * 60).await;
+    api.subscribe(APP, "https://hooks.example.com/meta");
+    api.pass(20 * 60).await;
+    api.tell_text("hello").await;
+    assert!(api.page_row(PAGE_A).is_some() && api.sandbox.alerts().is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_set_back_holds_up_no_new_event() {
+    let receiver = Receiver::start().await;
+    let api = receiver.sandbox().await;
+    api.sandbox.set_switch("webhook_batching", "single").unwrap();
+    let items: Vec<Value> = (0..100).map(|n| message(PAGE_A, &n.to_string())).collect();
+    api.post_control("deliveries/send", json!(items)).await.ok();
+    while receiver.received().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    api.pass(-24 * 3600).await;
+    assert_eq!(receiver.received().len(), 100);
+}

@@ -111,12 +111,7 @@ impl Receiver {
     }
 }
 
-async fn receive(
-    State(inner): State<Arc<Mutex<Inner>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> StatusCode {
+async fn receive(State(inner): State<Arc<Mutex<Inner>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
     let (refused, hangs) = {
         let mut inner = inner.lock().unwrap();
         inner.received.push(Received { path: uri.to_string(), headers, body: body.to_vec() });
