@@ -1,10 +1,11 @@
-//! Verification of a webhook callback, as Meta does it before it saves a subscription.
+//! Calls to callbacks: where they really go, and the verification Meta does before it saves a
+//! subscription.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use url::Url;
 
 use crate::ledger::CallbackUse;
@@ -16,8 +17,7 @@ const MAX_QUOTE: usize = 100;
 
 /// A verification request about to be made.
 pub(crate) struct Attempt {
-    /// Where it really goes; the host's name if nothing stands in for it.
-    target: Result<Url, String>,
+    target: Result<Url, Failure>,
     challenge: String,
 }
 
@@ -27,7 +27,14 @@ pub(crate) struct Outcome {
     status: Option<u16>,
 }
 
-/// Why a callback was not verified.
+/// A callback's answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    reason: &'static str,
+    body: Vec<u8>,
+}
+
+/// Why a callback was not verified, or did not take an event.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// No answer; the number is what curl calls it.
@@ -58,13 +65,8 @@ impl Attempt {
     /// Prepares the request to `callback`, or to what stands in for its host.
     pub(crate) fn new(resolve: &BTreeMap<String, String>, callback: &Url, verify_token: &str) -> Self {
         let challenge = rand::random_range(100_000_000..2_000_000_000_u32).to_string();
-        let host = callback.host_str().unwrap_or_default();
-        // A port in the callback may have a stand-in of its own: `host:port` before `host`.
-        let with_port = callback.port().map(|port| format!("{host}:{port}"));
-        let base = with_port.and_then(|key| resolve.get(&key)).or_else(|| resolve.get(host));
-        let target = base.and_then(|base| Url::parse(&format!("{base}{}", callback.path())).ok());
+        let target = stand_in(resolve, callback);
         let target = target.map(|mut target| {
-            target.set_query(callback.query());
             target
                 .query_pairs_mut()
                 .append_pair("hub.mode", "subscribe")
@@ -72,29 +74,18 @@ impl Attempt {
                 .append_pair("hub.verify_token", verify_token);
             target
         });
-        Self { target: target.ok_or_else(|| host.to_owned()), challenge }
+        Self { target, challenge }
     }
 
     /// Makes the request and judges the answer.
     pub(crate) async fn run(self, client: &Client, limit: Duration) -> Outcome {
-        let target = match self.target {
-            Ok(target) => target,
-            Err(host) => {
-                let failure = Failure::Curl(6, format!("Could not resolve host: {host}"));
-                return Outcome { result: Err(failure), status: None };
-            }
+        let answer = match self.target {
+            Ok(target) => exchange(client.get(target), limit).await,
+            Err(failure) => Err(failure),
         };
-        let asking = ask(client, target);
-        match tokio::time::timeout(limit, asking).await {
-            Ok(Ok((status, reason, body))) => {
-                let result = judge(status, reason, &body, &self.challenge);
-                Outcome { result, status: Some(status) }
-            }
-            Ok(Err(failure)) => Outcome { result: Err(failure), status: None },
-            Err(_) => {
-                let text = format!("Operation timed out after {} milliseconds", limit.as_millis());
-                Outcome { result: Err(Failure::Curl(28, text)), status: None }
-            }
+        match answer {
+            Ok(answer) => Outcome { status: Some(answer.status), result: judge(&answer, &self.challenge) },
+            Err(failure) => Outcome { result: Err(failure), status: None },
         }
     }
 }
@@ -106,16 +97,36 @@ impl Outcome {
     }
 }
 
-async fn ask(client: &Client, target: Url) -> Result<(u16, &'static str, Vec<u8>), Failure> {
+/// Where a call to this URL really goes: to what stands in for its host.
+pub(crate) fn stand_in(resolve: &BTreeMap<String, String>, url: &Url) -> Result<Url, Failure> {
+    let host = url.host_str().unwrap_or_default();
+    // A port in the URL may have a stand-in of its own: `host:port` before `host`.
+    let with_port = url.port().map(|port| format!("{host}:{port}"));
+    let base = with_port.and_then(|key| resolve.get(&key)).or_else(|| resolve.get(host));
+    let target = base.and_then(|base| Url::parse(&format!("{base}{}", url.path())).ok());
+    let mut target = target.ok_or_else(|| Failure::Curl(6, format!("Could not resolve host: {host}")))?;
+    target.set_query(url.query());
+    Ok(target)
+}
+
+/// Makes a request to a stand-in and reads the answer, all within the limit.
+pub(crate) async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Answer, Failure> {
+    match tokio::time::timeout(limit, ask(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::Curl(28, format!("Operation timed out after {} milliseconds", limit.as_millis()))),
+    }
+}
+
+async fn ask(request: RequestBuilder) -> Result<Answer, Failure> {
     // The error's own text names the URL with the verify token: only its kind is told.
     let failed = |error: reqwest::Error| match error.is_connect() {
         true => Failure::Curl(7, "Failed to connect".to_owned()),
         false => Failure::Curl(56, "Failure when receiving data from the peer".to_owned()),
     };
-    let response = client.get(target).header("accept", "*/*").send().await.map_err(failed)?;
+    let response = request.header("accept", "*/*").send().await.map_err(failed)?;
     let status = response.status();
     let body = read(response).await.map_err(failed)?;
-    Ok((status.as_u16(), status.canonical_reason().unwrap_or_default(), body))
+    Ok(Answer { status: status.as_u16(), reason: status.canonical_reason().unwrap_or_default(), body })
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
@@ -129,14 +140,19 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     Ok(body)
 }
 
-fn judge(status: u16, reason: &'static str, body: &[u8], challenge: &str) -> Result<(), Failure> {
-    if status != 200 {
-        return Err(Failure::Status(status, reason));
+impl Answer {
+    /// Only 200 is a success.
+    pub(crate) fn success(&self) -> Result<(), Failure> {
+        if self.status == 200 { Ok(()) } else { Err(Failure::Status(self.status, self.reason)) }
     }
-    if body == challenge.as_bytes() {
+}
+
+fn judge(answer: &Answer, challenge: &str) -> Result<(), Failure> {
+    answer.success()?;
+    if answer.body == challenge.as_bytes() {
         return Ok(());
     }
-    let received = String::from_utf8_lossy(body).chars().take(MAX_QUOTE).collect();
+    let received = String::from_utf8_lossy(&answer.body).chars().take(MAX_QUOTE).collect();
     Err(Failure::Mismatch { expected: challenge.to_owned(), received })
 }
 
@@ -148,6 +164,10 @@ mod tests {
         let resolve = BTreeMap::from([(host.to_owned(), base.to_owned())]);
         let attempt = Attempt::new(&resolve, &Url::parse(callback).unwrap(), "a&b c");
         attempt.target.ok().map(|target| target.to_string().replace(&attempt.challenge, "N"))
+    }
+
+    fn answer(status: u16, body: &[u8]) -> Answer {
+        Answer { status, reason: "x", body: body.to_owned() }
     }
 
     #[test]
@@ -166,15 +186,15 @@ mod tests {
 
     #[test]
     fn only_the_bare_challenge_with_200_will_do() {
-        assert!(judge(200, "OK", b"123", "123").is_ok());
+        assert!(judge(&answer(200, b"123"), "123").is_ok());
         for (status, body) in [(200, &b"\"123\""[..]), (200, b"123\n"), (200, b""), (201, b"123"), (403, b"123")] {
-            assert!(judge(status, "x", body, "123").is_err(), "{status} {body:?}");
+            assert!(judge(&answer(status, body), "123").is_err(), "{status} {body:?}");
         }
     }
 
     #[test]
     fn a_wrong_answer_is_quoted_in_part() {
-        let failure = judge(200, "OK", "<é>".repeat(500).as_bytes(), "123").unwrap_err();
+        let failure = judge(&answer(200, "<é>".repeat(500).as_bytes()), "123").unwrap_err();
         let text = failure.to_string();
         assert!(text.contains("expected value=\"123\", received=\"<é>") && text.len() < 400);
     }

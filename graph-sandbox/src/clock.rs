@@ -1,6 +1,7 @@
 //! The sandbox's clock: real time plus an offset that control calls move.
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use crate::locked::Locked;
 
@@ -8,6 +9,7 @@ use crate::locked::Locked;
 #[derive(Default)]
 pub(crate) struct Clock {
     offset: Locked<SignedDuration>,
+    moved: watch::Sender<()>,
 }
 
 /// The clock cannot be moved there.
@@ -29,13 +31,20 @@ impl Clock {
         let moved = offset.checked_add(span).ok_or(OutOfRange)?;
         let now = Timestamp::now().checked_add(moved).map_err(|_| OutOfRange)?;
         *offset = moved;
+        self.moved.send_replace(());
         Ok(now)
     }
 
     /// Sets the clock; it runs on from there with real time.
     pub(crate) fn set(&self, moment: Timestamp) -> Timestamp {
         *self.offset.lock() = moment.duration_since(Timestamp::now());
+        self.moved.send_replace(());
         moment
+    }
+
+    /// Tells of every move from now on.
+    pub(crate) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
     }
 }
 

@@ -39,7 +39,7 @@ mod world;
 
 pub use control::{
     AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange, PageSubscriptionChange,
-    PageView, StateView, TokenView,
+    PageView, SigningChange, StateView, TokenView, WebhookItem,
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
 pub use graph::TokenPlace;
@@ -52,4 +52,5 @@ pub use seed::{
     TokenKind, VerificationStatus,
 };
 pub use switches::*;
+pub use webhooks::{Alert, AlertKind, Deauthorization, Delivery, Dropped, Place, Signing};
 pub use when::{BadWhen, When};

@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, LedgerEntry};
 use crate::locked::Locked;
 use crate::seed::{Invalidation, Seed, SeedToken};
 use crate::server::{self, Peer, ResettableListener};
-use crate::webhooks::Outbox;
+use crate::webhooks::{self, Outbox};
 use crate::world::World;
 
 /// How long open requests may take to end when the sandbox stops.
@@ -53,9 +53,10 @@ impl Default for Options {
 
 /// A running sandbox. It stops when this is dropped.
 pub struct Sandbox {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     address: SocketAddr,
     server: Option<JoinHandle<()>>,
+    delivery: Option<JoinHandle<()>>,
 }
 
 impl Sandbox {
@@ -93,8 +94,9 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox stopped serving");
             }
         });
+        let delivery = tokio::spawn(webhooks::run(Arc::clone(&core)));
         tracing::info!(%address, "the sandbox listens");
-        Ok(Self { core, address, server: Some(server) })
+        Ok(Self { core, address, server: Some(server), delivery: Some(delivery) })
     }
 
     /// Base URL, for example `http://127.0.0.1:40001`.
@@ -109,6 +111,10 @@ impl Sandbox {
             && tokio::time::timeout(STOP_LIMIT, &mut server).await.is_err()
         {
             server.abort();
+        }
+        if let Some(delivery) = self.delivery.take() {
+            // It ends with the token above; only a panic of its own could be reported here.
+            let _ = delivery.await;
         }
     }
 

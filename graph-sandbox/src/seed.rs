@@ -68,6 +68,9 @@ pub struct SeedApp {
     /// Webhook subscriptions of the app.
     #[serde(default)]
     pub subscriptions: Vec<SeedAppSubscription>,
+    /// Where Meta says that a person has removed the app.
+    #[serde(default)]
+    pub deauthorize_url: Option<String>,
 }
 
 fn default_app_category() -> String {

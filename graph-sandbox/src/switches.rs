@@ -161,6 +161,26 @@ switches! {
         Success = "success": "Succeeds.",
         Refused = "refused": "Refused with 100/33."
     }
+    "How long Meta goes on with a callback that fails." in "5.6"
+    webhook_patience: WebhookPatience {
+        OneHour = "one_hour": "5 seconds to answer, unsubscribed from the page after 1 hour.",
+        EightHours = "eight_hours": "20 seconds to answer, unsubscribed after 8 hours, as older texts say."
+    }
+    "Whether updates share a POST." in "5.6"
+    webhook_batching: WebhookBatching {
+        Together = "together": "Those of one moment do, up to 1000.",
+        Single = "single": "Each has its own."
+    }
+    "Order in which updates of one moment arrive." in "5.6"
+    webhook_order: WebhookOrder {
+        Kept = "kept": "As they happened.",
+        Reversed = "reversed": "The newest first."
+    }
+    "How often a POST arrives that the callback took." in "5.6"
+    webhook_duplicates: WebhookDuplicates {
+        Once = "once": "Once.",
+        Twice = "twice": "Twice."
+    }
 }
 
 impl Switches {

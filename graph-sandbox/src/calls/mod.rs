@@ -9,7 +9,7 @@ mod page;
 pub(crate) mod page_fields;
 mod page_subscribed_apps;
 mod select;
-mod webhook_fields;
+pub(crate) mod webhook_fields;
 
 use std::sync::Arc;
 

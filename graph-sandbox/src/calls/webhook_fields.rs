@@ -65,7 +65,12 @@ pub(super) fn check_names(object: &str, parameter: &str, names: &[String]) -> Re
     }
 }
 
+/// The field of the object `page` with this name.
+pub(crate) fn page_field(name: &str) -> Option<&'static str> {
+    PAGE_FIELDS.iter().copied().find(|field| *field == name)
+}
+
 /// Whether a page field carries messages and so needs `pages_messaging`.
-pub(super) fn needs_messaging(name: &str) -> bool {
+pub(crate) fn needs_messaging(name: &str) -> bool {
     name.starts_with("message") || name.starts_with("messaging_") || name == "standby"
 }

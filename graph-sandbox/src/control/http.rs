@@ -103,14 +103,21 @@ pub(super) fn done() -> Answer {
     Ok(Json(json!({"success": true})))
 }
 
+/// The number after which a list shall begin.
 #[derive(Deserialize)]
-struct Since {
+pub(super) struct Since {
     #[serde(default)]
     since: u64,
 }
 
+impl Since {
+    pub(super) fn read(query: Result<Query<Self>, QueryRejection>) -> Result<u64, ControlError> {
+        query.map(|Query(Self { since })| since).map_err(|error| ControlError::Refused(error.to_string()))
+    }
+}
+
 async fn read_ledger(State(core): State<Arc<Core>>, since: Result<Query<Since>, QueryRejection>) -> Answer {
-    let Query(Since { since }) = since.map_err(|error| ControlError::Refused(error.to_string()))?;
+    let since = Since::read(since)?;
     Ok(Json(json!({"entries": core.ledger.since(since)})))
 }
 
@@ -188,21 +195,28 @@ async fn read_faults(State(core): State<Arc<Core>>) -> Answer {
     Ok(Json(json!({"faults": core.faults.list()})))
 }
 
-/// One rule, or several in their order.
+/// One thing, or several in their order.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMore {
+pub(super) enum OneOrMore {
     More(Vec<Value>),
     One(Value),
 }
 
+impl OneOrMore {
+    /// All of them, of this type, or an error that says what is wrong with one.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<Vec<T>, ControlError> {
+        let values = match self {
+            Self::More(values) => values,
+            Self::One(value) => vec![value],
+        };
+        let values: Result<Vec<T>, _> = values.into_iter().map(serde_json::from_value).collect();
+        values.map_err(|error| ControlError::Refused(error.to_string()))
+    }
+}
+
 async fn add_faults(State(core): State<Arc<Core>>, Body(rules): Body<OneOrMore>) -> Answer {
-    let rules = match rules {
-        OneOrMore::More(rules) => rules,
-        OneOrMore::One(rule) => vec![rule],
-    };
-    let rules: Result<Vec<Fault>, _> = rules.into_iter().map(serde_json::from_value).collect();
-    let rules = rules.map_err(|error| ControlError::Refused(error.to_string()))?;
+    let rules: Vec<Fault> = rules.read()?;
     let ids: Vec<u64> = rules.into_iter().map(|rule| core.faults.add(rule)).collect();
     Ok(Json(json!({"ids": ids})))
 }

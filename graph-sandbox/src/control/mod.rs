@@ -7,6 +7,7 @@ mod ops;
 mod people;
 mod view;
 
+pub use deliveries::{SigningChange, WebhookItem};
 pub(crate) use http::router;
 pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
 pub use view::{AppSubscriptionView, AppView, PageView, StateView, TokenView};

@@ -1,12 +1,25 @@
 //! Webhook events: what happened, to whom it is told, and how it gets there.
 
-use std::collections::VecDeque;
+mod deauthorize;
+mod delivery;
+mod hearing;
+mod outbox;
+mod patience;
+mod payload;
+mod record;
+mod signature;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
+pub use deauthorize::Deauthorization;
+pub(crate) use delivery::run;
+pub(crate) use outbox::Outbox;
+pub use record::{Alert, AlertKind, Delivery, Dropped};
+pub use signature::Signing;
+
 use crate::id::Id;
-use crate::locked::Locked;
 
 /// Something that happened on a page and may be told to one app.
 ///
@@ -26,25 +39,13 @@ pub(crate) struct Occurrence {
 }
 
 /// List of a webhook entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
     /// `entry[].messaging[]`.
     Messaging,
     /// `entry[].standby[]`: another app owns the thread.
     Standby,
     /// `entry[].changes[]`; the item is the value, the field stands beside it.
     Changes,
-}
-
-/// What waits to be delivered.
-#[derive(Default)]
-pub(crate) struct Outbox {
-    waiting: Locked<VecDeque<Occurrence>>,
-}
-
-impl Outbox {
-    /// Takes occurrences for delivery.
-    pub(crate) fn tell(&self, occurrences: impl IntoIterator<Item = Occurrence>) {
-        self.waiting.lock().extend(occurrences);
-    }
 }

@@ -10,7 +10,8 @@ use super::{Actor, ActorKind, App, AppField, AppSubscription, Business, Page, Pa
 use crate::calls::{app_fields, page_fields};
 use crate::id::Id;
 use crate::seed::{
-    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken, TokenKind,
+    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken,
+    TokenKind,
 };
 
 /// How long access to a person's data lasts after an authorisation.
@@ -191,7 +192,9 @@ fn load_app(seed: SeedApp, place: &str) -> Result<App, SeedError> {
         let (object, row) = load_app_subscription(row, place)?;
         subscriptions.insert(object, row);
     }
+    let deauthorize_url = seed.deauthorize_url.as_deref().map(|url| check_https("deauthorize_url", url)).transpose();
     Ok(App {
+        deauthorize_url: deauthorize_url.map_err(|problem| SeedError::content(place, problem))?,
         id: seed.id,
         name: seed.name,
         secret: seed.secret,
@@ -218,9 +221,13 @@ fn load_app_subscription(seed: SeedAppSubscription, place: &str) -> Result<(Stri
 
 /// Whether Meta would accept this as a callback URL.
 pub(crate) fn check_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("callback_url: {error}"))?;
+    check_https("callback_url", text)
+}
+
+fn check_https(name: &str, text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{name}: {error}"))?;
     if url.scheme() != "https" || url.host_str().is_none() {
-        return Err("callback_url must be an https URL".to_owned());
+        return Err(format!("{name} must be an https URL"));
     }
     Ok(url)
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde_json::Value;
+use url::Url;
 
 pub(crate) use actors::{Actor, ActorKind, Business};
 pub(crate) use load::check_url;
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) roles: BTreeMap<Id, AppRole>,
     /// By kind of object.
     pub(crate) subscriptions: BTreeMap<String, AppSubscription>,
+    pub(crate) deauthorize_url: Option<Url>,
 }
 
 /// A webhook subscription of an app.

@@ -111,6 +111,10 @@ async fn contradictions_name_the_entry() {
                 .into(),
             "https URL",
         ),
+        (
+            "apps: [{id: 11110, name: A, secret: s, deauthorize_url: 'http://x.example/'}]".into(),
+            "deauthorize_url must be an https URL",
+        ),
         ("resolve: {a.example: 'https://127.0.0.1:1'}".into(), "resolve (a.example)"),
         ("resolve: {a.example: nonsense}".into(), "resolve (a.example)"),
     ] {

@@ -1,0 +1,186 @@
+//! Delivery: sends what is due, and decides what a failure leads to.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::outbox::{Attempt, Failing, Post, State};
+use super::patience::{self, Next};
+use super::{Alert, AlertKind, Dropped, Occurrence, payload};
+use crate::callback::{self, Failure};
+use crate::core::Core;
+use crate::id::Id;
+use crate::switches::WebhookDuplicates;
+use crate::world::World;
+
+/// Delivers until the sandbox stops. Attempts under way then are cut off.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut moves = core.clock.moves();
+    let mut attempts = JoinSet::new();
+    loop {
+        let now = core.clock.now();
+        let begun = {
+            let world = core.world.lock();
+            core.outbox.begin(&world, now)
+        };
+        for attempt in begun {
+            attempts.spawn(send(Arc::clone(&core), attempt));
+        }
+        core.outbox.progress.send_replace(());
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            () = core.outbox.told.notified() => {}
+            _ = moves.changed() => {}
+            _ = attempts.join_next(), if !attempts.is_empty() => {}
+            () = pause(core.outbox.rest(now)) => {}
+        }
+    }
+}
+
+async fn pause(rest: Option<Duration>) {
+    match rest {
+        Some(rest) => tokio::time::sleep(rest).await,
+        None => pending().await,
+    }
+}
+
+/// Makes an attempt and draws the consequences.
+async fn send(core: Arc<Core>, attempt: Attempt) {
+    let outcome = ask(&core, &attempt).await;
+    let mut world = core.world.lock();
+    core.outbox.state.lock().conclude(&mut world, attempt, outcome);
+}
+
+/// The status of the answer, and why it is a failure.
+struct Outcome {
+    status: Option<u16>,
+    failure: Option<Failure>,
+}
+
+async fn ask(core: &Core, attempt: &Attempt) -> Outcome {
+    let failed = |failure| Outcome { status: None, failure: Some(failure) };
+    let Ok(body) = payload::body(&attempt.post.occurrences) else {
+        return failed(Failure::Curl(43, "The events have no JSON form".to_owned()));
+    };
+    let (target, signatures, limit) = {
+        let world = core.world.lock();
+        let secret = world.apps.get(&attempt.post.app).map(|app| app.secret.clone()).unwrap_or_default();
+        let target = callback::stand_in(&world.resolve, &attempt.callback);
+        let limit = world.switches.webhook_patience.limit(core.callback_limit);
+        (target, attempt.signing.headers(&secret, &body), limit)
+    };
+    let target = match target {
+        Ok(target) => target,
+        Err(failure) => return failed(failure),
+    };
+    let request = core.client.post(target).header("content-type", "application/json");
+    let request = request.header("user-agent", "facebookexternalua").body(body);
+    let request = signatures.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    match callback::exchange(request, limit).await {
+        Ok(answer) => Outcome { status: Some(answer.status), failure: answer.success().err() },
+        Err(failure) => failed(failure),
+    }
+}
+
+impl State {
+    fn conclude(&mut self, world: &mut World, attempt: Attempt, outcome: Outcome) {
+        let Outcome { status, failure } = outcome;
+        let failure = failure.map(|failure| failure.to_string());
+        let failed = failure.is_some();
+        let mut delivery = attempt.summary(0);
+        (delivery.status, delivery.failure) = (status, failure);
+        self.deliveries.push(|seq| super::Delivery { seq, ..delivery });
+        let Attempt { post, at, .. } = attempt;
+        let app = post.app.clone();
+        let again = match failed {
+            false => self.succeeded(world, post),
+            // The second of two copies is not worth another attempt.
+            true if post.delivered => None,
+            true => self.failed(world, post, at),
+        };
+        self.release(&app, again);
+    }
+
+    /// Ends the rows of failures; a POST that shall arrive twice goes out again.
+    fn succeeded(&mut self, world: &World, post: Post) -> Option<Post> {
+        for occurrence in &post.occurrences {
+            self.failing.remove(&(post.app.clone(), occurrence.page.clone()));
+        }
+        let twice = world.switches.webhook_duplicates == WebhookDuplicates::Twice;
+        (twice && !post.delivered).then_some(Post { delivered: true, due: None, ..post })
+    }
+
+    /// Alerts, unsubscribes, and says what of the POST goes out again, and when.
+    fn failed(&mut self, world: &mut World, mut post: Post, at: Timestamp) -> Option<Post> {
+        let patience = world.switches.webhook_patience;
+        let mut pages: Vec<Id> = post.occurrences.iter().map(|occurrence| occurrence.page.clone()).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        for page in pages {
+            let failing = self.failing.entry((post.app.clone(), page.clone()));
+            let failing = failing.or_insert(Failing { since: at, alerted: false });
+            let elapsed = at.duration_since(failing.since);
+            if elapsed >= patience::ALERT && !failing.alerted {
+                failing.alerted = true;
+                self.alert(&post.app, &page, AlertKind::WebhooksFailing, at);
+            }
+            if elapsed >= patience.end() {
+                let dropped = post.occurrences.extract_if(.., |occurrence| occurrence.page == page).collect();
+                self.disable(world, &post.app, &page, dropped, at);
+            }
+        }
+        if post.occurrences.is_empty() {
+            return None;
+        }
+        let first = *post.first_failure.get_or_insert(at);
+        let due = match patience.next(post.attempts, at.duration_since(first)) {
+            Some(Next::AtOnce) => None,
+            Some(Next::After(span)) => first.checked_add(span).ok(),
+            None => {
+                self.drop_all(&post.app, &post.occurrences, Dropped::GivenUp, at);
+                self.forget_failures(&post.app, &post.occurrences);
+                return None;
+            }
+        };
+        Some(Post { due, ..post })
+    }
+
+    /// Takes the app's row off the page, and with it what waits.
+    fn disable(&mut self, world: &mut World, app: &Id, page: &Id, mut dropped: Vec<Occurrence>, at: Timestamp) {
+        if let Some(page) = world.pages.get_mut(page) {
+            page.subscriptions.remove(app);
+        }
+        self.failing.remove(&(app.clone(), page.clone()));
+        dropped.extend(self.take_page(app, page));
+        self.drop_all(app, &dropped, Dropped::WebhooksDisabled, at);
+        self.alert(app, page, AlertKind::WebhooksDisabled, at);
+    }
+
+    fn alert(&mut self, app: &Id, page: &Id, kind: AlertKind, time: Timestamp) {
+        let message = match kind {
+            AlertKind::WebhooksFailing => "Webhooks Failing: your callback URL does not take the events of this page.",
+            AlertKind::WebhooksDisabled => {
+                "Webhooks Disabled: your callback URL has failed for too long, so your app was unsubscribed from this \
+                 page."
+            }
+        };
+        let (app, page, message) = (app.to_string(), page.to_string(), message.to_owned());
+        self.alerts.push(|seq| Alert { seq, time, app, page, kind, message });
+    }
+}
+
+impl Core {
+    /// Waits until nothing is under way or due by the sandbox's clock, or the sandbox stops.
+    pub(crate) async fn flush(&self) {
+        let mut progress = self.outbox.progress.subscribe();
+        while self.outbox.is_due(self.clock.now()) {
+            tokio::select! {
+                _ = progress.changed() => {}
+                () = self.stopping.cancelled() => return,
+            }
+        }
+    }
+}
