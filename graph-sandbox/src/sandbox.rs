@@ -53,7 +53,7 @@ impl Default for Options {
 
 /// A running sandbox. It stops when this is dropped.
 pub struct Sandbox {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     address: SocketAddr,
     server: Option<JoinHandle<()>>,
 }
