@@ -9,7 +9,6 @@ use crate::core::Core;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
 use crate::seed::{Reach, default_name, id_or_none};
-use crate::switches::DefaultAppEvent;
 use crate::when::When;
 use crate::world::{DAY, PAGE_INBOX, Page, Thread, World, after};
 
@@ -248,16 +247,8 @@ impl Core {
         for app in change.default_app.iter().flatten().chain(change.take_control.iter().flatten()) {
             check_app(&world, found, app)?;
         }
-        let told = match &change.default_app {
-            Some(new) if world.switches.default_app_event == DefaultAppEvent::Told => {
-                let desk = Desk::new(found, &world.switches, now);
-                let old = desk.default_app().filter(|old| Some(*old) != new.as_ref());
-                let new = new.as_ref().filter(|new| desk.default_app() != Some(*new));
-                let told = new.map(|new| desk.role(new, "primary_receiver"));
-                told.into_iter().chain(old.map(|old| desk.role(old, "secondary_receiver"))).collect()
-            }
-            _ => Vec::new(),
-        };
+        let desk = Desk::new(found, &world.switches, now);
+        let told = change.default_app.as_ref().map(|new| desk.default_app_changes(new.as_ref())).unwrap_or_default();
         let id = found.id.clone();
         if let Some(page) = world.pages.get_mut(&id) {
             if let Some(default_app) = change.default_app {

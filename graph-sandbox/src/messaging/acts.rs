@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::events::Events;
 use super::{Outcome, Refusal, Sight};
 use crate::id::Id;
-use crate::switches::{EchoPlace, RequestWithRouting, Switches, ThreadOwnerVisibility};
+use crate::switches::{DefaultAppEvent, EchoPlace, RequestWithRouting, Switches, ThreadOwnerVisibility};
 use crate::webhooks::{Occurrence, Place};
 use crate::world::{DAY, Messaging, Page, Thread, after, is_inbox};
 
@@ -218,5 +218,16 @@ impl<'w> Desk<'w> {
     pub(crate) fn role(&self, app: &Id, role: &str) -> Occurrence {
         let psid = self.messaging().threads.keys().next();
         self.events().handover(app, self.events().role(app, role, psid))
+    }
+
+    /// A person chooses another default app, or none; perhaps both apps are told.
+    pub(crate) fn default_app_changes(&self, new: Option<&Id>) -> Vec<Occurrence> {
+        let old = self.default_app();
+        if old == new || self.switches.default_app_event == DefaultAppEvent::Silent {
+            return Vec::new();
+        }
+        let risen = new.map(|app| self.role(app, "primary_receiver"));
+        let fallen = old.map(|app| self.role(app, "secondary_receiver"));
+        risen.into_iter().chain(fallen).collect()
     }
 }

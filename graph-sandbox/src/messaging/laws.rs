@@ -328,3 +328,18 @@ fn a_role_is_told_without_a_sender() {
     stage.world.switches.set("app_roles_recipient", "psid").unwrap();
     assert_eq!(role(&stage), of(PSID));
 }
+
+#[test]
+fn a_change_of_the_default_app_may_be_told_to_both() {
+    let mut stage = Stage::new(Some(ACME));
+    let told = |stage: &Stage, new: Option<&str>| -> Vec<(String, Value)> {
+        let told = stage.desk().default_app_changes(new.map(id).as_ref());
+        told.into_iter().map(|told| (told.app.to_string(), told.item["app_roles"].clone())).collect()
+    };
+    assert!(told(&stage, Some(OTHER)).is_empty());
+    stage.world.switches.set("default_app_event", "told").unwrap();
+    assert!(told(&stage, Some(ACME)).is_empty());
+    let fallen = (ACME.to_owned(), json!({ACME: ["secondary_receiver"]}));
+    assert_eq!(told(&stage, Some(OTHER)), [(OTHER.to_owned(), json!({OTHER: ["primary_receiver"]})), fallen.clone()]);
+    assert_eq!(told(&stage, None), [fallen]);
+}
