@@ -198,11 +198,11 @@ impl Core {
         Ok(Written { psid, mid })
     }
 
-    /// Staff answers in the inbox, or another app as it were.
+    /// Staff answers in the inbox or in another app.
     pub(crate) fn staff_writes(&self, page: &str, act: &ThreadAct) -> Result<Written, ControlError> {
         let text = act.text.as_deref().ok_or_else(|| ControlError::Refused("a reply needs `text`".into()))?;
         let mid = message_id();
-        self.act(page, act, |desk, thread, app| Ok(desk.staff_writes(thread, app, &mid, &json!({"text": text}))))?;
+        self.act(page, act, |desk, thread, app| desk.staff_writes(thread, app, &mid, &json!({"text": text})))?;
         Ok(Written { psid: act.psid.clone(), mid })
     }
 

@@ -124,16 +124,22 @@ impl<'w> Desk<'w> {
         thread.snippet = text.chars().take(100).collect();
     }
 
-    /// Staff answers in the inbox, which takes the thread for it.
-    pub(crate) fn staff_writes(&self, mut thread: Thread, inbox: &Id, mid: &str, message: &Value) -> Outcome {
-        let mut told = Vec::new();
-        if self.default_app().is_some() {
-            let taken = self.seize(thread, inbox, None);
-            (thread, told) = (taken.thread, taken.told);
+    /// Staff answers in the inbox, which takes the thread for it, or in another app, which may not.
+    pub(crate) fn staff_writes(
+        &self,
+        thread: Thread,
+        app: &Id,
+        mid: &str,
+        message: &Value,
+    ) -> Result<Outcome, Refusal> {
+        if self.default_app().is_none() || !is_inbox(app) {
+            self.check_speaker(&thread, app)?;
+            return Ok(self.page_writes(thread, app, mid, message));
         }
-        let mut outcome = self.page_writes(thread, inbox, mid, message);
-        outcome.told.splice(0..0, told);
-        outcome
+        let taken = self.seize(thread, app, None);
+        let mut outcome = self.page_writes(taken.thread, app, mid, message);
+        outcome.told.splice(0..0, taken.told);
+        Ok(outcome)
     }
 
     /// An app gives the thread to another, or to the default app.

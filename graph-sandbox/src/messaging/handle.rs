@@ -14,7 +14,8 @@ impl Sandbox {
         self.core.customer_writes_beside(page, message)
     }
 
-    /// Staff answers in the inbox, which takes the thread while routing is on.
+    /// Staff answers. The inbox takes the thread for it while routing is on; another app must
+    /// be allowed to write.
     pub fn staff_writes(&self, page: &str, act: &ThreadAct) -> Result<Written, ControlError> {
         self.core.staff_writes(page, act)
     }

@@ -309,7 +309,7 @@ fn a_reply_by_staff_takes_the_thread_first() {
     let mut stage = Stage::new(Some(ACME));
     stage.message(PSID);
     let outcome = stage.desk().staff_writes(stage.thread(PSID), &id(INBOX), "m_2", &json!({"text": "yes"}));
-    let told = stage.keep(outcome);
+    let told = stage.keep(outcome.unwrap());
     let fields: Vec<&str> = told.iter().map(|told| told.field).collect();
     assert_eq!(fields, ["messaging_handovers", "message_echoes", "message_echoes", "message_echoes"]);
     assert_eq!(stage.owner().unwrap(), INBOX);

@@ -7,7 +7,7 @@ mod acts;
 mod events;
 mod handle;
 #[cfg(test)]
-mod laws;
+pub(crate) mod laws;
 
 use jiff::Timestamp;
 

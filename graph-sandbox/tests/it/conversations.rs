@@ -179,6 +179,7 @@ async fn staff_and_other_systems_act_from_outside() {
     api.sandbox.take_thread(PAGE_A, &act(OURS, INBOX)).unwrap();
     api.sandbox.pass_thread(PAGE_A, &act(OURS, INBOX)).unwrap();
     assert_eq!(api.owner_of(PAGE_A, OURS).as_deref(), Some(APP));
+    api.sandbox.staff_writes(PAGE_A, &act(OURS, OTHER_APP)).unwrap_err();
     for refused in [
         api.sandbox.take_thread(PAGE_A, &act(OURS, OTHER_APP)),
         api.sandbox.release_thread(PAGE_A, &act(OURS, INBOX)),
