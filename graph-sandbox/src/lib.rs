@@ -11,6 +11,7 @@
 //! | `world` | the simulated state |
 //! | `graph` | requests, versions, tokens and proofs, errors, answers |
 //! | `calls` | one file per simulated call |
+//! | `messaging` | conversations and their routing |
 //! | `webhooks` | events and their delivery |
 //! | `callback` | Meta's verification of a webhook |
 //! | `ledger`, `clock`, `faults`, `switches` | what makes it an instrument |
@@ -29,6 +30,7 @@ mod graph;
 mod id;
 mod ledger;
 mod locked;
+mod messaging;
 mod sandbox;
 mod seed;
 mod server;
@@ -38,8 +40,9 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange, PageSubscriptionChange,
-    PageView, SigningChange, StateView, TokenView, WebhookItem,
+    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, CustomerMessage, PageChange,
+    PageSubscriptionChange, PageView, ReceiverRole, RoleNotice, RoutingChange, RoutingView, SigningChange, StateView,
+    ThreadAct, ThreadChange, ThreadView, TokenView, WebhookItem, Written,
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
 pub use graph::TokenPlace;
@@ -47,9 +50,9 @@ pub use id::{BadId, Id};
 pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
-    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor, SeedApp,
-    SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedPageSubscription, SeedSystemUser, SeedToken, Task,
-    TokenKind, VerificationStatus,
+    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Reach, Seed, SeedActor, SeedApp,
+    SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription, SeedRouting,
+    SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
 };
 pub use switches::*;
 pub use webhooks::{Alert, AlertKind, Deauthorization, Delivery, Dropped, Place, Signing};

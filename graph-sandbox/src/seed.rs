@@ -3,10 +3,15 @@
 //! A seed is YAML, or these types filled in by hand. Unknown keys are refused, so that a typing
 //! error does not silently make a different world.
 
+mod messaging;
+
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+pub use messaging::{Reach, SeedConversation, SeedRouting};
+pub(crate) use messaging::{default_name, id_or_none};
 
 use crate::faults::Fault;
 use crate::id::Id;
@@ -223,6 +228,15 @@ pub struct SeedPage {
     /// Apps subscribed to the page's events.
     #[serde(default)]
     pub subscriptions: Vec<SeedPageSubscription>,
+    /// Conversation routing.
+    #[serde(default)]
+    pub routing: SeedRouting,
+    /// Conversations with people.
+    #[serde(default)]
+    pub conversations: Vec<SeedConversation>,
+    /// Whether Meta bars the page from sending.
+    #[serde(default)]
+    pub barred_from_sending: bool,
 }
 
 /// A task a person may hold on a page.

@@ -161,6 +161,21 @@ switches! {
         Success = "success": "Succeeds.",
         Refused = "refused": "Refused with 100/33."
     }
+    "App ids in messaging events." in "5.5"
+    event_app_ids: EventAppIds {
+        Strings = "strings": "Quoted.",
+        Numbers = "numbers": "Not quoted."
+    }
+    "Recipient of an `app_roles` event." in "5.5"
+    app_roles_recipient: AppRolesRecipient {
+        Page = "page": "The page, as its description says.",
+        Psid = "psid": "A person, as its example shows."
+    }
+    "How apps that do not control a thread hear what is sent in it." in "5.5"
+    echo_place: EchoPlace {
+        Messaging = "messaging": "As every other, under `message_echoes`.",
+        Standby = "standby": "In `standby[]`."
+    }
     "How long Meta goes on with a callback that fails." in "5.6"
     webhook_patience: WebhookPatience {
         OneHour = "one_hour": "5 seconds to answer, unsubscribed from the page after 1 hour.",
@@ -180,6 +195,38 @@ switches! {
     webhook_duplicates: WebhookDuplicates {
         Once = "once": "Once.",
         Twice = "twice": "Twice."
+    }
+    "A `take_thread_control` by an app without the switch in the page's settings." in "6.2"
+    take_without_switch: TakeWithoutSwitch {
+        Code10 = "code_10": "A missing permission.",
+        Code100 = "code_100": "A bad parameter.",
+        Code200 = "code_200": "A missing permission, the other code."
+    }
+    "A `request_thread_control` while routing is on." in "6.2"
+    request_with_routing: RequestWithRouting {
+        Code100 = "code_100": "A bad parameter.",
+        Code10 = "code_10": "A missing permission.",
+        Served = "served": "The owner is asked."
+    }
+    "The flag of `messaging_feature_status` that says that routing is on." in "6.3"
+    routing_feature_flag: RoutingFeatureFlag {
+        HopV2 = "hop_v2": "`hop_v2`; `msgr_multi_app` says that several apps are connected.",
+        MsgrMultiApp = "msgr_multi_app": "`msgr_multi_app`; `hop_v2` is false."
+    }
+    "Whether `app_roles` fires when the default app changes." in "6.3"
+    default_app_event: DefaultAppEvent {
+        Silent = "silent": "Nobody is told.",
+        Told = "told": "The new and the old default app are told."
+    }
+    "A text of more than 2000 characters." in "9"
+    long_text: LongText {
+        Refused = "refused": "Refused with code 100.",
+        Served = "served": "It is sent."
+    }
+    "To whom `thread_owner` names another app." in "10.3"
+    thread_owner_visibility: ThreadOwnerVisibility {
+        Documented = "documented": "To the default app; others see when control ends.",
+        Everyone = "everyone": "To every app."
     }
 }
 

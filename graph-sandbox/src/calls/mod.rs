@@ -4,11 +4,18 @@ pub(crate) mod app;
 pub(crate) mod app_fields;
 mod app_permissions;
 mod app_subscriptions;
+mod conversation;
+mod conversations;
 pub(crate) mod debug_token;
+mod messages;
+mod messenger_profile;
 mod page;
 pub(crate) mod page_fields;
 mod page_subscribed_apps;
+mod paging;
+mod secondary_receivers;
 mod select;
+mod thread_control;
 pub(crate) mod webhook_fields;
 
 use std::sync::Arc;
@@ -22,7 +29,7 @@ use crate::graph::auth::Caller;
 use crate::graph::version::Version;
 use crate::graph::{GraphError, Node, Params, Route};
 use crate::id::Id;
-use crate::seed::TokenKind;
+use crate::seed::{Task, TokenKind};
 use crate::switches::AppEdgeWrongToken;
 use crate::world::{App, Page, Token, World};
 
@@ -37,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) version: Version,
     pub(crate) method: Method,
     pub(crate) params: Params,
+    /// Scheme, host and path of the request.
+    pub(crate) url: String,
     /// A fault wants it to succeed without changing anything.
     pub(crate) without_effect: bool,
 }
@@ -54,6 +63,18 @@ pub(crate) async fn dispatch(route: Route, call: Call) -> Result<Value, GraphErr
         (Route::PageSubscribedApps, "GET") => page_subscribed_apps::get(&call),
         (Route::PageSubscribedApps, "POST") => page_subscribed_apps::post(&call),
         (Route::PageSubscribedApps, "DELETE") => page_subscribed_apps::delete(&call),
+        (Route::PageConversations, "GET") => conversations::get(&call),
+        (Route::PageMessages, "POST") => messages::post(&call),
+        (Route::PageMessengerProfile, "GET") => messenger_profile::get(&call),
+        (Route::PageMessengerProfile, "POST") => messenger_profile::post(&call),
+        (Route::PageMessengerProfile, "DELETE") => messenger_profile::delete(&call),
+        (Route::PageSecondaryReceivers, "GET") => secondary_receivers::get(&call),
+        (Route::PageThreadOwner, "GET") => thread_control::owner(&call),
+        (Route::PassThreadControl, "POST") => thread_control::pass(&call),
+        (Route::TakeThreadControl, "POST") => thread_control::take(&call),
+        (Route::ReleaseThreadControl, "POST") => thread_control::release(&call),
+        (Route::RequestThreadControl, "POST") => thread_control::request(&call),
+        (Route::ExtendThreadControl, "POST") => thread_control::extend(&call),
         _ => Err(call.unsupported()),
     }
 }
@@ -118,4 +139,15 @@ pub(crate) fn need_scope(token: &Token, scope: &str, page: &Id) -> Result<(), Gr
         return Ok(());
     }
     Err(GraphError::permission(format_args!("Requires {scope} permission to manage the object.")))
+}
+
+/// Refuses a token whose person holds none of these tasks on the page.
+pub(crate) fn need_task(page: &Page, token: &Token, tasks: &[Task]) -> Result<(), GraphError> {
+    if page.has_task(token.user.as_ref(), tasks) {
+        return Ok(());
+    }
+    Err(GraphError::permission(
+        "User does not have sufficient administrative permission for this action on this page. If the page \
+         business requires Two Factor Authentication, the user also needs to enable Two Factor Authentication.",
+    ))
 }

@@ -28,7 +28,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
         }
         Ok(match name {
             "access_token" => page_token(&world, page, token).map(Value::from),
-            _ => page_fields::value(page, &token.app, name),
+            _ => page_fields::value(page, &world.switches, &token.app, name),
         })
     })
 }

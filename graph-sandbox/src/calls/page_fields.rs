@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::id::Id;
-use crate::switches::PageFieldsScope;
+use crate::switches::{PageFieldsScope, RoutingFeatureFlag, Switches};
 use crate::world::Page;
 
 /// A field of the page node and what reading it takes.
@@ -82,7 +82,7 @@ pub(crate) fn extra_scope(name: &str, switch: PageFieldsScope) -> Option<&'stati
 }
 
 /// The value of a field other than `access_token`; absent if it has none.
-pub(crate) fn value(page: &Page, caller_app: &Id, name: &str) -> Option<Value> {
+pub(crate) fn value(page: &Page, switches: &Switches, caller_app: &Id, name: &str) -> Option<Value> {
     match name {
         "id" => Some(page.id.as_str().into()),
         "name" => Some(page.name.as_str().into()),
@@ -91,6 +91,17 @@ pub(crate) fn value(page: &Page, caller_app: &Id, name: &str) -> Option<Value> {
         "has_added_app" => Some(page.subscriptions.contains_key(caller_app).into()),
         "link" if !page.fields.contains_key("link") => Some(json!(format!("https://www.facebook.com/{}", page.id))),
         "has_transitioned_to_new_page_experience" if !page.fields.contains_key(name) => Some(true.into()),
+        "messaging_feature_status" if !page.fields.contains_key(name) => Some(feature_status(page, switches)),
         _ => page.fields.get(name).cloned(),
     }
+}
+
+/// Which flag means routing no source says; neither names an app.
+fn feature_status(page: &Page, switches: &Switches) -> Value {
+    let routing = page.messaging.default_app.is_some();
+    let (hop_v2, msgr_multi_app) = match switches.routing_feature_flag {
+        RoutingFeatureFlag::HopV2 => (routing, page.subscriptions.len() > 1),
+        RoutingFeatureFlag::MsgrMultiApp => (false, routing),
+    };
+    json!({"hop_v2": hop_v2, "msgr_multi_app": msgr_multi_app, "ig_multi_app": false})
 }

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope, select, webhook_fields};
+use super::{Call, need_scope, need_task, select, webhook_fields};
 use crate::graph::GraphError;
 use crate::graph::auth::Caller;
 use crate::id::Id;
 use crate::seed::{Task, TokenKind};
 use crate::switches::{PageSubscribePost, PageSubscriptionsList, PageUnsubscribeAbsent, PageUnsubscribeToken};
-use crate::world::{Page, PageSubscription, Token, World};
+use crate::world::{Page, PageSubscription, World};
 
 const ROW_FIELDS: &[&str] = &["category", "link", "name", "id", "subscribed_fields"];
 
@@ -107,14 +107,4 @@ fn check_unsubscriber(call: &Call, world: &World, page: &Page) -> Result<(), Gra
         return need_scope(token, "pages_manage_metadata", &page.id);
     }
     Err(GraphError::needs_app_token())
-}
-
-fn need_task(page: &Page, token: &Token, tasks: &[Task]) -> Result<(), GraphError> {
-    if page.has_task(token.user.as_ref(), tasks) {
-        return Ok(());
-    }
-    Err(GraphError::permission(
-        "User does not have sufficient administrative permission for this action on this page. If the page \
-         business requires Two Factor Authentication, the user also needs to enable Two Factor Authentication.",
-    ))
 }

@@ -1,5 +1,6 @@
 //! Looking into a sandbox and changing it: typed operations, and the HTTP API over them.
 
+mod conversations;
 mod deliveries;
 mod http;
 mod messaging;
@@ -7,7 +8,8 @@ mod ops;
 mod people;
 mod view;
 
+pub use conversations::{CustomerMessage, ReceiverRole, RoleNotice, RoutingChange, ThreadAct, ThreadChange, Written};
 pub use deliveries::{SigningChange, WebhookItem};
 pub(crate) use http::router;
 pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
-pub use view::{AppSubscriptionView, AppView, PageView, StateView, TokenView};
+pub use view::{AppSubscriptionView, AppView, PageView, RoutingView, StateView, ThreadView, TokenView};

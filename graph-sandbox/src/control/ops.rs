@@ -95,6 +95,8 @@ pub struct PageChange {
     pub published: Option<bool>,
     /// Whether Meta hides it.
     pub restricted: Option<bool>,
+    /// Whether Meta bars it from sending.
+    pub barred_from_sending: Option<bool>,
     /// Tasks by person; people not named keep theirs. From here on roles count for this page.
     pub tasks: BTreeMap<Id, Vec<Task>>,
     /// Drift of an app's row.
@@ -167,6 +169,7 @@ impl Core {
         }
         page.published = change.published.unwrap_or(page.published);
         page.restricted = change.restricted.unwrap_or(page.restricted);
+        page.messaging.barred_from_sending = change.barred_from_sending.unwrap_or(page.messaging.barred_from_sending);
         if !change.tasks.is_empty() {
             page.tasks.get_or_insert_default().extend(change.tasks);
         }

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::core::Core;
 use crate::graph::auth::{Known, flaw};
-use crate::seed::{Block, PermissionStatus, TokenKind};
+use crate::seed::{Block, PermissionStatus, Reach, TokenKind};
 use crate::switches::Switches;
-use crate::world::{App, Page, Token, World};
+use crate::world::{App, Page, Thread, Token, World};
 
 /// The state of a sandbox, without secrets.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +63,38 @@ pub struct PageView {
     pub restricted: bool,
     /// Subscribed fields by app.
     pub subscriptions: BTreeMap<String, Vec<String>>,
+    /// Conversation routing.
+    pub routing: RoutingView,
+    /// Threads by the person's id at this page.
+    pub threads: BTreeMap<String, ThreadView>,
+}
+
+/// Conversation routing of a page.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoutingView {
+    /// The default app; without one routing is off.
+    pub default_app: Option<String>,
+    /// Apps with the switch "Take control of conversations".
+    pub take_control: Vec<String>,
+    /// Whether Meta bars the page from sending.
+    pub barred_from_sending: bool,
+}
+
+/// A thread.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadView {
+    /// The person's name.
+    pub name: String,
+    /// The app that owns the thread at present.
+    pub owner: Option<String>,
+    /// When its ownership lapses.
+    pub owner_until: Option<Timestamp>,
+    /// When the person last wrote.
+    pub last_message_at: Option<Timestamp>,
+    /// How many messages it has.
+    pub message_count: u64,
+    /// Whether messages reach the person.
+    pub reach: Reach,
 }
 
 /// A token.
@@ -97,7 +129,7 @@ impl Core {
             now,
             switches: world.switches.clone(),
             apps: world.apps.iter().map(|(id, app)| (id.to_string(), view_app(app))).collect(),
-            pages: world.pages.iter().map(|(id, page)| (id.to_string(), view_page(page))).collect(),
+            pages: world.pages.iter().map(|(id, page)| (id.to_string(), view_page(page, now))).collect(),
             tokens: world.tokens.iter().map(|token| (token.label(), view_token(&world, token, now))).collect(),
         }
     }
@@ -121,12 +153,30 @@ fn view_app(app: &App) -> AppView {
     }
 }
 
-fn view_page(page: &Page) -> PageView {
+fn view_thread(thread: &Thread, now: Timestamp) -> ThreadView {
+    ThreadView {
+        name: thread.name.clone(),
+        owner: thread.owner(now).map(ToString::to_string),
+        owner_until: thread.control(now).map(|control| control.until),
+        last_message_at: thread.last_message_at,
+        message_count: thread.message_count,
+        reach: thread.reach,
+    }
+}
+
+fn view_page(page: &Page, now: Timestamp) -> PageView {
+    let messaging = &page.messaging;
     PageView {
         name: page.name.clone(),
         published: page.published,
         restricted: page.restricted,
         subscriptions: page.subscriptions.iter().map(|(app, row)| (app.to_string(), row.fields.clone())).collect(),
+        routing: RoutingView {
+            default_app: messaging.default_app.as_ref().map(ToString::to_string),
+            take_control: messaging.take_control.iter().map(ToString::to_string).collect(),
+            barred_from_sending: messaging.barred_from_sending,
+        },
+        threads: messaging.threads.iter().map(|(psid, thread)| (psid.to_string(), view_thread(thread, now))).collect(),
     }
 }
 

@@ -40,6 +40,14 @@ impl Caller {
             Self::Issued(token) => &token.app,
         }
     }
+
+    /// The token itself, where it is no app token.
+    pub(crate) fn token_text(&self) -> Option<&str> {
+        match self {
+            Self::App(_) => None,
+            Self::Issued(token) => Some(token.text.expose_secret()),
+        }
+    }
 }
 
 impl<'w> Known<'w> {

@@ -161,6 +161,7 @@ async fn carry_out(
         node,
         version,
         method: request.method,
+        url: request.url,
         params: request.params,
         without_effect,
     };

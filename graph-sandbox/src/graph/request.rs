@@ -29,6 +29,8 @@ pub(crate) struct GraphRequest {
     /// The path behind the version.
     pub(crate) segments: Vec<String>,
     pub(crate) params: Params,
+    /// Scheme, host and path, for links to further calls.
+    pub(crate) url: String,
     pub(crate) token: Option<(SecretString, TokenPlace)>,
     pub(crate) proof: Option<String>,
     /// Set when the request could not be read as a whole.
@@ -54,6 +56,7 @@ impl GraphRequest {
         let token = in_header.or(in_query).or(in_body);
         Self {
             method,
+            url: format!("http://{}{}", host(headers), uri.path()),
             version,
             segments,
             proof: params.take("appsecret_proof"),
@@ -79,6 +82,10 @@ fn add_body(params: &mut Params, headers: &HeaderMap, body: &[u8]) -> Result<(),
     }
     params.add_urlencoded(body);
     Ok(())
+}
+
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {

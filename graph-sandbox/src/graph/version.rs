@@ -45,6 +45,10 @@ impl Version {
         Some(Self { major: number(major)?, minor: number(minor)? })
     }
 
+    pub(crate) fn major(self) -> u16 {
+        self.major
+    }
+
     fn life(self, now: Timestamp) -> Life {
         if self.major < OLDEST_EVER || self > NEWEST || (self.minor != 0 && self.major > LAST_WITH_MINORS) {
             return Life::Unborn;

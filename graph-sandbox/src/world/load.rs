@@ -32,7 +32,7 @@ impl World {
         world.load_actors(seed.people, seed.system_users)?;
         for (index, page) in seed.pages.into_iter().enumerate() {
             let place = format!("pages[{index}] ({})", page.id);
-            let page = world.load_page(page, &place)?;
+            let page = world.load_page(page, now, &place)?;
             if let Some(twice) = world.pages.insert(page.id.clone(), page) {
                 return Err(SeedError::content(place, format!("page {} is listed twice", twice.id)));
             }
@@ -91,11 +91,12 @@ impl World {
         }
     }
 
-    fn load_page(&self, seed: SeedPage, place: &str) -> Result<Page, SeedError> {
+    fn load_page(&self, mut seed: SeedPage, now: Timestamp, place: &str) -> Result<Page, SeedError> {
         if let Some(stray) = seed.fields.keys().find(|name| !page_fields::is_settable(name)) {
             return Err(SeedError::content(place, format!("a page has no settable field `{stray}`")));
         }
         self.check_business(seed.owner.as_ref(), place)?;
+        let messaging = self.load_messaging(&mut seed, now, place)?;
         let row = |name, fields| PageSubscription { name, fields };
         Ok(Page {
             subscriptions: seed
@@ -110,6 +111,7 @@ impl World {
             owner: seed.owner,
             tasks: seed.tasks,
             fields: seed.fields,
+            messaging,
         })
     }
 

@@ -2,6 +2,8 @@
 
 mod actors;
 mod load;
+mod load_messaging;
+mod messaging;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use url::Url;
 
 pub(crate) use actors::{Actor, ActorKind, Business};
 pub(crate) use load::check_url;
+pub(crate) use messaging::{DAY, Messaging, PAGE_INBOX, Thread, WEEK, after, is_inbox};
 pub(crate) use tokens::{Token, Tokens};
 
 use crate::id::Id;
@@ -75,6 +78,7 @@ pub(crate) struct Page {
     pub(crate) fields: BTreeMap<String, Value>,
     /// By app.
     pub(crate) subscriptions: BTreeMap<Id, PageSubscription>,
+    pub(crate) messaging: Messaging,
 }
 
 /// An app's row among a page's subscriptions.

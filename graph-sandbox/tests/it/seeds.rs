@@ -115,6 +115,28 @@ async fn contradictions_name_the_entry() {
             "apps: [{id: 11110, name: A, secret: s, deauthorize_url: 'http://x.example/'}]".into(),
             "deauthorize_url must be an https URL",
         ),
+        (
+            "pages: [{id: 22000, name: A, routing: {default_app: 11110}}]".into(),
+            "pages[0] (22000): app 11110 is not in the seed",
+        ),
+        ("pages: [{id: 22000, name: A, conversations: [{psid: 77000, owner: 11110}]}]".into(), "app 11110 is not"),
+        (
+            "pages: [{id: 22000, name: A, conversations: [{psid: 77000}, {psid: 77000}]}]".into(),
+            "pages[0] (22000).conversations[1] (77000): the conversation is listed twice",
+        ),
+        (
+            "pages: [{id: 22000, name: A, conversations: [{psid: 77000, owner_until: +1d}]}]".into(),
+            "`owner_until` needs `owner`",
+        ),
+        (
+            "pages: [{id: 22000, name: A, conversations: [{psid: 77000, owner: 263902037430900, owner_until: never}]}]"
+                .into(),
+            "`owner_until` needs a time",
+        ),
+        (
+            "pages: [{id: 22000, name: A, conversations: [{psid: 77000, person: 66000}]}]".into(),
+            "person 66000 is not in people",
+        ),
         ("resolve: {a.example: 'https://127.0.0.1:1'}".into(), "resolve (a.example)"),
         ("resolve: {a.example: nonsense}".into(), "resolve (a.example)"),
     ] {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::desk;
 use crate::support::*;
 
 const PATH: &str = "/v25.0/2200000000000001";
@@ -115,4 +116,23 @@ async fn page_subscriptions() {
     assert!(api.page_row(PAGE_A).is_none());
     api.sandbox.set_switch("page_unsubscribe_absent", "refused").unwrap();
     assert_eq!(api.delete(&app_token(), SUBSCRIBED, &[]).await.refusal(), (400, 100, Some(33)));
+}
+
+#[tokio::test]
+async fn conversations() {
+    for (value, expected) in
+        [("code_10", (400, 10, None)), ("code_100", (400, 100, None)), ("code_200", (403, 200, None))]
+    {
+        let api = desk::start_with("take_without_switch", value).await;
+        assert_eq!(api.thread("other-a", "take", desk::OURS, &[]).await.refusal(), expected);
+    }
+    let api = desk::start_with("request_with_routing", "code_10").await;
+    assert_eq!(api.thread("other-a", "request", desk::OURS, &[]).await.refusal(), (400, 10, None));
+    api.sandbox.set_switch("request_with_routing", "served").unwrap();
+    api.thread("other-a", "request", desk::OURS, &[]).await.ok();
+    assert!(api.owner("third-a", desk::OURS).await.get("app_id").is_none());
+    api.sandbox.set_switch("thread_owner_visibility", "everyone").unwrap();
+    assert_eq!(api.owner("third-a", desk::OURS).await["app_id"].to_string(), APP);
+    api.sandbox.set_switch("long_text", "served").unwrap();
+    api.send("acme-a", desk::OURS, json!({"message": {"text": "x".repeat(2001)}})).await.ok();
 }

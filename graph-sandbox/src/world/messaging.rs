@@ -1,0 +1,119 @@
+//! What a page holds for messaging: who controls which thread and until when, and profiles.
+//!
+//! Nothing here lapses by itself: a control that is over is one whose end is past.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::id::Id;
+use crate::seed::Reach;
+
+/// How long a person's message opens the messaging window, and control of a thread lasts.
+pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// How long staff may answer, and control may be extended.
+pub(crate) const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The inboxes of Business Suite, which are apps too.
+const INBOXES: &[&str] = &[PAGE_INBOX, "1217981644879628"];
+/// The inbox of pages.
+pub(crate) const PAGE_INBOX: &str = "263902037430900";
+
+/// Whether this app is an inbox of Business Suite.
+pub(crate) fn is_inbox(app: &Id) -> bool {
+    INBOXES.contains(&app.as_str())
+}
+
+/// Conversation routing, threads and profiles of a page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Messaging {
+    /// Without a default app routing is off.
+    pub(crate) default_app: Option<Id>,
+    /// Apps with the switch "Take control of conversations".
+    pub(crate) take_control: BTreeSet<Id>,
+    /// Whether Meta bars the page from sending.
+    pub(crate) barred_from_sending: bool,
+    /// By the person's id at this page.
+    pub(crate) threads: BTreeMap<Id, Thread>,
+    /// Messenger profile by app.
+    pub(crate) profiles: BTreeMap<Id, Map<String, Value>>,
+}
+
+/// A conversation with one person.
+#[derive(Clone, Debug)]
+pub(crate) struct Thread {
+    pub(crate) psid: Id,
+    pub(crate) name: String,
+    /// The person among the people known here.
+    pub(crate) person: Option<Id>,
+    pub(crate) reach: Reach,
+    /// When the person last wrote.
+    pub(crate) last_message_at: Option<Timestamp>,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) message_count: u64,
+    pub(crate) unread_count: u64,
+    pub(crate) snippet: String,
+    control: Option<Control>,
+}
+
+/// An app's control of a thread. A thread holds at most one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) app: Id,
+    pub(crate) until: Timestamp,
+}
+
+/// A moment this long after another; the end of time if there is none.
+pub(crate) fn after(moment: Timestamp, span: SignedDuration) -> Timestamp {
+    moment.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+impl Thread {
+    pub(crate) fn new(psid: Id, name: String, now: Timestamp) -> Self {
+        Self {
+            psid,
+            name,
+            person: None,
+            reach: Reach::Reachable,
+            last_message_at: None,
+            updated_at: now,
+            message_count: 0,
+            unread_count: 0,
+            snippet: String::new(),
+            control: None,
+        }
+    }
+
+    /// Who controls the thread; nobody if it is idle.
+    pub(crate) fn control(&self, now: Timestamp) -> Option<&Control> {
+        self.control.as_ref().filter(|control| control.until > now)
+    }
+
+    /// The app that controls the thread.
+    pub(crate) fn owner(&self, now: Timestamp) -> Option<&Id> {
+        self.control(now).map(|control| &control.app)
+    }
+
+    /// Gives an app control until this moment.
+    pub(crate) fn hand_to(&mut self, app: Id, until: Timestamp) {
+        self.control = Some(Control { app, until });
+    }
+
+    /// Prolongs the present control; it never becomes shorter.
+    pub(crate) fn prolong(&mut self, now: Timestamp, until: Timestamp) {
+        if let Some(control) = self.control.as_mut().filter(|control| control.until > now) {
+            control.until = control.until.max(until);
+        }
+    }
+
+    /// Makes the thread idle.
+    pub(crate) fn release(&mut self) {
+        self.control = None;
+    }
+
+    /// Whether the person wrote no longer ago than this.
+    pub(crate) fn heard_within(&self, span: SignedDuration, now: Timestamp) -> bool {
+        self.last_message_at.is_some_and(|at| now.duration_since(at) <= span)
+    }
+}
