@@ -54,17 +54,24 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What stands in for the host of a URL, path and query kept.
+pub(crate) fn stand_in(resolve: &BTreeMap<String, String>, real: &Url) -> Option<Url> {
+    let host = real.host_str().unwrap_or_default();
+    // A port may have a stand-in of its own: `host:port` before `host`.
+    let with_port = real.port().map(|port| format!("{host}:{port}"));
+    let base = with_port.and_then(|key| resolve.get(&key)).or_else(|| resolve.get(host))?;
+    let mut target = Url::parse(&format!("{base}{}", real.path())).ok()?;
+    target.set_query(real.query());
+    Some(target)
+}
+
 impl Attempt {
     /// Prepares the request to `callback`, or to what stands in for its host.
     pub(crate) fn new(resolve: &BTreeMap<String, String>, callback: &Url, verify_token: &str) -> Self {
         let challenge = rand::random_range(100_000_000..2_000_000_000_u32).to_string();
         let host = callback.host_str().unwrap_or_default();
-        // A port in the callback may have a stand-in of its own: `host:port` before `host`.
-        let with_port = callback.port().map(|port| format!("{host}:{port}"));
-        let base = with_port.and_then(|key| resolve.get(&key)).or_else(|| resolve.get(host));
-        let target = base.and_then(|base| Url::parse(&format!("{base}{}", callback.path())).ok());
+        let target = stand_in(resolve, callback);
         let target = target.map(|mut target| {
-            target.set_query(callback.query());
             target
                 .query_pairs_mut()
                 .append_pair("hub.mode", "subscribe")

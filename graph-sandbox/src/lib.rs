@@ -30,6 +30,7 @@ mod id;
 mod ledger;
 mod locked;
 mod sandbox;
+mod sandbox_people;
 mod seed;
 mod server;
 mod switches;
@@ -38,8 +39,8 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange, PageSubscriptionChange,
-    PageView, StateView, TokenView,
+    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, Authorise, BusinessChange, ControlError, GrantView,
+    PageChange, PageSubscriptionChange, PageView, PersonChange, Regrant, StateView, TokenView,
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
 pub use graph::TokenPlace;

@@ -9,4 +9,5 @@ mod view;
 
 pub(crate) use http::router;
 pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
+pub use people::{Authorise, BusinessChange, GrantView, PersonChange, Regrant};
 pub use view::{AppSubscriptionView, AppView, PageView, StateView, TokenView};

@@ -31,6 +31,8 @@ pub(crate) struct GraphRequest {
     pub(crate) params: Params,
     pub(crate) token: Option<(SecretString, TokenPlace)>,
     pub(crate) proof: Option<String>,
+    /// Scheme and host the client used, for links back.
+    pub(crate) base: Option<String>,
     /// Set when the request could not be read as a whole.
     pub(crate) unreadable: Option<GraphError>,
 }
@@ -59,6 +61,7 @@ impl GraphRequest {
             proof: params.take("appsecret_proof"),
             token: token.map(|(token, place)| (SecretString::from(token), place)),
             params,
+            base: host(headers),
             unreadable,
         }
     }
@@ -79,6 +82,11 @@ fn add_body(params: &mut Params, headers: &HeaderMap, body: &[u8]) -> Result<(),
     }
     params.add_urlencoded(body);
     Ok(())
+}
+
+fn host(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    Some(format!("http://{host}"))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {
