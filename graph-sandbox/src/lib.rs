@@ -32,6 +32,7 @@ mod ledger;
 mod locked;
 mod messaging;
 mod sandbox;
+mod sandbox_people;
 mod seed;
 mod server;
 mod switches;
@@ -40,9 +41,10 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, CustomerMessage, PageChange,
-    PageSubscriptionChange, PageView, ReceiverRole, RoleNotice, RoutingChange, RoutingView, SigningChange, StateView,
-    ThreadAct, ThreadChange, ThreadView, TokenView, WebhookItem, Written,
+    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, Authorise, BusinessChange, ControlError,
+    CustomerMessage, GrantView, PageChange, PageSubscriptionChange, PageView, PersonChange, ReceiverRole, Regrant,
+    RoleNotice, RoutingChange, RoutingView, SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView,
+    WebhookItem, Written,
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
 pub use graph::TokenPlace;

@@ -99,6 +99,11 @@ impl Sandbox {
         Ok(Self { core, address, server: Some(server), delivery: Some(delivery) })
     }
 
+    /// What all requests share, for the parts of this handle in other files.
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Base URL, for example `http://127.0.0.1:40001`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -76,6 +76,15 @@ pub struct SeedApp {
     /// Where Meta says that a person has removed the app.
     #[serde(default)]
     pub deauthorize_url: Option<String>,
+    /// Where the login dialog may send a person back to.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// Configurations of Facebook Login for Business: id → the scopes it asks for.
+    #[serde(default)]
+    pub login_configurations: BTreeMap<Id, Vec<String>>,
+    /// Whether it was deleted.
+    #[serde(default)]
+    pub deleted: bool,
 }
 
 fn default_app_category() -> String {
@@ -216,6 +225,9 @@ pub struct SeedPage {
     /// Whether Meta hides it, as it does with restricted and deleted pages.
     #[serde(default)]
     pub restricted: bool,
+    /// Whether it was deleted.
+    #[serde(default)]
+    pub deleted: bool,
     /// The business that owns it.
     #[serde(default)]
     pub owner: Option<Id>,
@@ -293,6 +305,9 @@ pub struct SeedToken {
     /// The page of a page token.
     #[serde(default)]
     pub page: Option<Id>,
+    /// Alias of the token a page token was derived from, with which it ends.
+    #[serde(default)]
+    pub parent: Option<String>,
     /// Granted scopes.
     #[serde(default)]
     pub scopes: Vec<String>,

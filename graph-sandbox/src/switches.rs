@@ -106,6 +106,26 @@ switches! {
         Code101 = "code_101": "Invalid application ID.",
         Code190 = "code_190": "The same text as a token error."
     }
+    "Exchanging a user token that is already long-lived." in "3.3"
+    long_token_exchange: LongTokenExchange {
+        Keeps = "keeps": "Gives the same token with what is left of its life.",
+        Extends = "extends": "Gives a new token for another 60 days."
+    }
+    "`access_token` of a page, read again with the same parent token." in "3.5"
+    page_token_reread: PageTokenReread {
+        Same = "same": "The same string.",
+        New = "new": "A new string; the old one stays good."
+    }
+    "Page token of a system-user token with an end." in "3.5"
+    page_token_of_system_user: PageTokenOfSystemUser {
+        EndsWithParent = "ends_with_parent": "Ends with its parent.",
+        Endless = "endless": "Outlives it, as that of a person's long-lived token."
+    }
+    "`me/accounts` without `pages_show_list`." in "3.5"
+    accounts_without_scope: AccountsWithoutScope {
+        Refused = "refused": "Refused with code 200.",
+        Empty = "empty": "An empty list."
+    }
     "Calls with a token whose data access has lapsed." in "3.8"
     data_access_over: DataAccessOver {
         Served = "served": "They work; only `debug_token` tells.",

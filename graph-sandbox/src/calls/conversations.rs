@@ -12,6 +12,8 @@ use crate::world::{Page, Thread};
 const ROW_FIELDS: &[&str] =
     &["id", "is_owner", "link", "message_count", "participants", "senders", "snippet", "unread_count", "updated_time"];
 const DEFAULT: &[&str] = &["id", "link", "updated_time"];
+/// How many rows a part has at most.
+const MOST: usize = 500;
 const PLATFORMS: &[&str] = &["messenger", "instagram"];
 
 /// Lists the page's conversations, the latest first.
@@ -31,7 +33,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let mut threads: Vec<&Thread> =
         page.messaging.threads.values().filter(|thread| person.is_none_or(|person| thread.psid == *person)).collect();
     threads.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.psid.cmp(&b.psid)));
-    paging::page(call, threads, |thread| {
+    paging::page(call, MOST, &threads, |thread| {
         let owner = desk.default_app().is_some().then(|| thread.owner(call.now) == Some(&token.app));
         select::node(&conversation_id(&thread.psid), &selection, |name| Ok(row_field(page, thread, owner, name)))
     })

@@ -1,20 +1,30 @@
 //! The simulated calls, one file each.
 
+mod actor;
+mod actor_accounts;
+mod actor_permissions;
 pub(crate) mod app;
 pub(crate) mod app_fields;
 mod app_permissions;
+mod app_roles;
 mod app_subscriptions;
+mod business;
 mod conversation;
 mod conversations;
 pub(crate) mod debug_token;
+pub(crate) mod login_dialog;
 mod messages;
 mod messenger_profile;
+mod oauth;
+mod oauth_access_token;
 mod page;
 pub(crate) mod page_fields;
+mod page_roles;
 mod page_subscribed_apps;
 mod paging;
 mod secondary_receivers;
 mod select;
+mod system_user;
 mod thread_control;
 pub(crate) mod webhook_fields;
 
@@ -24,6 +34,8 @@ use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(crate) use oauth::{OpenCall, dispatch_open};
+
 use crate::core::Core;
 use crate::graph::auth::Caller;
 use crate::graph::version::Version;
@@ -31,7 +43,7 @@ use crate::graph::{GraphError, Node, Params, Route};
 use crate::id::Id;
 use crate::seed::{Task, TokenKind};
 use crate::switches::AppEdgeWrongToken;
-use crate::world::{App, Page, Token, World};
+use crate::world::{Actor, App, Page, Token, World};
 
 /// A call whose token and proof were accepted.
 pub(crate) struct Call {
@@ -46,6 +58,8 @@ pub(crate) struct Call {
     pub(crate) params: Params,
     /// Scheme, host and path of the request.
     pub(crate) url: String,
+    /// The path behind the version.
+    pub(crate) segments: Vec<String>,
     /// A fault wants it to succeed without changing anything.
     pub(crate) without_effect: bool,
 }
@@ -59,6 +73,18 @@ pub(crate) async fn dispatch(route: Route, call: Call) -> Result<Value, GraphErr
         (Route::AppSubscriptions, "GET") => app_subscriptions::get(&call),
         (Route::AppSubscriptions, "POST") => app_subscriptions::post(&call).await,
         (Route::AppSubscriptions, "DELETE") => app_subscriptions::delete(&call),
+        (Route::AppRoles, "GET") => app_roles::get(&call),
+        (Route::Actor, "GET") => actor::get(&call),
+        (Route::ActorAccounts, "GET") => actor_accounts::get(&call),
+        (Route::ActorPermissions, "GET") => actor_permissions::get(&call),
+        (Route::ActorPermissions, "DELETE") => actor_permissions::delete_all(&call),
+        (Route::ActorPermission, "DELETE") => actor_permissions::delete_one(&call),
+        (Route::SystemUserAccessTokens, "POST") => system_user::new_token(&call),
+        (Route::SystemUserAccessTokens, "DELETE") => system_user::delete_tokens(&call),
+        (Route::SystemUserApplications, "POST") => system_user::install_app(&call),
+        (Route::BusinessSystemUserAccessTokens, "POST") => system_user::new_token_through_business(&call),
+        (Route::Business, "GET") => business::get(&call),
+        (Route::PageRoles, "GET") => page_roles::get(&call),
         (Route::Page, "GET") => page::get(&call),
         (Route::PageSubscribedApps, "GET") => page_subscribed_apps::get(&call),
         (Route::PageSubscribedApps, "POST") => page_subscribed_apps::post(&call),
@@ -109,12 +135,25 @@ impl Call {
         }
     }
 
+    /// The person or system user in the path, for a call with a token of their own.
+    pub(crate) fn own_actor<'w>(&self, world: &'w World) -> Result<(&'w Actor, &Token), GraphError> {
+        match (&self.node, &self.caller) {
+            (Node::Actor(id), Caller::Issued(token))
+                if token.kind != TokenKind::Page && token.user.as_ref() == Some(id) =>
+            {
+                let actor = world.actors.get(id).ok_or_else(|| self.unsupported())?;
+                Ok((actor, token))
+            }
+            _ => Err(self.unsupported()),
+        }
+    }
+
     /// The page in the path, if it is visible at all.
     pub(crate) fn visible_page<'w>(&self, world: &'w World) -> Result<&'w Page, GraphError> {
         let Node::Page(id) = &self.node else {
             return Err(self.unsupported());
         };
-        world.pages.get(id).filter(|page| !page.restricted).ok_or_else(|| self.unsupported())
+        world.pages.get(id).filter(|page| page.is_visible()).ok_or_else(|| self.unsupported())
     }
 
     /// The page in the path and the token, for a call that needs that page's own token.

@@ -3,15 +3,16 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use super::actor_accounts::is_granted;
 use super::{Call, need_scope, page_fields, select};
 use crate::graph::GraphError;
 use crate::graph::auth::Caller;
 use crate::seed::TokenKind;
-use crate::world::{Page, Token, World};
+use crate::world::{Page, PageToken, Token, World};
 
 /// Reads the page node.
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
-    let world = call.core.world.lock();
+    let mut world = call.core.world.lock();
     let page = call.visible_page(&world)?;
     let token = reader(call, page)?;
     let selection = select::selection(call.params.get("fields"), page_fields::DEFAULT)?;
@@ -20,17 +21,28 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
         return Err(GraphError::nonexisting_field(&unknown.name, "Page"));
     }
     need_scope(token, "pages_show_list", &page.id)?;
-    select::node(page.id.as_str(), &selection, |name| {
+    let mut minted = None;
+    let node = select::node(page.id.as_str(), &selection, |name| {
         if let Some(scope) = page_fields::extra_scope(name, world.switches.page_fields_scope)
             && !token.grants(scope, &page.id)
         {
             return Err(needs_review(scope));
         }
         Ok(match name {
-            "access_token" => page_token(&world, page, token).map(Value::from),
+            "access_token" => page_token(call, &world, page, token).map(|found| {
+                let text = found.text().into();
+                minted = Some(found);
+                text
+            }),
             _ => page_fields::value(page, &world.switches, &token.app, name),
         })
-    })
+    })?;
+    if let Some(PageToken::New(token)) = minted {
+        call.commit(&mut world, |world| {
+            world.add_minted(*token);
+        });
+    }
+    Ok(node)
 }
 
 /// The token, if it may see the page at all.
@@ -46,22 +58,14 @@ fn reader<'c>(call: &'c Call, page: &Page) -> Result<&'c Token, GraphError> {
 }
 
 /// The page token of the same app and person: the caller's own, or one derived from it.
-fn page_token(world: &World, page: &Page, caller: &Token) -> Option<String> {
-    let derived = |token: &&Token| {
-        token.kind == TokenKind::Page
-            && token.page.as_ref() == Some(&page.id)
-            && token.app == caller.app
-            && token.user == caller.user
-            && token.invalid.is_none()
-    };
-    let token = match caller.kind {
-        TokenKind::Page => caller,
-        _ => world.tokens.iter().find(derived)?,
-    };
-    Some(token.text.expose_secret().to_owned())
+fn page_token(call: &Call, world: &World, page: &Page, caller: &Token) -> Option<PageToken> {
+    if caller.kind == TokenKind::Page {
+        return Some(PageToken::Known(caller.text.expose_secret().to_owned()));
+    }
+    is_granted(page, caller).then(|| world.page_token(caller, &page.id, call.now))
 }
 
-fn needs_review(scope: &str) -> GraphError {
+pub(super) fn needs_review(scope: &str) -> GraphError {
     GraphError::new(
         10,
         format!(

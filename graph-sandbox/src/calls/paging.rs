@@ -1,4 +1,4 @@
-//! Lists in parts, with cursors.
+//! Lists in parts, with cursors: `limit`, `after`, `before`, and the links to the neighbours.
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -6,24 +6,19 @@ use url::form_urlencoded;
 use super::Call;
 use crate::graph::GraphError;
 
-/// How many rows a part has when the caller does not say, and how many at most.
+/// How many rows a part has when the caller does not say.
 const USUAL: usize = 25;
-const MOST: usize = 500;
 
-/// The part of a list that `limit`, `after` and `before` ask for, and how to reach its neighbours.
+/// The part of a list that the parameters ask for, at most `most` rows, and how to reach its neighbours.
 pub(super) fn page<T>(
     call: &Call,
-    rows: Vec<T>,
+    most: usize,
+    rows: &[T],
     show: impl FnMut(&T) -> Result<Value, GraphError>,
 ) -> Result<Value, GraphError> {
-    let limit = match call.params.get("limit") {
-        None => USUAL,
-        Some(text) => {
-            let limit = text.parse::<usize>().map_err(|_| GraphError::parameter("Param limit must be a number"))?;
-            limit.clamp(1, MOST)
-        }
-    };
-    let (after, before) = (cursor(call, "after")?, cursor(call, "before")?);
+    let limit = limit(call.params.get("limit"), most)?;
+    let cursor = |name| call.params.get(name).map(read).transpose();
+    let (after, before) = (cursor("after")?, cursor("before")?);
     let start = match (after, before) {
         (Some(last), _) => last.saturating_add(1),
         (None, Some(first)) => first.saturating_sub(limit),
@@ -34,9 +29,10 @@ pub(super) fn page<T>(
         return Ok(json!({"data": []}));
     };
     let data = part.iter().map(show).collect::<Result<Vec<Value>, GraphError>>()?;
-    let mut paging = json!({"cursors": {"before": write(start), "after": write(end.saturating_sub(1))}});
+    let last = end.saturating_sub(1);
+    let mut paging = json!({"cursors": {"before": write(start), "after": write(last)}});
     if end < rows.len() {
-        paging["next"] = neighbour(call, limit, "after", end.saturating_sub(1)).into();
+        paging["next"] = neighbour(call, limit, "after", last).into();
     }
     if start > 0 {
         paging["previous"] = neighbour(call, limit, "before", start).into();
@@ -44,17 +40,22 @@ pub(super) fn page<T>(
     Ok(json!({"data": data, "paging": paging}))
 }
 
+fn limit(text: Option<&str>, most: usize) -> Result<usize, GraphError> {
+    match text.map(str::parse::<usize>) {
+        None => Ok(USUAL),
+        Some(Ok(limit)) if limit > 0 => Ok(limit.min(most)),
+        Some(_) => Err(GraphError::parameter("Param limit must be an integer greater than or equal to 1")),
+    }
+}
+
 /// Cursors are opaque to clients; here they are positions in hex.
 fn write(position: usize) -> String {
     hex::encode(position.to_string())
 }
 
-fn cursor(call: &Call, name: &str) -> Result<Option<usize>, GraphError> {
-    let Some(text) = call.params.get(name) else {
-        return Ok(None);
-    };
+fn read(text: &str) -> Result<usize, GraphError> {
     let position = hex::decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-    position.map(Some).ok_or_else(|| GraphError::parameter(format_args!("Invalid cursors values for {name}")))
+    position.ok_or_else(|| GraphError::parameter("Invalid cursors values"))
 }
 
 /// The same call for another part. Like Graph's own links it holds the token.
@@ -66,4 +67,23 @@ fn neighbour(call: &Call, limit: usize, name: &str, position: usize) -> String {
     query.extend_pairs(call.params.iter().filter(|(name, _)| !["limit", "after", "before"].contains(name)));
     query.append_pair("limit", &limit.to_string()).append_pair(name, &write(position));
     format!("{}?{}", call.url, query.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_capped_and_nonsense_is_refused() {
+        assert_eq!(limit(None, 100).unwrap(), 25);
+        assert_eq!(limit(Some("7"), 100).unwrap(), 7);
+        assert_eq!(limit(Some("5000"), 100).unwrap(), 100);
+        for bad in ["0", "-1", "x", "99999999999999999999999"] {
+            assert_eq!(limit(Some(bad), 100).unwrap_err().code, 100, "{bad}");
+        }
+        for bad in ["x", "ff", "61"] {
+            assert_eq!(read(bad).unwrap_err().code, 100, "{bad}");
+        }
+        assert_eq!(read(&write(17)).unwrap(), 17);
+    }
 }

@@ -12,4 +12,5 @@ pub use conversations::{CustomerMessage, ReceiverRole, RoleNotice, RoutingChange
 pub use deliveries::{SigningChange, WebhookItem};
 pub(crate) use http::router;
 pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
+pub use people::{Authorise, BusinessChange, GrantView, PersonChange, Regrant};
 pub use view::{AppSubscriptionView, AppView, PageView, RoutingView, StateView, ThreadView, TokenView};

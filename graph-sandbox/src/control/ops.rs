@@ -1,6 +1,6 @@
 //! What control calls do, over HTTP or from Rust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -10,8 +10,8 @@ use crate::core::Core;
 use crate::id::Id;
 use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
 use crate::switches::BadSwitch;
-use crate::when::{BadWhen, parse_span};
-use crate::world::{AppField, AppSubscription, PageSubscription, check_url};
+use crate::when::{BadWhen, When, parse_span};
+use crate::world::{AppField, AppSubscription, PageSubscription, check_redirect_uri, check_url};
 
 /// A control call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,12 @@ impl From<BadWhen> for ControlError {
 pub struct AppChange {
     /// A new app secret: app tokens and proofs made with the old one die.
     pub secret: Option<SecretString>,
+    /// How long the old secret stays good beside the new one, for example `24h`.
+    pub previous_secret_for: Option<String>,
+    /// Deletes the app, or brings it back.
+    pub deleted: Option<bool>,
+    /// Other redirect URIs, all of them.
+    pub redirect_uris: Option<BTreeSet<String>>,
     /// Shuts the app out, or lets it in again.
     pub blocked: Option<Block>,
     /// Whether every call needs a proof.
@@ -56,6 +62,20 @@ pub struct AppChange {
     pub permissions: BTreeMap<String, PermissionStatus>,
     /// Drift of a webhook subscription.
     pub subscription: Option<AppSubscriptionChange>,
+}
+
+impl AppChange {
+    /// Refuses what contradicts itself; else when a former secret ends.
+    fn grace_ends(&self, now: Timestamp) -> Result<Option<Timestamp>, ControlError> {
+        if let Some(bad) = self.redirect_uris.iter().flatten().find(|uri| check_redirect_uri(uri).is_err()) {
+            return Err(ControlError::Refused(format!("redirect_uris: {bad} is no https URL without fragment")));
+        }
+        match (&self.previous_secret_for, &self.secret) {
+            (None, _) => Ok(None),
+            (Some(_), None) => Err(ControlError::Refused("previous_secret_for belongs to a new secret".into())),
+            (Some(span), Some(_)) => Ok(When::Relative(parse_span(span)?).resolve(now)?),
+        }
+    }
 }
 
 /// A change to an app's webhook subscription, made by somebody else as it were.
@@ -97,6 +117,8 @@ pub struct PageChange {
     pub restricted: Option<bool>,
     /// Whether Meta bars it from sending.
     pub barred_from_sending: Option<bool>,
+    /// Deletes the page, or brings it back.
+    pub deleted: Option<bool>,
     /// Tasks by person; people not named keep theirs. From here on roles count for this page.
     pub tasks: BTreeMap<Id, Vec<Task>>,
     /// Drift of an app's row.
@@ -127,7 +149,9 @@ impl Core {
         let mut world = self.world.lock();
         let place = format!("token ({})", token.alias.as_deref().unwrap_or("without alias"));
         let token = world.load_token(token, now, &place)?;
-        world.tokens.put(token);
+        let implied = token.clone();
+        world.tokens.put(token).map_err(|error| ControlError::Refused(format!("{place}: {error}")))?;
+        world.imply_grant(&implied);
         Ok(())
     }
 
@@ -135,13 +159,24 @@ impl Core {
     pub(crate) fn mark_token(&self, key: &str, invalid: Option<Invalidation>) -> Result<(), ControlError> {
         let mut world = self.world.lock();
         // The key may be a token's text, so it is not repeated.
-        let token = world.tokens.named_mut(key).ok_or_else(|| ControlError::NotFound("such token".into()))?;
+        let not_found = || ControlError::NotFound("such token".into());
+        let id = world.tokens.id_named(key).ok_or_else(not_found)?;
+        let restored = invalid.is_none();
+        let token = world.tokens.get_mut(id).ok_or_else(not_found)?;
         token.invalid = invalid;
+        // A good token was granted what it holds; after the app was removed, it is so again.
+        let token = token.clone();
+        if let Some(user) = token.user.as_ref().filter(|user| restored && world.grants.get(&token.app, user).is_none())
+        {
+            world.imply_grant(&token);
+            world.refit(&token.app, user);
+        }
         Ok(())
     }
 
     /// Changes an app.
     pub(crate) fn change_app(&self, id: &str, change: AppChange) -> Result<(), ControlError> {
+        let grace_ends = change.grace_ends(self.clock.now())?;
         let mut world = self.world.lock();
         let not_found = || ControlError::NotFound("such app".into());
         let id: Id = id.parse().map_err(|_| not_found())?;
@@ -150,11 +185,18 @@ impl Core {
             drift_app(&mut app.subscriptions, subscription)?;
         }
         if let Some(secret) = change.secret {
-            app.secret = secret;
+            let former = std::mem::replace(&mut app.secret, secret);
+            app.previous_secret = grace_ends.map(|end| (former, end));
+        }
+        app.deleted = change.deleted.unwrap_or(app.deleted);
+        if let Some(uris) = change.redirect_uris {
+            app.redirect_uris = uris;
         }
         app.blocked = change.blocked.unwrap_or(app.blocked);
         app.require_proof = change.require_proof.unwrap_or(app.require_proof);
         app.permissions.extend(change.permissions);
+        // An earlier look than needed does no harm.
+        world.grace_ends = [world.grace_ends, grace_ends].into_iter().flatten().min();
         Ok(())
     }
 
@@ -170,6 +212,7 @@ impl Core {
         page.published = change.published.unwrap_or(page.published);
         page.restricted = change.restricted.unwrap_or(page.restricted);
         page.messaging.barred_from_sending = change.barred_from_sending.unwrap_or(page.messaging.barred_from_sending);
+        page.deleted = change.deleted.unwrap_or(page.deleted);
         if !change.tasks.is_empty() {
             page.tasks.get_or_insert_default().extend(change.tasks);
         }

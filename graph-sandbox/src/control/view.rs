@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::core::Core;
 use crate::graph::auth::{Known, flaw};
-use crate::seed::{Block, PermissionStatus, Reach, TokenKind};
+use crate::seed::{Block, GranularScope, PermissionStatus, Reach, Task, TokenKind};
 use crate::switches::Switches;
 use crate::world::{App, Page, Thread, Token, World};
 
@@ -33,6 +33,10 @@ pub struct AppView {
     pub name: String,
     /// Whether Meta has shut it out.
     pub blocked: Block,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// When the secret before the last reset ends, if it is still good.
+    pub previous_secret_until: Option<Timestamp>,
     /// Whether every call needs a proof.
     pub require_proof: bool,
     /// Results of the login review.
@@ -61,6 +65,10 @@ pub struct PageView {
     pub published: bool,
     /// Whether Meta hides it.
     pub restricted: bool,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// Tasks by person; absent where everybody may do everything.
+    pub tasks: Option<BTreeMap<String, Vec<Task>>>,
     /// Subscribed fields by app.
     pub subscriptions: BTreeMap<String, Vec<String>>,
     /// Conversation routing.
@@ -108,8 +116,14 @@ pub struct TokenView {
     pub user: Option<String>,
     /// Page.
     pub page: Option<String>,
+    /// The token it was derived from, named as here.
+    pub parent: Option<String>,
+    /// Whether it is no short-lived one.
+    pub long_lived: bool,
     /// Scopes.
     pub scopes: Vec<String>,
+    /// Limits of single scopes.
+    pub granular_scopes: Vec<GranularScope>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
     /// When data access ends.
@@ -124,7 +138,8 @@ impl Core {
     /// The state at present.
     pub(crate) fn view(&self) -> StateView {
         let now = self.clock.now();
-        let world = self.world.lock();
+        let mut world = self.world.lock();
+        world.end_grace(now);
         StateView {
             now,
             switches: world.switches.clone(),
@@ -147,6 +162,8 @@ fn view_app(app: &App) -> AppView {
     AppView {
         name: app.name.clone(),
         blocked: app.blocked,
+        deleted: app.deleted,
+        previous_secret_until: app.previous_secret.as_ref().map(|(_, end)| *end),
         require_proof: app.require_proof,
         permissions: app.permissions.clone(),
         subscriptions: rows.collect(),
@@ -170,6 +187,8 @@ fn view_page(page: &Page, now: Timestamp) -> PageView {
         name: page.name.clone(),
         published: page.published,
         restricted: page.restricted,
+        deleted: page.deleted,
+        tasks: page.tasks.as_ref().map(|tasks| tasks.iter().map(|(id, held)| (id.to_string(), held.clone())).collect()),
         subscriptions: page.subscriptions.iter().map(|(app, row)| (app.to_string(), row.fields.clone())).collect(),
         routing: RoutingView {
             default_app: messaging.default_app.as_ref().map(ToString::to_string),
@@ -187,7 +206,10 @@ fn view_token(world: &World, token: &Token, now: Timestamp) -> TokenView {
         app: token.app.to_string(),
         user: token.user.as_ref().map(ToString::to_string),
         page: token.page.as_ref().map(ToString::to_string),
+        parent: world.tokens.parent(token).map(Token::label),
+        long_lived: token.long_lived,
         scopes: token.scopes.clone(),
+        granular_scopes: token.granular_scopes.clone(),
         expires_at: token.expires_at,
         data_access_expires_at: token.data_access_expires_at,
         valid: flaw.is_none(),

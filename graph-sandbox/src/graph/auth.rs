@@ -10,7 +10,7 @@ use super::error::GraphError;
 use crate::id::Id;
 use crate::seed::{Block, TokenKind};
 use crate::switches::{AppTokenProof, DataAccessOver, TokenErrorStatus, TokenErrorSubcode, UnknownApp};
-use crate::world::{App, Token, World};
+use crate::world::{App, PAGE_SCOPES, Token, Trouble, World};
 
 /// A token that was recognised, whether or not it is still good.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ pub(crate) fn recognise<'w>(world: &'w World, text: &str) -> Result<Known<'w>, G
             };
             return Err(GraphError::new(code, "Error validating application. Invalid application ID."));
         };
-        return if app.secret.expose_secret() == secret {
+        return if app.knows_secret(secret) {
             Ok(Known::App(app))
         } else {
             Err(GraphError::new(190, "Invalid OAuth access token signature."))
@@ -108,16 +108,54 @@ pub(crate) fn flaw(world: &World, known: Known<'_>, now: Timestamp) -> Option<Fl
     let Known::Issued(token) = known else {
         return None;
     };
-    if let Some(invalid) = &token.invalid {
-        let message = invalid.message.clone().unwrap_or_else(|| ended_text(invalid.subcode, token));
-        return Some(Flaw { subcode: invalid.subcode, message });
+    ended(world, token)
+        .or_else(|| held_up(world, token))
+        .or_else(|| expired(world, token, now))
+        .or_else(|| page_lost(world, token))
+}
+
+/// Meta ended the token, or the one it was derived from.
+fn ended(world: &World, token: &Token) -> Option<Flaw> {
+    let parents = || world.tokens.parent(token).and_then(|parent| parent.invalid.as_ref());
+    let invalid = token.invalid.as_ref().or_else(parents)?;
+    let message = invalid.message.clone().unwrap_or_else(|| ended_text(invalid.subcode, token));
+    Some(Flaw { subcode: invalid.subcode, message })
+}
+
+/// The person behind the token must do something first.
+fn held_up(world: &World, token: &Token) -> Option<Flaw> {
+    let trouble = world.actors.get(token.user.as_ref()?)?.trouble;
+    let subcode = match trouble {
+        Trouble { checkpoint: true, .. } => 459,
+        Trouble { unconfirmed: true, .. } => 464,
+        _ => return None,
+    };
+    Some(Flaw { subcode: Some(subcode), message: ended_text(Some(subcode), token) })
+}
+
+fn expired(world: &World, token: &Token, now: Timestamp) -> Option<Flaw> {
+    let parent = world.tokens.parent(token).filter(|parent| world.takes_children_along(parent));
+    let mut ends = [Some(token), parent].into_iter().flatten().filter_map(|token| token.expires_at);
+    let end = ends.find(|end| *end <= now)?;
+    Some(Flaw { subcode: Some(463), message: expired_text(end, now) })
+}
+
+/// The person lost the page, or the app's grant no longer covers it.
+fn page_lost(world: &World, token: &Token) -> Option<Flaw> {
+    let (user, page) = (token.user.as_ref()?, world.pages.get(token.page.as_ref()?)?);
+    if !page.has_role(user) {
+        return Some(Flaw { subcode: Some(492), message: ended_text(Some(492), token) });
     }
-    if let Some(end) = token.expires_at.filter(|end| *end <= now) {
-        return Some(Flaw { subcode: Some(463), message: expired_text(end, now) });
-    }
-    let page = token.page.as_ref().and_then(|page| world.pages.get(page))?;
-    let lost_role = token.user.as_ref().is_some_and(|user| !page.has_role(user));
-    lost_role.then(|| Flaw { subcode: Some(492), message: ended_text(Some(492), token) })
+    let covered = world.grants.get(&token.app, user).is_some_and(|grant| grant.covers(&page.id));
+    (!covered).then(|| Flaw { subcode: None, message: not_in_grant_text() })
+}
+
+fn not_in_grant_text() -> String {
+    let (last, others) = PAGE_SCOPES.split_last().unwrap_or((&"", &[]));
+    format!(
+        "(#190) Any of the {} or {last} permission(s) must be granted before impersonating a user's page.",
+        others.join(", ")
+    )
 }
 
 /// Meta's texts for tokens that ended before their time.
@@ -172,7 +210,7 @@ pub(crate) fn authenticate(
         Known::App(app) => app,
         Known::Issued(token) => world.apps.get(&token.app).ok_or_else(cannot_parse)?,
     };
-    check_block(app)?;
+    check_app(app)?;
     if let Some(flaw) = flaw(world, known, now) {
         return Err(flawed(world, flaw));
     }
@@ -181,7 +219,11 @@ pub(crate) fn authenticate(
     Ok(known.caller())
 }
 
-fn check_block(app: &App) -> Result<(), GraphError> {
+/// Refuses an app that is gone or shut out.
+pub(crate) fn check_app(app: &App) -> Result<(), GraphError> {
+    if app.deleted {
+        return Err(GraphError::new(190, "Error validating application. Application has been deleted."));
+    }
     let message = match app.blocked {
         Block::None => return Ok(()),
         Block::Blocked => "API access blocked.",
@@ -203,13 +245,15 @@ fn check_proof(world: &World, app: &App, known: Known<'_>, text: &str, proof: Op
 
 /// Whether this is the proof of the app's secret for this token.
 pub(crate) fn proof_matches(app: &App, token: &str, proof: &str) -> bool {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app.secret.expose_secret().as_bytes()) else {
-        return false;
-    };
-    mac.update(token.as_bytes());
-    // Compared as text, since only lower-case hex is accepted; over digests, so in constant time.
-    let expected = hex::encode(mac.finalize().into_bytes());
-    Sha256::digest(expected) == Sha256::digest(proof)
+    app.secrets().any(|secret| {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
+            return false;
+        };
+        mac.update(token.as_bytes());
+        // Compared as text, since only lower-case hex is accepted; over digests, so in constant time.
+        let expected = hex::encode(mac.finalize().into_bytes());
+        Sha256::digest(expected) == Sha256::digest(proof)
+    })
 }
 
 fn check_data_access(world: &World, known: Known<'_>, now: Timestamp) -> Result<(), GraphError> {
@@ -224,7 +268,7 @@ fn check_data_access(world: &World, known: Known<'_>, now: Timestamp) -> Result<
     Ok(())
 }
 
-fn flawed(world: &World, flaw: Flaw) -> GraphError {
+pub(crate) fn flawed(world: &World, flaw: Flaw) -> GraphError {
     let error = GraphError::new(190, flaw.message);
     let error = match (flaw.subcode, world.switches.token_error_subcode) {
         (Some(subcode), TokenErrorSubcode::Present) => error.subcode(subcode),
@@ -233,7 +277,7 @@ fn flawed(world: &World, flaw: Flaw) -> GraphError {
     as_token_error(world, error)
 }
 
-fn as_token_error(world: &World, error: GraphError) -> GraphError {
+pub(crate) fn as_token_error(world: &World, error: GraphError) -> GraphError {
     match world.switches.token_error_status {
         TokenErrorStatus::Status400 => error,
         TokenErrorStatus::Status401 => error.status(401),

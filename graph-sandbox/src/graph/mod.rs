@@ -23,7 +23,7 @@ pub(crate) use request::GraphRequest;
 pub use request::TokenPlace;
 pub(crate) use route::{Node, Route};
 
-use crate::calls::{self, Call};
+use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
 use crate::faults::{FaultEffect, FaultError};
 use crate::ledger::note;
@@ -33,7 +33,8 @@ use version::Version;
 pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     let now = core.clock.now();
     let (destination, entry, subject) = {
-        let world = core.world.lock();
+        let mut world = core.world.lock();
+        world.end_grace(now);
         let destination = route::find(&world, &request);
         let (entry, subject) = note(&world, now, &request, destination.as_ref().ok());
         (destination, entry, subject)
@@ -126,6 +127,9 @@ async fn serve(
         Ok(version) => version,
         Err(error) => return Reply::error(error, None),
     };
+    if matches!(destination, Ok((Route::LoginDialog, _))) {
+        return calls::login_dialog::serve(core, request, version, without_effect, entry.now);
+    }
     match carry_out(core, request, destination, version, without_effect, entry).await {
         Ok(body) => Reply::json(body, version),
         Err(error) => Reply::error(error, Some(version)),
@@ -144,6 +148,18 @@ async fn carry_out(
         return Err(error);
     }
     let route = destination.as_ref().ok().map(|(route, _)| *route);
+    if let Some(route) = route.filter(|route| route.is_open()) {
+        let call = OpenCall {
+            core: Arc::clone(core),
+            now: entry.now,
+            method: request.method,
+            params: request.params,
+            token: request.token.map(|(text, _)| text),
+            proof: request.proof,
+            without_effect,
+        };
+        return calls::dispatch_open(route, &call);
+    }
     if request.token.is_none() && route == Some(Route::DebugToken) {
         return Err(calls::debug_token::bad_caller());
     }
@@ -163,6 +179,7 @@ async fn carry_out(
         method: request.method,
         url: request.url,
         params: request.params,
+        segments: request.segments,
         without_effect,
     };
     calls::dispatch(route, call).await

@@ -66,6 +66,27 @@ impl Reply {
         reply
     }
 
+    /// A page for a person.
+    pub(crate) fn page(status: u16, page: &str) -> Self {
+        let mut reply = Self::verbatim(status, page);
+        reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        reply.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // The page runs no scripts and loads nothing, whatever somebody might have put into a name.
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        reply.headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        reply.headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        reply
+    }
+
+    /// Sends a browser elsewhere.
+    pub(crate) fn redirect(to: &str) -> Self {
+        let mut reply = Self::page(302, "");
+        if let Ok(value) = HeaderValue::from_str(to) {
+            reply.headers.insert(header::LOCATION, value);
+        }
+        reply
+    }
+
     /// Cuts the body in half.
     pub(crate) fn truncate(&mut self) {
         self.body.truncate(self.body.len() / 2);

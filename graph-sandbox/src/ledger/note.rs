@@ -15,7 +15,10 @@ use crate::world::World;
 
 /// Parameters whose values are noted; whatever else a client sends might be a secret.
 const PLAIN_PARAMETERS: &[&str] = &["object", "status", "permission", "include_values", "limit"];
+/// Parameters that hold a token the call is about.
+const INSPECTED: &[&str] = &["input_token", "fb_exchange_token", "revoke_token"];
 const HIDDEN: &str = "<hidden>";
+const GRANT_TYPES: &[&str] = &["authorization_code", "fb_exchange_token", "client_credentials"];
 const OTHER: &str = "<other>";
 
 /// Notes a request; also what the fault rules see of it.
@@ -26,7 +29,8 @@ pub(crate) fn note(
     destination: Option<&(Route, Node)>,
 ) -> (LedgerEntry, Subject) {
     let token = request.token.as_ref().map(|(text, place)| token_use(world, text.expose_secret(), Some(*place)));
-    let inspected = request.params.get("input_token").map(|text| token_use(world, text, None));
+    let inspected = INSPECTED.iter().find_map(|name| request.params.get(name));
+    let inspected = inspected.map(|text| token_use(world, text, None));
     let template = destination.map(|(route, _)| route.template());
     let mut entry = LedgerEntry {
         time: now,
@@ -51,6 +55,7 @@ pub(crate) fn note(
         Some(Node::Actor(id) | Node::Business(id)) => entry.node = Some(id.to_string()),
         Some(Node::Root) | None => {}
     }
+    subject.apps.extend(request.params.get("client_id").and_then(|id| id.parse::<Id>().ok()));
     for token in token.iter().chain(&inspected) {
         let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Id>().ok());
         subject.apps.extend(id(&token.app));
@@ -72,7 +77,10 @@ fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
             continue;
         }
         let value = match name {
-            "callback_url" => plain_url(value),
+            "callback_url" | "redirect_uri" => plain_url(value),
+            // Somebody might put a secret there by mistake, but no secret is an id or one of these words.
+            "client_id" if value.parse::<Id>().is_ok() => value.to_owned(),
+            "grant_type" if GRANT_TYPES.contains(&value) => value.to_owned(),
             _ if PLAIN_PARAMETERS.contains(&name) => plain_word(value),
             _ => HIDDEN.to_owned(),
         };

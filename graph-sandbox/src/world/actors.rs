@@ -9,6 +9,16 @@ pub(crate) struct Actor {
     pub(crate) id: Id,
     pub(crate) name: String,
     pub(crate) kind: ActorKind,
+    pub(crate) trouble: Trouble,
+}
+
+/// What keeps a person's tokens from working until the person does something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The person must follow instructions at Meta's own site.
+    pub(crate) checkpoint: bool,
+    /// The person has not confirmed the account.
+    pub(crate) unconfirmed: bool,
 }
 
 /// Which of the two it is.

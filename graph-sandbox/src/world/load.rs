@@ -6,7 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Actor, ActorKind, App, AppField, AppSubscription, Business, Page, PageSubscription, Token, World};
+use super::grants::DATA_ACCESS;
+use super::{
+    Actor, ActorKind, App, AppField, AppSubscription, Business, Issued, Page, PageSubscription, Token, TokenId,
+    Trouble, World,
+};
 use crate::calls::{app_fields, page_fields};
 use crate::id::Id;
 use crate::seed::{
@@ -14,8 +18,8 @@ use crate::seed::{
     TokenKind,
 };
 
-/// How long access to a person's data lasts after an authorisation.
-const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// A token with more than this left of its life is a long-lived one.
+const SHORT_AT_MOST: SignedDuration = SignedDuration::from_hours(24);
 
 impl World {
     /// Builds the world a seed describes; relative times count from `now`.
@@ -45,6 +49,7 @@ impl World {
             if alias_taken || world.tokens.by_text(token.text.expose_secret()).is_some() {
                 return Err(SeedError::content(place, "token or alias is listed twice"));
             }
+            world.imply_grant(&token);
             world.tokens.push_new(token);
         }
         for (host, base) in seed.resolve {
@@ -67,12 +72,13 @@ impl World {
     fn load_actors(&mut self, people: Vec<SeedActor>, system_users: Vec<SeedSystemUser>) -> Result<(), SeedError> {
         for (index, SeedActor { id, name }) in people.into_iter().enumerate() {
             let place = format!("people[{index}] ({id})");
-            self.add_actor(Actor { id, name, kind: ActorKind::Person }, place)?;
+            self.add_actor(Actor { id, name, kind: ActorKind::Person, trouble: Trouble::default() }, place)?;
         }
         for (index, SeedSystemUser { id, name, business }) in system_users.into_iter().enumerate() {
             let place = format!("system_users[{index}] ({id})");
             self.check_business(business.as_ref(), &place)?;
-            self.add_actor(Actor { id, name, kind: ActorKind::SystemUser { business } }, place)?;
+            let kind = ActorKind::SystemUser { business };
+            self.add_actor(Actor { id, name, kind, trouble: Trouble::default() }, place)?;
         }
         Ok(())
     }
@@ -108,6 +114,7 @@ impl World {
             name: seed.name,
             published: seed.published,
             restricted: seed.restricted,
+            deleted: seed.deleted,
             owner: seed.owner,
             tasks: seed.tasks,
             fields: seed.fields,
@@ -150,12 +157,24 @@ impl World {
             |when: crate::when::When| when.resolve(now).map_err(|error| SeedError::content(place, error.to_string()));
         let data_access_expires_at = match (seed.data_access_expires_at, seed.kind) {
             (Some(when), _) => time(when)?,
-            (None, TokenKind::SystemUser) => None,
+            (None, _) if seed.user.as_ref().is_some_and(|user| !self.is_person(user)) => None,
             (None, _) => time(crate::when::When::Relative(DATA_ACCESS))?,
         };
+        let parent = match &seed.parent {
+            None => None,
+            Some(alias) => Some(self.parent_named(alias, &seed).map_err(|problem| SeedError::content(place, problem))?),
+        };
+        let (issued_at, mut expires_at) = (time(seed.issued_at)?, time(seed.expires_at)?);
+        let long_lived = issued_at.is_some() || expires_at.is_none_or(|end| end.duration_since(now) > SHORT_AT_MOST);
+        if let Some(parent) = parent.and_then(|parent| self.tokens.get(parent)) {
+            expires_at = expires_at.or(parent.expires_at.filter(|_| self.takes_children_along(parent)));
+        }
         Ok(Token {
-            issued_at: time(seed.issued_at)?,
-            expires_at: time(seed.expires_at)?,
+            issued: Issued { scopes: seed.scopes.clone(), granular_scopes: seed.granular_scopes.clone() },
+            parent,
+            long_lived,
+            issued_at,
+            expires_at,
             data_access_expires_at,
             text: seed.token,
             alias: seed.alias,
@@ -167,6 +186,21 @@ impl World {
             granular_scopes: seed.granular_scopes,
             invalid: seed.invalid,
         })
+    }
+
+    /// The token of this alias, if a page token of the seed can be derived from it.
+    fn parent_named(&self, alias: &str, child: &SeedToken) -> Result<TokenId, String> {
+        let found = self.tokens.id_named(alias).filter(|_| self.tokens.has_alias(alias));
+        let Some((id, parent)) = found.and_then(|id| self.tokens.get(id).map(|parent| (id, parent))) else {
+            return Err(format!("parent {alias} is no alias of a token before this one"));
+        };
+        if child.kind != TokenKind::Page || parent.kind == TokenKind::Page {
+            return Err("a page token is derived from a user or system-user token".to_owned());
+        }
+        if parent.app != child.app || parent.user != child.user {
+            return Err(format!("parent {alias} has another app or person"));
+        }
+        Ok(id)
     }
 
     /// Lets a base URL stand in for a public callback host.
@@ -195,11 +229,18 @@ fn load_app(seed: SeedApp, place: &str) -> Result<App, SeedError> {
         subscriptions.insert(object, row);
     }
     let deauthorize_url = seed.deauthorize_url.as_deref().map(|url| check_https("deauthorize_url", url)).transpose();
+    if let Some(bad) = seed.redirect_uris.iter().find(|uri| check_redirect_uri(uri).is_err()) {
+        return Err(SeedError::content(place, format!("redirect_uris: {bad} is no https URL without fragment")));
+    }
     Ok(App {
         deauthorize_url: deauthorize_url.map_err(|problem| SeedError::content(place, problem))?,
         id: seed.id,
         name: seed.name,
         secret: seed.secret,
+        previous_secret: None,
+        deleted: seed.deleted,
+        redirect_uris: seed.redirect_uris.into_iter().collect(),
+        login_configurations: seed.login_configurations,
         category: seed.category,
         fields: seed.fields,
         require_proof: seed.require_proof,
@@ -219,6 +260,12 @@ fn load_app_subscription(seed: SeedAppSubscription, place: &str) -> Result<(Stri
         active: seed.active,
     };
     Ok((seed.object, row))
+}
+
+/// Whether Meta would accept this as a redirect URI of an app.
+pub(crate) fn check_redirect_uri(text: &str) -> Result<Url, ()> {
+    let url = Url::parse(text).map_err(|_| ())?;
+    if url.scheme() == "https" && url.has_host() && url.fragment().is_none() { Ok(url) } else { Err(()) }
 }
 
 /// Whether Meta would accept this as a callback URL.

@@ -1,21 +1,29 @@
 //! The simulated state of Meta: apps, people, pages, tokens and what is subscribed to what.
 
 mod actors;
+mod codes;
+mod grants;
+mod lineage;
 mod load;
 mod load_messaging;
 mod messaging;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
-use secrecy::SecretString;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-pub(crate) use actors::{Actor, ActorKind, Business};
-pub(crate) use load::check_url;
+pub(crate) use actors::{Actor, ActorKind, Business, Trouble};
+pub(crate) use codes::{Codes, Misuse};
+pub(crate) use grants::{Grants, PAGE_SCOPES, Targets};
+pub(crate) use lineage::{Life, PageToken, random_text};
+pub(crate) use load::{check_redirect_uri, check_url};
 pub(crate) use messaging::{DAY, Messaging, PAGE_INBOX, Thread, WEEK, after, is_inbox};
-pub(crate) use tokens::{Token, Tokens};
+pub(crate) use tokens::{Issued, Token, TokenId, Tokens};
 
 use crate::id::Id;
 use crate::seed::{AppRole, Block, PermissionStatus, Task};
@@ -31,6 +39,11 @@ pub(crate) struct World {
     pub(crate) businesses: BTreeMap<Id, Business>,
     pub(crate) pages: BTreeMap<Id, Page>,
     pub(crate) tokens: Tokens,
+    pub(crate) grants: Grants,
+    /// Authorization codes.
+    pub(crate) codes: Codes,
+    /// When the first of the former app secrets ends, so that not every call looks for them.
+    pub(crate) grace_ends: Option<Timestamp>,
     /// Public host of a callback → base URL that stands in for it.
     pub(crate) resolve: BTreeMap<String, String>,
 }
@@ -40,6 +53,12 @@ pub(crate) struct App {
     pub(crate) id: Id,
     pub(crate) name: String,
     pub(crate) secret: SecretString,
+    /// The secret before the last reset, and when it ends.
+    pub(crate) previous_secret: Option<(SecretString, Timestamp)>,
+    pub(crate) deleted: bool,
+    pub(crate) redirect_uris: BTreeSet<String>,
+    /// Scopes by configuration of Facebook Login for Business.
+    pub(crate) login_configurations: BTreeMap<Id, Vec<String>>,
     pub(crate) category: String,
     pub(crate) fields: BTreeMap<String, Value>,
     pub(crate) require_proof: bool,
@@ -72,6 +91,7 @@ pub(crate) struct Page {
     pub(crate) name: String,
     pub(crate) published: bool,
     pub(crate) restricted: bool,
+    pub(crate) deleted: bool,
     /// The business that owns it.
     pub(crate) owner: Option<Id>,
     pub(crate) tasks: Option<BTreeMap<Id, Vec<Task>>>,
@@ -81,6 +101,18 @@ pub(crate) struct Page {
     pub(crate) messaging: Messaging,
 }
 
+/// The tasks a person can hold on a page, as Graph lists them.
+const ALL_TASKS: &[Task] = &[
+    Task::Moderate,
+    Task::Messaging,
+    Task::Analyze,
+    Task::Advertise,
+    Task::CreateContent,
+    Task::Manage,
+    Task::ManageLeads,
+    Task::ViewMonetizationInsights,
+];
+
 /// An app's row among a page's subscriptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageSubscription {
@@ -89,7 +121,45 @@ pub(crate) struct PageSubscription {
     pub(crate) fields: Vec<String>,
 }
 
+impl App {
+    /// Whether this is the app's secret, or the one before while that is still good.
+    pub(crate) fn knows_secret(&self, text: &str) -> bool {
+        self.secrets().any(|secret| secret.expose_secret() == text)
+    }
+
+    /// The secrets that are good at present.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        iter::once(&self.secret).chain(self.previous_secret.as_ref().map(|(secret, _)| secret))
+    }
+}
+
+impl World {
+    /// Forgets former app secrets whose time is over.
+    pub(crate) fn end_grace(&mut self, now: Timestamp) {
+        if self.grace_ends.is_none_or(|end| end > now) {
+            return;
+        }
+        for app in self.apps.values_mut() {
+            app.previous_secret.take_if(|(_, end)| *end <= now);
+        }
+        self.grace_ends = self.apps.values().filter_map(|app| app.previous_secret.as_ref().map(|(_, end)| *end)).min();
+    }
+}
+
 impl Page {
+    /// Whether Meta shows it to anybody.
+    pub(crate) fn is_visible(&self) -> bool {
+        !self.restricted && !self.deleted
+    }
+
+    /// The tasks of this person; everyone's are all of them where nothing is said.
+    pub(crate) fn tasks_of(&self, person: &Id) -> Vec<Task> {
+        match &self.tasks {
+            None => ALL_TASKS.to_vec(),
+            Some(tasks) => tasks.get(person).cloned().unwrap_or_default(),
+        }
+    }
+
     /// Whether this person has any role on the page.
     pub(crate) fn has_role(&self, person: &Id) -> bool {
         match &self.tasks {

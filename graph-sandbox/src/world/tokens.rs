@@ -1,6 +1,6 @@
-//! The tokens that exist.
+//! The tokens that exist, found by text, alias, owner and parent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,13 +18,30 @@ pub(crate) struct Token {
     pub(crate) app: Id,
     pub(crate) user: Option<Id>,
     pub(crate) page: Option<Id>,
+    /// The user or system-user token a page token was derived from.
+    pub(crate) parent: Option<TokenId>,
+    /// What it was issued with; `scopes` and `granular_scopes` are what the grant leaves of it.
+    pub(crate) issued: Issued,
     pub(crate) scopes: Vec<String>,
     pub(crate) granular_scopes: Vec<GranularScope>,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) data_access_expires_at: Option<Timestamp>,
+    /// Whether page tokens derived from it outlive it, if it is a person's.
+    pub(crate) long_lived: bool,
     pub(crate) invalid: Option<Invalidation>,
 }
+
+/// The scopes a token was issued with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Issued {
+    pub(crate) scopes: Vec<String>,
+    pub(crate) granular_scopes: Vec<GranularScope>,
+}
+
+/// Names a token for as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenId(usize);
 
 impl Token {
     /// A name for the token that does not give it away: its alias, else a short digest.
@@ -46,57 +63,148 @@ impl Token {
     }
 }
 
-/// All tokens, found by text or alias.
+/// App → page, or none for tokens of the owner alone → rows.
+type OwnRows = BTreeMap<Id, BTreeMap<Option<Id>, BTreeSet<usize>>>;
+
+/// All tokens. Rows keep their place, since page tokens name their parent by it.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    rows: Vec<Token>,
+    rows: Vec<Option<Token>>,
     by_text: HashMap<String, usize>,
     by_alias: HashMap<String, usize>,
+    by_user: HashMap<Id, OwnRows>,
 }
+
+/// A token cannot take the place of one that others were derived from.
+#[derive(Debug, thiserror::Error)]
+#[error("page tokens were derived from it: kind, app and user must stay")]
+pub(crate) struct HasChildren;
 
 impl Tokens {
     pub(crate) fn by_text(&self, text: &str) -> Option<&Token> {
-        self.by_text.get(text).and_then(|index| self.rows.get(*index))
+        self.by_text.get(text).and_then(|index| self.row(*index))
+    }
+
+    pub(crate) fn get(&self, id: TokenId) -> Option<&Token> {
+        self.row(id.0)
+    }
+
+    /// The token a page token was derived from.
+    pub(crate) fn parent(&self, token: &Token) -> Option<&Token> {
+        token.parent.and_then(|parent| self.get(parent))
+    }
+
+    fn row(&self, index: usize) -> Option<&Token> {
+        self.rows.get(index).and_then(Option::as_ref)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Token> {
-        self.rows.iter()
+        self.rows.iter().flatten()
     }
 
     /// The token of this alias, or of this text.
-    pub(crate) fn named_mut(&mut self, key: &str) -> Option<&mut Token> {
-        let index = self.by_alias.get(key).or_else(|| self.by_text.get(key))?;
-        self.rows.get_mut(*index)
+    pub(crate) fn id_named(&self, key: &str) -> Option<TokenId> {
+        self.by_alias.get(key).or_else(|| self.by_text.get(key)).copied().map(TokenId)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TokenId) -> Option<&mut Token> {
+        self.rows.get_mut(id.0).and_then(Option::as_mut)
     }
 
     pub(crate) fn has_alias(&self, alias: &str) -> bool {
         self.by_alias.contains_key(alias)
     }
 
-    /// Adds a token; one of the same text or alias is replaced.
-    pub(crate) fn put(&mut self, token: Token) {
-        self.rows.retain(|old| {
-            let same_alias = token.alias.is_some() && old.alias == token.alias;
-            !same_alias && old.text.expose_secret() != token.text.expose_secret()
-        });
-        self.rows.push(token);
-        self.reindex();
+    /// The tokens of a person or system user for an app: with a page, its page tokens.
+    pub(crate) fn of<'t>(&'t self, user: &Id, app: &Id, page: Option<&Id>) -> impl Iterator<Item = &'t Token> {
+        let rows = self.by_user.get(user).and_then(|apps| apps.get(app)).and_then(|pages| pages.get(&page.cloned()));
+        rows.into_iter().flatten().filter_map(|index| self.row(*index))
     }
 
-    /// Adds a token known to be new; used where thousands are loaded at once.
-    pub(crate) fn push_new(&mut self, token: Token) {
-        let index = self.rows.len();
+    /// Changes every token of a person or system user, perhaps of one app only.
+    pub(crate) fn change_all(&mut self, user: &Id, app: Option<&Id>, mut change: impl FnMut(&mut Token)) {
+        for index in self.owned(user, app) {
+            if let Some(token) = self.rows.get_mut(index).and_then(Option::as_mut) {
+                change(token);
+            }
+        }
+    }
+
+    fn owned(&self, user: &Id, app: Option<&Id>) -> Vec<usize> {
+        let apps = self.by_user.get(user).into_iter().flatten();
+        apps.filter(|(found, _)| app.is_none_or(|app| app == *found))
+            .flat_map(|(_, pages)| pages.values().flatten().copied())
+            .collect()
+    }
+
+    fn children(&self, parent: usize) -> Vec<usize> {
+        let Some(Token { user: Some(user), app, kind: TokenKind::User | TokenKind::SystemUser, .. }) = self.row(parent)
+        else {
+            return Vec::new();
+        };
+        let is_child = |index: &usize| self.row(*index).is_some_and(|token| token.parent == Some(TokenId(parent)));
+        self.owned(user, Some(app)).into_iter().filter(is_child).collect()
+    }
+
+    /// Adds a token; one of the same text or alias gives way, and those derived from it stay with
+    /// the new one.
+    pub(crate) fn put(&mut self, token: Token) -> Result<TokenId, HasChildren> {
+        let of_alias = token.alias.as_ref().and_then(|alias| self.by_alias.get(alias)).copied();
+        let of_text = self.by_text.get(token.text.expose_secret()).copied();
+        let children: Vec<usize> =
+            [of_alias, of_text].into_iter().flatten().flat_map(|index| self.children(index)).collect();
+        let fits = |index: &usize| {
+            self.row(*index).is_some_and(|child| child.app == token.app && child.user == token.user)
+                && matches!(token.kind, TokenKind::User | TokenKind::SystemUser)
+        };
+        let own_parent = [of_alias, of_text].contains(&token.parent.map(|parent| parent.0)) && token.parent.is_some();
+        if own_parent || !children.iter().all(fits) {
+            return Err(HasChildren);
+        }
+        for old in [of_alias, of_text].into_iter().flatten() {
+            self.remove(old);
+        }
+        let index = of_alias.or(of_text).unwrap_or(self.rows.len());
+        for child in children {
+            if let Some(child) = self.get_mut(TokenId(child)) {
+                child.parent = Some(TokenId(index));
+            }
+        }
+        Ok(self.insert(index, token))
+    }
+
+    /// Adds a token known to be new.
+    pub(crate) fn push_new(&mut self, token: Token) -> TokenId {
+        self.insert(self.rows.len(), token)
+    }
+
+    fn insert(&mut self, index: usize, token: Token) -> TokenId {
         self.by_text.insert(token.text.expose_secret().to_owned(), index);
         if let Some(alias) = &token.alias {
             self.by_alias.insert(alias.clone(), index);
         }
-        self.rows.push(token);
+        if let Some(user) = &token.user {
+            let apps = self.by_user.entry(user.clone()).or_default();
+            apps.entry(token.app.clone()).or_default().entry(token.page.clone()).or_default().insert(index);
+        }
+        match self.rows.get_mut(index) {
+            Some(row) => *row = Some(token),
+            None => self.rows.push(Some(token)),
+        }
+        TokenId(index)
     }
 
-    fn reindex(&mut self) {
-        let rows = std::mem::take(self).rows;
-        for token in rows {
-            self.push_new(token);
+    fn remove(&mut self, index: usize) {
+        let Some(old) = self.rows.get_mut(index).and_then(Option::take) else {
+            return;
+        };
+        self.by_text.remove(old.text.expose_secret());
+        if let Some(alias) = &old.alias {
+            self.by_alias.remove(alias);
+        }
+        let pages = old.user.and_then(|user| self.by_user.get_mut(&user)).and_then(|apps| apps.get_mut(&old.app));
+        if let Some(rows) = pages.and_then(|pages| pages.get_mut(&old.page)) {
+            rows.remove(&index);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A sandbox, a client for it, and a callback for it to verify.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::extract::RawQuery;
@@ -21,6 +21,8 @@ pub(crate) const OTHER_SECRET: &str = "other-secret-0123456789abcdef";
 pub(crate) const PAGE_A: &str = "2200000000000001";
 pub(crate) const PAGE_B: &str = "2200000000000002";
 pub(crate) const PAGE_C: &str = "2200000000000003";
+pub(crate) const PERSON: &str = "6600000000000001";
+pub(crate) const REDIRECT: &str = "https://acme.example.com/login?from=meta";
 
 /// The app token of an app of the test seed.
 pub(crate) fn app_token() -> String {
@@ -31,11 +33,22 @@ pub(crate) fn other_app_token() -> String {
     format!("{OTHER_APP}|{OTHER_SECRET}")
 }
 
+/// The world of the tests about people, grants and lineage.
+pub(crate) const PEOPLE: &str = include_str!("people.yaml");
+
 /// The token of this alias in the test seed.
 pub(crate) fn token(alias: &str) -> String {
-    let seed: Value = serde_yaml_ng::from_str(include_str!("seed.yaml")).unwrap();
-    let tokens = seed["tokens"].as_array().unwrap().clone();
-    let found = tokens.into_iter().find(|token| token["alias"] == alias);
+    find_token(&serde_yaml_ng::from_str(include_str!("seed.yaml")).unwrap(), alias)
+}
+
+/// The token of this alias in the seed about people.
+pub(crate) fn person_token(alias: &str) -> String {
+    static SEED: LazyLock<Value> = LazyLock::new(|| serde_yaml_ng::from_str(PEOPLE).unwrap());
+    find_token(&SEED, alias)
+}
+
+fn find_token(seed: &Value, alias: &str) -> String {
+    let found = seed["tokens"].as_array().unwrap().iter().find(|token| token["alias"] == alias);
     found.unwrap_or_else(|| panic!("no token {alias}"))["token"].as_str().unwrap().to_owned()
 }
 
@@ -105,6 +118,11 @@ impl Api {
         Self::with(Options::default()).await
     }
 
+    /// A sandbox with people, grants and lineage.
+    pub(crate) async fn of_people() -> Self {
+        Self::of(Seed::from_yaml(PEOPLE).unwrap(), Options::default()).await
+    }
+
     pub(crate) async fn with(options: Options) -> Self {
         let seed = Seed::from_yaml(include_str!("seed.yaml")).unwrap();
         Self::of(seed, options).await
@@ -141,6 +159,23 @@ impl Api {
 
     pub(crate) async fn post_control(&self, path: &str, body: Value) -> Answer {
         self.control(Method::POST, path, body).await
+    }
+
+    /// Lets the grantor do something.
+    pub(crate) async fn person(&self, change: Value) -> Value {
+        self.post_control(&format!("people/{PERSON}"), change).await.ok()
+    }
+
+    /// What `debug_token` says of a token of our app.
+    pub(crate) async fn debug(&self, input: &str) -> Value {
+        self.get(&app_token(), "/v25.0/debug_token", &[("input_token", input)]).await.ok()["data"].clone()
+    }
+
+    /// A call of `oauth/access_token` with our app's id and secret.
+    pub(crate) async fn exchange(&self, query: &[(&str, &str)]) -> Answer {
+        let mut all = vec![("client_id", APP), ("client_secret", SECRET)];
+        all.extend_from_slice(query);
+        self.get("", "/v25.0/oauth/access_token", &all).await
     }
 
     /// Puts a fault in force.

@@ -1,0 +1,23 @@
+//! `GET /{app-id}/roles`.
+
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::graph::GraphError;
+use crate::seed::AppRole;
+
+/// Lists who has which role on the app. The shape of a row is a guess.
+pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
+    let world = call.core.world.lock();
+    let app = call.own_app(&world)?;
+    let row = |(person, role): (_, &AppRole)| {
+        let role = match role {
+            AppRole::Administrator => "administrators",
+            AppRole::Developer => "developers",
+            AppRole::Tester => "testers",
+        };
+        json!({"user": person, "role": role})
+    };
+    let rows: Vec<Value> = app.roles.iter().map(row).collect();
+    Ok(json!({"data": rows}))
+}

@@ -1,0 +1,133 @@
+//! `/dialog/oauth`: a stand-in for the login dialog of www.facebook.com.
+//!
+//! A browser gets a page with a chooser and two buttons; a test may post the form right away.
+
+mod page;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::oauth::find_app;
+use crate::callback;
+use crate::core::Core;
+use crate::graph::auth::check_app;
+use crate::graph::version::Version;
+use crate::graph::{GraphError, GraphRequest, Params, Reply};
+use crate::id::Id;
+use crate::world::{App, World};
+
+/// What an app asks a person for.
+struct Request<'w> {
+    app: &'w App,
+    redirect_uri: &'w str,
+    scopes: Vec<String>,
+}
+
+/// A refusal, as a page for the person.
+struct Refusal {
+    title: &'static str,
+    text: String,
+}
+
+fn refuse(title: &'static str, text: impl Into<String>) -> Refusal {
+    Refusal { title, text: text.into() }
+}
+
+/// Shows the dialog, or carries the person's decision out.
+pub(crate) fn serve(
+    core: &Arc<Core>,
+    request: GraphRequest,
+    version: Version,
+    without_effect: bool,
+    now: Timestamp,
+) -> Reply {
+    if let Some(error) = request.unreadable {
+        return Reply::error(error, Some(version));
+    }
+    let params = &request.params;
+    let mut world = core.world.lock();
+    let reply = match request.method.as_str() {
+        "GET" => read(&world, params).map(|asked| Reply::page(200, &page::chooser(&world, &asked, params))),
+        "POST" => decide(&mut world, params, without_effect, now),
+        _ => return Reply::error(GraphError::unsupported(request.method.as_str(), "dialog"), Some(version)),
+    };
+    reply.unwrap_or_else(|Refusal { title, text }| Reply::page(400, &page::error(title, &text)))
+}
+
+/// Reads what the app asks for; everything wrong is told to the person, never to the redirect URI.
+fn read<'w>(world: &'w World, params: &'w Params) -> Result<Request<'w>, Refusal> {
+    let app = find_app(world, params.get("client_id").unwrap_or_default());
+    let app = app.map_err(|_| refuse("Invalid App ID", "The provided app ID does not look like a valid app ID."))?;
+    check_app(app).map_err(|error| refuse("App not active", error.message))?;
+    let redirect_uri = params.get("redirect_uri").filter(|uri| app.redirect_uris.contains(*uri)).ok_or_else(|| {
+        refuse(
+            "URL Blocked",
+            "This redirect failed because the redirect URI is not whitelisted in the app's Client OAuth Settings. \
+             Make sure Client and Web OAuth Login are on and add all your app domains as Valid OAuth Redirect URIs.",
+        )
+    })?;
+    if params.get("response_type").is_some_and(|kind| kind != "code") {
+        return Err(refuse("Invalid response_type", "The only response_type here is code."));
+    }
+    Ok(Request { app, redirect_uri, scopes: asked_scopes(app, params)? })
+}
+
+fn asked_scopes(app: &App, params: &Params) -> Result<Vec<String>, Refusal> {
+    if let Some(id) = params.get("config_id") {
+        let scopes = id.parse::<Id>().ok().and_then(|id| app.login_configurations.get(&id));
+        return scopes.cloned().ok_or_else(|| refuse("Invalid config_id", "The app has no such login configuration."));
+    }
+    let scopes = params.list("scope").map_err(|error| refuse("Invalid Scopes", error.message))?.unwrap_or_default();
+    let is_word = |scope: &String| scope.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    match scopes.iter().find(|scope| !is_word(scope)) {
+        None => Ok(scopes),
+        Some(bad) => Err(refuse("Invalid Scopes", format!("Invalid Scopes: {bad}."))),
+    }
+}
+
+fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timestamp) -> Result<Reply, Refusal> {
+    let asked = read(world, params)?;
+    let (app, redirect_uri, scopes) = (asked.app.id.clone(), asked.redirect_uri.to_owned(), asked.scopes);
+    let state = params.get("state");
+    if params.get("decision") != Some("continue") {
+        let denied = [
+            ("error", "access_denied"),
+            ("error_code", "200"),
+            ("error_description", "Permissions error"),
+            ("error_reason", "user_denied"),
+        ];
+        return back(world, &redirect_uri, &denied, state);
+    }
+    let person = params.get("person").and_then(|id| id.parse::<Id>().ok());
+    let person = person.filter(|id| world.is_person(id));
+    let person = person.ok_or_else(|| refuse("Log in", "Choose one of the people of the sandbox."))?;
+    let pages = chosen_pages(params)?;
+    if without_effect {
+        return back(world, &redirect_uri, &[("code", "without-effect")], state);
+    }
+    let issued = world.consent(&app, &person, &scopes, pages, now);
+    let code = world.codes.issue(app, person, redirect_uri.clone(), issued, now);
+    back(world, &redirect_uri, &[("code", &code)], state)
+}
+
+/// The pages the person opted in to; nothing: all, also those to come.
+fn chosen_pages(params: &Params) -> Result<Option<BTreeSet<Id>>, Refusal> {
+    let bad = || refuse("Invalid pages", "A page is named by its id.");
+    let listed = params.list("pages").map_err(|_| bad())?;
+    if listed.is_none() && params.get("opt_in") != Some("selected") {
+        return Ok(None);
+    }
+    let ids = listed.iter().flatten().map(|id| id.parse::<Id>());
+    ids.collect::<Result<_, _>>().map(Some).map_err(|_| bad())
+}
+
+/// Sends the browser back to the app, or to what stands in for its host.
+fn back(world: &World, redirect_uri: &str, query: &[(&str, &str)], state: Option<&str>) -> Result<Reply, Refusal> {
+    let real = Url::parse(redirect_uri).map_err(|error| refuse("URL Blocked", error.to_string()))?;
+    let mut to = callback::stand_in(&world.resolve, &real).unwrap_or(real);
+    to.query_pairs_mut().extend_pairs(query).extend_pairs(state.map(|state| ("state", state)));
+    Ok(Reply::redirect(to.as_str()))
+}

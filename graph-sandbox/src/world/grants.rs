@@ -1,0 +1,202 @@
+//! What people and system users authorised apps to do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{ActorKind, Issued, Token, World};
+use crate::id::Id;
+use crate::seed::{GranularScope, Invalidation};
+
+/// How long access to a person's data lasts after an authorisation.
+pub(crate) const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// Scopes of which Meta wants at least one for a page before an app may act as that page.
+pub(crate) const PAGE_SCOPES: &[&str] = &[
+    "pages_read_engagement",
+    "pages_manage_metadata",
+    "pages_read_user_content",
+    "pages_manage_ads",
+    "pages_show_list",
+    "pages_messaging",
+];
+
+/// Assets a scope is limited to; nothing: not limited.
+pub(crate) type Targets = Option<BTreeSet<Id>>;
+
+/// What one person or system user authorised one app to do.
+///
+/// A grant without scopes means that the app is installed, no more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grant {
+    pub(crate) scopes: BTreeMap<String, Targets>,
+    /// Scopes that were asked for and refused, or taken back.
+    pub(crate) declined: BTreeSet<String>,
+    /// When access to the person's data lapses; never for system users.
+    pub(crate) data_access_expires_at: Option<Timestamp>,
+}
+
+impl Grant {
+    /// Whether the app may act as this page.
+    pub(crate) fn covers(&self, page: &Id) -> bool {
+        let mut granted = PAGE_SCOPES.iter().filter_map(|scope| self.scopes.get(*scope));
+        granted.any(|targets| targets.as_ref().is_none_or(|targets| targets.contains(page)))
+    }
+
+    /// Adds scopes with their limits.
+    fn widen(&mut self, issued: &Issued) {
+        for scope in &issued.scopes {
+            let asked = targets(issued, scope);
+            self.declined.remove(scope);
+            match (self.scopes.get_mut(scope), asked) {
+                (None, asked) => {
+                    self.scopes.insert(scope.clone(), asked);
+                }
+                (Some(Some(held)), Some(asked)) => held.extend(asked),
+                (Some(held), None) => *held = None,
+                (Some(None), Some(_)) => {}
+            }
+        }
+    }
+
+    /// What is left of a token's scopes.
+    pub(super) fn leave(&self, issued: &Issued) -> (Vec<String>, Vec<GranularScope>) {
+        let scopes: Vec<String> =
+            issued.scopes.iter().filter(|scope| self.scopes.contains_key(*scope)).cloned().collect();
+        let mut granular = Vec::new();
+        for scope in &scopes {
+            let row = issued.granular_scopes.iter().find(|row| row.scope == *scope);
+            let limit = self.scopes.get(scope).and_then(Option::as_ref);
+            let target_ids = match (row.and_then(|row| row.target_ids.as_ref()), limit) {
+                (None, None) => None,
+                (Some(ids), None) => Some(ids.clone()),
+                (None, Some(limit)) => Some(limit.iter().cloned().collect()),
+                (Some(ids), Some(limit)) => Some(ids.iter().filter(|id| limit.contains(*id)).cloned().collect()),
+            };
+            if row.is_some() || target_ids.is_some() {
+                granular.push(GranularScope { scope: scope.clone(), target_ids });
+            }
+        }
+        (scopes, granular)
+    }
+}
+
+/// The limits of one scope of a token, over all its rows.
+fn targets(issued: &Issued, scope: &str) -> Targets {
+    let row = issued.granular_scopes.iter().find(|row| row.scope == scope)?;
+    row.target_ids.as_ref().map(|ids| ids.iter().cloned().collect())
+}
+
+/// All grants, by app and by who gave them.
+#[derive(Default)]
+pub(crate) struct Grants(HashMap<Id, HashMap<Id, Grant>>);
+
+impl Grants {
+    pub(crate) fn get(&self, app: &Id, actor: &Id) -> Option<&Grant> {
+        self.0.get(app)?.get(actor)
+    }
+
+    /// The grant, made if there is none.
+    pub(crate) fn entry(&mut self, app: &Id, actor: &Id) -> &mut Grant {
+        self.0.entry(app.clone()).or_default().entry(actor.clone()).or_default()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Id, &Id, &Grant)> {
+        self.0.iter().flat_map(|(app, actors)| actors.iter().map(move |(actor, grant)| (app, actor, grant)))
+    }
+
+    fn remove(&mut self, app: &Id, actor: &Id) {
+        if let Some(actors) = self.0.get_mut(app) {
+            actors.remove(actor);
+        }
+    }
+}
+
+impl World {
+    /// Whether this is a person, and not a system user.
+    pub(crate) fn is_person(&self, actor: &Id) -> bool {
+        self.actors.get(actor).is_some_and(|actor| actor.kind == ActorKind::Person)
+    }
+
+    /// Lets a token's own scopes be granted: whoever puts a token there says that it is so.
+    pub(crate) fn imply_grant(&mut self, token: &Token) {
+        let Some(user) = &token.user else {
+            return;
+        };
+        let grant = self.grants.entry(&token.app, user);
+        grant.widen(&token.issued);
+        grant.data_access_expires_at = grant.data_access_expires_at.max(token.data_access_expires_at);
+    }
+
+    /// Authorises an app anew: these scopes take the place of the old ones.
+    pub(crate) fn authorise(&mut self, app: &Id, actor: &Id, scopes: BTreeMap<String, Targets>, now: Timestamp) {
+        // Near the end of the calendar there is no such moment, and so no end.
+        let data_access = self.is_person(actor).then(|| now.checked_add(DATA_ACCESS).ok()).flatten();
+        let grant = self.grants.entry(app, actor);
+        let lost = std::mem::replace(&mut grant.scopes, scopes);
+        grant.declined.extend(lost.into_keys());
+        grant.declined.retain(|scope| !grant.scopes.contains_key(scope));
+        grant.data_access_expires_at = data_access;
+        self.tokens.change_all(actor, Some(app), |token| token.data_access_expires_at = data_access);
+        self.refit(app, actor);
+    }
+
+    /// What the login dialog does: adds the asked scopes, and limits all that concern pages to
+    /// the chosen ones. Returns what a token of this login holds.
+    pub(crate) fn consent(
+        &mut self,
+        app: &Id,
+        person: &Id,
+        asked: &[String],
+        pages: Targets,
+        now: Timestamp,
+    ) -> Issued {
+        let held = self.grants.entry(app, person).scopes.clone();
+        let asked = asked.iter().map(|scope| (scope.clone(), None));
+        let all: BTreeMap<String, Targets> = asked.chain(held).collect();
+        let limit = |(scope, held): (String, Targets)| {
+            let targets = if scope.starts_with("pages_") { pages.clone() } else { held };
+            (scope, targets)
+        };
+        let scopes: BTreeMap<String, Targets> = all.into_iter().map(limit).collect();
+        let rows = scopes.iter().filter_map(|(scope, targets)| {
+            let target_ids = targets.as_ref().map(|ids| ids.iter().cloned().collect());
+            target_ids.map(|ids| GranularScope { scope: scope.clone(), target_ids: Some(ids) })
+        });
+        let issued = Issued { scopes: scopes.keys().cloned().collect(), granular_scopes: rows.collect() };
+        self.authorise(app, person, scopes, now);
+        issued
+    }
+
+    /// Takes one scope back.
+    pub(crate) fn withdraw_scope(&mut self, app: &Id, actor: &Id, scope: &str) {
+        let grant = self.grants.entry(app, actor);
+        if grant.scopes.remove(scope).is_some() {
+            grant.declined.insert(scope.to_owned());
+            self.refit(app, actor);
+        }
+    }
+
+    /// Removes the app for this person: the grant and every token of the pair end.
+    pub(crate) fn remove_app(&mut self, app: &Id, actor: &Id) {
+        self.grants.remove(app, actor);
+        self.end_tokens(actor, Some(app), 458);
+    }
+
+    /// Cuts the tokens of a pair down to what the grant leaves of them.
+    pub(crate) fn refit(&mut self, app: &Id, actor: &Id) {
+        let Some(grant) = self.grants.get(app, actor) else {
+            return;
+        };
+        self.tokens.change_all(actor, Some(app), |token| {
+            (token.scopes, token.granular_scopes) = grant.leave(&token.issued);
+        });
+    }
+
+    /// Ends the living tokens of a person or system user, perhaps of one app only.
+    pub(crate) fn end_tokens(&mut self, actor: &Id, app: Option<&Id>, subcode: i64) {
+        self.tokens.change_all(actor, app, |token| {
+            token.invalid.get_or_insert(Invalidation { subcode: Some(subcode), message: None });
+        });
+    }
+}
