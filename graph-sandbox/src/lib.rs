@@ -13,7 +13,7 @@
 //! | `calls` | one file per simulated call |
 //! | `webhooks` | events and their delivery |
 //! | `callback` | Meta's verification of a webhook |
-//! | `ledger`, `clock`, `faults`, `switches` | what makes it an instrument |
+//! | `ledger`, `clock`, `faults`, `foreign`, `usage`, `switches` | what makes it an instrument |
 //! | `control` | looking in and changing things, from Rust and over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
 
@@ -25,6 +25,7 @@ mod clock;
 mod control;
 mod core;
 mod faults;
+mod foreign;
 mod graph;
 mod id;
 mod ledger;
@@ -33,6 +34,7 @@ mod sandbox;
 mod seed;
 mod server;
 mod switches;
+mod usage;
 mod webhooks;
 mod when;
 mod world;
@@ -41,10 +43,10 @@ pub use control::{
     AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, ControlError, PageChange, PageSubscriptionChange,
     PageView, StateView, TokenView,
 };
-pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
+pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, Throttling, UsageReport};
 pub use graph::TokenPlace;
 pub use id::{BadId, Id};
-pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
+pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Seed, SeedActor, SeedApp,
@@ -52,4 +54,6 @@ pub use seed::{
     TokenKind, VerificationStatus,
 };
 pub use switches::*;
+pub use usage::{Limits, Meter, UsageKind, UsageView};
 pub use when::{BadWhen, When};
+pub use world::SeedCrowd;

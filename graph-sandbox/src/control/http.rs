@@ -13,14 +13,16 @@ use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ops::{AppChange, ControlError, PageChange};
+use super::view::StateView;
 use crate::core::Core;
 use crate::faults::Fault;
+use crate::ledger::{LedgerEntry, LedgerQuery, LedgerSummary};
 use crate::seed::{Invalidation, SeedToken};
 use crate::server::Peer;
 
@@ -31,6 +33,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
     let guard = Arc::new(control_token);
     Router::new()
         .route("/_sandbox/ledger", get(read_ledger).delete(clear_ledger))
+        .route("/_sandbox/ledger/summary", get(sum_up_ledger))
         .route("/_sandbox/state", get(read_state))
         .route("/_sandbox/clock", get(read_clock).post(move_clock))
         .route("/_sandbox/tokens", post(put_token))
@@ -42,7 +45,13 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/faults/{id}", delete(remove_fault))
         .route("/_sandbox/resolve", get(read_resolve).put(set_resolve))
         .route("/_sandbox/switches", get(read_switches).put(set_switches))
-        .nest("/_sandbox", super::people::routes().merge(super::messaging::routes()).merge(super::deliveries::routes()))
+        .nest(
+            "/_sandbox",
+            super::people::routes()
+                .merge(super::messaging::routes())
+                .merge(super::deliveries::routes())
+                .merge(super::usage::routes()),
+        )
         .route("/_sandbox", any(nowhere))
         .route("/_sandbox/", any(nowhere))
         .route("/_sandbox/{*rest}", any(nowhere))
@@ -103,15 +112,38 @@ pub(super) fn done() -> Answer {
     Ok(Json(json!({"success": true})))
 }
 
+/// The ledger as it is answered: written straight from the entries, of which there may be many.
+#[derive(Serialize)]
+struct Entries {
+    #[serde(serialize_with = "write_entries")]
+    entries: Vec<Arc<LedgerEntry>>,
+}
+
+fn write_entries<S: Serializer>(entries: &[Arc<LedgerEntry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(|entry| &**entry))
+}
+
+async fn read_ledger(
+    State(core): State<Arc<Core>>,
+    query: Result<Query<LedgerQuery>, QueryRejection>,
+) -> Result<Json<Entries>, ControlError> {
+    let Query(query) = query.map_err(|error| ControlError::Refused(error.to_string()))?;
+    Ok(Json(Entries { entries: core.ledger.find(&query) }))
+}
+
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Since {
     #[serde(default)]
     since: u64,
 }
 
-async fn read_ledger(State(core): State<Arc<Core>>, since: Result<Query<Since>, QueryRejection>) -> Answer {
+async fn sum_up_ledger(
+    State(core): State<Arc<Core>>,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Json<LedgerSummary>, ControlError> {
     let Query(Since { since }) = since.map_err(|error| ControlError::Refused(error.to_string()))?;
-    Ok(Json(json!({"entries": core.ledger.since(since)})))
+    Ok(Json(core.ledger.summary(since)))
 }
 
 async fn clear_ledger(State(core): State<Arc<Core>>) -> Answer {
@@ -119,8 +151,8 @@ async fn clear_ledger(State(core): State<Arc<Core>>) -> Answer {
     done()
 }
 
-async fn read_state(State(core): State<Arc<Core>>) -> Answer {
-    Ok(Json(json!(core.view())))
+async fn read_state(State(core): State<Arc<Core>>) -> Json<StateView> {
+    Json(core.view())
 }
 
 async fn read_clock(State(core): State<Arc<Core>>) -> Answer {
@@ -253,6 +285,8 @@ mod tests {
             clock: Default::default(),
             ledger: Default::default(),
             faults: Default::default(),
+            foreign: Default::default(),
+            usage: Default::default(),
             outbox: Default::default(),
             client: crate::sandbox::callback_client().unwrap(),
             callback_limit: Duration::from_secs(1),

@@ -92,7 +92,8 @@ impl Core {
     /// The state at present.
     pub(crate) fn view(&self) -> StateView {
         let now = self.clock.now();
-        let world = self.world.lock();
+        let mut world = self.world.lock();
+        self.foreign.catch_up(&mut world, now);
         StateView {
             now,
             switches: world.switches.clone(),

@@ -27,6 +27,7 @@ pub(crate) struct Flaw {
 }
 
 /// A caller whose token and proof were accepted.
+#[derive(Clone)]
 pub(crate) enum Caller {
     App(Id),
     Issued(Box<Token>),

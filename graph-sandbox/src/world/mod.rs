@@ -1,6 +1,7 @@
 //! The simulated state of Meta: apps, people, pages, tokens and what is subscribed to what.
 
 mod actors;
+mod crowd;
 mod load;
 mod tokens;
 
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 pub(crate) use actors::{Actor, ActorKind, Business};
+pub use crowd::SeedCrowd;
 pub(crate) use load::check_url;
 pub(crate) use tokens::{Token, Tokens};
 

@@ -3,7 +3,9 @@
 
 mod app;
 mod app_subscriptions;
+mod batch;
 mod control;
+mod crowd;
 mod debug_token;
 mod docs;
 mod faults;
@@ -15,3 +17,4 @@ mod support;
 mod switches;
 mod tokens;
 mod transport;
+mod usage;
