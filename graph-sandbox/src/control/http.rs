@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -25,6 +25,9 @@ use crate::faults::Fault;
 use crate::ledger::{LedgerEntry, LedgerQuery, LedgerSummary};
 use crate::seed::{Invalidation, SeedToken};
 use crate::server::Peer;
+
+/// The framework's own refusals are one line.
+const MAX_REFUSAL: usize = 64 * 1024;
 
 pub(super) type Answer = Result<Json<Value>, ControlError>;
 
@@ -56,6 +59,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/", any(nowhere))
         .route("/_sandbox/{*rest}", any(nowhere))
         .method_not_allowed_fallback(nowhere)
+        .layer(middleware::from_fn(errors_as_json))
         .layer(middleware::from_fn_with_state(guard, only_friends))
         .with_state(core)
 }
@@ -82,6 +86,19 @@ async fn only_friends(
     }
     let body = json!({"error": "control calls from other machines need the control token"});
     (StatusCode::FORBIDDEN, Json(body)).into_response()
+}
+
+/// Gives the refusals of the framework, such as that of a path that is no UTF-8, the shape of all others.
+async fn errors_as_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if is_json || response.status().is_success() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, MAX_REFUSAL).await.unwrap_or_default();
+    (parts.status, Json(json!({"error": String::from_utf8_lossy(&text)}))).into_response()
 }
 
 fn presents(headers: &HeaderMap, control_token: Option<&SecretString>) -> bool {

@@ -79,7 +79,7 @@ struct Answers {
 }
 
 async fn check(address: SocketAddr, request: &Sent, answers: &Answers) -> Result<(), String> {
-    let exchange = tokio::time::timeout(LIMIT, exchange(address, &request.bytes)).await;
+    let exchange = tokio::time::timeout(LIMIT, exchange(address, request)).await;
     let answer = exchange.map_err(|_| "no answer in time".to_owned())?;
     if let Some(panic) = PANICS.lock().unwrap().first() {
         return Err(format!("panic: {panic}"));
@@ -108,14 +108,17 @@ async fn check(address: SocketAddr, request: &Sent, answers: &Answers) -> Result
 }
 
 /// Sends the bytes and reads until the other end closes.
-async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+async fn exchange(address: SocketAddr, request: &Sent) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (mut reading, mut writing) = stream.split();
     let mut answer = Vec::new();
     // Either may fail: an early refusal closes the connection while there is more to send.
     let write = async {
-        let _ = writing.write_all(bytes).await;
-        let _ = writing.shutdown().await;
+        let _ = writing.write_all(&request.bytes).await;
+        // What is cut short would be waited for; after a whole request it would mean that nobody listens.
+        if !request.is_http {
+            let _ = writing.shutdown().await;
+        }
     };
     let _ = tokio::join!(write, reading.read_to_end(&mut answer));
     answer
