@@ -7,8 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::foreign::ForeignWrites;
 use crate::ledger::Ledger;
 use crate::locked::Locked;
+use crate::usage::Usage;
 use crate::webhooks::Outbox;
 use crate::world::World;
 
@@ -18,6 +20,9 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
+    /// Writes of somebody else that wait for their time.
+    pub(crate) foreign: ForeignWrites,
+    pub(crate) usage: Usage,
     pub(crate) outbox: Outbox,
     /// Calls callbacks.
     pub(crate) client: Client,

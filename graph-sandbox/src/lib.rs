@@ -14,7 +14,7 @@
 //! | `messaging` | conversations and their routing |
 //! | `webhooks` | events and their delivery |
 //! | `callback` | Meta's verification of a webhook |
-//! | `ledger`, `clock`, `faults`, `switches` | what makes it an instrument |
+//! | `ledger`, `clock`, `faults`, `foreign`, `usage`, `switches` | what makes it an instrument |
 //! | `control` | looking in and changing things, from Rust and over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
 
@@ -26,6 +26,7 @@ mod clock;
 mod control;
 mod core;
 mod faults;
+mod foreign;
 mod graph;
 mod id;
 mod ledger;
@@ -36,6 +37,7 @@ mod sandbox_people;
 mod seed;
 mod server;
 mod switches;
+mod usage;
 mod webhooks;
 mod when;
 mod world;
@@ -46,10 +48,10 @@ pub use control::{
     RoleNotice, RoutingChange, RoutingView, SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView,
     WebhookItem, Written,
 };
-pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch};
+pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, Throttling, UsageReport};
 pub use graph::TokenPlace;
 pub use id::{BadId, Id};
-pub use ledger::{CallbackUse, LedgerEntry, ProofUse, TokenUse};
+pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Reach, Seed, SeedActor, SeedApp,
@@ -57,5 +59,7 @@ pub use seed::{
     SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
 };
 pub use switches::*;
+pub use usage::{Limits, Meter, UsageKind, UsageView};
 pub use webhooks::{Alert, AlertKind, Deauthorization, Delivery, Dropped, Place, Signing};
 pub use when::{BadWhen, When};
+pub use world::SeedCrowd;

@@ -17,10 +17,12 @@ use crate::clock::Clock;
 use crate::control::{AppChange, ControlError, PageChange, StateView};
 use crate::core::Core;
 use crate::faults::{ActiveFault, Fault, Faults};
-use crate::ledger::{Ledger, LedgerEntry};
+use crate::foreign::ForeignWrites;
+use crate::ledger::{Ledger, LedgerEntry, LedgerSummary};
 use crate::locked::Locked;
 use crate::seed::{Invalidation, Seed, SeedToken};
 use crate::server::{self, Peer, ResettableListener};
+use crate::usage::Usage;
 use crate::webhooks::{self, Outbox};
 use crate::world::World;
 
@@ -67,6 +69,7 @@ impl Sandbox {
         for fault in &seed.faults {
             faults.add(fault.clone());
         }
+        let usage = Usage::new(seed.limits);
         let mut world = World::new(seed, clock.now())?;
         for (host, base) in &options.resolve {
             world.set_resolve(host, base)?;
@@ -76,6 +79,8 @@ impl Sandbox {
             clock,
             ledger: Ledger::default(),
             faults,
+            foreign: ForeignWrites::default(),
+            usage,
             outbox: Outbox::default(),
             client: callback_client()?,
             callback_limit: options.callback_limit,
@@ -130,7 +135,12 @@ impl Sandbox {
 
     /// The Graph requests after this number.
     pub fn ledger_since(&self, seq: u64) -> Vec<LedgerEntry> {
-        self.core.ledger.since(seq)
+        self.core.ledger.since(seq).into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// The Graph requests after this number, counted by what was asked and what came of it.
+    pub fn ledger_summary(&self, seq: u64) -> LedgerSummary {
+        self.core.ledger.summary(seq)
     }
 
     /// Forgets the ledger's entries; the numbers go on.

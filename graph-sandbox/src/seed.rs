@@ -16,7 +16,9 @@ pub(crate) use messaging::{default_name, id_or_none};
 use crate::faults::Fault;
 use crate::id::Id;
 use crate::switches::Switches;
+use crate::usage::Limits;
 use crate::when::When;
+use crate::world::SeedCrowd;
 
 /// The world a sandbox starts with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,8 +38,12 @@ pub struct Seed {
     pub pages: Vec<SeedPage>,
     /// User, page and system-user tokens; app tokens need no entry.
     pub tokens: Vec<SeedToken>,
+    /// Thousands of pages with a token each, for measurements.
+    pub crowd: Option<SeedCrowd>,
     /// Public host of a callback → base URL that stands in for it.
     pub resolve: BTreeMap<String, String>,
+    /// How many calls are allowed.
+    pub limits: Limits,
     /// Faults in force from the start.
     pub faults: Vec<Fault>,
 }

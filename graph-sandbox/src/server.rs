@@ -42,7 +42,7 @@ async fn serve_graph(
     let request = GraphRequest::read(parts.method, &parts.uri, &parts.headers, body);
     match graph::handle(&core, request).await {
         Effect::Reply(reply) => into_response(reply),
-        Effect::Reset => {
+        Effect::Reset | Effect::Unfinished => {
             peer.reset();
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }

@@ -74,7 +74,8 @@ switches! {
     "A call to a version whose life is over." in "1.2"
     dead_version: DeadVersion {
         Served = "served": "The oldest living version answers.",
-        Refused = "refused": "Unknown path (code 2500)."
+        Refused = "refused": "Unknown path (code 2500).",
+        Deprecated = "deprecated": "Refused as a deprecated version (code 2635)."
     }
     "A call to a version that does not exist." in "1.2"
     unknown_version: UnknownVersion {
@@ -105,6 +106,36 @@ switches! {
     unknown_app: UnknownApp {
         Code101 = "code_101": "Invalid application ID.",
         Code190 = "code_190": "The same text as a token error."
+    }
+    "The `type` that calls about a page, other than messaging, are charged to." in "2.1"
+    page_usage_type: PageUsageType {
+        Pages = "pages": "Pages; throttled with code 80001.",
+        Messenger = "messenger": "Messenger; throttled with code 80006."
+    }
+    "Code of a batch of more than 50 operations." in "2.2"
+    batch_over_limit: BatchOverLimit {
+        Code100 = "code_100": "A bad parameter.",
+        Code1 = "code_1": "An unknown error."
+    }
+    "What the token beside a batch is for." in "2.2"
+    batch_token: BatchToken {
+        Fallback = "fallback": "For operations without one; it may be left out.",
+        Required = "required": "It must be there and good, or the whole batch is refused."
+    }
+    "`debug_token` as an operation of a batch." in "2.2"
+    batch_debug_token: BatchDebugToken {
+        Served = "served": "Works as anywhere.",
+        Refused = "refused": "Refused with 100/33."
+    }
+    "How many ids a read of several may name." in "2.3"
+    ids_limit: IdsLimit {
+        Fifty = "fifty": "Fifty; more are refused (code 100).",
+        None = "none": "As many as the request holds."
+    }
+    "A read of several ids, one of which cannot be read." in "2.3"
+    ids_partial: IdsPartial {
+        Refused = "refused": "The whole read fails with that id's error.",
+        Omitted = "omitted": "The id is left out of the answer."
     }
     "Exchanging a user token that is already long-lived." in "3.3"
     long_token_exchange: LongTokenExchange {
@@ -306,7 +337,7 @@ mod tests {
         let name = switches.set("no_such_switch", "served").unwrap_err();
         assert!(matches!(name, BadSwitch::Name));
         let value = switches.set("dead_version", "perhaps").unwrap_err();
-        assert!(matches!(value, BadSwitch::Value(["served", "refused"])));
+        assert!(matches!(value, BadSwitch::Value(["served", "refused", "deprecated"])));
         assert_eq!(switches, Switches::default());
     }
 }

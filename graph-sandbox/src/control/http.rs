@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,16 +13,21 @@ use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ops::{AppChange, ControlError, PageChange};
+use super::view::StateView;
 use crate::core::Core;
 use crate::faults::Fault;
+use crate::ledger::{LedgerEntry, LedgerQuery, LedgerSummary};
 use crate::seed::{Invalidation, SeedToken};
 use crate::server::Peer;
+
+/// The framework's own refusals are one line.
+const MAX_REFUSAL: usize = 64 * 1024;
 
 pub(super) type Answer = Result<Json<Value>, ControlError>;
 
@@ -31,6 +36,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
     let guard = Arc::new(control_token);
     Router::new()
         .route("/_sandbox/ledger", get(read_ledger).delete(clear_ledger))
+        .route("/_sandbox/ledger/summary", get(sum_up_ledger))
         .route("/_sandbox/state", get(read_state))
         .route("/_sandbox/clock", get(read_clock).post(move_clock))
         .route("/_sandbox/tokens", post(put_token))
@@ -42,11 +48,18 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
         .route("/_sandbox/faults/{id}", delete(remove_fault))
         .route("/_sandbox/resolve", get(read_resolve).put(set_resolve))
         .route("/_sandbox/switches", get(read_switches).put(set_switches))
-        .nest("/_sandbox", super::people::routes().merge(super::messaging::routes()).merge(super::deliveries::routes()))
+        .nest(
+            "/_sandbox",
+            super::people::routes()
+                .merge(super::messaging::routes())
+                .merge(super::deliveries::routes())
+                .merge(super::usage::routes()),
+        )
         .route("/_sandbox", any(nowhere))
         .route("/_sandbox/", any(nowhere))
         .route("/_sandbox/{*rest}", any(nowhere))
         .method_not_allowed_fallback(nowhere)
+        .layer(middleware::from_fn(errors_as_json))
         .layer(middleware::from_fn_with_state(guard, only_friends))
         .with_state(core)
 }
@@ -73,6 +86,19 @@ async fn only_friends(
     }
     let body = json!({"error": "control calls from other machines need the control token"});
     (StatusCode::FORBIDDEN, Json(body)).into_response()
+}
+
+/// Gives the refusals of the framework, such as that of a path that is no UTF-8, the shape of all others.
+async fn errors_as_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if is_json || response.status().is_success() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, MAX_REFUSAL).await.unwrap_or_default();
+    (parts.status, Json(json!({"error": String::from_utf8_lossy(&text)}))).into_response()
 }
 
 fn presents(headers: &HeaderMap, control_token: Option<&SecretString>) -> bool {
@@ -103,8 +129,28 @@ pub(super) fn done() -> Answer {
     Ok(Json(json!({"success": true})))
 }
 
+/// The ledger as it is answered: written straight from the entries, of which there may be many.
+#[derive(Serialize)]
+struct Entries {
+    #[serde(serialize_with = "write_entries")]
+    entries: Vec<Arc<LedgerEntry>>,
+}
+
+fn write_entries<S: Serializer>(entries: &[Arc<LedgerEntry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(|entry| &**entry))
+}
+
+async fn read_ledger(
+    State(core): State<Arc<Core>>,
+    query: Result<Query<LedgerQuery>, QueryRejection>,
+) -> Result<Json<Entries>, ControlError> {
+    let Query(query) = query.map_err(|error| ControlError::Refused(error.to_string()))?;
+    Ok(Json(Entries { entries: core.ledger.find(&query) }))
+}
+
 /// The number after which a list shall begin.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Since {
     #[serde(default)]
     since: u64,
@@ -116,9 +162,11 @@ impl Since {
     }
 }
 
-async fn read_ledger(State(core): State<Arc<Core>>, since: Result<Query<Since>, QueryRejection>) -> Answer {
-    let since = Since::read(since)?;
-    Ok(Json(json!({"entries": core.ledger.since(since)})))
+async fn sum_up_ledger(
+    State(core): State<Arc<Core>>,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Json<LedgerSummary>, ControlError> {
+    Ok(Json(core.ledger.summary(Since::read(since)?)))
 }
 
 async fn clear_ledger(State(core): State<Arc<Core>>) -> Answer {
@@ -126,8 +174,8 @@ async fn clear_ledger(State(core): State<Arc<Core>>) -> Answer {
     done()
 }
 
-async fn read_state(State(core): State<Arc<Core>>) -> Answer {
-    Ok(Json(json!(core.view())))
+async fn read_state(State(core): State<Arc<Core>>) -> Json<StateView> {
+    Json(core.view())
 }
 
 async fn read_clock(State(core): State<Arc<Core>>) -> Answer {
@@ -267,6 +315,8 @@ mod tests {
             clock: Default::default(),
             ledger: Default::default(),
             faults: Default::default(),
+            foreign: Default::default(),
+            usage: Default::default(),
             outbox: Default::default(),
             client: crate::sandbox::callback_client().unwrap(),
             callback_limit: Duration::from_secs(1),

@@ -6,11 +6,13 @@ mod http;
 mod messaging;
 mod ops;
 mod people;
+mod usage;
 mod view;
 
 pub use conversations::{CustomerMessage, ReceiverRole, RoleNotice, RoutingChange, ThreadAct, ThreadChange, Written};
 pub use deliveries::{SigningChange, WebhookItem};
 pub(crate) use http::router;
 pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
+pub(crate) use ops::{drift_app, drift_page};
 pub use people::{Authorise, BusinessChange, GrantView, PersonChange, Regrant};
 pub use view::{AppSubscriptionView, AppView, PageView, RoutingView, StateView, ThreadView, TokenView};

@@ -11,7 +11,7 @@ use crate::id::Id;
 use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
 use crate::switches::BadSwitch;
 use crate::when::{BadWhen, When, parse_span};
-use crate::world::{AppField, AppSubscription, PageSubscription, check_redirect_uri, check_url};
+use crate::world::{AppField, AppSubscription, Page, PageSubscription, check_redirect_uri, check_url};
 
 /// A control call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -216,11 +216,8 @@ impl Core {
         if !change.tasks.is_empty() {
             page.tasks.get_or_insert_default().extend(change.tasks);
         }
-        if let Some(PageSubscriptionChange { app, fields }) = change.subscription {
-            let name = page.subscriptions.remove(&app).and_then(|row| row.name);
-            if let Some(fields) = fields {
-                page.subscriptions.insert(app, PageSubscription { name, fields });
-            }
+        if let Some(subscription) = change.subscription {
+            drift_page(page, subscription);
         }
         Ok(())
     }
@@ -250,7 +247,16 @@ impl Core {
     }
 }
 
-fn drift_app(
+/// Changes an app's row among a page's subscriptions.
+pub(crate) fn drift_page(page: &mut Page, PageSubscriptionChange { app, fields }: PageSubscriptionChange) {
+    let name = page.subscriptions.remove(&app).and_then(|row| row.name);
+    if let Some(fields) = fields {
+        page.subscriptions.insert(app, PageSubscription { name, fields });
+    }
+}
+
+/// Changes an app's webhook subscription.
+pub(crate) fn drift_app(
     subscriptions: &mut BTreeMap<String, AppSubscription>,
     change: AppSubscriptionChange,
 ) -> Result<(), ControlError> {

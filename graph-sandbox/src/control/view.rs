@@ -140,6 +140,7 @@ impl Core {
         let now = self.clock.now();
         let mut world = self.world.lock();
         world.end_grace(now);
+        self.foreign.catch_up(&mut world, now);
         StateView {
             now,
             switches: world.switches.clone(),

@@ -1,5 +1,7 @@
 //! Who calls: tokens, their validity, and the proof of the app secret.
 
+use std::sync::Arc;
+
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,9 +29,10 @@ pub(crate) struct Flaw {
 }
 
 /// A caller whose token and proof were accepted.
+#[derive(Clone)]
 pub(crate) enum Caller {
     App(Id),
-    Issued(Box<Token>),
+    Issued(Arc<Token>),
 }
 
 impl Caller {
@@ -68,7 +71,7 @@ impl<'w> Known<'w> {
     fn caller(self) -> Caller {
         match self {
             Self::App(app) => Caller::App(app.id.clone()),
-            Self::Issued(token) => Caller::Issued(Box::new(token.clone())),
+            Self::Issued(token) => Caller::Issued(Arc::new(token.clone())),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 pub(crate) enum ErrorType {
     OAuth,
     GraphMethod,
+    GraphBatch,
 }
 
 impl ErrorType {
@@ -15,6 +16,7 @@ impl ErrorType {
         match self {
             Self::OAuth => "OAuthException",
             Self::GraphMethod => "GraphMethodException",
+            Self::GraphBatch => "GraphBatchException",
         }
     }
 }
@@ -49,6 +51,34 @@ impl GraphError {
     pub(crate) fn graph_method(mut self) -> Self {
         self.kind = ErrorType::GraphMethod;
         self
+    }
+
+    /// The batch as a whole is wrong.
+    pub(crate) fn batch(code: i64, message: impl std::fmt::Display) -> Self {
+        Self { kind: ErrorType::GraphBatch, ..Self::new(code, format!("(#{code}) {message}")) }
+    }
+
+    /// The life of the version is over.
+    pub(crate) fn deprecated_version(newest: impl std::fmt::Display) -> Self {
+        let message = format!(
+            "(#2635) You are calling a deprecated version of the API. Please update to the latest version: {newest}."
+        );
+        Self::new(2635, message)
+    }
+
+    /// There were too many calls.
+    pub(crate) fn throttled(code: i64) -> Self {
+        let message = match code {
+            4 => "Application request limit reached",
+            17 => "User request limit reached",
+            32 => "Page request limit reached",
+            80_000..=80_099 => {
+                "There have been too many calls to this Page account. Wait a bit and try again. For more info, please \
+                 refer to https://developers.facebook.com/docs/graph-api/overview/rate-limiting."
+            }
+            _ => "Calls to this api have exceeded the rate limit.",
+        };
+        Self { is_transient: true, ..Self::new(code, format!("(#{code}) {message}")) }
     }
 
     /// A bad parameter.

@@ -1,17 +1,23 @@
 //! The Graph API: from an HTTP request to an answer, in the order Graph takes things.
 
 pub(crate) mod auth;
+mod batch;
+mod charge;
 pub(crate) mod error;
 pub(crate) mod fields;
+mod ids;
+mod multipart;
 mod params;
 mod reply;
 mod request;
+mod results;
 mod route;
+mod struck;
 pub(crate) mod version;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -21,20 +27,33 @@ pub(crate) use params::Params;
 pub(crate) use reply::{Effect, Reply};
 pub(crate) use request::GraphRequest;
 pub use request::TokenPlace;
-pub(crate) use route::{Node, Route};
+pub(crate) use route::{Destination, Node, Route};
 
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
-use crate::faults::{FaultEffect, FaultError};
 use crate::ledger::note;
+use crate::switches::{BatchDebugToken, BatchToken};
 use version::Version;
 
-/// Answers one request and enters it into the ledger.
+/// A request on its way through.
+struct Asked {
+    request: GraphRequest,
+    destination: Destination,
+    /// Its number in the ledger.
+    seq: u64,
+    /// When it arrived.
+    now: Timestamp,
+    /// A fault wants it to succeed without changing anything.
+    without_effect: bool,
+}
+
+/// Answers one request, or one operation of a batch, and enters it into the ledger.
 pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     let now = core.clock.now();
     let (destination, entry, subject) = {
         let mut world = core.world.lock();
         world.end_grace(now);
+        core.foreign.catch_up(&mut world, now);
         let destination = route::find(&world, &request);
         let (entry, subject) = note(&world, now, &request, destination.as_ref().ok());
         (destination, entry, subject)
@@ -44,7 +63,8 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     if let Some(fault) = &fault {
         core.ledger.amend(seq, |entry| entry.fault = Some(fault.name().to_owned()));
     }
-    let effect = answer(core, request, destination, fault, Entry { seq, now }).await;
+    let asked = Asked { request, destination, seq, now, without_effect: false };
+    let effect = struck::answer(core, asked, fault).await;
     if let Effect::Reply(reply) = &effect {
         core.ledger.amend(seq, |entry| {
             entry.status = Some(reply.status);
@@ -57,93 +77,41 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     effect
 }
 
-/// The ledger entry of a request, and the moment it arrived.
-#[derive(Clone, Copy)]
-struct Entry {
-    seq: u64,
-    now: Timestamp,
-}
-
-async fn answer(
-    core: &Arc<Core>,
-    request: GraphRequest,
-    destination: Result<(Route, Node), GraphError>,
-    fault: Option<FaultEffect>,
-    entry: Entry,
-) -> Effect {
-    let mut without_effect = false;
-    match &fault {
-        Some(FaultEffect::Hang) => {
-            core.stopping.cancelled().await;
-            return Effect::Reset;
-        }
-        Some(FaultEffect::Reset) => return Effect::Reset,
-        Some(FaultEffect::Slow { ms }) => {
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(*ms)) => {}
-                () = core.stopping.cancelled() => return Effect::Reset,
-            }
-        }
-        Some(FaultEffect::Status { code, body }) => {
-            return Effect::Reply(Reply::verbatim(*code, body));
-        }
-        Some(FaultEffect::Html) => return Effect::Reply(Reply::html()),
-        Some(FaultEffect::GraphError(error)) => {
-            return Effect::Reply(Reply::error(injected(error, &request), None));
-        }
-        Some(FaultEffect::SuccessWithoutEffect) => without_effect = true,
-        Some(FaultEffect::Truncated) | None => {}
+async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
+    if asked.request.method == Method::OPTIONS {
+        return Reply::preflight();
     }
-    let mut reply = serve(core, request, destination, without_effect, entry).await;
-    if fault == Some(FaultEffect::Truncated) {
-        reply.truncate();
-    }
-    Effect::Reply(reply)
-}
-
-fn injected(fault: &FaultError, request: &GraphRequest) -> GraphError {
-    let mut message = fault.message.clone();
-    if let Some((token, _)) = request.token.as_ref().filter(|_| fault.echo_token) {
-        message = format!("{message} {}", token.expose_secret());
-    }
-    let mut error = GraphError::new(fault.code, message).status(fault.status);
-    error.subcode = fault.subcode;
-    error.is_transient = fault.is_transient;
-    error
-}
-
-async fn serve(
-    core: &Arc<Core>,
-    request: GraphRequest,
-    destination: Result<(Route, Node), GraphError>,
-    without_effect: bool,
-    entry: Entry,
-) -> Reply {
     let version = {
         let world = core.world.lock();
-        Version::effective(request.version, &request.rest(), &world.switches, entry.now)
+        Version::effective(asked.request.version, &asked.request.rest(), &world.switches, asked.now)
     };
     let version = match version {
         Ok(version) => version,
         Err(error) => return Reply::error(error, None),
     };
-    if matches!(destination, Ok((Route::LoginDialog, _))) {
-        return calls::login_dialog::serve(core, request, version, without_effect, entry.now);
+    if matches!(asked.destination, Ok((Route::LoginDialog, _))) {
+        return calls::login_dialog::serve(core, asked.request, version, asked.without_effect, asked.now);
     }
-    match carry_out(core, request, destination, version, without_effect, entry).await {
+    let always_200 = asked.request.params.flag("suppress_http_code") == Some(true);
+    let mut usage = HeaderMap::new();
+    let mut reply = match carry_out(core, asked, version, &mut usage).await {
         Ok(body) => Reply::json(body, version),
         Err(error) => Reply::error(error, Some(version)),
+    };
+    reply.headers.extend(usage);
+    if always_200 {
+        reply.status = 200;
     }
+    reply
 }
 
 async fn carry_out(
     core: &Arc<Core>,
-    request: GraphRequest,
-    destination: Result<(Route, Node), GraphError>,
+    asked: Asked,
     version: Version,
-    without_effect: bool,
-    entry: Entry,
+    usage: &mut HeaderMap,
 ) -> Result<Value, GraphError> {
+    let Asked { request, destination, seq, now, without_effect } = asked;
     if let Some(error) = request.unreadable {
         return Err(error);
     }
@@ -151,8 +119,8 @@ async fn carry_out(
     if let Some(route) = route.filter(|route| route.is_open()) {
         let call = OpenCall {
             core: Arc::clone(core),
-            now: entry.now,
-            method: request.method,
+            now,
+            method: read_as_get(request.method),
             params: request.params,
             token: request.token.map(|(text, _)| text),
             proof: request.proof,
@@ -160,27 +128,60 @@ async fn carry_out(
         };
         return calls::dispatch_open(route, &call);
     }
+    if route == Some(Route::Batch) {
+        check_batch_token(core, &request, now)?;
+        return batch::run(core, &request, seq).await;
+    }
     if request.token.is_none() && route == Some(Route::DebugToken) {
         return Err(calls::debug_token::bad_caller());
     }
     let token = request.token.as_ref().map(|(text, _)| text.expose_secret());
     let caller = {
         let world = core.world.lock();
-        auth::authenticate(&world, entry.now, token, request.proof.as_deref())?
+        auth::authenticate(&world, now, token, request.proof.as_deref())?
     };
     let (route, node) = destination?;
+    if route == Route::Ids {
+        let reading = ids::Reading { core, request: &request, caller: &caller, version, seq, now };
+        return reading.run(usage).await;
+    }
+    charge::charge(core, charge::Billed { caller: &caller, route, node: &node }, now, usage)?;
+    if route == Route::DebugToken && request.batch.is_some() {
+        check_batched_debug_token(core, &request)?;
+    }
     let call = Call {
         core: Arc::clone(core),
-        now: entry.now,
-        seq: entry.seq,
+        now,
+        seq,
         caller,
         node,
         version,
-        method: request.method,
+        method: read_as_get(request.method),
         url: request.url,
         params: request.params,
         segments: request.segments,
         without_effect,
     };
     calls::dispatch(route, call).await
+}
+
+/// HEAD is a GET whose body stays behind.
+fn read_as_get(method: Method) -> Method {
+    if method == Method::HEAD { Method::GET } else { method }
+}
+
+fn check_batch_token(core: &Core, request: &GraphRequest, now: Timestamp) -> Result<(), GraphError> {
+    let world = core.world.lock();
+    if world.switches.batch_token == BatchToken::Fallback {
+        return Ok(());
+    }
+    let token = request.token.as_ref().map(|(text, _)| text.expose_secret());
+    auth::authenticate(&world, now, token, request.proof.as_deref()).map(|_| ())
+}
+
+fn check_batched_debug_token(core: &Core, request: &GraphRequest) -> Result<(), GraphError> {
+    match core.world.lock().switches.batch_debug_token {
+        BatchDebugToken::Served => Ok(()),
+        BatchDebugToken::Refused => Err(GraphError::unsupported(request.method.as_str(), "debug_token")),
+    }
 }

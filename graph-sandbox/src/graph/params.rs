@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::error::GraphError;
 
 /// The parameters of one call.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
@@ -32,6 +32,11 @@ impl Params {
         joined.push_str(value);
     }
 
+    /// Adds one parameter; a later one of the same name counts.
+    pub(crate) fn add(&mut self, name: String, value: String) {
+        self.0.insert(name, value);
+    }
+
     /// Adds the members of a JSON object.
     pub(crate) fn add_json(&mut self, body: &[u8]) -> Result<(), GraphError> {
         // Serde's own message would quote the body, which may hold a token.
@@ -49,6 +54,13 @@ impl Params {
         Ok(())
     }
 
+    /// Changes every value.
+    pub(crate) fn change(&mut self, change: impl Fn(&str) -> String) {
+        for value in self.0.values_mut() {
+            *value = change(value);
+        }
+    }
+
     /// A parameter; an empty one counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
@@ -56,6 +68,11 @@ impl Params {
 
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name).filter(|text| !text.is_empty())
+    }
+
+    /// A parameter that says yes or no.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|text| matches!(text, "1" | "true"))
     }
 
     pub(crate) fn required(&self, name: &str) -> Result<&str, GraphError> {

@@ -12,6 +12,8 @@ pub(crate) enum Effect {
     Reply(Reply),
     /// The connection is reset without an answer.
     Reset,
+    /// An operation of a batch did not finish.
+    Unfinished,
 }
 
 /// An HTTP answer.
@@ -50,6 +52,18 @@ impl Reply {
             }
         }
         Self { status, headers, body: body.to_string().into(), error: None }
+    }
+
+    /// What a browser is told before it makes a call from another site.
+    pub(crate) fn preflight() -> Self {
+        let mut reply = Self::verbatim(200, "");
+        let allowed = [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"),
+        ];
+        reply.headers.extend(allowed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        reply
     }
 
     /// A status and body of somebody's choice.

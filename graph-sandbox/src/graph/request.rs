@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::error::GraphError;
+use super::multipart;
 use super::params::Params;
 use super::version::Version;
 
@@ -19,6 +20,8 @@ pub enum TokenPlace {
     Query,
     /// Form or JSON field `access_token`.
     Body,
+    /// The operation has none of its own: that of its batch.
+    Batch,
 }
 
 /// A request to the simulated Graph.
@@ -35,34 +38,84 @@ pub(crate) struct GraphRequest {
     pub(crate) proof: Option<String>,
     /// Set when the request could not be read as a whole.
     pub(crate) unreadable: Option<GraphError>,
+    /// The batch it is an operation of, by its number in the ledger.
+    pub(crate) batch: Option<u64>,
+}
+
+/// One operation of a batch, as it was sent.
+pub(crate) struct Operation<'a> {
+    pub(crate) method: Method,
+    pub(crate) relative_url: &'a str,
+    pub(crate) body: &'a str,
 }
 
 impl GraphRequest {
     /// Takes a request apart; what cannot be read is remembered, not refused, so that the request
     /// still gets its place in the ledger.
     pub(crate) fn read(method: Method, uri: &Uri, headers: &HeaderMap, body: Result<Bytes, GraphError>) -> Self {
+        let mut params = Params::default();
+        params.add_urlencoded(uri.query().unwrap_or_default().as_bytes());
+        let in_query = params.take("access_token").map(|token| (token, TokenPlace::Query));
+        let unreadable = body.and_then(|body| add_body(&mut params, headers, body)).err();
+        let in_body = params.take("access_token").map(|token| (token, TokenPlace::Body));
+        let in_header = bearer(headers).map(|token| (token, TokenPlace::Header));
+        let token = in_header.or(in_query).or(in_body);
+        let url = format!("http://{}{}", host(headers), uri.path());
+        Self { url, ..Self::assemble(method, uri.path(), params, token, unreadable) }
+    }
+
+    /// Takes an operation of this batch apart. What it does not say itself it has from the batch.
+    pub(crate) fn operation(&self, batch: u64, operation: &Operation<'_>) -> Self {
+        let (path, query) = operation.relative_url.split_once('?').unwrap_or((operation.relative_url, ""));
+        let mut params = Params::default();
+        params.add_urlencoded(query.as_bytes());
+        let in_query = params.take("access_token").map(|token| (token, TokenPlace::Query));
+        params.add_urlencoded(operation.body.as_bytes());
+        let in_body = params.take("access_token").map(|token| (token, TokenPlace::Body));
+        let mut request = Self::assemble(operation.method.clone(), path, params, in_query.or(in_body), None);
+        request.version = request.version.or(self.version);
+        request.batch = Some(batch);
+        let origin = self.url.split('/').take(3).collect::<Vec<_>>().join("/");
+        let version = request.version.map(|version| format!("/{version}")).unwrap_or_default();
+        request.url = format!("{origin}{version}{}", request.rest());
+        if request.token.is_none() {
+            request.token = self.token.as_ref().map(|(token, _)| (token.clone(), TokenPlace::Batch));
+            request.proof = request.proof.or_else(|| self.proof.clone());
+        }
+        request
+    }
+
+    fn assemble(
+        method: Method,
+        path: &str,
+        mut params: Params,
+        token: Option<(String, TokenPlace)>,
+        unreadable: Option<GraphError>,
+    ) -> Self {
         let mut segments: Vec<String> =
-            uri.path().split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
+            path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
         let version = segments.first().and_then(|first| Version::parse(first));
         if version.is_some() {
             segments.remove(0);
         }
-        let mut params = Params::default();
-        params.add_urlencoded(uri.query().unwrap_or_default().as_bytes());
-        let in_query = params.take("access_token").map(|token| (token, TokenPlace::Query));
-        let unreadable = body.and_then(|body| add_body(&mut params, headers, &body)).err();
-        let in_body = params.take("access_token").map(|token| (token, TokenPlace::Body));
-        let in_header = bearer(headers).map(|token| (token, TokenPlace::Header));
-        let token = in_header.or(in_query).or(in_body);
+        let meant = match method {
+            Method::POST => params.take("method").map_or(Ok(method.clone()), |name| read_method(&name)),
+            _ => Ok(method.clone()),
+        };
+        let (method, unreadable) = match meant {
+            Ok(meant) => (meant, unreadable),
+            Err(error) => (method, unreadable.or(Some(error))),
+        };
         Self {
             method,
-            url: format!("http://{}{}", host(headers), uri.path()),
+            url: String::new(),
             version,
             segments,
             proof: params.take("appsecret_proof"),
             token: token.map(|(token, place)| (SecretString::from(token), place)),
             params,
             unreadable,
+            batch: None,
         }
     }
 
@@ -72,15 +125,27 @@ impl GraphRequest {
     }
 }
 
-fn add_body(params: &mut Params, headers: &HeaderMap, body: &[u8]) -> Result<(), GraphError> {
+/// A method written out, as in batches and in the parameter that overrides POST.
+pub(crate) fn read_method(name: &str) -> Result<Method, GraphError> {
+    const METHODS: [(&str, Method); 3] = [("GET", Method::GET), ("POST", Method::POST), ("DELETE", Method::DELETE)];
+    let found = METHODS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let refused = || GraphError::not_one_of("method", &METHODS.each_ref().map(|(known, _)| *known), name);
+    found.map(|(_, method)| method.clone()).ok_or_else(refused)
+}
+
+fn add_body(params: &mut Params, headers: &HeaderMap, body: Bytes) -> Result<(), GraphError> {
     if body.is_empty() {
         return Ok(());
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.trim_start().to_ascii_lowercase().starts_with("application/json") {
-        return params.add_json(body);
+    let kind = content_type.trim_start().to_ascii_lowercase();
+    if kind.starts_with("application/json") {
+        return params.add_json(&body);
     }
-    params.add_urlencoded(body);
+    if kind.starts_with("multipart/form-data") {
+        return multipart::add(params, content_type, body);
+    }
+    params.add_urlencoded(&body);
     Ok(())
 }
 
@@ -140,6 +205,39 @@ mod tests {
         assert!(bare.version.is_none());
         assert_eq!(bare.rest(), "/1/x");
         assert!(read("/", &[], "").segments.is_empty());
+    }
+
+    #[test]
+    fn post_may_stand_for_another_method() {
+        assert_eq!(read("/v25.0/1?method=delete", &[], "").method, Method::DELETE);
+        let form = read("/v25.0/1", &[], "method=GET&fields=id");
+        assert_eq!((form.method, form.params.get("method")), (Method::GET, None));
+        assert_eq!(read("/v25.0/1?method=TRACE", &[], "").unreadable.unwrap().code, 100);
+        let get =
+            GraphRequest::read(Method::GET, &"/1?method=delete".parse().unwrap(), &HeaderMap::new(), Ok(Bytes::new()));
+        assert_eq!(get.method, Method::GET);
+    }
+
+    #[test]
+    fn of_parameters_given_twice_the_last_counts_and_the_body_over_the_query() {
+        let twice = read("/v25.0/1?fields=a&fields=b&limit=1", &[], "limit=2");
+        assert_eq!((twice.params.get("fields"), twice.params.get("limit")), (Some("b"), Some("2")));
+    }
+
+    #[test]
+    fn operations_have_from_their_batch_what_they_do_not_say() {
+        let batch = read("/v25.0/?access_token=OUTER&appsecret_proof=P", &[], "");
+        let operation =
+            |relative_url, body| batch.operation(7, &Operation { method: Method::POST, relative_url, body });
+        let plain = operation("1/x", "a=b");
+        assert_eq!((token(&plain), plain.proof.as_deref()), (Some(("OUTER", TokenPlace::Batch)), Some("P")));
+        assert_eq!((plain.rest(), plain.version, plain.batch), ("/1/x".to_owned(), batch.version, Some(7)));
+        let own = operation("/v24.0/1?access_token=T", "appsecret_proof=Q");
+        assert_eq!((token(&own), own.proof.as_deref()), (Some(("T", TokenPlace::Query)), Some("Q")));
+        assert_eq!(own.version.unwrap().to_string(), "v24.0");
+        // The proof of one token is none for another.
+        let own = operation("1", "access_token=T");
+        assert_eq!((token(&own), own.proof.as_deref()), (Some(("T", TokenPlace::Body)), None));
     }
 
     #[test]

@@ -57,6 +57,7 @@ macro_rules! node_name {
 routes! {
     calls {
         Batch = "/{version}/"
+        Ids = "/{version}/"
         LoginDialog = "/{version}/dialog/oauth"
         OauthAccessToken = "/{version}/oauth/access_token"
         OauthRevoke = "/{version}/oauth/revoke"
@@ -92,6 +93,23 @@ routes! {
 }
 
 impl Route {
+    /// Whether it is about messages, which have a limit of their own.
+    pub(crate) fn is_messaging(self) -> bool {
+        matches!(
+            self,
+            Self::PageConversations
+                | Self::PageMessages
+                | Self::PageMessengerProfile
+                | Self::PageThreadOwner
+                | Self::PageSecondaryReceivers
+                | Self::PassThreadControl
+                | Self::TakeThreadControl
+                | Self::ReleaseThreadControl
+                | Self::RequestThreadControl
+                | Self::ExtendThreadControl
+        )
+    }
+
     /// Whether a call can be made without any token, since it brings other credentials.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::LoginDialog | Self::OauthAccessToken | Self::OauthRevoke)
@@ -129,6 +147,7 @@ pub(crate) fn find(world: &World, request: &GraphRequest) -> Destination {
     let root = |route| Ok((route, Node::Root));
     match segments.as_slice() {
         [] if request.params.get("batch").is_some() => root(Route::Batch),
+        [] if request.params.get("ids").is_some() => root(Route::Ids),
         [] => Err(GraphError::new(100, "Unsupported request. Please name a node or an edge.").graph_method()),
         ["debug_token"] => root(Route::DebugToken),
         ["oauth", "access_token"] => root(Route::OauthAccessToken),
@@ -156,7 +175,8 @@ fn unknown_rest(segments: &[&str]) -> GraphError {
     GraphError::unknown_path(&format!("/{}", segments.get(1..).unwrap_or_default().join("/")))
 }
 
-fn node_route(node: &Node) -> Result<Route, GraphError> {
+/// The call that reads a node.
+pub(crate) fn node_route(node: &Node) -> Result<Route, GraphError> {
     match node {
         Node::App(_) => Ok(Route::App),
         Node::Page(_) => Ok(Route::Page),
@@ -166,7 +186,8 @@ fn node_route(node: &Node) -> Result<Route, GraphError> {
     }
 }
 
-fn find_node(world: &World, request: &GraphRequest, name: &str) -> Result<Node, GraphError> {
+/// The node of this id, or what `me` or `app` stands for.
+pub(crate) fn find_node(world: &World, request: &GraphRequest, name: &str) -> Result<Node, GraphError> {
     if name == "me" || name == "app" {
         return own_node(world, request, name == "app");
     }

@@ -73,6 +73,9 @@ impl Version {
         match version.life(now) {
             Life::Alive => Ok(version),
             Life::Over if switches.dead_version == DeadVersion::Served => Ok(oldest_living(now)),
+            Life::Over if switches.dead_version == DeadVersion::Deprecated => {
+                Err(GraphError::deprecated_version(NEWEST))
+            }
             Life::Unborn if switches.unknown_version == UnknownVersion::Served => Ok(NEWEST),
             Life::Over | Life::Unborn => refused(),
         }

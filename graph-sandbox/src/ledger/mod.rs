@@ -1,13 +1,17 @@
 //! The ledger: every Graph request, without its secrets.
 
 mod note;
+mod query;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use note::{note, plain_url};
+pub(crate) use query::LedgerQuery;
+pub use query::{CallCount, LedgerSummary};
 
 use crate::graph::TokenPlace;
 use crate::locked::Locked;
@@ -22,9 +26,11 @@ const CAPACITY: usize = 200_000;
 pub struct LedgerEntry {
     /// Position in the order of arrival, from 1.
     pub seq: u64,
+    /// Number of the batch it is an operation of.
+    pub batch: Option<u64>,
     /// When it arrived, by the sandbox's clock.
     pub time: Timestamp,
-    /// HTTP method.
+    /// HTTP method, or the one that the parameter `method` puts in place of POST.
     pub method: String,
     /// Path without query; anything that is neither version, id nor a plain word is `<other>`.
     pub path: String,
@@ -108,7 +114,8 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Inner {
     last: u64,
-    entries: VecDeque<LedgerEntry>,
+    /// Shared, so that a reader of thousands does not keep the lock while it copies them.
+    entries: VecDeque<Arc<LedgerEntry>>,
 }
 
 impl Ledger {
@@ -120,7 +127,7 @@ impl Ledger {
         if inner.entries.len() == CAPACITY {
             inner.entries.pop_front();
         }
-        inner.entries.push_back(entry);
+        inner.entries.push_back(Arc::new(entry));
         inner.last
     }
 
@@ -129,15 +136,28 @@ impl Ledger {
         let mut inner = self.inner.lock();
         let found = inner.entries.binary_search_by_key(&seq, |entry| entry.seq);
         if let Some(entry) = found.ok().and_then(|index| inner.entries.get_mut(index)) {
-            change(entry);
+            change(Arc::make_mut(entry));
         }
     }
 
     /// The entries after this number.
-    pub(crate) fn since(&self, seq: u64) -> Vec<LedgerEntry> {
+    pub(crate) fn since(&self, seq: u64) -> Vec<Arc<LedgerEntry>> {
         let inner = self.inner.lock();
         let start = inner.entries.partition_point(|entry| entry.seq <= seq);
         inner.entries.range(start..).cloned().collect()
+    }
+
+    /// The entries a query wants.
+    pub(crate) fn find(&self, query: &LedgerQuery) -> Vec<Arc<LedgerEntry>> {
+        let mut found = self.since(query.since);
+        found.retain(|entry| query.wants(entry));
+        found.truncate(query.limit.unwrap_or(usize::MAX));
+        found
+    }
+
+    /// The entries after this number, in numbers.
+    pub(crate) fn summary(&self, since: u64) -> LedgerSummary {
+        LedgerSummary::of(self.since(since).iter().map(|entry| &**entry))
     }
 
     /// Forgets the entries; the numbers go on.

@@ -14,7 +14,7 @@ use crate::seed::TokenKind;
 use crate::world::World;
 
 /// Parameters whose values are noted; whatever else a client sends might be a secret.
-const PLAIN_PARAMETERS: &[&str] = &["object", "status", "permission", "include_values", "limit"];
+const PLAIN_PARAMETERS: &[&str] = &["object", "status", "permission", "include_values", "limit", "include_headers"];
 /// Parameters that hold a token the call is about.
 const INSPECTED: &[&str] = &["input_token", "fb_exchange_token", "revoke_token"];
 const HIDDEN: &str = "<hidden>";
@@ -34,6 +34,7 @@ pub(crate) fn note(
     let template = destination.map(|(route, _)| route.template());
     let mut entry = LedgerEntry {
         time: now,
+        batch: request.batch,
         method: request.method.to_string(),
         path: plain_path(request),
         template: template.map(str::to_owned),
@@ -42,7 +43,8 @@ pub(crate) fn note(
         ..LedgerEntry::default()
     };
     note_params(&mut entry, request);
-    let mut subject = Subject { method: entry.method.clone(), template, ..Subject::default() };
+    let batched = request.batch.is_some();
+    let mut subject = Subject { method: entry.method.clone(), template, batched, ..Subject::default() };
     match destination.map(|(_, node)| node) {
         Some(Node::App(id)) => {
             entry.node = Some(id.to_string());
@@ -56,6 +58,9 @@ pub(crate) fn note(
         Some(Node::Root) | None => {}
     }
     subject.apps.extend(request.params.get("client_id").and_then(|id| id.parse::<Id>().ok()));
+    if destination.is_some_and(|(route, _)| *route == Route::Ids) {
+        note_ids(world, request, &mut entry, &mut subject);
+    }
     for token in token.iter().chain(&inspected) {
         let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Id>().ok());
         subject.apps.extend(id(&token.app));
@@ -65,6 +70,15 @@ pub(crate) fn note(
     entry.token = token;
     entry.inspected = inspected;
     (entry, subject)
+}
+
+/// A read of several ids is about all of them.
+fn note_ids(world: &World, request: &GraphRequest, entry: &mut LedgerEntry, subject: &mut Subject) {
+    let ids: Vec<Id> =
+        request.params.list("ids").ok().flatten().unwrap_or_default().iter().flat_map(|id| id.parse()).collect();
+    entry.params.insert("ids".to_owned(), ids.iter().map(Id::as_str).collect::<Vec<_>>().join(","));
+    subject.apps.extend(ids.iter().filter(|id| world.apps.contains_key(id)).cloned());
+    subject.pages.extend(ids.into_iter().filter(|id| world.pages.contains_key(id)));
 }
 
 fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {

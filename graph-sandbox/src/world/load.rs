@@ -36,26 +36,41 @@ impl World {
         world.load_actors(seed.people, seed.system_users)?;
         for (index, page) in seed.pages.into_iter().enumerate() {
             let place = format!("pages[{index}] ({})", page.id);
-            let page = world.load_page(page, now, &place)?;
-            if let Some(twice) = world.pages.insert(page.id.clone(), page) {
-                return Err(SeedError::content(place, format!("page {} is listed twice", twice.id)));
-            }
+            world.add_page(page, now, &place)?;
         }
         for (index, token) in seed.tokens.into_iter().enumerate() {
             let alias = token.alias.as_deref().unwrap_or("without alias");
             let place = format!("tokens[{index}] ({alias})");
-            let token = world.load_token(token, now, &place)?;
-            let alias_taken = token.alias.as_ref().is_some_and(|alias| world.tokens.has_alias(alias));
-            if alias_taken || world.tokens.by_text(token.text.expose_secret()).is_some() {
-                return Err(SeedError::content(place, "token or alias is listed twice"));
-            }
-            world.imply_grant(&token);
-            world.tokens.push_new(token);
+            world.add_token(token, now, &place)?;
+        }
+        if let Some(crowd) = seed.crowd {
+            world.load_crowd(&crowd, now)?;
         }
         for (host, base) in seed.resolve {
             world.set_resolve(&host, &base)?;
         }
         Ok(world)
+    }
+
+    /// Adds a page of the seed.
+    pub(super) fn add_page(&mut self, page: SeedPage, now: Timestamp, place: &str) -> Result<(), SeedError> {
+        let page = self.load_page(page, now, place)?;
+        match self.pages.insert(page.id.clone(), page) {
+            None => Ok(()),
+            Some(twice) => Err(SeedError::content(place, format!("page {} is listed twice", twice.id))),
+        }
+    }
+
+    /// Adds a token of the seed.
+    pub(super) fn add_token(&mut self, token: SeedToken, now: Timestamp, place: &str) -> Result<(), SeedError> {
+        let token = self.load_token(token, now, place)?;
+        let alias_taken = token.alias.as_ref().is_some_and(|alias| self.tokens.has_alias(alias));
+        if alias_taken || self.tokens.by_text(token.text.expose_secret()).is_some() {
+            return Err(SeedError::content(place, "token or alias is listed twice"));
+        }
+        self.imply_grant(&token);
+        self.tokens.push_new(token);
+        Ok(())
     }
 
     fn load_businesses(&mut self, businesses: Vec<SeedBusiness>) -> Result<(), SeedError> {

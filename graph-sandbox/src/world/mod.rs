@@ -2,6 +2,7 @@
 
 mod actors;
 mod codes;
+mod crowd;
 mod grants;
 mod lineage;
 mod load;
@@ -19,6 +20,7 @@ use url::Url;
 
 pub(crate) use actors::{Actor, ActorKind, Business, Trouble};
 pub(crate) use codes::{Codes, Misuse};
+pub use crowd::SeedCrowd;
 pub(crate) use grants::{Grants, PAGE_SCOPES, Targets};
 pub(crate) use lineage::{Life, PageToken, random_text};
 pub(crate) use load::{check_redirect_uri, check_url};

@@ -158,3 +158,11 @@ async fn unknown_control_calls_and_verbs_are_no_graph_calls() {
     assert_eq!(api.client.get(control).send().await.unwrap().status(), 404);
     assert!(api.sandbox.ledger().is_empty());
 }
+
+#[tokio::test]
+async fn refusals_of_the_framework_look_like_all_others() {
+    let api = Api::start().await;
+    let answer = api.post_control("apps/%ff", json!({})).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{}", answer.text);
+}

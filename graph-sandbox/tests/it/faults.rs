@@ -93,6 +93,66 @@ async fn graph_errors_of_choice_may_echo_the_token() {
 }
 
 #[tokio::test]
+async fn headers_of_choice_come_with_a_proper_answer() {
+    let api = Api::start().await;
+    api.fault(json!({"do": {"headers": {"Retry-After": "30", "bad name": "x", "x-broken": "a\nb"}}}));
+    let answer = api.get(&token("page-a"), PATH, &[]).await;
+    assert_eq!((answer.status, answer.headers["retry-after"].to_str().unwrap()), (200, "30"));
+    assert!(!answer.headers.contains_key("x-broken"));
+}
+
+#[tokio::test]
+async fn plain_bodies_may_echo_the_token_too() {
+    let api = Api::start().await;
+    api.fault(json!({"do": {"status": {"code": 500, "body": "oops", "echo_token": true}}}));
+    let answer = api.get(&token("page-a"), PATH, &[]).await;
+    assert_eq!((answer.status, answer.text), (500, format!("oops {}", token("page-a"))));
+}
+
+#[tokio::test]
+async fn somebody_else_writes_over_a_page_subscription() {
+    let api = Api::start().await;
+    api.fault(json!({"match": {"page": PAGE_A}, "times": 1, "do": {"overwrite": {"fields": ["feed"]}}}));
+    let write =
+        async |fields: &str| api.post(&token("page-a"), SUBSCRIBED, &[("subscribed_fields", fields)]).await.status;
+    // Neither a read nor a refused write brings the other writer in.
+    api.get(&token("page-a"), SUBSCRIBED, &[]).await.ok();
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["messages", "feed"]);
+    assert_eq!(write("messages,standby").await, 200);
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["feed"]);
+    assert_eq!(write("messages,standby").await, 200);
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["messages", "standby"]);
+    api.fault(json!({"do": {"overwrite": {"removed": true}}}));
+    assert_eq!(write("no_such_field").await, 400);
+    assert!(api.page_row(PAGE_A).is_some());
+    assert_eq!(write("messages").await, 200);
+    assert!(api.page_row(PAGE_A).is_none());
+}
+
+#[tokio::test]
+async fn somebody_else_writes_over_an_app_subscription_after_a_while() {
+    let callback = Callback::start(Behaviour::Challenge).await;
+    let api = callback.sandbox().await;
+    let other =
+        json!({"callback_url": "https://other.example/hook", "fields": ["feed"], "active": false, "delay": "30s"});
+    api.fault(json!({"do": {"overwrite": other}}));
+    let order = [
+        ("object", "page"),
+        ("callback_url", "https://hooks.example.com/meta"),
+        ("fields", "messages"),
+        ("verify_token", "x"),
+    ];
+    api.post(&app_token(), &format!("/v25.0/{APP}/subscriptions"), &order).await.ok();
+    let row = || {
+        let row = api.sandbox.state().apps[APP].subscriptions["page"].clone();
+        (row.callback_url, row.fields.join(","), row.active)
+    };
+    assert_eq!(row(), ("https://hooks.example.com/meta".to_owned(), "messages".to_owned(), true));
+    api.sandbox.advance_clock(jiff::SignedDuration::from_secs(31)).unwrap();
+    assert_eq!(row(), ("https://other.example/hook".to_owned(), "feed".to_owned(), false));
+}
+
+#[tokio::test]
 async fn a_reset_connection_gives_no_answer() {
     let api = Api::start().await;
     api.fault(json!({"times": 1, "do": "reset"}));

@@ -4,9 +4,11 @@
 mod accounts;
 mod app;
 mod app_subscriptions;
+mod batch;
 mod control;
 mod conversation_events;
 mod conversations;
+mod crowd;
 mod deauthorize;
 mod debug_token;
 mod deliveries;
@@ -33,3 +35,4 @@ mod system_users;
 mod thread_control;
 mod tokens;
 mod transport;
+mod usage;

@@ -21,6 +21,10 @@ async fn versions() {
     let page = format!("/{PAGE_A}");
     let dead = with("dead_version", "refused").await;
     assert_eq!(dead.get(&token("page-a"), "/v20.0/me", &[]).await.refusal(), (400, 2500, None));
+    let deprecated = with("dead_version", "deprecated").await;
+    let (status, code, _, message) = deprecated.get(&token("page-a"), "/v20.0/me", &[]).await.refused();
+    assert_eq!((status, code), (400, 2635));
+    assert!(message.starts_with("(#2635) You are calling a deprecated version"), "{message}");
     let none = with("no_version", "refused").await;
     assert_eq!(none.get(&token("page-a"), &page, &[]).await.refusal(), (400, 2500, None));
     let unknown = with("unknown_version", "served").await;

@@ -69,6 +69,57 @@ async fn wrong_verbs() {
 }
 
 #[tokio::test]
+async fn post_may_stand_for_delete_and_get() {
+    let api = Api::start().await;
+    let path = format!("/v25.0/{PAGE_A}/subscribed_apps");
+    api.post(&token("page-a"), &path, &[("method", "get")]).await.ok();
+    assert_eq!(api.last_entry().method, "GET");
+    let form = [("method", "DELETE"), ("access_token", &app_token())];
+    let answer = api.client.post(format!("{}{path}", api.sandbox.url())).form(&form).send().await.unwrap();
+    Answer::of(answer).await.ok();
+    assert!(api.page_row(PAGE_A).is_none());
+    assert_eq!(api.post(&app_token(), &path, &[("method", "BREW")]).await.refusal(), (400, 100, None));
+}
+
+#[tokio::test]
+async fn head_and_options() {
+    let api = Api::start().await;
+    let path = format!("/v25.0/{PAGE_A}");
+    let head = api.call(Method::HEAD, &token("page-a"), &path, &[]).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    assert_eq!(head.headers["facebook-api-version"], "v25.0");
+    assert_eq!(api.call(Method::HEAD, &token("expired"), &path, &[]).await.status, 400);
+    let options = api.client.request(Method::OPTIONS, format!("{}{path}", api.sandbox.url())).send().await.unwrap();
+    assert_eq!(
+        (options.status().as_u16(), options.headers()["access-control-allow-origin"].to_str().unwrap()),
+        (200, "*")
+    );
+}
+
+#[tokio::test]
+async fn multipart_forms_carry_parameters() {
+    let api = Api::start().await;
+    let url = format!("{}/v25.0/{PAGE_A}/subscribed_apps", api.sandbox.url());
+    let form = || reqwest::multipart::Form::new().text("access_token", token("page-a"));
+    let answer =
+        api.client.post(&url).multipart(form().text("subscribed_fields", "[\"standby\"]")).send().await.unwrap();
+    Answer::of(answer).await.ok();
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["standby"]);
+    let broken = api.client.post(&url).header("content-type", "multipart/form-data; boundary=x").body("--y\r\n");
+    assert_eq!(Answer::of(broken.send().await.unwrap()).await.refusal(), (400, 100, None));
+}
+
+#[tokio::test]
+async fn parameters_that_change_nothing_or_only_the_status() {
+    let api = Api::start().await;
+    let path = format!("/v25.0/{PAGE_A}");
+    let ignored = [("pretty", "0"), ("debug", "all"), ("locale", "de_DE"), ("date_format", "U"), ("sdk", "x")];
+    assert_eq!(api.get(&token("page-a"), &path, &ignored).await.ok()["id"], PAGE_A);
+    let quiet = api.get(&token("expired"), &path, &[("suppress_http_code", "1")]).await;
+    assert_eq!(quiet.refusal(), (200, 190, Some(463)));
+}
+
+#[tokio::test]
 async fn broken_requests_get_a_graph_error() {
     let api = Api::start().await;
     let url = format!("{}/v25.0/{PAGE_A}/subscribed_apps", api.sandbox.url());

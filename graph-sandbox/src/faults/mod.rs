@@ -1,7 +1,12 @@
 //! Faults: rules that make chosen calls go wrong.
 
+mod effect;
+
 use serde::{Deserialize, Serialize};
 
+pub use effect::{FaultEffect, FaultError, ForeignWrite, Throttling, UsageReport};
+
+use crate::graph::Route;
 use crate::id::Id;
 use crate::locked::Locked;
 
@@ -42,84 +47,9 @@ pub struct FaultMatch {
     /// Alias of the token used or inspected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
-}
-
-/// What a fault does to a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultEffect {
-    /// Accept the request and never answer.
-    Hang,
-    /// Answer late, but properly.
-    Slow {
-        /// By how many milliseconds.
-        ms: u64,
-    },
-    /// Answer with this HTTP status and body; the call has no effect.
-    Status {
-        /// The HTTP status.
-        code: u16,
-        /// The body, verbatim.
-        #[serde(default)]
-        body: String,
-    },
-    /// Answer with a Graph error; the call has no effect.
-    GraphError(FaultError),
-    /// Answer 502 with an HTML page; the call has no effect.
-    Html,
-    /// Carry the call out and cut its JSON answer in half.
-    Truncated,
-    /// Reset the connection; the call has no effect.
-    Reset,
-    /// Answer as usual but change nothing.
-    SuccessWithoutEffect,
-}
-
-impl FaultEffect {
-    /// The name used in seeds and in the ledger.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Hang => "hang",
-            Self::Slow { .. } => "slow",
-            Self::Status { .. } => "status",
-            Self::GraphError(_) => "graph_error",
-            Self::Html => "html",
-            Self::Truncated => "truncated",
-            Self::Reset => "reset",
-            Self::SuccessWithoutEffect => "success_without_effect",
-        }
-    }
-}
-
-/// The error a fault answers with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FaultError {
-    /// Graph error code.
-    pub code: i64,
-    /// Graph error subcode.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subcode: Option<i64>,
-    /// The text; a general one by default.
-    #[serde(default = "default_message")]
-    pub message: String,
-    /// HTTP status, 400 by default.
-    #[serde(default = "default_status")]
-    pub status: u16,
-    /// Whether Graph calls it transient.
-    #[serde(default)]
-    pub is_transient: bool,
-    /// Put the request's own token into the text, as Graph does at times.
-    #[serde(default)]
-    pub echo_token: bool,
-}
-
-fn default_message() -> String {
-    "An unknown error has occurred.".to_owned()
-}
-
-fn default_status() -> u16 {
-    400
+    /// Only operations of batches, or only requests of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batched: Option<bool>,
 }
 
 /// A fault in force, with its number and how often it was met.
@@ -135,6 +65,16 @@ pub struct ActiveFault {
 }
 
 impl ActiveFault {
+    /// Whether the rule is about this call: some effects make sense for certain calls only.
+    fn covers(&self, subject: &Subject) -> bool {
+        let fits = match self.fault.effect {
+            FaultEffect::Null => subject.batched,
+            FaultEffect::Overwrite(_) => subject.writes_subscription(),
+            _ => true,
+        };
+        fits && self.fault.matching.covers(subject)
+    }
+
     /// Counts a matching call; whether it strikes.
     fn strikes(&mut self) -> bool {
         self.matched = self.matched.saturating_add(1);
@@ -151,6 +91,17 @@ pub(crate) struct Subject {
     pub(crate) apps: Vec<Id>,
     pub(crate) pages: Vec<Id>,
     pub(crate) aliases: Vec<String>,
+    /// Whether it is an operation of a batch.
+    pub(crate) batched: bool,
+}
+
+impl Subject {
+    /// Whether it changes a webhook subscription.
+    fn writes_subscription(&self) -> bool {
+        const ROUTES: [Route; 2] = [Route::AppSubscriptions, Route::PageSubscribedApps];
+        let edge = self.template.is_some_and(|template| ROUTES.iter().any(|route| route.template() == template));
+        edge && (self.method == "POST" || self.method == "DELETE")
+    }
 }
 
 impl FaultMatch {
@@ -163,6 +114,7 @@ impl FaultMatch {
             && among(&self.app, &subject.apps)
             && among(&self.page, &subject.pages)
             && among(&self.alias, &subject.aliases)
+            && self.batched.is_none_or(|batched| batched == subject.batched)
     }
 }
 
@@ -204,9 +156,11 @@ impl Faults {
 
     /// The fault that strikes this call: the first in order; later rules do not count the call.
     pub(crate) fn strike(&self, subject: &Subject) -> Option<FaultEffect> {
-        self.inner.lock().active.iter_mut().find_map(|active| {
-            (active.fault.matching.covers(subject) && active.strikes()).then(|| active.fault.effect.clone())
-        })
+        self.inner
+            .lock()
+            .active
+            .iter_mut()
+            .find_map(|active| (active.covers(subject) && active.strikes()).then(|| active.fault.effect.clone()))
     }
 }
 
@@ -238,6 +192,31 @@ mod tests {
         let post = Subject { method: "POST".into(), ..get_page("2200000000000001") };
         assert!(faults.strike(&post).is_none());
         assert_eq!(faults.strike(&get_page("2200000000000001")), Some(FaultEffect::Slow { ms: 5 }));
+    }
+
+    #[test]
+    fn some_effects_strike_certain_calls_only() {
+        let faults = Faults::default();
+        faults.add(fault("{do: 'null'}"));
+        assert!(faults.strike(&get_page("2200000000000001")).is_none());
+        let operation = Subject { batched: true, ..get_page("2200000000000001") };
+        assert_eq!(faults.strike(&operation), Some(FaultEffect::Null));
+        faults.clear();
+        faults.add(fault("{do: {overwrite: {fields: []}}}"));
+        let template = Some(Route::AppSubscriptions.template());
+        let read = Subject { method: "GET".into(), template, ..Subject::default() };
+        assert!(faults.strike(&read).is_none());
+        assert!(faults.strike(&Subject { method: "POST".into(), ..read }).is_some());
+        assert!(faults.strike(&Subject { method: "POST".into(), ..get_page("2200000000000001") }).is_none());
+    }
+
+    #[test]
+    fn rules_may_be_for_operations_of_batches_only() {
+        let faults = Faults::default();
+        faults.add(fault("{match: {batched: true}, do: hang}"));
+        let alone = get_page("2200000000000001");
+        assert!(faults.strike(&alone).is_none());
+        assert!(faults.strike(&Subject { batched: true, ..alone }).is_some());
     }
 
     #[test]

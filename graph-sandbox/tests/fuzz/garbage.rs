@@ -1,0 +1,364 @@
+//! Requests that are almost right.
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+/// A request, and what may be expected of the answer.
+pub(crate) struct Sent {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether it is HTTP still.
+    pub(crate) is_http: bool,
+    pub(crate) is_control: bool,
+    pub(crate) without_body: bool,
+}
+
+const METHODS: &[&str] =
+    &["GET", "GET", "GET", "POST", "POST", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "BREW"];
+const TOKENS: &[&str] = &[
+    "EAApagea000000000000000000000000",
+    "EAAuser00000000000000000000000000",
+    "EAArobot0000000000000000000000000",
+    "EAAexpired0000000000000000000000",
+    "1111000011110000|acme-secret-0123456789abcdef",
+    "9999000099990000|other-secret-0123456789abcdef",
+    "1111000011110000|wrong",
+    "|",
+    "EAAunknown",
+];
+const SEGMENTS: &[&str] = &[
+    "v25.0",
+    "v25.0",
+    "v25.0",
+    "v20.0",
+    "v99.9",
+    "v-1.0",
+    "me",
+    "app",
+    "2200000000000001",
+    "2200000000000001",
+    "2200000000000003",
+    "1111000011110000",
+    "1111000011110000",
+    "6600000000000001",
+    "99999999999999999999",
+    "debug_token",
+    "subscriptions",
+    "subscribed_apps",
+    "subscribed_apps",
+    "permissions",
+    "oauth",
+    "access_token",
+    "revoke",
+    "dialog",
+    "conversations",
+    "messages",
+    "thread_owner",
+    "accounts",
+    "roles",
+    "messenger_profile",
+    "pass_thread_control",
+];
+const CONTROL: &[&str] = &[
+    "ledger",
+    "ledger/summary",
+    "state",
+    "clock",
+    "tokens",
+    "tokens/invalidate",
+    "tokens/restore",
+    "apps/1111000011110000",
+    "apps/x",
+    "pages/2200000000000001",
+    "pages/2200000000000001/x",
+    "faults",
+    "faults/1",
+    "faults/%ff",
+    "apps/%ff%00",
+    "pages/%F0%9F%98%80",
+    "resolve",
+    "switches",
+    "usage",
+    "limits",
+    "",
+    "nowhere",
+];
+const NAMES: &[&str] = &[
+    "fields",
+    "subscribed_fields",
+    "object",
+    "callback_url",
+    "verify_token",
+    "input_token",
+    "access_token",
+    "appsecret_proof",
+    "batch",
+    "ids",
+    "method",
+    "limit",
+    "after",
+    "status",
+    "permission",
+    "include_headers",
+    "suppress_http_code",
+    "pretty",
+    "since",
+    "template",
+    "recipient",
+    "message",
+    "user_id",
+    "psid",
+    "target_app_id",
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "fb_exchange_token",
+    "redirect_uri",
+    "code",
+    "state",
+    "fields[]",
+    "fields[0]",
+    "a[b][c]",
+    "[",
+    "]",
+    "percent",
+    "page",
+    "app",
+    "advance",
+    "set",
+    "alias",
+    "token",
+    "subcode",
+    "do",
+    "match",
+    "blocked",
+    "subscription",
+];
+const VALUES: &[&str] = &[
+    "",
+    "id,name",
+    "id{id{id",
+    "messages,standby",
+    "[\"messages\",7]",
+    "[[[[",
+    "page",
+    "https://hooks.example.com/meta",
+    "http://127.0.0.1:1",
+    "https://",
+    "-1",
+    "0",
+    "18446744073709551616",
+    "1e999",
+    "NaN",
+    "true",
+    "null",
+    "\u{0}",
+    "\u{202e}é😀",
+    "../../etc/passwd",
+    "%",
+    "%zz",
+    "{\"a\":1}",
+    "a.limit(-5){b}",
+    "a.limit(",
+    "2200000000000001,2200000000000002",
+    "me,app,x",
+    "delete",
+    "get",
+    "TRACE",
+    "{result=a:$.x}",
+    "{result=a:$..*}",
+    "{result=",
+    "-99999999999999d",
+    "9999999999h",
+    "never",
+    "2027-01-01T00:00:00Z",
+    "+999999-01-01T00:00:00Z",
+    "reset",
+    "success_without_effect",
+];
+const TYPES: &[&str] = &[
+    "application/json",
+    "application/json; charset=utf-7",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "multipart/form-data; boundary=xyz",
+    "multipart/form-data; boundary=",
+    "text/plain",
+    "image/png",
+    ";;;",
+    "\u{ff}",
+    "application/json\t",
+    "multipart/form-data; boundary=\"",
+];
+
+fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
+    from[rng.random_range(0..from.len())]
+}
+
+/// A request; the same for the same state of the generator.
+pub(crate) fn request(rng: &mut StdRng) -> Sent {
+    let is_control = rng.random_bool(0.15);
+    let method = pick(rng, METHODS);
+    let mut target = if is_control { format!("/_sandbox/{}", pick(rng, CONTROL)) } else { path(rng) };
+    if rng.random_bool(0.6) {
+        target = format!("{target}?{}", form(rng));
+    }
+    let (content_type, body) = body(rng, is_control);
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n");
+    if rng.random_bool(0.7) {
+        let scheme = pick(rng, &["Bearer", "bearer", "OAuth", "Basic", ""]);
+        head += &format!("Authorization: {scheme} {}\r\n", pick(rng, TOKENS));
+    }
+    for _ in 0..if rng.random_bool(0.01) { 90 } else { rng.random_range(0..3) } {
+        head += &format!("X-Odd-{}: {}\r\n", rng.next_u32(), "v".repeat(rng.random_range(0..200)));
+    }
+    head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut bytes = head.into_bytes();
+    bytes.extend(body);
+    let broken = rng.random_bool(0.1);
+    if broken {
+        break_bytes(rng, &mut bytes);
+    }
+    Sent { bytes, is_http: !broken, is_control, without_body: method == "HEAD" || method == "OPTIONS" }
+}
+
+fn break_bytes(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+    for _ in 0..rng.random_range(1..20) {
+        let at = rng.random_range(0..bytes.len().max(1));
+        match rng.random_range(0..3) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at.min(bytes.len()), rng.random()),
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = rng.random();
+                }
+            }
+        }
+    }
+}
+
+fn path(rng: &mut StdRng) -> String {
+    if rng.random_bool(0.2) {
+        return pick(rng, &["/", "/v25.0/", "//", "/v25.0"]).to_owned();
+    }
+    let mut path = String::new();
+    for _ in 0..rng.random_range(1..5) {
+        path.push('/');
+        path += &if rng.random_bool(0.9) { pick(rng, SEGMENTS).to_owned() } else { escaped_junk(rng) };
+    }
+    path
+}
+
+/// Bytes of any kind, as a path may hold them.
+fn escaped_junk(rng: &mut StdRng) -> String {
+    let length = if rng.random_bool(0.02) { 70_000 / 3 } else { rng.random_range(1..20) };
+    let byte = |_| match rng.random_range(0..6) {
+        0 => pick(rng, &["%", "%0", "%zz", "{", "|", "\"", "é"]).replace('é', "%c3%a9"),
+        _ => format!("%{:02x}", rng.random::<u8>()),
+    };
+    (0..length).map(byte).collect()
+}
+
+fn value(rng: &mut StdRng) -> String {
+    match rng.random_range(0..12) {
+        0 => pick(rng, TOKENS).to_owned(),
+        1 => batch(rng, 0).to_string(),
+        2 => pick(rng, SEGMENTS).to_owned(),
+        3 => "[".repeat(rng.random_range(0..400)),
+        4 => (0..rng.random_range(0..30)).map(|_| rng.random::<char>()).collect(),
+        5 if rng.random_bool(0.1) => "a,".repeat(rng.random_range(0..30_000)),
+        _ => pick(rng, VALUES).to_owned(),
+    }
+}
+
+fn form(rng: &mut StdRng) -> String {
+    if rng.random_bool(0.1) {
+        return escaped_junk(rng).replace('"', "%22") + "=&&=%";
+    }
+    let count = if rng.random_bool(0.01) { 2000 } else { rng.random_range(0..5) };
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for _ in 0..count {
+        let value = if count > 10 { "x".to_owned() } else { value(rng) };
+        form.append_pair(pick(rng, NAMES), &value);
+    }
+    form.finish()
+}
+
+fn json_value(rng: &mut StdRng, depth: usize) -> Value {
+    match rng.random_range(0..9) {
+        0 => Value::Null,
+        1 => json!(rng.random::<bool>()),
+        2 => json!(rng.random::<i64>()),
+        3 => json!(rng.random::<f64>() * 1e300),
+        4 if depth < 6 => (0..rng.random_range(0..4)).map(|_| json_value(rng, depth + 1)).collect(),
+        5 if depth < 6 => object(rng, depth + 1),
+        6 => batch(rng, depth + 1),
+        _ => json!(value(rng)),
+    }
+}
+
+fn object(rng: &mut StdRng, depth: usize) -> Value {
+    let count = rng.random_range(0..5);
+    Value::Object((0..count).map(|_| (pick(rng, NAMES).to_owned(), json_value(rng, depth))).collect())
+}
+
+fn batch(rng: &mut StdRng, depth: usize) -> Value {
+    if depth > 2 {
+        return json!([]);
+    }
+    let count = if rng.random_bool(0.05) { 51 } else { rng.random_range(0..4) };
+    (0..count).map(|_| operation(rng, depth)).collect()
+}
+
+fn operation(rng: &mut StdRng, depth: usize) -> Value {
+    if rng.random_bool(0.05) {
+        return json_value(rng, depth + 3);
+    }
+    let query = if depth < 1 && rng.random_bool(0.5) { value(rng) } else { "fields=id".to_owned() };
+    let url = format!("{}?{query}&access_token={}", path(rng), pick(rng, TOKENS));
+    let mut operation = json!({"method": pick(rng, &["GET", "POST", "DELETE", "get", "BREW"]), "relative_url": url});
+    for (key, values) in
+        [("name", &["a", "b", ""][..]), ("depends_on", &["a", "b"]), ("body", &["x=1", "batch=[]", "%ff"])]
+    {
+        if rng.random_bool(0.2) {
+            operation[key] = pick(rng, values).into();
+        }
+    }
+    operation
+}
+
+fn body(rng: &mut StdRng, is_control: bool) -> (&'static str, Vec<u8>) {
+    let kind = pick(rng, TYPES);
+    // Latin-1 in a header is HTTP, the same character in UTF-8 is, too.
+    let json = is_control || rng.random_bool(0.3);
+    let text = match rng.random_range(0..8) {
+        0 => String::new(),
+        1 => (0..rng.random_range(0..200)).map(|_| rng.random::<char>()).collect(),
+        2 => multipart(rng),
+        3 => "{\"a\":".repeat(rng.random_range(0..3000)),
+        _ if json => {
+            return (if is_control { kind } else { "application/json" }, object(rng, 0).to_string().into_bytes());
+        }
+        _ => return ("application/x-www-form-urlencoded", form(rng).into_bytes()),
+    };
+    let mut bytes = text.into_bytes();
+    if rng.random_bool(0.2) {
+        bytes.extend([0xff, 0xfe, 0x00]);
+    }
+    if rng.random_bool(0.002) {
+        bytes.resize(1_200_000, b'a');
+    }
+    (kind, bytes)
+}
+
+fn multipart(rng: &mut StdRng) -> String {
+    let mut body = String::new();
+    for _ in 0..rng.random_range(0..4) {
+        let file = pick(rng, &["", "; filename=\"x\"", "; filename="]);
+        body += &format!("--xyz\r\nContent-Disposition: form-data; name=\"{}\"{file}\r\n\r\n", pick(rng, NAMES));
+        body += &value(rng);
+        body += "\r\n";
+    }
+    body + pick(rng, &["--xyz--\r\n", "--xyz", "", "--abc--\r\n"])
+}
