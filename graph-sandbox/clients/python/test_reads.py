@@ -12,6 +12,10 @@ class Reads(SandboxTest):
             app = Application(name, api=self.api(APP_TOKEN)).api_get(fields=["id", "name", "namespace"])
             self.assertEqual(app.export_all_data(), {"id": APP, "name": "Acme Messaging", "namespace": "acme"})
 
+    def test_the_app_of_a_page_token(self):
+        app = Application("app", api=self.api(TOKEN_A)).api_get(fields=["id", "name"])
+        self.assertEqual(app.export_all_data(), {"id": APP, "name": "Acme Messaging"})
+
     def test_permissions_of_an_app(self):
         app = Application(APP, api=self.api(APP_TOKEN))
         rows = {row["permission"]: row["status"] for row in app.get_permissions()}
