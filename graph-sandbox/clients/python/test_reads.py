@@ -2,8 +2,10 @@
 
 from facebook_business.adobjects.application import Application
 from facebook_business.adobjects.page import Page
+from facebook_business.adobjects.user import User
 
-from sandbox import APP, APP_TOKEN, PAGE_A, PAGE_B, PERSON, TOKEN_A, TOKEN_A_PASSWORD, TOKEN_B, SandboxTest, ledger
+from sandbox import (ALL_PAGES, APP, APP_TOKEN, PAGE_A, PAGE_B, PERSON, TOKEN_A, TOKEN_A_PASSWORD, TOKEN_B, USER_TOKEN,
+                     SandboxTest, ledger)
 
 
 class Reads(SandboxTest):
@@ -49,3 +51,28 @@ class Reads(SandboxTest):
         ended = debug(TOKEN_A_PASSWORD)
         self.assertIs(ended["is_valid"], False)
         self.assertEqual((ended["error"]["code"], ended["error"]["subcode"]), (190, 460))
+
+
+class Accounts(SandboxTest):
+    FIELDS = ["id", "name", "access_token", "tasks"]
+
+    def test_the_cursor_of_the_sdk_walks_all_pages_of_results(self):
+        me = User("me", api=self.api(USER_TOKEN))
+        cursor = me.get_accounts(fields=self.FIELDS, params={"limit": 3})
+        self.assertEqual(len(cursor), 3)
+        pages = list(cursor)
+        self.assertEqual(sorted(page["id"] for page in pages), ALL_PAGES)
+        self.assertEqual({page["name"] for page in pages if page["id"] == ALL_PAGES[6]}, {"Acme Café"})
+        calls = [entry for entry in ledger() if entry["template"] == "/{version}/{user-id}/accounts"]
+        self.assertEqual([entry["status"] for entry in calls], [200, 200, 200])
+
+    def test_a_person_by_id_has_the_same_accounts_as_me(self):
+        pages = User(PERSON, api=self.api(USER_TOKEN)).get_accounts(fields=["id"], params={"limit": 100})
+        self.assertEqual(sorted(page["id"] for page in pages), ALL_PAGES)
+
+    def test_the_tokens_of_the_list_open_their_pages(self):
+        me = User("me", api=self.api(USER_TOKEN))
+        for account in me.get_accounts(fields=self.FIELDS, params={"limit": 5}):
+            page = Page("me", api=self.api(account["access_token"])).api_get(fields=["name"])
+            self.assertEqual((page["id"], page["name"]), (account["id"], account["name"]))
+            self.assertIn("MODERATE", account["tasks"])
