@@ -45,6 +45,11 @@ def ledger():
     return control("GET", "ledger")["entries"]
 
 
+def fault(match, effect):
+    """Has the next call that matches fail this way."""
+    control("POST", "faults", {"match": match, "times": 1, "do": effect})
+
+
 class SandboxTest(unittest.TestCase):
     """A test with a ledger of its own."""
 

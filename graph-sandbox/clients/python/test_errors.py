@@ -5,7 +5,7 @@ from facebook_business.adobjects.page import Page
 from facebook_business.adobjects.user import User
 
 from sandbox import (APP, APP_TOKEN, OTHER_SECRET, PAGE_A, PAGE_B, SECRET, TOKEN_A, TOKEN_A_BARE, TOKEN_A_EXPIRED,
-                     TOKEN_A_PASSWORD, SandboxTest, control)
+                     TOKEN_A_PASSWORD, SandboxTest, control, fault)
 
 
 class Errors(SandboxTest):
@@ -59,15 +59,13 @@ class Errors(SandboxTest):
         self.assert_error(self.read(TOKEN_A), 400, 200, None, "OAuthException", "API access blocked")
 
     def test_an_error_that_passes(self):
-        self.fault({"graph_error": {"code": 2, "message": "Service temporarily unavailable", "is_transient": True}})
+        error = {"code": 2, "message": "Service temporarily unavailable", "is_transient": True}
+        fault({"page": PAGE_A}, {"graph_error": error})
         error = self.read(TOKEN_A)
         self.assertEqual((error.api_error_code(), error.api_transient_error()), (2, True))
 
     def test_an_answer_that_is_no_graph_error(self):
-        self.fault({"status": {"code": 503, "body": "Service Unavailable"}})
+        fault({"page": PAGE_A}, {"status": {"code": 503, "body": "Service Unavailable"}})
         error = self.read(TOKEN_A)
         found = (error.http_status(), error.api_error_code(), error.body())
         self.assertEqual(found, (503, None, "Service Unavailable"))
-
-    def fault(self, effect):
-        control("POST", "faults", {"match": {"page": PAGE_A}, "times": 1, "do": effect})
