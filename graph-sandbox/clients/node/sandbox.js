@@ -33,8 +33,9 @@ function client(accessToken, more = ACME) {
 /** A call of the sandbox's control API. */
 async function control(method, path, body) {
   const answer = await fetch(`${URL}/_sandbox/${path}`, { method, body: body && JSON.stringify(body) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${text}`);
+  return JSON.parse(text);
 }
 
 /** The entry of the newest Graph call. */

@@ -3,6 +3,7 @@
 import json
 import os
 import unittest
+import urllib.error
 import urllib.request
 import warnings
 
@@ -21,6 +22,7 @@ OTHER_APP = "9999000099990000"
 OTHER_SECRET = "sandbox-other-secret-000000000000000"
 INBOX_APP = "263902037430900"
 PERSON = "6600000000000001"
+NEWCOMER = "6600000000000002"
 PAGE_A = "2200000000000001"
 PAGE_B = "2200000000000002"
 ALL_PAGES = [f"220000000000000{n}" for n in range(1, 8)]
@@ -36,8 +38,12 @@ def control(method, path, body=None):
     """A call of the sandbox's control API."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{URL}/_sandbox/{path}", data=data, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise AssertionError(f"{method} {path}: {error.read().decode()}") from None
 
 
 def ledger():
