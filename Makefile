@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test control-plane generate generated lint tools
+.PHONY: help build demo test clients control-plane generate generated lint tools
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
@@ -22,8 +22,12 @@ demo: ## Run control plane, Graph sandbox, operator and three channels until Ctr
 	$(BUILD)
 	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
 
-test: tools lint generated control-plane ## Check everything, as CI does
+test: tools lint generated control-plane clients ## Check everything, as CI does
 	cargo test --locked --workspace
+
+clients: ## Run Graph clients of others, in Python and JavaScript, against the Graph sandbox
+	$(BUILD)
+	graph-sandbox/clients/run.sh "$(BIN)/graph-sandbox"
 
 control-plane: ## Build etcd, kube-apiserver, kubectl and helm (once, takes minutes) and print where they are
 	$(BUILD)

@@ -10,6 +10,11 @@ const SETTABLE: &[&str] = &["namespace", "app_type", "has_messenger_product", "b
 /// Fields without `fields`.
 pub(crate) const DEFAULT: &[&str] = &["category", "link", "name", "id"];
 
+/// Whether any token of the app may read this field.
+pub(crate) fn is_public(name: &str) -> bool {
+    DEFAULT.contains(&name)
+}
+
 /// Whether a seed may set this field.
 pub(crate) fn is_settable(name: &str) -> bool {
     SETTABLE.contains(&name)

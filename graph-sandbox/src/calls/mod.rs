@@ -118,16 +118,17 @@ impl Call {
         }
     }
 
+    /// The app in the path, if it is the app of the token.
+    pub(crate) fn visible_app<'w>(&self, world: &'w World) -> Result<&'w App, GraphError> {
+        let own = self.node.id().filter(|id| *id == self.caller.app());
+        own.and_then(|id| world.apps.get(id)).ok_or_else(|| self.unsupported())
+    }
+
     /// The app in the path, for a call that needs that app's own token.
     pub(crate) fn own_app<'w>(&self, world: &'w World) -> Result<&'w App, GraphError> {
-        let Node::App(id) = &self.node else {
-            return Err(self.unsupported());
-        };
-        if self.caller.app() != id {
-            return Err(self.unsupported());
-        }
+        let app = self.visible_app(world)?;
         match &self.caller {
-            Caller::App(_) => world.apps.get(id).ok_or_else(|| self.unsupported()),
+            Caller::App(_) => Ok(app),
             Caller::Issued(_) => Err(match world.switches.app_edge_wrong_token {
                 AppEdgeWrongToken::Code15 => GraphError::needs_app_token(),
                 AppEdgeWrongToken::Code190 => GraphError::new(190, "(#190) Application Secret required"),

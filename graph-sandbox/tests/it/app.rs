@@ -31,6 +31,19 @@ async fn app_stands_for_the_app_of_the_token() {
 }
 
 #[tokio::test]
+async fn any_token_of_the_app_reads_what_everybody_may_know() {
+    let api = Api::start().await;
+    for alias in ["page-a", "user", "robot"] {
+        let own = api.get(&token(alias), "/v25.0/app", &[("fields", "id,name")]).await.ok();
+        assert_eq!(own, json!({"id": APP, "name": "Acme Messaging"}), "{alias}");
+        let more = api.get(&token(alias), "/v25.0/app", &[("fields", "id,namespace")]).await;
+        assert_eq!(more.refusal(), (400, 15, None), "{alias}");
+    }
+    let foreign = api.get(&token("other-app"), &format!("/v25.0/{APP}"), &[]).await;
+    assert_eq!(foreign.refusal(), (400, 100, Some(33)));
+}
+
+#[tokio::test]
 async fn permissions_by_status_and_name() {
     let api = Api::start().await;
     let path = format!("/v25.0/{APP}/permissions");
@@ -51,7 +64,7 @@ async fn permissions_by_status_and_name() {
 #[tokio::test]
 async fn only_the_apps_own_token_will_do() {
     let api = Api::start().await;
-    for edge in ["", "/permissions", "/subscriptions"] {
+    for edge in ["?fields=namespace", "/permissions", "/subscriptions"] {
         let path = format!("/v25.0/{APP}{edge}");
         for alias in ["page-a", "user", "robot"] {
             assert_eq!(api.get(&token(alias), &path, &[]).await.refusal(), (400, 15, None), "{alias} {edge}");
