@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::scene::*;
-use super::strategies::{claims, observations, rows, statuses, verify_tokens};
-use crate::api::MetaAppStatus;
+use super::strategies::{claims, declarations, observations, rows, statuses, verify_tokens};
 use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::Answer;
 use crate::graph::AppSubscription;
@@ -21,11 +21,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
-        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+    fn a_decision_keeps_the_laws(app in declarations(), seen in observations(), previous in statuses()) {
+        let managed = app.spec.management_policy == ManagementPolicy::Manage;
+        let scene = Scene { app, previous, seen, now: now() };
         // Checks the laws of Ready, of messages and of transition times.
         let outcome = scene.decide();
         let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
+        prop_assert!(managed, "{mutation:?} by somebody who only looks on, or does not even that");
         let asked = &scene.seen.asked;
         let proven = scene.seen.secret == SecretSeen::Present && matches!(asked.node, Some(Ok(_)));
         prop_assert!(proven, "{mutation:?} without a call with the app token that worked");
@@ -49,8 +51,8 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
-        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+    fn no_answer_turns_no_condition_false(app in declarations(), seen in observations(), previous in statuses()) {
+        let scene = Scene { app, previous, seen, now: now() };
         let outcome = scene.decide();
         let asked = &scene.seen.asked;
         let open = [
