@@ -105,7 +105,7 @@ proptest! {
         rows in rows(),
         connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
     ) {
-        let mut world = World { claim, rows, connection, token: token_info(), mutations: 0 };
+        let mut world = World { claim, rows, connection, ..World::default() };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
         prop_assert!(world.mutations <= 2, "a claim, and a subscription or its end");
@@ -129,7 +129,7 @@ proptest! {
     ) {
         let token = TokenInfo { is_valid: false, ..token_info() };
         let ours = matches!(claim, ClaimSeen::Ours { .. });
-        let mut world = World { claim, rows, connection: DeclaredConnection::Disconnected, token, mutations: 0 };
+        let mut world = World { claim, rows, connection: DeclaredConnection::Disconnected, token, ..World::default() };
         let subscribed = world.is_subscribed();
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
@@ -144,13 +144,45 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_only_looks_on_changes_nothing_at_meta_and_who_is_paused_nothing_at_all(
+        previous in statuses(),
+        claim in claims(),
+        rows in rows(),
+        connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
+        policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
+        is_valid in any::<bool>(),
+    ) {
+        let (before, held) = (rows.clone(), claim.clone());
+        let token = TokenInfo { is_valid, ..token_info() };
+        let mut world = World { claim, rows, connection, policy, token, mutations: 0 };
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        prop_assert_eq!(&world.rows, &before);
+        prop_assert!(policy == ManagementPolicy::Observe || world.claim == held);
+        let again = world.pass(&first, SignedDuration::from_hours(5));
+        prop_assert_eq!(&again, &first);
+        prop_assert_eq!(&world.rows, &before);
+    }
+}
+
 /// Meta and the cluster, as far as a pass can change them.
 struct World {
     claim: ClaimSeen,
     rows: Vec<PageSubscription>,
     connection: DeclaredConnection,
+    policy: ManagementPolicy,
     token: TokenInfo,
     mutations: usize,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let (connection, policy) = Default::default();
+        Self { claim: ClaimSeen::Free, rows: vec![], connection, policy, token: token_info(), mutations: 0 }
+    }
 }
 
 impl World {
@@ -163,6 +195,7 @@ impl World {
         let mut scene = Scene::healthy();
         scene.channel = channel(3);
         scene.channel.spec.connection = self.connection;
+        scene.channel.spec.management_policy = self.policy;
         scene.previous = previous.clone();
         scene.now = now() + later;
         scene.seen.asked = Asked::default();

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::scene::*;
 use super::strategies::{claims, declarations, observations, rows, statuses, verify_tokens};
@@ -82,7 +83,7 @@ proptest! {
         verify_token in verify_tokens().prop_filter("not somebody else's", |it| *it != VerifyTokenSeen::Taken),
         rows in rows().prop_filter("not somebody else's", |rows| rows.iter().all(|row| row.callback_url == CALLBACK)),
     ) {
-        let mut world = World { claim, verify_token, rows, mutations: 0 };
+        let mut world = World { claim, verify_token, rows, policy: ManagementPolicy::Manage, mutations: 0 };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
         prop_assert!(world.mutations <= 3, "a claim, a verify token and a subscription");
@@ -95,11 +96,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_only_looks_on_or_is_paused_changes_nothing_at_all(
+        previous in statuses(),
+        claim in claims(),
+        verify_token in verify_tokens(),
+        rows in rows(),
+        policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
+    ) {
+        let mut world = World { claim, verify_token, rows, policy, mutations: 0 };
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        let again = world.pass(&first, SignedDuration::from_hours(100));
+        prop_assert_eq!(&again, &first);
+        prop_assert_eq!(world.mutations, 0);
+    }
+}
+
 /// Meta and the cluster, as far as a pass can change them.
 struct World {
     claim: ClaimSeen,
     verify_token: VerifyTokenSeen,
     rows: Vec<AppSubscription>,
+    policy: ManagementPolicy,
     mutations: usize,
 }
 
@@ -108,6 +129,7 @@ impl World {
     fn pass(&mut self, previous: &MetaAppStatus, later: SignedDuration) -> MetaAppStatus {
         let mut scene = Scene::rows(self.rows.clone());
         scene.app = meta_app(3);
+        scene.app.spec.management_policy = self.policy;
         scene.previous = previous.clone();
         scene.now = now() + later;
         for _ in 0..5 {
