@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ManagementPolicy;
 use super::conditions::{conditions_schema, time_schema};
 use super::references::{MetaAppReference, SecretKeyReference};
 
@@ -43,12 +44,28 @@ pub struct FacebookChannelSpec {
     pub page_id: String,
     /// What authorises the channel.
     pub credentials: Credentials,
+    /// Whether the page is to be connected. Disconnected: its subscription at Meta is ended, claim and history are kept.
+    #[serde(default)]
+    pub connection: DeclaredConnection,
     /// Webhook fields to subscribe the page to. Default: those of the MetaApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
     pub subscribed_fields: Option<Vec<String>>,
     /// Who handles the traffic: exactly one of direct, external, bot and chat.
     pub endpoint: Endpoint,
+    /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+}
+
+/// Whether a page is to be connected.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeclaredConnection {
+    /// The page is subscribed to the application.
+    #[default]
+    Connected,
+    /// The page is not subscribed; the channel keeps its claim and what is known of the page.
+    Disconnected,
 }
 
 /// What authorises a channel.

@@ -26,7 +26,7 @@ pub(crate) fn check(previous: &[Condition], conditions: &[Condition], generation
     check_ready(conditions, generation);
 }
 
-/// Ready is True; or False with Stalled; or False or Unknown with Reconciling.
+/// Ready is True; or False with Stalled; or False or Unknown with Reconciling; or Unknown under Pause.
 fn check_ready(conditions: &[Condition], generation: i64) {
     let ready = find(conditions, ConditionType::Ready).expect("Ready is always there");
     let reconciling = find(conditions, ConditionType::Reconciling);
@@ -35,6 +35,7 @@ fn check_ready(conditions: &[Condition], generation: i64) {
     assert_eq!(conditions[0].type_, "Ready");
     match (ready.status.as_str(), reconciling, stalled) {
         ("True", None, None) => {}
+        ("Unknown", None, None) => assert_eq!(ready.reason, "Paused"),
         ("False", None, Some(stalled)) => {
             assert_eq!((stalled.status.as_str(), &stalled.reason), ("True", &ready.reason));
             assert_eq!(Reason::parse(&stalled.reason).unwrap().actor(), Actor::Person, "{stalled:#?}");

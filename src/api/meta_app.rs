@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ManagementPolicy;
 use super::conditions::conditions_schema;
 use super::references::SecretReference;
 
@@ -53,6 +54,9 @@ pub struct MetaAppSpec {
     /// Namespaces whose channels may use this application.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether; channels go on with what was known.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
 }
 
 fn default_permissions() -> Vec<String> {

@@ -8,6 +8,7 @@ mod crds;
 mod facebook_channel;
 #[cfg(test)]
 pub(crate) mod laws;
+mod management_policy;
 mod meta_app;
 pub mod readiness;
 pub mod reasons;
@@ -16,10 +17,11 @@ pub mod references;
 pub use asset_claim::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, ProofMethod};
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
-    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DirectEndpoint, Endpoint, EndpointKind,
-    EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec, FacebookChannelStatus,
-    PageTokenCredentials, ServiceEndpoint, ServiceReference,
+    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DeclaredConnection, DirectEndpoint,
+    Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
+    FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
+pub use management_policy::ManagementPolicy;
 pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
     NamespacesFrom, Webhook,

@@ -1,10 +1,13 @@
 //! From the conditions that matter to Ready, Reconciling and Stalled: one rule for all kinds.
 //!
 //! Ready is True; or False with Stalled, when only a person can fix it; or False or Unknown with Reconciling, when the
-//! operator acts again by itself. Nothing else, so that kstatus and GitOps tools read it without expressions.
+//! operator acts again by itself; or Unknown under Pause. Nothing else, so that kstatus and GitOps tools read it without
+//! expressions.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Reason;
-use super::conditions::{ConditionType, Finding, Status};
+use super::conditions::{ConditionType, Finding, Status, find};
 use super::reasons::Actor;
 
 /// Ready and what follows from it.
@@ -56,6 +59,26 @@ fn unverified(cause: &Finding, generation: i64) -> Finding {
         next_step: String::new(),
         observed_generation: generation,
     }
+}
+
+/// An object that is to be left alone: what was known of these conditions stays as it is, with the generation it is
+/// about; what was never known stays unknown. Ready is neither one nor the other: nobody is waited for.
+pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) -> Readiness {
+    let finding = |seen: &str, next_step: &str| Finding {
+        status: Status::Unknown,
+        reason: Reason::Paused,
+        seen: seen.to_owned(),
+        next_step: next_step.to_owned(),
+        observed_generation: generation,
+    };
+    let step = "Whoever maintains this object must set spec.managementPolicy to Manage or Observe before anything is done again.";
+    let ready = finding("It is declared to be left alone; what is shown was known before.", step);
+    let kept = types.iter().map(|type_| {
+        let known = find(previous, *type_).and_then(|condition| Finding::from_condition(condition, None));
+        (*type_, known.unwrap_or_else(|| finding("Nothing was known when the pause began.", "")))
+    });
+    let findings = std::iter::once((ConditionType::Ready, ready)).chain(kept).collect();
+    Readiness { findings, next_step: Some(step.to_owned()) }
 }
 
 #[cfg(test)]

@@ -98,6 +98,10 @@ reasons! {
     Accepted => Nobody,
     /// Meta approved every required permission.
     Approved => Nobody,
+    /// The channel is declared Disconnected.
+    DeclaredDisconnected => Nobody,
+    /// The object is declared to be left alone.
+    Paused => Nobody,
 
     /// Nothing is known yet.
     Pending => Operator,
@@ -121,6 +125,8 @@ reasons! {
     FieldsMissing => Operator,
     /// The page or the application is not subscribed.
     NotSubscribed => Operator,
+    /// The page is subscribed although the channel is declared Disconnected.
+    StillSubscribed => Operator,
     /// Meta accepted a write and shows nothing of it.
     WithoutEffect => Operator,
     /// Meta could not verify the callback.
@@ -182,6 +188,8 @@ reasons! {
     ForeignCallback => Person,
     /// The application's webhook lacks fields that the channel declares.
     AppFieldsMissing => Person,
+    /// What Meta shows differs from what is declared, and the object is only to be observed.
+    DriftObserved => Person,
     /// There is no callback URL to subscribe.
     CallbackUnknown => Person,
     /// The endpoint needs a gateway, and none is configured.

@@ -77,9 +77,19 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 
 /// What is found when Meta accepted a write and shows nothing of it.
 pub fn without_effect(defect: Finding) -> Finding {
-    let seen = format!("{} Meta accepted the subscription, but shows nothing of it.", defect.seen);
+    let seen = format!("{} Meta accepted the change, but shows nothing of it.", defect.seen);
     let next_step = "The operator looks again after 1, 5 and 10 minutes and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
     Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
+}
+
+/// What is found when something differs at Meta and the object is only to be observed. `plan` is what the operator would
+/// do about it.
+pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
+    let seen = format!("{} It is only observed, so nothing is written at Meta.", defect.seen);
+    let next_step = format!(
+        "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
+    );
+    Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
 }
 
 /// A condition that Meta said nothing new about.

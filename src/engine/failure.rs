@@ -28,6 +28,8 @@ pub enum Class {
     Waiting,
     /// A write was accepted and shows no effect: look again, but not often.
     WithoutEffect,
+    /// It is declared to be left alone: a change of the declaration wakes it.
+    Paused,
     /// Somebody else wrote first: read again and retry, soon at first.
     Conflict,
 }
@@ -44,6 +46,7 @@ impl Class {
             Self::Terminal => "terminal",
             Self::Waiting => "waiting",
             Self::WithoutEffect => "without_effect",
+            Self::Paused => "paused",
             Self::Conflict => "conflict",
         }
     }
@@ -63,6 +66,9 @@ impl From<Reason> for Class {
             | Reason::SecretNotReleased
             | Reason::Unreadable => Self::Waiting,
             Reason::WithoutEffect => Self::WithoutEffect,
+            // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.
+            Reason::DriftObserved => Self::Settled,
+            Reason::Paused => Self::Paused,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,
             ended if ended.ends_authorization() => Self::Reauthorize,
@@ -91,12 +97,16 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 const AGAIN: [SignedDuration; 3] =
     [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
 
+/// The time of what is not to be done.
+pub const NEVER: Timestamp = Timestamp::MAX;
+
 /// When to act again: the one place where a class becomes an action.
 pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
     match class {
         Class::Settled | Class::Waiting => slots.regular,
         Class::Reauthorize | Class::AppBroken | Class::Terminal => slots.broken,
         Class::WithoutEffect => AGAIN.get(attempts as usize).map_or(slots.broken, |after| now + *after),
+        Class::Paused => NEVER,
         Class::Throttled(until) => until.max(now + backoff(attempts)),
         Class::Transient | Class::Conflict => now + backoff(attempts),
     }
@@ -219,6 +229,7 @@ mod tests {
             let next = next_try(class, attempts, now, slots);
             assert!(at(earliest) <= next && next <= at(latest), "{class:?} after {attempts}: {next}");
         }
+        assert_eq!(next_try(Class::Paused, 3, now, slots), NEVER);
     }
 
     #[test]

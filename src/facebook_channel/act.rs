@@ -1,12 +1,14 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-use super::observe::{self, Asked, Observed};
+use super::decide::authorization;
+use super::observe::{self, Access, Asked, Observed};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims;
 use crate::engine::answer::answer;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
 use crate::graph::Caller;
+use crate::meta_app;
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub enum Mutation {
         /// Webhook fields: the full set, since whether Meta replaces or adds is not documented.
         fields: Vec<String>,
     },
+    /// End the page's subscription to our application, with the application's own token.
+    Unsubscribe,
 }
 
 impl Mutation {
@@ -32,6 +36,7 @@ impl Mutation {
             Self::AcquireClaim => "claiming the page",
             Self::AdoptClaim { .. } => "adopting the claim on the page",
             Self::Subscribe { .. } => "subscribing the page at Meta",
+            Self::Unsubscribe => "unsubscribing the page at Meta",
         }
     }
 }
@@ -70,6 +75,37 @@ pub async fn act(
         }
         // Decided only when the page could be read, for which access is needed.
         (Mutation::Subscribe { .. }, None) => {}
+        (Mutation::Unsubscribe, access) => return unsubscribe(ctx, channel, pass, access.as_ref(), asked).await,
+    }
+    Ok(asked)
+}
+
+/// Ends the subscription of the page. Whether it ended can be read only where the rows could be read before.
+async fn unsubscribe(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    access: Option<&Access>,
+    mut asked: Asked,
+) -> Result<Asked, Failure> {
+    let (app_key, page_id) = (observe::app_key(channel, &pass.key), &channel.spec.page_id);
+    let missing = || Failure::Kubernetes {
+        what: "reading the app secret",
+        detail: "the watch has brought no usable one".to_owned(),
+        conflict: true,
+    };
+    let app = ctx.app(&app_key).ok_or_else(missing)?;
+    let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(missing)?;
+    let version = meta_app::observe::version(&app);
+    let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
+    let written = answer("unsubscribe page", Caller::AppToken, written);
+    if authorization::blames_the_app(&written) {
+        ctx.look_at_app(app_key);
+    }
+    asked.unsubscribed = Some(written);
+    if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {
+        let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
+        asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));
     }
     Ok(asked)
 }

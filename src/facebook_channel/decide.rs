@@ -3,6 +3,7 @@
 pub mod authorization;
 mod connection;
 mod page;
+mod parting;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -10,12 +11,13 @@ use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, EndpointStatus, FacebookChannel, FacebookChannelStatus,
-    Reason,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
+    FacebookChannelStatus, ManagementPolicy, Reason,
 };
 use crate::claims::ClaimSeen;
+use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
-use crate::engine::events::on_transition;
+use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::graph::TokenInfo;
 
@@ -34,6 +36,9 @@ pub fn decide(
     seen: &Observed,
     now: Timestamp,
 ) -> Option<Plan> {
+    if channel.spec.management_policy == ManagementPolicy::Pause {
+        return Some(Plan { mutation: None, report: paused(channel, previous, now) });
+    }
     if !seen.look {
         return None;
     }
@@ -43,8 +48,30 @@ pub fn decide(
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
-    let findings = Findings { authorized, claimed, page_usable, subscribed, endpoint: case.endpoint() };
+    let (parting, page_mutation) = match parting::parting(&case) {
+        Some((parting, mutation)) => (Some(parting), mutation),
+        None => (None, page_mutation),
+    };
+    let findings = Findings { authorized, claimed, page_usable, subscribed, endpoint: case.endpoint(), parting };
     Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings) })
+}
+
+/// The report on a channel that is to be left alone: everything as it was.
+fn paused(
+    channel: &FacebookChannel,
+    previous: &FacebookChannelStatus,
+    now: Timestamp,
+) -> Report<FacebookChannelStatus> {
+    let generation = channel.metadata.generation.unwrap_or_default();
+    let state = connection::paused(&previous.conditions, generation);
+    let status = FacebookChannelStatus {
+        observed_generation: generation,
+        conditions: assemble(&previous.conditions, &state.findings, now),
+        connection: state.connection,
+        next_step: state.next_step,
+        ..previous.clone()
+    };
+    Report { status, class: Class::Paused, answered: true, until: None, notes: Vec::new() }
 }
 
 /// Everything a decision is made of.
@@ -65,6 +92,8 @@ struct Findings {
     page_usable: Finding,
     subscribed: Finding,
     endpoint: Finding,
+    /// Of a channel that is declared Disconnected: whether that is reached.
+    parting: Option<Finding>,
 }
 
 /// How long before its end an authorisation is said to end soon.
@@ -79,6 +108,11 @@ impl Case<'_> {
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
     }
 
+    /// Whether nothing may be written at Meta.
+    fn observes(&self) -> bool {
+        self.channel.spec.management_policy == ManagementPolicy::Observe
+    }
+
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let another_token = type_ == ConditionType::Authorized && self.same_token().is_none();
         let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
@@ -89,7 +123,11 @@ impl Case<'_> {
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
     fn proven(&self, authorized: &Finding) -> bool {
-        authorized.status == Status::True && authorization::is_proven(self.channel, self.seen, self.now)
+        authorized.status == Status::True && self.proves()
+    }
+
+    fn proves(&self) -> bool {
+        authorization::is_proven(self.channel, self.seen, self.now)
     }
 
     fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
@@ -157,11 +195,18 @@ impl Case<'_> {
         // An authorisation that ended has no end in the future, whatever its clocks say.
         let ended = findings.authorized.reason.ends_authorization();
         let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
-        let state = connection::derive(findings, self.generation, self.reached(expires));
+        // Who is declared Disconnected relies on no authorisation.
+        let expires = expires.filter(|_| findings.parting.is_none());
+        let reached = findings.parting.clone().map_or_else(|| self.reached(expires), reached_by_parting);
+        let state = connection::derive(findings, self.generation, reached);
         let refusals = self.refusals();
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
-        let class = class(&findings.blocking(), &refusals, self.now);
-        let notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
+        let class = match class(&findings.blocking(), &refusals, self.now) {
+            // A token that is of no use is not asked about more often than any other broken one.
+            Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
+            class => class,
+        };
+        let notes = self.notes(&state);
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -171,7 +216,7 @@ impl Case<'_> {
             expires: expires.map(|at| at.to_string()),
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
-            subscription: self.subscription(),
+            subscription: self.subscription().filter(|_| findings.parted().is_none()),
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             claim_name: (findings.claimed.status == Status::True)
                 .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
@@ -181,6 +226,15 @@ impl Case<'_> {
         };
         let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
         Report { status, class, answered, until, notes }
+    }
+
+    /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.
+    fn notes(&self, state: &connection::State) -> Vec<Note> {
+        let ready = &state.findings[0].1;
+        let turned = ready.status == Status::True && state.connection != self.previous.connection;
+        let previous = if turned { &[] } else { &self.previous.conditions[..] };
+        let well = if state.connection == Connection::Disconnected { "Disconnected" } else { "Connected" };
+        on_transition(previous, ready, well)
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
@@ -209,7 +263,8 @@ impl Case<'_> {
 
     fn refusals(&self) -> Vec<&Refusal> {
         let token = self.debugged.as_ref().and_then(|it| it.as_ref().err());
-        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).collect()
+        let parting = self.seen.asked.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
+        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).chain(parting).collect()
     }
 
     fn page_name(&self) -> Option<String> {
@@ -270,8 +325,19 @@ impl Case<'_> {
 impl Findings {
     /// The parts in the order in which they explain why a channel is not ready.
     fn blocking(&self) -> Vec<&Finding> {
-        vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.endpoint]
+        let link = || vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.endpoint];
+        self.parting.as_ref().map_or_else(link, |parting| vec![parting])
     }
+
+    /// The parting, if it is declared and reached.
+    fn parted(&self) -> Option<&Finding> {
+        self.parting.as_ref().filter(|parting| parting.status == Status::True)
+    }
+}
+
+/// What Ready says of a channel that is parted from its page.
+fn reached_by_parting(parted: Finding) -> Finding {
+    Finding { reason: Reason::Reached, ..parted }
 }
 
 fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {

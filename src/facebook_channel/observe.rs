@@ -7,7 +7,8 @@ use kube::ResourceExt;
 use super::decide::authorization;
 use crate::api::references::Purpose;
 use crate::api::{
-    AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, MetaApp, NamespacesFrom, REQUESTED_AT,
+    AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp, NamespacesFrom,
+    REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Wanted};
 use crate::engine::answer::{Answer, answer};
@@ -86,6 +87,8 @@ pub struct Asked {
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
+    /// The outcome of unsubscribing.
+    pub unsubscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
 }
@@ -137,7 +140,8 @@ pub async fn observe(
         .add("gateway", &ctx.policy.gateway_url)
         .add("graph", &ctx.policy.graph_url)
         .finish();
-    let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
+    let paused = channel.spec.management_policy == ManagementPolicy::Pause;
+    let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
     let access = match (token, &app_object, &app) {
         (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
             let credentials = meta_app::observe::find_credentials(ctx, object).await?;

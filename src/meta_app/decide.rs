@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::act::Mutation;
 use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
-use crate::api::readiness::readiness;
-use crate::api::{AppPermissionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
+use crate::api::readiness::{self, readiness};
+use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
+use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
@@ -25,6 +26,9 @@ pub struct Plan {
 
 /// Decides about an application; `None` if nothing has changed since it was looked at.
 pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
+    if app.spec.management_policy == ManagementPolicy::Pause {
+        return Some(Plan { mutation: None, report: paused(app, previous, now) });
+    }
     if !seen.look {
         return None;
     }
@@ -37,6 +41,22 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     let webhook = webhook.map(|(finding, _)| finding);
     let report = case.report(credentials, permissions, webhook, now);
     Some(Plan { mutation, report })
+}
+
+/// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
+fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<MetaAppStatus> {
+    use ConditionType::{CredentialsValid, PermissionsApproved, WebhookSubscribed};
+    let generation = app.metadata.generation.unwrap_or_default();
+    let managed = app.spec.webhook.as_ref().map(|_| WebhookSubscribed);
+    let types: Vec<_> = [Some(CredentialsValid), managed, Some(PermissionsApproved)].into_iter().flatten().collect();
+    let state = readiness::paused(&previous.conditions, &types, generation);
+    let status = MetaAppStatus {
+        observed_generation: generation,
+        conditions: assemble(&previous.conditions, &state.findings, now),
+        next_step: state.next_step,
+        ..previous.clone()
+    };
+    Report { status, class: Class::Paused, answered: true, until: None, notes: Vec::new() }
 }
 
 struct Case<'a> {

@@ -110,7 +110,10 @@ pub fn verdict(app: &MetaApp) -> Verdict {
         },
     };
     Verdict {
-        observed_generation: status.observed_generation,
+        // Not that of the status, which moves also when nothing new was found: under Pause, or without an answer.
+        observed_generation: find(&status.conditions, ConditionType::CredentialsValid)
+            .and_then(|condition| condition.observed_generation)
+            .unwrap_or(status.observed_generation),
         credentials: match holds(ConditionType::CredentialsValid) {
             Ok(_) => Ok(()),
             Err(why) => match status_of(&status.conditions, ConditionType::CredentialsValid) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
-use crate::api::{AssetKind, ClaimHolder, MetaApp, MetaAppStatus, REQUESTED_AT};
+use crate::api::{AssetKind, ClaimHolder, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
 use crate::claims::{self, ClaimSeen, Wanted};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::fingerprint::Fingerprint;
@@ -112,7 +112,8 @@ pub async fn observe(
         .add("callback", &callback_url)
         .add("graph", &ctx.policy.graph_url)
         .finish();
-    let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
+    let paused = app.spec.management_policy == ManagementPolicy::Pause;
+    let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
     let asked = match &credentials {
         Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked).await?,
         _ => asked,

@@ -110,6 +110,21 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
             app.replace("appSecretRef: {name: acme-app}", "appSecret: abc"),
             "field not declared in schema",
         ),
+        (
+            "an unknown policy",
+            format!("{channel}  managementPolicy: Ignore\n"),
+            "supported values: \"Manage\", \"Observe\", \"Pause\"",
+        ),
+        (
+            "an unknown policy of an app",
+            world.app_manifest_with("managementPolicy: manage"),
+            "supported values: \"Manage\", \"Observe\", \"Pause\"",
+        ),
+        (
+            "an unknown connection",
+            format!("{channel}  connection: Expired\n"),
+            "supported values: \"Connected\", \"Disconnected\"",
+        ),
         ("unknown field", format!("{channel}  pageName: Shop\n"), "field not declared in schema"),
         (
             "a large field",

@@ -7,6 +7,8 @@ mod crds;
 mod drift;
 mod faults;
 mod gateway;
+mod parting;
+mod policies;
 mod props;
 mod tokens;
 mod world;

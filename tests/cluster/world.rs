@@ -178,6 +178,11 @@ impl World {
         )
     }
 
+    /// The manifest of a channel that declares more.
+    pub fn channel_manifest_with(&self, namespace: &str, name: &str, page: &str, more: &str) -> String {
+        format!("{}  {more}\n", self.channel_manifest(namespace, name, page))
+    }
+
     pub async fn put_app(&self) -> Result<()> {
         self.put_secret(&self.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
         self.apply(&self.app_manifest()).await

@@ -51,23 +51,39 @@ pub(super) fn authorized(case: &Case<'_>) -> Finding {
 
 /// What is missing before the token can be asked about.
 fn dependencies(case: &Case<'_>) -> Option<Finding> {
-    let page_token = &case.channel.spec.credentials.page_token;
+    app_missing(case).or_else(|| token_missing(case)).or_else(|| app_broken(case))
+}
+
+/// What keeps calls with the application's own token from being made.
+pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
+    app_missing(case).or_else(|| app_broken(case))
+}
+
+fn app_missing(case: &Case<'_>) -> Option<Finding> {
     let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    let (secret, key) = (&page_token.secret_ref.name, &page_token.secret_ref.key);
-    match (&case.seen.app, &case.seen.token) {
-        (AppSeen::NotFound, _) => Some(case.found(
+    match &case.seen.app {
+        AppSeen::NotFound => Some(case.found(
             Status::Unknown,
             Reason::AppNotFound,
             format!("There is no MetaApp {}.", app_name(case)),
             "Create it; nothing has to be done here then.",
         )),
-        (AppSeen::NotAllowed, _) => Some(case.found(
+        AppSeen::NotAllowed => Some(case.found(
             Status::False,
             Reason::AppNotAllowed,
             format!("MetaApp {} does not allow channels of namespace {namespace}.", app_name(case)),
             "Whoever maintains the MetaApp must set spec.allowedNamespaces.from to All, or the channel needs another MetaApp.",
         )),
-        (_, TokenSeen::NotReleased) => Some(case.found(
+        AppSeen::Found { .. } => None,
+    }
+}
+
+fn token_missing(case: &Case<'_>) -> Option<Finding> {
+    let page_token = &case.channel.spec.credentials.page_token;
+    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
+    let (secret, key) = (&page_token.secret_ref.name, &page_token.secret_ref.key);
+    match &case.seen.token {
+        TokenSeen::NotReleased => Some(case.found(
             Status::False,
             Reason::SecretNotReleased,
             format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
@@ -75,17 +91,22 @@ fn dependencies(case: &Case<'_>) -> Option<Finding> {
                 "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
             ),
         )),
-        (_, TokenSeen::Malformed(why)) => Some(case.found(
+        TokenSeen::Malformed(why) => Some(case.found(
             Status::False,
             Reason::SecretMalformed,
             format!("Secret {secret} cannot be used as a page token: {why}."),
             format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
         )),
-        (AppSeen::Found { verdict, .. }, _) => match &verdict.credentials {
-            Ok(()) => None,
-            Err(Trouble::Broken(why)) => Some(app_not_ready(case, why)),
-            Err(Trouble::Unknown(why)) => Some(app_unverified(case, why)),
-        },
+        TokenSeen::Present { .. } => None,
+    }
+}
+
+fn app_broken(case: &Case<'_>) -> Option<Finding> {
+    let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
+    match &verdict.credentials {
+        Ok(()) => None,
+        Err(Trouble::Broken(why)) => Some(app_not_ready(case, why)),
+        Err(Trouble::Unknown(why)) => Some(app_unverified(case, why)),
     }
 }
 
@@ -94,7 +115,7 @@ fn app_not_ready(case: &Case<'_>, why: &str) -> Finding {
     case.found(Status::Unknown, Reason::AppNotReady, seen, "")
 }
 
-fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
+pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
     let seen = format!("Whether the credentials of MetaApp {} work is not known: {why}", app_name(case));
     case.found(Status::Unknown, Reason::AppUnverified, seen, "")
 }

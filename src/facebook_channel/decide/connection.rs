@@ -2,8 +2,10 @@
 //! derives them.
 
 use super::Findings;
-use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::readiness::readiness;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::conditions::{ConditionType, Finding, Status, status_of};
+use crate::api::readiness::{self, readiness};
 use crate::api::{Connection, Reason};
 
 /// The state of a channel as a whole.
@@ -18,19 +20,69 @@ pub(super) struct State {
 
 /// Derives the whole from its parts.
 pub(super) fn derive(parts: &Findings, generation: i64, reached: Finding) -> State {
-    let connection = connection(parts);
     let ready = readiness(&parts.blocking(), generation, reached);
     let mut findings = ready.findings;
-    findings.extend(three(parts, connection));
+    let (connection, others) = match parts.parted() {
+        Some(parted) => (Connection::Disconnected, parted_by_declaration(parts, parted)),
+        // Also when it is to be parted from: until then what is true is shown.
+        None => judged(parts),
+    };
+    findings.extend(others);
     findings.extend([
         (ConditionType::Claimed, parts.claimed.clone()),
-        (ConditionType::Authorized, parts.authorized.clone()),
-        (ConditionType::PageUsable, parts.page_usable.clone()),
-        (ConditionType::Subscribed, parts.subscribed.clone()),
         (ConditionType::EndpointReady, parts.endpoint.clone()),
     ]);
     findings.sort_by_key(|(type_, _)| *type_);
     State { findings, connection, next_step: ready.next_step }
+}
+
+fn judged(parts: &Findings) -> (Connection, Vec<(ConditionType, Finding)>) {
+    let connection = connection(parts);
+    let mut findings = three(parts, connection).to_vec();
+    findings.extend([
+        (ConditionType::Authorized, parts.authorized.clone()),
+        (ConditionType::PageUsable, parts.page_usable.clone()),
+        (ConditionType::Subscribed, parts.subscribed.clone()),
+    ]);
+    (connection, findings)
+}
+
+/// A page that was parted from as declared is judged no further: neither a dead token nor an unpublished page matters.
+fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionType, Finding)> {
+    use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, Subscribed};
+    let finding = |status, seen: &str| Finding { status, seen: seen.to_owned(), ..parted.clone() };
+    let not_judged = "It is not judged while the channel is declared Disconnected.";
+    let subscribed = match parts.claimed.status {
+        Status::True => finding(Status::False, "The page is not subscribed to the app, as declared."),
+        _ => finding(Status::Unknown, not_judged),
+    };
+    vec![
+        (Connected, parted.with_status(Status::False)),
+        (Expired, finding(Status::False, not_judged)),
+        (Disconnected, parted.clone()),
+        (Authorized, finding(Status::Unknown, not_judged)),
+        (PageUsable, finding(Status::Unknown, not_judged)),
+        (Subscribed, subscribed),
+    ]
+}
+
+/// The state of a channel that is to be left alone: what was known of it stays.
+pub(super) fn paused(previous: &[Condition], generation: i64) -> State {
+    use ConditionType::{Authorized, Claimed, Connected, Disconnected, EndpointReady, Expired, PageUsable, Subscribed};
+    let parts = [Claimed, Authorized, PageUsable, Subscribed, EndpointReady];
+    let states =
+        [(Connected, Connection::Connected), (Expired, Connection::Expired), (Disconnected, Connection::Disconnected)];
+    let status = |type_| status_of(previous, type_).unwrap_or(Status::Unknown);
+    let holding: Vec<_> = states.into_iter().filter(|(type_, _)| status(*type_) == Status::True).collect();
+    let known = states.iter().all(|(type_, _)| status(*type_) != Status::Unknown);
+    let (connection, kept) = match holding[..] {
+        [(_, connection)] if known => (connection, previous),
+        // Statuses of other versions may say what no status says now.
+        _ => (Connection::Pending, &[] as &[Condition]),
+    };
+    let mut ready = readiness::paused(kept, &[Connected, Expired, Disconnected], generation);
+    ready.findings.extend(readiness::paused(previous, &parts, generation).findings.into_iter().skip(1));
+    State { findings: ready.findings, connection, next_step: ready.next_step }
 }
 
 fn linking(parts: &Findings) -> [&Finding; 4] {

@@ -2,9 +2,9 @@
 
 use super::super::act::Mutation;
 use super::Case;
-use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::engine::answer::{Refusal, without_effect};
+use crate::api::{DeclaredConnection, Reason};
+use crate::engine::answer::{Refusal, drift_observed, without_effect};
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
@@ -82,7 +82,12 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
     };
     match &asked.subscribed {
         None if claimed.status == Status::True && case.proven(authorized) => {
-            (defect, Some(Mutation::Subscribe { fields: declared(case) }))
+            let fields = declared(case);
+            if case.observes() && case.channel.spec.connection == DeclaredConnection::Connected {
+                let plan = format!("subscribes the page to the fields {}", fields.join(", "));
+                return (drift_observed(defect, &plan), None);
+            }
+            (defect, Some(Mutation::Subscribe { fields }))
         }
         Some(Err(refusal)) => (write_refused(case, refusal).unwrap_or(defect), None),
         Some(Ok(())) => (without_effect(defect), None),

@@ -5,6 +5,8 @@ mod authorization;
 mod claim;
 mod kept;
 mod page;
+mod parting;
+mod policies;
 mod properties;
 mod scene;
 mod status;

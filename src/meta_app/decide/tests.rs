@@ -4,6 +4,7 @@
 mod credentials;
 mod kept;
 mod permissions;
+mod policies;
 mod properties;
 mod scene;
 mod strategies;

@@ -4,9 +4,9 @@ use super::super::act::Mutation;
 use super::super::observe::VerifyTokenSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::{AppSubscriptionStatus, Reason};
+use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Refusal, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, without_effect};
 use crate::graph::{AppSubscription, Verdict};
 
 impl Case<'_> {
@@ -32,7 +32,9 @@ impl Case<'_> {
             }
             _ => return (self.unasked(ConditionType::WebhookSubscribed), None),
         };
-        if let Some((mutation, tried)) = self.preparation() {
+        let observed = self.app.spec.management_policy == ManagementPolicy::Observe;
+        // Claim and verify token are for writing. Who only looks on needs neither, and must not keep a writer out.
+        if let Some((mutation, tried)) = self.preparation().filter(|_| !observed) {
             let finding = self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "");
             return (finding, (!tried).then_some(mutation));
         }
@@ -41,6 +43,11 @@ impl Case<'_> {
             let seen = format!("Meta delivers the declared fields to {callback_url}.");
             return (self.found(Status::True, Reason::FieldsMatch, seen, ""), None);
         };
+        if observed && defect.reason != Reason::ForeignCallback {
+            let fields = super::super::fields(self.app).join(", ");
+            let plan = format!("subscribes the app's webhook with the callback {callback_url} and the fields {fields}");
+            return (drift_observed(defect, &plan), None);
+        }
         match &asked.subscribed {
             None if defect.reason != Reason::ForeignCallback => {
                 let mutation =

@@ -2,17 +2,18 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::super::authorization::is_proven;
 use super::scene::*;
-use super::strategies::{claims, observations, rows, statuses};
-use crate::api::FacebookChannelStatus;
-use crate::api::conditions::{ConditionType, Status, status_of};
+use super::strategies::{claims, declarations, observations, rows, statuses};
+use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::Answer;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
-use crate::graph::PageSubscription;
+use crate::graph::{PageSubscription, TokenInfo};
 use crate::meta_app::WebhookVerdict;
 
 fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
@@ -22,7 +23,8 @@ fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
 /// Conditions about which Meta said nothing in this pass.
 fn open_conditions(seen: &Observed) -> Vec<ConditionType> {
     let asked = &seen.asked;
-    let calls = unanswered(&asked.page) && unanswered(&asked.subscriptions) && unanswered(&asked.subscribed);
+    let writes = unanswered(&asked.subscribed) && unanswered(&asked.unsubscribed);
+    let calls = unanswered(&asked.page) && unanswered(&asked.subscriptions) && writes;
     let mut open = Vec::new();
     if matches!(&asked.token, Some(Err(refusal)) if refusal.says_nothing()) && calls {
         open.push(ConditionType::Authorized);
@@ -47,13 +49,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
-        let scene = Scene { channel: channel(3), previous, seen, now: now() };
+    fn a_decision_keeps_the_laws(channel in declarations(), seen in observations(), previous in statuses()) {
+        let (policy, connection) = (channel.spec.management_policy, channel.spec.connection);
+        let scene = Scene { channel, previous, seen, now: now() };
         // Checks the laws of Ready, of the three, of messages and of transition times.
         let outcome = scene.decide();
+        let judged = outcome.of(ConditionType::Authorized);
         let proven = is_proven(&scene.channel, &scene.seen, scene.now)
-            && outcome.of(ConditionType::Authorized) == "True/TokenValid";
+            && ["True/TokenValid", "Unknown/DeclaredDisconnected"].contains(&judged.as_str());
+        let managed = policy == ManagementPolicy::Manage;
         match &outcome.plan.mutation {
+            Some(_) if policy == ManagementPolicy::Pause => prop_assert!(false, "{:?}", outcome.plan.mutation),
             Some(Mutation::AcquireClaim) => prop_assert!(proven && scene.seen.claim == ClaimSeen::Free),
             Some(Mutation::AdoptClaim { .. }) => {
                 let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
@@ -61,8 +67,13 @@ proptest! {
             },
             Some(Mutation::Subscribe { fields }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
-                prop_assert!(proven && ours);
+                prop_assert!(proven && ours && managed && connection == DeclaredConnection::Connected);
                 prop_assert!(scene.seen.asked.subscribed.is_none() && *fields == words(&FIELDS));
+            }
+            Some(Mutation::Unsubscribe) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(ours && managed && connection == DeclaredConnection::Disconnected);
+                prop_assert!(scene.seen.asked.unsubscribed.is_none());
             }
             None => {}
         }
@@ -72,8 +83,8 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
-        let scene = Scene { channel: channel(3), previous, seen, now: now() };
+    fn no_answer_turns_no_condition_false(channel in declarations(), seen in observations(), previous in statuses()) {
+        let scene = Scene { channel, previous, seen, now: now() };
         let outcome = scene.decide();
         for type_ in open_conditions(&scene.seen) {
             if status_of(&outcome.status().conditions, type_) == Some(Status::False) {
@@ -92,11 +103,13 @@ proptest! {
             matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. })
         }),
         rows in rows(),
+        connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
     ) {
-        let mut world = World { claim, rows, mutations: 0 };
+        let mut world = World { claim, rows, connection, ..World::default() };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
-        prop_assert!(world.mutations <= 2, "a claim and a subscription");
+        prop_assert!(world.mutations <= 2, "a claim, and a subscription or its end");
+        prop_assert_eq!(world.is_subscribed(), connection == DeclaredConnection::Connected);
         world.mutations = 0;
         for later in [SignedDuration::ZERO, SignedDuration::from_mins(15), SignedDuration::from_hours(23)] {
             let again = world.pass(&first, later);
@@ -104,20 +117,85 @@ proptest! {
             prop_assert_eq!(world.mutations, 0);
         }
     }
+
+    #[test]
+    fn from_any_status_a_dead_token_does_not_keep_a_channel_from_being_disconnected(
+        // What an earlier pass remembers of this very declaration is true: it is not made up here.
+        previous in statuses().prop_filter("nothing remembered", |it| {
+            find(&it.conditions, ConditionType::Subscribed).is_none_or(|it| it.reason != "DeclaredDisconnected")
+        }),
+        claim in claims(),
+        rows in rows(),
+    ) {
+        let token = TokenInfo { is_valid: false, ..token_info() };
+        let ours = matches!(claim, ClaimSeen::Ours { .. });
+        let mut world = World { claim, rows, connection: DeclaredConnection::Disconnected, token, ..World::default() };
+        let subscribed = world.is_subscribed();
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
+        prop_assert_eq!(world.is_subscribed(), subscribed && !ours, "what somebody else holds is left alone");
+        prop_assert!(world.mutations <= 1);
+        world.mutations = 0;
+        for later in [SignedDuration::ZERO, SignedDuration::from_hours(100)] {
+            let again = world.pass(&first, later);
+            prop_assert_eq!(&again, &first);
+            prop_assert_eq!(world.mutations, 0, "Meta's word is remembered");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_only_looks_on_changes_nothing_at_meta_and_who_is_paused_nothing_at_all(
+        previous in statuses(),
+        claim in claims(),
+        rows in rows(),
+        connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
+        policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
+        is_valid in any::<bool>(),
+    ) {
+        let (before, held) = (rows.clone(), claim.clone());
+        let token = TokenInfo { is_valid, ..token_info() };
+        let mut world = World { claim, rows, connection, policy, token, mutations: 0 };
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        prop_assert_eq!(&world.rows, &before);
+        prop_assert!(policy == ManagementPolicy::Observe || world.claim == held);
+        let again = world.pass(&first, SignedDuration::from_hours(5));
+        prop_assert_eq!(&again, &first);
+        prop_assert_eq!(&world.rows, &before);
+    }
 }
 
 /// Meta and the cluster, as far as a pass can change them.
 struct World {
     claim: ClaimSeen,
     rows: Vec<PageSubscription>,
+    connection: DeclaredConnection,
+    policy: ManagementPolicy,
+    token: TokenInfo,
     mutations: usize,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        let (connection, policy) = Default::default();
+        Self { claim: ClaimSeen::Free, rows: vec![], connection, policy, token: token_info(), mutations: 0 }
+    }
+}
+
 impl World {
+    fn is_subscribed(&self) -> bool {
+        self.rows.iter().any(|row| row.id == APP)
+    }
+
     /// One pass: observes, decides and acts until there is something to report.
     fn pass(&mut self, previous: &FacebookChannelStatus, later: SignedDuration) -> FacebookChannelStatus {
         let mut scene = Scene::healthy();
         scene.channel = channel(3);
+        scene.channel.spec.connection = self.connection;
+        scene.channel.spec.management_policy = self.policy;
         scene.previous = previous.clone();
         scene.now = now() + later;
         scene.seen.asked = Asked::default();
@@ -132,7 +210,7 @@ impl World {
 
     fn observe(&self, scene: &mut Scene) {
         scene.seen.claim = self.claim.clone();
-        scene.seen.asked.token.get_or_insert(Ok(token_info()));
+        scene.seen.asked.token.get_or_insert(Ok(self.token.clone()));
         if is_proven(&scene.channel, &scene.seen, scene.now) && matches!(self.claim, ClaimSeen::Ours { .. }) {
             scene.seen.asked.page.get_or_insert(Ok(page_node()));
             scene.seen.asked.subscriptions.get_or_insert(Ok(self.rows.clone()));
@@ -145,6 +223,13 @@ impl World {
             Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => {
                 self.claim = ClaimSeen::Ours { uid: "c1".to_owned() };
                 asked.claimed = true;
+            }
+            Mutation::Unsubscribe => {
+                self.rows.retain(|row| row.id != APP);
+                asked.unsubscribed = Some(Ok(()));
+                if asked.subscriptions.is_some() {
+                    asked.subscriptions = Some(Ok(self.rows.clone()));
+                }
             }
             Mutation::Subscribe { fields } => {
                 self.rows.retain(|row| row.id != APP);

@@ -124,6 +124,7 @@ impl Scene {
                 page: Some(Ok(page_node())),
                 subscriptions: Some(Ok(vec![row(APP, &FIELDS)])),
                 subscribed: None,
+                unsubscribed: None,
                 claimed: false,
             },
             access: None,

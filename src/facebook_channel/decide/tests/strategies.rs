@@ -6,7 +6,10 @@ use proptest::sample::{select, subsequence};
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
-use crate::api::{AuthorizationStatus, Connection, FacebookChannelStatus, Reason};
+use crate::api::{
+    AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
+    Reason,
+};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
@@ -138,12 +141,26 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
     ]
 }
 
+/// What can be declared of a page.
+pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
+    use DeclaredConnection::{Connected, Disconnected};
+    use ManagementPolicy::{Manage, Observe, Pause};
+    let policies = prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)];
+    (policies, select(vec![Connected, Disconnected])).prop_map(|(management_policy, connection)| {
+        let mut channel = channel(3);
+        channel.spec.management_policy = management_policy;
+        channel.spec.connection = connection;
+        channel
+    })
+}
+
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
-    let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(Just(())), any::<bool>());
+    let writes = (answers(Just(())), answers(Just(())), any::<bool>());
+    let asked = (answers(token_infos()), answers(pages()), answers(rows()), writes);
     (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
-        let (token_answer, page, subscriptions, subscribed, claimed) = asked;
-        let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
+        let (token_answer, page, subscriptions, (subscribed, unsubscribed, claimed)) = asked;
+        let asked = Asked { token: token_answer, page, subscriptions, subscribed, unsubscribed, claimed };
         let (gateway, inputs) = (false, "inputs".to_owned());
         Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
     })

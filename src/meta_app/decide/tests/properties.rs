@@ -2,11 +2,12 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::scene::*;
-use super::strategies::{claims, observations, rows, statuses, verify_tokens};
-use crate::api::MetaAppStatus;
+use super::strategies::{claims, declarations, observations, rows, statuses, verify_tokens};
 use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::Answer;
 use crate::graph::AppSubscription;
@@ -21,11 +22,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_decision_keeps_the_laws(seen in observations(), previous in statuses()) {
-        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+    fn a_decision_keeps_the_laws(app in declarations(), seen in observations(), previous in statuses()) {
+        let managed = app.spec.management_policy == ManagementPolicy::Manage;
+        let scene = Scene { app, previous, seen, now: now() };
         // Checks the laws of Ready, of messages and of transition times.
         let outcome = scene.decide();
         let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
+        prop_assert!(managed, "{mutation:?} by somebody who only looks on, or does not even that");
         let asked = &scene.seen.asked;
         let proven = scene.seen.secret == SecretSeen::Present && matches!(asked.node, Some(Ok(_)));
         prop_assert!(proven, "{mutation:?} without a call with the app token that worked");
@@ -49,8 +52,8 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_turns_no_condition_false(seen in observations(), previous in statuses()) {
-        let scene = Scene { app: meta_app(3), previous, seen, now: now() };
+    fn no_answer_turns_no_condition_false(app in declarations(), seen in observations(), previous in statuses()) {
+        let scene = Scene { app, previous, seen, now: now() };
         let outcome = scene.decide();
         let asked = &scene.seen.asked;
         let open = [
@@ -80,7 +83,7 @@ proptest! {
         verify_token in verify_tokens().prop_filter("not somebody else's", |it| *it != VerifyTokenSeen::Taken),
         rows in rows().prop_filter("not somebody else's", |rows| rows.iter().all(|row| row.callback_url == CALLBACK)),
     ) {
-        let mut world = World { claim, verify_token, rows, mutations: 0 };
+        let mut world = World { claim, verify_token, rows, policy: ManagementPolicy::Manage, mutations: 0 };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
         prop_assert!(world.mutations <= 3, "a claim, a verify token and a subscription");
@@ -93,11 +96,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_only_looks_on_or_is_paused_changes_nothing_at_all(
+        previous in statuses(),
+        claim in claims(),
+        verify_token in verify_tokens(),
+        rows in rows(),
+        policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
+    ) {
+        let mut world = World { claim, verify_token, rows, policy, mutations: 0 };
+        let first = world.pass(&previous, SignedDuration::ZERO);
+        let again = world.pass(&first, SignedDuration::from_hours(100));
+        prop_assert_eq!(&again, &first);
+        prop_assert_eq!(world.mutations, 0);
+    }
+}
+
 /// Meta and the cluster, as far as a pass can change them.
 struct World {
     claim: ClaimSeen,
     verify_token: VerifyTokenSeen,
     rows: Vec<AppSubscription>,
+    policy: ManagementPolicy,
     mutations: usize,
 }
 
@@ -106,6 +129,7 @@ impl World {
     fn pass(&mut self, previous: &MetaAppStatus, later: SignedDuration) -> MetaAppStatus {
         let mut scene = Scene::rows(self.rows.clone());
         scene.app = meta_app(3);
+        scene.app.spec.management_policy = self.policy;
         scene.previous = previous.clone();
         scene.now = now() + later;
         for _ in 0..5 {

@@ -6,7 +6,7 @@ use proptest::sample::{select, subsequence};
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
-use crate::api::{AppSubscriptionStatus, MetaAppStatus, Reason};
+use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::Refusal;
 use crate::graph::{
@@ -68,6 +68,16 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
 
 pub(super) fn verify_tokens() -> impl Strategy<Value = VerifyTokenSeen> {
     select(vec![VerifyTokenSeen::Ours, VerifyTokenSeen::Missing, VerifyTokenSeen::Taken])
+}
+
+/// What can be declared of an application.
+pub(super) fn declarations() -> impl Strategy<Value = MetaApp> {
+    use ManagementPolicy::{Manage, Observe, Pause};
+    prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)].prop_map(|management_policy| {
+        let mut app = meta_app(3);
+        app.spec.management_policy = management_policy;
+        app
+    })
 }
 
 /// Observations, also such as cannot be: a decision has to be safe by itself.

@@ -1,0 +1,108 @@
+//! Whether a channel that is declared Disconnected is parted from its page at Meta, and what to do about it.
+//!
+//! The application's token alone ends a subscription, so that it also works with a page token that ended or is gone. Without
+//! a living page token nobody can look afterwards: then Meta's word counts, and it is remembered in the condition
+//! Subscribed, so that nothing is ended twice.
+
+use super::super::act::Mutation;
+use super::{Case, authorization};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::{DeclaredConnection, Reason};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Kept, Refusal, drift_observed, keep, without_effect};
+use crate::facebook_channel::observe::AppSeen;
+use crate::graph::Verdict;
+
+/// Whether the declared parting is reached; `None` if the channel is to be connected.
+pub(super) fn parting(case: &Case<'_>) -> Option<(Finding, Option<Mutation>)> {
+    if case.channel.spec.connection == DeclaredConnection::Connected {
+        return None;
+    }
+    if !matches!(case.seen.claim, ClaimSeen::Ours { .. }) {
+        let seen =
+            "The page is disconnected as declared: this channel does not hold it, so nothing at Meta is the channel's.";
+        return Some((case.found(Status::True, Reason::DeclaredDisconnected, seen, ""), None));
+    }
+    let row = subscribed(case);
+    let (finding, mutation) = match row {
+        Some(false) => (parted(case), None),
+        Some(true) => part(case, still_subscribed(case)),
+        None if remembered(case) || matches!(case.seen.asked.unsubscribed, Some(Ok(()))) => (parted(case), None),
+        None => part(case, not_seen(case)),
+    };
+    let unseen = row.is_none() && mutation.is_none() && finding.status != Status::False;
+    let stale = silence(case).filter(|_| unseen && case.seen.stale);
+    Some((stale.map_or(finding, |refusal| too_old(case, refusal)), mutation))
+}
+
+/// Whether our application's row is at the page; `None` if that was not seen.
+fn subscribed(case: &Case<'_>) -> Option<bool> {
+    let (Some(Ok(rows)), AppSeen::Found { app_id, .. }) = (&case.seen.asked.subscriptions, &case.seen.app) else {
+        return None;
+    };
+    Some(rows.iter().any(|row| &row.id == app_id))
+}
+
+/// Whether the page was parted from since the declaration changed last. What an earlier declaration came to does not
+/// count: the page may have been subscribed in between.
+fn remembered(case: &Case<'_>) -> bool {
+    find(&case.previous.conditions, ConditionType::Subscribed).is_some_and(|it| {
+        it.status == Status::False.as_str()
+            && it.reason == Reason::DeclaredDisconnected.as_str()
+            && it.observed_generation == Some(case.generation)
+    })
+}
+
+/// The refusal of a read or write that says nothing, if there is one.
+fn silence<'a>(case: &'a Case<'_>) -> Option<&'a Refusal> {
+    case.refusals().into_iter().find(|refusal| refusal.says_nothing())
+}
+
+fn parted(case: &Case<'_>) -> Finding {
+    let seen = "The page is disconnected as declared: it is not subscribed to the app.";
+    case.found(Status::True, Reason::DeclaredDisconnected, seen, "")
+}
+
+fn still_subscribed(case: &Case<'_>) -> Finding {
+    let seen = "The page is subscribed although the channel is declared Disconnected.";
+    case.found(Status::False, Reason::StillSubscribed, seen, "")
+}
+
+fn not_seen(case: &Case<'_>) -> Finding {
+    let seen = "Whether the page is still subscribed is not known.";
+    case.found(Status::Unknown, Reason::Pending, seen, "")
+}
+
+/// Ends the subscription, or says why that is not done.
+fn part(case: &Case<'_>, defect: Finding) -> (Finding, Option<Mutation>) {
+    if let Some(trouble) = authorization::app_unusable(case) {
+        return (trouble, None);
+    }
+    match &case.seen.asked.unsubscribed {
+        _ if case.observes() && defect.status == Status::Unknown && silence(case).is_some() => (defect, None),
+        _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
+        None => (defect, Some(Mutation::Unsubscribe)),
+        Some(Ok(())) => (without_effect(defect), None),
+        Some(Err(refusal)) if refusal.says_nothing() => (defect, None),
+        Some(Err(refusal)) => (refused(case, refusal), None),
+    }
+}
+
+fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let fact = &refusal.fact;
+    // Said of the application; its own check, which was asked for, decides whether it is so.
+    if let Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired = refusal.verdict {
+        return authorization::app_unverified(case, &format!("Meta refused a call with them ({fact})."));
+    }
+    case.found(
+        Status::False,
+        Reason::RequestRejected,
+        format!("Meta refuses to end the subscription of the page ({fact})."),
+        "Somebody with full control of the page can remove the app in the page's settings; please report this to the maintainers of the operator.",
+    )
+}
+
+fn too_old(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let (stale, generation) = (true, case.generation);
+    keep(Kept { previous: None, next_step: None, stale, generation, what: "the channel" }, refusal)
+}
