@@ -75,7 +75,7 @@ pub(crate) struct Call<'a> {
     pub(crate) template: &'static str,
     pub(crate) version: Version,
     pub(crate) path: &'a [&'a str],
-    /// Query of a read, form of a write.
+    /// Form of a POST; query of all else, since what a body of a DELETE means is not defined.
     pub(crate) parameters: Vec<(&'static str, &'a str)>,
     pub(crate) caller: Caller,
     pub(crate) app: &'a AppCredentials,
@@ -144,7 +144,7 @@ impl Transport {
 
         let request = self.http.request(call.method.clone(), self.url(call.version, call.path));
         let request = request.header(AUTHORIZATION, bearer(token)?);
-        let request = if call.method == Method::GET { request.query(&parameters) } else { request.form(&parameters) };
+        let request = if call.method == Method::POST { request.form(&parameters) } else { request.query(&parameters) };
         let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
         self.answer(response, &secrets).await

@@ -15,6 +15,7 @@ use super::classes::{Caller, classify};
 use super::decode::flag;
 use super::error::{GraphError, GraphFault};
 use super::refused::{Fields, RefusedFields};
+use super::signs::Sign;
 use super::token::{AppCredentials, Token};
 use super::verdict::Verdict;
 use super::version::Version;
@@ -212,6 +213,25 @@ impl GraphClient {
         succeeded(&self.transport.send(call).await?)
     }
 
+    /// Ends the subscription of the app to the page, with the app token: `DELETE /{page}/subscribed_apps`. It needs no
+    /// token of the page, so that it works after that one ended. That there is nothing to end is success too.
+    ///
+    /// # Errors
+    /// The caller is [`Caller::AppToken`].
+    pub async fn unsubscribe_page(
+        &self,
+        version: &Version,
+        credentials: &AppCredentials,
+        page_id: &str,
+    ) -> Result<(), GraphError> {
+        let path = [page_id, "subscribed_apps"];
+        let call = app_call(Method::DELETE, "DELETE /{page}/subscribed_apps", version, credentials, &path);
+        match self.transport.send(call).await {
+            Err(GraphError::Fault(fault)) if nothing_to_end(&fault) => Ok(()),
+            answer => succeeded(&answer?),
+        }
+    }
+
     /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
     async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
         let mut rows = Vec::new();
@@ -297,6 +317,12 @@ fn succeeded(answer: &Value) -> Result<(), GraphError> {
         Some(true) => Ok(()),
         _ => Err(unusable("the write was not confirmed")),
     }
+}
+
+/// Whether a subscription that was to be ended is not there: the page is gone or never knew the app.
+fn nothing_to_end(fault: &GraphFault) -> bool {
+    let absent = fault.code == 100 && fault.subcode == Some(33) || fault.signs.sign == Some(Sign::NotSubscribed);
+    absent && !fault.is_transient
 }
 
 fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {

@@ -128,6 +128,40 @@ async fn a_page_is_subscribed_with_a_form_that_holds_the_proof() {
 }
 
 #[tokio::test]
+async fn a_page_is_unsubscribed_with_the_app_token_and_without_a_body() {
+    let graph = Double::json(&json!({"success": true})).await;
+    graph.client().unsubscribe_page(V, &app(), PAGE).await.expect("done");
+    let seen = graph.only();
+    assert_eq!((seen.method.clone(), seen.uri.path()), (Method::DELETE, &*format!("/v25.0/{PAGE}/subscribed_apps")));
+    assert_eq!(seen.header("authorization"), format!("Bearer {APP_ID}|{SECRET}"));
+    let parameters = Seen::parameters(seen.uri.query().expect("a query"));
+    assert_eq!((parameters, seen.body.as_str()), (pairs(&[("appsecret_proof", APP_PROOF)]), ""));
+}
+
+#[tokio::test]
+async fn a_page_that_has_no_subscription_to_end_counts_as_unsubscribed_and_nothing_else_does() {
+    let refused = |error: serde_json::Value| async move {
+        let graph = Double::answering([json(400, &json!({ "error": error }))]).await;
+        graph.client().unsubscribe_page(V, &app(), PAGE).await
+    };
+    let absent = json!({"code": 100, "error_subcode": 33, "message": "Object does not exist"});
+    assert_eq!(refused(absent).await, Ok(()));
+    assert_eq!(refused(json!({"code": 100, "message": "App is not subscribed to this page"})).await, Ok(()));
+    for error in [
+        json!({"code": 100, "message": "Invalid parameter"}),
+        json!({"code": 15, "message": "needs an app token"}),
+        json!({"code": 100, "error_subcode": 33, "is_transient": true, "message": "later"}),
+        json!({"code": 2, "message": "down"}),
+    ] {
+        let code = error["code"].as_u64();
+        let Err(GraphError::Fault(fault)) = refused(error).await else { panic!("{code:?} is no success") };
+        assert_eq!(Some(u64::from(fault.code)), code);
+    }
+    let graph = Double::json(&json!({"success": false})).await;
+    assert!(graph.client().unsubscribe_page(V, &app(), PAGE).await.is_err());
+}
+
+#[tokio::test]
 async fn a_write_that_is_not_confirmed_is_no_success() {
     for answer in [json!({"success": false}), json!({"success": "no"}), json!({}), json!([])] {
         let graph = Double::json(&answer).await;

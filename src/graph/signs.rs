@@ -26,6 +26,7 @@ pub(crate) enum Sign {
     UserUnconfirmed,
     PageRoleMissing,
     TokenSignatureInvalid,
+    NotSubscribed,
 }
 
 /// In lower case; the first that occurs counts.
@@ -54,6 +55,7 @@ const PHRASES: &[(&str, Sign)] = &[
     ("till you log in", Sign::LoginRequired),
     ("not a confirmed user", Sign::UserUnconfirmed),
     ("access token signature", Sign::TokenSignatureInvalid),
+    ("not subscribed", Sign::NotSubscribed),
 ];
 
 /// The sign in a text, and the field or scope it is about.
