@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::DeletionPolicy;
 use super::conditions::{conditions_schema, time_schema};
 use super::references::{MetaAppReference, SecretKeyReference};
 
@@ -49,6 +50,10 @@ pub struct FacebookChannelSpec {
     pub subscribed_fields: Option<Vec<String>>,
     /// Who handles the traffic: exactly one of direct, external, bot and chat.
     pub endpoint: Endpoint,
+    /// What becomes of the page's subscription when this channel is deleted: Disconnect (default) unsubscribes the
+    /// application from the page, Orphan leaves it as it is. The claim stays with the namespace either way.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 }
 
 /// What authorises a channel.

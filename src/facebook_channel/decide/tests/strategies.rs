@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AuthorizationStatus, Connection, FacebookChannelStatus, Reason};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{
@@ -109,6 +109,8 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Orphaned { of: "gone".to_owned() }),
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        1 => Just(ClaimSeen::Releasing),
+        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
     ]
 }
 
@@ -141,11 +143,12 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(Just(())), any::<bool>());
-    (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
+    let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
+    let around = (apps(), tokens(), claims(), records, prop::bool::weighted(0.2));
+    (around, asked).prop_map(|((app, token, claim, record, stale), asked)| {
         let (token_answer, page, subscriptions, subscribed, claimed) = asked;
-        let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
-        let (gateway, inputs) = (false, "inputs".to_owned());
-        Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
+        let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed, ..Asked::default() };
+        Observed { app, token, claim, record, stale, asked, ..Scene::healthy().seen }
     })
 }
 
