@@ -309,7 +309,7 @@ async fn only_the_release_that_watches_the_channels_namespace_acts() -> Result<(
     delete(&world, "shop").await?;
     // A channel that waited for the page goes: the claim is looked at, and left alone.
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=False/AppNotFound"]).await?;
+    world.channel_is(&world.tenant_b, "copy", &["Ready=False/ClaimedElsewhere"]).await?;
     world.channels(&world.tenant_b).delete("copy", &DeleteParams::default()).await?;
     wait_for("a pass over the claim", PATIENCE, async || {
         ensure!(ours.passes("AssetClaim") > 0);
