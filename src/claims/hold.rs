@@ -329,7 +329,8 @@ mod tests {
 
     #[test]
     fn a_claim_follows_what_is_declared_and_the_app_only_after_proof() {
-        let cases: [(fn(&mut Wanted), Record); 7] = [
+        type Change = fn(&mut Wanted);
+        let cases: [(Change, Record); 7] = [
             (|_| (), Record::Current),
             (|it| it.deletion_policy = DeletionPolicy::Orphan, Record::Outdated),
             (|it| it.app_ref = None, Record::Outdated),
