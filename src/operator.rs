@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
+use crate::claims::AssetClaimKind;
 use crate::engine::context::Policy;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
@@ -58,6 +59,9 @@ pub struct Operator {
 /// does not answer is not waited for any longer, so that the lease can be released in time.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// Claims that may be cleaned up after at once: it is nothing that people wait for.
+const CLEANUP_CONCURRENCY: u16 = 2;
+
 /// The stores of one watched namespace.
 struct Scope {
     namespace: String,
@@ -80,6 +84,8 @@ impl Operator {
             timers.insert((KindName::FacebookChannel, scope.namespace.clone()), channel_timer);
             queues.push((scope.apps.0.clone(), app_wakes, scope.channels.0.clone(), channel_wakes));
         }
+        let (claim_timer, claim_wakes) = wakes(self.clock.clone());
+        timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
@@ -89,6 +95,10 @@ impl Operator {
             index: Index::default(),
             app_memories: Default::default(),
             channel_memories: Default::default(),
+            claim_memories: Default::default(),
+            misfits: Default::default(),
+            pace: Default::default(),
+            claims_forbidden: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -113,17 +123,26 @@ impl Operator {
                     run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
                 async move { tokio::join!(apps, channels) }
             });
-            drain(&ctx, join_all(controllers)).await;
+            let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup) }).await;
         }
     }
 }
 
 /// Waits for every store to be filled; `false` if the shutdown came first. No pass starts before: an object that is not
-/// in its store yet would be taken for a missing one.
+/// in its store yet would be taken for a missing one. Claims that may not be listed are not waited for: who needs one asks
+/// for it, and says that there is no answer.
 async fn filled(ctx: &Context) -> bool {
     let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
     let channels = try_join_all(ctx.channels.iter().map(Store::wait_until_ready));
-    let stores = async { tokio::join!(apps, channels, ctx.secrets.wait_until_ready(), ctx.claims.wait_until_ready()) };
+    let mut forbidden = ctx.claims_forbidden.subscribe();
+    let claims = async {
+        tokio::select! {
+            _ = ctx.claims.wait_until_ready() => {}
+            _ = forbidden.wait_for(|forbidden| *forbidden) => {}
+        }
+    };
+    let stores = async { tokio::join!(apps, channels, ctx.secrets.wait_until_ready(), claims) };
     ctx.read(stores).await.is_ok()
 }
 

@@ -1,11 +1,13 @@
 //! AssetClaim: which namespace owns a page or the callback of an application.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::time_schema;
+use super::conditions::{conditions_schema, time_schema};
+use super::references::NamespacedName;
 
 /// Which namespace owns an asset at Meta. Written by the operator, after proof and before its first write at Meta.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -16,6 +18,7 @@ use super::conditions::time_schema;
     plural = "assetclaims",
     shortname = "mclaim",
     namespaced,
+    status = "AssetClaimStatus",
     derive = "PartialEq",
     doc = "Which namespace owns an asset at Meta. Written by the operator, after proof and before its first write at Meta.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
@@ -23,8 +26,13 @@ use super::conditions::time_schema;
     printcolumn(name = "Asset ID", type_ = "string", json_path = ".spec.assetId", description = "Id of the asset at Meta"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace", description = "Namespace that owns the asset"),
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "Object that uses the asset"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Held, CleanupPending, Tombstone or LeftBehind"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    selectable = ".spec.assetId"
+    printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp through which the asset is used", priority = 1),
+    printcolumn(name = "On deletion", type_ = "string", json_path = ".spec.deletionPolicy", description = "What becomes of the page's subscription when the channel is gone", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen and what is to be done", priority = 1),
+    selectable = ".spec.assetId",
+    selectable = ".status.state"
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AssetClaimSpec {
@@ -38,6 +46,16 @@ pub struct AssetClaimSpec {
     /// Id of the application through which the asset is used.
     #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
     pub app_id: String,
+    /// MetaApp through which the asset is used; absent in a claim that an older version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_ref: Option<NamespacedName>,
+    /// Webhook fields that the page is subscribed to through the application.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
+    pub subscribed_fields: Vec<String>,
+    /// What becomes of the page's subscription when the holder is gone: that of the channel, as long as there is one.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// The namespace that owns the asset, and the object in it that uses it.
     pub holder: ClaimHolder,
     /// How the holder proved that the asset is theirs.
@@ -87,6 +105,96 @@ pub enum ProofMethod {
     AppToken,
 }
 
+/// What becomes of a page's subscription to the application when its channel is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// The application is unsubscribed from the page.
+    #[default]
+    Disconnect,
+    /// Nothing is written at Meta; the page stays subscribed.
+    Orphan,
+}
+
+impl DeletionPolicy {
+    /// The word as it stands in a spec.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnect => "Disconnect",
+            Self::Orphan => "Orphan",
+        }
+    }
+}
+
+/// What became of a claim. Before anything did, it is Held and says no more.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetClaimStatus {
+    /// Generation that this status is about; absent before the first pass that had something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The state in one word.
+    #[serde(default)]
+    pub state: ClaimState,
+    /// UID of the holder that the state is about. A holder with another one has taken the claim over since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_uid: Option<String>,
+    /// When the holder was first found gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub gone_since: Option<Timestamp>,
+    /// When the request that unsubscribes the page was begun, while its answer is not written down. Meanwhile nobody
+    /// takes the claim over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub releasing_since: Option<Timestamp>,
+    /// What stays at Meta and nobody here looks after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_at_meta: Option<LeftAtMeta>,
+    /// Ready; Reconciling and Stalled only while True.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}
+
+/// The state of a claim in one word.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum ClaimState {
+    /// A living object uses the asset.
+    #[default]
+    Held,
+    /// The object is gone; what it left at Meta is being cleaned up.
+    CleanupPending,
+    /// The object is gone and cleaned up after. The asset stays reserved for the namespace.
+    Tombstone,
+    /// The object is gone, and what it left at Meta cannot be cleaned up before a person does something.
+    LeftBehind,
+}
+
+impl ClaimState {
+    /// The word as it stands in a status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "Held",
+            Self::CleanupPending => "CleanupPending",
+            Self::Tombstone => "Tombstone",
+            Self::LeftBehind => "LeftBehind",
+        }
+    }
+}
+
+/// A page's subscription that stays at Meta after its channel.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftAtMeta {
+    /// Id of the page.
+    pub page_id: String,
+    /// Id of the application that stays subscribed to it.
+    pub app_id: String,
+    /// Webhook fields it was subscribed to, as far as is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
 impl AssetClaim {
     /// Name of the claim for a page.
     pub fn page_name(page_id: &str) -> String {
@@ -96,5 +204,20 @@ impl AssetClaim {
     /// Name of the claim for the callback of an application.
     pub fn app_name(app_id: &str) -> String {
         format!("meta-app-{app_id}")
+    }
+
+    /// The state, as far as it is about the present holder.
+    pub fn state(&self) -> ClaimState {
+        self.current().map(|status| status.state).unwrap_or_default()
+    }
+
+    /// Whether the page is being unsubscribed for the present holder at this moment.
+    pub fn is_being_released(&self) -> bool {
+        self.current().is_some_and(|status| status.releasing_since.is_some())
+    }
+
+    /// The status, if it is about the present holder. One about another is as good as none.
+    pub fn current(&self) -> Option<&AssetClaimStatus> {
+        self.status.as_ref().filter(|status| status.holder_uid.as_ref() == Some(&self.spec.holder.uid))
     }
 }

@@ -11,7 +11,11 @@ use super::{AssetClaim, FacebookChannel, MetaApp};
 /// All CustomResourceDefinitions, ready to be applied.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![AssetClaim::crd(), FacebookChannel::crd(), MetaApp::crd()];
-    crds.iter_mut().for_each(default_status);
+    crds.iter_mut().for_each(|crd| {
+        // A claim is made by who holds it, so that nothing has to be written to say so.
+        let claim = crd.spec.names.kind == "AssetClaim";
+        default_status(crd, if claim { json!({ "state": "Held" }) } else { json!({ "observedGeneration": -1 }) });
+    });
     crds
 }
 
@@ -27,12 +31,12 @@ pub fn yaml(crd: &CustomResourceDefinition) -> anyhow::Result<String> {
 
 /// Gives `status` its default, so that a new object is never taken for a reconciled one. The derive has no attribute
 /// for it.
-fn default_status(crd: &mut CustomResourceDefinition) {
+fn default_status(crd: &mut CustomResourceDefinition, value: serde_json::Value) {
     for version in &mut crd.spec.versions {
         let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
         let status = schema.and_then(|schema| schema.properties.as_mut()).and_then(|all| all.get_mut("status"));
         if let Some(JSONSchemaProps { default, .. }) = status {
-            *default = Some(JSON(json!({ "observedGeneration": -1 })));
+            *default = Some(JSON(value.clone()));
         }
     }
 }

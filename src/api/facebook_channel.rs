@@ -6,9 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ManagementPolicy;
 use super::conditions::{conditions_schema, time_schema};
 use super::references::{MetaAppReference, SecretKeyReference};
+use super::{DeletionPolicy, ManagementPolicy};
 
 /// One Facebook page connected for messaging.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -56,6 +56,10 @@ pub struct FacebookChannelSpec {
     /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
+    /// What becomes of the page's subscription when this channel is deleted: Disconnect (default) unsubscribes the
+    /// application from the page, Orphan leaves it as it is. The claim stays with the namespace either way.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 }
 
 /// Whether a page is to be connected.

@@ -14,7 +14,10 @@ pub mod readiness;
 pub mod reasons;
 pub mod references;
 
-pub use asset_claim::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, ProofMethod};
+pub use asset_claim::{
+    AssetClaim, AssetClaimSpec, AssetClaimStatus, AssetKind, ClaimHolder, ClaimProof, ClaimState, DeletionPolicy,
+    LeftAtMeta, ProofMethod,
+};
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
     AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DeclaredConnection, DirectEndpoint,

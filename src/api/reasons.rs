@@ -86,6 +86,8 @@ reasons! {
     NotExpired => Nobody,
     /// This namespace holds the claim.
     Held => Nobody,
+    /// The holder of the claim is gone and cleaned up after; the asset stays reserved for its namespace.
+    Tombstone => Nobody,
     /// The token is valid and is what was declared.
     TokenValid => Nobody,
     /// The page can be used for messaging.
@@ -111,6 +113,10 @@ reasons! {
     RateLimited => Operator,
     /// The credential has not been proven yet, so nothing is claimed.
     NotProven => Operator,
+    /// The namespace of the claims is missing or closed to the operator.
+    ClaimsUnavailable => Operator,
+    /// The holder of the claim is gone; what it left at Meta is being cleaned up.
+    CleanupPending => Operator,
     /// It cannot be read without a working authorisation and the claim.
     Unreadable => Operator,
     /// The referenced MetaApp does not exist.
@@ -170,6 +176,8 @@ reasons! {
     ClaimedElsewhere => Person,
     /// Another object of this namespace holds the asset.
     DuplicateInNamespace => Person,
+    /// The holder of the claim is gone, and what it left at Meta cannot be cleaned up.
+    LeftBehind => Person,
     /// The page does not exist or cannot be seen.
     NotVisible => Person,
     /// The page is not published.

@@ -39,6 +39,17 @@ pub struct MetaAppReference {
     pub namespace: Option<String>,
 }
 
+/// An object in a namespace that is always named.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct NamespacedName {
+    /// Namespace of the object.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
 /// What a Secret was released for, as its purpose label says.
 ///
 /// A Secret is used for its own purpose only, so that somebody who may write channels but not read Secrets cannot

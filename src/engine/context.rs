@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube_runtime::reflector::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
@@ -15,9 +15,11 @@ use super::failure::Failure;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
 use super::memory::Memories;
+use super::misfits::Misfits;
+use super::pace::Pace;
 use super::secrets::Secrets;
 use super::timer::Timer;
-use crate::api::{AssetClaim, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus};
+use crate::api::{AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus};
 use crate::graph::GraphClient;
 use crate::metrics::Metrics;
 
@@ -64,6 +66,14 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// What is remembered of claims that are being cleaned up.
+    pub claim_memories: Memories<AssetClaimStatus>,
+    /// Objects that cannot be decoded.
+    pub misfits: Misfits,
+    /// Turns of those that clean up.
+    pub pace: Pace,
+    /// Whether the claims may not be listed.
+    pub claims_forbidden: watch::Sender<bool>,
     /// Wake-ups: for each kind and watched namespace, "" for all.
     pub timers: HashMap<(KindName, String), Timer<Key>>,
     /// Bounds how many passes run at once, over all kinds.
@@ -113,6 +123,16 @@ impl Context {
         if self.app_memories.ask_for_look(&key, self.clock.now()) {
             self.wake(KindName::MetaApp, key);
         }
+    }
+
+    /// Whether a namespace is watched here; what lies in others is another release's.
+    pub fn watches(&self, namespace: &str) -> bool {
+        self.timer(KindName::FacebookChannel, namespace).is_some()
+    }
+
+    /// Wakes the claim of this name.
+    pub fn wake_claim(&self, name: &str) {
+        self.wake(KindName::AssetClaim, Key::new(&self.policy.claims_namespace, name));
     }
 
     /// A MetaApp in a watched namespace.

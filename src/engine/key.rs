@@ -42,6 +42,8 @@ pub enum KindName {
     MetaApp,
     /// FacebookChannel.
     FacebookChannel,
+    /// AssetClaim.
+    AssetClaim,
 }
 
 impl KindName {
@@ -50,6 +52,7 @@ impl KindName {
         match self {
             Self::MetaApp => "MetaApp",
             Self::FacebookChannel => "FacebookChannel",
+            Self::AssetClaim => "AssetClaim",
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod index;
 pub mod key;
 pub mod leader;
 pub mod memory;
+pub mod misfits;
+pub mod pace;
 pub mod pass;
 pub mod run;
 pub mod secrets;

@@ -22,11 +22,14 @@ use super::memory::Memories;
 /// What a pass came to: when to act again, and why then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Next {
-    /// When to act again.
+    /// When to act again; [`NEVER`] if only a change wakes the object.
     pub at: Timestamp,
     /// Why then; for metrics and logs.
     pub class: Class,
 }
+
+/// No time at all: nothing is to be done before something changes.
+pub const NEVER: Timestamp = Timestamp::MAX;
 
 /// A kind, as the engine sees it.
 pub trait Kind: Send + Sync + 'static {
@@ -69,6 +72,8 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
     let period = match kind {
         KindName::MetaApp => ctx.policy.app_period,
         KindName::FacebookChannel => ctx.policy.channel_period,
+        // A claim has no regular turn: nothing is looked at while it is held.
+        KindName::AssetClaim => ctx.policy.broken_period,
     };
     Slots { regular: next_slot(uid, now, period), broken: next_slot(uid, now, ctx.policy.broken_period.max(period)) }
 }
@@ -134,6 +139,6 @@ fn set_timer<K: Kind>(ctx: &Context, object: &K::Object, key: Key, at: Timestamp
         K::memories(ctx).forget(&key);
         ctx.index.forget(&(K::NAME, key));
     } else if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
-        timer.set(key, at);
+        if at == NEVER { timer.forget(key) } else { timer.set(key, at) }
     }
 }

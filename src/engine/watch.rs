@@ -8,10 +8,10 @@ use std::pin::pin;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::serde::de::DeserializeOwned;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Resource, ResourceExt};
+use kube_runtime::reflector::Store;
 use kube_runtime::reflector::store::Writer;
-use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{Config, Event};
 use kube_runtime::{WatchStreamExt, watcher};
 
@@ -22,12 +22,41 @@ use crate::metrics::Metrics;
 pub enum Change<'a, K> {
     /// The object is new or differs from what was last seen. The store holds it already.
     Applied(&'a K),
+    /// The object is there but cannot be decoded. The store does not hold it: it must not be acted on.
+    Misfit {
+        /// Name of the object.
+        key: &'a Key,
+        /// Its UID.
+        uid: &'a str,
+    },
     /// The object is gone, also if it went while the watch was interrupted.
     Deleted(&'a Key),
+    /// The objects may not be listed, so nothing is known of any.
+    Forbidden,
+}
+
+/// An event of a watch, taken apart.
+enum Incoming<K> {
+    /// About an object that is well.
+    Event(Event<K>),
+    /// An object cannot be decoded.
+    Misfit {
+        key: Key,
+        uid: String,
+        /// What the store holds of it, from better times.
+        known: Option<K>,
+    },
+    /// An object that cannot be decoded is gone.
+    MisfitGone {
+        key: Key,
+        /// What the store holds of it, from better times.
+        known: Option<K>,
+    },
 }
 
 /// Runs a watch until the process ends, keeping the store filled and reporting each change after it is in the store.
-/// An object that cannot be decoded does not stop the others; it counts as gone.
+/// An object that cannot be decoded does not stop the others. It is reported as such: it is neither acted on, nor is it
+/// gone.
 pub async fn run<K>(
     api: Api<DeserializeGuard<K>>,
     config: Config,
@@ -39,7 +68,7 @@ pub async fn run<K>(
 {
     let objects = store.as_reader();
     let events = watcher(api, config).default_backoff();
-    let events = events.map(|event| event.map(|event| valid(event, &objects, metrics)));
+    let events = events.map(|event| event.map(|event| open(event, &objects, metrics)));
     drive(events, store, metrics, report).await;
 }
 
@@ -54,12 +83,12 @@ pub async fn run_metadata<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
 {
-    let events = watcher(api, config).default_backoff().map(|event| event.map(Some));
+    let events = watcher(api, config).default_backoff().map(|event| event.map(Incoming::Event));
     drive(events, store, metrics, report).await;
 }
 
 async fn drive<K>(
-    events: impl Stream<Item = watcher::Result<Option<Event<K>>>>,
+    events: impl Stream<Item = watcher::Result<Incoming<K>>>,
     mut store: Writer<K>,
     metrics: &Metrics,
     mut report: impl FnMut(Change<'_, K>),
@@ -70,15 +99,25 @@ async fn drive<K>(
     let mut events = pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(Some(event)) => {
+            Ok(Incoming::Event(event)) => {
                 let event = event.modify(prune);
                 store.apply_watcher_event(&event);
                 seen.digest(&event, &mut report);
             }
-            Ok(None) => {}
+            Ok(Incoming::Misfit { key, uid, known }) => {
+                drop_from(&mut store, known);
+                seen.misfit(&key, &uid, &mut report);
+            }
+            Ok(Incoming::MisfitGone { key, known }) => {
+                drop_from(&mut store, known);
+                seen.gone(&key, &mut report);
+            }
             Err(error) => {
                 metrics.watch_error(&K::kind(&()));
                 tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
+                if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403) {
+                    report(Change::Forbidden);
+                }
             }
         }
     }
@@ -94,34 +133,51 @@ fn cause(error: &watcher::Error) -> &'static str {
     }
 }
 
-/// Takes an event apart. The error text of an object that cannot be decoded quotes values, so it goes nowhere. What was
-/// known of the object before is as good as gone: it must not be acted on any more.
-fn valid<K: Resource<DynamicType = ()> + Clone>(
+/// What was known of an object that cannot be decoded any more must not be acted on.
+fn drop_from<K>(store: &mut Writer<K>, known: Option<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    if let Some(known) = known {
+        store.apply_watcher_event(&Event::Delete(known));
+    }
+}
+
+/// Takes an event apart. The error text of an object that cannot be decoded quotes values, so it goes nowhere.
+fn open<K: Resource<DynamicType = ()> + Clone>(
     event: Event<DeserializeGuard<K>>,
     objects: &Store<K>,
     metrics: &Metrics,
-) -> Option<Event<K>> {
-    let open = |guard: DeserializeGuard<K>| {
-        guard.0.map_err(|invalid| {
-            metrics.invalid_object(&K::kind(&()));
-            let name = invalid.metadata.name.unwrap_or_default();
-            let namespace = invalid.metadata.namespace.unwrap_or_default();
-            tracing::warn!(kind = %K::kind(&()), namespace, name, "an object cannot be decoded and is left alone");
-            objects.get(&ObjectRef::new(&name).within(&namespace)).map(|known| (*known).clone())
-        })
+) -> Incoming<K> {
+    let misfit = |metadata: ObjectMeta| {
+        metrics.invalid_object(&K::kind(&()));
+        let key = Key::new(metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        tracing::warn!(
+            kind = %K::kind(&()), namespace = key.namespace, name = key.name,
+            "an object cannot be decoded and is left alone"
+        );
+        (key, metadata.uid.unwrap_or_default())
     };
+    let known = |key: &Key| objects.get(&key.to_ref()).map(|known| (*known).clone());
     match event {
-        Event::Init => Some(Event::Init),
-        Event::InitDone => Some(Event::InitDone),
-        Event::InitApply(guard) => open(guard).ok().map(Event::InitApply),
-        Event::Apply(guard) => match open(guard) {
-            Ok(object) => Some(Event::Apply(object)),
-            Err(known) => known.map(Event::Delete),
-        },
-        Event::Delete(guard) => match open(guard) {
-            Ok(object) => Some(Event::Delete(object)),
-            Err(known) => known.map(Event::Delete),
-        },
+        Event::Init => Incoming::Event(Event::Init),
+        Event::InitDone => Incoming::Event(Event::InitDone),
+        Event::InitApply(DeserializeGuard(Ok(object))) => Incoming::Event(Event::InitApply(object)),
+        Event::Apply(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Apply(object)),
+        Event::Delete(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Delete(object)),
+        // The store forgets what a new list does not bring.
+        Event::InitApply(DeserializeGuard(Err(invalid))) => {
+            let (key, uid) = misfit(invalid.metadata);
+            Incoming::Misfit { key, uid, known: None }
+        }
+        Event::Apply(DeserializeGuard(Err(invalid))) => {
+            let (key, uid) = misfit(invalid.metadata);
+            Incoming::Misfit { known: known(&key), key, uid }
+        }
+        Event::Delete(DeserializeGuard(Err(invalid))) => {
+            let (key, _) = misfit(invalid.metadata);
+            Incoming::MisfitGone { known: known(&key), key }
+        }
     }
 }
 
@@ -135,6 +191,8 @@ fn prune(object: &mut impl ResourceExt) {
 #[derive(Default)]
 struct Seen {
     objects: HashMap<Key, (u64, Option<String>)>,
+    /// Those that cannot be decoded; never in both.
+    misfits: HashMap<Key, (u64, String)>,
     round: u64,
 }
 
@@ -143,28 +201,40 @@ impl Seen {
         match event {
             Event::Init => self.round += 1,
             Event::InitApply(object) | Event::Apply(object) => {
-                let version = object.resource_version();
-                let old = self.objects.insert(Key::of(object), (self.round, version.clone()));
+                let (key, version) = (Key::of(object), object.resource_version());
+                self.misfits.remove(&key);
+                let old = self.objects.insert(key, (self.round, version.clone()));
                 if old.is_none_or(|(_, old)| old != version) {
                     report(Change::Applied(object));
                 }
             }
-            Event::Delete(object) => {
-                let key = Key::of(object);
-                self.objects.remove(&key);
-                report(Change::Deleted(&key));
-            }
+            Event::Delete(object) => self.gone(&Key::of(object), report),
             Event::InitDone => {
                 let round = self.round;
-                self.objects.retain(|key, (seen, _)| {
-                    let there = *seen == round;
-                    if !there {
+                let mut there = |key: &Key, seen: u64| {
+                    if seen != round {
                         report(Change::Deleted(key));
                     }
-                    there
-                });
+                    seen == round
+                };
+                self.objects.retain(|key, (seen, _)| there(key, *seen));
+                self.misfits.retain(|key, (seen, _)| there(key, *seen));
             }
         }
+    }
+
+    fn misfit<K>(&mut self, key: &Key, uid: &str, report: &mut impl FnMut(Change<'_, K>)) {
+        self.objects.remove(key);
+        let old = self.misfits.insert(key.clone(), (self.round, uid.to_owned()));
+        if old.is_none_or(|(_, old)| old != uid) {
+            report(Change::Misfit { key, uid });
+        }
+    }
+
+    fn gone<K>(&mut self, key: &Key, report: &mut impl FnMut(Change<'_, K>)) {
+        self.objects.remove(key);
+        self.misfits.remove(key);
+        report(Change::Deleted(key));
     }
 }
 
@@ -185,18 +255,70 @@ mod tests {
         ConfigMap { metadata, ..ConfigMap::default() }
     }
 
+    fn told(change: Change<'_, ConfigMap>) -> String {
+        match change {
+            Change::Applied(object) => format!("applied {}", object.name_any()),
+            Change::Misfit { key, uid } => format!("misfit {} {uid}", key.name),
+            Change::Deleted(key) => format!("deleted {}", key.name),
+            Change::Forbidden => "forbidden".to_owned(),
+        }
+    }
+
     fn reports(events: Vec<Event<ConfigMap>>) -> Vec<String> {
         let mut seen = Seen::default();
         let mut reports = Vec::new();
         for event in &events {
-            seen.digest(event, &mut |change| {
-                reports.push(match change {
-                    Change::Applied(object) => format!("applied {}", object.name_any()),
-                    Change::Deleted(key) => format!("deleted {}", key.name),
-                });
-            });
+            seen.digest(event, &mut |change| reports.push(told(change)));
         }
         reports
+    }
+
+    /// An event about an object that cannot be decoded, as the watch delivers it.
+    fn invalid(name: &str) -> DeserializeGuard<ConfigMap> {
+        serde_json::from_value(serde_json::json!({
+            "metadata": { "name": name, "namespace": "a", "uid": "u" }, "data": "not a map"
+        }))
+        .expect("a guard takes anything with metadata")
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_decoded_is_not_gone_until_it_is() {
+        let (reader, mut writer) = kube_runtime::reflector::store::<ConfigMap>();
+        let (mut seen, metrics, mut reports) = (Seen::default(), Metrics::default(), Vec::new());
+        let guarded = |object| DeserializeGuard(Ok(object));
+        let rounds = [
+            Event::Init,
+            Event::InitApply(guarded(object("x", "1"))),
+            Event::InitApply(invalid("y")),
+            Event::InitApply(invalid("z")),
+            Event::InitDone,
+            Event::Apply(invalid("x")),
+            Event::Delete(invalid("x")),
+            Event::Apply(guarded(object("z", "9"))),
+            Event::Init,
+            Event::InitApply(guarded(object("z", "9"))),
+            Event::InitDone,
+        ];
+        for event in rounds {
+            match open(event, &reader, &metrics) {
+                Incoming::Event(event) => {
+                    writer.apply_watcher_event(&event);
+                    seen.digest(&event, &mut |change| reports.push(told(change)));
+                }
+                Incoming::Misfit { key, uid, known } => {
+                    drop_from(&mut writer, known);
+                    seen.misfit(&key, &uid, &mut |change| reports.push(told(change)));
+                }
+                Incoming::MisfitGone { key, known } => {
+                    drop_from(&mut writer, known);
+                    seen.gone(&key, &mut |change| reports.push(told(change)));
+                }
+            }
+        }
+        let expected = ["applied x", "misfit y u", "misfit z u", "misfit x u", "deleted x", "applied z", "deleted y"];
+        assert_eq!(reports, expected);
+        let stored: Vec<_> = reader.state().iter().map(|it| it.name_any()).collect();
+        assert_eq!(stored, ["z"], "a misfit is not acted on");
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub enum Mutation {
         /// UID of that one.
         of: String,
     },
+    /// Write into our claim how the page is used now.
+    RecordClaim {
+        /// Whether the credential was proven in this pass.
+        proven: bool,
+    },
     /// Subscribe the page to our application.
     Subscribe {
         /// Webhook fields: the full set, since whether Meta replaces or adds is not documented.
@@ -35,6 +40,7 @@ impl Mutation {
         match self {
             Self::AcquireClaim => "claiming the page",
             Self::AdoptClaim { .. } => "adopting the claim on the page",
+            Self::RecordClaim { .. } => "updating the claim on the page",
             Self::Subscribe { .. } => "subscribing the page at Meta",
             Self::Unsubscribe => "unsubscribing the page at Meta",
         }
@@ -57,11 +63,15 @@ pub async fn act(
     let wanted = observe::wanted(channel, pass, &seen.app);
     match (mutation, &seen.access) {
         (Mutation::AcquireClaim, _) => {
-            claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
+            asked.claims_unavailable = claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
             asked.claimed = true;
         }
         (Mutation::AdoptClaim { of }, _) => {
-            claims::adopt(ctx, &wanted, &of, ProofMethod::DebugToken).await?;
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, ProofMethod::DebugToken).await?;
+            asked.claimed = true;
+        }
+        (Mutation::RecordClaim { proven }, _) => {
+            claims::record(ctx, &wanted, proven).await?;
             asked.claimed = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {

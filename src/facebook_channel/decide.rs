@@ -14,7 +14,7 @@ use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
     FacebookChannelStatus, ManagementPolicy, Reason,
 };
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
 use crate::engine::events::{Note, on_transition};
@@ -144,7 +144,20 @@ impl Case<'_> {
             ClaimSeen::Free => pending(Mutation::AcquireClaim),
             ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
             ClaimSeen::Ours { .. } => {
-                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), None)
+                let outdated = match self.seen.record {
+                    Record::Current => false,
+                    Record::Outdated => true,
+                    Record::OtherApp => self.proven(authorized),
+                };
+                let mutation = (outdated && !tried).then(|| Mutation::RecordClaim { proven: self.proven(authorized) });
+                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
+            }
+            ClaimSeen::Releasing => {
+                let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
+                (self.found(Status::Unknown, Reason::Pending, seen, ""), None)
+            }
+            ClaimSeen::Unavailable(why) => {
+                (self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()), None)
             }
             ClaimSeen::Duplicate { name } => {
                 let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");

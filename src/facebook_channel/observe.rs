@@ -5,12 +5,13 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::decide::authorization;
+use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp, NamespacesFrom,
     REQUESTED_AT,
 };
-use crate::claims::{self, ClaimSeen, Wanted};
+use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -28,6 +29,8 @@ pub struct Observed {
     pub token: TokenSeen,
     /// The claim on the page.
     pub claim: ClaimSeen,
+    /// Whether the claim, if it is ours, says what it should.
+    pub record: Record,
     /// Whether the operator knows of a gateway.
     pub gateway: bool,
     /// Fingerprint of everything the answers depend on.
@@ -91,6 +94,8 @@ pub struct Asked {
     pub unsubscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+    /// Why the claim could not be made, if claims are out of reach.
+    pub claims_unavailable: Option<Unavailable>,
 }
 
 /// What calls on behalf of a channel need.
@@ -129,7 +134,8 @@ pub async fn observe(
 
     let token = read_token(ctx, channel, &secret_key).await?;
     let seen_token = see_token(&token, &pass.uid);
-    let claim = look_at_claim(ctx, &wanted, pass).await?;
+    let (claim, record) = look_at_claim(ctx, &wanted, pass).await?;
+    let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
@@ -150,7 +156,8 @@ pub async fn observe(
         _ => None,
     };
     let gateway = ctx.policy.gateway_url.is_some();
-    let mut seen = Observed { app, token: seen_token, claim, gateway, inputs, look, stale: pass.stale, asked, access };
+    let (token, stale) = (seen_token, pass.stale);
+    let mut seen = Observed { app, token, claim, record, gateway, inputs, look, stale, asked, access };
     ask(ctx, channel, &mut seen, pass).await?;
     Ok(seen)
 }
@@ -166,7 +173,26 @@ pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app
     let app_id = if let AppSeen::Found { app_id, .. } = app { app_id.clone() } else { String::new() };
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    Wanted { kind: AssetKind::FacebookPage, id: channel.spec.page_id.clone(), app_id, holder }
+    let declared = channel.spec.subscribed_fields.clone();
+    let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
+    let app_key = app_key(channel, &pass.key);
+    Wanted {
+        kind: AssetKind::FacebookPage,
+        id: channel.spec.page_id.clone(),
+        app_id,
+        app_ref: Some(NamespacedName { namespace: app_key.namespace, name: app_key.name }),
+        fields: declared.or(of_app),
+        deletion_policy: on_deletion(channel),
+        holder,
+    }
+}
+
+/// What the claim says for when the channel is gone: whoever only observes wrote nothing at Meta, and leaves it alone.
+fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
+    match channel.spec.management_policy {
+        ManagementPolicy::Manage | ManagementPolicy::Pause => channel.spec.deletion_policy,
+        ManagementPolicy::Observe => DeletionPolicy::Orphan,
+    }
 }
 
 fn see_app(app: Option<&MetaApp>, app_key: &Key, key: &Key) -> AppSeen {
@@ -207,10 +233,12 @@ async fn look_at_claim(
     ctx: &Context,
     wanted: &Wanted,
     pass: &Pass<FacebookChannelStatus>,
-) -> Result<ClaimSeen, Failure> {
+) -> Result<(ClaimSeen, Record), Failure> {
     claims::look(ctx, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
-        ctx.channel(&key).is_some_and(|other| other.uid().as_deref() == Some(&holder.uid))
+        let uid = ctx.channel(&key).and_then(|other| other.uid());
+        // One that cannot be decoded keeps its page.
+        uid.or_else(|| ctx.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
     })
     .await
 }

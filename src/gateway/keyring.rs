@@ -79,7 +79,8 @@ impl Keyring {
                 let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
                     let key = match change {
                         Change::Applied(secret) => Key::of(secret),
-                        Change::Deleted(key) => key.clone(),
+                        Change::Deleted(key) | Change::Misfit { key, .. } => key.clone(),
+                        Change::Forbidden => return,
                     };
                     // Fails only at the end of the process.
                     let _ = changed.send(key);

@@ -72,11 +72,13 @@ pub async fn act(
     tracing::info!(kind = "MetaApp", object = %pass.key, "{}", mutation.told());
     match mutation {
         Mutation::AcquireClaim => {
-            claims::acquire(ctx, &observe::wanted(app, pass), ProofMethod::AppToken).await?;
+            let wanted = observe::wanted(app, pass);
+            asked.claims_unavailable = claims::acquire(ctx, &wanted, ProofMethod::AppToken).await?;
             asked.claimed = true;
         }
         Mutation::AdoptClaim { of } => {
-            claims::adopt(ctx, &observe::wanted(app, pass), &of, ProofMethod::AppToken).await?;
+            let wanted = observe::wanted(app, pass);
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, ProofMethod::AppToken).await?;
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
-use crate::api::{AssetKind, ClaimHolder, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
-use crate::claims::{self, ClaimSeen, Wanted};
+use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
+use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -73,6 +73,8 @@ pub struct Asked {
     pub subscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+    /// Why the claim could not be made, if claims are out of reach.
+    pub claims_unavailable: Option<Unavailable>,
     /// Whether the verify token was created.
     pub verify_token_made: bool,
 }
@@ -101,6 +103,7 @@ pub async fn observe(
     let credentials = released.as_deref().map(|released| credentials(app, released));
     let managed = app.spec.webhook.is_some();
     let claim = if managed { look_at_claim(ctx, &wanted, pass).await? } else { ClaimSeen::Free };
+    let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
     let callback_url = callback_url(ctx, app, &pass.key);
     let inputs = Fingerprint::new(&pass.uid)
@@ -131,7 +134,16 @@ pub async fn observe(
 pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    Wanted { kind: AssetKind::MetaApp, id: app.spec.app_id.clone(), app_id: app.spec.app_id.clone(), holder }
+    Wanted {
+        kind: AssetKind::MetaApp,
+        id: app.spec.app_id.clone(),
+        app_id: app.spec.app_id.clone(),
+        app_ref: None,
+        fields: None,
+        // Nothing is cleaned up after an application: its webhook belongs to it.
+        deletion_policy: DeletionPolicy::Orphan,
+        holder,
+    }
 }
 
 /// The version of the Graph API for an application.
@@ -173,13 +185,18 @@ fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
 }
 
 async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
-    claims::look(ctx, wanted, |holder| {
+    let seen = claims::look(ctx, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
+        // Whether one that cannot be decoded manages its webhook cannot be told, so it keeps the claim.
+        if ctx.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid) {
+            return true;
+        }
         // One that does not manage its webhook any more has given it up.
         let manages = |other: &MetaApp| other.uid().as_deref() == Some(&holder.uid) && other.spec.webhook.is_some();
         ctx.app(&key).is_some_and(|other| manages(&other))
     })
-    .await
+    .await?;
+    Ok(seen.0)
 }
 
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp, REQUESTED_AT};
+use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, REQUESTED_AT};
 use crate::engine::index::Dependency;
 use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
@@ -27,6 +27,7 @@ impl Triggers {
         match change {
             Change::Applied(app) => {
                 let key = Key::of(app);
+                ctx.misfits.forget(KindName::MetaApp, &key);
                 if changed(&mut self.own, &key, own_inputs(app)) {
                     ctx.wake(KindName::MetaApp, key.clone());
                     // It may have given up its webhook, which another one waits for.
@@ -36,13 +37,23 @@ impl Triggers {
                     ctx.wake_dependents(&Dependency::MetaApp(key));
                 }
             }
-            Change::Deleted(key) => {
-                self.forget(key);
-                ctx.app_memories.forget(key);
-                forget(ctx, KindName::MetaApp, key);
-                ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
+            Change::Misfit { key, uid } => {
+                ctx.misfits.note(KindName::MetaApp, key, uid);
+                self.forget_app(ctx, key);
             }
+            Change::Deleted(key) => {
+                ctx.misfits.forget(KindName::MetaApp, key);
+                self.forget_app(ctx, key);
+            }
+            Change::Forbidden => {}
         }
+    }
+
+    fn forget_app(&mut self, ctx: &Context, key: &Key) {
+        self.forget(key);
+        ctx.app_memories.forget(key);
+        forget(ctx, KindName::MetaApp, key);
+        ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
     }
 
     /// A FacebookChannel changed.
@@ -50,16 +61,31 @@ impl Triggers {
         match change {
             Change::Applied(channel) => {
                 let key = Key::of(channel);
+                ctx.misfits.forget(KindName::FacebookChannel, &key);
                 if changed(&mut self.own, &key, own_inputs(channel)) {
                     ctx.wake(KindName::FacebookChannel, key);
                 }
             }
-            Change::Deleted(key) => {
-                self.forget(key);
-                ctx.channel_memories.forget(key);
-                forget(ctx, KindName::FacebookChannel, key);
+            Change::Misfit { key, uid } => {
+                ctx.misfits.note(KindName::FacebookChannel, key, uid);
+                self.forget_channel(ctx, key);
             }
+            Change::Deleted(key) => {
+                ctx.misfits.forget(KindName::FacebookChannel, key);
+                let known = self.forget_channel(ctx, key);
+                if !known {
+                    wake_claims_of(ctx, key);
+                }
+            }
+            Change::Forbidden => {}
         }
+    }
+
+    /// Forgets a channel; whether it was known what it depended on, its claim among it.
+    fn forget_channel(&mut self, ctx: &Context, key: &Key) -> bool {
+        self.forget(key);
+        ctx.channel_memories.forget(key);
+        forget(ctx, KindName::FacebookChannel, key)
     }
 
     fn forget(&mut self, key: &Key) {
@@ -76,27 +102,60 @@ pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>
             ctx.secrets.forget(key);
             key.clone()
         }
+        // Metadata always decodes.
+        Change::Misfit { .. } | Change::Forbidden => return,
     };
     ctx.wake_dependents(&Dependency::Secret(key));
 }
 
-/// A claim changed.
+/// A claim changed. It is looked after by the release that watches the namespace of its holder.
 pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
+    let forbidden = matches!(change, Change::Forbidden);
+    ctx.claims_forbidden.send_if_modified(|was| std::mem::replace(was, forbidden) != forbidden);
     let name = match change {
-        Change::Applied(claim) => claim.name_any(),
-        Change::Deleted(key) => key.name.clone(),
+        Change::Applied(claim) => {
+            let name = claim.name_any();
+            if claim.spec.asset_kind == AssetKind::FacebookPage && ctx.watches(&claim.spec.holder.namespace) {
+                ctx.wake_claim(&name);
+            }
+            name
+        }
+        Change::Misfit { key, .. } | Change::Deleted(key) => {
+            forget(ctx, KindName::AssetClaim, key);
+            ctx.claim_memories.forget(key);
+            ctx.pace.forget(key);
+            key.name.clone()
+        }
+        Change::Forbidden => return,
     };
     ctx.wake_dependents(&Dependency::Claim(name));
 }
 
-/// Forgets an object that is gone; who waits for the claim that it held is woken.
-fn forget(ctx: &Context, kind: KindName, key: &Key) {
+/// Forgets an object that is gone; the claim that it held is woken, and who waits for it. Whether anything was known of
+/// what it depended on.
+fn forget(ctx: &Context, kind: KindName, key: &Key) -> bool {
     if let Some(timer) = ctx.timer(kind, &key.namespace) {
         timer.forget(key.clone());
     }
-    for dependency in ctx.index.forget(&(kind, key.clone())) {
-        if let Dependency::Claim(_) = dependency {
-            ctx.wake_dependents(&dependency);
+    let dependencies = ctx.index.forget(&(kind, key.clone()));
+    for dependency in &dependencies {
+        if let Dependency::Claim(name) = dependency {
+            ctx.wake_dependents(dependency);
+            ctx.wake_claim(name);
+        }
+    }
+    !dependencies.is_empty()
+}
+
+/// Wakes the claims of a channel that went before it had a pass of its own. Rare, so that it may search.
+fn wake_claims_of(ctx: &Context, key: &Key) {
+    let holds = |claim: &AssetClaim| {
+        let holder = &claim.spec.holder;
+        holder.namespace == key.namespace && holder.name == key.name
+    };
+    for claim in ctx.claims.state() {
+        if holds(&claim) {
+            ctx.wake_claim(&claim.name_any());
         }
     }
 }

@@ -82,7 +82,7 @@ async fn while_meta_is_silent_the_log_is_nearly_so() -> Result<()> {
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
     stage.channel_is("shop", "Ready=True/Reached").await?;
     stage.sandbox.clear_ledger();
-    stage.fault("GET", None, FaultEffect::Status { code: 503, body: String::new() });
+    stage.fault("GET", None, FaultEffect::Status { code: 503, body: String::new(), echo_token: false });
     wait_for("several calls in vain", PATIENCE, async || {
         let vain = stage.sandbox.ledger().iter().filter(|it| it.fault.is_some()).count();
         ensure!(vain >= 6, "{vain}");

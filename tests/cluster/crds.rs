@@ -191,6 +191,6 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     let apps = table(kubectl.text(&["-n", &world.platform, "get", "mapp", "-o", "wide"]).await?);
     assert_eq!(apps[0], ["NAME", "APP", "READY", "REASON", "AGE", "APP ID", "CALLBACK"]);
     let claims = table(kubectl.text(&["-n", &world.claims, "get", "mclaim"]).await?);
-    assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "AGE"]);
+    assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "STATE", "AGE"]);
     Ok(())
 }

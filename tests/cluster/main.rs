@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod claims;
+mod cleanup;
 mod connect;
 mod crds;
 mod drift;

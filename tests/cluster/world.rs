@@ -11,7 +11,8 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
 use kube_runtime::{WatchStreamExt, watcher};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
@@ -153,6 +154,13 @@ impl World {
 
     pub fn kubectl(&self) -> Kubectl {
         self.plane.kubectl()
+    }
+
+    /// A client that has no rights but those of this ServiceAccount.
+    pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(self.plane.service_account_kubeconfig(namespace, account).await?)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
     }
 
     /// Applies manifests as somebody with kubectl would.

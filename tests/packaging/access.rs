@@ -74,7 +74,11 @@ fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
 
 #[test]
 fn the_operator_writes_claims_only_in_the_claims_namespace() {
-    let expected = spelled(&["get,list,watch,create,update assetclaims.metachannels.io"]);
+    let expected = spelled(&[
+        "get,list,watch,create,update assetclaims.metachannels.io",
+        "update assetclaims/status.metachannels.io",
+        "create,patch events.events.k8s.io",
+    ]);
     let name = "ops.acme-meta-channel-operator-claims";
     assert_eq!(rights_of(&chart(), "Role", name, Some("meta-channels")), expected);
     let base = kustomize("config/claims").unwrap();

@@ -20,6 +20,13 @@
 - apiGroups: [metachannels.io]
   resources: [assetclaims]
   verbs: [get, list, watch, create, update]
+- apiGroups: [metachannels.io]
+  resources: [assetclaims/status]
+  verbs: [update]
+# What stays at Meta after a channel is told where its claim lies.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 {{- end }}
 
 {{/* In the release's namespace. */}}

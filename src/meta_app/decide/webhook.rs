@@ -65,6 +65,9 @@ impl Case<'_> {
     fn taken(&self) -> Option<Finding> {
         let id = &self.app.spec.app_id;
         let (reason, seen, step) = match (&self.seen.claim, self.seen.verify_token) {
+            (ClaimSeen::Unavailable(why), _) => {
+                return Some(self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()));
+            }
             (ClaimSeen::Duplicate { name }, _) => (
                 Reason::DuplicateInNamespace,
                 format!("MetaApp {name} of this namespace manages the webhook of app {id}."),
@@ -80,6 +83,10 @@ impl Case<'_> {
                     super::super::verify_token_secret_name(self.app.metadata.name.as_deref().unwrap_or_default());
                 let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
                 (Reason::SecretNameTaken, seen, "Whoever made it must rename or delete it.")
+            }
+            (ClaimSeen::Releasing, _) => {
+                let seen = "The claim on the webhook is being cleaned up.";
+                return Some(self.found(Status::Unknown, Reason::Pending, seen, ""));
             }
             (ClaimSeen::Free | ClaimSeen::Orphaned { .. } | ClaimSeen::Ours { .. }, _) => return None,
         };

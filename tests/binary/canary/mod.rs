@@ -105,8 +105,8 @@ impl Story {
         let body = format!("<html>{PAGE_A_TOKEN} {}</html>", bait::APP_SECRET);
         let quoting = json!({ "error": { "message": format!("{PAGE_A_TOKEN}/{}", bait::APP_SECRET), "code": 1 } });
         for effect in [
-            FaultEffect::Status { code: 500, body },
-            FaultEffect::Status { code: 500, body: quoting.to_string() },
+            FaultEffect::Status { code: 500, body, echo_token: false },
+            FaultEffect::Status { code: 500, body: quoting.to_string(), echo_token: false },
             FaultEffect::Html,
             FaultEffect::Truncated,
             FaultEffect::Reset,

@@ -2,7 +2,7 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::Asked;
 use crate::graph::TokenInfo;
@@ -92,4 +92,43 @@ fn a_claim_that_is_lost_within_a_pass_stops_writing() {
     let mut scene = Scene::rows(vec![]);
     scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
     scene.decide().no_mutation();
+}
+
+#[test]
+fn a_claim_is_brought_up_to_date_with_or_without_proof_but_for_the_app() {
+    let ours = || Scene::healthy();
+    let unproven = || Scene::debugged(Err(no_answer()));
+    let rows = [
+        (ours(), Record::Current, None),
+        (ours(), Record::Outdated, Some(Mutation::RecordClaim { proven: true })),
+        (unproven(), Record::Outdated, Some(Mutation::RecordClaim { proven: false })),
+        (ours(), Record::OtherApp, Some(Mutation::RecordClaim { proven: true })),
+        (unproven(), Record::OtherApp, None),
+    ];
+    for (mut scene, record, mutation) in rows {
+        scene.seen.record = record;
+        assert_eq!(scene.decide().plan.mutation, mutation, "{record:?}");
+        scene.seen.asked.claimed = true;
+        scene.decide().no_mutation();
+    }
+}
+
+#[test]
+fn a_page_is_not_claimed_while_it_is_being_released() {
+    let outcome = claim(ClaimSeen::Releasing).decide();
+    outcome.no_mutation();
+    outcome.shows(&[(Claimed, "Unknown/Pending")]);
+    outcome.reconciling("Unknown/Pending");
+}
+
+#[test]
+fn claims_out_of_reach_are_named_with_the_step_that_brings_them_back() {
+    for (forbidden, step) in [(false, "kubectl create namespace meta-channels"), (true, "Role on assetclaims")] {
+        let why = Unavailable { namespace: "meta-channels".to_owned(), forbidden };
+        let outcome = claim(ClaimSeen::Unavailable(why)).decide();
+        outcome.no_mutation();
+        outcome.reconciling("Unknown/ClaimsUnavailable");
+        outcome.shows(&[(Claimed, "Unknown/ClaimsUnavailable"), (Authorized, "True/TokenValid")]);
+        assert!(outcome.message(Claimed).contains(step), "{}", outcome.message(Claimed));
+    }
 }

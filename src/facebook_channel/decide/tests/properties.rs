@@ -9,7 +9,7 @@ use super::scene::*;
 use super::strategies::{claims, declarations, observations, rows, statuses};
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record};
 use crate::engine::answer::Answer;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
@@ -65,6 +65,11 @@ proptest! {
                 let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
                 prop_assert!(proven && orphaned);
             },
+            Some(Mutation::RecordClaim { proven: said }) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(ours && *said == proven && !scene.seen.asked.claimed);
+                prop_assert!(scene.seen.record == Record::Outdated || (scene.seen.record == Record::OtherApp && proven));
+            }
             Some(Mutation::Subscribe { fields }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(proven && ours && managed && connection == DeclaredConnection::Connected);
@@ -224,6 +229,7 @@ impl World {
                 self.claim = ClaimSeen::Ours { uid: "c1".to_owned() };
                 asked.claimed = true;
             }
+            Mutation::RecordClaim { .. } => asked.claimed = true,
             Mutation::Unsubscribe => {
                 self.rows.retain(|row| row.id != APP);
                 asked.unsubscribed = Some(Ok(()));

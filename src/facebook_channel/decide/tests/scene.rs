@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record};
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
@@ -115,6 +115,7 @@ impl Scene {
             app: app(Ok(()), WebhookVerdict::Subscribed(words(&FIELDS))),
             token: TokenSeen::Present { fingerprint: "f1".to_owned() },
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
+            record: Record::Current,
             gateway: false,
             inputs: "inputs".to_owned(),
             look: true,
@@ -126,6 +127,7 @@ impl Scene {
                 subscribed: None,
                 unsubscribed: None,
                 claimed: false,
+                claims_unavailable: None,
             },
             access: None,
         };

@@ -10,7 +10,7 @@ use crate::api::{
     AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     Reason,
 };
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{
@@ -112,6 +112,8 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Orphaned { of: "gone".to_owned() }),
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        1 => Just(ClaimSeen::Releasing),
+        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
     ]
 }
 
@@ -158,11 +160,13 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let writes = (answers(Just(())), answers(Just(())), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), writes);
-    (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
+    let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
+    let around = (apps(), tokens(), claims(), records, prop::bool::weighted(0.2));
+    (around, asked).prop_map(|((app, token, claim, record, stale), asked)| {
         let (token_answer, page, subscriptions, (subscribed, unsubscribed, claimed)) = asked;
-        let asked = Asked { token: token_answer, page, subscriptions, subscribed, unsubscribed, claimed };
-        let (gateway, inputs) = (false, "inputs".to_owned());
-        Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
+        let answers = Asked { token: token_answer, page, subscriptions, subscribed, unsubscribed, ..Asked::default() };
+        let asked = Asked { claimed, ..answers };
+        Observed { app, token, claim, record, stale, asked, ..Scene::healthy().seen }
     })
 }
 

@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::answer::Refusal;
 use crate::graph::{
     AppNode, AppPermission, AppReason, AppSubscription, ApprovalReason, CutReason, EndReason, PageReason,
@@ -63,6 +63,8 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Orphaned { of: "gone".to_owned() }),
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        1 => Just(ClaimSeen::Releasing),
+        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
     ]
 }
 
@@ -93,7 +95,9 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let around = (secrets, claims(), verify_tokens(), callbacks, prop::bool::weighted(0.2));
     (around, asked).prop_map(|((secret, claim, verify_token, callback, stale), asked)| {
         let (node, permissions, subscriptions, subscribed, [claimed, verify_token_made]) = asked;
-        let asked = Asked { node, permissions, subscriptions, subscribed, claimed, verify_token_made };
+        let claims_unavailable = None;
+        let asked =
+            Asked { node, permissions, subscriptions, subscribed, claimed, claims_unavailable, verify_token_made };
         let callback_url = callback.then(|| CALLBACK.to_owned());
         Observed { secret, claim, verify_token, callback_url, stale, asked, ..Scene::healthy().seen }
     })

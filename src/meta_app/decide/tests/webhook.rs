@@ -3,7 +3,7 @@
 use super::scene::*;
 use crate::api::AppSubscriptionStatus;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
-use crate::claims::ClaimSeen;
+use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::Class;
 use crate::engine::answer::Answer;
 use crate::graph::AppSubscription;
@@ -163,6 +163,24 @@ fn what_others_hold_is_left_alone() {
         outcome.shows(&[(CredentialsValid, "True/Accepted")]);
         outcome.no_mutation();
         assert!(outcome.message(WebhookSubscribed).starts_with(message), "{}", outcome.message(WebhookSubscribed));
+    }
+}
+
+#[test]
+fn nothing_is_written_while_claims_are_out_of_reach_or_the_claim_is_in_other_hands_for_a_moment() {
+    let unavailable = |forbidden| Unavailable { namespace: "meta-channels".to_owned(), forbidden };
+    let rows = [
+        (ClaimSeen::Unavailable(unavailable(false)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(true)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Releasing, "Unknown/Pending"),
+    ];
+    for (claim, expected) in rows {
+        let mut scene = Scene::rows(vec![]);
+        scene.seen.claim = claim;
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.reconciling(expected);
+        outcome.shows(&[(WebhookSubscribed, expected), (CredentialsValid, "True/Accepted")]);
     }
 }
 

@@ -1,0 +1,99 @@
+//! Unsubscribes a page for a channel that is gone, and writes down what became of the claim.
+//!
+//! Everything is written over the very version of the claim that was looked at. Whoever changed it meanwhile, be it a
+//! channel that adopted it or another process that cleans up, makes the write fail, and nothing happens at Meta.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::PostParams;
+
+use super::decide::{Report, Then};
+use super::hold;
+use super::observe::Access;
+use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
+use crate::engine::answer::{Answer, answer};
+use crate::engine::failure::{kubernetes, next_try};
+use crate::engine::run::{NEVER, Next, slots};
+use crate::engine::{Class, Context, Failure, Key, KindName};
+use crate::graph::{Caller, Verdict};
+
+/// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
+///
+/// # Errors
+/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
+pub async fn release(
+    ctx: &Context,
+    claim: &AssetClaim,
+    access: &Access,
+    now: Timestamp,
+) -> Result<(AssetClaim, Answer<()>), Failure> {
+    let (key, page) = (Key::of(claim), &claim.spec.asset_id);
+    let mut status = claim.status.clone().unwrap_or_default();
+    status.releasing_since = Some(now);
+    let marked = write(ctx, claim, status).await?;
+    tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
+    let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page).await;
+    let answer = answer("unsubscribe page", Caller::AppToken, result);
+    if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
+        && matches!(refusal.verdict, Verdict::AppBroken(_))
+    {
+        ctx.look_at_app(Key::new(&app.namespace, &app.name));
+    }
+    Ok((marked, answer))
+}
+
+/// Writes the status if there is a new one, publishes an Event, and says when to act again.
+///
+/// # Errors
+/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
+pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
+    let (key, uid) = (Key::of(claim), claim.uid().unwrap_or_default());
+    if let Some(status) = report.status {
+        let state = status.state;
+        write(ctx, claim, status).await?;
+        ctx.metrics.status_written(KindName::AssetClaim);
+        if state != claim.state() {
+            log(&key, claim, state);
+        }
+    }
+    if let Some(note) = &report.note {
+        ctx.events.publish(claim, note).await;
+    }
+    let class = match report.then {
+        Then::Never | Then::At(_) => Class::Settled,
+        Then::Class(class) => class,
+    };
+    if let Class::Throttled(until) = class {
+        ctx.pace.hold(&claim.spec.app_id, until);
+    }
+    let at = match report.then {
+        Then::Never => NEVER,
+        Then::At(at) => at,
+        Then::Class(class) => {
+            let attempts = ctx.claim_memories.count_failure(&key, &uid);
+            next_try(class, attempts, now, slots(ctx, KindName::AssetClaim, &uid, now))
+        }
+    };
+    if report.then == Then::Never {
+        ctx.claim_memories.forget(&key);
+        ctx.pace.forget(&key);
+    }
+    Ok(Next { at, class })
+}
+
+async fn write(ctx: &Context, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
+    let claim = AssetClaim { status: Some(status), ..claim.clone() };
+    let (api, name) = (hold::api(ctx), claim.name_any());
+    kubernetes("writing the status of a claim", api.replace_status(&name, &PostParams::default(), &claim)).await
+}
+
+fn log(key: &Key, claim: &AssetClaim, state: ClaimState) {
+    let (holder, page) = (&claim.spec.holder, &claim.spec.asset_id);
+    let (channel, before) = (Key::new(&holder.namespace, &holder.name), claim.state().as_str());
+    let state = state.as_str();
+    if state == ClaimState::LeftBehind.as_str() {
+        tracing::warn!(kind = "AssetClaim", object = %key, %channel, page, before, state, "a subscription stays at Meta");
+    } else {
+        tracing::info!(kind = "AssetClaim", object = %key, %channel, page, before, state, "the claim changed its state");
+    }
+}

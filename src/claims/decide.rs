@@ -1,0 +1,258 @@
+//! What to do about a claim whose holder may be gone: a function of values and a time, with no client in sight.
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use super::observe::{AppSeen, Checked, Observed};
+use crate::api::conditions::{Finding, Status, assemble};
+use crate::api::readiness::readiness;
+use crate::api::{AssetClaim, AssetClaimStatus, ClaimState, DeletionPolicy, LeftAtMeta, Reason};
+use crate::engine::Class;
+use crate::engine::answer::{Refusal, class};
+use crate::engine::events::Note;
+use crate::graph::Verdict;
+
+/// How long a holder must be gone before anything is done: a channel that is renamed, restored or made anew gets its page
+/// back without a break.
+pub const GRACE: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long a request to Meta that was begun may still be on its way, if the process that began it said nothing more.
+pub const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
+
+/// What to do: unsubscribe the page, or report.
+pub struct Plan {
+    /// Whether to unsubscribe the page before looking again.
+    pub release: bool,
+    /// What to report otherwise.
+    pub report: Report,
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The status to write, if it is another one.
+    pub status: Option<AssetClaimStatus>,
+    /// When to act again.
+    pub then: Then,
+    /// An Event to publish.
+    pub note: Option<Note>,
+}
+
+/// When to act again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Then {
+    /// When something changes, and not before.
+    Never,
+    /// At this time.
+    At(Timestamp),
+    /// As this class has it.
+    Class(Class),
+}
+
+/// Whether the API server has to be asked about the holder: something could be done now.
+pub fn wants_check(claim: &AssetClaim, app: &AppSeen, now: Timestamp) -> bool {
+    let could_act = match claim.state() {
+        ClaimState::Held | ClaimState::Tombstone => false,
+        ClaimState::CleanupPending => true,
+        // Said already; it is said anew once there is something to clean up with.
+        ClaimState::LeftBehind => claim.spec.deletion_policy == DeletionPolicy::Orphan || *app == AppSeen::Ready,
+    };
+    could_act && not_before(claim).is_none_or(|at| at <= now)
+}
+
+/// The time before which a claim is left alone.
+fn not_before(claim: &AssetClaim) -> Option<Timestamp> {
+    let status = claim.current()?;
+    let grace = status.gone_since.map(|since| since + GRACE);
+    grace.max(status.releasing_since.map(|since| since + ON_ITS_WAY))
+}
+
+/// Decides about a claim on a page.
+pub fn decide(claim: &AssetClaim, seen: &Observed, now: Timestamp) -> Plan {
+    let case = Case { claim, seen, now };
+    if seen.lives || seen.checked == Some(Checked::Lives) {
+        return case.held();
+    }
+    match claim.state() {
+        ClaimState::Tombstone => case.rest(Then::Never),
+        ClaimState::Held => case.pending(format!("{} is gone.", case.holder()), Then::At(now + GRACE)),
+        ClaimState::CleanupPending | ClaimState::LeftBehind => case.clean_up(),
+    }
+}
+
+struct Case<'a> {
+    claim: &'a AssetClaim,
+    seen: &'a Observed,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    fn clean_up(&self) -> Plan {
+        if let Some(answer) = &self.seen.asked {
+            return match answer {
+                Ok(()) => self.tombstone("The app was unsubscribed from the page"),
+                Err(refusal) => self.refused(refusal),
+            };
+        }
+        if let Some(at) = not_before(self.claim).filter(|at| *at > self.now).or(self.seen.turn) {
+            return self.rest(Then::At(at));
+        }
+        match &self.seen.checked {
+            Some(Checked::Lives) => self.held(),
+            Some(Checked::Wanted { name }) => self.pending(
+                format!("{} is gone; FacebookChannel {name} declares the same page and may take over.", self.holder()),
+                Then::Class(Class::Waiting),
+            ),
+            Some(Checked::Forbidden) => {
+                let namespace = &self.claim.spec.holder.namespace;
+                self.left_behind(&format!("the operator may not read FacebookChannels in namespace {namespace}"))
+            }
+            Some(Checked::Gone) => self.release(),
+            None => self.rest(Then::Class(Class::Terminal)),
+        }
+    }
+
+    /// The holder is gone for certain, and nobody else wants the page.
+    fn release(&self) -> Plan {
+        if self.claim.spec.deletion_policy == DeletionPolicy::Orphan {
+            return self.tombstone("Nothing was written at Meta, as deletionPolicy Orphan says,");
+        }
+        let app = self.app();
+        match &self.seen.app {
+            AppSeen::Ready => Plan { release: true, ..self.rest(Then::Class(Class::Transient)) },
+            AppSeen::Missing => self.left_behind(&format!("{app} does not exist")),
+            AppSeen::OtherApp(id) => self.left_behind(&format!("{app} is about app {id} now")),
+            AppSeen::SecretGone => self.left_behind(&format!("{app} has no usable app secret")),
+            AppSeen::NotReady(why) => self.pending(
+                format!("{} is gone; the page is unsubscribed once {app} can be used. {why}", self.holder()),
+                Then::Class(Class::Waiting),
+            ),
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Plan {
+        let class = class(&[], &[refusal], self.now);
+        match refusal.verdict {
+            Verdict::NoAnswer | Verdict::Throttled { .. } => {
+                let seen = format!("{} is gone; Meta gives no usable answer to the unsubscription.", self.holder());
+                self.pending(seen, Then::Class(class))
+            }
+            Verdict::AppBroken(_) => self.pending(
+                format!(
+                    "{} is gone; Meta rejects the credentials of {} ({}).",
+                    self.holder(),
+                    self.app(),
+                    refusal.fact
+                ),
+                Then::Class(Class::AppBroken),
+            ),
+            _ => self.left_behind(&format!("Meta refuses to unsubscribe it ({})", refusal.fact)),
+        }
+    }
+
+    /// The holder lives. Most claims have never said anything else, and that is not written down.
+    fn held(&self) -> Plan {
+        let untouched = self
+            .claim
+            .status
+            .as_ref()
+            .is_none_or(|status| status.state == ClaimState::Held && status.releasing_since.is_none());
+        if untouched {
+            return self.rest(Then::Never);
+        }
+        let reached = self.found(Status::True, Reason::Held, "This namespace holds the page.".to_owned(), "");
+        self.report(ClaimState::Held, &reached, Then::Never, None)
+    }
+
+    fn pending(&self, seen: String, then: Then) -> Plan {
+        let finding = self.found(Status::False, Reason::CleanupPending, seen, "The operator goes on by itself.");
+        self.report(ClaimState::CleanupPending, &finding, then, None)
+    }
+
+    fn tombstone(&self, what: &str) -> Plan {
+        let namespace = &self.claim.spec.holder.namespace;
+        let seen =
+            format!("{what} after {} was deleted. The page stays reserved for namespace {namespace}.", self.holder());
+        let finding = self.found(Status::True, Reason::Tombstone, seen, "");
+        self.report(ClaimState::Tombstone, &finding, Then::Never, None)
+    }
+
+    fn left_behind(&self, why: &str) -> Plan {
+        let spec = &self.claim.spec;
+        let left = self.left_at_meta();
+        let fields =
+            if left.fields.is_empty() { String::new() } else { format!(" (fields {})", left.fields.join(", ")) };
+        let seen = format!(
+            "{} is gone, and app {} stays subscribed to page {}{fields}: {why}.",
+            self.holder(),
+            left.app_id,
+            left.page_id
+        );
+        let next_step = format!(
+            "Whoever maintains {} must bring it back for app {} with its Secret and the operator's rights, and the operator cleans up by itself; or somebody with full control of the page removes the app from it at facebook.com, and a cluster administrator deletes this AssetClaim.",
+            self.app(),
+            spec.app_id
+        );
+        let finding = self.found(Status::False, Reason::LeftBehind, seen, next_step);
+        self.report(ClaimState::LeftBehind, &finding, Then::Class(Class::Terminal), Some(left))
+    }
+
+    fn left_at_meta(&self) -> LeftAtMeta {
+        let spec = &self.claim.spec;
+        LeftAtMeta {
+            page_id: spec.asset_id.clone(),
+            app_id: spec.app_id.clone(),
+            fields: spec.subscribed_fields.clone(),
+        }
+    }
+
+    fn holder(&self) -> String {
+        let holder = &self.claim.spec.holder;
+        format!("FacebookChannel {}/{}", holder.namespace, holder.name)
+    }
+
+    fn app(&self) -> String {
+        let app = self.claim.spec.app_ref.as_ref();
+        app.map_or_else(|| "the MetaApp".to_owned(), |app| format!("MetaApp {}/{}", app.namespace, app.name))
+    }
+
+    fn found(&self, status: Status, reason: Reason, seen: String, next_step: impl Into<String>) -> Finding {
+        let observed_generation = self.claim.metadata.generation.unwrap_or_default();
+        Finding { status, reason, seen, next_step: next_step.into(), observed_generation }
+    }
+
+    /// Nothing new is to be said.
+    fn rest(&self, then: Then) -> Plan {
+        Plan { release: false, report: Report { status: None, then, note: None } }
+    }
+
+    fn report(&self, state: ClaimState, finding: &Finding, then: Then, left: Option<LeftAtMeta>) -> Plan {
+        let generation = finding.observed_generation;
+        let ready = readiness(&[finding], generation, finding.clone());
+        let previous = self.claim.status.as_ref();
+        let conditions = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let gone = state != ClaimState::Held;
+        let since = self.claim.current().and_then(|status| status.gone_since);
+        let now = self.now.round(Unit::Second).unwrap_or(self.now);
+        let status = AssetClaimStatus {
+            observed_generation: Some(generation),
+            state,
+            holder_uid: Some(self.claim.spec.holder.uid.clone()),
+            gone_since: gone.then(|| since.unwrap_or(now)),
+            releasing_since: None,
+            left_at_meta: left,
+            conditions: assemble(conditions, &ready.findings, self.now),
+        };
+        let moved = self.claim.state() != state;
+        let note = (moved && matches!(state, ClaimState::Tombstone | ClaimState::LeftBehind)).then(|| Note {
+            warning: state == ClaimState::LeftBehind,
+            reason: finding.reason.as_str(),
+            action: "CleanUp",
+            text: finding.message(),
+        });
+        let status = Some(status).filter(|status| previous != Some(status));
+        Plan { release: false, report: Report { status, then, note } }
+    }
+}
+
+#[cfg(test)]
+mod tests;

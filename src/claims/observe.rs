@@ -1,0 +1,168 @@
+//! Reads what has to be known before anything is cleaned up. About a claim whose holder lives, nothing is asked.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::decide;
+use crate::api::{AssetClaim, ClaimHolder, ClaimState, DeletionPolicy, FacebookChannel};
+use crate::engine::answer::Answer;
+use crate::engine::failure::kubernetes;
+use crate::engine::index::Dependency;
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::{AppCredentials, Version};
+use crate::meta_app::{self, Trouble};
+
+/// What was seen of a claim on a page.
+#[derive(Debug)]
+pub struct Observed {
+    /// Whether the holder lives, as the watch shows it.
+    pub lives: bool,
+    /// The application through which the page is used; asked for only once the holder is gone.
+    pub app: AppSeen,
+    /// Before this time it is others' turn.
+    pub turn: Option<Timestamp>,
+    /// What the API server says of the holder now; asked for only when something is about to be done.
+    pub checked: Option<Checked>,
+    /// What Meta answered in this pass when the page was to be unsubscribed.
+    pub asked: Option<Answer<()>>,
+    /// What calls on behalf of the application need, if it is usable.
+    pub access: Option<Access>,
+}
+
+/// The application through which a page is used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AppSeen {
+    /// Its MetaApp is not there.
+    Missing,
+    /// Its MetaApp is about this application now.
+    OtherApp(String),
+    /// Its app secret is not there.
+    SecretGone,
+    /// It cannot be used now, for this reason.
+    NotReady(String),
+    /// It can be used.
+    Ready,
+}
+
+/// What the API server says of a holder that the watch does not show.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Checked {
+    /// It lives, though it may be one that cannot be decoded.
+    Lives,
+    /// It is gone, but this other channel of the namespace declares the page.
+    Wanted {
+        /// Name of that one.
+        name: String,
+    },
+    /// It is gone.
+    Gone,
+    /// It may not be looked for.
+    Forbidden,
+}
+
+/// What calls on behalf of an application need.
+#[derive(Debug)]
+pub struct Access {
+    /// Version of the Graph API.
+    pub version: Version,
+    /// The application's credentials.
+    pub credentials: Arc<AppCredentials>,
+}
+
+/// Reads what has to be known about a claim.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn observe(
+    ctx: &Context,
+    claim: &AssetClaim,
+    asked: Option<Answer<()>>,
+    now: Timestamp,
+) -> Result<Observed, Failure> {
+    let (holder, key) = (&claim.spec.holder, Key::of(claim));
+    let dependent = (KindName::AssetClaim, key.clone());
+    let lives = lives(ctx, holder);
+    let mut seen = Observed { lives, app: AppSeen::Missing, turn: None, checked: None, asked, access: None };
+    if lives || claim.state() == ClaimState::Tombstone {
+        ctx.index.forget(&dependent);
+        return Ok(seen);
+    }
+    let app_key = app_key(claim);
+    ctx.index.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
+    (seen.app, seen.access) = see_app(ctx, claim, app_key.as_ref()).await?;
+    if seen.asked.is_some() || !decide::wants_check(claim, &seen.app, now) {
+        return Ok(seen);
+    }
+    if claim.spec.deletion_policy == DeletionPolicy::Disconnect && seen.app == AppSeen::Ready {
+        seen.turn = ctx.pace.take(&claim.spec.app_id, &key, now).err();
+    }
+    if seen.turn.is_none() {
+        seen.checked = Some(ctx.read(check(ctx, claim)).await??);
+    }
+    Ok(seen)
+}
+
+/// Whether the holder is there, be it one that cannot be decoded.
+fn lives(ctx: &Context, holder: &ClaimHolder) -> bool {
+    let key = Key::new(&holder.namespace, &holder.name);
+    let uid = ctx.channel(&key).and_then(|channel| channel.uid());
+    uid.or_else(|| ctx.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
+}
+
+fn app_key(claim: &AssetClaim) -> Option<Key> {
+    claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
+}
+
+async fn see_app(ctx: &Context, claim: &AssetClaim, key: Option<&Key>) -> Result<(AppSeen, Option<Access>), Failure> {
+    let Some(key) = key else { return Ok((AppSeen::Missing, None)) };
+    let Some(app) = ctx.app(key) else {
+        let misfit = ctx.misfits.uid(KindName::MetaApp, key).is_some();
+        let seen = if misfit { AppSeen::NotReady("it cannot be decoded".to_owned()) } else { AppSeen::Missing };
+        return Ok((seen, None));
+    };
+    if app.spec.app_id != claim.spec.app_id {
+        return Ok((AppSeen::OtherApp(app.spec.app_id.clone()), None));
+    }
+    let Some(credentials) = meta_app::observe::find_credentials(ctx, &app).await? else {
+        return Ok((AppSeen::SecretGone, None));
+    };
+    Ok(match meta_app::verdict(&app).credentials {
+        Ok(()) => (AppSeen::Ready, Some(Access { version: meta_app::observe::version(&app), credentials })),
+        Err(Trouble::Broken(why) | Trouble::Unknown(why)) => (AppSeen::NotReady(why), None),
+    })
+}
+
+/// Looks at the API server itself, as metadata: it counts also what the watch lags behind of and what cannot be decoded.
+async fn check(ctx: &Context, claim: &AssetClaim) -> Result<Checked, Failure> {
+    let (holder, page) = (&claim.spec.holder, &claim.spec.asset_id);
+    let api: Api<FacebookChannel> = Api::namespaced(ctx.client.clone(), &holder.namespace);
+    let named = allowed("looking for a channel", api.get_metadata_opt(&holder.name)).await?;
+    let Some(named) = named else { return Ok(Checked::Forbidden) };
+    if named.is_some_and(|channel| channel.uid().as_ref() == Some(&holder.uid)) {
+        return Ok(Checked::Lives);
+    }
+    let of_page = ListParams::default().fields(&format!("spec.pageId={page}")).limit(1);
+    let others = allowed("looking for channels of a page", api.list_metadata(&of_page)).await?;
+    let Some(others) = others else { return Ok(Checked::Forbidden) };
+    Ok(match others.items.first() {
+        Some(other) => Checked::Wanted { name: other.name_any() },
+        None => Checked::Gone,
+    })
+}
+
+/// Waits for a request; `None` if it is forbidden.
+async fn allowed<T>(
+    what: &'static str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<Option<T>, Failure> {
+    let answer = async {
+        match request.await {
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            answer => answer.map(Some),
+        }
+    };
+    kubernetes(what, answer).await
+}

@@ -1,0 +1,97 @@
+//! A bounded rate for work that may come in thousands at once, such as cleaning up after a deleted namespace.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::key::Key;
+
+/// The time between two turns of one application.
+const BETWEEN: SignedDuration = SignedDuration::from_secs(1);
+
+/// Gives turns, one a second for each application. All of it may be lost: who waits asks again.
+#[derive(Debug, Default)]
+pub struct Pace(Mutex<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    /// The last turn given, or the time before which there is none, by application.
+    last: HashMap<String, Timestamp>,
+    /// Before this time nobody has a turn, by application.
+    held: HashMap<String, Timestamp>,
+    /// Who waits, and until when.
+    waiting: HashMap<Key, Timestamp>,
+}
+
+impl Pace {
+    /// Takes a turn, if it has come.
+    ///
+    /// # Errors
+    /// When to ask again.
+    pub fn take(&self, app_id: &str, key: &Key, now: Timestamp) -> Result<(), Timestamp> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = turns.held.get(app_id).copied().filter(|until| *until > now);
+        let turn = match turns.waiting.remove(key).filter(|_| held.is_none()) {
+            Some(turn) => turn,
+            None => {
+                let next = turns.last.get(app_id).map_or(now, |last| (*last + BETWEEN).max(now));
+                let turn = held.map_or(next, |until| next.max(until));
+                turns.last.insert(app_id.to_owned(), turn);
+                turn
+            }
+        };
+        if turn <= now {
+            return Ok(());
+        }
+        turns.waiting.insert(key.clone(), turn);
+        Err(turn)
+    }
+
+    /// Gives no turn before `until`: Meta asked for silence.
+    pub fn hold(&self, app_id: &str, until: Timestamp) {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.held.insert(app_id.to_owned(), until);
+    }
+
+    /// Forgets who does not wait any more.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn each_gets_a_turn_and_no_two_of_one_app_the_same() {
+        let (pace, now) = (Pace::default(), at(100));
+        let key = |name: &str| Key::new("claims", name);
+        assert_eq!(pace.take("app", &key("a"), now), Ok(()));
+        assert_eq!(pace.take("app", &key("b"), now), Err(at(101)));
+        assert_eq!(pace.take("app", &key("c"), now), Err(at(102)));
+        assert_eq!(pace.take("other", &key("d"), now), Ok(()), "applications do not wait for one another");
+        assert_eq!(pace.take("app", &key("b"), now), Err(at(101)), "who asks early keeps the turn");
+        assert_eq!(pace.take("app", &key("c"), at(102)), Ok(()));
+        assert_eq!(pace.take("app", &key("b"), at(102)), Ok(()));
+        assert_eq!(pace.take("app", &key("a"), at(102)), Err(at(103)));
+    }
+
+    #[test]
+    fn nobody_has_a_turn_while_meta_asks_for_silence() {
+        let (pace, now) = (Pace::default(), at(100));
+        let (a, b) = (Key::new("claims", "a"), Key::new("claims", "b"));
+        assert_eq!(pace.take("app", &a, now), Ok(()));
+        assert_eq!(pace.take("app", &b, now), Err(at(101)));
+        pace.hold("app", at(400));
+        assert_eq!(pace.take("app", &b, at(101)), Err(at(400)), "a turn from before does not count");
+        assert_eq!(pace.take("app", &a, at(101)), Err(at(401)));
+        assert_eq!(pace.take("app", &b, at(400)), Ok(()));
+    }
+}
