@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answers::{AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo};
+use super::batch::RefusedBatches;
 use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
 use super::classes::{Caller, classify};
 use super::decode::flag;
@@ -19,16 +20,22 @@ use super::token::{AppCredentials, Token};
 use super::verdict::Verdict;
 use super::version::Version;
 
+/// What is asked about a page.
+pub(super) const READ_PAGE: &str = "GET /{page}";
+/// What is asked about the applications of a page.
+pub(super) const READ_ROWS: &str = "GET /{page}/subscribed_apps";
+pub(super) const ROW_FIELDS: &str = "id,name,subscribed_fields";
 const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
 /// Rows per page of a list, and pages that are read at most.
-const LIST_LIMIT: &str = "100";
+pub(super) const LIST_LIMIT: &str = "100";
 const LIST_PAGES: usize = 20;
 
 /// Speaks to Graph. Clones share connections.
 #[derive(Clone)]
 pub struct GraphClient {
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
     refused: Arc<RefusedFields>,
+    pub(super) batches: Arc<RefusedBatches>,
 }
 
 impl GraphClient {
@@ -38,7 +45,7 @@ impl GraphClient {
     /// If TLS cannot be set up.
     pub fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let transport = Arc::new(Transport::new(options, observer)?);
-        Ok(Self { transport, refused: Arc::default() })
+        Ok(Self { transport, refused: Arc::default(), batches: Arc::default() })
     }
 
     /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error.
@@ -154,11 +161,16 @@ impl GraphClient {
         token: &Token,
         page_id: &str,
     ) -> Result<PageNode, GraphError> {
-        let fields = self.refused.without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now());
+        let fields = self.page_fields(version, app);
         let path = [page_id];
-        let mut call = page_call(Method::GET, "GET /{page}", version, app, token, &path);
+        let mut call = page_call(Method::GET, READ_PAGE, version, app, token, &path);
         call.parameters.push(("fields", &fields));
         self.transport.send(call).await
+    }
+
+    /// The fields of a page that Graph has not refused lately.
+    pub(super) fn page_fields(&self, version: &Version, app: &AppCredentials) -> String {
+        self.refused.without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now())
     }
 
     /// Whether the page was refused for an optional field, which is left out from now on.
@@ -182,10 +194,9 @@ impl GraphClient {
         page_id: &str,
     ) -> Result<Vec<PageSubscription>, GraphError> {
         let path = [page_id, "subscribed_apps"];
-        let template = "GET /{page}/subscribed_apps";
         self.rows(|| {
-            let mut call = page_call(Method::GET, template, version, app, token, &path);
-            call.parameters.push(("fields", "id,name,subscribed_fields"));
+            let mut call = page_call(Method::GET, READ_ROWS, version, app, token, &path);
+            call.parameters.push(("fields", ROW_FIELDS));
             call
         })
         .await
@@ -221,9 +232,10 @@ impl GraphClient {
             call.parameters.push(("limit", LIST_LIMIT));
             call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
             let list: List<T> = self.transport.send(call).await?;
+            let whole = list.is_whole();
             rows.extend(list.data);
             // `paging.next` is a URL with the token in it: it only tells that there is more.
-            if list.paging.next.is_none() {
+            if whole {
                 return Ok(rows);
             }
             let cursor = list.paging.cursors.after;
@@ -249,10 +261,17 @@ struct DebugData {
 }
 
 #[derive(Deserialize)]
-struct List<T> {
-    data: Vec<T>,
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
     #[serde(default)]
     paging: Paging,
+}
+
+impl<T> List<T> {
+    /// Whether nothing of it is left to read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.paging.next.is_none()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -268,7 +287,7 @@ struct Cursors {
     after: Option<String>,
 }
 
-fn app_call<'a>(
+pub(super) fn app_call<'a>(
     method: Method,
     template: &'static str,
     version: &Version,
@@ -299,12 +318,12 @@ fn succeeded(answer: &Value) -> Result<(), GraphError> {
     }
 }
 
-fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
+pub(super) fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
     if answered == asked { Ok(()) } else { Err(unusable("the answer is about another object")) }
 }
 
 /// An answer with status 200 that cannot be used.
-fn unusable(what: &'static str) -> GraphError {
+pub(super) fn unusable(what: &'static str) -> GraphError {
     GraphError::BadAnswer { status: 200, what }
 }
 
