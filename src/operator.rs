@@ -22,7 +22,7 @@ use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, watch};
+use crate::engine::{Clock, Context, KindName, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
@@ -89,6 +89,7 @@ impl Operator {
             index: Index::default(),
             app_memories: Default::default(),
             channel_memories: Default::default(),
+            channel_news: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -113,7 +114,8 @@ impl Operator {
                     run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
                 async move { tokio::join!(apps, channels) }
             });
-            drain(&ctx, join_all(controllers)).await;
+            let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), sweep) }).await;
         }
     }
 }

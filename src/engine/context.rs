@@ -9,9 +9,11 @@ use kube_runtime::reflector::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::PageNews;
 use super::clock::Clock;
 use super::events::Events;
 use super::failure::Failure;
+use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
 use super::memory::Memories;
@@ -32,6 +34,8 @@ pub struct Policy {
     pub gateway_url: Option<String>,
     /// How often a working channel is looked at.
     pub channel_period: Duration,
+    /// How often the token of a channel is looked at; more often near its end.
+    pub token_period: Duration,
     /// How often a working application is looked at.
     pub app_period: Duration,
     /// How often something broken is looked at; every two hours are twelve looks a day.
@@ -64,6 +68,8 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// What a sweep read about channels that it wakes.
+    pub channel_news: Handover<PageNews>,
     /// Wake-ups: for each kind and watched namespace, "" for all.
     pub timers: HashMap<(KindName, String), Timer<Key>>,
     /// Bounds how many passes run at once, over all kinds.

@@ -21,6 +21,9 @@ pub struct Memory<S> {
     /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
     /// does not count: a broken object is looked at less often than a value may be kept.
     pub unanswered_since: Option<Timestamp>,
+    /// Whether there is nothing to do before something changes or the slot comes: for a kind that is swept, the ring's
+    /// time then.
+    pub resting: bool,
     /// Whether somebody asked for a look since the last pass began.
     pub requested: bool,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -56,6 +59,7 @@ impl<S: Clone> Memories<S> {
             due: None,
             looked_at: Timestamp::UNIX_EPOCH,
             unanswered_since: None,
+            resting: true,
             requested: false,
             written: None,
         })
@@ -91,6 +95,40 @@ impl<S: Clone> Memories<S> {
             memory.requested = true;
         }
         !recently
+    }
+
+    /// Makes an object due for a look now.
+    pub fn request(&self, key: &Key, uid: &str) {
+        self.change(key, uid, |memory| memory.requested = true);
+    }
+
+    /// Notes whether Meta answered what was asked about an object outside of a pass.
+    pub fn note(&self, key: &Key, uid: &str, now: Timestamp, answered: bool) {
+        self.change(key, uid, |memory| {
+            memory.looked_at = now;
+            let since = memory.unanswered_since.unwrap_or(now);
+            memory.unanswered_since = (!answered).then_some(since);
+        });
+    }
+
+    /// Drops the status that was written, once the store shows it. With many objects it would be most of the memory.
+    pub fn shown(&self, key: &Key, uid: &str, version: u64) {
+        self.change(key, uid, |memory| {
+            memory.written = memory.written.take().filter(|written| version < written.version);
+        });
+    }
+
+    /// Since when Meta has not answered what has been open for longest.
+    pub fn unanswered_since(&self) -> Option<Timestamp> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter_map(|memory| memory.unanswered_since).min()
+    }
+
+    fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == uid) {
+            change(memory);
+        }
     }
 
     /// Counts a failed try of an object and returns how many failed before it.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::failure::{Class, Failure, Slots, next_slot, next_try};
+use super::failure::{Class, Failure, NEVER, Slots, next_slot, next_try};
 use super::key::{Key, KindName};
 use super::memory::Memories;
 
@@ -44,6 +44,9 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Name of the kind.
     const NAME: KindName;
+
+    /// Whether the slots of resting objects are the [sweep](super::sweep)'s. If not, each is a pass.
+    const SWEPT: bool = false;
 
     /// Observes, decides, acts and reports, until nothing is left to do now.
     ///
@@ -134,6 +137,6 @@ fn set_timer<K: Kind>(ctx: &Context, object: &K::Object, key: Key, at: Timestamp
         K::memories(ctx).forget(&key);
         ctx.index.forget(&(K::NAME, key));
     } else if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
-        timer.set(key, at);
+        if at == NEVER { timer.forget(key) } else { timer.set(key, at) }
     }
 }

@@ -8,5 +8,6 @@ mod drift;
 mod faults;
 mod gateway;
 mod props;
+mod ring;
 mod tokens;
 mod world;

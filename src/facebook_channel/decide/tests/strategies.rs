@@ -144,8 +144,8 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
         let (token_answer, page, subscriptions, subscribed, claimed) = asked;
         let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
-        let (gateway, inputs) = (false, "inputs".to_owned());
-        Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
+        let (gateway, inputs, token_slot) = (false, "inputs".to_owned(), now());
+        Observed { app, token, claim, gateway, inputs, look: true, token_slot, stale, asked, access: None }
     })
 }
 
