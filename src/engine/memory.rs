@@ -111,6 +111,14 @@ impl<S: Clone> Memories<S> {
         });
     }
 
+    /// Gives an object a time of its own instead of its slots.
+    pub fn postpone(&self, key: &Key, uid: &str, until: Timestamp) {
+        self.change(key, uid, |memory| {
+            memory.resting = false;
+            memory.due = Some(until);
+        });
+    }
+
     /// Drops the status that was written, once the store shows it. With many objects it would be most of the memory.
     pub fn shown(&self, key: &Key, uid: &str, version: u64) {
         self.change(key, uid, |memory| {

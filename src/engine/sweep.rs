@@ -80,6 +80,8 @@ pub enum Found {
     News,
     /// Meta did not answer.
     Nothing,
+    /// Meta wants not to be asked about it before then.
+    Later(Timestamp),
     /// Meta wants the whole group to be silent until then.
     Silence(Timestamp),
 }
@@ -90,6 +92,7 @@ impl Found {
             Self::Same => "same",
             Self::News => "news",
             Self::Nothing => "unanswered",
+            Self::Later(_) => "later",
             Self::Silence(_) => "silence",
         }
     }
@@ -260,6 +263,11 @@ fn settle<K: Swept>(ctx: &Context, seen: &Seen) {
         // Its pass says what is known of it then.
         Found::News => wake::<K>(ctx, &seen.key, &seen.uid),
         found => K::memories(ctx).note(&seen.key, &seen.uid, ctx.clock.now(), found == Found::Same),
+    }
+    if let (Found::Later(until), Some(timer)) = (seen.found, ctx.timer(K::NAME, &seen.key.namespace)) {
+        // Its next slot may come too soon: from now on it has a time of its own, until a pass finds it well.
+        K::memories(ctx).postpone(&seen.key, &seen.uid, until);
+        timer.set(seen.key.clone(), until);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
 use crate::engine::pass::Pass;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::{Caller, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict};
 
 /// A channel whose page can be read together with others.
@@ -110,7 +110,10 @@ pub(super) fn judge(plan: &Plan, previous: &FacebookChannelStatus, silence: Opti
         _ if !same => Found::News,
         Some(until) => Found::Silence(until),
         None if plan.report.answered => Found::Same,
-        None => Found::Nothing,
+        None => match plan.report.class {
+            Class::Throttled(until) => Found::Later(until),
+            _ => Found::Nothing,
+        },
     }
 }
 

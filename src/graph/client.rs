@@ -15,6 +15,7 @@ use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
 use super::classes::{Caller, classify};
 use super::decode::flag;
 use super::error::{GraphError, GraphFault};
+use super::flight::Flights;
 use super::refused::{Fields, RefusedFields};
 use super::token::{AppCredentials, Token};
 use super::verdict::Verdict;
@@ -36,6 +37,7 @@ pub struct GraphClient {
     pub(super) transport: Arc<Transport>,
     refused: Arc<RefusedFields>,
     pub(super) batches: Arc<RefusedBatches>,
+    debugging: Arc<Flights<(Version, String, String), Result<TokenInfo, GraphError>>>,
 }
 
 impl GraphClient {
@@ -45,14 +47,26 @@ impl GraphClient {
     /// If TLS cannot be set up.
     pub fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let transport = Arc::new(Transport::new(options, observer)?);
-        Ok(Self { transport, refused: Arc::default(), batches: Arc::default() })
+        Ok(Self { transport, refused: Arc::default(), batches: Arc::default(), debugging: Arc::default() })
     }
 
-    /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error.
+    /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error. However many ask about
+    /// a token at the same time, Graph is asked once.
     ///
     /// # Errors
     /// If there is no answer about the token; the caller is [`Caller::AppToken`].
     pub async fn debug_token(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+    ) -> Result<TokenInfo, GraphError> {
+        let context = format!("single-flight/{}", app.app_id);
+        let key = (*version, app.secret.fingerprint(&context), token.fingerprint(&context));
+        self.debugging.join(key, self.debug_token_once(version, app, token)).await
+    }
+
+    async fn debug_token_once(
         &self,
         version: &Version,
         app: &AppCredentials,

@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
-use crate::engine::answer::PageNews;
+use crate::engine::answer::{PageNews, Refusal};
 use crate::engine::sweep::Found;
 use crate::facebook_channel::observe::Asked;
 use crate::facebook_channel::sweep::{app_silence, judge};
-use crate::graph::{Caller, PageNode};
+use crate::graph::{Caller, PageNode, ThrottleScope, Verdict};
 
 const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
 
@@ -21,7 +21,7 @@ fn found(change: impl FnOnce(&mut Asked), silence: Option<Timestamp>) -> Found {
 #[test]
 fn only_what_the_status_does_not_say_is_news() {
     type Row = (&'static str, fn(&mut Asked), Found);
-    let rows: [Row; 9] = [
+    let rows: [Row; 8] = [
         ("as before", |_| (), Found::Same),
         ("the row is gone", |asked| asked.subscriptions = Some(Ok(vec![])), Found::News),
         ("a field is gone", |asked| asked.subscriptions = Some(Ok(vec![row(APP, &FIELDS[1..])])), Found::News),
@@ -46,11 +46,21 @@ fn only_what_the_status_does_not_say_is_news() {
             Found::News,
         ),
         ("no answer", |asked| asked.page = Some(Err(no_answer())), Found::Nothing),
-        ("this page is throttled", |asked| asked.subscriptions = Some(Err(throttled())), Found::Nothing),
     ];
     for (name, change, expected) in rows {
         assert_eq!(found(change, None), expected, "{name}");
     }
+}
+
+#[test]
+fn a_page_that_is_asked_about_too_often_gets_a_time_of_its_own() {
+    let mut limited = fault(Caller::PageToken, 32, None, "limit");
+    let found_with = |refusal: &Refusal| found(|asked| asked.subscriptions = Some(Err(refusal.clone())), None);
+    let visit = now() + SignedDuration::from_mins(15);
+    assert_eq!(found_with(&limited), Found::Later(visit + FIVE_MINUTES));
+    let until_hint = Some(std::time::Duration::from_secs(3600));
+    limited.verdict = Verdict::Throttled { until_hint, scope: ThrottleScope::Page };
+    assert_eq!(found_with(&limited), Found::Later(visit + SignedDuration::from_hours(1)));
 }
 
 #[test]
