@@ -31,13 +31,16 @@ const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_
 pub(super) const LIST_LIMIT: &str = "100";
 const LIST_PAGES: usize = 20;
 
+/// Which token is asked about, and how: version, and fingerprints of secret and token.
+type Debugged = (Version, String, String);
+
 /// Speaks to Graph. Clones share connections.
 #[derive(Clone)]
 pub struct GraphClient {
     pub(super) transport: Arc<Transport>,
     refused: Arc<RefusedFields>,
     pub(super) batches: Arc<RefusedBatches>,
-    debugging: Arc<Flights<(Version, String, String), Result<TokenInfo, GraphError>>>,
+    debugging: Arc<Flights<Debugged, Result<TokenInfo, GraphError>>>,
 }
 
 impl GraphClient {

@@ -1,7 +1,7 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`: the calls we make; `batch`: many reads in one; `call`: one bounded exchange; `usage`, `refused`: what it remembers
-//! - `flight`: one call for all who ask the same
+//! - `client`: the calls we make; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
+//!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
 //! - `redact`: the one door for foreign text

@@ -162,7 +162,8 @@ impl Story {
         self.look_at_shop().await?;
         self.operator.ends_well("with misfits").await?;
         let log = self.operator.process.logs();
-        // Its slots come all the time.
+        // Its slots come all the time; what it sends for many channels at once is quoted from its first batch on.
+        self.quote_batches();
         self.operator = self.stage.operator("second", &[flags, &["--probe-period=1s"]].concat()).await?;
         self.operator.leads().await?;
         ensure!(self.operator.metric("invalid_objects_total").await? >= misfits::COUNT);
@@ -196,12 +197,15 @@ impl Story {
         .await
     }
 
-    /// A sweep sends the tokens of many channels in one body. Meta refuses it and quotes what it came with.
-    async fn a_batch_is_quoted(&self) -> Result<()> {
+    fn quote_batches(&self) {
         let message = "Something about the access token".to_owned();
         let error = FaultError { code: 2, subcode: None, message, status: 400, is_transient: true, echo_token: true };
-        self.stage.sandbox.clear_ledger();
         self.stage.fault("POST", Some("/{version}/"), FaultEffect::GraphError(error));
+    }
+
+    /// A sweep sends the tokens of many channels in one body. Meta refuses it and quotes what it came with.
+    async fn a_batch_is_quoted(&self) -> Result<()> {
+        self.stage.sandbox.clear_ledger();
         self.stage.struck("POST").await?;
         self.stage.sandbox.clear_faults();
         wait_for("the batch to be told", PATIENCE, async || {
