@@ -148,3 +148,53 @@ impl<S: Clone> Memories<S> {
         before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn known() -> (Memories<()>, Key) {
+        let (memories, key) = (Memories::default(), Key::new("a", "x"));
+        memories.keep(&key, memories.recall(&key, "uid"));
+        (memories, key)
+    }
+
+    #[test]
+    fn a_written_status_is_kept_only_until_the_store_shows_it() {
+        let (memories, key) = known();
+        let written = Some(Written { version: 7, status: () });
+        memories.keep(&key, Memory { written, ..memories.recall(&key, "uid") });
+        let is_kept = || memories.recall(&key, "uid").written.is_some();
+        memories.shown(&key, "uid", 6);
+        memories.shown(&key, "another", 7);
+        assert!(is_kept());
+        memories.shown(&key, "uid", 7);
+        assert!(!is_kept());
+    }
+
+    #[test]
+    fn silence_counts_from_the_first_question_without_an_answer_until_the_next_answer() {
+        let (memories, key) = known();
+        let since = || memories.recall(&key, "uid").unanswered_since;
+        memories.note(&key, "uid", at(10), false);
+        memories.note(&key, "uid", at(20), false);
+        assert_eq!((since(), memories.unanswered_since()), (Some(at(10)), Some(at(10))));
+        memories.note(&key, "uid", at(30), true);
+        assert_eq!((since(), memories.unanswered_since()), (None, None));
+    }
+
+    #[test]
+    fn what_is_noted_of_an_object_that_went_is_not_remembered() {
+        let (memories, key) = known();
+        memories.forget(&key);
+        memories.note(&key, "uid", at(10), false);
+        memories.postpone(&key, "uid", at(20));
+        let fresh = memories.recall(&key, "uid");
+        assert_eq!((fresh.unanswered_since, fresh.due, fresh.resting), (None, None, true));
+    }
+}
