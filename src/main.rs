@@ -123,6 +123,7 @@ fn operator(
         graph_url: settings.graph_url.trim_end_matches('/').to_owned(),
         gateway_url: settings.gateway_url.clone(),
         channel_period: settings.probe_period,
+        token_period: settings.token_probe_period,
         app_period: settings.app_probe_period,
         broken_period: Duration::from_secs(2 * 60 * 60),
         staleness_limit: settings.staleness_limit,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -36,6 +37,12 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct VisitLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
 }
@@ -52,6 +59,11 @@ pub struct Metrics {
     registry: Arc<Registry>,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
+    batched: Family<CallLabels, Counter>,
+    visits: Family<VisitLabels, Counter>,
+    rounds: Family<KindLabel, Counter>,
+    sweep_lag: Family<KindLabel, Gauge<f64, AtomicU64>>,
+    unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
     status_writes: Family<KindLabel, Counter>,
     invalid_objects: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
@@ -69,6 +81,11 @@ impl Default for Metrics {
             registry: Arc::default(),
             passes: durations(),
             calls: durations(),
+            batched: Family::default(),
+            visits: Family::default(),
+            rounds: Family::default(),
+            sweep_lag: Family::default(),
+            unanswered: Family::default(),
             status_writes: Family::default(),
             invalid_objects: Family::default(),
             watch_errors: Family::default(),
@@ -83,6 +100,27 @@ impl Default for Metrics {
             "graph_request_duration_seconds",
             "Requests to the Graph API by path template and outcome",
             metrics.calls.clone(),
+        );
+        registry.register(
+            "graph_batch_operations",
+            "Operations within batch requests to the Graph API by path template and outcome",
+            metrics.batched.clone(),
+        );
+        registry.register(
+            "sweep_visits",
+            "Objects looked at in their slot, by what came of it",
+            metrics.visits.clone(),
+        );
+        registry.register("sweep_rounds", "Rounds of visits that ended, by kind", metrics.rounds.clone());
+        registry.register(
+            "sweep_lag_seconds",
+            "How long after their slots the objects of the last finished round were looked at",
+            metrics.sweep_lag.clone(),
+        );
+        registry.register(
+            "longest_unanswered_seconds",
+            "How long the Graph API has left open what it has not answered for longest",
+            metrics.unanswered.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
@@ -118,6 +156,22 @@ impl Metrics {
     /// Counts a pass.
     pub fn reconciled(&self, kind: KindName, outcome: &'static str, elapsed: Duration) {
         self.passes.get_or_create(&PassLabels { kind: kind.as_str(), outcome }).observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts an object that was looked at in its slot.
+    pub fn visited(&self, kind: KindName, outcome: &'static str) {
+        self.visits.get_or_create(&VisitLabels { kind: kind.as_str(), outcome }).inc();
+    }
+
+    /// Counts a round of visits, and says how long after their slots it ended.
+    pub fn swept(&self, kind: KindName, lag: Duration) {
+        self.rounds.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
+        self.sweep_lag.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(lag.as_secs_f64());
+    }
+
+    /// Says how long Meta has left open what it has not answered for longest.
+    pub fn longest_unanswered(&self, kind: KindName, open: Duration) {
+        self.unanswered.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(open.as_secs_f64());
     }
 
     /// Counts a written status.
@@ -174,5 +228,9 @@ impl Metrics {
 impl CallObserver for Metrics {
     fn observed(&self, template: &'static str, outcome: &'static str, elapsed: Duration) {
         self.calls.get_or_create(&CallLabels { template, outcome }).observe(elapsed.as_secs_f64());
+    }
+
+    fn batched(&self, template: &'static str, outcome: &'static str) {
+        self.batched.get_or_create(&CallLabels { template, outcome }).inc();
     }
 }

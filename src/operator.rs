@@ -23,7 +23,7 @@ use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, watch};
+use crate::engine::{Clock, Context, KindName, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
@@ -95,6 +95,7 @@ impl Operator {
             index: Index::default(),
             app_memories: Default::default(),
             channel_memories: Default::default(),
+            channel_news: Default::default(),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
@@ -124,7 +125,8 @@ impl Operator {
                 async move { tokio::join!(apps, channels) }
             });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup) }).await;
+            let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep) }).await;
         }
     }
 }

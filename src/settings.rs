@@ -92,6 +92,9 @@ pub struct RunSettings {
     /// How often a working channel is looked at.
     #[arg(long, env = "PROBE_PERIOD", default_value = "15m", value_parser = period, value_name = "DURATION")]
     pub probe_period: Duration,
+    /// How often the token of a working channel is looked at; near its end 24 times as often.
+    #[arg(long, env = "TOKEN_PROBE_PERIOD", default_value = "24h", value_parser = period, value_name = "DURATION")]
+    pub token_probe_period: Duration,
     /// How often a working application is looked at.
     #[arg(long, env = "APP_PROBE_PERIOD", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub app_probe_period: Duration,

@@ -12,8 +12,8 @@ use super::hold;
 use super::observe::Access;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::{Answer, answer};
-use crate::engine::failure::{kubernetes, next_try};
-use crate::engine::run::{NEVER, Next, slots};
+use crate::engine::failure::{NEVER, kubernetes, next_try};
+use crate::engine::run::{Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
 use crate::graph::{Caller, Verdict};
 

@@ -16,8 +16,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub use hold::{ClaimSeen, Record, Unavailable, Wanted, acquire, adopt, look, record};
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
+use crate::engine::failure::NEVER;
 use crate::engine::memory::Memories;
-use crate::engine::run::{Kind, NEVER, Next};
+use crate::engine::run::{Kind, Next};
 use crate::engine::{Class, Context, Failure, Key, KindName};
 
 /// The kind AssetClaim.

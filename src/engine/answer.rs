@@ -9,7 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::failure::Class;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::graph::{AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, Verdict, classify};
+use crate::graph::{
+    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Verdict,
+    classify,
+};
 
 /// What Meta answered.
 pub type Answer<T> = Result<T, Refusal>;
@@ -21,6 +24,15 @@ pub struct Refusal {
     pub verdict: Verdict,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
+}
+
+/// What a sweep read about the page of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageNews {
+    /// The page.
+    pub page: Answer<PageNode>,
+    /// The applications that the page is subscribed to.
+    pub subscriptions: Answer<Vec<PageSubscription>>,
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.
@@ -58,15 +70,20 @@ impl Refusal {
 /// How long to be silent after a throttling answer that names no time (graph-api §2.1).
 const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
 
-/// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
-pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
-    let throttled = refusals.iter().find_map(|refusal| match refusal.verdict {
+/// Until when Meta wants to be left alone, if one of the refusals says so.
+pub fn silence(refusals: &[&Refusal], now: Timestamp) -> Option<Timestamp> {
+    let hint = refusals.iter().find_map(|refusal| match refusal.verdict {
         Verdict::Throttled { until_hint, .. } => Some(until_hint),
         _ => None,
-    });
-    if let Some(hint) = throttled {
-        let silent = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
-        return Class::Throttled(now + silent.max(THROTTLED));
+    })?;
+    let silent = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
+    Some(now + silent.max(THROTTLED))
+}
+
+/// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
+pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
+    if let Some(until) = silence(refusals, now) {
+        return Class::Throttled(until);
     }
     if refusals.iter().any(|refusal| refusal.says_nothing()) {
         return Class::Transient;

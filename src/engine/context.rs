@@ -9,9 +9,11 @@ use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::PageNews;
 use super::clock::Clock;
 use super::events::Events;
 use super::failure::Failure;
+use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
 use super::memory::Memories;
@@ -34,6 +36,8 @@ pub struct Policy {
     pub gateway_url: Option<String>,
     /// How often a working channel is looked at.
     pub channel_period: Duration,
+    /// How often the token of a channel is looked at; more often near its end.
+    pub token_period: Duration,
     /// How often a working application is looked at.
     pub app_period: Duration,
     /// How often something broken is looked at; every two hours are twelve looks a day.
@@ -66,6 +70,8 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// What a sweep read about channels that it wakes.
+    pub channel_news: Handover<PageNews>,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.

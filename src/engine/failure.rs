@@ -35,6 +35,19 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether there is nothing to do before something changes or the next slot comes.
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Settled | Self::Waiting | Self::Reauthorize | Self::AppBroken | Self::Terminal)
+    }
+
+    /// How often a resting object is looked at.
+    pub fn period(self, regular: Duration, broken: Duration) -> Duration {
+        match self {
+            Self::Reauthorize | Self::AppBroken | Self::Terminal => broken.max(regular),
+            _ => regular,
+        }
+    }
+
     /// The class as it stands in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,15 +103,15 @@ pub struct Slots {
     pub broken: Timestamp,
 }
 
+/// The time of an object that has none of its own: the ring visits it, or something wakes it.
+pub const NEVER: Timestamp = Timestamp::MAX;
+
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// When something that was written is looked at again.
 const AGAIN: [SignedDuration; 3] =
     [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
-
-/// The time of what is not to be done.
-pub const NEVER: Timestamp = Timestamp::MAX;
 
 /// When to act again: the one place where a class becomes an action.
 pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
@@ -126,10 +139,21 @@ fn jittered(duration: Duration) -> SignedDuration {
 /// The next time that is in step with the wall clock for this object: the same after a restart, and spread over all
 /// objects, so that neither stampedes.
 pub fn next_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
+    let (period, since_slot) = since_slot(uid, now, period);
+    now + SignedDuration::from_secs(period - since_slot)
+}
+
+/// The last slot that has come, to the second.
+pub fn last_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
+    let second = now.as_second() - since_slot(uid, now, period).1;
+    Timestamp::from_second(second).unwrap_or(now)
+}
+
+/// The period in seconds, and how many of them have passed since the last slot.
+fn since_slot(uid: &str, now: Timestamp, period: Duration) -> (i64, i64) {
     let period = i64::try_from(period.as_secs()).unwrap_or(i64::MAX).max(1);
     let offset = i64::try_from(stable_hash(uid) % period.unsigned_abs()).unwrap_or_default();
-    let since_slot = (now.as_second() - offset).rem_euclid(period);
-    now + SignedDuration::from_secs(period - since_slot)
+    (period, (now.as_second() - offset).rem_euclid(period))
 }
 
 /// FNV-1a: the same in every process and version, unlike the standard library's hasher.
@@ -238,10 +262,14 @@ mod tests {
         let mut offsets = std::collections::BTreeSet::new();
         for n in 0..1_000 {
             let uid = format!("uid-{n}");
+            let last = last_slot(&uid, at(5_000_000), period);
+            assert!(at(5_000_000 - 900) < last && last <= at(5_000_000));
+            assert_eq!(last_slot(&uid, last, period), last, "a slot has come when it comes");
             let slot = next_slot(&uid, at(5_000_000), period);
             assert!(at(5_000_000) < slot && slot <= at(5_000_900));
             assert_eq!(next_slot(&uid, at(5_000_000 + 900 * 7), period), slot + SignedDuration::from_secs(900 * 7));
             assert_eq!(next_slot(&uid, slot, period), slot + SignedDuration::from_secs(900), "a slot is in the future");
+            assert_eq!(slot, last + SignedDuration::from_secs(900));
             offsets.insert(slot.as_second() % 900);
         }
         assert!(offsets.len() > 500, "only {} of 900 seconds are used", offsets.len());

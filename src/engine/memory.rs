@@ -21,6 +21,9 @@ pub struct Memory<S> {
     /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
     /// does not count: a broken object is looked at less often than a value may be kept.
     pub unanswered_since: Option<Timestamp>,
+    /// Whether there is nothing to do before something changes or the slot comes: for a kind that is swept, the ring's
+    /// time then.
+    pub resting: bool,
     /// Whether somebody asked for a look since the last pass began.
     pub requested: bool,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -56,6 +59,7 @@ impl<S: Clone> Memories<S> {
             due: None,
             looked_at: Timestamp::UNIX_EPOCH,
             unanswered_since: None,
+            resting: true,
             requested: false,
             written: None,
         })
@@ -93,6 +97,48 @@ impl<S: Clone> Memories<S> {
         !recently
     }
 
+    /// Makes an object due for a look now.
+    pub fn request(&self, key: &Key, uid: &str) {
+        self.change(key, uid, |memory| memory.requested = true);
+    }
+
+    /// Notes whether Meta answered what was asked about an object outside of a pass.
+    pub fn note(&self, key: &Key, uid: &str, now: Timestamp, answered: bool) {
+        self.change(key, uid, |memory| {
+            memory.looked_at = now;
+            let since = memory.unanswered_since.unwrap_or(now);
+            memory.unanswered_since = (!answered).then_some(since);
+        });
+    }
+
+    /// Gives an object a time of its own instead of its slots.
+    pub fn postpone(&self, key: &Key, uid: &str, until: Timestamp) {
+        self.change(key, uid, |memory| {
+            memory.resting = false;
+            memory.due = Some(until);
+        });
+    }
+
+    /// Drops the status that was written, once the store shows it. With many objects it would be most of the memory.
+    pub fn shown(&self, key: &Key, uid: &str, version: u64) {
+        self.change(key, uid, |memory| {
+            memory.written = memory.written.take().filter(|written| version < written.version);
+        });
+    }
+
+    /// Since when Meta has not answered what has been open for longest.
+    pub fn unanswered_since(&self) -> Option<Timestamp> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter_map(|memory| memory.unanswered_since).min()
+    }
+
+    fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == uid) {
+            change(memory);
+        }
+    }
+
     /// Counts a failed try of an object and returns how many failed before it.
     pub fn count_failure(&self, key: &Key, uid: &str) -> u32 {
         let mut memory = self.recall(key, uid);
@@ -100,5 +146,55 @@ impl<S: Clone> Memories<S> {
         memory.attempts = before.saturating_add(1);
         self.keep(key, memory);
         before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn known() -> (Memories<()>, Key) {
+        let (memories, key) = (Memories::default(), Key::new("a", "x"));
+        memories.keep(&key, memories.recall(&key, "uid"));
+        (memories, key)
+    }
+
+    #[test]
+    fn a_written_status_is_kept_only_until_the_store_shows_it() {
+        let (memories, key) = known();
+        let written = Some(Written { version: 7, status: () });
+        memories.keep(&key, Memory { written, ..memories.recall(&key, "uid") });
+        let is_kept = || memories.recall(&key, "uid").written.is_some();
+        memories.shown(&key, "uid", 6);
+        memories.shown(&key, "another", 7);
+        assert!(is_kept());
+        memories.shown(&key, "uid", 7);
+        assert!(!is_kept());
+    }
+
+    #[test]
+    fn silence_counts_from_the_first_question_without_an_answer_until_the_next_answer() {
+        let (memories, key) = known();
+        let since = || memories.recall(&key, "uid").unanswered_since;
+        memories.note(&key, "uid", at(10), false);
+        memories.note(&key, "uid", at(20), false);
+        assert_eq!((since(), memories.unanswered_since()), (Some(at(10)), Some(at(10))));
+        memories.note(&key, "uid", at(30), true);
+        assert_eq!((since(), memories.unanswered_since()), (None, None));
+    }
+
+    #[test]
+    fn what_is_noted_of_an_object_that_went_is_not_remembered() {
+        let (memories, key) = known();
+        memories.forget(&key);
+        memories.note(&key, "uid", at(10), false);
+        memories.postpone(&key, "uid", at(20));
+        let fresh = memories.recall(&key, "uid");
+        assert_eq!((fresh.unanswered_since, fresh.due, fresh.resting), (None, None, true));
     }
 }

@@ -1,7 +1,8 @@
 //! The engine: what all kinds share. It knows the kinds only through [`run::Kind`].
 //!
 //! A pass over an object reads as *observe → decide → act → report*. What starts a pass: a change of the object, of
-//! something it depends on ([`index`]), or its time on our own [`clock`] ([`timer`]). What ends it: a status that is
+//! something it depends on ([`index`]), or its time on our own [`clock`] ([`timer`]). That time has passed alone starts
+//! none: a [`sweep`] looks at many objects together and wakes only those about which it found something new. What ends it: a status that is
 //! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
 
 pub mod answer;
@@ -10,6 +11,7 @@ pub mod context;
 pub mod events;
 pub mod failure;
 pub mod fingerprint;
+pub mod handover;
 pub mod index;
 pub mod key;
 pub mod leader;
@@ -20,6 +22,7 @@ pub mod pass;
 pub mod run;
 pub mod secrets;
 pub mod status;
+pub mod sweep;
 pub mod timer;
 pub mod watch;
 

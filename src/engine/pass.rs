@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::events::Note;
-use super::failure::{Class, Failure, Slots, next_try};
+use super::failure::{Class, Failure, NEVER, Slots, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
 use super::run::{Kind, Next, slots};
@@ -53,7 +53,25 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
     pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let (mut memory, requested) = K::memories(ctx).begin(&key, &uid);
+        let (memory, requested) = K::memories(ctx).begin(&key, &uid);
+        Self::over::<K>(ctx, object, now, memory, requested)
+    }
+
+    /// What a pass would begin with, to look at an object without one: it is due, and nothing is remembered of it.
+    pub fn glance<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
+        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
+        let memory = K::memories(ctx).recall(&key, &uid);
+        Self::over::<K>(ctx, object, now, memory, true)
+    }
+
+    fn over<K: Kind<Status = S>>(
+        ctx: &Context,
+        object: &K::Object,
+        now: Timestamp,
+        mut memory: Memory<S>,
+        requested: bool,
+    ) -> Self {
+        let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
         // Until the watch brings our own write back, the store shows the status before it.
         memory.written = memory.written.filter(|written| version(object).is_some_and(|shown| shown < written.version));
         let previous = match &memory.written {
@@ -73,10 +91,19 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
     }
 
+    /// Whether the object waits for its slot, and not for a try of its own.
+    pub fn rests(&self) -> bool {
+        self.memory.resting
+    }
+
     /// Ends a pass that found nothing to look at: the object keeps its time.
     pub fn unchanged<K: Kind<Status = S>>(mut self, ctx: &Context) -> Next {
         let ready = status_of(K::conditions(&self.previous), ConditionType::Ready) == Some(Status::True);
-        let slot = if ready { self.slots.regular } else { self.slots.broken };
+        let slot = match K::SWEPT {
+            true => NEVER,
+            false if ready => self.slots.regular,
+            false => self.slots.broken,
+        };
         let at = self.memory.due.unwrap_or(slot);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
@@ -103,7 +130,11 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         for note in &report.notes {
             ctx.events.publish(object, note).await;
         }
-        let at = next_try(report.class, self.memory.attempts, self.now, self.slots);
+        self.memory.resting = report.class.rests();
+        let at = match K::SWEPT && self.memory.resting {
+            true => NEVER,
+            false => next_try(report.class, self.memory.attempts, self.now, self.slots),
+        };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_) | Class::WithoutEffect);
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::failure::{Class, Failure, Slots, next_slot, next_try};
+use super::failure::{Class, Failure, NEVER, Slots, next_slot, next_try};
 use super::key::{Key, KindName};
 use super::memory::Memories;
 
@@ -27,9 +27,6 @@ pub struct Next {
     /// Why then; for metrics and logs.
     pub class: Class,
 }
-
-/// No time at all: nothing is to be done before something changes.
-pub const NEVER: Timestamp = Timestamp::MAX;
 
 /// A kind, as the engine sees it.
 pub trait Kind: Send + Sync + 'static {
@@ -47,6 +44,9 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Name of the kind.
     const NAME: KindName;
+
+    /// Whether the slots of resting objects are the [sweep](super::sweep)'s. If not, each is a pass.
+    const SWEPT: bool = false;
 
     /// Observes, decides, acts and reports, until nothing is left to do now.
     ///

@@ -99,9 +99,6 @@ struct Findings {
 /// How long before its end an authorisation is said to end soon.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// How often the time of the last confirmation is written though nothing else changed.
-const CONFIRMED_DAILY: SignedDuration = SignedDuration::from_hours(24);
-
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
@@ -320,7 +317,7 @@ impl Case<'_> {
         let old = self.previous.last_verified_at.filter(|_| same && authorization.is_some());
         match old {
             _ if !info.is_some_and(|info| info.is_valid) => old,
-            Some(old) if self.now.duration_since(old) < CONFIRMED_DAILY => Some(old),
+            Some(old) if old >= self.seen.token_slot => Some(old),
             _ => self.now.round(Unit::Second).ok(),
         }
     }

@@ -2,7 +2,9 @@
 
 pub mod act;
 pub mod decide;
+pub mod due;
 pub mod observe;
+pub mod sweep;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ impl Kind for FacebookChannelKind {
     type Object = FacebookChannel;
     type Status = FacebookChannelStatus;
     const NAME: KindName = KindName::FacebookChannel;
+    const SWEPT: bool = true;
 
     async fn reconcile(ctx: &Context, channel: &FacebookChannel) -> Result<Next, Failure> {
         let pass = Pass::begin::<Self>(ctx, channel);

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::authorization;
+use super::due;
 use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
-    AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp, NamespacesFrom,
-    REQUESTED_AT,
+    AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp,
+    NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::{Answer, PageNews, answer};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
@@ -37,6 +39,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// The last time at which the token had to be looked at.
+    pub token_slot: Timestamp,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What Meta answered in this pass.
@@ -119,6 +123,21 @@ pub async fn observe(
     pass: &Pass<FacebookChannelStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
+    let mut seen = survey(ctx, channel, pass, asked).await?;
+    ask(ctx, channel, &mut seen, pass).await?;
+    Ok(seen)
+}
+
+/// Reads everything about a channel but what only Meta can tell.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn survey(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    asked: Asked,
+) -> Result<Observed, Failure> {
     let page_token = &channel.spec.credentials.page_token;
     let app_key = app_key(channel, &pass.key);
     let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
@@ -156,10 +175,9 @@ pub async fn observe(
         _ => None,
     };
     let gateway = ctx.policy.gateway_url.is_some();
+    let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let (token, stale) = (seen_token, pass.stale);
-    let mut seen = Observed { app, token, claim, record, gateway, inputs, look, stale, asked, access };
-    ask(ctx, channel, &mut seen, pass).await?;
-    Ok(seen)
+    Ok(Observed { app, token, claim, record, gateway, inputs, look, token_slot, stale, asked, access })
 }
 
 /// The MetaApp that a channel names.
@@ -243,35 +261,85 @@ async fn look_at_claim(
     .await
 }
 
-/// Asks Meta what was not asked in this pass yet: first about the token, and about the page only with a proven
-/// credential and the claim.
+/// What is known of the token without asking Meta again.
+pub fn recall_token(
+    channel: &FacebookChannel,
+    seen: &Observed,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Option<TokenInfo> {
+    let AppSeen::Found { app_id, .. } = &seen.app else { return None };
+    due::remembered_token(channel, &pass.previous, seen, app_id, pass.now)
+}
+
+/// Asks Meta what was not asked in this pass yet and has to be asked again: first about the token, and about the page
+/// only with a proven credential and the claim.
 async fn ask(
     ctx: &Context,
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
-    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
+    if seen.access.is_none() {
+        return Ok(());
+    }
+    let mut recalled = false;
     if seen.asked.token.is_none() {
-        let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
-        seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
-        // An application-wide fault shows here first; the application's own check decides whether it is one.
-        if seen.asked.token.as_ref().is_some_and(authorization::blames_the_app) {
-            ctx.look_at_app(app_key(channel, &pass.key));
+        seen.asked.token = recall_token(channel, seen, pass).map(Ok);
+        recalled = seen.asked.token.is_some();
+        if !recalled {
+            ask_about_token(ctx, channel, seen, pass).await?;
         }
     }
     let proven = authorization::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());
     }
-    let page_id = &channel.spec.page_id;
-    if seen.asked.page.is_none() {
-        let result = ctx.read(ctx.graph.page(version, credentials, token, page_id)).await?;
-        seen.asked.page = Some(answer("page", Caller::PageToken, result));
+    ask_about_page(ctx, channel, seen, pass).await?;
+    if recalled && authorization::is_doubted(&seen.asked) {
+        // The page's own calls say that the token does not serve any more; debug_token says why.
+        ask_about_token(ctx, channel, seen, pass).await?;
+        if !authorization::is_proven(channel, seen, pass.now) {
+            (seen.asked.page, seen.asked.subscriptions) = (None, None);
+        }
     }
-    if seen.asked.subscriptions.is_none() {
+    Ok(())
+}
+
+async fn ask_about_token(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    seen: &mut Observed,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Result<(), Failure> {
+    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
+    let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
+    seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
+    // An application-wide fault shows here first; the application's own check decides whether it is one.
+    if seen.asked.token.as_ref().is_some_and(authorization::blames_the_app) {
+        ctx.look_at_app(app_key(channel, &pass.key));
+    }
+    Ok(())
+}
+
+async fn ask_about_page(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    seen: &mut Observed,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Result<(), Failure> {
+    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
+    let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
+    if let Some(PageNews { page, subscriptions }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
+        asked.page.get_or_insert(page);
+        asked.subscriptions.get_or_insert(subscriptions);
+    }
+    if asked.page.is_none() {
+        let result = ctx.read(ctx.graph.page(version, credentials, token, page_id)).await?;
+        asked.page = Some(answer("page", Caller::PageToken, result));
+    }
+    if asked.subscriptions.is_none() {
         let result = ctx.read(ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
-        seen.asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
+        asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
     }
     Ok(())
 }

@@ -19,6 +19,9 @@ use super::version::Version;
 pub trait CallObserver: Send + Sync {
     /// A call ended.
     fn observed(&self, template: &'static str, outcome: &'static str, elapsed: Duration);
+
+    /// An operation of a batch ended; the batch itself is a call.
+    fn batched(&self, _template: &'static str, _outcome: &'static str) {}
 }
 
 /// For whom nobody counts.
@@ -166,16 +169,13 @@ impl Transport {
         }
         let regain = header(&response, "x-business-use-case-usage").and_then(regain_access);
         let body = self.body(response, secrets).await?;
-        let mut answer: Value = serde_json::from_slice(&body).map_err(|_| bad(status, "the answer is not JSON"))?;
-        scrub(&mut answer, secrets);
-        if let Some(mut fault) = GraphFault::of_answer(&answer, status.as_u16(), secrets) {
-            fault.regain_access = regain;
-            return Err(fault.into());
-        }
-        if !status.is_success() {
-            return Err(bad(status, "a refusal without Graph's error"));
-        }
-        Ok((status, answer))
+        Ok((status, read_answer(status, &body, regain, secrets)?))
+    }
+
+    /// Tells the observer of an operation that came in a batch.
+    pub(crate) fn batched<T>(&self, template: &'static str, result: &Result<T, GraphError>) {
+        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, Caller::PageToken));
+        self.observer.batched(template, outcome);
     }
 
     async fn body(&self, mut response: Response, secrets: &[&str]) -> Result<Vec<u8>, GraphError> {
@@ -190,6 +190,28 @@ impl Transport {
     }
 }
 
+/// Reads an answer, whether it came alone or within a batch.
+pub(crate) fn read_answer(
+    status: StatusCode,
+    body: &[u8],
+    regain: Option<Duration>,
+    secrets: &[&str],
+) -> Result<Value, GraphError> {
+    let mut answer: Value = serde_json::from_slice(body).map_err(|_| bad(status, "the answer is not JSON"))?;
+    // The items of a batch are answers themselves: each is cleaned of its own secrets when it is read.
+    if !answer.is_array() {
+        scrub(&mut answer, secrets);
+    }
+    if let Some(mut fault) = GraphFault::of_answer(&answer, status.as_u16(), secrets) {
+        fault.regain_access = regain;
+        return Err(fault.into());
+    }
+    if !status.is_success() {
+        return Err(bad(status, "a refusal without Graph's error"));
+    }
+    Ok(answer)
+}
+
 fn bearer(token: &Token) -> Result<HeaderValue, GraphError> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
         .map_err(|_| GraphError::Transport("the token does not fit into a header".to_owned()))?;
@@ -201,7 +223,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-fn bad(status: StatusCode, what: &'static str) -> GraphError {
+pub(crate) fn bad(status: StatusCode, what: &'static str) -> GraphError {
     GraphError::BadAnswer { status: status.as_u16(), what }
 }
 

@@ -10,26 +10,38 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answers::{AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo};
+use super::batch::RefusedBatches;
 use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
 use super::classes::{Caller, classify};
 use super::decode::flag;
 use super::error::{GraphError, GraphFault};
+use super::flight::Flights;
 use super::refused::{Fields, RefusedFields};
 use super::signs::Sign;
 use super::token::{AppCredentials, Token};
 use super::verdict::Verdict;
 use super::version::Version;
 
+/// What is asked about a page.
+pub(super) const READ_PAGE: &str = "GET /{page}";
+/// What is asked about the applications of a page.
+pub(super) const READ_ROWS: &str = "GET /{page}/subscribed_apps";
+pub(super) const ROW_FIELDS: &str = "id,name,subscribed_fields";
 const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
 /// Rows per page of a list, and pages that are read at most.
-const LIST_LIMIT: &str = "100";
+pub(super) const LIST_LIMIT: &str = "100";
 const LIST_PAGES: usize = 20;
+
+/// Which token is asked about, and how: version, and fingerprints of secret and token.
+type Debugged = (Version, String, String);
 
 /// Speaks to Graph. Clones share connections.
 #[derive(Clone)]
 pub struct GraphClient {
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
     refused: Arc<RefusedFields>,
+    pub(super) batches: Arc<RefusedBatches>,
+    debugging: Arc<Flights<Debugged, Result<TokenInfo, GraphError>>>,
 }
 
 impl GraphClient {
@@ -39,14 +51,26 @@ impl GraphClient {
     /// If TLS cannot be set up.
     pub fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let transport = Arc::new(Transport::new(options, observer)?);
-        Ok(Self { transport, refused: Arc::default() })
+        Ok(Self { transport, refused: Arc::default(), batches: Arc::default(), debugging: Arc::default() })
     }
 
-    /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error.
+    /// What a token is: `GET /debug_token`. A token that is not valid is an answer, not an error. However many ask about
+    /// a token at the same time, Graph is asked once.
     ///
     /// # Errors
     /// If there is no answer about the token; the caller is [`Caller::AppToken`].
     pub async fn debug_token(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+    ) -> Result<TokenInfo, GraphError> {
+        let context = format!("single-flight/{}", app.app_id);
+        let key = (*version, app.secret.fingerprint(&context), token.fingerprint(&context));
+        self.debugging.join(key, self.debug_token_once(version, app, token)).await
+    }
+
+    async fn debug_token_once(
         &self,
         version: &Version,
         app: &AppCredentials,
@@ -155,11 +179,16 @@ impl GraphClient {
         token: &Token,
         page_id: &str,
     ) -> Result<PageNode, GraphError> {
-        let fields = self.refused.without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now());
+        let fields = self.page_fields(version, app);
         let path = [page_id];
-        let mut call = page_call(Method::GET, "GET /{page}", version, app, token, &path);
+        let mut call = page_call(Method::GET, READ_PAGE, version, app, token, &path);
         call.parameters.push(("fields", &fields));
         self.transport.send(call).await
+    }
+
+    /// The fields of a page that Graph has not refused lately.
+    pub(super) fn page_fields(&self, version: &Version, app: &AppCredentials) -> String {
+        self.refused.without_refused(&PAGE_FIELDS, &app.app_id, *version, Instant::now())
     }
 
     /// Whether the page was refused for an optional field, which is left out from now on.
@@ -183,10 +212,9 @@ impl GraphClient {
         page_id: &str,
     ) -> Result<Vec<PageSubscription>, GraphError> {
         let path = [page_id, "subscribed_apps"];
-        let template = "GET /{page}/subscribed_apps";
         self.rows(|| {
-            let mut call = page_call(Method::GET, template, version, app, token, &path);
-            call.parameters.push(("fields", "id,name,subscribed_fields"));
+            let mut call = page_call(Method::GET, READ_ROWS, version, app, token, &path);
+            call.parameters.push(("fields", ROW_FIELDS));
             call
         })
         .await
@@ -241,9 +269,10 @@ impl GraphClient {
             call.parameters.push(("limit", LIST_LIMIT));
             call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
             let list: List<T> = self.transport.send(call).await?;
+            let whole = list.is_whole();
             rows.extend(list.data);
             // `paging.next` is a URL with the token in it: it only tells that there is more.
-            if list.paging.next.is_none() {
+            if whole {
                 return Ok(rows);
             }
             let cursor = list.paging.cursors.after;
@@ -269,10 +298,17 @@ struct DebugData {
 }
 
 #[derive(Deserialize)]
-struct List<T> {
-    data: Vec<T>,
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
     #[serde(default)]
     paging: Paging,
+}
+
+impl<T> List<T> {
+    /// Whether nothing of it is left to read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.paging.next.is_none()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -288,7 +324,7 @@ struct Cursors {
     after: Option<String>,
 }
 
-fn app_call<'a>(
+pub(super) fn app_call<'a>(
     method: Method,
     template: &'static str,
     version: &Version,
@@ -325,12 +361,12 @@ fn nothing_to_end(fault: &GraphFault) -> bool {
     absent && !fault.is_transient
 }
 
-fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
+pub(super) fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
     if answered == asked { Ok(()) } else { Err(unusable("the answer is about another object")) }
 }
 
 /// An answer with status 200 that cannot be used.
-fn unusable(what: &'static str) -> GraphError {
+pub(super) fn unusable(what: &'static str) -> GraphError {
     GraphError::BadAnswer { status: 200, what }
 }
 

@@ -1,17 +1,20 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`: the calls we make; `call`: one bounded exchange; `usage`, `refused`: what it remembers
+//! - `client`: the calls we make; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
+//!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
 //! - `redact`: the one door for foreign text
 //! - `token`, `version`: what a call needs
 
 mod answers;
+mod batch;
 mod call;
 mod classes;
 mod client;
 mod decode;
 mod error;
+mod flight;
 mod redact;
 mod refused;
 mod signs;
@@ -26,6 +29,7 @@ pub use answers::{
     AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, TokenInfo,
     TokenKind,
 };
+pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
 pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, classify, classify_fault};
 pub use client::GraphClient;

@@ -74,6 +74,25 @@ impl Double {
         Self { url, seen }
     }
 
+    /// Answers each request as it is told to; `None` never answers.
+    pub(crate) async fn deciding(decide: impl Fn(&Seen) -> Option<Response> + Clone + Send + Sync + 'static) -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let into = Arc::clone(&seen);
+        let answer = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
+            let request = Seen { method, uri, headers, body: String::from_utf8(body.to_vec()).expect("text") };
+            let answer = decide(&request);
+            into.lock().expect("not poisoned").push(request);
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        Self { url, seen }
+    }
+
     /// Gives one answer of JSON.
     pub(crate) async fn json(answer: &Value) -> Self {
         Self::answering([json(200, answer)]).await

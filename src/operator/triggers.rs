@@ -62,6 +62,8 @@ impl Triggers {
             Change::Applied(channel) => {
                 let key = Key::of(channel);
                 ctx.misfits.forget(KindName::FacebookChannel, &key);
+                let version = channel.resource_version().and_then(|version| version.parse().ok());
+                ctx.channel_memories.shown(&key, &channel.uid().unwrap_or_default(), version.unwrap_or_default());
                 if changed(&mut self.own, &key, own_inputs(channel)) {
                     ctx.wake(KindName::FacebookChannel, key);
                 }

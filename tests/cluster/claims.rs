@@ -60,8 +60,9 @@ async fn a_page_of_another_namespace_is_refused_and_never_touched() -> Result<()
     advance_and_pass(&world, &operator, 125, "FacebookChannel", 2).await?;
     delete(&world, &world.tenant_a, "shop").await?;
     world.request_look(&world.tenant_b, "copy", "now").await?;
-    wait_for("three looks at the token", PATIENCE, async || {
-        ensure!(made_about(&world, "rival").len() >= 3);
+    // The first and the requested one: a slot in between asks nothing about a token that is known to be good.
+    wait_for("two looks at the token", PATIENCE, async || {
+        ensure!(made_about(&world, "rival").len() >= 2);
         Ok(())
     })
     .await?;

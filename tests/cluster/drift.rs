@@ -62,7 +62,8 @@ async fn a_page_row_that_lost_fields_or_vanished_is_repaired_by_one_write_that_i
     let kept: Vec<_> = support.iter().filter(|it| !lost.contains(&it.as_str())).cloned().collect();
     assert_eq!(kept.len(), support.len() - lost.len());
     change_row(&world, PAGE_B, APP_ID, Some(&kept))?;
-    advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    // Each is visited, and woken by what that finds.
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 4).await?;
     for (page, fields) in [(PAGE_A, shop), (PAGE_B, support)] {
         assert_eq!(row(&world, page), fields);
         assert_eq!(methods(&world, PAGE_ROWS, page), ["GET", "POST", "GET"]);

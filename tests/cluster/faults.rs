@@ -23,8 +23,8 @@ const EFFECTS: [&str; 9] = [
     "{graph_error: {code: 424242, echo_token: true}}",
 ];
 
-/// Calls of a look at a channel, by their templates.
-const CALLS: [&str; 2] = ["/{version}/debug_token", PAGE_ROWS];
+/// Calls of a visit to a channel, by their templates.
+const CALLS: [&str; 2] = ["/{version}/{page-id}", PAGE_ROWS];
 
 /// A page for each fault at each call, all connected; their names and ids.
 async fn connected(world: &World) -> Result<Vec<(String, String)>> {
@@ -237,12 +237,12 @@ async fn a_reset_app_secret_is_told_once_on_the_app_and_a_new_one_heals_everythi
         };
         wait_for("the channel to quote the app", PATIENCE, quotes).await?;
     }
-    // Slots pass: the channels wait for their app, and Meta is asked nothing about them.
+    // The slot that found it may have asked about each page; nothing is asked about them from then on.
     let asked = |template: &str| world.requests("GET", template).len();
-    assert_eq!((asked("/{version}/{page-id}"), asked(PAGE_ROWS)), (0, 0));
+    assert!(asked("/{version}/{page-id}") <= 2 && asked(PAGE_ROWS) <= 2, "{:?}", world.sandbox.ledger());
     world.sandbox.clear_ledger();
     for _ in 0..4 {
-        advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+        advance_and_sweep(&world, &operator, 16).await?;
     }
     assert!(world.sandbox.ledger().iter().all(|it| it.template.as_deref() == Some("/{version}/{app-id}")));
 

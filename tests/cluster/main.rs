@@ -11,5 +11,6 @@ mod gateway;
 mod parting;
 mod policies;
 mod props;
+mod ring;
 mod tokens;
 mod world;

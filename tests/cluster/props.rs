@@ -74,13 +74,24 @@ pub async fn warnings(world: &World, namespace: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Moves the clock and waits until at least so many passes of a kind have ended since.
-pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
-    let before = operator.passes(kind);
+/// Moves the clock and waits until a round of visits has ended since.
+pub async fn advance_and_sweep(world: &World, operator: &Running, minutes: i64) -> Result<()> {
+    let before = operator.count("sweep_rounds_total", "FacebookChannel");
     world.advance(minutes);
-    wait_for(&format!("{count} passes of {kind}"), PATIENCE, async || {
-        let passes = operator.passes(kind) - before;
-        ensure!(passes >= count, "{passes} passes");
+    wait_for("a round", PATIENCE, async || {
+        ensure!(operator.count("sweep_rounds_total", "FacebookChannel") > before);
+        Ok(())
+    })
+    .await
+}
+
+/// Moves the clock and waits until at least so many passes and visits of a kind have ended since.
+pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
+    let before = operator.looks(kind);
+    world.advance(minutes);
+    wait_for(&format!("{count} looks at {kind}"), PATIENCE, async || {
+        let looks = operator.looks(kind) - before;
+        ensure!(looks >= count, "{looks} looks");
         Ok(())
     })
     .await

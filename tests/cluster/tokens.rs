@@ -103,7 +103,7 @@ async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<
         Ok(())
     })
     .await?;
-    assert!(made_about(&world, "page-b").len() >= 20, "the healthy channel was looked at too");
+    assert!(made_with(&world, "page-b").len() >= 20, "the healthy channel was looked at too");
     let later = world.channels(&world.tenant_a).get("shop").await?;
     assert_eq!(later.resource_version(), ended.resource_version(), "{later:?}");
     assert_eq!(made_with(&world, "page-a"), []);

@@ -95,6 +95,7 @@ fn settings_become_flags() {
         ("--metrics-addr", "0.0.0.0:8080"),
         ("--concurrency", "4"),
         ("--probe-period", "5m"),
+        ("--token-probe-period", "24h"),
         ("--app-probe-period", "1h"),
         ("--staleness-limit", "1h"),
         ("--leader-elect", "true"),

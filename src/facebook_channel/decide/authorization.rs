@@ -6,7 +6,7 @@ use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Answer, Refusal, fault_fact};
-use crate::facebook_channel::observe::{AppSeen, Observed, TokenSeen};
+use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
 use crate::meta_app::Trouble;
 
@@ -17,6 +17,18 @@ pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
         answer,
         Err(Refusal { verdict: Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired, .. })
     )
+}
+
+/// Whether what Meta said about the page casts doubt on a token that was found good before.
+pub fn is_doubted(asked: &Asked) -> bool {
+    let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
+    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+    page.into_iter().chain(rows).any(|refusal| {
+        matches!(
+            refusal.verdict,
+            Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
+        )
+    })
 }
 
 /// Whether the credential has proven that it may be used for the page.

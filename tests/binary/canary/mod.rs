@@ -59,6 +59,7 @@ async fn tell(format: &str) -> Result<()> {
     story.the_app_secret_is_wrong().await?;
     story.the_callback_repeats_the_verify_token().await?;
     let first = story.objects_cannot_be_decoded(&finest).await?;
+    story.a_batch_is_quoted().await?;
     story.nothing_was_told(&first).await
 }
 
@@ -161,7 +162,9 @@ impl Story {
         self.look_at_shop().await?;
         self.operator.ends_well("with misfits").await?;
         let log = self.operator.process.logs();
-        self.operator = self.stage.operator("second", flags).await?;
+        // Its slots come all the time; what it sends for many channels at once is quoted from its first batch on.
+        self.quote_batches();
+        self.operator = self.stage.operator("second", &[flags, &["--probe-period=1s"]].concat()).await?;
         self.operator.leads().await?;
         ensure!(self.operator.metric("invalid_objects_total").await? >= misfits::COUNT);
         self.look_at_shop().await?;
@@ -190,6 +193,24 @@ impl Story {
                 missing.map_or(Ok(()), |missing| bail!("not: {missing}"))
             })
             .await
+        })
+        .await
+    }
+
+    fn quote_batches(&self) {
+        let message = "Something about the access token".to_owned();
+        let error = FaultError { code: 2, subcode: None, message, status: 400, is_transient: true, echo_token: true };
+        self.stage.fault("POST", Some("/{version}/"), FaultEffect::GraphError(error));
+    }
+
+    /// A sweep sends the tokens of many channels in one body. Meta refuses it and quotes what it came with.
+    async fn a_batch_is_quoted(&self) -> Result<()> {
+        self.stage.sandbox.clear_ledger();
+        self.stage.struck("POST").await?;
+        self.stage.sandbox.clear_faults();
+        wait_for("the batch to be told", PATIENCE, async || {
+            ensure!(self.operator.process.logs().contains("POST / (batch)"));
+            Ok(())
         })
         .await
     }

@@ -119,6 +119,7 @@ impl Scene {
             gateway: false,
             inputs: "inputs".to_owned(),
             look: true,
+            token_slot: now(),
             stale: false,
             asked: Asked {
                 token: Some(Ok(token_info())),

@@ -42,16 +42,17 @@ fn the_earliest_clock_is_shown_and_warned_about_for_two_weeks() {
 }
 
 #[test]
-fn the_confirmation_is_dated_once_a_day() {
+fn the_confirmation_is_dated_once_for_each_slot_of_the_token() {
     let first = Scene::healthy().decide();
     assert_eq!(first.status().last_verified_at, Some(now()));
-    for (later, expected) in [(DAY - SignedDuration::from_secs(1), now()), (DAY, now() + DAY)] {
+    let second = SignedDuration::from_secs(1);
+    for (slot, expected) in [(now(), now()), (now() + second, now() + DAY)] {
         let mut scene = Scene::healthy().after(&first);
-        scene.now = now() + later;
+        (scene.now, scene.seen.token_slot) = (now() + DAY, slot);
         assert_eq!(scene.decide().status().last_verified_at, Some(expected));
     }
     let mut unanswered = Scene::debugged(Err(no_answer())).after(&first);
-    unanswered.now = now() + DAY * 2;
+    (unanswered.now, unanswered.seen.token_slot) = (now() + DAY * 2, now() + DAY);
     assert_eq!(unanswered.decide().status().last_verified_at, Some(now()));
 }
 

@@ -1,0 +1,61 @@
+//! What of a channel has to be asked about again. The status is the memory: it also holds after a restart, and costs none.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::observe::{Observed, TokenSeen};
+use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus};
+use crate::engine::failure::last_slot;
+use crate::graph::{TokenInfo, TokenKind};
+
+/// How much more often a token is looked at when its end is less than a period away.
+const NEAR_THE_END: u32 = 24;
+
+/// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
+pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
+    let regular = last_slot(uid, now, period);
+    let near = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
+    if status.authorization.as_ref().and_then(ends).is_some_and(|end| end.duration_since(now) < near) {
+        return regular.max(last_slot(uid, now, period / NEAR_THE_END));
+    }
+    regular
+}
+
+fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
+    [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
+}
+
+/// What debug_token said of the token, if that has not to be asked again: the status tells it, once it was found good and
+/// as long as nothing that it depends on has changed.
+pub fn remembered_token(
+    channel: &FacebookChannel,
+    previous: &FacebookChannelStatus,
+    seen: &Observed,
+    app_id: &str,
+    now: Timestamp,
+) -> Option<TokenInfo> {
+    // That it has ended is asked, not reckoned: its end may have been put off since.
+    let authorization = previous.authorization.as_ref().filter(|it| ends(it).is_none_or(|end| end > now))?;
+    let TokenSeen::Present { fingerprint } = &seen.token else { return None };
+    let same =
+        previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_ref() == Some(fingerprint);
+    let good = status_of(&previous.conditions, ConditionType::Authorized) == Some(Status::True);
+    let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
+    let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());
+    (same && good && confirmed && is_page).then(|| TokenInfo {
+        app_id: Some(app_id.to_owned()),
+        kind: TokenKind::Page,
+        is_valid: true,
+        issued_at: None,
+        expires_at: authorization.expires_at,
+        data_access_expires_at: authorization.data_access_expires_at,
+        profile_id: Some(channel.spec.page_id.clone()),
+        user_id: authorization.grantor_id.clone(),
+        scopes: authorization.scopes.clone(),
+        // That they reach this page was found good with the rest.
+        granular_scopes: Vec::new(),
+        error: None,
+    })
+}

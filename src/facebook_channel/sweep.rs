@@ -1,0 +1,133 @@
+//! Looks at channels because time passed, many at once: reads their pages in batches, and wakes those about which a
+//! decision would now be another one.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::FacebookChannelKind;
+use super::decide::{Plan, authorization, decide};
+use super::observe::{self, Access, Asked, Observed};
+use crate::api::{FacebookChannel, FacebookChannelStatus};
+use crate::claims::ClaimSeen;
+use crate::engine::answer::{Answer, PageNews, answer, silence};
+use crate::engine::pass::Pass;
+use crate::engine::sweep::{Found, Prepared, Seen, Swept};
+use crate::engine::{Class, Context, Failure, Key};
+use crate::graph::{Caller, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict};
+
+/// A channel whose page can be read together with others.
+pub struct Visit {
+    channel: Arc<FacebookChannel>,
+    pass: Pass<FacebookChannelStatus>,
+    seen: Observed,
+    access: Access,
+}
+
+impl Swept for FacebookChannelKind {
+    type Visit = Visit;
+    const TOGETHER: usize = PAGES_PER_BATCH;
+
+    fn all(ctx: &Context) -> Vec<Arc<FacebookChannel>> {
+        ctx.channels.iter().flat_map(|store| store.state()).collect()
+    }
+
+    fn group(channel: &FacebookChannel) -> Key {
+        observe::app_key(channel, &Key::of(channel))
+    }
+
+    async fn prepare(
+        ctx: &Context,
+        channel: Arc<FacebookChannel>,
+        pass: Pass<FacebookChannelStatus>,
+    ) -> Result<Prepared<Visit>, Failure> {
+        let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
+        // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
+        let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
+        let Some(info) = observe::recall_token(&channel, &seen, &pass) else { return Ok(Prepared::Wake) };
+        seen.asked.token = Some(Ok(info));
+        let proven = authorization::is_proven(&channel, &seen, pass.now);
+        if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
+            return Ok(Prepared::Wake);
+        }
+        Ok(Prepared::Read(Visit { channel, pass, seen, access }))
+    }
+
+    async fn read(ctx: &Context, visits: Vec<Visit>) -> Vec<Seen> {
+        let Some(Visit { access: Access { version, credentials, .. }, .. }) = visits.first() else { return Vec::new() };
+        let reads: Vec<_> = visits
+            .iter()
+            .map(|visit| PageRead { page_id: &visit.channel.spec.page_id, token: &visit.access.token })
+            .collect();
+        let Ok(answers) = ctx.read(ctx.graph.pages(version, credentials, &reads)).await else { return Vec::new() };
+        let answers = match answer("batch", Caller::AppToken, answers) {
+            Ok(answers) => answers,
+            Err(refusal) => {
+                let silence = silence(&[&refusal], ctx.clock.now());
+                if !refusal.says_nothing() {
+                    // The application's own check decides what it is.
+                    ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
+                }
+                let found = silence.map_or(Found::Nothing, Found::Silence);
+                return visits.iter().map(|visit| visit.seen(found)).collect();
+            }
+        };
+        visits.into_iter().zip(answers).map(|(visit, answers)| visit.compare(ctx, answers)).collect()
+    }
+}
+
+impl Visit {
+    fn seen(&self, found: Found) -> Seen {
+        Seen { key: self.pass.key.clone(), uid: self.pass.uid.clone(), found }
+    }
+
+    /// Compares what was read with the status by deciding about it.
+    fn compare(mut self, ctx: &Context, answers: PageAnswers) -> Seen {
+        let news = PageNews {
+            page: answer("page", Caller::PageToken, answers.page),
+            subscriptions: answer("page subscriptions", Caller::PageToken, answers.subscriptions),
+        };
+        if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
+            ctx.look_at_app(FacebookChannelKind::group(&self.channel));
+        }
+        self.seen.asked.page = Some(news.page.clone());
+        self.seen.asked.subscriptions = Some(news.subscriptions.clone());
+        let Some(plan) = decide(&self.channel, &self.pass.previous, &self.seen, self.pass.now) else {
+            return self.seen(Found::Same);
+        };
+        let found = judge(&plan, &self.pass.previous, app_silence(&news, self.pass.now));
+        if found == Found::News {
+            ctx.channel_news.leave(self.pass.key.clone(), self.seen.inputs.clone(), ctx.clock.now(), news);
+        }
+        self.seen(found)
+    }
+}
+
+/// What a decision about what was read means for the visit.
+pub(super) fn judge(plan: &Plan, previous: &FacebookChannelStatus, silence: Option<Timestamp>) -> Found {
+    let same = plan.mutation.is_none() && plan.report.status == *previous;
+    match silence {
+        _ if !same => Found::News,
+        Some(until) => Found::Silence(until),
+        None if plan.report.answered => Found::Same,
+        None => match plan.report.class {
+            Class::Throttled(until) => Found::Later(until),
+            _ => Found::Nothing,
+        },
+    }
+}
+
+/// Until when the whole application has to be silent, if Meta said so to one of its pages.
+pub(super) fn app_silence(news: &PageNews, now: Timestamp) -> Option<Timestamp> {
+    let refusals = [news.page.as_ref().err(), news.subscriptions.as_ref().err()];
+    let of_app: Vec<_> = refusals
+        .into_iter()
+        .flatten()
+        .filter(|it| matches!(it.verdict, Verdict::Throttled { scope: ThrottleScope::App, .. }))
+        .collect();
+    silence(&of_app, now)
+}
+
+fn is_suspect<T>(answer: &Answer<T>) -> bool {
+    matches!(answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_)))
+}

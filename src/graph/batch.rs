@@ -1,0 +1,270 @@
+//! Many reads in one request (graph-api §2.2). A batch may not be had, or leave operations open: what it does not
+//! answer is asked alone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream;
+use rand::seq::SliceRandom;
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::answers::{PageNode, PageSubscription};
+use super::call::{bad, read_answer};
+use super::classes::{Caller, classify};
+use super::client::{GraphClient, LIST_LIMIT, List, READ_PAGE, READ_ROWS, ROW_FIELDS, app_call, same_object, unusable};
+use super::error::GraphError;
+use super::token::{AppCredentials, Token};
+use super::usage::regain_access;
+use super::verdict::Verdict;
+use super::version::Version;
+
+/// The operations that Graph accepts in one batch, and how many are about one page.
+const OPERATIONS: usize = 50;
+const PER_PAGE: usize = 2;
+/// The pages that are read with one batch. Tokens are bounded, so its body is too.
+pub const PAGES_PER_BATCH: usize = OPERATIONS / PER_PAGE;
+/// Calls that are made at once for what a batch left open.
+const ALONE_AT_ONCE: usize = 4;
+/// Not for ever: what was refused may have been refused by mistake.
+const REFUSED_FOR: Duration = Duration::from_secs(3600);
+
+/// A page to be read, and the token for it.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRead<'a> {
+    /// Id of the page.
+    pub page_id: &'a str,
+    /// The page token.
+    pub token: &'a Token,
+}
+
+/// What Graph answers about a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageAnswers {
+    /// The page.
+    pub page: Result<PageNode, GraphError>,
+    /// The applications that it is subscribed to.
+    pub subscriptions: Result<Vec<PageSubscription>, GraphError>,
+}
+
+impl PageAnswers {
+    fn both(error: GraphError) -> Self {
+        Self { page: Err(error.clone()), subscriptions: Err(error) }
+    }
+}
+
+/// Where batches were refused as such, by app and version.
+#[derive(Default)]
+pub(crate) struct RefusedBatches(Mutex<HashMap<(String, Version), Instant>>);
+
+impl RefusedBatches {
+    fn are_refused(&self, app_id: &str, version: Version, now: Instant) -> bool {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.retain(|_, at| now.duration_since(*at) < REFUSED_FOR);
+        since.contains_key(&(app_id.to_owned(), version))
+    }
+
+    fn remember(&self, app_id: &str, version: Version, now: Instant) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((app_id.to_owned(), version), now);
+    }
+}
+
+/// What one operation of a batch came to.
+enum Part<T> {
+    /// Graph answered it, or refused it.
+    Told(Result<T, GraphError>),
+    /// It has to be asked alone.
+    Open,
+}
+
+impl GraphClient {
+    /// Reads pages of one app and their subscriptions, at most [`PAGES_PER_BATCH`], in as few requests as Graph allows.
+    /// Each page is read with its own token; the answers come in the order of `reads`.
+    ///
+    /// # Errors
+    /// When Graph refuses the batch in a way that says something about the app, or does not answer at all; the caller is
+    /// [`Caller::AppToken`]. Nothing was learned about any page then.
+    pub async fn pages(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        reads: &[PageRead<'_>],
+    ) -> Result<Vec<PageAnswers>, GraphError> {
+        if self.batches.are_refused(&app.app_id, *version, Instant::now()) {
+            return Ok(self.alone(version, app, reads).await);
+        }
+        let error = match self.batch(version, app, reads).await {
+            Ok(parts) => return Ok(self.complete(version, app, reads, parts).await),
+            Err(error) => error,
+        };
+        match classify(&error, Caller::AppToken) {
+            // One page that hangs must not hide the others.
+            Verdict::NoAnswer if error == GraphError::Timeout => Ok(self.alone(version, app, reads).await),
+            Verdict::NoAnswer if !refused_by_status(&error) => Err(error),
+            Verdict::Throttled { .. } | Verdict::AppBroken(_) | Verdict::VersionRetired => Err(error),
+            _ => {
+                tracing::info!(%error, "Graph refuses batches; reading one by one for an hour");
+                self.batches.remember(&app.app_id, *version, Instant::now());
+                Ok(self.alone(version, app, reads).await)
+            }
+        }
+    }
+
+    async fn batch(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        reads: &[PageRead<'_>],
+    ) -> Result<Vec<(Part<PageNode>, Part<Vec<PageSubscription>>)>, GraphError> {
+        let fields = self.page_fields(version, app);
+        let proofs: Vec<_> = reads.iter().map(|read| app.proof(read.token)).collect();
+        let mut operations = Vec::with_capacity(reads.len() * PER_PAGE);
+        for (read, proof) in reads.iter().zip(&proofs) {
+            let credential = [("access_token", read.token.expose()), ("appsecret_proof", proof.as_str())];
+            let rows = [("fields", ROW_FIELDS), ("limit", LIST_LIMIT)];
+            operations.push(operation(&[read.page_id], &[&[("fields", fields.as_str())], &credential[..]].concat()));
+            operations.push(operation(&[read.page_id, "subscribed_apps"], &[rows, credential].concat()));
+        }
+        let body = Value::Array(operations).to_string();
+        // The last segment is empty: the path ends in a slash.
+        let mut call = app_call(Method::POST, "POST / (batch)", version, app, &[""]);
+        call.parameters.extend([("batch", body.as_str()), ("include_headers", "true")]);
+        call.secrets.extend(reads.iter().map(|read| read.token.expose()));
+        call.secrets.extend(proofs.iter().map(String::as_str));
+        let items: Vec<Option<Item>> = self.transport.send(call).await?;
+        if items.len() != reads.len() * PER_PAGE {
+            return Err(unusable("the batch has another number of answers"));
+        }
+        let parts = items.chunks(PER_PAGE).zip(reads).zip(&proofs).map(|((items, read), proof)| {
+            let secrets = [read.token.expose(), proof, app.secret.expose()];
+            (self.page_part(items[0].as_ref(), read, &secrets), self.rows_part(items[1].as_ref(), &secrets))
+        });
+        Ok(parts.collect())
+    }
+
+    fn page_part(&self, item: Option<&Item>, read: &PageRead<'_>, secrets: &[&str]) -> Part<PageNode> {
+        let Some(item) = item else { return Part::Open };
+        let result = item.read::<PageNode>(secrets).and_then(|node| same_object(&node.id, read.page_id).map(|()| node));
+        let verdict = result.as_ref().err().map(|error| classify(error, Caller::PageToken));
+        self.transport.batched(READ_PAGE, &result);
+        // Asked alone, it is asked once more without the field.
+        if matches!(verdict, Some(Verdict::FieldUnknown(_))) { Part::Open } else { Part::Told(result) }
+    }
+
+    fn rows_part(&self, item: Option<&Item>, secrets: &[&str]) -> Part<Vec<PageSubscription>> {
+        let Some(item) = item else { return Part::Open };
+        let result = item.read::<List<PageSubscription>>(secrets);
+        self.transport.batched(READ_ROWS, &result);
+        match result {
+            Ok(list) if !list.is_whole() => Part::Open,
+            result => Part::Told(result.map(|list| list.data)),
+        }
+    }
+
+    /// Asks alone what the batch left open.
+    async fn complete(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        reads: &[PageRead<'_>],
+        parts: Vec<(Part<PageNode>, Part<Vec<PageSubscription>>)>,
+    ) -> Vec<PageAnswers> {
+        let answers = reads.iter().zip(parts).map(|(read, (page, rows))| async move {
+            let page = match page {
+                Part::Told(result) => result,
+                Part::Open => self.page(version, app, read.token, read.page_id).await,
+            };
+            let subscriptions = match rows {
+                Part::Told(result) => result,
+                Part::Open => self.page_subscriptions(version, app, read.token, read.page_id).await,
+            };
+            PageAnswers { page, subscriptions }
+        });
+        let answers: Vec<_> = answers.collect();
+        stream::iter(answers).buffered(ALONE_AT_ONCE).collect().await
+    }
+
+    /// Reads pages one by one, in an order of chance. If none of the first is answered, the others are not asked: Meta is
+    /// silent as a whole, and the order sees to it that the same pages do not always come last.
+    async fn alone(&self, version: &Version, app: &AppCredentials, reads: &[PageRead<'_>]) -> Vec<PageAnswers> {
+        let mut order: Vec<_> = reads.iter().enumerate().collect();
+        order.shuffle(&mut rand::rng());
+        let (answered, silent) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
+        let asked = order.into_iter().map(|(index, read)| async move {
+            if answered.load(Ordering::Relaxed) == 0 && silent.load(Ordering::Relaxed) >= ALONE_AT_ONCE {
+                return (index, PageAnswers::both(GraphError::Timeout));
+            }
+            let page = self.page(version, app, read.token, read.page_id).await;
+            let nothing = page.as_ref().err().filter(|error| is_silence(error)).cloned();
+            let counter = if nothing.is_some() { silent } else { answered };
+            counter.fetch_add(1, Ordering::Relaxed);
+            let Some(error) = nothing else {
+                let subscriptions = self.page_subscriptions(version, app, read.token, read.page_id).await;
+                return (index, PageAnswers { page, subscriptions });
+            };
+            (index, PageAnswers::both(error))
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut answers: Vec<_> = stream::iter(asked).buffer_unordered(ALONE_AT_ONCE).collect().await;
+        answers.sort_by_key(|(index, _)| *index);
+        answers.into_iter().map(|(_, answers)| answers).collect()
+    }
+}
+
+fn is_silence(error: &GraphError) -> bool {
+    matches!(error, GraphError::Timeout | GraphError::Transport(_))
+}
+
+/// Something that does not speak as Graph does refused the request itself, not for the moment.
+fn refused_by_status(error: &GraphError) -> bool {
+    matches!(error, GraphError::BadAnswer { status: 400..=428 | 430..=499, .. })
+}
+
+/// An operation. Its token stands in its URL, which is a part of the request's body: no URL of ours holds one.
+fn operation(path: &[&str], parameters: &[(&str, &str)]) -> Value {
+    let mut url = Url::parse("https://graph.invalid/").expect("a URL");
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url.query_pairs_mut().extend_pairs(parameters);
+    let relative = format!("{}?{}", url.path().trim_start_matches('/'), url.query().unwrap_or_default());
+    json!({ "method": "GET", "relative_url": relative })
+}
+
+/// The answer to an operation.
+#[derive(Deserialize)]
+struct Item {
+    code: u16,
+    #[serde(default)]
+    headers: Option<Vec<Header>>,
+    #[serde(default)]
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+impl Item {
+    fn read<T: DeserializeOwned>(&self, secrets: &[&str]) -> Result<T, GraphError> {
+        let status = StatusCode::from_u16(self.code).map_err(|_| unusable("an operation without a status"))?;
+        let mut headers = self.headers.iter().flatten();
+        let usage = headers.find(|header| header.name.eq_ignore_ascii_case("x-business-use-case-usage"));
+        let regain = usage.and_then(|header| regain_access(&header.value));
+        let body = self.body.as_deref().unwrap_or_default();
+        let answer = read_answer(status, body.as_bytes(), regain, secrets)?;
+        // What serde says about a misfit quotes the value.
+        serde_json::from_value(answer).map_err(|_| bad(status, "the answer has another shape"))
+    }
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

@@ -1,0 +1,197 @@
+//! Time passes: how often Meta is asked about channels that nobody touches, and what that finds.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use testkit::sandbox::{LedgerEntry, PageChange, PageSubscriptionChange};
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+const PAGE_NODE: &str = "/{version}/{page-id}";
+const DEBUG_TOKEN: &str = "/{version}/debug_token";
+/// Minutes in a period.
+const PERIOD: usize = 15;
+
+fn name(number: usize) -> String {
+    format!("channel-{number}")
+}
+
+/// So many connected channels.
+async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
+    world.put_app().await?;
+    let all: Vec<_> = (0..count).map(|number| (name(number), page(number), text(&format!("page-{number}")))).collect();
+    let all: Vec<_> = all.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
+    world.put_channels(&world.tenant_a, &all).await?;
+    wait_for("every channel to be Ready", PATIENCE * 2, async || {
+        let channels = world.channels(&world.tenant_a).list(&Default::default()).await?;
+        let ready = |channel: &&meta_channel_operator::api::FacebookChannel| {
+            let conditions = channel.status.as_ref().map(|status| shown(&status.conditions)).unwrap_or_default();
+            conditions.iter().any(|it| it == "Ready=True/Reached")
+        };
+        let ready = channels.iter().filter(ready).count();
+        ensure!(ready == count, "{ready} of {count}");
+        Ok(())
+    })
+    .await?;
+    world.app_is(&["Ready=True"]).await?;
+    // What was written last wakes once more.
+    let mut passes = 0;
+    wait_for("the passes to end", PATIENCE, async || {
+        let before = std::mem::replace(&mut passes, operator.passes("FacebookChannel"));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ensure!(before == passes, "{passes} passes");
+        Ok(())
+    })
+    .await?;
+    world.sandbox.clear_ledger();
+    Ok(())
+}
+
+/// Reads of pages in the ledger.
+fn reads(world: &World) -> Vec<LedgerEntry> {
+    world.requests("GET", PAGE_NODE)
+}
+
+/// Moves the clock by one minute and waits until its round, if somebody was due, has ended.
+async fn one_minute(world: &World, operator: &Running) -> Result<()> {
+    advance_and_sweep(world, operator, 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_period_asks_about_each_channel_once_evenly_and_a_restart_asks_nothing_more() -> Result<()> {
+    const COUNT: usize = 90;
+    let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
+    let mut operator = world.operator();
+    connected(&world, &operator, COUNT).await?;
+    let before = versions(&world).await?;
+    let mut each_minute = Vec::new();
+    for minute in 0..PERIOD * 2 {
+        if minute % 8 == 5 {
+            // Three restarts and more: each passes over everything.
+            operator.stop().await;
+            operator = world.operator();
+            wait_for("a pass over each object", PATIENCE, async || {
+                ensure!(operator.passes("FacebookChannel") >= COUNT as u64);
+                Ok(())
+            })
+            .await?;
+        }
+        let asked = reads(&world).len();
+        one_minute(&world, &operator).await?;
+        each_minute.push(reads(&world).len() - asked);
+    }
+    // On average a fifteenth of all is due in a minute. By chance it may be thrice as many, as good as never more.
+    let bound = 3 * COUNT / PERIOD;
+    assert!(each_minute.iter().all(|asked| *asked <= bound), "{each_minute:?}");
+    let pages: Vec<_> = reads(&world).into_iter().filter_map(|it| it.node).collect();
+    let different: BTreeSet<_> = pages.iter().collect();
+    assert_eq!(different.len(), COUNT, "every page was looked at");
+    // The clock also runs by itself while it is moved.
+    assert!(pages.len() <= 2 * COUNT + COUNT / 5, "{} reads of {COUNT} pages in two periods", pages.len());
+    assert_eq!(world.requests("POST", PAGE_ROWS), []);
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_finds_nothing_new_costs_no_pass_and_no_question_about_the_token() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 3).await?;
+    let (before, passes) = (versions(&world).await?, operator.passes("FacebookChannel"));
+    let writes = operator.count("status_writes_total", "FacebookChannel");
+    for _ in 0..3 {
+        advance_and_pass(&world, &operator, 16, "FacebookChannel", 3).await?;
+    }
+    assert_eq!(reads(&world).len(), 9);
+    assert_eq!(world.requests("GET", DEBUG_TOKEN), []);
+    assert_eq!(operator.passes("FacebookChannel"), passes);
+    assert_eq!(operator.count("status_writes_total", "FacebookChannel"), writes);
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_found_in_its_slot_and_only_the_channel_it_befell_is_woken() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 3).await?;
+    let passes = operator.passes("FacebookChannel");
+    let fields = Some(vec!["messages".to_owned()]);
+    let subscription = Some(PageSubscriptionChange { app: APP_ID.parse()?, fields });
+    world.sandbox.change_page(&page(1), PageChange { subscription, ..PageChange::default() })?;
+    // Three visits, and a pass over the one with news.
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 4).await?;
+    assert_eq!(operator.passes("FacebookChannel"), passes + 1);
+    let writes: Vec<_> = world.requests("POST", PAGE_ROWS).into_iter().filter_map(|it| it.node).collect();
+    assert_eq!(writes, [page(1)]);
+    // What the visit read was not read again before the repair.
+    assert_eq!(reads(&world).len(), 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_hangs_leaves_the_others_looked_at_and_is_not_known_any_more_past_the_limit() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 6)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 6).await?;
+    let before = versions(&world).await?;
+    world.sandbox.add_fault(fault(&format!("{{match: {{page: {}}}, do: hang}}", page(2))));
+    let visited = |outcome: &str| {
+        let text = operator.metrics.text();
+        let label = format!("sweep_visits_total{{kind=\"FacebookChannel\",outcome=\"{outcome}\"}} ");
+        let line = text.lines().find(|line| line.contains(&label)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 6).await?;
+    assert_eq!((visited("same"), visited("unanswered")), (5, 1));
+    assert_eq!(versions(&world).await?, before, "no answer is not an answer");
+    world.advance(70);
+    world.channel_is(&world.tenant_a, &name(2), &["Ready=Unknown/GraphUnavailable", "Reconciling=True"]).await?;
+    for number in [0, 1, 3, 4, 5] {
+        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/Reached"]).await?;
+    }
+    world.sandbox.clear_faults();
+    world.advance(8);
+    world.channel_is(&world.tenant_a, &name(2), &["Ready=True/Reached"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_about_once_a_day_and_hourly_in_its_last() -> Result<()> {
+    let lasting = page_token("page-0", &page(0), "");
+    let ending = page_token("page-1", &page(1), ", expires_at: +3d");
+    let world = World::seeded(|seed| {
+        add_pages(seed, 2);
+        seed.tokens.retain(|token| !matches!(token.alias.as_deref(), Some("page-0" | "page-1")));
+        seed.tokens.extend([lasting, ending]);
+    })
+    .await?;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let operator = world.operator_with(|operator| operator.policy.token_period = day);
+    world.put_app().await?;
+    for number in 0..2 {
+        world.put_channel(&world.tenant_a, &name(number), &page(number), &text(&format!("page-{number}"))).await?;
+        world.channel_is(&world.tenant_a, &name(number), &["Ready=True"]).await?;
+    }
+    world.sandbox.clear_ledger();
+    let asked = |number: usize| made_about(&world, &format!("page-{number}")).len();
+    let day = async || {
+        let before = (asked(0), asked(1));
+        for _ in 0..48 {
+            advance_and_sweep(&world, &operator, 30).await?;
+        }
+        anyhow::Ok((asked(0) - before.0, asked(1) - before.1))
+    };
+    assert_eq!(day().await?, (1, 1));
+    let (second, third) = (day().await?, day().await?);
+    assert_eq!((second.0, third.0), (1, 1));
+    // The last day of the token begins about where the third does.
+    let near = second.1 + third.1;
+    assert!((20..=28).contains(&near), "{near} questions in the last two days of a token");
+    world.channel_is(&world.tenant_a, &name(0), &["Ready=True"]).await?;
+    Ok(())
+}
