@@ -150,7 +150,9 @@ async fn where_nothing_answers_not_every_page_is_asked_in_vain() {
     let graph = Double::deciding(|_| None).await;
     let answers = Pages::new(PAGES_PER_BATCH).read(&impatient_client(&graph.url)).await.expect("answers");
     assert!(answers.iter().all(|it| *it == PageAnswers::both(GraphError::Timeout)));
-    assert_eq!(sent(&graph), (1, ALONE_AT_ONCE));
+    let (batches, alone) = sent(&graph);
+    // While the last of the first ones is waited for, others may have begun.
+    assert!(batches == 1 && (ALONE_AT_ONCE..2 * ALONE_AT_ONCE).contains(&alone), "{alone} of {PAGES_PER_BATCH}");
 }
 
 #[tokio::test]

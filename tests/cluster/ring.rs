@@ -195,3 +195,41 @@ async fn a_token_is_asked_about_once_a_day_and_hourly_in_its_last() -> Result<()
     world.channel_is(&world.tenant_a, &name(0), &["Ready=True"]).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_of_many_costs_few_requests_and_shows_each_page_its_own_token() -> Result<()> {
+    const COUNT: usize = 60;
+    let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, COUNT).await?;
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", COUNT as u64).await?;
+    let ledger = world.sandbox.ledger();
+    let (operations, requests): (Vec<_>, Vec<_>) = ledger.into_iter().partition(|it| it.batch.is_some());
+    // Slots come while the channels are made, so that some may have been visited before the others.
+    let batches = requests.iter().filter(|it| it.template.as_deref() == Some("/{version}/")).count();
+    assert!((3..=6).contains(&batches), "{batches} batches");
+    let others: Vec<_> = requests.iter().filter_map(|it| it.template.clone()).collect();
+    assert!(requests.len() - batches <= 6, "the app and a token whose slot came, but no page: {others:?}");
+    assert_eq!(operations.iter().filter(|it| it.template.as_deref() == Some(PAGE_NODE)).count(), COUNT);
+    assert_eq!(operations.iter().filter(|it| it.template.as_deref() == Some(PAGE_ROWS)).count(), COUNT);
+    for operation in operations {
+        let token = operation.token.as_ref().unwrap();
+        assert_eq!(token.page.as_ref().map(ToString::to_string), operation.node, "{operation:?}");
+        assert_eq!(format!("{:?}", operation.proof), "Valid");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_batch_leaves_open_is_asked_alone_in_the_same_slot() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 4)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 4).await?;
+    world.sandbox.add_fault(fault(&format!("{{match: {{page: {}, batched: true}}, do: 'null'}}", page(1))));
+    let passes = operator.passes("FacebookChannel");
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 4).await?;
+    assert_eq!(operator.passes("FacebookChannel"), passes);
+    let alone = world.sandbox.ledger().into_iter().filter(|it| it.batch.is_none() && it.node == Some(page(1)));
+    assert_eq!(alone.filter(|it| it.status == Some(200)).count(), 2);
+    Ok(())
+}
