@@ -9,6 +9,7 @@ mod facebook_channel;
 #[cfg(test)]
 pub(crate) mod laws;
 mod meta_app;
+mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
 pub mod references;
@@ -23,6 +24,9 @@ pub use facebook_channel::{
 pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
     NamespacesFrom, Webhook,
+};
+pub use primary_receiver::{
+    Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };
 pub use reasons::Reason;
 

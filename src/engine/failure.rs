@@ -61,6 +61,7 @@ impl From<Reason> for Class {
             | Reason::AppNotReady
             | Reason::AppUnverified
             | Reason::SecretNotReleased
+            | Reason::NotVerifiable
             | Reason::Unreadable => Self::Waiting,
             Reason::WithoutEffect => Self::WithoutEffect,
             // Retried on the slow ring: asking more often does not lift a block.

@@ -3,6 +3,7 @@
 pub mod authorization;
 mod connection;
 mod page;
+mod receiver;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -11,7 +12,7 @@ use super::observe::{AppSeen, Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, EndpointStatus, FacebookChannel, FacebookChannelStatus,
-    Reason,
+    PrimaryReceiverStatus, Reason,
 };
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
@@ -43,8 +44,12 @@ pub fn decide(
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
-    let findings = Findings { authorized, claimed, page_usable, subscribed, endpoint: case.endpoint() };
-    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings) })
+    let evidence = receiver::evidence(&case);
+    let receiver = receiver::receiver(&case, evidence.as_ref());
+    let receiving = receiver::link(&case, &receiver);
+    let endpoint = case.endpoint();
+    let findings = Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint };
+    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings, evidence) })
 }
 
 /// Everything a decision is made of.
@@ -64,6 +69,10 @@ struct Findings {
     claimed: Finding,
     page_usable: Finding,
     subscribed: Finding,
+    /// What is known of the primary receiver.
+    receiver: Finding,
+    /// Whether that is what the channel demands.
+    receiving: Finding,
     endpoint: Finding,
 }
 
@@ -149,7 +158,11 @@ impl Case<'_> {
         }
     }
 
-    fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
+    fn report(
+        &self,
+        findings: &Findings,
+        primary_receiver: Option<PrimaryReceiverStatus>,
+    ) -> Report<FacebookChannelStatus> {
         let info = self.debugged.as_ref().and_then(|answer| answer.as_ref().ok()).copied();
         let authorization = self.authorization(info, findings);
         let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
@@ -172,6 +185,7 @@ impl Case<'_> {
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
             subscription: self.subscription(),
+            primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             claim_name: (findings.claimed.status == Status::True)
                 .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
@@ -270,7 +284,7 @@ impl Case<'_> {
 impl Findings {
     /// The parts in the order in which they explain why a channel is not ready.
     fn blocking(&self) -> Vec<&Finding> {
-        vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.endpoint]
+        vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.receiving, &self.endpoint]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::authorization;
@@ -15,7 +16,7 @@ use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, TokenInfo, Version};
+use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, ThreadOwner, Token, TokenInfo, Version};
 use crate::meta_app::{self, Verdict};
 
 /// What was seen of a channel.
@@ -84,10 +85,23 @@ pub struct Asked {
     pub page: Option<Answer<PageNode>>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
+    /// The page's latest threads.
+    pub threads: Option<Answer<Vec<ThreadSeen>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+}
+
+/// A thread, as far as it tells who is the primary receiver.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ThreadSeen {
+    /// When it went on last.
+    pub updated_at: Option<Timestamp>,
+    /// Whether Meta says who owns it, which it does only while conversation routing is on.
+    pub routed: bool,
+    /// Its owner, as far as Meta tells.
+    pub owner: Option<ThreadOwner>,
 }
 
 /// What calls on behalf of a channel need.

@@ -27,7 +27,7 @@ const LIST_PAGES: usize = 20;
 /// Speaks to Graph. Clones share connections.
 #[derive(Clone)]
 pub struct GraphClient {
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
     refused: Arc<RefusedFields>,
 }
 
@@ -279,7 +279,7 @@ fn app_call<'a>(
     Call { method, template, version, path, parameters: vec![], caller, app, token: None, secrets: vec![] }
 }
 
-fn page_call<'a>(
+pub(super) fn page_call<'a>(
     method: Method,
     template: &'static str,
     version: &Version,

@@ -40,10 +40,18 @@ macro_rules! routes {
 
 /// What a node is called in a template.
 macro_rules! node_name {
-    (App) => { "{app-id}" };
-    (Page) => { "{page-id}" };
-    (Actor) => { "{user-id}" };
-    (Business) => { "{business-id}" };
+    (App) => {
+        "{app-id}"
+    };
+    (Page) => {
+        "{page-id}"
+    };
+    (Actor) => {
+        "{user-id}"
+    };
+    (Business) => {
+        "{business-id}"
+    };
 }
 
 routes! {

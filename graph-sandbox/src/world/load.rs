@@ -10,7 +10,8 @@ use super::{Actor, ActorKind, App, AppField, AppSubscription, Business, Page, Pa
 use crate::calls::{app_fields, page_fields};
 use crate::id::Id;
 use crate::seed::{
-    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken, TokenKind,
+    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken,
+    TokenKind,
 };
 
 /// How long access to a person's data lasts after an authorisation.

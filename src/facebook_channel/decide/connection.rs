@@ -27,14 +27,15 @@ pub(super) fn derive(parts: &Findings, generation: i64, reached: Finding) -> Sta
         (ConditionType::Authorized, parts.authorized.clone()),
         (ConditionType::PageUsable, parts.page_usable.clone()),
         (ConditionType::Subscribed, parts.subscribed.clone()),
+        (ConditionType::PrimaryReceiver, parts.receiver.clone()),
         (ConditionType::EndpointReady, parts.endpoint.clone()),
     ]);
     findings.sort_by_key(|(type_, _)| *type_);
     State { findings, connection, next_step: ready.next_step }
 }
 
-fn linking(parts: &Findings) -> [&Finding; 4] {
-    [&parts.authorized, &parts.claimed, &parts.page_usable, &parts.subscribed]
+fn linking(parts: &Findings) -> [&Finding; 5] {
+    [&parts.authorized, &parts.claimed, &parts.page_usable, &parts.subscribed, &parts.receiving]
 }
 
 fn connection(parts: &Findings) -> Connection {

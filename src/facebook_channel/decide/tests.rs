@@ -6,6 +6,7 @@ mod claim;
 mod kept;
 mod page;
 mod properties;
+mod receiver;
 mod scene;
 mod status;
 mod strategies;

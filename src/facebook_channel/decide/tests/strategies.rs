@@ -9,10 +9,10 @@ use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AuthorizationStatus, Connection, FacebookChannelStatus, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, Refusal};
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::observe::{AppSeen, Asked, Observed, ThreadSeen, TokenSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
-    RoutingSign, ThrottleScope, TokenInfo, TokenKind, Verdict,
+    RoutingSign, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::meta_app::{Trouble, WebhookVerdict};
 
@@ -138,12 +138,23 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
     ]
 }
 
+fn threads() -> impl Strategy<Value = Vec<ThreadSeen>> {
+    let owner = option::of(option::of(select(vec![APP, OTHER_APP, "263902037430900"])));
+    let thread = (any::<bool>(), owner).prop_map(|(routed, owner)| ThreadSeen {
+        updated_at: Some(now()),
+        routed,
+        owner: owner.map(|app_id| ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now()) }),
+    });
+    prop::collection::vec(thread, 0..4)
+}
+
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
-    let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(Just(())), any::<bool>());
+    let written = (answers(Just(())), any::<bool>());
+    let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), written);
     (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
-        let (token_answer, page, subscriptions, subscribed, claimed) = asked;
-        let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
+        let (token_answer, page, subscriptions, threads, (subscribed, claimed)) = asked;
+        let asked = Asked { token: token_answer, page, subscriptions, threads, subscribed, claimed };
         let (gateway, inputs) = (false, "inputs".to_owned());
         Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
     })
