@@ -21,6 +21,7 @@ use crate::claims::AssetClaimKind;
 use crate::engine::context::Policy;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
+use crate::engine::last_look::LastLook;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, run, sweep, watch};
@@ -96,6 +97,7 @@ impl Operator {
             app_memories: Default::default(),
             channel_memories: Default::default(),
             channel_news: Default::default(),
+            evidence_looks: LastLook::new(self.clock.now()),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),

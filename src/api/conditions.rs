@@ -28,6 +28,8 @@ pub enum ConditionType {
     PageUsable,
     /// Our application's row holds every declared field, here and at the application.
     Subscribed,
+    /// Our application is the default app of the page's conversation routing.
+    PrimaryReceiver,
     /// The endpoint is resolvable.
     EndpointReady,
     /// The application's credentials work.
@@ -54,6 +56,7 @@ impl ConditionType {
             Self::Authorized => "Authorized",
             Self::PageUsable => "PageUsable",
             Self::Subscribed => "Subscribed",
+            Self::PrimaryReceiver => "PrimaryReceiver",
             Self::EndpointReady => "EndpointReady",
             Self::CredentialsValid => "CredentialsValid",
             Self::WebhookSubscribed => "WebhookSubscribed",

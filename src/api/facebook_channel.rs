@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{conditions_schema, time_schema};
+use super::primary_receiver::{PrimaryReceiver, PrimaryReceiverStatus};
 use super::references::{MetaAppReference, SecretKeyReference};
 use super::{DeletionPolicy, ManagementPolicy};
 
@@ -32,6 +33,7 @@ use super::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Page ID", type_ = "string", json_path = ".spec.pageId", description = "Id of the page at Meta", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page is connected through", priority = 1),
+    printcolumn(name = "Primary Receiver", type_ = "string", json_path = ".status.conditions[?(@.type==\"PrimaryReceiver\")].reason", description = "What is known of the default app of conversation routing", priority = 1),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.kind", description = "Who handles the traffic", priority = 1),
     selectable = ".spec.pageId",
     selectable = ".status.connection"
@@ -51,6 +53,9 @@ pub struct FacebookChannelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
     pub subscribed_fields: Option<Vec<String>>,
+    /// What is demanded of the primary receiver, Meta's default app of conversation routing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_receiver: Option<PrimaryReceiver>,
     /// Who handles the traffic: exactly one of direct, external, bot and chat.
     pub endpoint: Endpoint,
     /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether.
@@ -157,7 +162,7 @@ pub struct FacebookChannelStatus {
     /// Generation that this status is about; -1 before the first pass.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, Connected, Expired, Disconnected, Claimed, Authorized, PageUsable, Subscribed, EndpointReady; Reconciling and Stalled only while True.
+    /// Ready, Connected, Expired, Disconnected, Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady; Reconciling and Stalled only while True.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -176,6 +181,9 @@ pub struct FacebookChannelStatus {
     /// The page's subscription to our application as Meta reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<ChannelSubscriptionStatus>,
+    /// What was seen of the primary receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_receiver: Option<PrimaryReceiverStatus>,
     /// Who handles the traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,

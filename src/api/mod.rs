@@ -10,6 +10,7 @@ mod facebook_channel;
 pub(crate) mod laws;
 mod management_policy;
 mod meta_app;
+mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
 pub mod references;
@@ -28,6 +29,9 @@ pub use management_policy::ManagementPolicy;
 pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
     NamespacesFrom, Webhook,
+};
+pub use primary_receiver::{
+    Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };
 pub use reasons::Reason;
 

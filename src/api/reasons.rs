@@ -94,6 +94,14 @@ reasons! {
     Usable => Nobody,
     /// The subscription holds every declared field.
     FieldsMatch => Nobody,
+    /// Our application is the default app of the page, as far as it can be measured.
+    DefaultApp => Nobody,
+    /// A person attested that our application is the default app.
+    Attested => Nobody,
+    /// Staff answers in the page's inbox.
+    HandedToInbox => Nobody,
+    /// It is not looked at, as declared.
+    NotRequired => Nobody,
     /// The endpoint is resolvable.
     Resolved => Nobody,
     /// Meta accepted the application's credentials.
@@ -137,6 +145,8 @@ reasons! {
     WithoutEffect => Operator,
     /// Meta could not verify the callback.
     CallbackVerificationFailed => Operator,
+    /// Nothing tells which application is the default app of the page.
+    NotVerifiable => Operator,
     /// The page may not send for a while.
     SendBlocked => Operator,
 
@@ -182,6 +192,12 @@ reasons! {
     NotVisible => Person,
     /// The page is not published.
     Unpublished => Person,
+    /// Another application controls the page's conversations.
+    AnotherAppControls => Person,
+    /// The page has no default app.
+    NoDefaultApp => Person,
+    /// What is known of the primary receiver is not what the channel demands.
+    NotPrimaryReceiver => Person,
     /// Meta restricted the page.
     Restricted => Person,
     /// Meta rejected the application's credentials.

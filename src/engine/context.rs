@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
+use super::last_look::LastLook;
 use super::memory::Memories;
 use super::misfits::Misfits;
 use super::pace::Pace;
@@ -72,6 +73,8 @@ pub struct Context {
     pub channel_memories: Memories<FacebookChannelStatus>,
     /// What a sweep read about channels that it wakes.
     pub channel_news: Handover<PageNews>,
+    /// When evidence of the primary receiver was looked for.
+    pub evidence_looks: LastLook,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.

@@ -77,6 +77,7 @@ impl From<Reason> for Class {
             | Reason::AppNotReady
             | Reason::AppUnverified
             | Reason::SecretNotReleased
+            | Reason::NotVerifiable
             | Reason::Unreadable => Self::Waiting,
             Reason::WithoutEffect => Self::WithoutEffect,
             // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.

@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod handover;
 pub mod index;
 pub mod key;
+pub mod last_look;
 pub mod leader;
 pub mod memory;
 pub mod misfits;

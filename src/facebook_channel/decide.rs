@@ -4,6 +4,7 @@ pub mod authorization;
 mod connection;
 mod page;
 mod parting;
+mod receiver;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -12,7 +13,7 @@ use super::observe::{AppSeen, Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
-    FacebookChannelStatus, ManagementPolicy, Reason,
+    FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
@@ -52,8 +53,12 @@ pub fn decide(
         Some((parting, mutation)) => (Some(parting), mutation),
         None => (None, page_mutation),
     };
-    let findings = Findings { authorized, claimed, page_usable, subscribed, endpoint: case.endpoint(), parting };
-    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings) })
+    let evidence = receiver::evidence(&case);
+    let receiver = receiver::receiver(&case, evidence.as_ref());
+    let receiving = receiver::link(&case, &receiver);
+    let endpoint = case.endpoint();
+    let findings = Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, parting };
+    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings, evidence) })
 }
 
 /// The report on a channel that is to be left alone: everything as it was.
@@ -91,6 +96,10 @@ struct Findings {
     claimed: Finding,
     page_usable: Finding,
     subscribed: Finding,
+    /// What is known of the primary receiver.
+    receiver: Finding,
+    /// Whether that is what the channel demands.
+    receiving: Finding,
     endpoint: Finding,
     /// Of a channel that is declared Disconnected: whether that is reached.
     parting: Option<Finding>,
@@ -197,7 +206,11 @@ impl Case<'_> {
         }
     }
 
-    fn report(&self, findings: &Findings) -> Report<FacebookChannelStatus> {
+    fn report(
+        &self,
+        findings: &Findings,
+        primary_receiver: Option<PrimaryReceiverStatus>,
+    ) -> Report<FacebookChannelStatus> {
         let info = self.debugged.as_ref().and_then(|answer| answer.as_ref().ok()).copied();
         let authorization = self.authorization(info, findings);
         let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
@@ -227,6 +240,7 @@ impl Case<'_> {
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
+            primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             claim_name: (findings.claimed.status == Status::True)
                 .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
@@ -335,8 +349,9 @@ impl Case<'_> {
 impl Findings {
     /// The parts in the order in which they explain why a channel is not ready.
     fn blocking(&self) -> Vec<&Finding> {
-        let link = || vec![&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.endpoint];
-        self.parting.as_ref().map_or_else(link, |parting| vec![parting])
+        let parts =
+            [&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.receiving, &self.endpoint];
+        self.parting.as_ref().map_or_else(|| parts.to_vec(), |parting| vec![parting])
     }
 
     /// The parting, if it is declared and reached.

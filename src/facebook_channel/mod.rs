@@ -5,6 +5,7 @@ pub mod decide;
 pub mod due;
 pub mod observe;
 pub mod sweep;
+pub mod threads;
 
 use std::sync::Arc;
 

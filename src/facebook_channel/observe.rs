@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use super::decide::authorization;
 use super::due;
+use super::threads::{self, ThreadSeen};
 use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
@@ -92,6 +93,8 @@ pub struct Asked {
     pub page: Option<Answer<PageNode>>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
+    /// The page's latest threads.
+    pub threads: Option<Answer<Vec<ThreadSeen>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
     /// The outcome of unsubscribing.
@@ -327,7 +330,8 @@ async fn ask_about_page(
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
-    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
+    let Some(access) = &seen.access else { return Ok(()) };
+    let Access { version, credentials, token } = access;
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
     if let Some(PageNews { page, subscriptions }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
         asked.page.get_or_insert(page);
@@ -340,6 +344,9 @@ async fn ask_about_page(
     if asked.subscriptions.is_none() {
         let result = ctx.read(ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
         asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
+    }
+    if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
+        seen.asked.threads = Some(threads::read(ctx, channel, access, pass).await?);
     }
     Ok(())
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::FacebookChannelKind;
 use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
+use super::threads;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
@@ -15,6 +17,9 @@ use crate::engine::pass::Pass;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::{Caller, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict};
+
+/// Channels of a batch whose threads are read at once.
+const EVIDENCE_AT_ONCE: usize = 4;
 
 /// A channel whose page can be read together with others.
 pub struct Visit {
@@ -72,13 +77,25 @@ impl Swept for FacebookChannelKind {
                 return visits.iter().map(|visit| visit.seen(found)).collect();
             }
         };
-        visits.into_iter().zip(answers).map(|(visit, answers)| visit.compare(ctx, answers)).collect()
+        let looks = visits.into_iter().zip(answers).map(|(visit, answers)| async move {
+            let visit = visit.with_evidence(ctx).await;
+            visit.compare(ctx, answers)
+        });
+        stream::iter(looks).buffered(EVIDENCE_AT_ONCE).collect().await
     }
 }
 
 impl Visit {
     fn seen(&self, found: Found) -> Seen {
         Seen { key: self.pass.key.clone(), uid: self.pass.uid.clone(), found }
+    }
+
+    /// Looks for evidence of the primary receiver too, once an hour.
+    async fn with_evidence(mut self, ctx: &Context) -> Self {
+        if threads::are_due(ctx, &self.channel, &self.pass) {
+            self.seen.asked.threads = threads::read(ctx, &self.channel, &self.access, &self.pass).await.ok();
+        }
+        self
     }
 
     /// Compares what was read with the status by deciding about it.

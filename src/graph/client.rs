@@ -335,7 +335,7 @@ pub(super) fn app_call<'a>(
     Call { method, template, version, path, parameters: vec![], caller, app, token: None, secrets: vec![] }
 }
 
-fn page_call<'a>(
+pub(super) fn page_call<'a>(
     method: Method,
     template: &'static str,
     version: &Version,

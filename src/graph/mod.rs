@@ -20,6 +20,7 @@ mod refused;
 mod signs;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod token;
 mod usage;
 mod verdict;
@@ -35,6 +36,7 @@ pub use classes::{Caller, classify, classify_fault};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use redact::redact;
+pub use threads::{Conversation, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
 pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};
 pub use version::{Version, VersionMalformed};

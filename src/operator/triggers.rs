@@ -87,6 +87,7 @@ impl Triggers {
     fn forget_channel(&mut self, ctx: &Context, key: &Key) -> bool {
         self.forget(key);
         ctx.channel_memories.forget(key);
+        ctx.evidence_looks.forget(key);
         forget(ctx, KindName::FacebookChannel, key)
     }
 

@@ -43,13 +43,14 @@ fn judged(parts: &Findings) -> (Connection, Vec<(ConditionType, Finding)>) {
         (ConditionType::Authorized, parts.authorized.clone()),
         (ConditionType::PageUsable, parts.page_usable.clone()),
         (ConditionType::Subscribed, parts.subscribed.clone()),
+        (ConditionType::PrimaryReceiver, parts.receiver.clone()),
     ]);
     (connection, findings)
 }
 
 /// A page that was parted from as declared is judged no further: neither a dead token nor an unpublished page matters.
 fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionType, Finding)> {
-    use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, Subscribed};
+    use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, PrimaryReceiver, Subscribed};
     let finding = |status, seen: &str| Finding { status, seen: seen.to_owned(), ..parted.clone() };
     let not_judged = "It is not judged while the channel is declared Disconnected.";
     let subscribed = match parts.claimed.status {
@@ -63,13 +64,16 @@ fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionTy
         (Authorized, finding(Status::Unknown, not_judged)),
         (PageUsable, finding(Status::Unknown, not_judged)),
         (Subscribed, subscribed),
+        (PrimaryReceiver, finding(Status::Unknown, not_judged)),
     ]
 }
 
 /// The state of a channel that is to be left alone: what was known of it stays.
 pub(super) fn paused(previous: &[Condition], generation: i64) -> State {
-    use ConditionType::{Authorized, Claimed, Connected, Disconnected, EndpointReady, Expired, PageUsable, Subscribed};
-    let parts = [Claimed, Authorized, PageUsable, Subscribed, EndpointReady];
+    use ConditionType::{
+        Authorized, Claimed, Connected, Disconnected, EndpointReady, Expired, PageUsable, PrimaryReceiver, Subscribed,
+    };
+    let parts = [Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady];
     let states =
         [(Connected, Connection::Connected), (Expired, Connection::Expired), (Disconnected, Connection::Disconnected)];
     let status = |type_| status_of(previous, type_).unwrap_or(Status::Unknown);
@@ -85,8 +89,8 @@ pub(super) fn paused(previous: &[Condition], generation: i64) -> State {
     State { findings: ready.findings, connection, next_step: ready.next_step }
 }
 
-fn linking(parts: &Findings) -> [&Finding; 4] {
-    [&parts.authorized, &parts.claimed, &parts.page_usable, &parts.subscribed]
+fn linking(parts: &Findings) -> [&Finding; 5] {
+    [&parts.authorized, &parts.claimed, &parts.page_usable, &parts.subscribed, &parts.receiving]
 }
 
 fn connection(parts: &Findings) -> Connection {

@@ -8,6 +8,7 @@ mod page;
 mod parting;
 mod policies;
 mod properties;
+mod receiver;
 mod remembered;
 mod scene;
 mod status;

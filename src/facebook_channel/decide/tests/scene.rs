@@ -125,6 +125,7 @@ impl Scene {
                 token: Some(Ok(token_info())),
                 page: Some(Ok(page_node())),
                 subscriptions: Some(Ok(vec![row(APP, &FIELDS)])),
+                threads: None,
                 subscribed: None,
                 unsubscribed: None,
                 claimed: false,

@@ -13,9 +13,10 @@ use crate::api::{
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::threads::ThreadSeen;
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
-    RoutingSign, ThrottleScope, TokenInfo, TokenKind, Verdict,
+    RoutingSign, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::meta_app::{Trouble, WebhookVerdict};
 
@@ -156,16 +157,26 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     })
 }
 
+fn threads() -> impl Strategy<Value = Vec<ThreadSeen>> {
+    let owner = option::of(option::of(select(vec![APP, OTHER_APP, "263902037430900"])));
+    let thread = (any::<bool>(), owner).prop_map(|(routed, owner)| ThreadSeen {
+        updated_at: Some(now()),
+        routed,
+        owner: owner.map(|app_id| ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now()) }),
+    });
+    prop::collection::vec(thread, 0..4)
+}
+
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let writes = (answers(Just(())), answers(Just(())), any::<bool>());
-    let asked = (answers(token_infos()), answers(pages()), answers(rows()), writes);
+    let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
     let around = (apps(), tokens(), claims(), records, prop::bool::weighted(0.2));
     (around, asked).prop_map(|((app, token, claim, record, stale), asked)| {
-        let (token_answer, page, subscriptions, (subscribed, unsubscribed, claimed)) = asked;
-        let answers = Asked { token: token_answer, page, subscriptions, subscribed, unsubscribed, ..Asked::default() };
-        let asked = Asked { claimed, ..answers };
+        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed)) = asked;
+        let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
+        let asked = Asked { subscribed, unsubscribed, claimed, ..answers };
         Observed { app, token, claim, record, stale, asked, ..Scene::healthy().seen }
     })
 }

@@ -1,0 +1,69 @@
+//! Whether our application is the one that gets a page's conversations: what is asked for, and what was seen.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::time_schema;
+
+/// What a channel demands of the primary receiver. Meta calls it the default app of conversation routing; a person sets
+/// it in the page's settings, and no call at Meta can.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+pub struct PrimaryReceiver {
+    /// What must be known before the channel counts as connected.
+    #[serde(default)]
+    pub requirement: ReceiverRequirement,
+    /// A person's word that our application is the default app; reported as such, and overruled by newer evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
+}
+
+/// What must be known of the primary receiver.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ReceiverRequirement {
+    /// It must have been measured or attested.
+    Verified,
+    /// Nothing measured may say that another application controls the conversations.
+    #[default]
+    NotContradicted,
+    /// It is not looked at.
+    Ignored,
+}
+
+/// A person's word about the primary receiver.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+pub struct Attestation {
+    /// Who says so, for example an e-mail address.
+    #[schemars(length(min = 1, max = 200))]
+    pub by: String,
+    /// When they looked.
+    #[schemars(schema_with = "time_schema")]
+    pub at: Timestamp,
+}
+
+/// What was seen of the primary receiver.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrimaryReceiverStatus {
+    /// What was seen.
+    pub evidence: ReceiverEvidence,
+    /// When it was seen; refreshed about once a day while it stays the same.
+    #[schemars(schema_with = "time_schema")]
+    pub observed_at: Timestamp,
+}
+
+/// What can be seen of the primary receiver (graph-api §6.3).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ReceiverEvidence {
+    /// Meta shows us that another application owns a thread, which it shows to owner and default app only.
+    ForeignOwnerVisible,
+    /// Our application owns the recently active threads.
+    ThreadsOwned,
+    /// Meta hides from us who owns most of the recently active threads.
+    OwnersHidden,
+    /// Staff answers most of the recently active threads in the page's inbox.
+    InboxOwnsThreads,
+    /// Conversation routing is off for the page.
+    RoutingOff,
+}

@@ -1,0 +1,149 @@
+//! Whether our application is the primary receiver: from what can be seen of the threads, a person's word, and what
+//! the channel demands (graph-api §6.3).
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use super::Case;
+use crate::api::Reason;
+use crate::api::conditions::{Finding, Status};
+use crate::api::{PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
+use crate::facebook_channel::observe::AppSeen;
+use crate::facebook_channel::threads::ThreadSeen;
+
+/// How long a thread counts as recently active: after that without a word from the person it is idle.
+const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
+/// How long evidence counts.
+const EVIDENCE_LIVES: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How often the time of evidence is refreshed that stays the same.
+const REFRESHED: SignedDuration = SignedDuration::from_hours(24);
+/// The page's own inbox is an application too (graph-api §6.1).
+const PAGE_INBOX: &str = "263902037430900";
+
+/// What the threads tell, if anything.
+pub(super) fn measure(threads: &[ThreadSeen], app_id: &str, now: Timestamp) -> Option<ReceiverEvidence> {
+    let active = |at: Timestamp| now.duration_since(at) < ACTIVE;
+    let recent: Vec<_> = threads.iter().filter(|thread| thread.updated_at.is_some_and(active)).collect();
+    if recent.is_empty() {
+        return None;
+    }
+    // Graph says who owns a conversation only while routing is on, on every row alike.
+    if !recent.iter().any(|thread| thread.routed) {
+        return Some(ReceiverEvidence::RoutingOff);
+    }
+    let owners: Vec<_> = recent.iter().filter_map(|thread| thread.owner.as_ref()).collect();
+    let count =
+        |wanted: &dyn Fn(Option<&str>) -> bool| owners.iter().filter(|owner| wanted(owner.app_id.as_deref())).count();
+    let most = |number: usize| number * 2 > owners.len();
+    let foreign = |app: Option<&str>| app.is_some_and(|app| app != app_id);
+    if owners.is_empty() {
+        None
+    } else if most(count(&|app| app.is_none())) {
+        Some(ReceiverEvidence::OwnersHidden)
+    } else if most(count(&|app| app == Some(PAGE_INBOX))) {
+        Some(ReceiverEvidence::InboxOwnsThreads)
+    } else if count(&foreign) > 0 {
+        Some(ReceiverEvidence::ForeignOwnerVisible)
+    } else if most(count(&|app| app == Some(app_id))) {
+        Some(ReceiverEvidence::ThreadsOwned)
+    } else {
+        None
+    }
+}
+
+/// What is known: what was seen in this pass, else what was seen before and still counts.
+pub(super) fn evidence(case: &Case<'_>) -> Option<PrimaryReceiverStatus> {
+    if requirement(case) == ReceiverRequirement::Ignored {
+        return None;
+    }
+    let now = case.now;
+    let before = case.previous.primary_receiver.clone();
+    let before = before.filter(|it| now.duration_since(it.observed_at) < EVIDENCE_LIVES);
+    let AppSeen::Found { app_id, .. } = &case.seen.app else { return before };
+    let threads = case.seen.asked.threads.as_ref().and_then(|it| it.as_ref().ok());
+    let Some(evidence) = threads.and_then(|threads| measure(threads, app_id, now)) else { return before };
+    match before {
+        // A status that differs in its times only is not written, but once a day.
+        Some(before) if before.evidence == evidence && now.duration_since(before.observed_at) < REFRESHED => {
+            Some(before)
+        }
+        _ => Some(PrimaryReceiverStatus { evidence, observed_at: now.round(Unit::Second).unwrap_or(now) }),
+    }
+}
+
+/// The condition PrimaryReceiver.
+pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>) -> Finding {
+    let spec = case.channel.spec.primary_receiver.as_ref();
+    if requirement(case) == ReceiverRequirement::Ignored {
+        return case.found(Status::Unknown, Reason::NotRequired, "It is not looked at, as declared.", "");
+    }
+    let attested = spec.and_then(|spec| spec.attested.as_ref());
+    let attested = attested.filter(|word| evidence.is_none_or(|evidence| evidence.observed_at < word.at));
+    match (attested, evidence) {
+        (Some(word), _) => {
+            let seen =
+                format!("{} says that our application is the default app of the page; it was not measured.", word.by);
+            case.found(Status::True, Reason::Attested, seen, "")
+        }
+        (None, Some(evidence)) => measured(case, evidence.evidence),
+        (None, None) => case.found(
+            Status::Unknown,
+            Reason::NotVerifiable,
+            "No recently active conversation tells which application is the default app of the page.",
+            SETTINGS,
+        ),
+    }
+}
+
+/// Where a person sees and sets the default app; no call can.
+const SETTINGS: &str = "Somebody with full control of the page can look at facebook.com/settings?tab=msgr_conversation_routing and attest it in spec.primaryReceiver.attested.";
+
+fn measured(case: &Case<'_>, evidence: ReceiverEvidence) -> Finding {
+    let set = "Somebody with full control of the page must make our application the default app at facebook.com/settings?tab=msgr_conversation_routing.";
+    match evidence {
+        ReceiverEvidence::ForeignOwnerVisible => {
+            let seen = "Meta shows us threads of other applications, as it does to the default app.";
+            case.found(Status::True, Reason::DefaultApp, seen, "")
+        }
+        ReceiverEvidence::ThreadsOwned => {
+            let seen = "Our application owns the recently active threads.";
+            case.found(Status::True, Reason::DefaultApp, seen, "")
+        }
+        ReceiverEvidence::OwnersHidden => case.found(
+            Status::False,
+            Reason::AnotherAppControls,
+            "Another application controls most of the recently active threads.",
+            set,
+        ),
+        ReceiverEvidence::InboxOwnsThreads => case.found(
+            Status::False,
+            Reason::HandedToInbox,
+            "Staff answers most of the recently active threads in the page's inbox.",
+            "",
+        ),
+        ReceiverEvidence::RoutingOff => case.found(
+            Status::False,
+            Reason::NoDefaultApp,
+            "The page has no default app: every connected application gets its messages.",
+            set,
+        ),
+    }
+}
+
+/// What the primary receiver means for the link: `True` if the demand is met.
+pub(super) fn link(case: &Case<'_>, receiver: &Finding) -> Finding {
+    let meets = match (requirement(case), receiver.status) {
+        (ReceiverRequirement::Ignored, _) | (_, Status::True) => true,
+        _ if receiver.reason == Reason::HandedToInbox => true,
+        (ReceiverRequirement::NotContradicted, _) => receiver.reason != Reason::AnotherAppControls,
+        (ReceiverRequirement::Verified, _) => false,
+    };
+    match receiver.status {
+        _ if meets => Finding { status: Status::True, ..receiver.clone() },
+        Status::False => Finding { reason: Reason::NotPrimaryReceiver, ..receiver.clone() },
+        _ => receiver.clone(),
+    }
+}
+
+fn requirement(case: &Case<'_>) -> ReceiverRequirement {
+    case.channel.spec.primary_receiver.as_ref().map(|it| it.requirement).unwrap_or_default()
+}

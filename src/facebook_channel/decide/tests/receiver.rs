@@ -1,0 +1,171 @@
+//! Whether our application is the primary receiver, and what that means for the channel.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::scene::*;
+use crate::api::PrimaryReceiver;
+use crate::api::conditions::ConditionType::{Connected, Disconnected, PrimaryReceiver as Receiver, Ready};
+use crate::facebook_channel::threads::ThreadSeen;
+use crate::graph::ThreadOwner;
+
+const INBOX: &str = "263902037430900";
+
+fn owner(app_id: Option<&str>) -> Option<ThreadOwner> {
+    Some(ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now() + SignedDuration::from_hours(20)) })
+}
+
+fn thread(owner: Option<ThreadOwner>) -> ThreadSeen {
+    ThreadSeen { updated_at: Some(now() - SignedDuration::from_hours(1)), routed: true, owner }
+}
+
+fn ours() -> ThreadSeen {
+    thread(owner(Some(APP)))
+}
+
+fn hidden() -> ThreadSeen {
+    thread(owner(None))
+}
+
+fn inbox() -> ThreadSeen {
+    thread(owner(Some(INBOX)))
+}
+
+fn unrouted() -> ThreadSeen {
+    ThreadSeen { routed: false, ..thread(None) }
+}
+
+fn demand(spec: serde_json::Value) -> Option<PrimaryReceiver> {
+    Some(serde_json::from_value(spec).unwrap())
+}
+
+fn scene(requirement: &str, threads: Vec<ThreadSeen>) -> Scene {
+    Scene::with(|scene| {
+        scene.channel.spec.primary_receiver = demand(json!({"requirement": requirement}));
+        scene.seen.asked.threads = Some(Ok(threads));
+    })
+}
+
+#[test]
+fn threads_tell_who_is_the_primary_receiver() {
+    let foreign = || thread(owner(Some(OTHER_APP)));
+    let old = |it: ThreadSeen| ThreadSeen { updated_at: Some(now() - SignedDuration::from_hours(30)), ..it };
+    let undated = |it: ThreadSeen| ThreadSeen { updated_at: None, ..it };
+    let idle = || thread(None);
+    let rows = [
+        ("another app's thread is shown to the default app only", vec![ours(), foreign()], "True/DefaultApp"),
+        ("we own what is active", vec![ours(), ours(), idle()], "True/DefaultApp"),
+        ("most owners are hidden", vec![hidden(), hidden(), ours()], "False/AnotherAppControls"),
+        ("half of the owners are hidden", vec![hidden(), ours()], "Unknown/NotVerifiable"),
+        ("staff answers most", vec![inbox(), inbox(), ours()], "False/HandedToInbox"),
+        ("staff answers some, which only the default app is shown", vec![inbox(), ours(), ours()], "True/DefaultApp"),
+        ("routing is off", vec![unrouted(), unrouted()], "False/NoDefaultApp"),
+        ("only idle threads", vec![idle(), idle()], "Unknown/NotVerifiable"),
+        ("only old threads", vec![old(hidden()), undated(hidden()), old(unrouted())], "Unknown/NotVerifiable"),
+        ("an old thread does not outvote a recent one", vec![old(hidden()), old(hidden()), ours()], "True/DefaultApp"),
+        ("no threads", vec![], "Unknown/NotVerifiable"),
+    ];
+    for (name, threads, expected) in rows {
+        let outcome = scene("NotContradicted", threads).decide();
+        assert_eq!(outcome.of(Receiver), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_blocks_depends_on_what_is_demanded() {
+    let (cut, pending) = ("False/NotPrimaryReceiver", "Unknown/NotVerifiable");
+    let (fine, any) = ("True/Linked", "True/Reached");
+    let rows = [
+        ("NotContradicted", vec![ours()], fine, any),
+        ("NotContradicted", vec![hidden()], cut, cut),
+        ("NotContradicted", vec![inbox()], fine, any),
+        ("NotContradicted", vec![unrouted()], fine, any),
+        ("NotContradicted", vec![], fine, any),
+        ("Verified", vec![ours()], fine, any),
+        ("Verified", vec![hidden()], cut, cut),
+        ("Verified", vec![inbox()], fine, any),
+        ("Verified", vec![unrouted()], cut, cut),
+        ("Verified", vec![], pending, pending),
+        ("Ignored", vec![hidden()], fine, any),
+    ];
+    for (requirement, threads, connected, ready) in rows {
+        let outcome = scene(requirement, threads.clone()).decide();
+        assert_eq!(
+            (outcome.of(Connected).as_str(), outcome.of(Ready).as_str()),
+            (connected, ready),
+            "{requirement} {threads:?}"
+        );
+        outcome.no_mutation();
+    }
+    let outcome = scene("NotContradicted", vec![hidden()]).decide();
+    outcome.stalled("NotPrimaryReceiver");
+    outcome.shows(&[(Disconnected, "True/NotPrimaryReceiver"), (Receiver, "False/AnotherAppControls")]);
+    assert!(outcome.message(Receiver).contains("msgr_conversation_routing"));
+}
+
+#[test]
+fn what_is_ignored_is_not_reported() {
+    let outcome = scene("Ignored", vec![hidden()]).decide();
+    outcome.shows(&[(Receiver, "Unknown/NotRequired")]);
+    assert_eq!(outcome.status().primary_receiver, None);
+}
+
+#[test]
+fn evidence_counts_for_a_week_unless_newer_evidence_contradicts_it() {
+    let first = scene("NotContradicted", vec![ours()]).decide();
+    let later = |days: i64, threads: Option<Vec<ThreadSeen>>| {
+        let mut next = scene("NotContradicted", vec![]).after(&first);
+        next.now = now() + SignedDuration::from_hours(24 * days);
+        next.seen.asked.threads = threads.map(Ok);
+        next.decide()
+    };
+    later(6, None).shows(&[(Receiver, "True/DefaultApp")]);
+    later(6, Some(vec![])).shows(&[(Receiver, "True/DefaultApp")]);
+    later(8, None).shows(&[(Receiver, "Unknown/NotVerifiable")]);
+    let contrary = ThreadSeen { updated_at: Some(now() + SignedDuration::from_hours(24)), ..hidden() };
+    later(1, Some(vec![contrary])).shows(&[(Receiver, "False/AnotherAppControls")]);
+}
+
+#[test]
+fn unreadable_threads_say_nothing() {
+    for refusal in [no_answer(), throttled()] {
+        let fresh = Scene::with(|scene| scene.seen.asked.threads = Some(Err(refusal.clone()))).decide();
+        fresh.shows(&[(Receiver, "Unknown/NotVerifiable"), (Ready, "True/Reached")]);
+        let known = scene("NotContradicted", vec![ours()]).decide();
+        let mut next = scene("NotContradicted", vec![]).after(&known);
+        next.seen.asked.threads = Some(Err(refusal));
+        next.decide().shows(&[(Receiver, "True/DefaultApp"), (Ready, "True/Reached")]);
+    }
+}
+
+#[test]
+fn a_word_counts_until_newer_evidence_says_otherwise() {
+    let with = |at: &str, threads: Vec<ThreadSeen>| {
+        let word = json!({"requirement": "Verified", "attested": {"by": "ops@acme", "at": at}});
+        Scene::with(|scene| {
+            scene.channel.spec.primary_receiver = demand(word);
+            scene.seen.asked.threads = Some(Ok(threads));
+        })
+        .decide()
+    };
+    let word = with("2026-02-20T00:00:00Z", vec![]);
+    word.shows(&[(Receiver, "True/Attested"), (Ready, "True/Reached")]);
+    assert!(word.message(Receiver).contains("ops@acme"));
+    with("2026-02-20T00:00:00Z", vec![hidden()]).shows(&[(Receiver, "False/AnotherAppControls")]);
+    with("2026-02-20T00:00:00Z", vec![ours()]).shows(&[(Receiver, "True/DefaultApp")]);
+    with("2026-03-01T13:00:00Z", vec![hidden()]).shows(&[(Receiver, "True/Attested")]);
+}
+
+#[test]
+fn evidence_that_stays_the_same_is_written_once_a_day() {
+    let first = scene("NotContradicted", vec![ours()]).decide();
+    let again = |hours: i64| {
+        let at = now() + SignedDuration::from_hours(hours);
+        let mut next = scene("NotContradicted", vec![ThreadSeen { updated_at: Some(at), ..ours() }]).after(&first);
+        next.now = at;
+        next.decide().status().primary_receiver.clone().unwrap().observed_at
+    };
+    let observed = first.status().primary_receiver.clone().unwrap().observed_at;
+    assert_eq!(again(23), observed);
+    assert_eq!(again(25), now() + SignedDuration::from_hours(25));
+}
