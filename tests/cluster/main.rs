@@ -8,5 +8,6 @@ mod drift;
 mod faults;
 mod gateway;
 mod props;
+mod stored;
 mod tokens;
 mod world;
