@@ -1,18 +1,14 @@
 //! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 
-use crate::process::Process;
-use crate::progress::Progress;
+use crate::go_module::{GoModule, read};
 
-/// The Go module with one `cmd/<program>` each.
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/control-plane");
+/// The modules of the control plane and of the judge of statuses.
+const CONTROL_PLANE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/control-plane");
+const STATUS_CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/status-check");
 
 const ETCD: &str = "etcd";
 const KUBE_APISERVER: &str = "kube-apiserver";
@@ -23,8 +19,8 @@ const KUBE_CONTROLLER_MANAGER: &str = "kube-controller-manager";
 /// What a directory in the layout of controller-runtime's envtest holds.
 const ENVTEST: [&str; 3] = [ETCD, KUBE_APISERVER, KUBECTL];
 
-/// How often a long build says that it still runs.
-const REPORT_EVERY: Duration = Duration::from_secs(15);
+/// Programs of the control plane.
+const PROGRAMS: [&str; 5] = [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLER_MANAGER];
 
 /// Paths of the control plane's programs.
 ///
@@ -36,37 +32,20 @@ const REPORT_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Binaries {
     assets: Option<PathBuf>,
-    source: PathBuf,
-    cache: PathBuf,
-    link_flags: String,
-    go: PathBuf,
+    control_plane: GoModule,
 }
 
 impl Binaries {
     /// Reads the environment; builds nothing yet.
     pub fn locate() -> Result<Self> {
         let assets = variable("KUBEBUILDER_ASSETS");
-        let cache = match (variable("META_CHANNEL_OPERATOR_CACHE"), variable("XDG_CACHE_HOME"), variable("HOME")) {
-            (Some(cache), _, _) => cache,
-            (None, Some(cache), _) => cache.join("meta-channel-operator"),
-            (None, None, Some(home)) => home.join(".cache/meta-channel-operator"),
-            (None, None, None) => {
-                bail!("no place for built programs: set META_CHANNEL_OPERATOR_CACHE or HOME")
-            }
-        };
-        Self::new(assets, Path::new(SOURCE), &cache)
+        Self::new(assets, Path::new(CONTROL_PLANE), &cache_root()?)
     }
 
     fn new(assets: Option<PathBuf>, source: &Path, cache: &Path) -> Result<Self> {
         let link_flags = link_flags(&source.join("go.mod"))?;
-        let key = key(source, &link_flags)?;
-        Ok(Self {
-            assets,
-            source: source.to_owned(),
-            cache: std::path::absolute(cache)?.join("control-plane").join(key),
-            link_flags,
-            go: PathBuf::from("go"),
-        })
+        let control_plane = GoModule::new(source, &cache.join("control-plane"), &PROGRAMS, link_flags)?;
+        Ok(Self { assets, control_plane })
     }
 
     /// The storage.
@@ -104,73 +83,30 @@ impl Binaries {
             );
             return Ok(path);
         }
-        let path = self.cache.join(program);
-        if !path.is_file() {
-            self.build(program, &path).with_context(|| format!("{program} cannot be built"))?;
-        }
-        Ok(path)
-    }
-
-    fn build(&self, program: &str, path: &Path) -> Result<()> {
-        let progress = Progress::new();
-        fs::create_dir_all(&self.cache).with_context(|| format!("create {}", self.cache.display()))?;
-        let _lock = lock(&self.cache.join("lock"), program, &progress)?;
-        if path.is_file() {
-            return Ok(());
-        }
-
-        progress.say(&format!("building {program}: takes minutes the first time"));
-        let work = tempfile::Builder::new().prefix(".build-").tempdir_in(&self.cache)?;
-        let unfinished = work.path().join(program);
-        let go = self.go_build(program, &unfinished, work.path())?;
-        let mut reports = 1;
-        let status = loop {
-            if let Some(status) = go.exit_status()? {
-                break status;
-            }
-            if progress.elapsed() > REPORT_EVERY * reports {
-                progress.say(&format!("still building {program}"));
-                reports += 1;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        };
-        ensure!(status.success(), "go build: {status}\n{}", go.last_lines(40));
-
-        fs::rename(&unfinished, path).with_context(|| format!("move to {}", path.display()))?;
-        progress.say(&format!("built {}", path.display()));
-        Ok(())
-    }
-
-    fn go_build(&self, program: &str, output: &Path, work: &Path) -> Result<Process> {
-        if let Err(error) = Command::new(&self.go).arg("version").output() {
-            bail!(
-                "the Go toolchain cannot be started ({error}); install the version that {} names, \
-                 or set KUBEBUILDER_ASSETS to a directory with {}",
-                self.source.join("go.mod").display(),
-                ENVTEST.join(", ")
-            );
-        }
-        let mut go = Command::new(&self.go);
-        go.current_dir(&self.source)
-            .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
-            .arg(format!("-ldflags={}", self.link_flags))
-            .arg("-o")
-            .arg(output)
-            .arg(format!("./cmd/{program}"))
-            .env("CGO_ENABLED", "0")
-            .env("GOWORK", "off");
-        Process::spawn_in(&go, work)
+        self.control_plane.program(program).with_context(|| {
+            format!("without a Go toolchain, set KUBEBUILDER_ASSETS to a directory with {}", ENVTEST.join(", "))
+        })
     }
 }
 
-/// Waits for whoever else builds into this cache. The operating system releases the lock of a process that ended.
-fn lock(path: &Path, program: &str, progress: &Progress) -> Result<File> {
-    let lock = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    if lock.try_lock().is_err() {
-        progress.say(&format!("{program}: waiting for another process that is building"));
-        lock.lock().with_context(|| format!("lock {}", path.display()))?;
+/// The program that judges stored statuses as GitOps tools would, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn status_check() -> Result<PathBuf> {
+    const NAME: &str = "status-check";
+    let flags = "-s -w".to_owned();
+    GoModule::new(Path::new(STATUS_CHECK), &cache_root()?.join(NAME), &[NAME], flags)?.program(NAME)
+}
+
+/// Where built programs are kept.
+fn cache_root() -> Result<PathBuf> {
+    match (variable("META_CHANNEL_OPERATOR_CACHE"), variable("XDG_CACHE_HOME"), variable("HOME")) {
+        (Some(cache), _, _) => Ok(cache),
+        (None, Some(cache), _) => Ok(cache.join("meta-channel-operator")),
+        (None, None, Some(home)) => Ok(home.join(".cache/meta-channel-operator")),
+        (None, None, None) => bail!("no place for built programs: set META_CHANNEL_OPERATOR_CACHE or HOME"),
     }
-    Ok(lock)
 }
 
 /// Makes the programs report the versions that `go.mod` requires, as upstream's release builds do.
@@ -204,28 +140,6 @@ fn link_flags(go_mod: &Path) -> Result<String> {
     Ok(flags.join(" "))
 }
 
-/// Differs whenever a build could differ.
-fn key(source: &Path, link_flags: &str) -> Result<String> {
-    let mut hash = Sha256::new();
-    for part in [std::env::consts::OS, std::env::consts::ARCH, link_flags] {
-        hash.update(part);
-        hash.update([0]);
-    }
-    for file in ["go.mod", "go.sum"] {
-        hash.update(read(&source.join(file))?);
-        hash.update([0]);
-    }
-    for program in [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLER_MANAGER] {
-        hash.update(read(&source.join("cmd").join(program).join("main.go"))?);
-        hash.update([0]);
-    }
-    Ok(hex::encode(&hash.finalize()[..8]))
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
-}
-
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
@@ -233,7 +147,10 @@ fn variable(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::go_module::key;
 
     /// A module, a cache and a compiler that does what `script` says with `$output`.
     struct Fixture {
@@ -258,13 +175,13 @@ mod tests {
             let build = "while [ \"$1\" != -o ]; do shift; done; output=$2";
             fs::write(source.join("build"), format!("{build}\n{script}\n")).unwrap();
             let mut binaries = Binaries::new(None, &source, &directory.path().join("cache")).unwrap();
-            binaries.go = PathBuf::from("/bin/sh");
+            binaries.control_plane.go = PathBuf::from("/bin/sh");
             Self { directory, binaries }
         }
 
         fn key(&self) -> String {
             let source = self.directory.path().join("module");
-            key(&source, &link_flags(&source.join("go.mod")).unwrap()).unwrap()
+            key(&source, &PROGRAMS, &link_flags(&source.join("go.mod")).unwrap()).unwrap()
         }
     }
 
@@ -287,15 +204,17 @@ mod tests {
         let fixture = Fixture::new("echo half > $output; echo main.go:1: no such thing >&2; exit 1");
         let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
         assert!(error.contains("etcd cannot be built") && error.contains("no such thing"), "{error}");
-        let left: Vec<_> =
-            fs::read_dir(&fixture.binaries.cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(&fixture.binaries.control_plane.cache)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["lock"]);
     }
 
     #[test]
     fn a_missing_compiler_is_named() {
         let mut fixture = Fixture::new("");
-        fixture.binaries.go = PathBuf::from("/nowhere/go");
+        fixture.binaries.control_plane.go = PathBuf::from("/nowhere/go");
         let error = format!("{:#}", fixture.binaries.etcd().unwrap_err());
         assert!(error.contains("Go toolchain") && error.contains("KUBEBUILDER_ASSETS"), "{error}");
     }
@@ -331,7 +250,7 @@ mod tests {
     #[test]
     fn programs_report_the_versions_of_the_module() {
         let fixture = Fixture::new("");
-        let flags = &fixture.binaries.link_flags;
+        let flags = &fixture.binaries.control_plane.link_flags;
         for expected in [
             "-X=k8s.io/component-base/version.gitVersion=v1.22.3",
             "-X=k8s.io/component-base/version.gitMinor=22",

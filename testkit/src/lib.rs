@@ -3,6 +3,7 @@
 mod binaries;
 mod certificates;
 mod control_plane;
+mod go_module;
 mod kubeconfig;
 mod kubectl;
 mod process;
@@ -12,7 +13,7 @@ mod wait;
 /// The simulated Graph API.
 pub use graph_sandbox as sandbox;
 
-pub use binaries::Binaries;
+pub use binaries::{Binaries, status_check};
 pub use control_plane::{ControlPlane, client};
 pub use kubectl::Kubectl;
 pub use process::{Exit, Process};

@@ -11,6 +11,8 @@ mod gateway;
 mod parting;
 mod policies;
 mod props;
+mod receiver;
 mod ring;
+mod stored;
 mod tokens;
 mod world;

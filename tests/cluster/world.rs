@@ -30,6 +30,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::stored::Stored;
+
 pub const PAGE_A: &str = "2200000000000001";
 pub const PAGE_B: &str = "2200000000000002";
 pub const PAGE_C: &str = "2200000000000003";
@@ -50,6 +52,8 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     gateway: Running,
+    /// Judges what was stored when the test is over.
+    _stored: Stored,
 }
 
 /// A server of ours in this process; it ends when this is dropped.
@@ -119,8 +123,10 @@ impl World {
         add(&mut seed);
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
+        let stored = Stored::of(plane, scopes.clone());
         let gateway = start_gateway(&client, &sandbox, scopes).await?;
-        Ok(Self { plane, client, sandbox, shift: Shift::default(), platform, tenant_a, tenant_b, claims, gateway })
+        let shift = Shift::default();
+        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, gateway, _stored: stored })
     }
 
     pub fn operator(&self) -> Running {
