@@ -10,8 +10,8 @@ use super::failure::Class;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::graph::{
-    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Verdict,
-    classify,
+    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Thread,
+    Verdict, classify,
 };
 
 /// What Meta answered.
@@ -33,6 +33,8 @@ pub struct PageNews {
     pub page: Answer<PageNode>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Answer<Vec<PageSubscription>>,
+    /// Its latest threads, if they were looked at too.
+    pub threads: Option<Answer<Vec<Thread>>>,
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::decide::authorization;
 use super::due;
-use super::threads::{self, ThreadSeen};
+use super::threads;
 use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
@@ -20,7 +20,7 @@ use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, TokenInfo, Version};
+use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
 use crate::meta_app::{self, Verdict};
 
 /// What was seen of a channel.
@@ -94,7 +94,7 @@ pub struct Asked {
     /// The applications that the page is subscribed to.
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
     /// The page's latest threads.
-    pub threads: Option<Answer<Vec<ThreadSeen>>>,
+    pub threads: Option<Answer<Vec<Thread>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
     /// The outcome of unsubscribing.
@@ -333,9 +333,10 @@ async fn ask_about_page(
     let Some(access) = &seen.access else { return Ok(()) };
     let Access { version, credentials, token } = access;
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
-    if let Some(PageNews { page, subscriptions }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
+    if let Some(PageNews { page, subscriptions, threads }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
         asked.page.get_or_insert(page);
         asked.subscriptions.get_or_insert(subscriptions);
+        asked.threads = asked.threads.take().or(threads);
     }
     if asked.page.is_none() {
         let result = ctx.read(ctx.graph.page(version, credentials, token, page_id)).await?;

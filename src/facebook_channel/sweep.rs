@@ -103,6 +103,7 @@ impl Visit {
         let news = PageNews {
             page: answer("page", Caller::PageToken, answers.page),
             subscriptions: answer("page subscriptions", Caller::PageToken, answers.subscriptions),
+            threads: self.seen.asked.threads.clone(),
         };
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
             ctx.look_at_app(FacebookChannelKind::group(&self.channel));

@@ -10,7 +10,7 @@ use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
-use crate::graph::{Caller, Conversation, GraphError, ThreadOwner};
+use crate::graph::{Caller, Conversation, GraphError, Thread};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
@@ -19,17 +19,6 @@ const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
 /// After a day without a word from the person a thread is idle, and has no owner (graph-api §6.1).
 const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
-
-/// A thread, as far as it tells who is the primary receiver.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ThreadSeen {
-    /// When it went on last.
-    pub updated_at: Option<Timestamp>,
-    /// Whether Meta says who owns it, which it does only while conversation routing is on.
-    pub routed: bool,
-    /// Its owner, as far as Meta tells.
-    pub owner: Option<ThreadOwner>,
-}
 
 /// Whether evidence has to be looked for because time passed.
 pub fn are_due(ctx: &Context, channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>) -> bool {
@@ -60,13 +49,13 @@ pub async fn read(
     channel: &FacebookChannel,
     access: &Access,
     pass: &Pass<FacebookChannelStatus>,
-) -> Result<Answer<Vec<ThreadSeen>>, Failure> {
+) -> Result<Answer<Vec<Thread>>, Failure> {
     ctx.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
     let threads = ctx.read(threads(ctx, &channel.spec.page_id, access, pass.now)).await?;
     Ok(answer("conversations", Caller::PageToken, threads))
 }
 
-async fn threads(ctx: &Context, page_id: &str, access: &Access, now: Timestamp) -> Result<Vec<ThreadSeen>, GraphError> {
+async fn threads(ctx: &Context, page_id: &str, access: &Access, now: Timestamp) -> Result<Vec<Thread>, GraphError> {
     let Access { version, credentials, token } = access;
     let rows = ctx.graph.conversations(version, credentials, token, page_id, CONVERSATIONS).await?;
     let rows: Vec<_> = rows.into_iter().filter(|row| is_active(row, now)).collect();
@@ -80,7 +69,7 @@ async fn threads(ctx: &Context, page_id: &str, access: &Access, now: Timestamp) 
     let seen = rows
         .iter()
         .zip(owners)
-        .map(|(row, owner)| Ok(ThreadSeen { updated_at: row.updated_at, routed: row.routed, owner: owner? }));
+        .map(|(row, owner)| Ok(Thread { updated_at: row.updated_at, routed: row.routed, owner: owner? }));
     seen.collect()
 }
 

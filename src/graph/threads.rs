@@ -34,6 +34,17 @@ pub struct ThreadOwner {
     pub expiration: Option<Timestamp>,
 }
 
+/// A thread, as far as it tells who is the primary receiver.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Thread {
+    /// When it went on last.
+    pub updated_at: Option<Timestamp>,
+    /// Whether Graph says who owns it, which it does only while conversation routing is on.
+    pub routed: bool,
+    /// Its owner, as far as Graph tells.
+    pub owner: Option<ThreadOwner>,
+}
+
 #[derive(Deserialize)]
 struct Rows<T> {
     data: Vec<T>,

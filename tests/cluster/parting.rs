@@ -59,7 +59,7 @@ async fn rests(world: &World, operator: Running) -> Result<Running> {
     .await?;
     assert_eq!(world.sandbox.ledger(), []);
     for _ in 0..3 {
-        advance_and_pass(world, &operator, 125, "FacebookChannel", 1).await?;
+        advance_and_sweep(world, &operator, 125).await?;
     }
     assert_eq!(world.writes(), []);
     assert_eq!(versions(world).await?, before);

@@ -206,6 +206,9 @@ async fn a_slot_of_many_costs_few_requests_and_shows_each_page_its_own_token() -
     let ledger = world.sandbox.ledger();
     let (operations, requests): (Vec<_>, Vec<_>) = ledger.into_iter().partition(|it| it.batch.is_some());
     // Slots come while the channels are made, so that some may have been visited before the others.
+    // Threads are looked at one by one, for the channels whose hour came.
+    let alone = |it: &LedgerEntry| it.template.as_deref() != Some("/{version}/{page-id}/conversations");
+    let requests: Vec<_> = requests.into_iter().filter(alone).collect();
     let batches = requests.iter().filter(|it| it.template.as_deref() == Some("/{version}/")).count();
     assert!((3..=6).contains(&batches), "{batches} batches");
     let others: Vec<_> = requests.iter().filter_map(|it| it.template.clone()).collect();

@@ -8,7 +8,7 @@ use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
 use crate::facebook_channel::observe::AppSeen;
-use crate::facebook_channel::threads::ThreadSeen;
+use crate::graph::Thread;
 
 /// How long a thread counts as recently active: after that without a word from the person it is idle.
 const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
@@ -20,7 +20,7 @@ const REFRESHED: SignedDuration = SignedDuration::from_hours(24);
 const PAGE_INBOX: &str = "263902037430900";
 
 /// What the threads tell, if anything.
-pub(super) fn measure(threads: &[ThreadSeen], app_id: &str, now: Timestamp) -> Option<ReceiverEvidence> {
+pub(super) fn measure(threads: &[Thread], app_id: &str, now: Timestamp) -> Option<ReceiverEvidence> {
     let active = |at: Timestamp| now.duration_since(at) < ACTIVE;
     let recent: Vec<_> = threads.iter().filter(|thread| thread.updated_at.is_some_and(active)).collect();
     if recent.is_empty() {

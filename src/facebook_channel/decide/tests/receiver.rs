@@ -6,8 +6,7 @@ use serde_json::json;
 use super::scene::*;
 use crate::api::PrimaryReceiver;
 use crate::api::conditions::ConditionType::{Connected, Disconnected, PrimaryReceiver as Receiver, Ready};
-use crate::facebook_channel::threads::ThreadSeen;
-use crate::graph::ThreadOwner;
+use crate::graph::{Thread, ThreadOwner};
 
 const INBOX: &str = "263902037430900";
 
@@ -15,31 +14,31 @@ fn owner(app_id: Option<&str>) -> Option<ThreadOwner> {
     Some(ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now() + SignedDuration::from_hours(20)) })
 }
 
-fn thread(owner: Option<ThreadOwner>) -> ThreadSeen {
-    ThreadSeen { updated_at: Some(now() - SignedDuration::from_hours(1)), routed: true, owner }
+fn thread(owner: Option<ThreadOwner>) -> Thread {
+    Thread { updated_at: Some(now() - SignedDuration::from_hours(1)), routed: true, owner }
 }
 
-fn ours() -> ThreadSeen {
+fn ours() -> Thread {
     thread(owner(Some(APP)))
 }
 
-fn hidden() -> ThreadSeen {
+fn hidden() -> Thread {
     thread(owner(None))
 }
 
-fn inbox() -> ThreadSeen {
+fn inbox() -> Thread {
     thread(owner(Some(INBOX)))
 }
 
-fn unrouted() -> ThreadSeen {
-    ThreadSeen { routed: false, ..thread(None) }
+fn unrouted() -> Thread {
+    Thread { routed: false, ..thread(None) }
 }
 
 fn demand(spec: serde_json::Value) -> Option<PrimaryReceiver> {
     Some(serde_json::from_value(spec).unwrap())
 }
 
-fn scene(requirement: &str, threads: Vec<ThreadSeen>) -> Scene {
+fn scene(requirement: &str, threads: Vec<Thread>) -> Scene {
     Scene::with(|scene| {
         scene.channel.spec.primary_receiver = demand(json!({"requirement": requirement}));
         scene.seen.asked.threads = Some(Ok(threads));
@@ -49,8 +48,8 @@ fn scene(requirement: &str, threads: Vec<ThreadSeen>) -> Scene {
 #[test]
 fn threads_tell_who_is_the_primary_receiver() {
     let foreign = || thread(owner(Some(OTHER_APP)));
-    let old = |it: ThreadSeen| ThreadSeen { updated_at: Some(now() - SignedDuration::from_hours(30)), ..it };
-    let undated = |it: ThreadSeen| ThreadSeen { updated_at: None, ..it };
+    let old = |it: Thread| Thread { updated_at: Some(now() - SignedDuration::from_hours(30)), ..it };
+    let undated = |it: Thread| Thread { updated_at: None, ..it };
     let idle = || thread(None);
     let rows = [
         ("another app's thread is shown to the default app only", vec![ours(), foreign()], "True/DefaultApp"),
@@ -113,7 +112,7 @@ fn what_is_ignored_is_not_reported() {
 #[test]
 fn evidence_counts_for_a_week_unless_newer_evidence_contradicts_it() {
     let first = scene("NotContradicted", vec![ours()]).decide();
-    let later = |days: i64, threads: Option<Vec<ThreadSeen>>| {
+    let later = |days: i64, threads: Option<Vec<Thread>>| {
         let mut next = scene("NotContradicted", vec![]).after(&first);
         next.now = now() + SignedDuration::from_hours(24 * days);
         next.seen.asked.threads = threads.map(Ok);
@@ -122,7 +121,7 @@ fn evidence_counts_for_a_week_unless_newer_evidence_contradicts_it() {
     later(6, None).shows(&[(Receiver, "True/DefaultApp")]);
     later(6, Some(vec![])).shows(&[(Receiver, "True/DefaultApp")]);
     later(8, None).shows(&[(Receiver, "Unknown/NotVerifiable")]);
-    let contrary = ThreadSeen { updated_at: Some(now() + SignedDuration::from_hours(24)), ..hidden() };
+    let contrary = Thread { updated_at: Some(now() + SignedDuration::from_hours(24)), ..hidden() };
     later(1, Some(vec![contrary])).shows(&[(Receiver, "False/AnotherAppControls")]);
 }
 
@@ -140,7 +139,7 @@ fn unreadable_threads_say_nothing() {
 
 #[test]
 fn a_word_counts_until_newer_evidence_says_otherwise() {
-    let with = |at: &str, threads: Vec<ThreadSeen>| {
+    let with = |at: &str, threads: Vec<Thread>| {
         let word = json!({"requirement": "Verified", "attested": {"by": "ops@acme", "at": at}});
         Scene::with(|scene| {
             scene.channel.spec.primary_receiver = demand(word);
@@ -161,7 +160,7 @@ fn evidence_that_stays_the_same_is_written_once_a_day() {
     let first = scene("NotContradicted", vec![ours()]).decide();
     let again = |hours: i64| {
         let at = now() + SignedDuration::from_hours(hours);
-        let mut next = scene("NotContradicted", vec![ThreadSeen { updated_at: Some(at), ..ours() }]).after(&first);
+        let mut next = scene("NotContradicted", vec![Thread { updated_at: Some(at), ..ours() }]).after(&first);
         next.now = at;
         next.decide().status().primary_receiver.clone().unwrap().observed_at
     };

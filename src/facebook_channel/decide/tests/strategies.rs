@@ -13,10 +13,9 @@ use crate::api::{
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
-use crate::facebook_channel::threads::ThreadSeen;
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
-    RoutingSign, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
+    RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::meta_app::{Trouble, WebhookVerdict};
 
@@ -157,9 +156,9 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     })
 }
 
-fn threads() -> impl Strategy<Value = Vec<ThreadSeen>> {
+fn threads() -> impl Strategy<Value = Vec<Thread>> {
     let owner = option::of(option::of(select(vec![APP, OTHER_APP, "263902037430900"])));
-    let thread = (any::<bool>(), owner).prop_map(|(routed, owner)| ThreadSeen {
+    let thread = (any::<bool>(), owner).prop_map(|(routed, owner)| Thread {
         updated_at: Some(now()),
         routed,
         owner: owner.map(|app_id| ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now()) }),

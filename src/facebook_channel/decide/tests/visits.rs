@@ -77,8 +77,8 @@ fn what_throttles_the_app_silences_all_of_it() {
     let limited = |asked: &mut Asked| asked.page = Some(Err(fault(Caller::PageToken, 4, None, "limit")));
     assert_eq!(found(limited, Some(until)), Found::Silence(until));
     let refusal = fault(Caller::PageToken, 4, None, "limit");
-    let news = PageNews { page: Err(refusal), subscriptions: Ok(vec![]) };
+    let news = PageNews { page: Err(refusal), subscriptions: Ok(vec![]), threads: None };
     assert_eq!(app_silence(&news, now()), Some(until));
-    let news = PageNews { page: Err(throttled()), subscriptions: Err(no_answer()) };
+    let news = PageNews { page: Err(throttled()), subscriptions: Err(no_answer()), threads: None };
     assert_eq!(app_silence(&news, now()), None, "a page's own limit is its own");
 }
