@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
 use crate::engine::context::Policy;
+use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::secrets::Secrets;
@@ -89,6 +90,7 @@ impl Operator {
             index: Index::default(),
             app_memories: Default::default(),
             channel_memories: Default::default(),
+            edits: Edits::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),

@@ -9,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::failure::Class;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::graph::{AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, Verdict, classify};
+use crate::graph::{
+    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, Verdict, classify, redact,
+};
 
 /// What Meta answered.
 pub type Answer<T> = Result<T, Refusal>;
@@ -21,6 +23,8 @@ pub struct Refusal {
     pub verdict: Verdict,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
+    /// When Meta may be asked, if it was not, by our own restraint.
+    pub held: Option<Timestamp>,
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.
@@ -33,7 +37,7 @@ pub fn answer<T>(call: &'static str, caller: Caller, result: Result<T, GraphErro
         } else {
             tracing::info!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
         }
-        Refusal { verdict, fact: fact(&error) }
+        Refusal { verdict, fact: fact(&error), held: None }
     })
 }
 
@@ -49,6 +53,11 @@ fn worth_a_line() -> bool {
 }
 
 impl Refusal {
+    /// Meta was not asked, since it was asked too often lately; it may be at this time.
+    pub fn held(until: Timestamp) -> Self {
+        Self { verdict: Verdict::NoAnswer, fact: "not asked".to_owned(), held: Some(until) }
+    }
+
     /// Whether nothing was learned: no answer, or "ask later".
     pub fn says_nothing(&self) -> bool {
         matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. })
@@ -60,6 +69,9 @@ const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
 pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
+    if let Some(until) = refusals.iter().find_map(|refusal| refusal.held) {
+        return Class::Held(until);
+    }
     let throttled = refusals.iter().find_map(|refusal| match refusal.verdict {
         Verdict::Throttled { until_hint, .. } => Some(until_hint),
         _ => None,
@@ -78,8 +90,21 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 /// What is found when Meta accepted a write and shows nothing of it.
 pub fn without_effect(defect: Finding) -> Finding {
     let seen = format!("{} Meta accepted the subscription, but shows nothing of it.", defect.seen);
-    let next_step = "The operator looks again after 1, 5 and 10 minutes and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
+    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
     Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
+}
+
+/// What is found when somebody else keeps undoing what the operator restores; `held` are the fields that stand there.
+pub fn repair_fight(defect: Finding, held: &[String]) -> Finding {
+    let mut held = held.to_vec();
+    held.sort();
+    let held = if held.is_empty() { "no fields".to_owned() } else { redact(&held.join(", "), &[]) };
+    let seen = format!(
+        "{} Found: {held}. Somebody else changed it back after three repairs within 30 minutes; it is left alone.",
+        defect.seen
+    );
+    let next_step = "Somebody must find the other system that writes this subscription and have it stop; then set the annotation metachannels.io/requested-at of this object to the time, and the operator repairs it again.".to_owned();
+    Finding { reason: Reason::RepairFight, seen, next_step, ..defect }
 }
 
 /// A condition that Meta said nothing new about.
@@ -103,15 +128,20 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
     if let Some(known) = known.filter(|_| !kept.stale) {
         return known;
     }
-    let throttled = matches!(refusal.verdict, Verdict::Throttled { .. });
+    let what = kept.what;
+    let (reason, seen) = match refusal {
+        Refusal { verdict: Verdict::Throttled { .. }, .. } => {
+            (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}."))
+        }
+        Refusal { held: Some(_), .. } => {
+            (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}."))
+        }
+        _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),
+    };
     Finding {
         status: Status::Unknown,
-        reason: if throttled { Reason::RateLimited } else { Reason::GraphUnavailable },
-        seen: if throttled {
-            format!("Meta limits how often it may be asked about {}.", kept.what)
-        } else {
-            format!("Meta gives no usable answer about {}.", kept.what)
-        },
+        reason,
+        seen,
         next_step: "The operator tries again by itself.".to_owned(),
         observed_generation: kept.generation,
     }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
 use super::index::{Dependency, Index};
@@ -64,6 +65,8 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// How often changed objects may be looked at.
+    pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
     pub timers: HashMap<(KindName, String), Timer<Key>>,
     /// Bounds how many passes run at once, over all kinds.

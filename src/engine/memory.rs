@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::key::Key;
+use super::repairs::Repairs;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Memory<S> {
     pub unanswered_since: Option<Timestamp>,
     /// Whether somebody asked for a look since the last pass began.
     pub requested: bool,
+    /// What was written at Meta about the object, to see whether it lasts.
+    pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
 }
@@ -57,6 +60,7 @@ impl<S: Clone> Memories<S> {
             looked_at: Timestamp::UNIX_EPOCH,
             unanswered_since: None,
             requested: false,
+            repairs: Repairs::default(),
             written: None,
         })
     }

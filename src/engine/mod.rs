@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod clock;
 pub mod context;
+pub mod edits;
 pub mod events;
 pub mod failure;
 pub mod fingerprint;
@@ -15,6 +16,7 @@ pub mod key;
 pub mod leader;
 pub mod memory;
 pub mod pass;
+pub mod repairs;
 pub mod run;
 pub mod secrets;
 pub mod status;

@@ -5,11 +5,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
+use super::answer::Refusal;
 use super::context::Context;
 use super::events::Note;
 use super::failure::{Class, Failure, Slots, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
+use super::repairs::{Effect, Standing};
 use super::run::{Kind, Next, slots};
 use super::status;
 use crate::api::Reason;
@@ -45,6 +47,8 @@ pub struct Report<S> {
     pub answered: bool,
     /// A time at which the decision would be another one, such as the end of a token.
     pub until: Option<Timestamp>,
+    /// What the pass came to for the thing that is written at Meta.
+    pub effect: Effect,
     /// Events to publish.
     pub notes: Vec<Note>,
 }
@@ -73,6 +77,20 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
     }
 
+    /// What a write at Meta would be, of the thing that this condition is about.
+    pub fn standing<K: Kind<Status = S>>(&self, thing: ConditionType, inputs: &str) -> Standing {
+        let condition = find(K::conditions(&self.previous), thing);
+        self.memory.repairs.standing(inputs, K::inputs(&self.previous), condition, self.now)
+    }
+
+    /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
+    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str) -> Option<Refusal> {
+        let changed = K::inputs(&self.previous) != Some(inputs);
+        let admitted = if changed { ctx.edits.admit(&self.uid, self.now) } else { Ok(()) };
+        // What is due anyway is not put off because of a change besides.
+        admitted.err().filter(|_| !self.due).map(Refusal::held)
+    }
+
     /// Ends a pass that found nothing to look at: the object keeps its time.
     pub fn unchanged<K: Kind<Status = S>>(mut self, ctx: &Context) -> Next {
         let ready = status_of(K::conditions(&self.previous), ConditionType::Ready) == Some(Status::True);
@@ -93,6 +111,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         report: Report<S>,
     ) -> Result<Next, Failure> {
+        let inputs = K::inputs(&report.status).map(str::to_owned);
         if report.status != self.previous {
             let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
             let written = status::write(&api, object, &report.status).await?;
@@ -103,9 +122,12 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         for note in &report.notes {
             ctx.events.publish(object, note).await;
         }
+        let without_effect = report.class == Class::WithoutEffect;
+        self.memory.repairs.note(inputs.as_deref(), report.effect, without_effect, self.now);
+        self.slots.again = self.memory.repairs.again(self.now);
         let at = next_try(report.class, self.memory.attempts, self.now, self.slots);
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
-        let failed = matches!(report.class, Class::Transient | Class::Throttled(_) | Class::WithoutEffect);
+        let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
         let since = self.memory.unanswered_since.unwrap_or(self.now);

@@ -17,6 +17,7 @@ use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
 use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -161,7 +162,10 @@ impl Case<'_> {
         let refusals = self.refusals();
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
         let class = class(&findings.blocking(), &refusals, self.now);
-        let notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
+        let subscribed = findings.subscribed.status == Status::True;
+        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let mut notes = on_transition(&self.previous.conditions, &state.findings[0].1, "Connected");
+        notes.extend(effect.note("The subscription of the page"));
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -180,7 +184,7 @@ impl Case<'_> {
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
         let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
-        Report { status, class, answered, until, notes }
+        Report { status, class, answered, until, effect, notes }
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {

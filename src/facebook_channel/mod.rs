@@ -49,6 +49,10 @@ impl Kind for FacebookChannelKind {
         &status.conditions
     }
 
+    fn inputs(status: &FacebookChannelStatus) -> Option<&str> {
+        status.inputs.as_deref()
+    }
+
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
         &ctx.channel_memories
     }

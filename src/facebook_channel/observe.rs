@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::FacebookChannelKind;
 use super::decide::authorization;
+use crate::api::conditions::ConditionType;
 use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, MetaApp, NamespacesFrom, REQUESTED_AT,
@@ -14,6 +16,7 @@ use crate::engine::answer::{Answer, answer};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
+use crate::engine::repairs::Standing;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Token, TokenInfo, Version};
 use crate::meta_app::{self, Verdict};
@@ -33,6 +36,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// What subscribing the page would be.
+    pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What Meta answered in this pass.
@@ -146,7 +151,9 @@ pub async fn observe(
         _ => None,
     };
     let gateway = ctx.policy.gateway_url.is_some();
-    let mut seen = Observed { app, token: seen_token, claim, gateway, inputs, look, stale: pass.stale, asked, access };
+    let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
+    let (token, stale) = (seen_token, pass.stale);
+    let mut seen = Observed { app, token, claim, gateway, inputs, look, standing, stale, asked, access };
     ask(ctx, channel, &mut seen, pass).await?;
     Ok(seen)
 }
@@ -221,6 +228,10 @@ async fn ask(
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     if seen.asked.token.is_none() {
+        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs) {
+            seen.asked.token = Some(Err(held));
+            return Ok(());
+        }
         let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
         seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
         // An application-wide fault shows here first; the application's own check decides whether it is one.

@@ -13,6 +13,7 @@ use crate::api::{AppPermissionStatus, Audience, MetaApp, MetaAppStatus, PURPOSE_
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -192,7 +193,10 @@ impl Case<'_> {
         let refusals = self.refusals();
         let class = class(&blocking, &refusals, now);
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
-        let notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
+        let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
+        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
+        notes.extend(effect.note("The webhook of the app"));
         let webhook = webhook.map(|finding| (ConditionType::WebhookSubscribed, finding));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
@@ -200,7 +204,8 @@ impl Case<'_> {
         findings.push((ConditionType::PermissionsApproved, permissions));
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, now);
-        Report { status: self.status(conditions, ready.next_step, answered), class, answered, until: None, notes }
+        let status = self.status(conditions, ready.next_step, answered);
+        Report { status, class, answered, until: None, effect, notes }
     }
 
     fn refusals(&self) -> Vec<&Refusal> {

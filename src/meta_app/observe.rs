@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::MetaAppKind;
+use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
 use crate::api::{AssetKind, ClaimHolder, MetaApp, MetaAppStatus, REQUESTED_AT};
 use crate::claims::{self, ClaimSeen, Wanted};
@@ -11,6 +13,7 @@ use crate::engine::answer::{Answer, answer};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
+use crate::engine::repairs::Standing;
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Caller, Version};
@@ -32,6 +35,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// What subscribing the webhook would be.
+    pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What Meta answered in this pass.
@@ -114,16 +119,18 @@ pub async fn observe(
         .finish();
     let look = pass.due || pass.previous.inputs.as_ref() != Some(&inputs);
     let asked = match &credentials {
-        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked).await?,
+        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
         _ => asked,
     };
+    let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
     let secret = match credentials {
         None => SecretSeen::NotReleased,
         Some(Err(why)) => SecretSeen::Malformed(why),
         Some(Ok(_)) => SecretSeen::Present,
     };
     let graph_url = ctx.policy.graph_url.clone();
-    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, stale: pass.stale, asked })
+    let stale = pass.stale;
+    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, standing, stale, asked })
 }
 
 /// The claim that an application with a webhook has to hold.
@@ -194,9 +201,20 @@ async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<Verify
 
 /// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found
 /// is about the application and nobody else.
-async fn ask(ctx: &Context, app: &MetaApp, credentials: &AppCredentials, mut asked: Asked) -> Result<Asked, Failure> {
+async fn ask(
+    ctx: &Context,
+    app: &MetaApp,
+    credentials: &AppCredentials,
+    mut asked: Asked,
+    pass: &Pass<MetaAppStatus>,
+    inputs: &str,
+) -> Result<Asked, Failure> {
     let version = version(app);
     if asked.node.is_none() {
+        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs) {
+            asked.node = Some(Err(held));
+            return Ok(asked);
+        }
         let result = ctx.read(ctx.graph.app(&version, credentials)).await?;
         asked.node = Some(answer("app", Caller::AppToken, result));
     }

@@ -8,5 +8,6 @@ mod drift;
 mod faults;
 mod gateway;
 mod props;
+mod restraint;
 mod tokens;
 mod world;

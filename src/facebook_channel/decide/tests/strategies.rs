@@ -9,6 +9,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AuthorizationStatus, Connection, FacebookChannelStatus, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
@@ -141,11 +142,13 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(Just(())), any::<bool>());
-    (apps(), tokens(), claims(), asked, prop::bool::weighted(0.2)).prop_map(|(app, token, claim, asked, stale)| {
+    let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
+    let others = (prop::bool::weighted(0.2), standing);
+    (apps(), tokens(), claims(), asked, others).prop_map(|(app, token, claim, asked, (stale, standing))| {
         let (token_answer, page, subscriptions, subscribed, claimed) = asked;
         let asked = Asked { token: token_answer, page, subscriptions, subscribed, claimed };
         let (gateway, inputs) = (false, "inputs".to_owned());
-        Observed { app, token, claim, gateway, inputs, look: true, stale, asked, access: None }
+        Observed { app, token, claim, gateway, inputs, look: true, standing, stale, asked, access: None }
     })
 }
 
