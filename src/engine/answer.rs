@@ -10,7 +10,8 @@ use super::failure::Class;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::graph::{
-    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, Verdict, classify, redact,
+    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageReason, ThrottleScope, Verdict, classify,
+    redact,
 };
 
 /// What Meta answered.
@@ -56,6 +57,12 @@ impl Refusal {
     /// Meta was not asked, since it was asked too often lately; it may be at this time.
     pub fn held(until: Timestamp) -> Self {
         Self { verdict: Verdict::NoAnswer, fact: "not asked".to_owned(), held: Some(until) }
+    }
+
+    /// Meta was not asked, since it said that it is asked too often; it may be at this time.
+    pub fn silenced(until: Timestamp) -> Self {
+        let verdict = Verdict::Throttled { until_hint: None, scope: ThrottleScope::App };
+        Self { verdict, ..Self::held(until) }
     }
 
     /// Whether nothing was learned: no answer, or "ask later".

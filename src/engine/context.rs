@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
 use kube_runtime::reflector::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Refusal;
+use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
 use super::edits::Edits;
 use super::events::Events;
@@ -65,6 +68,8 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// What Meta wants to be left alone.
+    pub budgets: Budgets,
     /// How often changed objects may be looked at.
     pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
@@ -115,6 +120,13 @@ impl Context {
     pub fn look_at_app(&self, key: Key) {
         if self.app_memories.ask_for_look(&key, self.clock.now()) {
             self.wake(KindName::MetaApp, key);
+        }
+    }
+
+    /// Takes note of limits among the refusals that a pass met, so that whatever they apply to is left alone.
+    pub fn heed<'a>(&self, budgets: &[Budget], refusals: impl Iterator<Item = &'a Refusal>, now: Timestamp) {
+        for refusal in refusals {
+            self.budgets.heed(budgets, refusal, now);
         }
     }
 

@@ -119,9 +119,17 @@ fn jittered(duration: Duration) -> SignedDuration {
 /// objects, so that neither stampedes.
 pub fn next_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
     let period = i64::try_from(period.as_secs()).unwrap_or(i64::MAX).max(1);
-    let offset = i64::try_from(stable_hash(uid) % period.unsigned_abs()).unwrap_or_default();
-    let since_slot = (now.as_second() - offset).rem_euclid(period);
+    let since_slot = (now.as_second() - offset(uid, period)).rem_euclid(period);
     now + SignedDuration::from_secs(period - since_slot)
+}
+
+/// A part of `over` that is the same for an object at all times, to keep objects that wait for the same from coming at once.
+pub fn spread(uid: &str, over: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(offset(uid, over.as_secs()))
+}
+
+fn offset(uid: &str, period: i64) -> i64 {
+    i64::try_from(stable_hash(uid) % period.max(1).unsigned_abs()).unwrap_or_default()
 }
 
 /// FNV-1a: the same in every process and version, unlike the standard library's hasher.

@@ -6,6 +6,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
 use super::answer::Refusal;
+use super::budgets::Budget;
 use super::context::Context;
 use super::events::Note;
 use super::failure::{Class, Failure, Slots, next_try};
@@ -84,7 +85,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
-    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str) -> Option<Refusal> {
+    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str, budgets: &[Budget]) -> Option<Refusal> {
+        if let Some(until) = ctx.budgets.silent_until(budgets, &self.uid, self.now) {
+            return Some(Refusal::silenced(until));
+        }
         let changed = K::inputs(&self.previous) != Some(inputs);
         let admitted = if changed { ctx.edits.admit(&self.uid, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.

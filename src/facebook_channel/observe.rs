@@ -12,7 +12,8 @@ use crate::api::{
     AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, MetaApp, NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Wanted};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::budgets::Budget;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
@@ -95,6 +96,17 @@ pub struct Asked {
     pub claimed: bool,
 }
 
+impl Asked {
+    /// The calls that were refused.
+    fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let token = self.token.as_ref().and_then(|it| it.as_ref().err());
+        let page = self.page.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
+        [token, page, subscriptions, subscribed].into_iter().flatten()
+    }
+}
+
 /// What calls on behalf of a channel need.
 #[derive(Debug)]
 pub struct Access {
@@ -154,8 +166,20 @@ pub async fn observe(
     let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
     let (token, stale) = (seen_token, pass.stale);
     let mut seen = Observed { app, token, claim, gateway, inputs, look, standing, stale, asked, access };
-    ask(ctx, channel, &mut seen, pass).await?;
+    let budgets = budgets(app_object.as_deref(), channel, &seen.token);
+    ask(ctx, channel, &mut seen, pass, &budgets).await?;
+    ctx.heed(&budgets, seen.asked.refusals(), pass.now);
     Ok(seen)
+}
+
+/// What is limited when Meta is asked about a channel.
+fn budgets(app: Option<&MetaApp>, channel: &FacebookChannel, token: &TokenSeen) -> Vec<Budget> {
+    let Some(app) = app.and_then(ResourceExt::uid) else { return Vec::new() };
+    let token = match token {
+        TokenSeen::Present { fingerprint } => Some(Budget::token(&app, fingerprint)),
+        _ => None,
+    };
+    [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect()
 }
 
 /// The MetaApp that a channel names.
@@ -225,10 +249,11 @@ async fn ask(
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
+    budgets: &[Budget],
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     if seen.asked.token.is_none() {
-        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs) {
+        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, budgets) {
             seen.asked.token = Some(Err(held));
             return Ok(());
         }

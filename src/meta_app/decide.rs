@@ -190,7 +190,7 @@ impl Case<'_> {
         blocking.extend(&webhook);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let ready = readiness(&blocking, self.generation, reached);
-        let refusals = self.refusals();
+        let refusals: Vec<_> = self.seen.asked.refusals().collect();
         let class = class(&blocking, &refusals, now);
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
         let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
@@ -206,17 +206,6 @@ impl Case<'_> {
         let conditions = assemble(&self.previous.conditions, &findings, now);
         let status = self.status(conditions, ready.next_step, answered);
         Report { status, class, answered, until: None, effect, notes }
-    }
-
-    fn refusals(&self) -> Vec<&Refusal> {
-        let asked = &self.seen.asked;
-        let all = [
-            asked.node.as_ref().and_then(|it| it.as_ref().err()),
-            asked.permissions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
-        ];
-        all.into_iter().flatten().collect()
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {

@@ -9,7 +9,8 @@ use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
 use crate::api::{AssetKind, ClaimHolder, MetaApp, MetaAppStatus, REQUESTED_AT};
 use crate::claims::{self, ClaimSeen, Wanted};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::budgets::Budget;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
@@ -82,6 +83,17 @@ pub struct Asked {
     pub verify_token_made: bool,
 }
 
+impl Asked {
+    /// The calls that were refused.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let node = self.node.as_ref().and_then(|it| it.as_ref().err());
+        let permissions = self.permissions.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
+        [node, permissions, subscriptions, subscribed].into_iter().flatten()
+    }
+}
+
 /// Reads everything about an application.
 ///
 /// # Errors
@@ -122,6 +134,7 @@ pub async fn observe(
         Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
         _ => asked,
     };
+    ctx.heed(&[Budget::app(&pass.uid)], asked.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
     let secret = match credentials {
         None => SecretSeen::NotReleased,
@@ -211,7 +224,7 @@ async fn ask(
 ) -> Result<Asked, Failure> {
     let version = version(app);
     if asked.node.is_none() {
-        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs) {
+        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, &[Budget::app(&pass.uid)]) {
             asked.node = Some(Err(held));
             return Ok(asked);
         }

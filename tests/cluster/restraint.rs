@@ -151,10 +151,70 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
     }
     assert_eq!(looks() - before, 5);
     world.channel_is(&world.tenant_a, "shop", &["Connected=True", "Subscribed=True", "!Stalled"]).await?;
+    // Only the last edit needs the second field.
+    change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
     world.advance(1);
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Reconciling"]).await?;
     assert_eq!(row(&world, PAGE_A), ["messages", "standby"]);
     assert_eq!(looks() - before, 6);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+/// Waits until a channel was looked at this many times with or about the token of this alias.
+async fn looked_at(world: &World, alias: &str, times: usize) -> Result<()> {
+    wait_for(&format!("{times} looks about {alias}"), PATIENCE, async || {
+        let looks = made_about(world, alias).len();
+        ensure!(looks == times, "{looks} looks");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator_with(|operator| {
+        operator.policy.channel_period = Duration::from_secs(24 * 60 * 60);
+        operator.policy.app_period = operator.policy.channel_period;
+    });
+    connected(&world).await?;
+    let look = async |name: &str, at: &str| -> Result<()> {
+        let passes = operator.passes("FacebookChannel");
+        world.request_look(&world.tenant_a, name, at).await?;
+        wait_for("the pass", PATIENCE, async || {
+            ensure!(operator.passes("FacebookChannel") > passes);
+            Ok(())
+        })
+        .await
+    };
+    for (code, others) in [(32, 1), (4, 0)] {
+        world.sandbox.clear_ledger();
+        let limit = format!(
+            "{{match: {{page: {PAGE_A}, template: '{PAGE_ROWS}'}}, times: 1, do: {{graph_error: {{code: {code}}}}}}}"
+        );
+        world.sandbox.add_fault(fault(&limit));
+        look("shop", &format!("{code}-1")).await?;
+        looked_at(&world, "page-a", 1).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        look("shop", &format!("{code}-2")).await?;
+        look("support", &format!("{code}-1")).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(
+            (made_about(&world, "page-a").len(), made_about(&world, "page-b").len()),
+            (1, others),
+            "code {code}"
+        );
+        for name in ["shop", "support"] {
+            world.channel_is(&world.tenant_a, name, &["Ready=True", "Connected=True", "!Reconciling"]).await?;
+        }
+        // It ends by itself.
+        world.advance(8);
+        looked_at(&world, "page-a", 2).await?;
+        looked_at(&world, "page-b", 1).await?;
+        world.sandbox.clear_faults();
+        world.advance(10);
+    }
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }
