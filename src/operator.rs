@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
+use crate::engine::breakers::Breakers;
 use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
@@ -91,6 +92,7 @@ impl Operator {
             index: Index::default(),
             app_memories: Default::default(),
             channel_memories: Default::default(),
+            breakers: Breakers::default(),
             budgets: Budgets::default(),
             edits: Edits::default(),
             timers,

@@ -24,8 +24,28 @@ pub struct Refusal {
     pub verdict: Verdict,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
-    /// When Meta may be asked, if it was not, by our own restraint.
-    pub held: Option<Timestamp>,
+    /// Why Meta was not even asked, if it was not.
+    pub held: Option<Held>,
+}
+
+/// Why Meta is not asked now, and until when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    /// The object was changed too often lately.
+    Edits(Timestamp),
+    /// Meta said that it is asked too often.
+    Limit(Timestamp),
+    /// Meta answers about none of the application's channels.
+    Outage(Timestamp),
+}
+
+impl Held {
+    /// When Meta may be asked.
+    pub const fn until(self) -> Timestamp {
+        match self {
+            Self::Edits(until) | Self::Limit(until) | Self::Outage(until) => until,
+        }
+    }
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.
@@ -54,15 +74,13 @@ fn worth_a_line() -> bool {
 }
 
 impl Refusal {
-    /// Meta was not asked, since it was asked too often lately; it may be at this time.
-    pub fn held(until: Timestamp) -> Self {
-        Self { verdict: Verdict::NoAnswer, fact: "not asked".to_owned(), held: Some(until) }
-    }
-
-    /// Meta was not asked, since it said that it is asked too often; it may be at this time.
-    pub fn silenced(until: Timestamp) -> Self {
-        let verdict = Verdict::Throttled { until_hint: None, scope: ThrottleScope::App };
-        Self { verdict, ..Self::held(until) }
+    /// Meta was not asked, by our own restraint.
+    pub fn held(held: Held) -> Self {
+        let verdict = match held {
+            Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
+            Held::Edits(_) | Held::Outage(_) => Verdict::NoAnswer,
+        };
+        Self { verdict, fact: "not asked".to_owned(), held: Some(held) }
     }
 
     /// Whether nothing was learned: no answer, or "ask later".
@@ -76,8 +94,8 @@ const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
 pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
-    if let Some(until) = refusals.iter().find_map(|refusal| refusal.held) {
-        return Class::Held(until);
+    if let Some(held) = refusals.iter().find_map(|refusal| refusal.held) {
+        return Class::Held(held.until());
     }
     let throttled = refusals.iter().find_map(|refusal| match refusal.verdict {
         Verdict::Throttled { until_hint, .. } => Some(until_hint),
@@ -140,7 +158,7 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         Refusal { verdict: Verdict::Throttled { .. }, .. } => {
             (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}."))
         }
-        Refusal { held: Some(_), .. } => {
+        Refusal { held: Some(Held::Edits(_)), .. } => {
             (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}."))
         }
         _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),

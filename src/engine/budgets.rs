@@ -89,6 +89,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
+    use super::super::answer::Held;
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -158,7 +159,7 @@ mod tests {
     fn only_limits_of_meta_are_heeded() {
         let (all, met) = (Budgets::default(), channel("app", "page", "token"));
         let silent = Refusal { verdict: Verdict::NoAnswer, ..refusal(ThrottleScope::App, 0) };
-        let held = Refusal::silenced(at(500));
+        let held = Refusal::held(Held::Limit(at(500)));
         for refusal in [silent, held] {
             all.heed(&met, &refusal, at(0));
             assert_eq!(all.silent_until(&met, "u", at(1)), None, "{refusal:?}");

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
+use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
 use super::edits::Edits;
@@ -68,6 +69,8 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
+    /// Of which applications Meta answers nothing.
+    pub breakers: Breakers,
     /// What Meta wants to be left alone.
     pub budgets: Budgets,
     /// How often changed objects may be looked at.
@@ -121,6 +124,11 @@ impl Context {
         if self.app_memories.ask_for_look(&key, self.clock.now()) {
             self.wake(KindName::MetaApp, key);
         }
+    }
+
+    /// Takes note of whether Meta answers for an application, by the calls of a pass for it or for one of its channels.
+    pub fn reached(&self, app: &str, uid: &str, reach: Reach) {
+        self.metrics.unreachable_apps(self.breakers.note(app, uid, reach));
     }
 
     /// Takes note of limits among the refusals that a pass met, so that whatever they apply to is left alone.

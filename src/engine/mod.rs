@@ -5,6 +5,7 @@
 //! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
 
 pub mod answer;
+pub mod breakers;
 pub mod budgets;
 pub mod clock;
 pub mod context;

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
-use super::answer::Refusal;
+use super::answer::{Held, Refusal};
 use super::budgets::Budget;
 use super::context::Context;
 use super::events::Note;
@@ -87,12 +87,12 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
     pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str, budgets: &[Budget]) -> Option<Refusal> {
         if let Some(until) = ctx.budgets.silent_until(budgets, &self.uid, self.now) {
-            return Some(Refusal::silenced(until));
+            return Some(Refusal::held(Held::Limit(until)));
         }
         let changed = K::inputs(&self.previous) != Some(inputs);
         let admitted = if changed { ctx.edits.admit(&self.uid, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
-        admitted.err().filter(|_| !self.due).map(Refusal::held)
+        admitted.err().filter(|_| !self.due).map(|until| Refusal::held(Held::Edits(until)))
     }
 
     /// Ends a pass that found nothing to look at: the object keeps its time.

@@ -12,7 +12,8 @@ use crate::api::{
     AssetKind, ClaimHolder, FacebookChannel, FacebookChannelStatus, MetaApp, NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Wanted};
-use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::answer::{Answer, Held, Refusal, answer};
+use crate::engine::breakers::Reach;
 use crate::engine::budgets::Budget;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -97,6 +98,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Whether Meta answered anything.
+    fn reach(&self) -> Reach {
+        let reach = Reach::Unknown.with(self.token.as_ref()).with(self.page.as_ref());
+        reach.with(self.subscriptions.as_ref()).with(self.subscribed.as_ref())
+    }
+
     /// The calls that were refused.
     fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         let token = self.token.as_ref().and_then(|it| it.as_ref().err());
@@ -166,20 +173,21 @@ pub async fn observe(
     let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
     let (token, stale) = (seen_token, pass.stale);
     let mut seen = Observed { app, token, claim, gateway, inputs, look, standing, stale, asked, access };
-    let budgets = budgets(app_object.as_deref(), channel, &seen.token);
-    ask(ctx, channel, &mut seen, pass, &budgets).await?;
+    let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
+    let budgets = budgets(&app_uid, channel, &seen.token);
+    ask(ctx, channel, &mut seen, pass, &app_uid, &budgets).await?;
     ctx.heed(&budgets, seen.asked.refusals(), pass.now);
+    ctx.reached(&app_uid, &pass.uid, seen.asked.reach());
     Ok(seen)
 }
 
 /// What is limited when Meta is asked about a channel.
-fn budgets(app: Option<&MetaApp>, channel: &FacebookChannel, token: &TokenSeen) -> Vec<Budget> {
-    let Some(app) = app.and_then(ResourceExt::uid) else { return Vec::new() };
+fn budgets(app: &str, channel: &FacebookChannel, token: &TokenSeen) -> Vec<Budget> {
     let token = match token {
-        TokenSeen::Present { fingerprint } => Some(Budget::token(&app, fingerprint)),
+        TokenSeen::Present { fingerprint } => Some(Budget::token(app, fingerprint)),
         _ => None,
     };
-    [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect()
+    [Budget::app(app), Budget::page(app, &channel.spec.page_id)].into_iter().chain(token).collect()
 }
 
 /// The MetaApp that a channel names.
@@ -249,10 +257,17 @@ async fn ask(
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
+    app: &str,
     budgets: &[Budget],
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     if seen.asked.token.is_none() {
+        if let Some(until) = ctx.breakers.open_until(app, &pass.uid, pass.now) {
+            // The application's own look is the one call that finds out whether Meta is back.
+            ctx.look_at_app(app_key(channel, &pass.key));
+            seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));
+            return Ok(());
+        }
         if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, budgets) {
             seen.asked.token = Some(Err(held));
             return Ok(());

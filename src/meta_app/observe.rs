@@ -10,6 +10,7 @@ use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
 use crate::api::{AssetKind, ClaimHolder, MetaApp, MetaAppStatus, REQUESTED_AT};
 use crate::claims::{self, ClaimSeen, Wanted};
 use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::breakers::Reach;
 use crate::engine::budgets::Budget;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -134,6 +135,7 @@ pub async fn observe(
         Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
         _ => asked,
     };
+    ctx.reached(&pass.uid, &pass.uid, Reach::Unknown.with(asked.node.as_ref()));
     ctx.heed(&[Budget::app(&pass.uid)], asked.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
     let secret = match credentials {

@@ -218,3 +218,56 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
+    const CHANNELS: usize = 30;
+    let world = World::seeded(|seed| add_pages(seed, CHANNELS)).await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    let names: Vec<_> = (0..CHANNELS).map(|number| format!("channel-{number}")).collect();
+    let pages: Vec<_> = (0..CHANNELS).map(page).collect();
+    let tokens: Vec<_> = (0..CHANNELS).map(|number| text(&format!("page-{number}"))).collect();
+    let channels = (0..CHANNELS).map(|it| (names[it].as_str(), pages[it].as_str(), tokens[it].as_str()));
+    world.put_channels(&world.tenant_a, &channels.collect::<Vec<_>>()).await?;
+    for name in &names {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    let before = versions(&world).await?;
+    world.sandbox.clear_ledger();
+    world.sandbox.add_fault(fault("{match: {}, do: html}"));
+    let unreachable = async |count: u64| {
+        wait_for(&format!("{count} unreachable apps"), PATIENCE, async || {
+            ensure!(operator.metrics.text().contains(&format!("unreachable_apps {count}\n")));
+            Ok(())
+        })
+        .await
+    };
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", CHANNELS as u64).await?;
+    unreachable(1).await?;
+    // Each channel wakes and is not asked about; the app alone is.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.sandbox.clear_ledger();
+    for _ in 0..5 {
+        advance_and_pass(&world, &operator, 2, "FacebookChannel", CHANNELS as u64).await?;
+    }
+    let asked = world.sandbox.ledger();
+    let of_app = asked.iter().filter(|it| it.template.as_deref() == Some("/{version}/{app-id}")).count();
+    assert!(of_app > 0 && of_app == asked.len(), "{of_app} of {}", asked.len());
+    assert_eq!(versions(&world).await?, before);
+
+    world.sandbox.clear_faults();
+    world.sandbox.clear_ledger();
+    world.advance(8);
+    unreachable(0).await?;
+    world.advance(3);
+    wait_for("a look at each channel", PATIENCE, async || {
+        let looks = (0..CHANNELS).filter(|number| !made_about(&world, &format!("page-{number}")).is_empty()).count();
+        ensure!(looks == CHANNELS, "{looks} looks");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(versions(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
