@@ -68,6 +68,11 @@ impl Breakers {
         all.values().filter(|silent| silent.len() >= SILENT).count()
     }
 
+    /// Forgets an application that is gone. How many breakers are open then.
+    pub fn forget(&self, app: &str) -> usize {
+        self.note(app, "", Reach::Answered)
+    }
+
     /// When a channel of this application may try again, if the breaker is open.
     pub fn open_until(&self, app: &str, uid: &str, now: Timestamp) -> Option<Timestamp> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

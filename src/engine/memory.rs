@@ -80,9 +80,10 @@ impl<S: Clone> Memories<S> {
         all.insert(key.clone(), Memory { requested, ..memory });
     }
 
-    /// Forgets an object that is gone.
-    pub fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// Forgets an object that is gone; its UID, if it was known.
+    pub fn forget(&self, key: &Key) -> Option<String> {
+        let gone = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        gone.map(|memory| memory.uid)
     }
 
     /// Makes an object due for a look, unless it was looked at or made due within the last minute. Whether it was.

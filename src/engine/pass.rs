@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::answer::{Held, Refusal};
 use super::budgets::Budget;
 use super::context::Context;
+use super::edits::Edit;
 use super::events::Note;
 use super::failure::{Class, Failure, Slots, next_try};
 use super::key::Key;
@@ -15,8 +16,8 @@ use super::memory::{Memory, Written};
 use super::repairs::{Effect, Standing};
 use super::run::{Kind, Next, slots};
 use super::status;
-use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::{REQUESTED_AT, Reason};
 
 /// A pass over an object.
 pub struct Pass<S> {
@@ -34,6 +35,7 @@ pub struct Pass<S> {
     pub due: bool,
     /// Whether Meta has not answered for longer than a value may be kept.
     pub stale: bool,
+    edit: Edit,
     memory: Memory<S>,
     slots: Slots,
 }
@@ -65,11 +67,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Some(written) => written.status.clone(),
             None => K::status(object).cloned().unwrap_or_default(),
         };
+        let generation = object.meta().generation.unwrap_or_default();
         Self {
             due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
-            generation: object.meta().generation.unwrap_or_default(),
+            generation,
             slots: slots(ctx, K::NAME, &uid, now),
+            edit: Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() },
             key,
             uid,
             now,
@@ -90,7 +94,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             return Some(Refusal::held(Held::Limit(until)));
         }
         let changed = K::inputs(&self.previous) != Some(inputs);
-        let admitted = if changed { ctx.edits.admit(&self.uid, self.now) } else { Ok(()) };
+        let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
         admitted.err().filter(|_| !self.due).map(|until| Refusal::held(Held::Edits(until)))
     }
