@@ -12,6 +12,11 @@ use crate::drift::*;
 use crate::props::*;
 use crate::world::*;
 
+/// Looks at a page, each of which reads the page itself.
+fn looks_at(world: &World, page: &str) -> usize {
+    methods(world, "/{version}/{page-id}", page).len()
+}
+
 /// Somebody else: undoes every write about a node, once it was read back.
 async fn undo_every_write(world: &World, template: &str, node: &str, undo: impl Fn() -> Result<()>) -> Result<()> {
     let mut undone = 0;
@@ -138,7 +143,7 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
     });
     connected(&world).await?;
     world.advance(10);
-    let looks = || made_about(&world, "page-a").len();
+    let looks = || looks_at(&world, PAGE_A);
     let before = looks();
     for number in 0..10 {
         let fields = if number % 2 == 0 { json!(["messages"]) } else { json!(["messages", "standby"]) };
@@ -161,10 +166,10 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
     Ok(())
 }
 
-/// Waits until a channel was looked at this many times with or about the token of this alias.
-async fn looked_at(world: &World, alias: &str, times: usize) -> Result<()> {
-    wait_for(&format!("{times} looks about {alias}"), PATIENCE, async || {
-        let looks = made_about(world, alias).len();
+/// Waits until a page was looked at this many times.
+async fn looked_at(world: &World, page: &str, times: usize) -> Result<()> {
+    wait_for(&format!("{times} looks at {page}"), PATIENCE, async || {
+        let looks = looks_at(world, page);
         ensure!(looks == times, "{looks} looks");
         Ok(())
     })
@@ -195,23 +200,19 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
         );
         world.sandbox.add_fault(fault(&limit));
         look("shop", &format!("{code}-1")).await?;
-        looked_at(&world, "page-a", 1).await?;
+        looked_at(&world, PAGE_A, 1).await?;
         tokio::time::sleep(Duration::from_millis(300)).await;
         look("shop", &format!("{code}-2")).await?;
         look("support", &format!("{code}-1")).await?;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(
-            (made_about(&world, "page-a").len(), made_about(&world, "page-b").len()),
-            (1, others),
-            "code {code}"
-        );
+        assert_eq!((looks_at(&world, PAGE_A), looks_at(&world, PAGE_B)), (1, others), "code {code}");
         for name in ["shop", "support"] {
             world.channel_is(&world.tenant_a, name, &["Ready=True", "Connected=True", "!Reconciling"]).await?;
         }
         // It ends by itself.
         world.advance(8);
-        looked_at(&world, "page-a", 2).await?;
-        looked_at(&world, "page-b", 1).await?;
+        looked_at(&world, PAGE_A, 2).await?;
+        looked_at(&world, PAGE_B, 1).await?;
         world.sandbox.clear_faults();
         world.advance(10);
     }
@@ -262,7 +263,7 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     unreachable(0).await?;
     world.advance(3);
     wait_for("a look at each channel", PATIENCE, async || {
-        let looks = (0..CHANNELS).filter(|number| !made_about(&world, &format!("page-{number}")).is_empty()).count();
+        let looks = pages.iter().filter(|page| looks_at(&world, page) > 0).count();
         ensure!(looks == CHANNELS, "{looks} looks");
         Ok(())
     })
