@@ -69,6 +69,7 @@ pub struct Metrics {
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
+    unreachable_apps: Gauge,
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
     challenges: Family<ResultLabel, Counter>,
@@ -91,6 +92,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
+            unreachable_apps: Gauge::default(),
             test_graph: Gauge::default(),
             signatures: Family::default(),
             challenges: Family::default(),
@@ -126,6 +128,11 @@ impl Default for Metrics {
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
+        registry.register(
+            "unreachable_apps",
+            "MetaApps whose channels are not asked about, since Meta answers nothing about them",
+            metrics.unreachable_apps.clone(),
+        );
         registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
         registry.register(
             "test_graph",
@@ -192,6 +199,11 @@ impl Metrics {
     /// Counts a Secret that was read.
     pub fn secret_read(&self) {
         self.secret_reads.inc();
+    }
+
+    /// Says about how many applications Meta answers nothing.
+    pub fn unreachable_apps(&self, count: usize) {
+        self.unreachable_apps.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Says whether this instance holds the lease.

@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
+use crate::engine::breakers::Breakers;
+use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
+use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
@@ -102,6 +105,9 @@ impl Operator {
             misfits: Default::default(),
             pace: Default::default(),
             claims_forbidden: Default::default(),
+            breakers: Breakers::default(),
+            budgets: Budgets::default(),
+            edits: Edits::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),

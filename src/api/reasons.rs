@@ -208,6 +208,8 @@ reasons! {
     AppBlocked => Person,
     /// Meta did not approve a required permission.
     NotApproved => Person,
+    /// Somebody else changes it back again and again.
+    RepairFight => Person,
     /// The application has a callback that this MetaApp never wrote.
     ForeignCallback => Person,
     /// The application's webhook lacks fields that the channel declares.

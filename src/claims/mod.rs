@@ -60,6 +60,10 @@ impl Kind for AssetClaimKind {
         claim.status.as_ref()
     }
 
+    fn inputs(_: &AssetClaimStatus) -> Option<&str> {
+        None
+    }
+
     fn conditions(status: &AssetClaimStatus) -> &[Condition] {
         &status.conditions
     }

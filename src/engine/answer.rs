@@ -11,7 +11,7 @@ use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::graph::{
     AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Thread,
-    Verdict, classify,
+    ThrottleScope, Verdict, classify, redact,
 };
 
 /// What Meta answered.
@@ -24,6 +24,28 @@ pub struct Refusal {
     pub verdict: Verdict,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
+    /// Why Meta was not even asked, if it was not.
+    pub held: Option<Held>,
+}
+
+/// Why Meta is not asked now, and until when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    /// The object was changed too often lately.
+    Edits(Timestamp),
+    /// Meta said that it is asked too often.
+    Limit(Timestamp),
+    /// Meta answers about none of the application's channels.
+    Outage(Timestamp),
+}
+
+impl Held {
+    /// When Meta may be asked.
+    pub const fn until(self) -> Timestamp {
+        match self {
+            Self::Edits(until) | Self::Limit(until) | Self::Outage(until) => until,
+        }
+    }
 }
 
 /// What a sweep read about the page of a channel.
@@ -47,7 +69,7 @@ pub fn answer<T>(call: &'static str, caller: Caller, result: Result<T, GraphErro
         } else {
             tracing::info!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
         }
-        Refusal { verdict, fact: fact(&error) }
+        Refusal { verdict, fact: fact(&error), held: None }
     })
 }
 
@@ -63,6 +85,15 @@ fn worth_a_line() -> bool {
 }
 
 impl Refusal {
+    /// Meta was not asked, by our own restraint.
+    pub fn held(held: Held) -> Self {
+        let verdict = match held {
+            Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
+            Held::Edits(_) | Held::Outage(_) => Verdict::NoAnswer,
+        };
+        Self { verdict, fact: "not asked".to_owned(), held: Some(held) }
+    }
+
     /// Whether nothing was learned: no answer, or "ask later".
     pub fn says_nothing(&self) -> bool {
         matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. })
@@ -84,6 +115,9 @@ pub fn silence(refusals: &[&Refusal], now: Timestamp) -> Option<Timestamp> {
 
 /// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.
 pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Class {
+    if let Some(held) = refusals.iter().find_map(|refusal| refusal.held) {
+        return Class::Held(held.until());
+    }
     if let Some(until) = silence(refusals, now) {
         return Class::Throttled(until);
     }
@@ -97,7 +131,7 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 /// What is found when Meta accepted a write and shows nothing of it.
 pub fn without_effect(defect: Finding) -> Finding {
     let seen = format!("{} Meta accepted the change, but shows nothing of it.", defect.seen);
-    let next_step = "The operator looks again after 1, 5 and 10 minutes and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
+    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
     Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
 }
 
@@ -109,6 +143,19 @@ pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
         "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
     );
     Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
+}
+
+/// What is found when somebody else keeps undoing what the operator restores; `held` are the fields that stand there.
+pub fn repair_fight(defect: Finding, held: &[String]) -> Finding {
+    let mut held = held.to_vec();
+    held.sort();
+    let held = if held.is_empty() { "no fields".to_owned() } else { redact(&held.join(", "), &[]) };
+    let seen = format!(
+        "{} Found: {held}. Somebody else changed it back after three repairs within 30 minutes; it is left alone.",
+        defect.seen
+    );
+    let next_step = "Somebody must find the other system that writes this subscription and have it stop; then set the annotation metachannels.io/requested-at of this object to the time, and the operator repairs it again.".to_owned();
+    Finding { reason: Reason::RepairFight, seen, next_step, ..defect }
 }
 
 /// A condition that Meta said nothing new about.
@@ -132,15 +179,20 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
     if let Some(known) = known.filter(|_| !kept.stale) {
         return known;
     }
-    let throttled = matches!(refusal.verdict, Verdict::Throttled { .. });
+    let what = kept.what;
+    let (reason, seen) = match refusal {
+        Refusal { verdict: Verdict::Throttled { .. }, .. } => {
+            (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}."))
+        }
+        Refusal { held: Some(Held::Edits(_)), .. } => {
+            (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}."))
+        }
+        _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),
+    };
     Finding {
         status: Status::Unknown,
-        reason: if throttled { Reason::RateLimited } else { Reason::GraphUnavailable },
-        seen: if throttled {
-            format!("Meta limits how often it may be asked about {}.", kept.what)
-        } else {
-            format!("Meta gives no usable answer about {}.", kept.what)
-        },
+        reason,
+        seen,
         next_step: "The operator tries again by itself.".to_owned(),
         observed_generation: kept.generation,
     }

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
 use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::PageNews;
+use super::answer::{PageNews, Refusal};
+use super::breakers::{Breakers, Reach};
+use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
+use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
 use super::handover::Handover;
@@ -83,6 +87,12 @@ pub struct Context {
     pub pace: Pace,
     /// Whether the claims may not be listed.
     pub claims_forbidden: watch::Sender<bool>,
+    /// Of which applications Meta answers nothing.
+    pub breakers: Breakers,
+    /// What Meta wants to be left alone.
+    pub budgets: Budgets,
+    /// How often changed objects may be looked at.
+    pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
     pub timers: HashMap<(KindName, String), Timer<Key>>,
     /// Bounds how many passes run at once, over all kinds.
@@ -142,6 +152,18 @@ impl Context {
     /// Wakes the claim of this name.
     pub fn wake_claim(&self, name: &str) {
         self.wake(KindName::AssetClaim, Key::new(&self.policy.claims_namespace, name));
+    }
+
+    /// Takes note of whether Meta answers for an application, by the calls of a pass for it or for one of its channels.
+    pub fn reached(&self, app: &str, uid: &str, reach: Reach) {
+        self.metrics.unreachable_apps(self.breakers.note(app, uid, reach));
+    }
+
+    /// Takes note of limits among the refusals that a pass met, so that whatever they apply to is left alone.
+    pub fn heed<'a>(&self, budgets: &[Budget], refusals: impl Iterator<Item = &'a Refusal>, now: Timestamp) {
+        for refusal in refusals {
+            self.budgets.heed(budgets, refusal, now);
+        }
     }
 
     /// A MetaApp in a watched namespace.

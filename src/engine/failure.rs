@@ -18,6 +18,8 @@ pub enum Class {
     Transient,
     /// Asked too often: not before this time.
     Throttled(Timestamp),
+    /// Meta was not asked, by our own restraint: at this time.
+    Held(Timestamp),
     /// A person must authorise again.
     Reauthorize,
     /// The application is broken; its own recovery wakes us.
@@ -54,6 +56,7 @@ impl Class {
             Self::Settled => "settled",
             Self::Transient => "transient",
             Self::Throttled(_) => "throttled",
+            Self::Held(_) => "held",
             Self::Reauthorize => "reauthorize",
             Self::AppBroken => "app_broken",
             Self::Terminal => "terminal",
@@ -102,6 +105,8 @@ pub struct Slots {
     pub regular: Timestamp,
     /// The next slot of a broken one.
     pub broken: Timestamp,
+    /// When something that was written is looked at again before.
+    pub again: Option<Timestamp>,
 }
 
 /// The time of an object that has none of its own: the ring visits it, or something wakes it.
@@ -110,16 +115,13 @@ pub const NEVER: Timestamp = Timestamp::MAX;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
-/// When something that was written is looked at again.
-const AGAIN: [SignedDuration; 3] =
-    [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
-
 /// When to act again: the one place where a class becomes an action.
 pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
     match class {
-        Class::Settled | Class::Waiting => slots.regular,
+        Class::Settled | Class::Waiting => slots.again.map_or(slots.regular, |again| again.min(slots.regular)),
         Class::Reauthorize | Class::AppBroken | Class::Terminal => slots.broken,
-        Class::WithoutEffect => AGAIN.get(attempts as usize).map_or(slots.broken, |after| now + *after),
+        Class::WithoutEffect => slots.again.unwrap_or(slots.broken),
+        Class::Held(until) => until,
         Class::Paused => NEVER,
         Class::Throttled(until) => until.max(now + backoff(attempts)),
         Class::Transient | Class::Conflict => now + backoff(attempts),
@@ -153,8 +155,16 @@ pub fn last_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
 /// The period in seconds, and how many of them have passed since the last slot.
 fn since_slot(uid: &str, now: Timestamp, period: Duration) -> (i64, i64) {
     let period = i64::try_from(period.as_secs()).unwrap_or(i64::MAX).max(1);
-    let offset = i64::try_from(stable_hash(uid) % period.unsigned_abs()).unwrap_or_default();
-    (period, (now.as_second() - offset).rem_euclid(period))
+    (period, (now.as_second() - offset(uid, period)).rem_euclid(period))
+}
+
+/// A part of `over` that is the same for an object at all times, to keep objects that wait for the same from coming at once.
+pub fn spread(uid: &str, over: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(offset(uid, over.as_secs()))
+}
+
+fn offset(uid: &str, period: i64) -> i64 {
+    i64::try_from(stable_hash(uid) % period.max(1).unsigned_abs()).unwrap_or_default()
 }
 
 /// FNV-1a: the same in every process and version, unlike the standard library's hasher.
@@ -232,7 +242,8 @@ mod tests {
     #[test]
     fn every_class_has_its_time() {
         let now = at(1_000_000);
-        let slots = Slots { regular: at(1_000_900), broken: at(1_007_200) };
+        let slots = Slots { regular: at(1_000_900), broken: at(1_007_200), again: None };
+        let again = |second| Slots { again: Some(at(second)), ..slots };
         let cases = [
             (Class::Settled, 0, 1_000_900, 1_000_900),
             (Class::Waiting, 0, 1_000_900, 1_000_900),
@@ -244,8 +255,7 @@ mod tests {
             (Class::Transient, 1_000, 1_000_300, 1_000_450),
             (Class::Throttled(at(1_000_500)), 0, 1_000_500, 1_000_500),
             (Class::Throttled(at(1)), 2, 1_000_004, 1_000_006),
-            (Class::WithoutEffect, 0, 1_000_060, 1_000_060),
-            (Class::WithoutEffect, 2, 1_000_600, 1_000_600),
+            (Class::Held(at(1_000_003)), 7, 1_000_003, 1_000_003),
             (Class::WithoutEffect, 3, 1_007_200, 1_007_200),
             (Class::Conflict, 0, 1_000_001, 1_000_002),
             (Class::Conflict, 3, 1_000_008, 1_000_012),
@@ -255,6 +265,15 @@ mod tests {
             assert!(at(earliest) <= next && next <= at(latest), "{class:?} after {attempts}: {next}");
         }
         assert_eq!(next_try(Class::Paused, 3, now, slots), NEVER);
+        let written = [
+            (Class::WithoutEffect, 1_000_060, 1_000_060),
+            (Class::Settled, 1_000_060, 1_000_060),
+            (Class::Settled, 1_001_000, 1_000_900),
+            (Class::Terminal, 1_000_060, 1_007_200),
+        ];
+        for (class, second, expected) in written {
+            assert_eq!(next_try(class, 0, now, again(second)), at(expected), "{class:?}, again at {second}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::key::Key;
+use super::repairs::Repairs;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Memory<S> {
     pub resting: bool,
     /// Whether somebody asked for a look since the last pass began.
     pub requested: bool,
+    /// What was written at Meta about the object, to see whether it lasts.
+    pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
 }
@@ -61,6 +64,7 @@ impl<S: Clone> Memories<S> {
             unanswered_since: None,
             resting: true,
             requested: false,
+            repairs: Repairs::default(),
             written: None,
         })
     }
@@ -80,9 +84,10 @@ impl<S: Clone> Memories<S> {
         all.insert(key.clone(), Memory { requested, ..memory });
     }
 
-    /// Forgets an object that is gone.
-    pub fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// Forgets an object that is gone; its UID, if it was known.
+    pub fn forget(&self, key: &Key) -> Option<String> {
+        let gone = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        gone.map(|memory| memory.uid)
     }
 
     /// Makes an object due for a look, unless it was looked at or made due within the last minute. Whether it was.

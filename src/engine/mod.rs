@@ -6,8 +6,11 @@
 //! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
 
 pub mod answer;
+pub mod breakers;
+pub mod budgets;
 pub mod clock;
 pub mod context;
+pub mod edits;
 pub mod events;
 pub mod failure;
 pub mod fingerprint;
@@ -20,6 +23,7 @@ pub mod memory;
 pub mod misfits;
 pub mod pace;
 pub mod pass;
+pub mod repairs;
 pub mod run;
 pub mod secrets;
 pub mod status;

@@ -5,15 +5,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
+use super::answer::{Held, Refusal};
+use super::budgets::Budget;
 use super::context::Context;
+use super::edits::Edit;
 use super::events::Note;
 use super::failure::{Class, Failure, NEVER, Slots, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
+use super::repairs::{Effect, Standing};
 use super::run::{Kind, Next, slots};
 use super::status;
-use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::{REQUESTED_AT, Reason};
 
 /// A pass over an object.
 pub struct Pass<S> {
@@ -31,6 +35,7 @@ pub struct Pass<S> {
     pub due: bool,
     /// Whether Meta has not answered for longer than a value may be kept.
     pub stale: bool,
+    edit: Edit,
     memory: Memory<S>,
     slots: Slots,
 }
@@ -45,6 +50,8 @@ pub struct Report<S> {
     pub answered: bool,
     /// A time at which the decision would be another one, such as the end of a token.
     pub until: Option<Timestamp>,
+    /// What the pass came to for the thing that is written at Meta.
+    pub effect: Effect,
     /// Events to publish.
     pub notes: Vec<Note>,
 }
@@ -78,11 +85,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Some(written) => written.status.clone(),
             None => K::status(object).cloned().unwrap_or_default(),
         };
+        let generation = object.meta().generation.unwrap_or_default();
         Self {
             due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
-            generation: object.meta().generation.unwrap_or_default(),
+            generation,
             slots: slots(ctx, K::NAME, &uid, now),
+            edit: Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() },
             key,
             uid,
             now,
@@ -94,6 +103,23 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Whether the object waits for its slot, and not for a try of its own.
     pub fn rests(&self) -> bool {
         self.memory.resting
+    }
+
+    /// What a write at Meta would be, of the thing that this condition is about.
+    pub fn standing<K: Kind<Status = S>>(&self, thing: ConditionType, inputs: &str) -> Standing {
+        let condition = find(K::conditions(&self.previous), thing);
+        self.memory.repairs.standing(inputs, K::inputs(&self.previous), condition, self.now)
+    }
+
+    /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
+    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str, budgets: &[Budget]) -> Option<Refusal> {
+        if let Some(until) = ctx.budgets.silent_until(budgets, &self.uid, self.now) {
+            return Some(Refusal::held(Held::Limit(until)));
+        }
+        let changed = K::inputs(&self.previous) != Some(inputs);
+        let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
+        // What is due anyway is not put off because of a change besides.
+        admitted.err().filter(|_| !self.due).map(|until| Refusal::held(Held::Edits(until)))
     }
 
     /// Ends a pass that found nothing to look at: the object keeps its time.
@@ -120,6 +146,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         report: Report<S>,
     ) -> Result<Next, Failure> {
+        let inputs = K::inputs(&report.status).map(str::to_owned);
         if report.status != self.previous {
             let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
             let written = status::write(&api, object, &report.status).await?;
@@ -130,13 +157,16 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         for note in &report.notes {
             ctx.events.publish(object, note).await;
         }
+        let without_effect = report.class == Class::WithoutEffect;
+        self.memory.repairs.note(inputs.as_deref(), report.effect, without_effect, self.now);
+        self.slots.again = self.memory.repairs.again(self.now);
         self.memory.resting = report.class.rests();
         let at = match K::SWEPT && self.memory.resting {
-            true => NEVER,
+            true => self.slots.again.unwrap_or(NEVER),
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
-        let failed = matches!(report.class, Class::Transient | Class::Throttled(_) | Class::WithoutEffect);
+        let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
         let since = self.memory.unanswered_since.unwrap_or(self.now);

@@ -63,6 +63,9 @@ pub trait Kind: Send + Sync + 'static {
     /// The conditions in a status.
     fn conditions(status: &Self::Status) -> &[Condition];
 
+    /// The fingerprint in a status of what the last complete look depended on.
+    fn inputs(status: &Self::Status) -> Option<&str>;
+
     /// What is remembered of the objects of this kind.
     fn memories(ctx: &Context) -> &Memories<Self::Status>;
 }
@@ -75,7 +78,8 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
         // A claim has no regular turn: nothing is looked at while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,
     };
-    Slots { regular: next_slot(uid, now, period), broken: next_slot(uid, now, ctx.policy.broken_period.max(period)) }
+    let broken = next_slot(uid, now, ctx.policy.broken_period.max(period));
+    Slots { regular: next_slot(uid, now, period), broken, again: None }
 }
 
 /// Runs the passes of a kind over the objects of a store, woken by `wakes`, until the shutdown; waits for running ones.

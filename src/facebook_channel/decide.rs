@@ -20,6 +20,7 @@ use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
 use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -76,7 +77,8 @@ fn paused(
         next_step: state.next_step,
         ..previous.clone()
     };
-    Report { status, class: Class::Paused, answered: true, until: None, notes: Vec::new() }
+    let (class, effect) = (Class::Paused, Effect::None);
+    Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
 }
 
 /// Everything a decision is made of.
@@ -229,7 +231,10 @@ impl Case<'_> {
             Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
             class => class,
         };
-        let notes = self.notes(&state);
+        let subscribed = findings.subscribed.status == Status::True;
+        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let mut notes = self.notes(&state);
+        notes.extend(effect.note("The subscription of the page"));
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -249,7 +254,7 @@ impl Case<'_> {
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
         let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
-        Report { status, class, answered, until, notes }
+        Report { status, class, answered, until, effect, notes }
     }
 
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.

@@ -4,6 +4,7 @@ pub mod act;
 pub mod decide;
 pub mod due;
 pub mod observe;
+pub mod restraint;
 pub mod sweep;
 pub mod threads;
 
@@ -51,6 +52,10 @@ impl Kind for FacebookChannelKind {
 
     fn conditions(status: &FacebookChannelStatus) -> &[Condition] {
         &status.conditions
+    }
+
+    fn inputs(status: &FacebookChannelStatus) -> Option<&str> {
+        status.inputs.as_deref()
     }
 
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {

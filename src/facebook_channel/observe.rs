@@ -5,9 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::FacebookChannelKind;
 use super::decide::authorization;
 use super::due;
+use super::restraint::Restraint;
 use super::threads;
+use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
@@ -15,10 +18,12 @@ use crate::api::{
     NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, PageNews, answer};
+use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
+use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
+use crate::engine::repairs::Standing;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
 use crate::meta_app::{self, Verdict};
@@ -42,6 +47,8 @@ pub struct Observed {
     pub look: bool,
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
+    /// What subscribing the page would be.
+    pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What Meta answered in this pass.
@@ -105,6 +112,25 @@ pub struct Asked {
     pub claims_unavailable: Option<Unavailable>,
 }
 
+impl Asked {
+    /// Whether Meta answered anything.
+    fn reach(&self) -> Reach {
+        let reach = Reach::Unknown.with(self.token.as_ref()).with(self.page.as_ref());
+        let reach = reach.with(self.subscriptions.as_ref()).with(self.subscribed.as_ref());
+        reach.with(self.unsubscribed.as_ref())
+    }
+
+    /// The calls that were refused.
+    fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let token = self.token.as_ref().and_then(|it| it.as_ref().err());
+        let page = self.page.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
+        let unsubscribed = self.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
+        [token, page, subscriptions, subscribed, unsubscribed].into_iter().flatten()
+    }
+}
+
 /// What calls on behalf of a channel need.
 #[derive(Debug)]
 pub struct Access {
@@ -127,7 +153,10 @@ pub async fn observe(
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let mut seen = survey(ctx, channel, pass, asked).await?;
-    ask(ctx, channel, &mut seen, pass).await?;
+    let restraint = Restraint::of(ctx, channel, &seen.token, &pass.key);
+    ask(ctx, channel, &mut seen, pass, &restraint).await?;
+    ctx.heed(&restraint.budgets, seen.asked.refusals(), pass.now);
+    ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
     Ok(seen)
 }
 
@@ -179,8 +208,9 @@ pub async fn survey(
     };
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
+    let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
     let (token, stale) = (seen_token, pass.stale);
-    Ok(Observed { app, token, claim, record, gateway, inputs, look, token_slot, stale, asked, access })
+    Ok(Observed { app, token, claim, record, gateway, inputs, look, token_slot, standing, stale, asked, access })
 }
 
 /// The MetaApp that a channel names.
@@ -281,12 +311,23 @@ async fn ask(
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
+    restraint: &Restraint,
 ) -> Result<(), Failure> {
     if seen.access.is_none() {
         return Ok(());
     }
     let mut recalled = false;
     if seen.asked.token.is_none() {
+        if let Some(until) = ctx.breakers.open_until(&restraint.app, &pass.uid, pass.now) {
+            // The application's own look is the one call that finds out whether Meta is back.
+            ctx.look_at_app(app_key(channel, &pass.key));
+            seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));
+            return Ok(());
+        }
+        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, &restraint.budgets) {
+            seen.asked.token = Some(Err(held));
+            return Ok(());
+        }
         seen.asked.token = recall_token(channel, seen, pass).map(Ok);
         recalled = seen.asked.token.is_some();
         if !recalled {

@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use super::FacebookChannelKind;
 use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
+use super::restraint::Restraint;
 use super::threads;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
+use crate::engine::breakers::Reach;
 use crate::engine::pass::Pass;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
@@ -27,6 +29,7 @@ pub struct Visit {
     pass: Pass<FacebookChannelStatus>,
     seen: Observed,
     access: Access,
+    restraint: Restraint,
 }
 
 impl Swept for FacebookChannelKind {
@@ -47,6 +50,11 @@ impl Swept for FacebookChannelKind {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
+        let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
+        if restraint.holds(ctx, &pass.uid, pass.now) {
+            // Its pass says until when.
+            return Ok(Prepared::Wake);
+        }
         // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
         let Some(info) = observe::recall_token(&channel, &seen, &pass) else { return Ok(Prepared::Wake) };
@@ -55,7 +63,7 @@ impl Swept for FacebookChannelKind {
         if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
             return Ok(Prepared::Wake);
         }
-        Ok(Prepared::Read(Visit { channel, pass, seen, access }))
+        Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint }))
     }
 
     async fn read(ctx: &Context, visits: Vec<Visit>) -> Vec<Seen> {
@@ -74,6 +82,10 @@ impl Swept for FacebookChannelKind {
                     ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
                 }
                 let found = silence.map_or(Found::Nothing, Found::Silence);
+                let refused = Err::<(), _>(refusal);
+                for visit in &visits {
+                    ctx.reached(&visit.restraint.app, &visit.pass.uid, Reach::Unknown.with(Some(&refused)));
+                }
                 return visits.iter().map(|visit| visit.seen(found)).collect();
             }
         };
@@ -108,6 +120,10 @@ impl Visit {
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
             ctx.look_at_app(FacebookChannelKind::group(&self.channel));
         }
+        let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
+        ctx.heed(&self.restraint.budgets, refusals, self.pass.now);
+        let reach = Reach::Unknown.with(Some(&news.page)).with(Some(&news.subscriptions));
+        ctx.reached(&self.restraint.app, &self.pass.uid, reach);
         self.seen.asked.page = Some(news.page.clone());
         self.seen.asked.subscriptions = Some(news.subscriptions.clone());
         let Some(plan) = decide(&self.channel, &self.pass.previous, &self.seen, self.pass.now) else {

@@ -14,6 +14,7 @@ use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -56,7 +57,8 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<Met
         next_step: state.next_step,
         ..previous.clone()
     };
-    Report { status, class: Class::Paused, answered: true, until: None, notes: Vec::new() }
+    let (class, effect) = (Class::Paused, Effect::None);
+    Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
 }
 
 struct Case<'a> {
@@ -209,10 +211,13 @@ impl Case<'_> {
         blocking.extend(&webhook);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let ready = readiness(&blocking, self.generation, reached);
-        let refusals = self.refusals();
+        let refusals: Vec<_> = self.seen.asked.refusals().collect();
         let class = class(&blocking, &refusals, now);
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
-        let notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
+        let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
+        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
+        notes.extend(effect.note("The webhook of the app"));
         let webhook = webhook.map(|finding| (ConditionType::WebhookSubscribed, finding));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
@@ -220,18 +225,8 @@ impl Case<'_> {
         findings.push((ConditionType::PermissionsApproved, permissions));
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, now);
-        Report { status: self.status(conditions, ready.next_step, answered), class, answered, until: None, notes }
-    }
-
-    fn refusals(&self) -> Vec<&Refusal> {
-        let asked = &self.seen.asked;
-        let all = [
-            asked.node.as_ref().and_then(|it| it.as_ref().err()),
-            asked.permissions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()),
-            asked.subscribed.as_ref().and_then(|it| it.as_ref().err()),
-        ];
-        all.into_iter().flatten().collect()
+        let status = self.status(conditions, ready.next_step, answered);
+        Report { status, class, answered, until: None, effect, notes }
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {

@@ -50,6 +50,10 @@ impl Kind for MetaAppKind {
         &status.conditions
     }
 
+    fn inputs(status: &MetaAppStatus) -> Option<&str> {
+        status.inputs.as_deref()
+    }
+
     fn memories(ctx: &Context) -> &Memories<MetaAppStatus> {
         &ctx.app_memories
     }

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::MetaAppKind;
+use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
 use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
 use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::breakers::Reach;
+use crate::engine::budgets::Budget;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
+use crate::engine::repairs::Standing;
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Caller, Version};
@@ -32,6 +37,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// What subscribing the webhook would be.
+    pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What Meta answered in this pass.
@@ -79,6 +86,17 @@ pub struct Asked {
     pub verify_token_made: bool,
 }
 
+impl Asked {
+    /// The calls that were refused.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let node = self.node.as_ref().and_then(|it| it.as_ref().err());
+        let permissions = self.permissions.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
+        [node, permissions, subscriptions, subscribed].into_iter().flatten()
+    }
+}
+
 /// Reads everything about an application.
 ///
 /// # Errors
@@ -118,16 +136,20 @@ pub async fn observe(
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
     let asked = match &credentials {
-        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked).await?,
+        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
         _ => asked,
     };
+    ctx.reached(&pass.uid, &pass.uid, Reach::Unknown.with(asked.node.as_ref()));
+    ctx.heed(&[Budget::app(&pass.uid)], asked.refusals(), pass.now);
+    let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
     let secret = match credentials {
         None => SecretSeen::NotReleased,
         Some(Err(why)) => SecretSeen::Malformed(why),
         Some(Ok(_)) => SecretSeen::Present,
     };
     let graph_url = ctx.policy.graph_url.clone();
-    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, stale: pass.stale, asked })
+    let stale = pass.stale;
+    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, standing, stale, asked })
 }
 
 /// The claim that an application with a webhook has to hold.
@@ -212,9 +234,20 @@ async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<Verify
 
 /// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found
 /// is about the application and nobody else.
-async fn ask(ctx: &Context, app: &MetaApp, credentials: &AppCredentials, mut asked: Asked) -> Result<Asked, Failure> {
+async fn ask(
+    ctx: &Context,
+    app: &MetaApp,
+    credentials: &AppCredentials,
+    mut asked: Asked,
+    pass: &Pass<MetaAppStatus>,
+    inputs: &str,
+) -> Result<Asked, Failure> {
     let version = version(app);
     if asked.node.is_none() {
+        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, &[Budget::app(&pass.uid)]) {
+            asked.node = Some(Err(held));
+            return Ok(asked);
+        }
         let result = ctx.read(ctx.graph.app(&version, credentials)).await?;
         asked.node = Some(answer("app", Caller::AppToken, result));
     }

@@ -51,7 +51,9 @@ impl Triggers {
 
     fn forget_app(&mut self, ctx: &Context, key: &Key) {
         self.forget(key);
-        ctx.app_memories.forget(key);
+        if let Some(uid) = ctx.app_memories.forget(key) {
+            ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
+        }
         forget(ctx, KindName::MetaApp, key);
         ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
     }

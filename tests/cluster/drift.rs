@@ -10,27 +10,27 @@ use crate::props::*;
 use crate::world::*;
 
 const PAGE_INBOX: &str = "263902037430900";
-const FOREIGN: &str = "https://old.example/bot";
+pub const FOREIGN: &str = "https://old.example/bot";
 
 /// Changes an application's row at a page; `None` removes it.
-fn change_row(world: &World, page: &str, app: &str, fields: Option<&[String]>) -> Result<()> {
+pub fn change_row(world: &World, page: &str, app: &str, fields: Option<&[String]>) -> Result<()> {
     let subscription = Some(PageSubscriptionChange { app: app.parse()?, fields: fields.map(<[_]>::to_vec) });
     world.sandbox.change_page(page, PageChange { subscription, ..PageChange::default() })?;
     Ok(())
 }
 
-fn change_app(world: &World, change: AppSubscriptionChange) -> Result<()> {
+pub fn change_app(world: &World, change: AppSubscriptionChange) -> Result<()> {
     world.sandbox.change_app(APP_ID, AppChange { subscription: Some(change), ..AppChange::default() })?;
     Ok(())
 }
 
-fn row(world: &World, page: &str) -> Vec<String> {
+pub fn row(world: &World, page: &str) -> Vec<String> {
     let mut fields = world.sandbox.state().pages[page].subscriptions.get(APP_ID).cloned().unwrap_or_default();
     fields.sort();
     fields
 }
 
-async fn connected(world: &World) -> Result<()> {
+pub async fn connected(world: &World) -> Result<()> {
     world.put_app().await?;
     world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
     for name in ["shop", "support"] {
@@ -42,7 +42,7 @@ async fn connected(world: &World) -> Result<()> {
 }
 
 /// The requests with this template, by their methods.
-fn methods(world: &World, template: &str, node: &str) -> Vec<String> {
+pub fn methods(world: &World, template: &str, node: &str) -> Vec<String> {
     let ledger = world.sandbox.ledger().into_iter();
     let ours = ledger.filter(|it| it.template.as_deref() == Some(template) && it.node.as_deref() == Some(node));
     ours.map(|it| it.method).collect()

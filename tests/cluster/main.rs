@@ -12,6 +12,7 @@ mod parting;
 mod policies;
 mod props;
 mod receiver;
+mod restraint;
 mod ring;
 mod stored;
 mod tokens;

@@ -61,10 +61,15 @@ pub fn made_about(world: &World, alias: &str) -> Vec<LedgerEntry> {
 
 /// Warning Events of a namespace, as `name reason`; each repetition counts.
 pub async fn warnings(world: &World, namespace: &str) -> Result<Vec<String>> {
+    told(world, namespace, "Warning").await
+}
+
+/// Events of a namespace of this type, as `name reason`; each repetition counts.
+pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<String>> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
     let mut all = Vec::new();
     for event in events.list(&Default::default()).await? {
-        if event.type_.as_deref() == Some("Warning") {
+        if event.type_.as_deref() == Some(type_) {
             let name = event.regarding.and_then(|it| it.name).unwrap_or_default();
             let times = event.series.map_or(1, |series| series.count.max(1));
             all.extend((0..times).map(|_| format!("{name} {}", event.reason.clone().unwrap_or_default())));

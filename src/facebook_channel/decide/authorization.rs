@@ -42,11 +42,13 @@ pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
     Some(match seen.asked.token.as_ref()? {
         Err(refusal) => Err(refusal.clone()),
         Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
-            Some(fault) => {
-                Some(Refusal { verdict: classify_fault(fault, Caller::DebuggedToken), fact: fault_fact(fault) })
-                    .filter(Refusal::says_nothing)
-                    .map_or(Ok(info), Err)
-            }
+            Some(fault) => Some(Refusal {
+                verdict: classify_fault(fault, Caller::DebuggedToken),
+                fact: fault_fact(fault),
+                held: None,
+            })
+            .filter(Refusal::says_nothing)
+            .map_or(Ok(info), Err),
             None => Ok(info),
         },
     })

@@ -4,7 +4,8 @@ use super::super::act::Mutation;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{DeclaredConnection, Reason};
-use crate::engine::answer::{Refusal, drift_observed, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, repair_fight, without_effect};
+use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
@@ -81,6 +82,9 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
         }
     };
     match &asked.subscribed {
+        None if case.seen.standing == Standing::Fought => {
+            (repair_fight(defect, row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default()), None)
+        }
         None if claimed.status == Status::True && case.proven(authorized) => {
             let fields = declared(case);
             if case.observes() && case.channel.spec.connection == DeclaredConnection::Connected {

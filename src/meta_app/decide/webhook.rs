@@ -6,7 +6,8 @@ use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Refusal, drift_observed, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, repair_fight, without_effect};
+use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
 
 impl Case<'_> {
@@ -49,6 +50,9 @@ impl Case<'_> {
             return (drift_observed(defect, &plan), None);
         }
         match &asked.subscribed {
+            None if self.seen.standing == Standing::Fought && defect.reason != Reason::ForeignCallback => {
+                (repair_fight(defect, row.map(|row| row.fields.as_slice()).unwrap_or_default()), None)
+            }
             None if defect.reason != Reason::ForeignCallback => {
                 let mutation =
                     Mutation::Subscribe { callback_url: callback_url.clone(), fields: super::super::fields(self.app) };

@@ -11,6 +11,7 @@ use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy};
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::answer::Answer;
+use crate::engine::repairs::Standing;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
 use crate::graph::{PageSubscription, TokenInfo};
@@ -73,6 +74,7 @@ proptest! {
             Some(Mutation::Subscribe { fields }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(proven && ours && managed && connection == DeclaredConnection::Connected);
+                prop_assert!(scene.seen.standing != Standing::Fought);
                 prop_assert!(scene.seen.asked.subscribed.is_none() && *fields == words(&FIELDS));
             }
             Some(Mutation::Unsubscribe) => {

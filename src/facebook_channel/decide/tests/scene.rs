@@ -8,6 +8,7 @@ use crate::api::conditions::{ConditionType, find};
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::{self, Trouble, WebhookVerdict};
@@ -89,7 +90,7 @@ pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, 
 }
 
 pub(super) fn refusal(verdict: Verdict) -> Refusal {
-    Refusal { verdict, fact: "code 1".to_owned() }
+    Refusal { verdict, fact: "code 1".to_owned(), held: None }
 }
 
 pub(super) fn no_answer() -> Refusal {
@@ -120,6 +121,7 @@ impl Scene {
             inputs: "inputs".to_owned(),
             look: true,
             token_slot: now(),
+            standing: Standing::Known,
             stale: false,
             asked: Asked {
                 token: Some(Ok(token_info())),

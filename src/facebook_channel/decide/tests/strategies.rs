@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
@@ -171,12 +172,13 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let writes = (answers(Just(())), answers(Just(())), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
-    let around = (apps(), tokens(), claims(), records, prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((app, token, claim, record, stale), asked)| {
+    let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
+    let around = (apps(), tokens(), claims(), (records, standing), prop::bool::weighted(0.2));
+    (around, asked).prop_map(|((app, token, claim, (record, standing), stale), asked)| {
         let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed)) = asked;
         let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
         let asked = Asked { subscribed, unsubscribed, claimed, ..answers };
-        Observed { app, token, claim, record, stale, asked, ..Scene::healthy().seen }
+        Observed { app, token, claim, record, standing, stale, asked, ..Scene::healthy().seen }
     })
 }
 

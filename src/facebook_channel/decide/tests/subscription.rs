@@ -3,6 +3,7 @@
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
 use crate::engine::Class;
+use crate::engine::repairs::{Effect, Standing};
 use crate::facebook_channel::act::Mutation;
 use crate::graph::{ApprovalReason, Caller, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
@@ -145,4 +146,44 @@ fn nothing_is_written_with_a_token_that_a_read_showed_to_be_unfit() {
     let outcome = scene.decide();
     outcome.no_mutation();
     outcome.shows(&[(Authorized, "False/PasswordChanged")]);
+}
+
+#[test]
+fn what_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
+    for (rows, found) in [(vec![row(APP, &["standby", "messages"])], "messages, standby"), (vec![], "no fields")] {
+        let mut scene = Scene::rows(rows);
+        scene.seen.standing = Standing::Fought;
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.stalled("RepairFight");
+        outcome.shows(&[(Subscribed, "False/RepairFight"), (Disconnected, "True/RepairFight")]);
+        assert!(outcome.message(Subscribed).contains(found), "{}", outcome.message(Subscribed));
+        assert_eq!(outcome.plan.report.class, Class::Terminal);
+        assert_eq!(outcome.plan.report.effect, Effect::GaveUp);
+        let reasons: Vec<_> = outcome.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
+        assert_eq!(reasons, [(true, "RepairFight")]);
+        // It is told once, and without an answer it stays given up.
+        let mut silent = Scene::debugged(Err(no_answer())).after(&outcome);
+        silent.seen.standing = Standing::Fought;
+        let silent = silent.decide();
+        assert_eq!(silent.plan.report.effect, Effect::GaveUp);
+        assert_eq!(silent.plan.report.notes, []);
+        silent.shows(&[(Subscribed, "False/RepairFight")]);
+    }
+}
+
+#[test]
+fn a_repair_is_told_and_a_first_subscription_is_none() {
+    let before = Scene::healthy().decide();
+    for (standing, effect, told) in
+        [(Standing::Known, Effect::Repaired, vec!["Repaired"]), (Standing::New, Effect::None, vec![])]
+    {
+        let mut scene = written(vec![row(APP, &FIELDS)], Ok(())).after(&before);
+        scene.seen.standing = standing;
+        let outcome = scene.decide();
+        assert_eq!(outcome.plan.report.effect, effect);
+        assert_eq!(outcome.plan.report.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), told);
+        let lost = written(vec![], Ok(())).after(&before).decide();
+        assert_eq!(lost.plan.report.effect, Effect::None, "a write without effect restored nothing");
+    }
 }

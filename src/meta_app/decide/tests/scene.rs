@@ -8,6 +8,7 @@ use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
+use crate::engine::repairs::Standing;
 use crate::graph::{AppNode, AppPermission, AppSubscription, Caller, GraphError, GraphFault, PermissionStatus};
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 
@@ -85,6 +86,7 @@ impl Scene {
             graph_url: "https://graph.facebook.com".to_owned(),
             inputs: "inputs".to_owned(),
             look: true,
+            standing: Standing::Known,
             stale: false,
             asked: Asked {
                 node: Some(Ok(node)),

@@ -9,6 +9,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
 use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::answer::Refusal;
+use crate::engine::repairs::Standing;
 use crate::graph::{
     AppNode, AppPermission, AppReason, AppSubscription, ApprovalReason, CutReason, EndReason, PageReason,
     PermissionStatus, ThrottleScope, Verdict,
@@ -31,7 +32,7 @@ fn refusals() -> impl Strategy<Value = Refusal> {
         Verdict::NotChannelHealth,
         Verdict::RequestRejected,
     ];
-    select(verdicts).prop_map(|verdict| Refusal { verdict, fact: "code 1".to_owned() })
+    select(verdicts).prop_map(|verdict| Refusal { verdict, fact: "code 1".to_owned(), held: None })
 }
 
 fn answers<T: std::fmt::Debug + Clone>(
@@ -92,14 +93,15 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let nodes = answers(Just(AppNode { id: APP.to_owned(), name: None }));
     let asked = (nodes, answers(permissions()), answers(rows()), answers(Just(())), any::<[bool; 2]>());
     let callbacks = prop::bool::weighted(0.9);
-    let around = (secrets, claims(), verify_tokens(), callbacks, prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((secret, claim, verify_token, callback, stale), asked)| {
+    let standings = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
+    let around = (secrets, claims(), verify_tokens(), callbacks, prop::bool::weighted(0.2), standings);
+    (around, asked).prop_map(|((secret, claim, verify_token, callback, stale, standing), asked)| {
         let (node, permissions, subscriptions, subscribed, [claimed, verify_token_made]) = asked;
         let claims_unavailable = None;
         let asked =
             Asked { node, permissions, subscriptions, subscribed, claimed, claims_unavailable, verify_token_made };
         let callback_url = callback.then(|| CALLBACK.to_owned());
-        Observed { secret, claim, verify_token, callback_url, stale, asked, ..Scene::healthy().seen }
+        Observed { secret, claim, verify_token, callback_url, standing, stale, asked, ..Scene::healthy().seen }
     })
 }
 

@@ -6,6 +6,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubs
 use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::Class;
 use crate::engine::answer::Answer;
+use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::VerifyTokenSeen;
@@ -233,4 +234,37 @@ fn the_status_tells_the_row_as_it_is() {
     // The callback stays known as one of ours.
     let expected = AppSubscriptionStatus { active: false, callback_url, fields: vec![] };
     assert_eq!(gone.status().subscription, Some(expected));
+}
+
+#[test]
+fn a_webhook_that_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
+    let rows = [
+        (row(FOREIGN, true, &FIELDS), "https://old.example/bot"),
+        (row(CALLBACK, true, &["messages"]), "messaging_postbacks"),
+    ];
+    for (row, found) in rows {
+        let mut scene = Scene::rows(vec![row]);
+        scene.webhook().take_over_from = Some(FOREIGN.to_owned());
+        assert_eq!(scene.decide().plan.mutation, subscribe(), "it would be repaired");
+        scene.seen.standing = Standing::Fought;
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.stalled("RepairFight");
+        let message = outcome.message(WebhookSubscribed);
+        assert!(message.contains(found) && !message.contains("hidden"), "{message}");
+        assert_eq!(outcome.plan.report.effect, Effect::GaveUp);
+    }
+    // What was never ours is no fight.
+    let mut foreign = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]);
+    foreign.seen.standing = Standing::Fought;
+    foreign.decide().stalled("ForeignCallback");
+}
+
+#[test]
+fn a_repair_of_the_webhook_is_told() {
+    let before = Scene::healthy().decide();
+    let repaired = written(vec![row(CALLBACK, true, &FIELDS)], Ok(())).after(&before).decide();
+    assert_eq!(repaired.plan.report.effect, Effect::Repaired);
+    let notes = &repaired.plan.report.notes;
+    assert_eq!(notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>(), [(false, "Repaired")]);
 }

@@ -1,0 +1,274 @@
+//! The operator holds itself back: from fights over what it wrote, and from asking Meta after every edit.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use testkit::sandbox::AppSubscriptionChange;
+use testkit::wait_for;
+
+use crate::drift::*;
+use crate::props::*;
+use crate::world::*;
+
+/// Looks at a page, each of which reads the page itself.
+fn looks_at(world: &World, page: &str) -> usize {
+    methods(world, "/{version}/{page-id}", page).len()
+}
+
+/// Somebody else: undoes every write about a node, once it was read back.
+async fn undo_every_write(world: &World, template: &str, node: &str, undo: impl Fn() -> Result<()>) -> Result<()> {
+    let mut undone = 0;
+    loop {
+        let methods = methods(world, template, node);
+        let written = methods.iter().filter(|method| *method == "POST").count();
+        if written > undone && methods.last().is_some_and(|last| last == "GET") {
+            undo()?;
+            undone = written;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for this many writes and for the end of the pass that made the last one.
+async fn written(world: &World, template: &str, count: usize) -> Result<()> {
+    wait_for(&format!("{count} writes"), PATIENCE, async || {
+        let writes = world.requests("POST", template).len();
+        ensure!(writes == count, "{writes} writes");
+        Ok(())
+    })
+    .await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_repairs() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let take_over = |more: &str| world.app_manifest_with(&format!("webhook: {{takeOverFrom: {FOREIGN}{more}}}"));
+    world.apply(&take_over("")).await?;
+    world.app_is(&["Ready=True"]).await?;
+    world.sandbox.clear_ledger();
+    let rewrite = || {
+        let callback_url = Some(format!("{FOREIGN}?key=hidden"));
+        change_app(&world, AppSubscriptionChange { callback_url, ..AppSubscriptionChange::default() })
+    };
+    rewrite()?;
+    let fight = async {
+        // Found in its slot, and again a minute after each repair.
+        for (minutes, count) in [(61, 1), (1, 2), (1, 3)] {
+            world.advance(minutes);
+            written(&world, APP_ROWS, count).await?;
+        }
+        world.advance(1);
+        let expected = ["Ready=False/RepairFight", "WebhookSubscribed=False/RepairFight", "Stalled=True"];
+        anyhow::Ok(world.app_is(&expected).await?)
+    };
+    let app = tokio::select! {
+        app = fight => app?,
+        ended = undo_every_write(&world, APP_ROWS, APP_ID, rewrite) => return ended,
+    };
+    let message = &app.status.as_ref().context("no status")?.conditions[0].message;
+    assert!(message.contains(FOREIGN) && !message.contains("hidden"), "{message}");
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True", "!Stalled"]).await?;
+    for _ in 0..3 {
+        advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
+    }
+    // A restart forgets nothing of it.
+    operator.stop().await;
+    let operator = world.operator();
+    for _ in 0..2 {
+        advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
+    }
+    world.app_is(&["Ready=False/RepairFight"]).await?;
+    assert_eq!(world.writes().len(), 3);
+    assert_eq!(warnings(&world, &world.platform).await?, ["acme RepairFight"]);
+    let repaired = told(&world, &world.platform, "Normal").await?;
+    assert_eq!(repaired.iter().filter(|told| *told == "acme Repaired").count(), 3, "{repaired:?}");
+
+    world.apply(&take_over(", fields: [messages, standby]")).await?;
+    world.app_is(&["Ready=True", "WebhookSubscribed=True", "!Stalled"]).await?;
+    assert_eq!(world.requests("POST", APP_ROWS).len(), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_row_that_is_taken_away_again_and_again_is_left_alone_until_a_person_asks() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let taken = || change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]));
+    taken()?;
+    let disconnected =
+        ["Ready=False/RepairFight", "Subscribed=False/RepairFight", "Disconnected=True/RepairFight", "Stalled=True"];
+    let fight = async {
+        for (minutes, count) in [(16, 1), (1, 2), (1, 3)] {
+            world.advance(minutes);
+            written(&world, PAGE_ROWS, count).await?;
+        }
+        world.advance(1);
+        anyhow::Ok(world.channel_is(&world.tenant_a, "shop", &disconnected).await?)
+    };
+    let channel = tokio::select! {
+        channel = fight => channel?,
+        ended = undo_every_write(&world, PAGE_ROWS, PAGE_A, taken) => return ended,
+    };
+    assert!(channel.status.context("no status")?.conditions[0].message.contains("Found: messages."));
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    operator.stop().await;
+    let operator = world.operator();
+    for _ in 0..3 {
+        advance_and_pass(&world, &operator, 125, "FacebookChannel", 2).await?;
+    }
+    world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
+    assert_eq!(world.writes().len(), 3);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, ["shop RepairFight"]);
+
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Stalled"]).await?;
+    assert_eq!(world.writes().len(), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator_with(|operator| {
+        // No look but those that the edits cause.
+        operator.policy.channel_period = Duration::from_secs(24 * 60 * 60);
+        operator.policy.broken_period = operator.policy.channel_period;
+    });
+    connected(&world).await?;
+    world.advance(10);
+    let looks = || looks_at(&world, PAGE_A);
+    let before = looks();
+    for number in 0..10 {
+        let fields = if number % 2 == 0 { json!(["messages"]) } else { json!(["messages", "standby"]) };
+        let patch = json!({ "spec": { "subscribedFields": fields } });
+        world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        // The status follows at once.
+        let expected =
+            if number < 5 { ["Ready=True", "!Reconciling"] } else { ["Ready=Unknown/Pending", "Reconciling=True"] };
+        world.channel_is(&world.tenant_a, "shop", &expected).await?;
+    }
+    assert_eq!(looks() - before, 5);
+    world.channel_is(&world.tenant_a, "shop", &["Connected=True", "Subscribed=True", "!Stalled"]).await?;
+    // Only the last edit needs the second field.
+    change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
+    world.advance(1);
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Reconciling"]).await?;
+    assert_eq!(row(&world, PAGE_A), ["messages", "standby"]);
+    assert_eq!(looks() - before, 6);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+/// Waits until a page was looked at this many times.
+async fn looked_at(world: &World, page: &str, times: usize) -> Result<()> {
+    wait_for(&format!("{times} looks at {page}"), PATIENCE, async || {
+        let looks = looks_at(world, page);
+        ensure!(looks == times, "{looks} looks");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator_with(|operator| {
+        operator.policy.channel_period = Duration::from_secs(24 * 60 * 60);
+        operator.policy.app_period = operator.policy.channel_period;
+    });
+    connected(&world).await?;
+    let look = async |name: &str, at: &str| -> Result<()> {
+        let passes = operator.passes("FacebookChannel");
+        world.request_look(&world.tenant_a, name, at).await?;
+        wait_for("the pass", PATIENCE, async || {
+            ensure!(operator.passes("FacebookChannel") > passes);
+            Ok(())
+        })
+        .await
+    };
+    for (code, others) in [(32, 1), (4, 0)] {
+        world.sandbox.clear_ledger();
+        let limit = format!(
+            "{{match: {{page: {PAGE_A}, template: '{PAGE_ROWS}'}}, times: 1, do: {{graph_error: {{code: {code}}}}}}}"
+        );
+        world.sandbox.add_fault(fault(&limit));
+        look("shop", &format!("{code}-1")).await?;
+        looked_at(&world, PAGE_A, 1).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        look("shop", &format!("{code}-2")).await?;
+        look("support", &format!("{code}-1")).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!((looks_at(&world, PAGE_A), looks_at(&world, PAGE_B)), (1, others), "code {code}");
+        for name in ["shop", "support"] {
+            world.channel_is(&world.tenant_a, name, &["Ready=True", "Connected=True", "!Reconciling"]).await?;
+        }
+        // It ends by itself.
+        world.advance(8);
+        looked_at(&world, PAGE_A, 2).await?;
+        looked_at(&world, PAGE_B, 1).await?;
+        world.sandbox.clear_faults();
+        world.advance(10);
+    }
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
+    const CHANNELS: usize = 30;
+    let world = World::seeded(|seed| add_pages(seed, CHANNELS)).await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    let names: Vec<_> = (0..CHANNELS).map(|number| format!("channel-{number}")).collect();
+    let pages: Vec<_> = (0..CHANNELS).map(page).collect();
+    let tokens: Vec<_> = (0..CHANNELS).map(|number| text(&format!("page-{number}"))).collect();
+    let channels = (0..CHANNELS).map(|it| (names[it].as_str(), pages[it].as_str(), tokens[it].as_str()));
+    world.put_channels(&world.tenant_a, &channels.collect::<Vec<_>>()).await?;
+    for name in &names {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    let before = versions(&world).await?;
+    world.sandbox.clear_ledger();
+    world.sandbox.add_fault(fault("{match: {}, do: html}"));
+    let unreachable = async |count: u64| {
+        wait_for(&format!("{count} unreachable apps"), PATIENCE, async || {
+            ensure!(operator.metrics.text().contains(&format!("unreachable_apps {count}\n")));
+            Ok(())
+        })
+        .await
+    };
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", CHANNELS as u64).await?;
+    unreachable(1).await?;
+    // Each channel wakes and is not asked about; the app alone is.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.sandbox.clear_ledger();
+    for _ in 0..5 {
+        advance_and_pass(&world, &operator, 2, "FacebookChannel", CHANNELS as u64).await?;
+    }
+    let asked = world.sandbox.ledger();
+    let of_app = asked.iter().filter(|it| it.template.as_deref() == Some("/{version}/{app-id}")).count();
+    assert!(of_app > 0 && of_app == asked.len(), "{of_app} of {}", asked.len());
+    assert_eq!(versions(&world).await?, before);
+
+    world.sandbox.clear_faults();
+    world.sandbox.clear_ledger();
+    world.advance(8);
+    unreachable(0).await?;
+    world.advance(3);
+    wait_for("a look at each channel", PATIENCE, async || {
+        let looks = pages.iter().filter(|page| looks_at(&world, page) > 0).count();
+        ensure!(looks == CHANNELS, "{looks} looks");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(versions(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
