@@ -197,8 +197,12 @@ async fn channels_of_a_paused_app_go_on_with_what_was_known_of_it() -> Result<()
     assert_eq!(operator.passes("FacebookChannel"), passes, "no channel is woken by the pause");
 
     change_row(&world, PAGE_A, None)?;
-    advance_and_pass(&world, &operator, 16, "FacebookChannel", 1).await?;
-    assert_eq!(world.requests("POST", PAGE_ROWS).len(), 1, "the channel is managed still");
+    world.advance(16);
+    wait_for("the channel to be managed still", PATIENCE, async || {
+        ensure!(world.requests("POST", PAGE_ROWS).len() == 1);
+        Ok(())
+    })
+    .await?;
     advance_and_pass(&world, &operator, 125, "FacebookChannel", 1).await?;
     let after = world.channels(&world.tenant_a).get("shop").await?;
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);

@@ -246,11 +246,11 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     };
     advance_and_pass(&world, &operator, 16, "FacebookChannel", CHANNELS as u64).await?;
     unreachable(1).await?;
-    // Each channel wakes and is not asked about; the app alone is.
+    // The channels' slots come and go, and the app alone is asked about.
     tokio::time::sleep(Duration::from_millis(500)).await;
     world.sandbox.clear_ledger();
-    for _ in 0..5 {
-        advance_and_pass(&world, &operator, 2, "FacebookChannel", CHANNELS as u64).await?;
+    for _ in 0..8 {
+        advance_and_sweep(&world, &operator, 2).await?;
     }
     let asked = world.sandbox.ledger();
     let of_app = asked.iter().filter(|it| it.template.as_deref() == Some("/{version}/{app-id}")).count();
@@ -261,7 +261,9 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     world.sandbox.clear_ledger();
     world.advance(8);
     unreachable(0).await?;
-    world.advance(3);
+    for _ in 0..8 {
+        advance_and_sweep(&world, &operator, 2).await?;
+    }
     wait_for("a look at each channel", PATIENCE, async || {
         let looks = pages.iter().filter(|page| looks_at(&world, page) > 0).count();
         ensure!(looks == CHANNELS, "{looks} looks");
