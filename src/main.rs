@@ -126,6 +126,7 @@ fn operator(
         token_period: settings.token_probe_period,
         app_period: settings.app_probe_period,
         broken_period: Duration::from_secs(2 * 60 * 60),
+        edit_interval: settings.edit_interval,
         staleness_limit: settings.staleness_limit,
     };
     Ok(Operator {

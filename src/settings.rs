@@ -98,6 +98,9 @@ pub struct RunSettings {
     /// How often a working application is looked at.
     #[arg(long, env = "APP_PROBE_PERIOD", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub app_probe_period: Duration,
+    /// How often an object that is edited over and over is looked at, after the first five edits.
+    #[arg(long, env = "EDIT_INTERVAL", default_value = "1m", value_parser = period, value_name = "DURATION")]
+    pub edit_interval: Duration,
     /// How long a value is kept without an answer from Meta before it becomes Unknown.
     #[arg(long, env = "STALENESS_LIMIT", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub staleness_limit: Duration,

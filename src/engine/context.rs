@@ -47,6 +47,8 @@ pub struct Policy {
     pub app_period: Duration,
     /// How often something broken is looked at; every two hours are twelve looks a day.
     pub broken_period: Duration,
+    /// How often an object that is edited over and over is looked at, after the first few edits.
+    pub edit_interval: Duration,
     /// How long a value may be kept without an answer from Meta before it becomes Unknown.
     pub staleness_limit: Duration,
 }

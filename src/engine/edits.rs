@@ -2,27 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// So many looks are free at once,
+/// So many looks are free at once.
 const BURST: i32 = 5;
-/// then one in this time.
-const EVERY: SignedDuration = SignedDuration::from_mins(1);
-
 /// A token bucket, as the time at which it will be full again.
 #[derive(Clone, Copy, Debug)]
 struct Bucket(Timestamp);
 
 impl Bucket {
     /// Takes a token, or says when there will be one.
-    fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+    fn take(&mut self, now: Timestamp, every: SignedDuration) -> Result<(), Timestamp> {
         let full = self.0.max(now);
-        let next = full - EVERY * (BURST - 1);
+        let next = full - every * (BURST - 1);
         if next > now {
             return Err(next);
         }
-        self.0 = full + EVERY;
+        self.0 = full + every;
         Ok(())
     }
 }
@@ -38,8 +36,12 @@ pub struct Edit {
 }
 
 /// The buckets of all objects that were edited lately, by UID, with the edits that were admitted last.
-#[derive(Debug, Default)]
-pub struct Edits(Mutex<Buckets>);
+#[derive(Debug)]
+pub struct Edits {
+    /// After the free looks there is one in this time.
+    every: SignedDuration,
+    buckets: Mutex<Buckets>,
+}
 
 #[derive(Debug, Default)]
 struct Buckets {
@@ -49,12 +51,17 @@ struct Buckets {
 }
 
 impl Edits {
+    /// Nothing was edited yet.
+    pub fn new(every: Duration) -> Self {
+        Self { every: SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX), buckets: Mutex::default() }
+    }
+
     /// Admits a look because of this edit; another one because of the same edit is free.
     ///
     /// # Errors
     /// When it will be admitted.
     pub fn admit(&self, uid: &str, edit: &Edit, now: Timestamp) -> Result<(), Timestamp> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // A full bucket is as good as none. They are dropped when there are twice as many as were kept last time, so
         // that 10,000 new objects do not cost 10,000 walks over all.
         if all.by_uid.len() >= 2 * all.kept.max(32) {
@@ -63,10 +70,10 @@ impl Edits {
         }
         match all.by_uid.get_mut(uid) {
             Some((_, admitted)) if admitted == edit => Ok(()),
-            Some((bucket, admitted)) => bucket.take(now).map(|()| admitted.clone_from(edit)),
+            Some((bucket, admitted)) => bucket.take(now, self.every).map(|()| admitted.clone_from(edit)),
             None => {
                 let mut bucket = Bucket(now);
-                bucket.take(now)?;
+                bucket.take(now, self.every)?;
                 all.by_uid.insert(uid.to_owned(), (bucket, edit.clone()));
                 Ok(())
             }
@@ -90,7 +97,7 @@ mod tests {
 
     #[test]
     fn five_looks_are_free_and_then_there_is_one_a_minute() {
-        let edits = Edits::default();
+        let edits = Edits::new(Duration::from_secs(60));
         let rows: [(i64, Result<(), i64>); 12] = [
             (0, Ok(())),
             (0, Ok(())),
@@ -118,7 +125,7 @@ mod tests {
 
     #[test]
     fn looks_without_another_edit_are_free() {
-        let edits = Edits::default();
+        let edits = Edits::new(Duration::from_secs(60));
         for _ in 0..20 {
             assert_eq!(edits.admit("a", &edit(1), at(0)), Ok(()));
         }
@@ -132,10 +139,10 @@ mod tests {
 
     #[test]
     fn objects_that_are_left_alone_are_forgotten() {
-        let edits = Edits::default();
+        let edits = Edits::new(Duration::from_secs(60));
         for number in 0..1_000 {
             edits.admit(&format!("uid-{number}"), &edit(1), at(number * 60)).unwrap();
         }
-        assert!(edits.0.lock().unwrap().by_uid.len() <= 64);
+        assert!(edits.buckets.lock().unwrap().by_uid.len() <= 64);
     }
 }

@@ -150,6 +150,7 @@ impl World {
                 token_period: Duration::from_secs(365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
+                edit_interval: Duration::from_secs(60),
                 staleness_limit: Duration::from_secs(60 * 60),
             },
             scopes: vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()],

@@ -47,8 +47,10 @@ struct Story {
 
 async fn tell(format: &str) -> Result<()> {
     let stage = Stage::with_seed(&seed()).await?;
-    let finest = [format, "--log-filter=trace"];
-    let (gateway, gateway_url) = stage.gateway(&finest).await?;
+    let talkative = [format, "--log-filter=trace"];
+    let (gateway, gateway_url) = stage.gateway(&talkative).await?;
+    // Objects are edited over and over to be looked at.
+    let finest = [format, "--log-filter=trace", "--edit-interval=1s"];
     let operator = stage.operator("first", &finest).await?;
     operator.leads().await?;
     let mut story = Story { stage, operator, gateway, gateway_url, looks: 0 };
