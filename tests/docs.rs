@@ -64,6 +64,7 @@ fn every_section_names_conditions_that_exist() {
         Authorized,
         PageUsable,
         Subscribed,
+        PrimaryReceiver,
         EndpointReady,
         CredentialsValid,
         WebhookSubscribed,
