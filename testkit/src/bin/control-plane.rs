@@ -1,4 +1,4 @@
-//! Builds what demo and tests need of a control plane, and prints where it is.
+//! Builds what demo and tests need of a control plane, and what judges statuses, and prints where it is.
 
 use anyhow::Result;
 use testkit::Binaries;
@@ -9,5 +9,6 @@ fn main() -> Result<()> {
     println!("kube-apiserver  {}", binaries.kube_apiserver()?.display());
     println!("kubectl         {}", binaries.kubectl()?.display());
     println!("helm            {}", binaries.helm()?.display());
+    println!("status-check    {}", testkit::status_check()?.display());
     Ok(())
 }
