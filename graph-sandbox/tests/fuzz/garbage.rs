@@ -1,6 +1,6 @@
 //! Requests that are almost right.
 
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -17,12 +17,12 @@ pub(crate) struct Sent {
     pub(crate) without_body: bool,
 }
 
-fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
+fn pick<'a>(rng: &mut SmallRng, from: &[&'a str]) -> &'a str {
     from[rng.random_range(0..from.len())]
 }
 
 /// A request; the same for the same state of the generator.
-pub(crate) fn request(rng: &mut StdRng) -> Sent {
+pub(crate) fn request(rng: &mut SmallRng) -> Sent {
     let is_control = rng.random_bool(0.2);
     let asked = match (rng.random_bool(0.6), is_control) {
         (true, true) => control_call(rng),
@@ -58,7 +58,7 @@ struct Asked {
 }
 
 /// Words in any combination.
-fn anything(rng: &mut StdRng, is_control: bool) -> Asked {
+fn anything(rng: &mut SmallRng, is_control: bool) -> Asked {
     let method = pick(rng, METHODS);
     let mut target = if is_control { format!("/_sandbox/{}", pick(rng, CONTROL)) } else { path(rng) };
     if rng.random_bool(0.6) {
@@ -71,7 +71,7 @@ fn anything(rng: &mut StdRng, is_control: bool) -> Asked {
 }
 
 /// A right call of Graph with perhaps some of it changed.
-fn graph_call(rng: &mut StdRng) -> Asked {
+fn graph_call(rng: &mut SmallRng) -> Asked {
     let (method, path, token, form) = CALLS[rng.random_range(0..CALLS.len())];
     let mut pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
     while rng.random_bool(0.4) {
@@ -92,7 +92,7 @@ fn graph_call(rng: &mut StdRng) -> Asked {
 }
 
 /// A right control call with perhaps some of it changed.
-fn control_call(rng: &mut StdRng) -> Asked {
+fn control_call(rng: &mut SmallRng) -> Asked {
     let (method, path, body) = CONTROL_CALLS[rng.random_range(0..CONTROL_CALLS.len())];
     let mut body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     if rng.random_bool(0.5) {
@@ -104,7 +104,7 @@ fn control_call(rng: &mut StdRng) -> Asked {
 }
 
 /// Changes something somewhere in it.
-fn change(rng: &mut StdRng, value: &mut Value) {
+fn change(rng: &mut SmallRng, value: &mut Value) {
     match value {
         Value::Object(members) if !members.is_empty() && rng.random_bool(0.8) => {
             let at = rng.random_range(0..members.len());
@@ -120,7 +120,7 @@ fn change(rng: &mut StdRng, value: &mut Value) {
     }
 }
 
-fn break_bytes(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+fn break_bytes(rng: &mut SmallRng, bytes: &mut Vec<u8>) {
     for _ in 0..rng.random_range(1..20) {
         let at = rng.random_range(0..bytes.len().max(1));
         match rng.random_range(0..3) {
@@ -135,7 +135,7 @@ fn break_bytes(rng: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-fn path(rng: &mut StdRng) -> String {
+fn path(rng: &mut SmallRng) -> String {
     if rng.random_bool(0.2) {
         return pick(rng, &["/", "/v25.0/", "//", "/v25.0"]).to_owned();
     }
@@ -148,7 +148,7 @@ fn path(rng: &mut StdRng) -> String {
 }
 
 /// Bytes of any kind, as a path may hold them.
-fn escaped_junk(rng: &mut StdRng) -> String {
+fn escaped_junk(rng: &mut SmallRng) -> String {
     let length = if rng.random_bool(0.02) { 70_000 / 3 } else { rng.random_range(1..20) };
     let byte = |_| match rng.random_range(0..6) {
         0 => pick(rng, &["%", "%0", "%zz", "{", "|", "\"", "é"]).replace('é', "%c3%a9"),
@@ -157,7 +157,7 @@ fn escaped_junk(rng: &mut StdRng) -> String {
     (0..length).map(byte).collect()
 }
 
-fn value(rng: &mut StdRng) -> String {
+fn value(rng: &mut SmallRng) -> String {
     match rng.random_range(0..12) {
         0 => pick(rng, TOKENS).to_owned(),
         1 => batch(rng, 0).to_string(),
@@ -169,7 +169,7 @@ fn value(rng: &mut StdRng) -> String {
     }
 }
 
-fn form(rng: &mut StdRng) -> String {
+fn form(rng: &mut SmallRng) -> String {
     if rng.random_bool(0.1) {
         return escaped_junk(rng).replace('"', "%22") + "=&&=%";
     }
@@ -182,7 +182,7 @@ fn form(rng: &mut StdRng) -> String {
     form.finish()
 }
 
-fn json_value(rng: &mut StdRng, depth: usize) -> Value {
+fn json_value(rng: &mut SmallRng, depth: usize) -> Value {
     match rng.random_range(0..9) {
         0 => Value::Null,
         1 => json!(rng.random::<bool>()),
@@ -195,12 +195,12 @@ fn json_value(rng: &mut StdRng, depth: usize) -> Value {
     }
 }
 
-fn object(rng: &mut StdRng, depth: usize) -> Value {
+fn object(rng: &mut SmallRng, depth: usize) -> Value {
     let count = rng.random_range(0..5);
     Value::Object((0..count).map(|_| (pick(rng, NAMES).to_owned(), json_value(rng, depth))).collect())
 }
 
-fn batch(rng: &mut StdRng, depth: usize) -> Value {
+fn batch(rng: &mut SmallRng, depth: usize) -> Value {
     if depth > 2 {
         return json!([]);
     }
@@ -208,7 +208,7 @@ fn batch(rng: &mut StdRng, depth: usize) -> Value {
     (0..count).map(|_| operation(rng, depth)).collect()
 }
 
-fn operation(rng: &mut StdRng, depth: usize) -> Value {
+fn operation(rng: &mut SmallRng, depth: usize) -> Value {
     if rng.random_bool(0.05) {
         return json_value(rng, depth + 3);
     }
@@ -225,7 +225,7 @@ fn operation(rng: &mut StdRng, depth: usize) -> Value {
     operation
 }
 
-fn body(rng: &mut StdRng, is_control: bool) -> (&'static str, Vec<u8>) {
+fn body(rng: &mut SmallRng, is_control: bool) -> (&'static str, Vec<u8>) {
     let kind = pick(rng, TYPES);
     // Latin-1 in a header is HTTP, the same character in UTF-8 is, too.
     let json = is_control || rng.random_bool(0.3);
@@ -249,7 +249,7 @@ fn body(rng: &mut StdRng, is_control: bool) -> (&'static str, Vec<u8>) {
     (kind, bytes)
 }
 
-fn multipart(rng: &mut StdRng) -> String {
+fn multipart(rng: &mut SmallRng) -> String {
     let mut body = String::new();
     for _ in 0..rng.random_range(0..4) {
         let file = pick(rng, &["", "; filename=\"x\"", "; filename="]);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use graph_sandbox::{Options, Sandbox, Seed};
 use rand::SeedableRng;
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -71,7 +71,7 @@ async fn work(address: SocketAddr, seeds: Vec<u64>, end: Instant, answers: Arc<A
         if Instant::now() > end {
             return;
         }
-        let request = request(&mut StdRng::seed_from_u64(seed));
+        let request = request(&mut SmallRng::seed_from_u64(seed));
         if let Err(problem) = check(address, &request, &answers).await {
             let shown: String = String::from_utf8_lossy(&request.bytes).chars().take(3000).collect();
             panic!("seed {seed}: {problem}\n{shown}");
