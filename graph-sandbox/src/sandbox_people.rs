@@ -7,7 +7,8 @@ use crate::sandbox::Sandbox;
 
 impl Sandbox {
     /// Lets a person or system user change a password, remove an app, log in, and more. Gives the
-    /// authorization code if `authorise` was asked for.
+    /// authorization code if `authorise` was asked for. Unlike the control call it leaves telling the
+    /// app of its removal to [`Sandbox::deauthorize`].
     pub fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
         self.core().change_person(id, change)
     }

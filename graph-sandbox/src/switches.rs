@@ -107,10 +107,20 @@ switches! {
         Code101 = "code_101": "Invalid application ID.",
         Code190 = "code_190": "The same text as a token error."
     }
+    "A node named by something that is no id." in "1.6"
+    unknown_alias: UnknownAlias {
+        Code803 = "code_803": "An unknown alias.",
+        Code100 = "code_100": "An object that does not exist (100/33)."
+    }
     "The `type` that calls about a page, other than messaging, are charged to." in "2.1"
     page_usage_type: PageUsageType {
         Pages = "pages": "Pages; throttled with code 80001.",
         Messenger = "messenger": "Messenger; throttled with code 80006."
+    }
+    "The header `X-Page-Usage` of older releases." in "2.1"
+    page_usage_header: PageUsageHeader {
+        Absent = "absent": "Gone.",
+        Present = "present": "Sent beside `X-Business-Use-Case-Usage`."
     }
     "Code of a batch of more than 50 operations." in "2.2"
     batch_over_limit: BatchOverLimit {
@@ -136,6 +146,16 @@ switches! {
     ids_partial: IdsPartial {
         Refused = "refused": "The whole read fails with that id's error.",
         Omitted = "omitted": "The id is left out of the answer."
+    }
+    "Whether a refused login comes back with `error_code=200`." in "3.1"
+    refused_login_code: RefusedLoginCode {
+        Present = "present": "It does.",
+        Absent = "absent": "Only with `error` and `error_reason`."
+    }
+    "Subcodes of a code that has expired or is for another redirect URI." in "3.2"
+    code_subcodes: CodeSubcodes {
+        Present = "present": "36007 and 36008.",
+        Absent = "absent": "None."
     }
     "Exchanging a user token that is already long-lived." in "3.3"
     long_token_exchange: LongTokenExchange {
@@ -269,6 +289,16 @@ switches! {
         Silent = "silent": "Nobody is told.",
         Told = "told": "The new and the old default app are told."
     }
+    "What `live` means of `pages_messaging`." in "7.2"
+    live_permission: LivePermission {
+        Everyone = "everyone": "Advanced access: the app may write to everyone.",
+        Roles = "roles": "Reviewed only: to people with a role on it, until access is advanced."
+    }
+    "`user` in the rows of `/{app-id}/roles`." in "7.2"
+    app_roles_user: AppRolesUser {
+        Id = "id": "An id.",
+        Object = "object": "An object with an id."
+    }
     "A text of more than 2000 characters." in "9"
     long_text: LongText {
         Refused = "refused": "Refused with code 100.",
@@ -278,6 +308,11 @@ switches! {
     thread_owner_visibility: ThreadOwnerVisibility {
         Documented = "documented": "To the default app; others see when control ends.",
         Everyone = "everyone": "To every app."
+    }
+    "The header `facebook-api-version`." in "10.3"
+    version_header: VersionHeader {
+        Present = "present": "Every answer names the version that gave it.",
+        Absent = "absent": "Not sent."
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::graph::GraphError;
 use crate::seed::AppRole;
+use crate::switches::AppRolesUser;
 
 /// Lists who has which role on the app. The shape of a row is a guess.
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
@@ -16,7 +17,10 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
             AppRole::Developer => "developers",
             AppRole::Tester => "testers",
         };
-        json!({"user": person, "role": role})
+        match world.switches.app_roles_user {
+            AppRolesUser::Id => json!({"user": person, "role": role}),
+            AppRolesUser::Object => json!({"user": {"id": person}, "role": role}),
+        }
     };
     let rows: Vec<Value> = app.roles.iter().map(row).collect();
     Ok(json!({"data": rows}))

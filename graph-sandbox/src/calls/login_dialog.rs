@@ -17,6 +17,7 @@ use crate::graph::auth::check_app;
 use crate::graph::version::Version;
 use crate::graph::{GraphError, GraphRequest, Params, Reply};
 use crate::id::Id;
+use crate::switches::RefusedLoginCode;
 use crate::world::{App, World};
 
 /// What an app asks a person for.
@@ -93,12 +94,11 @@ fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timesta
     let (app, redirect_uri, scopes) = (asked.app.id.clone(), asked.redirect_uri.to_owned(), asked.scopes);
     let state = params.get("state");
     if params.get("decision") != Some("continue") {
-        let denied = [
-            ("error", "access_denied"),
-            ("error_code", "200"),
-            ("error_description", "Permissions error"),
-            ("error_reason", "user_denied"),
-        ];
+        let mut denied = vec![("error", "access_denied")];
+        if world.switches.refused_login_code == RefusedLoginCode::Present {
+            denied.push(("error_code", "200"));
+        }
+        denied.extend([("error_description", "Permissions error"), ("error_reason", "user_denied")]);
         return back(world, &redirect_uri, &denied, state);
     }
     let person = params.get("person").and_then(|id| id.parse::<Id>().ok());

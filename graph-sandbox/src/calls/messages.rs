@@ -8,7 +8,7 @@ use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
 use crate::seed::{PermissionStatus, Reach};
-use crate::switches::{LongText, Switches};
+use crate::switches::{LivePermission, LongText, Switches};
 use crate::world::{App, DAY, Page, Thread, WEEK};
 
 const MESSAGING_TYPES: &[&str] = &["RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY"];
@@ -43,7 +43,7 @@ pub(super) fn post(call: &Call) -> Result<Value, GraphError> {
     let thread = thread(&desk, &order.psid, &switches)?;
     let psid = thread.psid.clone();
     check_page(page)?;
-    check_review(world.apps.get(&token.app), &thread)?;
+    check_review(world.apps.get(&token.app), &thread, &world.switches)?;
     check_reach(thread.reach)?;
     desk.check_speaker(&thread, &token.app).map_err(|refusal| refused(refusal, &switches))?;
     check_window(call, &thread, order.human_agent)?;
@@ -133,10 +133,14 @@ fn check_page(page: &Page) -> Result<(), GraphError> {
 }
 
 /// An app without review may write only to people with a role on it.
-fn check_review(app: Option<&App>, thread: &Thread) -> Result<(), GraphError> {
+fn check_review(app: Option<&App>, thread: &Thread, switches: &Switches) -> Result<(), GraphError> {
     let Some(app) = app else { return Ok(()) };
-    let unapproved = app.permissions.get("pages_messaging") == Some(&PermissionStatus::Unapproved);
-    if unapproved && !thread.person.as_ref().is_some_and(|person| app.roles.contains_key(person)) {
+    let roles_only = match app.permissions.get("pages_messaging") {
+        Some(PermissionStatus::Unapproved) => true,
+        Some(PermissionStatus::Live) => switches.live_permission == LivePermission::Roles,
+        None => false,
+    };
+    if roles_only && !thread.person.as_ref().is_some_and(|person| app.roles.contains_key(person)) {
         return Err(GraphError::permission(
             "Cannot message users who are not admins, developers or testers of the app until pages_messaging \
              permission is reviewed and the app is live.",

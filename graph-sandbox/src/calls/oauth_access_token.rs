@@ -8,7 +8,7 @@ use super::oauth::OpenCall;
 use crate::graph::GraphError;
 use crate::graph::auth::{Known, flaw, flawed};
 use crate::seed::TokenKind;
-use crate::switches::LongTokenExchange;
+use crate::switches::{CodeSubcodes, LongTokenExchange, Switches};
 use crate::world::{Life, Misuse, Token, World};
 
 /// Exchanges whatever the grant type says.
@@ -37,7 +37,11 @@ fn code(call: &OpenCall) -> Result<Value, GraphError> {
     let app = call.client(&world)?;
     let redirect_uri = call.params.required("redirect_uri")?;
     let text = call.params.required("code")?;
-    let code = world.codes.check(text, &app.id, redirect_uri, call.now).map_err(refusal)?.clone();
+    let code = world
+        .codes
+        .check(text, &app.id, redirect_uri, call.now)
+        .map_err(|misuse| refusal(misuse, &world.switches))?
+        .clone();
     let minted = world.mint(TokenKind::User, &code.app, &code.person, code.issued, Life::Short, call.now);
     if world.grants.get(&code.app, &code.person).is_none() {
         let message = format!("Error validating access token: The user has not authorized application {}.", code.app);
@@ -55,8 +59,11 @@ fn code(call: &OpenCall) -> Result<Value, GraphError> {
     Ok(answer)
 }
 
-fn refusal(misuse: Misuse) -> GraphError {
-    let error = |subcode, message: &str| GraphError::new(100, message).subcode(subcode);
+fn refusal(misuse: Misuse, switches: &Switches) -> GraphError {
+    let error = |subcode, message: &str| match (misuse, switches.code_subcodes) {
+        (Misuse::Expired | Misuse::OtherRedirect, CodeSubcodes::Absent) => GraphError::new(100, message),
+        _ => GraphError::new(100, message).subcode(subcode),
+    };
     match misuse {
         Misuse::Unknown => GraphError::new(100, "Invalid verification code format."),
         Misuse::Used => error(36009, "This authorization code has been used."),

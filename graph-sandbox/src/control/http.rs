@@ -350,6 +350,36 @@ mod tests {
         }
     }
 
+    /// The paths of all routes, as the source declares them.
+    fn declared_routes() -> Vec<String> {
+        let sources = [
+            include_str!("http.rs"),
+            include_str!("people.rs"),
+            include_str!("messaging.rs"),
+            include_str!("deliveries.rs"),
+            include_str!("usage.rs"),
+        ];
+        let declared = sources.iter().flat_map(|source| source.split(".route(\"").skip(1));
+        declared.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn no_route_is_open_to_strangers() {
+        let closed = guarded(None);
+        let routes = declared_routes();
+        assert!(routes.len() > 30, "{routes:?}");
+        for route in routes {
+            let path = format!("/_sandbox{}", route.strip_prefix("/_sandbox").unwrap_or(&route));
+            let path = path.replace("{id}", "2200000000000001").replace("{psid}", "7700000000000001");
+            for method in ["GET", "POST", "PUT", "DELETE"] {
+                let request = Request::builder().method(method).uri(path.replace("{*rest}", "x"));
+                let request = request.extension(ConnectInfo(Peer::at("192.0.2.1:9"))).body(HttpBody::empty()).unwrap();
+                let status = closed.clone().oneshot(request).await.unwrap().status();
+                assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn without_a_control_token_no_stranger_gets_in() {
         let closed = guarded(None);

@@ -106,11 +106,16 @@ async fn change_person(
     Path(id): Path<String>,
     Body(change): Body<PersonChange>,
 ) -> Answer {
-    match core.change_person(&id, change)? {
+    let removed = change.removed_app.as_ref().and_then(|app| core.removal(app, &id));
+    let mut answer = json!({"success": true});
+    if let Some(code) = core.change_person(&id, change)? {
         // The code is what the call is for, and good for one exchange only.
-        Some(code) => Ok(Json(json!({"success": true, "code": code.expose_secret()}))),
-        None => done(),
+        answer["code"] = code.expose_secret().into();
     }
+    if let Some((app, person)) = removed {
+        answer["deauthorize"] = json!(core.deauthorize(&app, &person).await?);
+    }
+    Ok(Json(answer))
 }
 
 async fn change_business(
@@ -127,6 +132,14 @@ async fn read_grants(State(core): State<Arc<Core>>) -> Answer {
 }
 
 impl Core {
+    /// App and person, if the app is told when this person removes it.
+    fn removal(&self, app: &Id, person: &str) -> Option<(Id, Id)> {
+        let world = self.world.lock();
+        let person: Id = person.parse().ok()?;
+        let told = world.apps.get(app)?.deauthorize_url.is_some() && world.grants.get(app, &person).is_some();
+        told.then(|| (app.clone(), person))
+    }
+
     /// Lets a person or system user do something; gives the code of a login.
     pub(crate) fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
         let now = self.clock.now();

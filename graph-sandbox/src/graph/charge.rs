@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Asked;
 use super::auth::{Caller, Known, recognise};
@@ -13,11 +13,12 @@ use crate::core::Core;
 use crate::faults::UsageReport;
 use crate::id::Id;
 use crate::seed::TokenKind;
-use crate::switches::PageUsageType;
+use crate::switches::{PageUsageHeader, PageUsageType};
 use crate::usage::{Meter, Share, UsageKind};
 use crate::world::{Token, World};
 
 const APP_USAGE: HeaderName = HeaderName::from_static("x-app-usage");
+const PAGE_USAGE: HeaderName = HeaderName::from_static("x-page-usage");
 const BUSINESS_USAGE: HeaderName = HeaderName::from_static("x-business-use-case-usage");
 
 /// A call to be counted.
@@ -34,6 +35,8 @@ pub(super) struct Bill {
     /// The person's own, which Graph keeps to itself.
     person: Option<Meter>,
     about_page: bool,
+    /// The header of older releases is sent, too.
+    tells_page_usage: bool,
 }
 
 /// Counts a call. The usage is reported from the first whole percent on.
@@ -55,6 +58,9 @@ pub(super) fn charge(
     if share.percent > 0 {
         let (name, value) = bill.header(bill.meter.clone(), share);
         headers.insert(name, value);
+        if bill.tells_page_usage {
+            headers.insert(PAGE_USAGE, as_value(&platform_usage(share.percent)));
+        }
     }
     if share.exceeded {
         return Err(GraphError::throttled(bill.code()));
@@ -91,7 +97,7 @@ impl Bill {
         };
         let about_page = page_in_path.is_some();
         let Some(token) = token else {
-            return Self { meter: Meter::App(app.clone()), person: None, about_page };
+            return Self { meter: Meter::App(app.clone()), person: None, about_page, tells_page_usage: false };
         };
         let kind = match (destination, world.switches.page_usage_type) {
             (Some((route, _)), _) if route.is_messaging() => UsageKind::Messenger,
@@ -103,10 +109,12 @@ impl Bill {
             TokenKind::SystemUser => page_in_path.or(token.user.as_ref()),
             TokenKind::App | TokenKind::User => None,
         };
-        match asset {
-            Some(asset) => Self { meter: Meter::Page(asset.clone(), kind), person: None, about_page },
-            None => Self { meter: Meter::App(app.clone()), person: token.user.clone().map(Meter::User), about_page },
-        }
+        let (meter, person) = match asset {
+            Some(asset) => (Meter::Page(asset.clone(), kind), None),
+            None => (Meter::App(app.clone()), token.user.clone().map(Meter::User)),
+        };
+        let present = world.switches.page_usage_header == PageUsageHeader::Present;
+        Self { tells_page_usage: present && asset.is_some(), meter, person, about_page }
     }
 
     /// Code of the error when the limit is met.
@@ -130,19 +138,23 @@ impl Bill {
     }
 
     fn header(&self, meter: Meter, Share { percent, minutes, .. }: Share) -> (HeaderName, HeaderValue) {
-        // Time is not simulated; it is always a fraction of the calls.
-        let (time, cpu) = (percent / 2, percent / 4);
-        let (name, value) = match meter {
-            Meter::App(_) | Meter::User(_) => {
-                (APP_USAGE, json!({"call_count": percent, "total_time": time, "total_cputime": cpu}))
-            }
+        let mut usage = platform_usage(percent);
+        match meter {
+            Meter::App(_) | Meter::User(_) => (APP_USAGE, as_value(&usage)),
             Meter::Page(page, kind) => {
-                let row = json!({"type": kind, "call_count": percent, "total_cputime": cpu, "total_time": time,
-                    "estimated_time_to_regain_access": minutes});
-                (BUSINESS_USAGE, json!({page.as_str(): [row]}))
+                usage["type"] = json!(kind);
+                usage["estimated_time_to_regain_access"] = minutes.into();
+                (BUSINESS_USAGE, as_value(&json!({page.as_str(): [usage]})))
             }
-        };
-        let value = HeaderValue::try_from(value.to_string());
-        (name, value.unwrap_or(HeaderValue::from_static("{}")))
+        }
     }
+}
+
+/// Time is not simulated; it is always a fraction of the calls.
+fn platform_usage(percent: u64) -> Value {
+    json!({"call_count": percent, "total_time": percent / 2, "total_cputime": percent / 4})
+}
+
+fn as_value(usage: &Value) -> HeaderValue {
+    HeaderValue::try_from(usage.to_string()).unwrap_or(HeaderValue::from_static("{}"))
 }

@@ -32,7 +32,7 @@ pub(crate) use route::{Destination, Node, Route};
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
 use crate::ledger::note;
-use crate::switches::{BatchDebugToken, BatchToken};
+use crate::switches::{BatchDebugToken, BatchToken, VersionHeader};
 use version::Version;
 
 /// A request on its way through.
@@ -81,9 +81,10 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
     if asked.request.method == Method::OPTIONS {
         return Reply::preflight();
     }
-    let version = {
-        let world = core.world.lock();
-        Version::effective(asked.request.version, &asked.request.rest(), &world.switches, asked.now)
+    let (version, version_header) = {
+        let switches = &core.world.lock().switches;
+        let version = Version::effective(asked.request.version, &asked.request.rest(), switches, asked.now);
+        (version, switches.version_header)
     };
     let version = match version {
         Ok(version) => version,
@@ -99,6 +100,9 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
         Err(error) => Reply::error(error, Some(version)),
     };
     reply.headers.extend(usage);
+    if version_header == VersionHeader::Absent {
+        reply.hide_version();
+    }
     if always_200 {
         reply.status = 200;
     }

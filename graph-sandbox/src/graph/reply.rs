@@ -101,6 +101,11 @@ impl Reply {
         reply
     }
 
+    /// Keeps to itself which version answers.
+    pub(crate) fn hide_version(&mut self) {
+        self.headers.remove(VERSION_HEADER);
+    }
+
     /// Cuts the body in half.
     pub(crate) fn truncate(&mut self) {
         self.body.truncate(self.body.len() / 2);

@@ -7,6 +7,7 @@ use super::error::GraphError;
 use super::request::GraphRequest;
 use crate::id::Id;
 use crate::seed::TokenKind;
+use crate::switches::UnknownAlias;
 use crate::world::{Token, World};
 
 /// The simulated calls with their paths, and the edges that lead to them.
@@ -192,8 +193,12 @@ pub(crate) fn find_node(world: &World, request: &GraphRequest, name: &str) -> Re
         return own_node(world, request, name == "app");
     }
     let Ok(id) = name.parse::<Id>() else {
-        let message = format!("(#803) Some of the aliases you requested do not exist: {name}");
-        return Err(GraphError::new(803, message));
+        return Err(match world.switches.unknown_alias {
+            UnknownAlias::Code803 => {
+                GraphError::new(803, format!("(#803) Some of the aliases you requested do not exist: {name}"))
+            }
+            UnknownAlias::Code100 => GraphError::unsupported(request.method.as_str(), name),
+        });
     };
     if world.apps.contains_key(&id) {
         Ok(Node::App(id))

@@ -1,9 +1,11 @@
 //! Requests that are almost right.
 
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use url::form_urlencoded;
+
+use crate::words::*;
 
 /// A request, and what may be expected of the answer.
 pub(crate) struct Sent {
@@ -11,204 +13,26 @@ pub(crate) struct Sent {
     /// Whether it is HTTP still.
     pub(crate) is_http: bool,
     pub(crate) is_control: bool,
+    pub(crate) is_dialog: bool,
     pub(crate) without_body: bool,
 }
 
-const METHODS: &[&str] =
-    &["GET", "GET", "GET", "POST", "POST", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "BREW"];
-const TOKENS: &[&str] = &[
-    "EAApagea000000000000000000000000",
-    "EAAuser00000000000000000000000000",
-    "EAArobot0000000000000000000000000",
-    "EAAexpired0000000000000000000000",
-    "1111000011110000|acme-secret-0123456789abcdef",
-    "9999000099990000|other-secret-0123456789abcdef",
-    "1111000011110000|wrong",
-    "|",
-    "EAAunknown",
-];
-const SEGMENTS: &[&str] = &[
-    "v25.0",
-    "v25.0",
-    "v25.0",
-    "v20.0",
-    "v99.9",
-    "v-1.0",
-    "me",
-    "app",
-    "2200000000000001",
-    "2200000000000001",
-    "2200000000000003",
-    "1111000011110000",
-    "1111000011110000",
-    "6600000000000001",
-    "99999999999999999999",
-    "debug_token",
-    "subscriptions",
-    "subscribed_apps",
-    "subscribed_apps",
-    "permissions",
-    "oauth",
-    "access_token",
-    "revoke",
-    "dialog",
-    "conversations",
-    "messages",
-    "thread_owner",
-    "accounts",
-    "roles",
-    "messenger_profile",
-    "pass_thread_control",
-];
-const CONTROL: &[&str] = &[
-    "ledger",
-    "ledger/summary",
-    "state",
-    "clock",
-    "tokens",
-    "tokens/invalidate",
-    "tokens/restore",
-    "apps/1111000011110000",
-    "apps/x",
-    "pages/2200000000000001",
-    "pages/2200000000000001/x",
-    "faults",
-    "faults/1",
-    "faults/%ff",
-    "apps/%ff%00",
-    "pages/%F0%9F%98%80",
-    "resolve",
-    "switches",
-    "usage",
-    "limits",
-    "",
-    "nowhere",
-];
-const NAMES: &[&str] = &[
-    "fields",
-    "subscribed_fields",
-    "object",
-    "callback_url",
-    "verify_token",
-    "input_token",
-    "access_token",
-    "appsecret_proof",
-    "batch",
-    "ids",
-    "method",
-    "limit",
-    "after",
-    "status",
-    "permission",
-    "include_headers",
-    "suppress_http_code",
-    "pretty",
-    "since",
-    "template",
-    "recipient",
-    "message",
-    "user_id",
-    "psid",
-    "target_app_id",
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "fb_exchange_token",
-    "redirect_uri",
-    "code",
-    "state",
-    "fields[]",
-    "fields[0]",
-    "a[b][c]",
-    "[",
-    "]",
-    "percent",
-    "page",
-    "app",
-    "advance",
-    "set",
-    "alias",
-    "token",
-    "subcode",
-    "do",
-    "match",
-    "blocked",
-    "subscription",
-];
-const VALUES: &[&str] = &[
-    "",
-    "id,name",
-    "id{id{id",
-    "messages,standby",
-    "[\"messages\",7]",
-    "[[[[",
-    "page",
-    "https://hooks.example.com/meta",
-    "http://127.0.0.1:1",
-    "https://",
-    "-1",
-    "0",
-    "18446744073709551616",
-    "1e999",
-    "NaN",
-    "true",
-    "null",
-    "\u{0}",
-    "\u{202e}é😀",
-    "../../etc/passwd",
-    "%",
-    "%zz",
-    "{\"a\":1}",
-    "a.limit(-5){b}",
-    "a.limit(",
-    "2200000000000001,2200000000000002",
-    "me,app,x",
-    "delete",
-    "get",
-    "TRACE",
-    "{result=a:$.x}",
-    "{result=a:$..*}",
-    "{result=",
-    "-99999999999999d",
-    "9999999999h",
-    "never",
-    "2027-01-01T00:00:00Z",
-    "+999999-01-01T00:00:00Z",
-    "reset",
-    "success_without_effect",
-];
-const TYPES: &[&str] = &[
-    "application/json",
-    "application/json; charset=utf-7",
-    "application/x-www-form-urlencoded",
-    "multipart/form-data",
-    "multipart/form-data; boundary=xyz",
-    "multipart/form-data; boundary=",
-    "text/plain",
-    "image/png",
-    ";;;",
-    "\u{ff}",
-    "application/json\t",
-    "multipart/form-data; boundary=\"",
-];
-
-fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
+fn pick<'a>(rng: &mut SmallRng, from: &[&'a str]) -> &'a str {
     from[rng.random_range(0..from.len())]
 }
 
 /// A request; the same for the same state of the generator.
-pub(crate) fn request(rng: &mut StdRng) -> Sent {
-    let is_control = rng.random_bool(0.15);
-    let method = pick(rng, METHODS);
-    let mut target = if is_control { format!("/_sandbox/{}", pick(rng, CONTROL)) } else { path(rng) };
-    if rng.random_bool(0.6) {
-        target = format!("{target}?{}", form(rng));
-    }
-    let (content_type, body) = body(rng, is_control);
+pub(crate) fn request(rng: &mut SmallRng) -> Sent {
+    let is_control = rng.random_bool(0.2);
+    let asked = match (rng.random_bool(0.6), is_control) {
+        (true, true) => control_call(rng),
+        (true, false) => graph_call(rng),
+        (false, _) => anything(rng, is_control),
+    };
+    let Asked { method, target, token, content_type, body } = asked;
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n");
-    if rng.random_bool(0.7) {
-        let scheme = pick(rng, &["Bearer", "bearer", "OAuth", "Basic", ""]);
-        head += &format!("Authorization: {scheme} {}\r\n", pick(rng, TOKENS));
+    if let Some(token) = token {
+        head += &format!("Authorization: {token}\r\n");
     }
     for _ in 0..if rng.random_bool(0.01) { 90 } else { rng.random_range(0..3) } {
         head += &format!("X-Odd-{}: {}\r\n", rng.next_u32(), "v".repeat(rng.random_range(0..200)));
@@ -220,10 +44,83 @@ pub(crate) fn request(rng: &mut StdRng) -> Sent {
     if broken {
         break_bytes(rng, &mut bytes);
     }
-    Sent { bytes, is_http: !broken, is_control, without_body: method == "HEAD" || method == "OPTIONS" }
+    let is_dialog = target.contains("dialog/oauth");
+    Sent { bytes, is_http: !broken, is_control, is_dialog, without_body: method == "HEAD" || method == "OPTIONS" }
 }
 
-fn break_bytes(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+/// The parts of a request that are put together.
+struct Asked {
+    method: &'static str,
+    target: String,
+    token: Option<String>,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+/// Words in any combination.
+fn anything(rng: &mut SmallRng, is_control: bool) -> Asked {
+    let method = pick(rng, METHODS);
+    let mut target = if is_control { format!("/_sandbox/{}", pick(rng, CONTROL)) } else { path(rng) };
+    if rng.random_bool(0.6) {
+        target = format!("{target}?{}", form(rng));
+    }
+    let (content_type, body) = body(rng, is_control);
+    let scheme = pick(rng, &["Bearer", "Bearer", "bearer", "OAuth", "Basic", ""]);
+    let token = rng.random_bool(0.7).then(|| format!("{scheme} {}", pick(rng, TOKENS)));
+    Asked { method, target, token, content_type, body }
+}
+
+/// A right call of Graph with perhaps some of it changed.
+fn graph_call(rng: &mut SmallRng) -> Asked {
+    let (method, path, token, form) = CALLS[rng.random_range(0..CALLS.len())];
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    while rng.random_bool(0.4) {
+        let at = rng.random_range(0..=pairs.len());
+        match rng.random_range(0..3) {
+            0 if at < pairs.len() => drop(pairs.remove(at)),
+            1 if at < pairs.len() => pairs[at].1 = value(rng),
+            _ => pairs.push((pick(rng, NAMES).to_owned(), value(rng))),
+        }
+    }
+    let token = if rng.random_bool(0.1) { pick(rng, TOKENS) } else { token };
+    let method = if rng.random_bool(0.05) { pick(rng, METHODS) } else { method };
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let (target, body) =
+        if method == "GET" { (format!("{path}?{form}"), String::new()) } else { (path.to_owned(), form) };
+    let token = (!token.is_empty()).then(|| format!("Bearer {token}"));
+    Asked { method, target, token, content_type: "application/x-www-form-urlencoded", body: body.into_bytes() }
+}
+
+/// A right control call with perhaps some of it changed.
+fn control_call(rng: &mut SmallRng) -> Asked {
+    let (method, path, body) = CONTROL_CALLS[rng.random_range(0..CONTROL_CALLS.len())];
+    let mut body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    if rng.random_bool(0.5) {
+        change(rng, &mut body);
+    }
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let target = format!("/_sandbox/{path}");
+    Asked { method, target, token: None, content_type: "application/json", body: text.into_bytes() }
+}
+
+/// Changes something somewhere in it.
+fn change(rng: &mut SmallRng, value: &mut Value) {
+    match value {
+        Value::Object(members) if !members.is_empty() && rng.random_bool(0.8) => {
+            let at = rng.random_range(0..members.len());
+            if let Some(member) = members.values_mut().nth(at) {
+                change(rng, member);
+            }
+        }
+        Value::Array(items) if !items.is_empty() && rng.random_bool(0.8) => {
+            let at = rng.random_range(0..items.len());
+            change(rng, &mut items[at]);
+        }
+        other => *other = json_value(rng, 0),
+    }
+}
+
+fn break_bytes(rng: &mut SmallRng, bytes: &mut Vec<u8>) {
     for _ in 0..rng.random_range(1..20) {
         let at = rng.random_range(0..bytes.len().max(1));
         match rng.random_range(0..3) {
@@ -238,7 +135,7 @@ fn break_bytes(rng: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-fn path(rng: &mut StdRng) -> String {
+fn path(rng: &mut SmallRng) -> String {
     if rng.random_bool(0.2) {
         return pick(rng, &["/", "/v25.0/", "//", "/v25.0"]).to_owned();
     }
@@ -251,7 +148,7 @@ fn path(rng: &mut StdRng) -> String {
 }
 
 /// Bytes of any kind, as a path may hold them.
-fn escaped_junk(rng: &mut StdRng) -> String {
+fn escaped_junk(rng: &mut SmallRng) -> String {
     let length = if rng.random_bool(0.02) { 70_000 / 3 } else { rng.random_range(1..20) };
     let byte = |_| match rng.random_range(0..6) {
         0 => pick(rng, &["%", "%0", "%zz", "{", "|", "\"", "é"]).replace('é', "%c3%a9"),
@@ -260,7 +157,7 @@ fn escaped_junk(rng: &mut StdRng) -> String {
     (0..length).map(byte).collect()
 }
 
-fn value(rng: &mut StdRng) -> String {
+fn value(rng: &mut SmallRng) -> String {
     match rng.random_range(0..12) {
         0 => pick(rng, TOKENS).to_owned(),
         1 => batch(rng, 0).to_string(),
@@ -272,7 +169,7 @@ fn value(rng: &mut StdRng) -> String {
     }
 }
 
-fn form(rng: &mut StdRng) -> String {
+fn form(rng: &mut SmallRng) -> String {
     if rng.random_bool(0.1) {
         return escaped_junk(rng).replace('"', "%22") + "=&&=%";
     }
@@ -285,7 +182,7 @@ fn form(rng: &mut StdRng) -> String {
     form.finish()
 }
 
-fn json_value(rng: &mut StdRng, depth: usize) -> Value {
+fn json_value(rng: &mut SmallRng, depth: usize) -> Value {
     match rng.random_range(0..9) {
         0 => Value::Null,
         1 => json!(rng.random::<bool>()),
@@ -298,12 +195,12 @@ fn json_value(rng: &mut StdRng, depth: usize) -> Value {
     }
 }
 
-fn object(rng: &mut StdRng, depth: usize) -> Value {
+fn object(rng: &mut SmallRng, depth: usize) -> Value {
     let count = rng.random_range(0..5);
     Value::Object((0..count).map(|_| (pick(rng, NAMES).to_owned(), json_value(rng, depth))).collect())
 }
 
-fn batch(rng: &mut StdRng, depth: usize) -> Value {
+fn batch(rng: &mut SmallRng, depth: usize) -> Value {
     if depth > 2 {
         return json!([]);
     }
@@ -311,7 +208,7 @@ fn batch(rng: &mut StdRng, depth: usize) -> Value {
     (0..count).map(|_| operation(rng, depth)).collect()
 }
 
-fn operation(rng: &mut StdRng, depth: usize) -> Value {
+fn operation(rng: &mut SmallRng, depth: usize) -> Value {
     if rng.random_bool(0.05) {
         return json_value(rng, depth + 3);
     }
@@ -328,7 +225,7 @@ fn operation(rng: &mut StdRng, depth: usize) -> Value {
     operation
 }
 
-fn body(rng: &mut StdRng, is_control: bool) -> (&'static str, Vec<u8>) {
+fn body(rng: &mut SmallRng, is_control: bool) -> (&'static str, Vec<u8>) {
     let kind = pick(rng, TYPES);
     // Latin-1 in a header is HTTP, the same character in UTF-8 is, too.
     let json = is_control || rng.random_bool(0.3);
@@ -352,7 +249,7 @@ fn body(rng: &mut StdRng, is_control: bool) -> (&'static str, Vec<u8>) {
     (kind, bytes)
 }
 
-fn multipart(rng: &mut StdRng) -> String {
+fn multipart(rng: &mut SmallRng) -> String {
     let mut body = String::new();
     for _ in 0..rng.random_range(0..4) {
         let file = pick(rng, &["", "; filename=\"x\"", "; filename="]);

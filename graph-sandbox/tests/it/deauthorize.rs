@@ -49,6 +49,28 @@ async fn a_removal_arrives_as_a_signed_request() {
 }
 
 #[tokio::test]
+async fn who_removes_an_app_is_announced_once() {
+    let receiver = Receiver::start().await;
+    let yaml = format!(
+        "apps: [{{id: {APP}, name: A, secret: {SECRET}, deauthorize_url: 'https://hooks.example.com/gone'}},\n\
+         {{id: {OTHER_APP}, name: B, secret: {OTHER_SECRET}}}]\nresolve: {{hooks.example.com: '{}'}}\n\
+         people: [{{id: {USER}, name: P}}]\ntokens:\n\
+         - {{token: a, kind: user, app: {APP}, user: {USER}}}\n- {{token: b, kind: user, app: {OTHER_APP}, user: {USER}}}\n",
+        receiver.base
+    );
+    let api = Api::of(Seed::from_yaml(&yaml).unwrap(), Options::default()).await;
+    let told = json!({"callback": "https://hooks.example.com/gone", "status": 200, "failure": null});
+    let remove = async |app| api.person(json!({"removed_app": app})).await;
+    assert_eq!(remove(APP).await, json!({"success": true, "deauthorize": told}));
+    assert_eq!(receiver.only().path, "/gone");
+    // The grant is gone, and the other app has no URL.
+    assert_eq!(remove(APP).await, json!({"success": true}));
+    assert_eq!(remove(OTHER_APP).await, json!({"success": true}));
+    receiver.only();
+    assert!(api.sandbox.grants().is_empty());
+}
+
+#[tokio::test]
 async fn apps_without_a_url_cannot_be_told() {
     let receiver = Receiver::start().await;
     let api = with_url(&receiver).await;

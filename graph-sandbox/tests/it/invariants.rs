@@ -9,7 +9,23 @@ pub(crate) fn check(sandbox: &Sandbox) -> Result<(), String> {
     let (state, grants) = (sandbox.state(), sandbox.grants());
     lineage(&state)?;
     within_grants(&state, &grants)?;
-    page_roles(&state)
+    page_roles(&state)?;
+    threads(&state)
+}
+
+/// A thread's owner and the end of its ownership are there together, and the end is to come.
+fn threads(state: &StateView) -> Result<(), String> {
+    for (page, view) in &state.pages {
+        for (psid, thread) in &view.threads {
+            if thread.owner.is_some() != thread.owner_until.is_some() {
+                return Err(format!("{page}: an owner of {psid} without an end, or an end without an owner"));
+            }
+            if thread.owner_until.is_some_and(|end| end <= state.now) {
+                return Err(format!("{page}: the ownership of {psid} is over"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// No valid page token has a dead parent, except a person's long-lived one that merely expired;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graph_sandbox::{AppChange, Invalidation, Options, PageChange, Sandbox, Seed, Task};
+use graph_sandbox::{AppChange, Invalidation, Options, PageChange, Sandbox, Seed, StateView, Task};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -14,6 +14,11 @@ use crate::support::*;
 const SCOPES: &[&str] = &["pages_show_list", "pages_messaging", "pages_manage_metadata", "business_management"];
 const PAGES: &[&str] = &[PAGE_A, PAGE_B, PAGE_C];
 const ALIASES: &[&str] = &["long", "short", "robot", "admin", "page-a", "page-b", "page-a-robot"];
+const PAGE_ALIASES: &[&str] = &["page-a", "page-a-robot"];
+const TALKS: &[&str] = &["message", "reply", "pass", "take", "release"];
+const TALKERS: &[&str] = &[APP, OTHER_APP, "263902037430900"];
+const ACTS: &[&str] = &["pass", "take", "release", "extend", "request"];
+const PSID: &str = "7700000000000001";
 const ROBOT: &str = "6600000000000009";
 
 #[derive(Clone, Debug)]
@@ -71,6 +76,19 @@ enum Step {
         new: bool,
     },
     Secret,
+    /// Something happens in a conversation, by a control call.
+    Talk {
+        act: usize,
+        app: usize,
+    },
+    Routing {
+        default_app: Option<usize>,
+    },
+    /// An app acts in the conversation with a page token, which may be dead.
+    Act {
+        alias: usize,
+        act: usize,
+    },
     Clock {
         hours: i64,
     },
@@ -96,6 +114,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<bool>(), 0..3_usize, any::<bool>()).prop_map(|(robot, page, held)| Step::Role { robot, page, held }),
         1 => any::<bool>().prop_map(|new| Step::Reread { new }),
         1 => Just(Step::Secret),
+        3 => (0..TALKS.len(), 0..TALKERS.len()).prop_map(|(act, app)| Step::Talk { act, app }),
+        1 => prop::option::of(0..TALKERS.len()).prop_map(|default_app| Step::Routing { default_app }),
+        3 => (0..PAGE_ALIASES.len(), 0..ACTS.len()).prop_map(|(alias, act)| Step::Act { alias, act }),
         2 => prop_oneof![Just(1_i64), Just(-1), Just(24 * 30), Just(24 * 61)].prop_map(|hours| Step::Clock { hours }),
     ]
 }
@@ -108,6 +129,8 @@ struct Play {
     /// How often each code was exchanged.
     spent: BTreeMap<String, u32>,
     secret: String,
+    /// What a step itself found wrong.
+    problem: Option<String>,
 }
 
 fn names(from: &[&'static str], indices: &[usize]) -> Vec<&'static str> {
@@ -117,7 +140,7 @@ fn names(from: &[&'static str], indices: &[usize]) -> Vec<&'static str> {
 impl Play {
     fn new(api: Api) -> Self {
         let tokens = ["long", "short", "robot", "admin"].map(person_token).to_vec();
-        Self { api, tokens, codes: vec![], spent: BTreeMap::new(), secret: SECRET.to_owned() }
+        Self { api, tokens, codes: vec![], spent: BTreeMap::new(), secret: SECRET.to_owned(), problem: None }
     }
 
     fn token(&self, index: usize) -> String {
@@ -221,14 +244,49 @@ impl Play {
                 let secret = Some(self.secret.clone().into());
                 sandbox.change_app(APP, AppChange { secret, previous_secret_for, ..AppChange::default() }).unwrap();
             }
+            Step::Talk { act, app } => {
+                let mut body = json!({"psid": PSID});
+                match TALKS[act] {
+                    "message" => body["text"] = "hi".into(),
+                    "reply" => body = json!({"psid": PSID, "text": "yes", "app": TALKERS[app]}),
+                    "pass" => body = json!({"psid": PSID, "app": TALKERS[app], "to": TALKERS[(app + 1) % 3]}),
+                    _ => body["app"] = TALKERS[app].into(),
+                }
+                self.api.post_control(&format!("pages/{PAGE_A}/{}", TALKS[act]), body).await;
+            }
+            Step::Routing { default_app } => {
+                let routing = json!({"default_app": default_app.map(|app| TALKERS[app]), "take_control": [APP]});
+                self.api.post_control(&format!("pages/{PAGE_A}/routing"), routing).await.ok();
+            }
+            Step::Act { alias, act } => self.act(PAGE_ALIASES[alias], ACTS[act]).await,
             Step::Clock { hours } => {
                 sandbox.advance_clock(SignedDuration::from_hours(hours)).unwrap();
             }
         }
     }
 
+    /// Calls Graph with a page token; a dead one must change nothing.
+    async fn act(&mut self, alias: &str, act: &str) {
+        let before = self.api.sandbox.state();
+        let recipient = json!({"id": PSID}).to_string();
+        let query = [("recipient", recipient.as_str()), ("target_app_id", OTHER_APP), ("duration", "3600")];
+        let answer = self.api.post(&person_token(alias), &format!("/v25.0/me/{act}_thread_control"), &query).await;
+        let after = self.api.sandbox.state();
+        let owner = |state: &StateView| state.pages[PAGE_A].threads.get(PSID).and_then(|thread| thread.owner.clone());
+        let changed = owner(&before) != owner(&after);
+        if !before.tokens[alias].valid && (answer.status == 200 || changed) {
+            self.problem = Some(format!("{alias} is dead, and may still {act}: {}", answer.text));
+        }
+        if changed && act == "take" && owner(&after).as_deref() != Some(APP) {
+            self.problem = Some(format!("{act} made {:?} the owner", owner(&after)));
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         invariants::check(&self.api.sandbox)?;
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
         match self.spent.values().find(|count| **count > 1) {
             None => Ok(()),
             Some(count) => Err(format!("a code was exchanged {count} times")),

@@ -54,6 +54,67 @@ async fn token_errors() {
 }
 
 #[tokio::test]
+async fn names_that_are_no_ids() {
+    let api = with("unknown_alias", "code_100").await;
+    assert_eq!(api.get(&token("page-a"), "/v25.0/acme", &[]).await.refusal(), (400, 100, Some(33)));
+}
+
+#[tokio::test]
+async fn headers() {
+    let api = Api::start().await;
+    api.post_control("usage", json!({"page": PAGE_A, "percent": 97})).await.ok();
+    let answer = api.get(&token("page-a"), PATH, &[]).await;
+    assert!(!answer.headers.contains_key("x-page-usage") && answer.headers.contains_key("facebook-api-version"));
+    api.sandbox.set_switch("page_usage_header", "present").unwrap();
+    api.sandbox.set_switch("version_header", "absent").unwrap();
+    let answer = api.get(&token("page-a"), PATH, &[]).await;
+    let usage: serde_json::Value = serde_json::from_str(answer.headers["x-page-usage"].to_str().unwrap()).unwrap();
+    assert_eq!(usage, json!({"call_count": 97, "total_time": 48, "total_cputime": 24}));
+    assert!(!answer.headers.contains_key("facebook-api-version"));
+    assert!(!api.get("garbage", PATH, &[]).await.headers.contains_key("facebook-api-version"));
+    assert!(!api.get(&app_token(), "/v25.0/app", &[]).await.headers.contains_key("x-page-usage"));
+}
+
+#[tokio::test]
+async fn logins() {
+    let api = Api::of_people().await;
+    let login = json!({"authorise": {"app": APP, "redirect_uri": REDIRECT}});
+    let code = api.person(login).await["code"].as_str().unwrap().to_owned();
+    let elsewhere = [("code", code.as_str()), ("redirect_uri", "https://acme.example.com/other")];
+    assert_eq!(api.exchange(&elsewhere).await.refusal(), (400, 100, Some(36008)));
+    api.sandbox.set_switch("code_subcodes", "absent").unwrap();
+    assert_eq!(api.exchange(&elsewhere).await.refusal(), (400, 100, None));
+    let right = [("code", code.as_str()), ("redirect_uri", REDIRECT)];
+    api.exchange(&right).await.ok();
+    assert_eq!(api.exchange(&right).await.refusal(), (400, 100, Some(36009)));
+
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let back = async || {
+        let query = [("client_id", APP), ("redirect_uri", REDIRECT), ("decision", "no")];
+        let url = format!("{}/v25.0/dialog/oauth", api.sandbox.url());
+        let answer = client.post(url).form(&query).send().await.unwrap();
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    };
+    assert!(back().await.contains("error=access_denied&error_code=200&"));
+    api.sandbox.set_switch("refused_login_code", "absent").unwrap();
+    assert!(back().await.contains("error=access_denied&error_description="));
+}
+
+#[tokio::test]
+async fn app_checks() {
+    let api = with("app_roles_user", "object").await;
+    let roles = api.get(&app_token(), "/v25.0/app/roles", &[]).await.ok();
+    assert_eq!(roles["data"][0], json!({"user": {"id": PERSON}, "role": "administrators"}));
+    let api = desk::start().await;
+    let live = [("pages_messaging".to_owned(), graph_sandbox::PermissionStatus::Live)].into();
+    let change = graph_sandbox::AppChange { permissions: live, ..Default::default() };
+    api.sandbox.change_app(APP, change).unwrap();
+    api.send("acme-a", desk::OURS, json!({})).await.ok();
+    api.sandbox.set_switch("live_permission", "roles").unwrap();
+    assert_eq!(api.send("acme-a", desk::OURS, json!({})).await.refusal(), (403, 200, Some(2_018_028)));
+}
+
+#[tokio::test]
 async fn data_access() {
     let api = Api::start().await;
     api.sandbox.advance_clock(jiff::SignedDuration::from_hours(24 * 91)).unwrap();
