@@ -114,7 +114,8 @@ impl Case<'_> {
     /// The holder is gone for certain, and nobody else wants the page.
     fn release(&self) -> Plan {
         if self.claim.spec.deletion_policy == DeletionPolicy::Orphan {
-            return self.tombstone("Nothing was written at Meta, as deletionPolicy Orphan says,");
+            return self
+                .tombstone("Nothing was written at Meta, as deletionPolicy Orphan or managementPolicy Observe said,");
         }
         let app = self.app();
         match &self.seen.app {

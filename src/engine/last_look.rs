@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::failure::last_slot;
 use super::key::Key;
@@ -27,6 +27,12 @@ impl LastLook {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let last = looks.get(key).filter(|(of, _)| of == uid).map_or(self.start, |(_, at)| *at);
         last_slot(uid, now, period) > last
+    }
+
+    /// Whether an object was looked at within this time.
+    pub fn was_within(&self, key: &Key, uid: &str, now: Timestamp, span: SignedDuration) -> bool {
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.get(key).is_some_and(|(of, at)| of == uid && now.duration_since(*at) < span)
     }
 
     /// Notes that an object is looked at now.

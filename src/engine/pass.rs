@@ -10,7 +10,7 @@ use super::budgets::Budget;
 use super::context::Context;
 use super::edits::Edit;
 use super::events::Note;
-use super::failure::{Class, Failure, NEVER, Slots, next_try};
+use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
 use super::repairs::{Effect, Standing};
@@ -98,6 +98,12 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             previous,
             memory,
         }
+    }
+
+    /// Whether the slot that just came is also one of those in which broken objects are looked at.
+    pub fn is_broken_slot(&self, ctx: &Context) -> bool {
+        let period = SignedDuration::try_from(ctx.policy.channel_period).unwrap_or(SignedDuration::MAX);
+        self.now.duration_since(last_slot(&self.uid, self.now, ctx.policy.broken_period)) < period
     }
 
     /// Whether the object waits for its slot, and not for a try of its own.

@@ -57,6 +57,8 @@ pub enum Prepared<V> {
     Rest,
     /// Only a pass can look at it.
     Wake,
+    /// Meta may not be asked about it now: that counts as no answer.
+    Held,
     /// It can be read together with others.
     Read(V),
 }
@@ -252,6 +254,7 @@ async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::
         Ok(Prepared::Read(visit)) => return Some((key.clone(), uid, visit)),
         Ok(Prepared::Rest) => {}
         Ok(Prepared::Wake) => wake::<K>(ctx, key, &uid),
+        Ok(Prepared::Held) => settle::<K>(ctx, &Seen { key: key.clone(), uid, found: Found::Nothing }),
         Err(failure) => tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "not looked at in its slot"),
     }
     None

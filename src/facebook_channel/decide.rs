@@ -39,7 +39,10 @@ pub fn decide(
     now: Timestamp,
 ) -> Option<Plan> {
     if channel.spec.management_policy == ManagementPolicy::Pause {
-        return Some(Plan { mutation: None, report: paused(channel, previous, now) });
+        // What becomes of the page once the channel is gone is no matter of Meta's yet.
+        let outdated = matches!(seen.claim, ClaimSeen::Ours { .. }) && seen.record == Record::Outdated;
+        let mutation = (outdated && !seen.asked.claimed).then_some(Mutation::RecordClaim { proven: false });
+        return Some(Plan { mutation, report: paused(channel, previous, now) });
     }
     if !seen.look {
         return None;
@@ -50,7 +53,7 @@ pub fn decide(
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
-    let (parting, page_mutation) = match parting::parting(&case) {
+    let (parting, page_mutation) = match parting::parting(&case, &claimed) {
         Some((parting, mutation)) => (Some(parting), mutation),
         None => (None, page_mutation),
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::{Observed, TokenSeen};
-use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus};
+use crate::api::conditions::{ConditionType, Status, find};
+use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::failure::last_slot;
 use crate::graph::{TokenInfo, TokenKind};
 
@@ -27,6 +27,16 @@ fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
 }
 
+/// Whether the token was found good. While a page is disconnected as declared that is not judged; that it was confirmed
+/// then says as much.
+fn is_good(status: &FacebookChannelStatus) -> bool {
+    let authorized = find(&status.conditions, ConditionType::Authorized);
+    authorized.is_some_and(|it| {
+        it.status == Status::True.as_str()
+            || it.status == Status::Unknown.as_str() && it.reason == Reason::DeclaredDisconnected.as_str()
+    })
+}
+
 /// What debug_token said of the token, if that has not to be asked again: the status tells it, once it was found good and
 /// as long as nothing that it depends on has changed.
 pub fn remembered_token(
@@ -41,7 +51,7 @@ pub fn remembered_token(
     let TokenSeen::Present { fingerprint } = &seen.token else { return None };
     let same =
         previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_ref() == Some(fingerprint);
-    let good = status_of(&previous.conditions, ConditionType::Authorized) == Some(Status::True);
+    let good = is_good(previous);
     let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
     let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());
     (same && good && confirmed && is_page).then(|| TokenInfo {

@@ -155,7 +155,8 @@ pub async fn observe(
     let mut seen = survey(ctx, channel, pass, asked).await?;
     let restraint = Restraint::of(ctx, channel, &seen.token, &pass.key);
     ask(ctx, channel, &mut seen, pass, &restraint).await?;
-    ctx.heed(&restraint.budgets, seen.asked.refusals(), pass.now);
+    let threads = seen.asked.threads.as_ref().and_then(|it| it.as_ref().err());
+    ctx.heed(&restraint.budgets, seen.asked.refusals().chain(threads), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
     Ok(seen)
 }
@@ -318,7 +319,7 @@ async fn ask(
     }
     let mut recalled = false;
     if seen.asked.token.is_none() {
-        if let Some(until) = ctx.breakers.open_until(&restraint.app, &pass.uid, pass.now) {
+        if let Some(until) = restraint.outage(ctx, &pass.uid, pass.now) {
             // The application's own look is the one call that finds out whether Meta is back.
             ctx.look_at_app(app_key(channel, &pass.key));
             seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));

@@ -11,14 +11,14 @@ use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
 use super::restraint::Restraint;
 use super::threads;
-use crate::api::{FacebookChannel, FacebookChannelStatus};
+use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
 use crate::engine::breakers::Reach;
 use crate::engine::pass::Pass;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
-use crate::graph::{Caller, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict};
+use crate::graph::{Caller, GraphError, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
 
 /// Channels of a batch whose threads are read at once.
 const EVIDENCE_AT_ONCE: usize = 4;
@@ -52,12 +52,17 @@ impl Swept for FacebookChannelKind {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
         let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
         if restraint.holds(ctx, &pass.uid, pass.now) {
-            // Its pass says until when.
-            return Ok(Prepared::Wake);
+            // The ring catches up when it is over; how long a value may be kept is for a pass to say.
+            return Ok(if pass.stale { Prepared::Wake } else { Prepared::Held });
         }
         // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
-        let Some(info) = observe::recall_token(&channel, &seen, &pass) else { return Ok(Prepared::Wake) };
+        let Some(info) = observe::recall_token(&channel, &seen, &pass) else {
+            // A page that was parted from has no need of its token: it is asked about as rarely as a broken one.
+            let parted = channel.spec.connection == DeclaredConnection::Disconnected;
+            let rarely = parted && !pass.is_broken_slot(ctx);
+            return Ok(if rarely { Prepared::Rest } else { Prepared::Wake });
+        };
         seen.asked.token = Some(Ok(info));
         let proven = authorization::is_proven(&channel, &seen, pass.now);
         if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
@@ -73,27 +78,36 @@ impl Swept for FacebookChannelKind {
             .map(|visit| PageRead { page_id: &visit.channel.spec.page_id, token: &visit.access.token })
             .collect();
         let Ok(answers) = ctx.read(ctx.graph.pages(version, credentials, &reads)).await else { return Vec::new() };
-        let answers = match answer("batch", Caller::AppToken, answers) {
+        let answers = match answers {
             Ok(answers) => answers,
-            Err(refusal) => {
-                let silence = silence(&[&refusal], ctx.clock.now());
-                if !refusal.says_nothing() {
+            Err(error) => match answer::<()>("batch", Caller::AppToken, Err(error.clone())) {
+                // As silent about each page as if each had been asked about: decisions say how long values are kept.
+                Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
+                _ => {
                     // The application's own check decides what it is.
                     ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
+                    return visits.iter().map(|visit| visit.seen(Found::Nothing)).collect();
                 }
-                let found = silence.map_or(Found::Nothing, Found::Silence);
-                let refused = Err::<(), _>(refusal);
-                for visit in &visits {
-                    ctx.reached(&visit.restraint.app, &visit.pass.uid, Reach::Unknown.with(Some(&refused)));
-                }
-                return visits.iter().map(|visit| visit.seen(found)).collect();
-            }
+            },
         };
+        note_reach(ctx, &visits[0], &answers);
         let looks = visits.into_iter().zip(answers).map(|(visit, answers)| async move {
             let visit = visit.with_evidence(ctx).await;
             visit.compare(ctx, answers)
         });
         stream::iter(looks).buffered(EVIDENCE_AT_ONCE).collect().await
+    }
+}
+
+/// One request is one sign of silence, of however many pages it was.
+fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
+    let silent = |error: &GraphError| classify(error, Caller::PageToken) == Verdict::NoAnswer;
+    let answered =
+        |it: &PageAnswers| !it.page.as_ref().is_err_and(silent) || !it.subscriptions.as_ref().is_err_and(silent);
+    let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
+    ctx.reached(&first.restraint.app, &first.pass.uid, reach);
+    if reach == Reach::Silent {
+        ctx.look_at_app(FacebookChannelKind::group(&first.channel));
     }
 }
 
@@ -122,8 +136,6 @@ impl Visit {
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
         ctx.heed(&self.restraint.budgets, refusals, self.pass.now);
-        let reach = Reach::Unknown.with(Some(&news.page)).with(Some(&news.subscriptions));
-        ctx.reached(&self.restraint.app, &self.pass.uid, reach);
         self.seen.asked.page = Some(news.page.clone());
         self.seen.asked.subscriptions = Some(news.subscriptions.clone());
         let Some(plan) = decide(&self.channel, &self.pass.previous, &self.seen, self.pass.now) else {

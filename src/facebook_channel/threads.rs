@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::{Access, Observed};
-use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
+use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
@@ -33,11 +33,14 @@ pub fn are_due_in_pass(
     pass: &Pass<FacebookChannelStatus>,
 ) -> bool {
     let changed = pass.previous.inputs.as_ref() != Some(&seen.inputs);
-    is_wanted(channel) && (changed || are_due(ctx, channel, pass))
+    // While other questions stay unanswered the inputs count as changed in every try.
+    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
+    is_wanted(channel) && (changed && !lately || are_due(ctx, channel, pass))
 }
 
 fn is_wanted(channel: &FacebookChannel) -> bool {
-    channel.spec.primary_receiver.as_ref().is_none_or(|it| it.requirement != ReceiverRequirement::Ignored)
+    let demanded = channel.spec.primary_receiver.as_ref().map(|it| it.requirement).unwrap_or_default();
+    channel.spec.connection == DeclaredConnection::Connected && demanded != ReceiverRequirement::Ignored
 }
 
 /// Looks for evidence.

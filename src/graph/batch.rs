@@ -53,7 +53,8 @@ pub struct PageAnswers {
 }
 
 impl PageAnswers {
-    fn both(error: GraphError) -> Self {
+    /// The same error about both.
+    pub fn both(error: GraphError) -> Self {
         Self { page: Err(error.clone()), subscriptions: Err(error) }
     }
 }

@@ -14,14 +14,20 @@ use crate::facebook_channel::observe::AppSeen;
 use crate::graph::Verdict;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
-pub(super) fn parting(case: &Case<'_>) -> Option<(Finding, Option<Mutation>)> {
+pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Option<Mutation>)> {
     if case.channel.spec.connection == DeclaredConnection::Connected {
         return None;
     }
-    if !matches!(case.seen.claim, ClaimSeen::Ours { .. }) {
-        let seen =
-            "The page is disconnected as declared: this channel does not hold it, so nothing at Meta is the channel's.";
-        return Some((case.found(Status::True, Reason::DeclaredDisconnected, seen, ""), None));
+    match &case.seen.claim {
+        ClaimSeen::Ours { .. } => {}
+        ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. } => {
+            let seen = "The page is disconnected as declared: this channel does not hold it, so nothing at Meta is the channel's.";
+            return Some((case.found(Status::True, Reason::DeclaredDisconnected, seen, ""), None));
+        }
+        // Of a page that was held before, or may be held, nobody knows whether it is subscribed.
+        ClaimSeen::Orphaned { .. } | ClaimSeen::Releasing | ClaimSeen::Unavailable(_) => {
+            return Some((claimed.clone(), None));
+        }
     }
     let row = subscribed(case);
     let (finding, mutation) = match row {
@@ -79,7 +85,9 @@ fn part(case: &Case<'_>, defect: Finding) -> (Finding, Option<Mutation>) {
         return (trouble, None);
     }
     match &case.seen.asked.unsubscribed {
-        _ if case.observes() && defect.status == Status::Unknown && silence(case).is_some() => (defect, None),
+        // What was not seen is no drift, and Meta may not be asked to end what may not be asked about.
+        _ if case.observes() && defect.status == Status::Unknown => (defect, None),
+        _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
         None => (defect, Some(Mutation::Unsubscribe)),
         Some(Ok(())) => (without_effect(defect), None),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::api::{PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
+use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::Thread;
 
@@ -63,21 +63,28 @@ pub(super) fn evidence(case: &Case<'_>) -> Option<PrimaryReceiverStatus> {
     let Some(evidence) = threads.and_then(|threads| measure(threads, app_id, now)) else { return before };
     match before {
         // A status that differs in its times only is not written, but once a day.
-        Some(before) if before.evidence == evidence && now.duration_since(before.observed_at) < REFRESHED => {
-            Some(before)
-        }
+        Some(before) if before.evidence == evidence && !is_old(case, &before) => Some(before),
         _ => Some(PrimaryReceiverStatus { evidence, observed_at: now.round(Unit::Second).unwrap_or(now) }),
     }
 }
 
+/// Whether evidence that stays the same is worth a new time: once a day, and when a person's word lies between.
+fn is_old(case: &Case<'_>, before: &PrimaryReceiverStatus) -> bool {
+    let word = attested(case).is_some_and(|word| before.observed_at < word.at);
+    word || case.now.duration_since(before.observed_at) >= REFRESHED
+}
+
+/// The word of a person, unless it is of a time to come.
+fn attested<'a>(case: &Case<'a>) -> Option<&'a Attestation> {
+    case.channel.spec.primary_receiver.as_ref()?.attested.as_ref().filter(|word| word.at <= case.now)
+}
+
 /// The condition PrimaryReceiver.
 pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>) -> Finding {
-    let spec = case.channel.spec.primary_receiver.as_ref();
     if requirement(case) == ReceiverRequirement::Ignored {
         return case.found(Status::Unknown, Reason::NotRequired, "It is not looked at, as declared.", "");
     }
-    let attested = spec.and_then(|spec| spec.attested.as_ref());
-    let attested = attested.filter(|word| evidence.is_none_or(|evidence| evidence.observed_at < word.at));
+    let attested = attested(case).filter(|word| evidence.is_none_or(|evidence| evidence.observed_at < word.at));
     match (attested, evidence) {
         (Some(word), _) => {
             let seen =

@@ -105,7 +105,7 @@ fn a_token_of_no_use_is_asked_about_as_rarely_as_a_broken_one() {
 fn without_the_claim_nothing_is_ended_and_the_declaration_counts_as_reached() {
     let elsewhere = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
     let duplicate = ClaimSeen::Duplicate { name: "other".to_owned() };
-    for claim in [ClaimSeen::Free, ClaimSeen::Orphaned { of: "gone".to_owned() }, elsewhere, duplicate] {
+    for claim in [ClaimSeen::Free, elsewhere, duplicate] {
         let mut scene = dead();
         scene.seen.claim = claim;
         let outcome = scene.decide();
@@ -113,6 +113,13 @@ fn without_the_claim_nothing_is_ended_and_the_declaration_counts_as_reached() {
         outcome.shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
         outcome.shows(&[(Subscribed, "Unknown/DeclaredDisconnected")]);
         assert!(outcome.message(Ready).contains("does not hold it"), "{}", outcome.message(Ready));
+    }
+    // What was held for another channel before may be subscribed still.
+    let orphaned = ClaimSeen::Orphaned { of: "gone".to_owned() };
+    for (claim, reason) in [(orphaned, "NotProven"), (ClaimSeen::Releasing, "Pending")] {
+        let mut scene = dead();
+        scene.seen.claim = claim;
+        scene.decide().reconciling(&format!("Unknown/{reason}"));
     }
     let mut proven = parting(Scene::debugged(Ok(token_info())));
     proven.seen.claim = ClaimSeen::Free;
@@ -188,7 +195,7 @@ fn an_undone_disconnection_is_drift_under_observe_and_silence_is_none() {
     lacking.shows(&[(Ready, "False/DriftObserved"), (Subscribed, "False/FieldsMissing")]);
 
     for unseen in [dead(), missing()] {
-        observed(unseen).decide().stalled("DriftObserved");
+        observed(unseen).decide().reconciling("Unknown/Pending");
     }
     let outcome = observed(silent()).decide();
     outcome.no_mutation();

@@ -60,7 +60,9 @@ proptest! {
             && ["True/TokenValid", "Unknown/DeclaredDisconnected"].contains(&judged.as_str());
         let managed = policy == ManagementPolicy::Manage;
         match &outcome.plan.mutation {
-            Some(_) if policy == ManagementPolicy::Pause => prop_assert!(false, "{:?}", outcome.plan.mutation),
+            Some(mutation) if policy == ManagementPolicy::Pause => {
+                prop_assert_eq!(mutation, &Mutation::RecordClaim { proven: false });
+            }
             Some(Mutation::AcquireClaim) => prop_assert!(proven && scene.seen.claim == ClaimSeen::Free),
             Some(Mutation::AdoptClaim { .. }) => {
                 let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
@@ -131,7 +133,9 @@ proptest! {
         previous in statuses().prop_filter("nothing remembered", |it| {
             find(&it.conditions, ConditionType::Subscribed).is_none_or(|it| it.reason != "DeclaredDisconnected")
         }),
-        claim in claims(),
+        claim in claims().prop_filter("known to be ours or not", |claim| {
+            matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. })
+        }),
         rows in rows(),
     ) {
         let token = TokenInfo { is_valid: false, ..token_info() };

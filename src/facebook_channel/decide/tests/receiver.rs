@@ -152,7 +152,23 @@ fn a_word_counts_until_newer_evidence_says_otherwise() {
     assert!(word.message(Receiver).contains("ops@acme"));
     with("2026-02-20T00:00:00Z", vec![hidden()]).shows(&[(Receiver, "False/AnotherAppControls")]);
     with("2026-02-20T00:00:00Z", vec![ours()]).shows(&[(Receiver, "True/DefaultApp")]);
-    with("2026-03-01T13:00:00Z", vec![hidden()]).shows(&[(Receiver, "True/Attested")]);
+    // A time to come is nobody's word.
+    with("2026-03-01T13:00:00Z", vec![hidden()]).shows(&[(Receiver, "False/AnotherAppControls")]);
+}
+
+#[test]
+fn the_same_evidence_seen_again_after_a_word_overrules_it() {
+    let first = scene("NotContradicted", vec![hidden()]).decide();
+    let word = json!({"requirement": "NotContradicted", "attested": {"by": "ops@acme", "at": "2026-03-01T12:30:00Z"}});
+    let after = |minutes: i64, threads: Option<Vec<Thread>>| {
+        let mut next = scene("NotContradicted", vec![]).after(&first);
+        next.now = now() + SignedDuration::from_mins(minutes);
+        next.channel.spec.primary_receiver = demand(word.clone());
+        next.seen.asked.threads = threads.map(Ok);
+        next.decide()
+    };
+    after(40, None).shows(&[(Receiver, "True/Attested")]);
+    after(60, Some(vec![hidden()])).shows(&[(Receiver, "False/AnotherAppControls")]);
 }
 
 #[test]
