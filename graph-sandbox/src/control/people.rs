@@ -14,7 +14,7 @@ use serde_json::json;
 use super::http::{Answer, Body, done};
 use super::ops::ControlError;
 use crate::core::Core;
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::seed::VerificationStatus;
 use crate::world::{Targets, World};
 
@@ -57,7 +57,7 @@ pub struct Regrant {
     pub scopes: Option<BTreeSet<String>>,
     /// The pages the scopes that concern pages are limited to; absent: not limited.
     #[serde(default)]
-    pub pages: Option<BTreeSet<Id>>,
+    pub pages: Option<Ids>,
 }
 
 /// A login: the scopes asked for are added, and the pages chosen anew.
@@ -71,7 +71,7 @@ pub struct Authorise {
     pub scopes: Vec<String>,
     /// The pages chosen; absent: all, also those to come.
     #[serde(default)]
-    pub pages: Option<BTreeSet<Id>>,
+    pub pages: Option<Ids>,
     /// One of the app's redirect URIs, for which the code is.
     pub redirect_uri: String,
 }

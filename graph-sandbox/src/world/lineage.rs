@@ -110,7 +110,7 @@ impl World {
             return;
         };
         if let Some(token) = self.tokens.get_mut(id) {
-            (token.scopes, token.granular_scopes) = grant.leave(&token.issued);
+            (token.scopes, token.granular_scopes) = grant.leave(&token.issued, token.page.as_ref());
         }
     }
 }
@@ -130,13 +130,10 @@ impl PageToken {
     }
 }
 
-/// Limits to many pages are of no use to the token of one of them.
+/// The scopes of a page token from those of its parent.
 fn narrowed(issued: &Issued, page: &Id) -> Issued {
     let row = |row: &GranularScope| {
-        let target_ids = match &row.target_ids {
-            Some(ids) if ids.contains(page) => Some(vec![page.clone()]),
-            other => other.clone(),
-        };
+        let target_ids = row.target_ids.as_ref().map(|ids| super::grants::narrowed(ids, Some(page)));
         GranularScope { scope: row.scope.clone(), target_ids }
     };
     Issued { scopes: issued.scopes.clone(), granular_scopes: issued.granular_scopes.iter().map(row).collect() }
