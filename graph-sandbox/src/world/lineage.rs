@@ -80,13 +80,19 @@ impl World {
 
     /// The page token this user or system-user token gives: an old one, or a new one to be added.
     pub(crate) fn page_token(&self, parent: &Token, page: &Id, now: Timestamp) -> PageToken {
-        let parent_id = self.tokens.id_named(parent.text.expose_secret());
+        let parent_id = self.tokens.id_of_text(parent.text.expose_secret());
         let user = parent.user.as_ref();
         if self.switches.page_token_reread == PageTokenReread::Same
             && let Some(user) = user
         {
-            // Tokens of a seed that names no parent belong to whichever asks first.
-            let own = |token: &&Token| token.invalid.is_none() && (token.parent.is_none() || token.parent == parent_id);
+            let bound = parent.expires_at.filter(|_| self.takes_children_along(parent));
+            // Tokens of a seed that names no parent belong to whichever asks and may have one that
+            // lives as long.
+            let stray = |token: &Token| {
+                let fits = bound.is_none_or(|bound| token.expires_at.is_some_and(|end| end <= bound));
+                token.parent.is_none() && fits
+            };
+            let own = |token: &&Token| token.invalid.is_none() && (stray(token) || token.parent == parent_id);
             let living = |token: &&Token| token.expires_at.is_none_or(|end| end > now);
             if let Some(token) = self.tokens.of(user, &parent.app, Some(page)).filter(own).find(living) {
                 return PageToken::Known(token.text.expose_secret().to_owned());
