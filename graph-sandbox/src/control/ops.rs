@@ -143,6 +143,11 @@ impl Core {
         self.clock.advance(span).map_err(|error| ControlError::Refused(error.to_string()))
     }
 
+    /// Sets the clock.
+    pub(crate) fn set_clock(&self, moment: Timestamp) -> Result<Timestamp, ControlError> {
+        self.clock.set(moment).map_err(|error| ControlError::Refused(error.to_string()))
+    }
+
     /// Adds a token; one of the same text or alias is replaced.
     pub(crate) fn put_token(&self, token: SeedToken) -> Result<(), ControlError> {
         let now = self.clock.now();
