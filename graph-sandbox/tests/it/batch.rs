@@ -314,3 +314,15 @@ async fn an_error_under_status_200_is_no_success() {
     assert!(body["error"].is_object());
     assert_eq!(answer[1], Value::Null);
 }
+
+#[tokio::test]
+async fn success_without_effect_strikes_the_first_operation_not_the_batch() {
+    let api = Api::start().await;
+    let before = api.page_row(PAGE_A);
+    api.fault(json!({"times": 1, "do": "success_without_effect"}));
+    let row = format!("{PAGE_A}/subscribed_apps?access_token={}", token("page-a"));
+    let answer =
+        batch(&api, json!([{"method": "POST", "relative_url": row, "body": "subscribed_fields=standby"}])).await;
+    assert_eq!(item(&answer.ok(), 0), (200, json!({"success": true})));
+    assert_eq!(api.page_row(PAGE_A), before);
+}
