@@ -149,6 +149,14 @@ fn check_app(world: &World, page: &Page, app: &Id) -> Result<(), ControlError> {
     Err(ControlError::NotFound(format!("app {app}")))
 }
 
+/// Refuses a page that is deleted or hidden: nobody writes there.
+fn check_visible(page: &Page) -> Result<(), ControlError> {
+    if page.is_visible() {
+        return Ok(());
+    }
+    Err(ControlError::Refused("nobody can write to a page that is deleted or restricted".into()))
+}
+
 impl Core {
     /// A person writes.
     pub(crate) fn customer_writes(&self, page: &str, message: CustomerMessage) -> Result<Written, ControlError> {
@@ -181,11 +189,12 @@ impl Core {
         let now = self.clock.now();
         let mut world = self.world.lock();
         let page = find(&world, page)?;
+        check_visible(page)?;
         let desk = Desk::new(page, &world.switches, now);
         let psid = message.psid.map_or_else(|| new_psid(page), Ok)?;
         let thread = match desk.thread(&psid) {
             Ok(thread) => thread,
-            Err(_) if !page.published || page.restricted => {
+            Err(_) if !page.published => {
                 return Err(ControlError::Refused("nobody new can write to a page that is not public".into()));
             }
             Err(_) => Thread::new(psid.clone(), message.name.unwrap_or_else(default_name), now),
@@ -231,6 +240,7 @@ impl Core {
         let app = act.actor()?;
         let mut world = self.world.lock();
         let page = find(&world, page)?;
+        check_visible(page)?;
         check_app(&world, page, &app)?;
         let desk = Desk::new(page, &world.switches, now);
         let outcome = change(&desk, desk.thread(&act.psid)?, &app)?;
