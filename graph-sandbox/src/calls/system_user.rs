@@ -93,7 +93,7 @@ fn issue(call: &Call, world: &mut World, app: &Id, robot: &Id, issued: Issued) -
     let token = world.mint(TokenKind::SystemUser, app, robot, issued, life, call.now);
     let answer = answer(&token, call.now);
     call.commit(world, |world| {
-        world.imply_grant(&token);
+        world.widen_grant(&token);
         world.add_minted(token);
     });
     Ok(answer)

@@ -156,7 +156,7 @@ impl Core {
         let token = world.load_token(token, now, &place)?;
         let implied = token.clone();
         world.tokens.put(token).map_err(|error| ControlError::Refused(format!("{place}: {error}")))?;
-        world.imply_grant(&implied);
+        world.widen_grant(&implied);
         Ok(())
     }
 

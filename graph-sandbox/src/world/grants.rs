@@ -43,22 +43,26 @@ impl Grant {
         granted.any(|targets| targets.as_ref().is_none_or(|targets| targets.contains(page)))
     }
 
-    /// Adds scopes with their limits.
-    fn widen(&mut self, issued: &Issued) {
+    /// Adds scopes with their limits; whether that made a difference.
+    fn widen(&mut self, issued: &Issued) -> bool {
+        let mut grown = false;
         for scope in &issued.scopes {
             let asked = targets(issued, scope);
             self.declined.remove(scope);
             match (self.scopes.get_mut(scope), asked) {
                 (None, asked) => {
                     self.scopes.insert(scope.clone(), asked);
+                    grown = true;
                 }
-                (Some(Some(held)), Some(asked)) => {
-                    held.extend(&asked);
+                (Some(Some(held)), Some(asked)) => grown |= held.extend(&asked),
+                (Some(held @ Some(_)), None) => {
+                    *held = None;
+                    grown = true;
                 }
-                (Some(held), None) => *held = None,
-                (Some(None), Some(_)) => {}
+                (Some(None), _) => {}
             }
         }
+        grown
     }
 
     /// What is left of a token's scopes. A page token's limits name its page alone, not the
@@ -128,14 +132,25 @@ impl World {
         self.actors.get(actor).is_some_and(|actor| actor.kind == ActorKind::Person)
     }
 
-    /// Lets a token's own scopes be granted: whoever puts a token there says that it is so.
-    pub(crate) fn imply_grant(&mut self, token: &Token) {
+    /// Lets a token's own scopes be granted: whoever puts a token there says that it is so. Tells
+    /// whether the grant grew by that.
+    pub(crate) fn imply_grant(&mut self, token: &Token) -> bool {
         let Some(user) = &token.user else {
-            return;
+            return false;
         };
         let grant = self.grants.entry(&token.app, user);
-        grant.widen(&token.issued);
+        let grown = grant.widen(&token.issued);
         grant.data_access_expires_at = grant.data_access_expires_at.max(token.data_access_expires_at);
+        grown
+    }
+
+    /// The same, beside tokens that may have been cut down: they get back what they were issued with.
+    pub(crate) fn widen_grant(&mut self, token: &Token) {
+        if self.imply_grant(token)
+            && let Some(user) = &token.user
+        {
+            self.refit(&token.app, user);
+        }
     }
 
     /// Authorises an app anew: these scopes take the place of the old ones.
