@@ -14,7 +14,7 @@ use crate::callback::{self, Failure};
 use crate::core::Core;
 use crate::id::Id;
 use crate::switches::WebhookDuplicates;
-use crate::world::World;
+use crate::world::{World, after};
 
 /// Delivers until the sandbox stops. Attempts under way then are cut off.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -138,7 +138,7 @@ impl State {
         let first = *post.first_failure.get_or_insert(at);
         let due = match patience.next(post.attempts, at.duration_since(first)) {
             Some(Next::AtOnce) => None,
-            Some(Next::After(span)) => first.checked_add(span).ok(),
+            Some(Next::After(span)) => Some(after(first, span)),
             None => {
                 self.drop_all(&post.app, &post.occurrences, Dropped::GivenUp, at);
                 self.forget_failures(&post.app, &post.occurrences);
