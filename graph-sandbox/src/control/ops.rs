@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::calls::webhook_fields;
 use crate::core::Core;
 use crate::id::Id;
 use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
@@ -69,6 +70,9 @@ impl AppChange {
     fn grace_ends(&self, now: Timestamp) -> Result<Option<Timestamp>, ControlError> {
         if let Some(bad) = self.redirect_uris.iter().flatten().find(|uri| check_redirect_uri(uri).is_err()) {
             return Err(ControlError::Refused(format!("redirect_uris: {bad} is no https URL without fragment")));
+        }
+        if self.secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
+            return Err(ControlError::Refused("the secret is empty".into()));
         }
         match (&self.previous_secret_for, &self.secret) {
             (None, _) => Ok(None),
@@ -265,6 +269,7 @@ pub(crate) fn drift_app(
     subscriptions: &mut BTreeMap<String, AppSubscription>,
     change: AppSubscriptionChange,
 ) -> Result<(), ControlError> {
+    webhook_fields::check_object(&change.object).map_err(|error| ControlError::Refused(error.message))?;
     if change.removed {
         subscriptions.remove(&change.object);
         return Ok(());
