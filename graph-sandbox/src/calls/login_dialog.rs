@@ -116,7 +116,13 @@ fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timesta
 fn chosen_pages(params: &Params) -> Result<Option<Ids>, Refusal> {
     let bad = || refuse("Invalid pages", "A page is named by its id.");
     let listed = params.list("pages").map_err(|_| bad())?;
-    if listed.is_none() && params.get("opt_in") != Some("selected") {
+    let all = match params.get("opt_in") {
+        // Boxes ticked before this was chosen do not count.
+        Some("all") => true,
+        Some("selected") => false,
+        _ => listed.is_none(),
+    };
+    if all {
         return Ok(None);
     }
     let ids = listed.iter().flatten().map(|id| id.parse::<Id>());
