@@ -186,8 +186,7 @@ impl Core {
         message: CustomerMessage,
         prepare: impl FnOnce(&Desk<'_>, Thread) -> Result<Thread, ControlError>,
     ) -> Result<Written, ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let page = find(&world, page)?;
         check_visible(page)?;
         let desk = Desk::new(page, &world.switches, now);
@@ -236,9 +235,8 @@ impl Core {
         act: &ThreadAct,
         change: impl FnOnce(&Desk<'_>, Thread, &Id) -> Result<Outcome, Refusal>,
     ) -> Result<(), ControlError> {
-        let now = self.clock.now();
         let app = act.actor()?;
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let page = find(&world, page)?;
         check_visible(page)?;
         check_app(&world, page, &app)?;
@@ -251,8 +249,7 @@ impl Core {
 
     /// Changes routing, as a person does in the page's settings.
     pub(crate) fn change_routing(&self, page: &str, change: RoutingChange) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let found = find(&world, page)?;
         for app in change.default_app.iter().flatten().chain(change.take_control.iter().flatten()) {
             check_app(&world, found, app)?;
@@ -274,8 +271,7 @@ impl Core {
 
     /// Tells an app its role; the routing stays as it is.
     pub(crate) fn tell_role(&self, page: &str, notice: &RoleNotice) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let world = self.world.lock();
+        let (world, now) = self.world_now();
         let page = find(&world, page)?;
         check_app(&world, page, &notice.app)?;
         let told = Desk::new(page, &world.switches, now).role(&notice.app, notice.role.name());

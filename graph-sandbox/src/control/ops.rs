@@ -154,8 +154,7 @@ impl Core {
 
     /// Adds a token; one of the same text or alias is replaced.
     pub(crate) fn put_token(&self, token: SeedToken) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let place = format!("token ({})", token.alias.as_deref().unwrap_or("without alias"));
         let token = world.load_token(token, now, &place)?;
         let implied = token.clone();
@@ -185,8 +184,8 @@ impl Core {
 
     /// Changes an app.
     pub(crate) fn change_app(&self, id: &str, change: AppChange) -> Result<(), ControlError> {
-        let grace_ends = change.grace_ends(self.clock.now())?;
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
+        let grace_ends = change.grace_ends(now)?;
         let not_found = || ControlError::NotFound("such app".into());
         let id: Id = id.parse().map_err(|_| not_found())?;
         let app = world.apps.get_mut(&id).ok_or_else(not_found)?;
@@ -211,7 +210,7 @@ impl Core {
 
     /// Changes a page.
     pub(crate) fn change_page(&self, id: &str, change: PageChange) -> Result<(), ControlError> {
-        let mut world = self.world.lock();
+        let (mut world, _) = self.world_now();
         let not_found = || ControlError::NotFound("such page".into());
         let id: Id = id.parse().map_err(|_| not_found())?;
         let page = world.pages.get_mut(&id).ok_or_else(not_found)?;

@@ -142,8 +142,7 @@ impl Core {
 
     /// Lets a person or system user do something; gives the code of a login.
     pub(crate) fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let id = id.parse::<Id>().ok().filter(|id| world.actors.contains_key(id));
         let id = id.ok_or_else(|| ControlError::NotFound("such person".into()))?;
         check(&world, &change)?;

@@ -49,14 +49,11 @@ struct Asked {
 
 /// Answers one request, or one operation of a batch, and enters it into the ledger.
 pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
-    let now = core.clock.now();
-    let (destination, entry, subject) = {
-        let mut world = core.world.lock();
-        world.end_grace(now);
-        core.foreign.catch_up(&mut world, now);
+    let (now, destination, entry, subject) = {
+        let (world, now) = core.world_now();
         let destination = route::find(&world, &request);
         let (entry, subject) = note(&world, now, &request, destination.as_ref().ok());
-        (destination, entry, subject)
+        (now, destination, entry, subject)
     };
     let seq = core.ledger.open(entry);
     let fault = core.faults.strike(&subject);

@@ -21,10 +21,9 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut moves = core.clock.moves();
     let mut attempts = JoinSet::new();
     loop {
-        let now = core.clock.now();
-        let begun = {
-            let world = core.world.lock();
-            core.outbox.begin(&world, now)
+        let (begun, now) = {
+            let (world, now) = core.world_now();
+            (core.outbox.begin(&world, now), now)
         };
         for attempt in begun {
             attempts.spawn(send(Arc::clone(&core), attempt));
@@ -50,7 +49,7 @@ async fn pause(rest: Option<Duration>) {
 /// Makes an attempt and draws the consequences.
 async fn send(core: Arc<Core>, attempt: Attempt) {
     let outcome = ask(&core, &attempt).await;
-    let mut world = core.world.lock();
+    let (mut world, _) = core.world_now();
     core.outbox.state.lock().conclude(&mut world, attempt, outcome);
 }
 
