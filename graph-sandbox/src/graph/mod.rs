@@ -78,10 +78,10 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
     if asked.request.method == Method::OPTIONS {
         return Reply::preflight();
     }
-    let (version, version_header) = {
+    let (version, version_header, token_error_status) = {
         let switches = &core.world.lock().switches;
         let version = Version::effective(asked.request.version, &asked.request.rest(), switches, asked.now);
-        (version, switches.version_header)
+        (version, switches.version_header, switches.token_error_status)
     };
     let version = match version {
         Ok(version) => version,
@@ -94,6 +94,7 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
     let mut usage = HeaderMap::new();
     let mut reply = match carry_out(core, asked, version, &mut usage).await {
         Ok(body) => Reply::json(body, version),
+        Err(error) if error.code == 190 => Reply::error(auth::as_token_error(error, token_error_status), Some(version)),
         Err(error) => Reply::error(error, Some(version)),
     };
     reply.headers.extend(usage);
