@@ -1,7 +1,9 @@
 //! What all requests share.
 
+use std::sync::MutexGuard;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -30,4 +32,15 @@ pub(crate) struct Core {
     pub(crate) callback_limit: Duration,
     /// Ends hanging requests when the sandbox stops.
     pub(crate) stopping: CancellationToken,
+}
+
+impl Core {
+    /// The world as it is by now: what waited for its time has happened.
+    pub(crate) fn world_now(&self) -> (MutexGuard<'_, World>, Timestamp) {
+        let now = self.clock.now();
+        let mut world = self.world.lock();
+        world.end_grace(now);
+        self.foreign.catch_up(&mut world, now);
+        (world, now)
+    }
 }

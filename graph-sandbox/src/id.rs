@@ -1,10 +1,13 @@
 //! Identifiers of apps, people, pages and businesses.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::{Deserializer, Error, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A Graph object id: 5 to 20 digits, no leading zero.
 ///
@@ -53,6 +56,62 @@ impl PartialEq<str> for Id {
 impl PartialEq<&str> for Id {
     fn eq(&self, other: &&str) -> bool {
         self.0 == *other
+    }
+}
+
+/// Ids, each once and in order. Copies share them: there may be thousands, for many tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeSet<Id>")]
+pub struct Ids(#[serde(serialize_with = "write_ids")] Arc<BTreeSet<Id>>);
+
+fn write_ids<S: Serializer>(ids: &BTreeSet<Id>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ids)
+}
+
+impl Ids {
+    /// Whether both are one in memory.
+    pub(crate) fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Those that are in both.
+    pub(crate) fn both(&self, other: &Self) -> Self {
+        if self.shares(other) || self.is_subset(other) {
+            return self.clone();
+        }
+        if other.is_subset(self) {
+            return other.clone();
+        }
+        self.intersection(other).cloned().collect()
+    }
+
+    /// Adds those of the other; whether there was one to add.
+    pub(crate) fn extend(&mut self, other: &Self) -> bool {
+        let grows = !self.shares(other) && !other.is_subset(self);
+        if grows {
+            Arc::make_mut(&mut self.0).extend(other.iter().cloned());
+        }
+        grows
+    }
+}
+
+impl Deref for Ids {
+    type Target = BTreeSet<Id>;
+
+    fn deref(&self) -> &BTreeSet<Id> {
+        &self.0
+    }
+}
+
+impl From<BTreeSet<Id>> for Ids {
+    fn from(ids: BTreeSet<Id>) -> Self {
+        Self(Arc::new(ids))
+    }
+}
+
+impl FromIterator<Id> for Ids {
+    fn from_iter<T: IntoIterator<Item = Id>>(ids: T) -> Self {
+        Self::from(BTreeSet::from_iter(ids))
     }
 }
 

@@ -50,7 +50,7 @@ pub use control::{
 };
 pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, Throttling, UsageReport};
 pub use graph::TokenPlace;
-pub use id::{BadId, Id};
+pub use id::{BadId, Id, Ids};
 pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{

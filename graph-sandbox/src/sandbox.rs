@@ -164,8 +164,8 @@ impl Sandbox {
     }
 
     /// Sets the clock; it runs on from there with real time.
-    pub fn set_clock(&self, moment: Timestamp) {
-        self.core.clock.set(moment);
+    pub fn set_clock(&self, moment: Timestamp) -> Result<Timestamp, ControlError> {
+        self.core.set_clock(moment)
     }
 
     /// Adds a token; one of the same text or alias is replaced.

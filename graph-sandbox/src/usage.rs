@@ -188,7 +188,15 @@ impl Window {
         if self.blocked_until.is_some_and(|until| until <= now) {
             *self = Self::default();
         }
-        let oldest = now.as_second().div_euclid(60) - 59;
+        let minute = now.as_second().div_euclid(60);
+        // Calls of a future the clock was set back from, and a block that came of them, never were.
+        // Calls at the same time may be counted in either order, so the next minute stays.
+        while let Some((_, count)) = self.minutes.back().filter(|(later, _)| *later > minute + 1) {
+            self.total = self.total.saturating_sub(*count);
+            self.minutes.pop_back();
+            self.blocked_until = None;
+        }
+        let oldest = minute - 59;
         while let Some((_, count)) = self.minutes.front().filter(|(minute, _)| *minute < oldest) {
             self.total = self.total.saturating_sub(*count);
             self.minutes.pop_front();
@@ -246,6 +254,17 @@ mod tests {
         let (usage, meter) = usage(0);
         let last = (0..3000).map(|_| usage.charge(&meter, at(0))).last().unwrap();
         assert_eq!(last.minutes, 24 * 60);
+    }
+
+    #[test]
+    fn setting_the_clock_back_undoes_what_came_later() {
+        let (usage, meter) = usage(2);
+        usage.charge(&meter, at(0));
+        for _ in 0..3 {
+            usage.charge(&meter, at(30));
+        }
+        assert!(usage.charge(&meter, at(30)).exceeded);
+        assert_eq!(usage.charge(&meter, at(1)), Share { percent: 100, minutes: 0, exceeded: false });
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 mod page;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use crate::core::Core;
 use crate::graph::auth::check_app;
 use crate::graph::version::Version;
 use crate::graph::{GraphError, GraphRequest, Params, Reply};
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::switches::RefusedLoginCode;
 use crate::world::{App, World};
 
@@ -114,10 +113,16 @@ fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timesta
 }
 
 /// The pages the person opted in to; nothing: all, also those to come.
-fn chosen_pages(params: &Params) -> Result<Option<BTreeSet<Id>>, Refusal> {
+fn chosen_pages(params: &Params) -> Result<Option<Ids>, Refusal> {
     let bad = || refuse("Invalid pages", "A page is named by its id.");
     let listed = params.list("pages").map_err(|_| bad())?;
-    if listed.is_none() && params.get("opt_in") != Some("selected") {
+    let all = match params.get("opt_in") {
+        // Boxes ticked before this was chosen do not count.
+        Some("all") => true,
+        Some("selected") => false,
+        _ => listed.is_none(),
+    };
+    if all {
         return Ok(None);
     }
     let ids = listed.iter().flatten().map(|id| id.parse::<Id>());

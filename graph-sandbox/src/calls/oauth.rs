@@ -88,7 +88,7 @@ fn revoke(call: &OpenCall) -> Result<Value, GraphError> {
         return Err(GraphError::parameter("The access token belongs to another app"));
     }
     call.own_token(&world, app, "revoke_token")?;
-    let id = world.tokens.id_named(call.params.required("revoke_token")?);
+    let id = world.tokens.id_of_text(call.params.required("revoke_token")?);
     if let Some(token) = id.filter(|_| !call.without_effect).and_then(|id| world.tokens.get_mut(id)) {
         token.invalid = Some(Invalidation { subcode: Some(466), message: None });
     }

@@ -8,7 +8,7 @@ use super::oauth_access_token::answer;
 use super::{Call, business};
 use crate::graph::auth::{Known, check_app, flaw};
 use crate::graph::{GraphError, Node};
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::seed::{GranularScope, TokenKind};
 use crate::world::{Actor, ActorKind, App, Issued, Life, PAGE_SCOPES, Token, World};
 
@@ -76,7 +76,7 @@ pub(super) fn new_token_through_business(call: &Call) -> Result<Value, GraphErro
     issue(call, &mut world, &app, &robot, Issued { scopes, granular_scopes })
 }
 
-fn parse_ids(texts: &[String]) -> Result<Vec<Id>, GraphError> {
+fn parse_ids(texts: &[String]) -> Result<Ids, GraphError> {
     let ids = texts.iter().map(|text| text.parse::<Id>());
     ids.collect::<Result<_, _>>().map_err(|_| GraphError::parameter("Param asset must be a list of ids"))
 }
@@ -93,7 +93,7 @@ fn issue(call: &Call, world: &mut World, app: &Id, robot: &Id, issued: Issued) -
     let token = world.mint(TokenKind::SystemUser, app, robot, issued, life, call.now);
     let answer = answer(&token, call.now);
     call.commit(world, |world| {
-        world.imply_grant(&token);
+        world.widen_grant(&token);
         world.add_minted(token);
     });
     Ok(answer)

@@ -45,7 +45,7 @@ const PAGE_FIELDS: &[&str] = &[
 ];
 
 /// Refuses an object that cannot be subscribed to.
-pub(super) fn check_object(object: &str) -> Result<(), GraphError> {
+pub(crate) fn check_object(object: &str) -> Result<(), GraphError> {
     if OBJECTS.contains(&object) {
         return Ok(());
     }

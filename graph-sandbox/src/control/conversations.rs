@@ -149,6 +149,14 @@ fn check_app(world: &World, page: &Page, app: &Id) -> Result<(), ControlError> {
     Err(ControlError::NotFound(format!("app {app}")))
 }
 
+/// Refuses a page that is deleted or hidden: nobody writes there.
+fn check_visible(page: &Page) -> Result<(), ControlError> {
+    if page.is_visible() {
+        return Ok(());
+    }
+    Err(ControlError::Refused("nobody can write to a page that is deleted or restricted".into()))
+}
+
 impl Core {
     /// A person writes.
     pub(crate) fn customer_writes(&self, page: &str, message: CustomerMessage) -> Result<Written, ControlError> {
@@ -178,14 +186,14 @@ impl Core {
         message: CustomerMessage,
         prepare: impl FnOnce(&Desk<'_>, Thread) -> Result<Thread, ControlError>,
     ) -> Result<Written, ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let page = find(&world, page)?;
+        check_visible(page)?;
         let desk = Desk::new(page, &world.switches, now);
         let psid = message.psid.map_or_else(|| new_psid(page), Ok)?;
         let thread = match desk.thread(&psid) {
             Ok(thread) => thread,
-            Err(_) if !page.published || page.restricted => {
+            Err(_) if !page.published => {
                 return Err(ControlError::Refused("nobody new can write to a page that is not public".into()));
             }
             Err(_) => Thread::new(psid.clone(), message.name.unwrap_or_else(default_name), now),
@@ -227,10 +235,10 @@ impl Core {
         act: &ThreadAct,
         change: impl FnOnce(&Desk<'_>, Thread, &Id) -> Result<Outcome, Refusal>,
     ) -> Result<(), ControlError> {
-        let now = self.clock.now();
         let app = act.actor()?;
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let page = find(&world, page)?;
+        check_visible(page)?;
         check_app(&world, page, &app)?;
         let desk = Desk::new(page, &world.switches, now);
         let outcome = change(&desk, desk.thread(&act.psid)?, &app)?;
@@ -241,8 +249,7 @@ impl Core {
 
     /// Changes routing, as a person does in the page's settings.
     pub(crate) fn change_routing(&self, page: &str, change: RoutingChange) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let found = find(&world, page)?;
         for app in change.default_app.iter().flatten().chain(change.take_control.iter().flatten()) {
             check_app(&world, found, app)?;
@@ -264,8 +271,7 @@ impl Core {
 
     /// Tells an app its role; the routing stays as it is.
     pub(crate) fn tell_role(&self, page: &str, notice: &RoleNotice) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let world = self.world.lock();
+        let (world, now) = self.world_now();
         let page = find(&world, page)?;
         check_app(&world, page, &notice.app)?;
         let told = Desk::new(page, &world.switches, now).role(&notice.app, notice.role.name());

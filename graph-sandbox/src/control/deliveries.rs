@@ -98,8 +98,7 @@ async fn deauthorize(State(core): State<Arc<Core>>, Body(removal): Body<Removal>
 impl Core {
     /// Makes events happen, all or none; says of each why the app does not hear of it.
     fn send_webhooks(&self, items: Vec<WebhookItem>) -> Result<Vec<Option<Dropped>>, ControlError> {
-        let world = self.world.lock();
-        let at = self.clock.now();
+        let (world, at) = self.world_now();
         let mut occurrences = Vec::new();
         for WebhookItem { page, app, field, place, item } in items {
             if !world.pages.contains_key(&page) {

@@ -192,7 +192,7 @@ enum ClockMove {
 async fn move_clock(State(core): State<Arc<Core>>, Body(change): Body<ClockMove>) -> Answer {
     let now = match change {
         ClockMove::Advance(span) => core.advance_clock(&span)?,
-        ClockMove::Set(moment) => core.clock.set(moment),
+        ClockMove::Set(moment) => core.set_clock(moment)?,
     };
     Ok(Json(json!({"now": now})))
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::calls::webhook_fields;
 use crate::core::Core;
 use crate::id::Id;
 use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
@@ -69,6 +70,9 @@ impl AppChange {
     fn grace_ends(&self, now: Timestamp) -> Result<Option<Timestamp>, ControlError> {
         if let Some(bad) = self.redirect_uris.iter().flatten().find(|uri| check_redirect_uri(uri).is_err()) {
             return Err(ControlError::Refused(format!("redirect_uris: {bad} is no https URL without fragment")));
+        }
+        if self.secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
+            return Err(ControlError::Refused("the secret is empty".into()));
         }
         match (&self.previous_secret_for, &self.secret) {
             (None, _) => Ok(None),
@@ -143,15 +147,19 @@ impl Core {
         self.clock.advance(span).map_err(|error| ControlError::Refused(error.to_string()))
     }
 
+    /// Sets the clock.
+    pub(crate) fn set_clock(&self, moment: Timestamp) -> Result<Timestamp, ControlError> {
+        self.clock.set(moment).map_err(|error| ControlError::Refused(error.to_string()))
+    }
+
     /// Adds a token; one of the same text or alias is replaced.
     pub(crate) fn put_token(&self, token: SeedToken) -> Result<(), ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let place = format!("token ({})", token.alias.as_deref().unwrap_or("without alias"));
         let token = world.load_token(token, now, &place)?;
         let implied = token.clone();
         world.tokens.put(token).map_err(|error| ControlError::Refused(format!("{place}: {error}")))?;
-        world.imply_grant(&implied);
+        world.widen_grant(&implied);
         Ok(())
     }
 
@@ -176,8 +184,8 @@ impl Core {
 
     /// Changes an app.
     pub(crate) fn change_app(&self, id: &str, change: AppChange) -> Result<(), ControlError> {
-        let grace_ends = change.grace_ends(self.clock.now())?;
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
+        let grace_ends = change.grace_ends(now)?;
         let not_found = || ControlError::NotFound("such app".into());
         let id: Id = id.parse().map_err(|_| not_found())?;
         let app = world.apps.get_mut(&id).ok_or_else(not_found)?;
@@ -202,7 +210,7 @@ impl Core {
 
     /// Changes a page.
     pub(crate) fn change_page(&self, id: &str, change: PageChange) -> Result<(), ControlError> {
-        let mut world = self.world.lock();
+        let (mut world, _) = self.world_now();
         let not_found = || ControlError::NotFound("such page".into());
         let id: Id = id.parse().map_err(|_| not_found())?;
         let page = world.pages.get_mut(&id).ok_or_else(not_found)?;
@@ -260,6 +268,7 @@ pub(crate) fn drift_app(
     subscriptions: &mut BTreeMap<String, AppSubscription>,
     change: AppSubscriptionChange,
 ) -> Result<(), ControlError> {
+    webhook_fields::check_object(&change.object).map_err(|error| ControlError::Refused(error.message))?;
     if change.removed {
         subscriptions.remove(&change.object);
         return Ok(());

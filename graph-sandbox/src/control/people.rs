@@ -14,7 +14,7 @@ use serde_json::json;
 use super::http::{Answer, Body, done};
 use super::ops::ControlError;
 use crate::core::Core;
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::seed::VerificationStatus;
 use crate::world::{Targets, World};
 
@@ -57,7 +57,7 @@ pub struct Regrant {
     pub scopes: Option<BTreeSet<String>>,
     /// The pages the scopes that concern pages are limited to; absent: not limited.
     #[serde(default)]
-    pub pages: Option<BTreeSet<Id>>,
+    pub pages: Option<Ids>,
 }
 
 /// A login: the scopes asked for are added, and the pages chosen anew.
@@ -71,7 +71,7 @@ pub struct Authorise {
     pub scopes: Vec<String>,
     /// The pages chosen; absent: all, also those to come.
     #[serde(default)]
-    pub pages: Option<BTreeSet<Id>>,
+    pub pages: Option<Ids>,
     /// One of the app's redirect URIs, for which the code is.
     pub redirect_uri: String,
 }
@@ -142,8 +142,7 @@ impl Core {
 
     /// Lets a person or system user do something; gives the code of a login.
     pub(crate) fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
+        let (mut world, now) = self.world_now();
         let id = id.parse::<Id>().ok().filter(|id| world.actors.contains_key(id));
         let id = id.ok_or_else(|| ControlError::NotFound("such person".into()))?;
         check(&world, &change)?;

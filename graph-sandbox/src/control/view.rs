@@ -137,10 +137,7 @@ pub struct TokenView {
 impl Core {
     /// The state at present.
     pub(crate) fn view(&self) -> StateView {
-        let now = self.clock.now();
-        let mut world = self.world.lock();
-        world.end_grace(now);
-        self.foreign.catch_up(&mut world, now);
+        let (world, now) = self.world_now();
         StateView {
             now,
             switches: world.switches.clone(),

@@ -70,6 +70,8 @@ impl ActiveFault {
         let fits = match self.fault.effect {
             FaultEffect::Null => subject.batched,
             FaultEffect::Overwrite(_) => subject.writes_subscription(),
+            // A batch itself changes nothing: its operations do.
+            FaultEffect::SuccessWithoutEffect => !subject.is_several(),
             _ => true,
         };
         fits && self.fault.matching.covers(subject)
@@ -96,6 +98,11 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// Whether it is a request of several calls.
+    fn is_several(&self) -> bool {
+        self.template == Some(Route::Batch.template())
+    }
+
     /// Whether it changes a webhook subscription.
     fn writes_subscription(&self) -> bool {
         const ROUTES: [Route; 2] = [Route::AppSubscriptions, Route::PageSubscribedApps];

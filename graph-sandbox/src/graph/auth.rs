@@ -208,7 +208,7 @@ pub(crate) fn authenticate(
     proof: Option<&str>,
 ) -> Result<Caller, GraphError> {
     let text = token.ok_or_else(GraphError::no_active_token)?;
-    let known = recognise(world, text).map_err(|error| as_token_error(world, error))?;
+    let known = recognise(world, text).map_err(|error| as_token_error(error, world.switches.token_error_status))?;
     let app = match known {
         Known::App(app) => app,
         Known::Issued(token) => world.apps.get(&token.app).ok_or_else(cannot_parse)?,
@@ -273,15 +273,14 @@ fn check_data_access(world: &World, known: Known<'_>, now: Timestamp) -> Result<
 
 pub(crate) fn flawed(world: &World, flaw: Flaw) -> GraphError {
     let error = GraphError::new(190, flaw.message);
-    let error = match (flaw.subcode, world.switches.token_error_subcode) {
+    match (flaw.subcode, world.switches.token_error_subcode) {
         (Some(subcode), TokenErrorSubcode::Present) => error.subcode(subcode),
         _ => error,
-    };
-    as_token_error(world, error)
+    }
 }
 
-pub(crate) fn as_token_error(world: &World, error: GraphError) -> GraphError {
-    match world.switches.token_error_status {
+pub(crate) fn as_token_error(error: GraphError, status: TokenErrorStatus) -> GraphError {
+    match status {
         TokenErrorStatus::Status400 => error,
         TokenErrorStatus::Status401 => error.status(401),
     }

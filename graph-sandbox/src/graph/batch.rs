@@ -144,10 +144,14 @@ async fn operate(core: &Arc<Core>, operation: Planned, results: &[SetOnce<Finish
         };
         answers.insert(name, answer);
     }
-    results::fill_in(&mut request, &answers);
+    if let Err(error) = results::fill_in(&mut request, &answers) {
+        request.unreadable.get_or_insert(error);
+    }
     match carry_out(Arc::clone(core), request).await {
         Effect::Reply(reply) => {
-            let answer = (reply.status == 200).then(|| serde_json::from_slice(&reply.body).unwrap_or_default());
+            // An error may stand under status 200: suppress_http_code asks for it.
+            let succeeded = reply.error.is_none() && reply.status == 200;
+            let answer = succeeded.then(|| serde_json::from_slice(&reply.body).unwrap_or_default());
             let omitted = operation.omitted && answer.is_some();
             Finished { item: if omitted { Value::Null } else { item(&reply, headers) }, answer }
         }

@@ -49,14 +49,11 @@ struct Asked {
 
 /// Answers one request, or one operation of a batch, and enters it into the ledger.
 pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
-    let now = core.clock.now();
-    let (destination, entry, subject) = {
-        let mut world = core.world.lock();
-        world.end_grace(now);
-        core.foreign.catch_up(&mut world, now);
+    let (now, destination, entry, subject) = {
+        let (world, now) = core.world_now();
         let destination = route::find(&world, &request);
         let (entry, subject) = note(&world, now, &request, destination.as_ref().ok());
-        (destination, entry, subject)
+        (now, destination, entry, subject)
     };
     let seq = core.ledger.open(entry);
     let fault = core.faults.strike(&subject);
@@ -81,10 +78,10 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
     if asked.request.method == Method::OPTIONS {
         return Reply::preflight();
     }
-    let (version, version_header) = {
+    let (version, version_header, token_error_status) = {
         let switches = &core.world.lock().switches;
         let version = Version::effective(asked.request.version, &asked.request.rest(), switches, asked.now);
-        (version, switches.version_header)
+        (version, switches.version_header, switches.token_error_status)
     };
     let version = match version {
         Ok(version) => version,
@@ -97,6 +94,7 @@ async fn serve(core: &Arc<Core>, asked: Asked) -> Reply {
     let mut usage = HeaderMap::new();
     let mut reply = match carry_out(core, asked, version, &mut usage).await {
         Ok(body) => Reply::json(body, version),
+        Err(error) if error.code == 190 => Reply::error(auth::as_token_error(error, token_error_status), Some(version)),
         Err(error) => Reply::error(error, Some(version)),
     };
     reply.headers.extend(usage);

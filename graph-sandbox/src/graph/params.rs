@@ -54,11 +54,12 @@ impl Params {
         Ok(())
     }
 
-    /// Changes every value.
-    pub(crate) fn change(&mut self, change: impl Fn(&str) -> String) {
+    /// Changes every value, up to the first that cannot be changed.
+    pub(crate) fn try_change<E>(&mut self, mut change: impl FnMut(&str) -> Result<String, E>) -> Result<(), E> {
         for value in self.0.values_mut() {
-            *value = change(value);
+            *value = change(value)?;
         }
+        Ok(())
     }
 
     /// A parameter; an empty one counts as absent.

@@ -95,9 +95,8 @@ impl After {
             Self::AddHeaders(headers) => reply.headers.extend(headers),
             Self::Overwrite(write, target) => {
                 if reply.error.is_none() {
-                    let now = core.clock.now();
-                    core.foreign.add(now, write, target);
-                    core.foreign.catch_up(&mut core.world.lock(), now);
+                    core.foreign.add(core.clock.now(), write, target);
+                    drop(core.world_now());
                 }
             }
         }

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::when::When;
 
 /// A token that is not an app token.
@@ -71,7 +71,7 @@ pub struct GranularScope {
     pub scope: String,
     /// The assets it is limited to; without it, it is not limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_ids: Option<Vec<Id>>,
+    pub target_ids: Option<Ids>,
 }
 
 /// Why Meta ended a token before its time.

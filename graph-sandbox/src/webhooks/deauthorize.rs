@@ -29,12 +29,12 @@ impl Core {
     /// Sends the `signed_request` to the app's `deauthorize_url`, once.
     pub(crate) async fn deauthorize(&self, app: &Id, user: &Id) -> Result<Deauthorization, ControlError> {
         let (url, target, signed) = {
-            let world = self.world.lock();
+            let (world, now) = self.world_now();
             let app = world.apps.get(app).ok_or_else(|| ControlError::NotFound("such app".into()))?;
             let url = app.deauthorize_url.clone();
             let url = url.ok_or_else(|| ControlError::Refused("the app has no deauthorize_url".into()))?;
             let target = stand_in(&world.resolve, &url);
-            (url, target, signed_request(&app.secret, user, self.clock.now()))
+            (url, target, signed_request(&app.secret, user, now))
         };
         let answer = match target {
             Ok(target) => {

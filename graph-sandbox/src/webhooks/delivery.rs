@@ -1,5 +1,6 @@
 //! Delivery: sends what is due, and decides what a failure leads to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +15,16 @@ use crate::callback::{self, Failure};
 use crate::core::Core;
 use crate::id::Id;
 use crate::switches::WebhookDuplicates;
-use crate::world::World;
+use crate::world::{World, after};
 
 /// Delivers until the sandbox stops. Attempts under way then are cut off.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut moves = core.clock.moves();
     let mut attempts = JoinSet::new();
     loop {
-        let now = core.clock.now();
-        let begun = {
-            let world = core.world.lock();
-            core.outbox.begin(&world, now)
+        let (begun, now) = {
+            let (world, now) = core.world_now();
+            (core.outbox.begin(&world, now), now)
         };
         for attempt in begun {
             attempts.spawn(send(Arc::clone(&core), attempt));
@@ -50,7 +50,7 @@ async fn pause(rest: Option<Duration>) {
 /// Makes an attempt and draws the consequences.
 async fn send(core: Arc<Core>, attempt: Attempt) {
     let outcome = ask(&core, &attempt).await;
-    let mut world = core.world.lock();
+    let (mut world, _) = core.world_now();
     core.outbox.state.lock().conclude(&mut world, attempt, outcome);
 }
 
@@ -119,6 +119,7 @@ impl State {
         let mut pages: Vec<Id> = post.occurrences.iter().map(|occurrence| occurrence.page.clone()).collect();
         pages.sort_unstable();
         pages.dedup();
+        let mut ended = BTreeSet::new();
         for page in pages {
             let failing = self.failing.entry((post.app.clone(), page.clone()));
             let failing = failing.or_insert(Failing { since: at, alerted: false });
@@ -128,9 +129,12 @@ impl State {
                 self.alert(&post.app, &page, AlertKind::WebhooksFailing, at);
             }
             if elapsed >= patience.end() {
-                let dropped = post.occurrences.extract_if(.., |occurrence| occurrence.page == page).collect();
-                self.disable(world, &post.app, &page, dropped, at);
+                ended.insert(page);
             }
+        }
+        if !ended.is_empty() {
+            let dropped = post.occurrences.extract_if(.., |occurrence| ended.contains(&occurrence.page)).collect();
+            self.disable(world, &post.app, &ended, dropped, at);
         }
         if post.occurrences.is_empty() {
             return None;
@@ -138,7 +142,7 @@ impl State {
         let first = *post.first_failure.get_or_insert(at);
         let due = match patience.next(post.attempts, at.duration_since(first)) {
             Some(Next::AtOnce) => None,
-            Some(Next::After(span)) => first.checked_add(span).ok(),
+            Some(Next::After(span)) => Some(after(first, span)),
             None => {
                 self.drop_all(&post.app, &post.occurrences, Dropped::GivenUp, at);
                 self.forget_failures(&post.app, &post.occurrences);
@@ -148,15 +152,22 @@ impl State {
         Some(Post { due, ..post })
     }
 
-    /// Takes the app's row off the page, and with it what waits.
-    fn disable(&mut self, world: &mut World, app: &Id, page: &Id, mut dropped: Vec<Occurrence>, at: Timestamp) {
-        if let Some(page) = world.pages.get_mut(page) {
-            page.subscriptions.remove(app);
+    /// Takes the app's row off the pages, and with it what waits.
+    fn disable(&mut self, world: &mut World, app: &Id, pages: &BTreeSet<Id>, dropped: Vec<Occurrence>, at: Timestamp) {
+        let waiting = self.take_pages(app, pages);
+        let mut by_page: BTreeMap<Id, Vec<Occurrence>> = BTreeMap::new();
+        for occurrence in dropped.into_iter().chain(waiting) {
+            by_page.entry(occurrence.page.clone()).or_default().push(occurrence);
         }
-        self.failing.remove(&(app.clone(), page.clone()));
-        dropped.extend(self.take_page(app, page));
-        self.drop_all(app, &dropped, Dropped::WebhooksDisabled, at);
-        self.alert(app, page, AlertKind::WebhooksDisabled, at);
+        for page in pages {
+            if let Some(page) = world.pages.get_mut(page) {
+                page.subscriptions.remove(app);
+            }
+            self.failing.remove(&(app.clone(), page.clone()));
+            let dropped = by_page.get(page).map(Vec::as_slice).unwrap_or_default();
+            self.drop_all(app, dropped, Dropped::WebhooksDisabled, at);
+            self.alert(app, page, AlertKind::WebhooksDisabled, at);
+        }
     }
 
     fn alert(&mut self, app: &Id, page: &Id, kind: AlertKind, time: Timestamp) {

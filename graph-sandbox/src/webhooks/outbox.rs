@@ -165,6 +165,23 @@ impl Lane {
         posts.chain(window).min()
     }
 
+    /// Takes out all POSTs that are due, the first one first.
+    fn all_due(&mut self, now: Timestamp) -> Vec<Post> {
+        let (mut due, waiting): (Vec<Post>, _) =
+            std::mem::take(&mut self.posts).into_iter().partition(|post| post.is_due(now));
+        self.posts = waiting;
+        due.sort_by_key(|post| (post.due, post.number));
+        due
+    }
+
+    /// Takes these occurrences out of all POSTs that are due.
+    fn extract_due(&mut self, now: Timestamp, which: impl Fn(&Occurrence) -> bool) -> Vec<Vec<Occurrence>> {
+        let due = self.posts.iter_mut().filter(|post| post.is_due(now));
+        let taken = due.map(|post| post.occurrences.extract_if(.., |o| which(o)).collect()).collect();
+        self.posts.retain(|post| !post.occurrences.is_empty());
+        taken
+    }
+
     /// Takes out the POST that is due first.
     fn due(&mut self, now: Timestamp) -> Option<Post> {
         let due = self.posts.iter().enumerate().filter(|(_, post)| post.is_due(now));
@@ -209,15 +226,20 @@ impl State {
             let callback = match hearing::callback(world, app) {
                 Ok(callback) => callback,
                 Err(reason) => {
-                    self.drop_all(app, &post.occurrences, reason, now);
-                    self.forget_failures(app, &post.occurrences);
-                    continue;
+                    // Nothing else is heard either. Thousands may wait, so they go in one pass.
+                    let others = self.lanes.get_mut(app).map(|lane| lane.all_due(now)).unwrap_or_default();
+                    let posts = std::iter::once(post).chain(others).map(|post| post.occurrences);
+                    self.drop_posts(app, posts.collect(), reason, now);
+                    break;
                 }
             };
-            let gone: Vec<Occurrence> =
-                post.occurrences.extract_if(.., |occurrence| !hearing::on_page(world, app, &occurrence.page)).collect();
-            self.drop_all(app, &gone, Dropped::PageNotSubscribed, now);
-            self.forget_failures(app, &gone);
+            let is_gone = |occurrence: &Occurrence| !hearing::on_page(world, app, &occurrence.page);
+            let gone: Vec<Occurrence> = post.occurrences.extract_if(.., |o| is_gone(o)).collect();
+            if !gone.is_empty() {
+                let others = self.lanes.get_mut(app).map(|lane| lane.extract_due(now, is_gone));
+                let posts = std::iter::once(gone).chain(others.into_iter().flatten());
+                self.drop_posts(app, posts.collect(), Dropped::PageNotSubscribed, now);
+            }
             if post.occurrences.is_empty() {
                 continue;
             }
@@ -253,14 +275,17 @@ impl State {
         self.lanes.retain(|id, lane| id != app || lane.busy || lane.since.is_some() || !lane.posts.is_empty());
     }
 
-    /// Takes out everything about a page that waits for an app.
-    pub(super) fn take_page(&mut self, app: &Id, page: &Id) -> Vec<Occurrence> {
+    /// Takes out everything about these pages that waits for an app.
+    pub(super) fn take_pages(&mut self, app: &Id, pages: &BTreeSet<Id>) -> Vec<Occurrence> {
         let Some(lane) = self.lanes.get_mut(app) else {
             return Vec::new();
         };
-        let mut taken: Vec<Occurrence> =
-            lane.posts.iter_mut().flat_map(|post| post.occurrences.extract_if(.., |o| o.page == *page)).collect();
-        taken.extend(lane.gathering.extract_if(.., |o| o.page == *page));
+        let mut taken: Vec<Occurrence> = lane
+            .posts
+            .iter_mut()
+            .flat_map(|post| post.occurrences.extract_if(.., |o| pages.contains(&o.page)))
+            .collect();
+        taken.extend(lane.gathering.extract_if(.., |o| pages.contains(&o.page)));
         lane.posts.retain(|post| !post.occurrences.is_empty());
         if lane.gathering.is_empty() {
             lane.since = None;
@@ -276,6 +301,14 @@ impl State {
         for occurrence in dropped.iter().filter(|occurrence| !waiting.contains(&occurrence.page)) {
             self.failing.remove(&(app.clone(), occurrence.page.clone()));
         }
+    }
+
+    /// Notes of whole POSTs, or parts of them, that they will not be sent.
+    fn drop_posts(&mut self, app: &Id, posts: Vec<Vec<Occurrence>>, reason: Dropped, at: Timestamp) {
+        for occurrences in &posts {
+            self.drop_all(app, occurrences, reason, at);
+        }
+        self.forget_failures(app, &posts.into_iter().flatten().collect::<Vec<_>>());
     }
 
     /// Notes that these will not be sent, or not again.
@@ -309,5 +342,32 @@ impl Attempt {
             signing: Some(self.signing.name().to_owned()),
             ..summary(&self.post.app, &self.post.occurrences)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::webhooks::Place;
+
+    #[test]
+    fn twenty_thousand_events_nobody_hears_go_at_once() {
+        let (app, page): (Id, Id) = ("1111000011110000".parse().unwrap(), "2200000000000001".parse().unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let post = |number| {
+            let (place, item) = (Place::Messaging, json!({}));
+            let occurrence =
+                Occurrence { page: page.clone(), app: app.clone(), field: "messages", place, item, at: now };
+            let (occurrences, attempts, due, first_failure) = (vec![occurrence], 0, None, None);
+            Post { number, app: app.clone(), occurrences, attempts, due, first_failure, delivered: false }
+        };
+        let mut state = State::default();
+        state.lanes.entry(app.clone()).or_default().posts = (0..20_000).map(post).collect();
+        let began = Instant::now();
+        assert!(state.begin(&World::default(), &app, now).is_none());
+        assert!(state.lanes.is_empty());
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }

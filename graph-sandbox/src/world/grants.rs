@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ActorKind, Issued, Token, World};
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::seed::{GranularScope, Invalidation};
 
 /// How long access to a person's data lasts after an authorisation.
@@ -22,7 +22,7 @@ pub(crate) const PAGE_SCOPES: &[&str] = &[
 ];
 
 /// Assets a scope is limited to; nothing: not limited.
-pub(crate) type Targets = Option<BTreeSet<Id>>;
+pub(crate) type Targets = Option<Ids>;
 
 /// What one person or system user authorised one app to do.
 ///
@@ -43,24 +43,31 @@ impl Grant {
         granted.any(|targets| targets.as_ref().is_none_or(|targets| targets.contains(page)))
     }
 
-    /// Adds scopes with their limits.
-    fn widen(&mut self, issued: &Issued) {
+    /// Adds scopes with their limits; whether that made a difference.
+    fn widen(&mut self, issued: &Issued) -> bool {
+        let mut grown = false;
         for scope in &issued.scopes {
             let asked = targets(issued, scope);
             self.declined.remove(scope);
             match (self.scopes.get_mut(scope), asked) {
                 (None, asked) => {
                     self.scopes.insert(scope.clone(), asked);
+                    grown = true;
                 }
-                (Some(Some(held)), Some(asked)) => held.extend(asked),
-                (Some(held), None) => *held = None,
-                (Some(None), Some(_)) => {}
+                (Some(Some(held)), Some(asked)) => grown |= held.extend(&asked),
+                (Some(held @ Some(_)), None) => {
+                    *held = None;
+                    grown = true;
+                }
+                (Some(None), _) => {}
             }
         }
+        grown
     }
 
-    /// What is left of a token's scopes.
-    pub(super) fn leave(&self, issued: &Issued) -> (Vec<String>, Vec<GranularScope>) {
+    /// What is left of a token's scopes. A page token's limits name its page alone, not the
+    /// thousands beside it.
+    pub(super) fn leave(&self, issued: &Issued, page: Option<&Id>) -> (Vec<String>, Vec<GranularScope>) {
         let scopes: Vec<String> =
             issued.scopes.iter().filter(|scope| self.scopes.contains_key(*scope)).cloned().collect();
         let mut granular = Vec::new();
@@ -69,9 +76,8 @@ impl Grant {
             let limit = self.scopes.get(scope).and_then(Option::as_ref);
             let target_ids = match (row.and_then(|row| row.target_ids.as_ref()), limit) {
                 (None, None) => None,
-                (Some(ids), None) => Some(ids.clone()),
-                (None, Some(limit)) => Some(limit.iter().cloned().collect()),
-                (Some(ids), Some(limit)) => Some(ids.iter().filter(|id| limit.contains(*id)).cloned().collect()),
+                (Some(ids), None) | (None, Some(ids)) => Some(narrowed(ids, page)),
+                (Some(ids), Some(limit)) => Some(narrowed(ids, page).both(limit)),
             };
             if row.is_some() || target_ids.is_some() {
                 granular.push(GranularScope { scope: scope.clone(), target_ids });
@@ -84,7 +90,15 @@ impl Grant {
 /// The limits of one scope of a token, over all its rows.
 fn targets(issued: &Issued, scope: &str) -> Targets {
     let row = issued.granular_scopes.iter().find(|row| row.scope == scope)?;
-    row.target_ids.as_ref().map(|ids| ids.iter().cloned().collect())
+    row.target_ids.clone()
+}
+
+/// Limits to many pages are of no use to the token of one of them.
+pub(super) fn narrowed(ids: &Ids, page: Option<&Id>) -> Ids {
+    match page {
+        Some(page) if ids.contains(page) && ids.len() > 1 => Ids::from_iter([page.clone()]),
+        _ => ids.clone(),
+    }
 }
 
 /// All grants, by app and by who gave them.
@@ -118,14 +132,25 @@ impl World {
         self.actors.get(actor).is_some_and(|actor| actor.kind == ActorKind::Person)
     }
 
-    /// Lets a token's own scopes be granted: whoever puts a token there says that it is so.
-    pub(crate) fn imply_grant(&mut self, token: &Token) {
+    /// Lets a token's own scopes be granted: whoever puts a token there says that it is so. Tells
+    /// whether the grant grew by that.
+    pub(crate) fn imply_grant(&mut self, token: &Token) -> bool {
         let Some(user) = &token.user else {
-            return;
+            return false;
         };
         let grant = self.grants.entry(&token.app, user);
-        grant.widen(&token.issued);
+        let grown = grant.widen(&token.issued);
         grant.data_access_expires_at = grant.data_access_expires_at.max(token.data_access_expires_at);
+        grown
+    }
+
+    /// The same, beside tokens that may have been cut down: they get back what they were issued with.
+    pub(crate) fn widen_grant(&mut self, token: &Token) {
+        if self.imply_grant(token)
+            && let Some(user) = &token.user
+        {
+            self.refit(&token.app, user);
+        }
     }
 
     /// Authorises an app anew: these scopes take the place of the old ones.
@@ -160,8 +185,7 @@ impl World {
         };
         let scopes: BTreeMap<String, Targets> = all.into_iter().map(limit).collect();
         let rows = scopes.iter().filter_map(|(scope, targets)| {
-            let target_ids = targets.as_ref().map(|ids| ids.iter().cloned().collect());
-            target_ids.map(|ids| GranularScope { scope: scope.clone(), target_ids: Some(ids) })
+            targets.as_ref().map(|ids| GranularScope { scope: scope.clone(), target_ids: Some(ids.clone()) })
         });
         let issued = Issued { scopes: scopes.keys().cloned().collect(), granular_scopes: rows.collect() };
         self.authorise(app, person, scopes, now);
@@ -189,7 +213,7 @@ impl World {
             return;
         };
         self.tokens.change_all(actor, Some(app), |token| {
-            (token.scopes, token.granular_scopes) = grant.leave(&token.issued);
+            (token.scopes, token.granular_scopes) = grant.leave(&token.issued, token.page.as_ref());
         });
     }
 
@@ -198,5 +222,23 @@ impl World {
         self.tokens.change_all(actor, app, |token| {
             token.invalid.get_or_insert(Invalidation { subcode: Some(subcode), message: None });
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_share_the_pages_of_their_grant_and_page_tokens_name_their_own() {
+        let pages: Ids = (20_000..30_000).filter_map(|id| id.to_string().parse().ok()).collect();
+        let grant = Grant { scopes: [("pages_messaging".to_owned(), Some(pages.clone()))].into(), ..Grant::default() };
+        let issued = Issued { scopes: vec!["pages_messaging".to_owned()], granular_scopes: Vec::new() };
+        let left = |page: Option<&Id>| grant.leave(&issued, page).1[0].target_ids.clone().unwrap();
+        assert!(left(None).shares(&pages));
+        let own: Id = "20007".parse().unwrap();
+        assert_eq!(left(Some(&own)), Ids::from_iter([own]));
+        let lost: Id = "19999".parse().unwrap();
+        assert!(!left(Some(&lost)).contains(&lost));
     }
 }

@@ -80,13 +80,19 @@ impl World {
 
     /// The page token this user or system-user token gives: an old one, or a new one to be added.
     pub(crate) fn page_token(&self, parent: &Token, page: &Id, now: Timestamp) -> PageToken {
-        let parent_id = self.tokens.id_named(parent.text.expose_secret());
+        let parent_id = self.tokens.id_of_text(parent.text.expose_secret());
         let user = parent.user.as_ref();
         if self.switches.page_token_reread == PageTokenReread::Same
             && let Some(user) = user
         {
-            // Tokens of a seed that names no parent belong to whichever asks first.
-            let own = |token: &&Token| token.invalid.is_none() && (token.parent.is_none() || token.parent == parent_id);
+            let bound = parent.expires_at.filter(|_| self.takes_children_along(parent));
+            // Tokens of a seed that names no parent belong to whichever asks and may have one that
+            // lives as long.
+            let stray = |token: &Token| {
+                let fits = bound.is_none_or(|bound| token.expires_at.is_some_and(|end| end <= bound));
+                token.parent.is_none() && fits
+            };
+            let own = |token: &&Token| token.invalid.is_none() && (stray(token) || token.parent == parent_id);
             let living = |token: &&Token| token.expires_at.is_none_or(|end| end > now);
             if let Some(token) = self.tokens.of(user, &parent.app, Some(page)).filter(own).find(living) {
                 return PageToken::Known(token.text.expose_secret().to_owned());
@@ -110,7 +116,7 @@ impl World {
             return;
         };
         if let Some(token) = self.tokens.get_mut(id) {
-            (token.scopes, token.granular_scopes) = grant.leave(&token.issued);
+            (token.scopes, token.granular_scopes) = grant.leave(&token.issued, token.page.as_ref());
         }
     }
 }
@@ -130,13 +136,10 @@ impl PageToken {
     }
 }
 
-/// Limits to many pages are of no use to the token of one of them.
+/// The scopes of a page token from those of its parent.
 fn narrowed(issued: &Issued, page: &Id) -> Issued {
     let row = |row: &GranularScope| {
-        let target_ids = match &row.target_ids {
-            Some(ids) if ids.contains(page) => Some(vec![page.clone()]),
-            other => other.clone(),
-        };
+        let target_ids = row.target_ids.as_ref().map(|ids| super::grants::narrowed(ids, Some(page)));
         GranularScope { scope: row.scope.clone(), target_ids }
     };
     Issued { scopes: issued.scopes.clone(), granular_scopes: issued.granular_scopes.iter().map(row).collect() }

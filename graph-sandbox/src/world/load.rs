@@ -28,9 +28,8 @@ impl World {
         for (index, app) in seed.apps.into_iter().enumerate() {
             let place = format!("apps[{index}] ({})", app.id);
             let app = load_app(app, &place)?;
-            if let Some(twice) = world.apps.insert(app.id.clone(), app) {
-                return Err(SeedError::content(place, format!("app {} is listed twice", twice.id)));
-            }
+            world.check_new(&app.id, &place)?;
+            world.apps.insert(app.id.clone(), app);
         }
         world.load_businesses(seed.businesses)?;
         world.load_actors(seed.people, seed.system_users)?;
@@ -55,9 +54,23 @@ impl World {
     /// Adds a page of the seed.
     pub(super) fn add_page(&mut self, page: SeedPage, now: Timestamp, place: &str) -> Result<(), SeedError> {
         let page = self.load_page(page, now, place)?;
-        match self.pages.insert(page.id.clone(), page) {
+        self.check_new(&page.id, place)?;
+        self.pages.insert(page.id.clone(), page);
+        Ok(())
+    }
+
+    /// Refuses an id something else has already, of whatever kind: a path names its object by the id
+    /// alone.
+    fn check_new(&self, id: &Id, place: &str) -> Result<(), SeedError> {
+        let kinds = [
+            ("an app", self.apps.contains_key(id)),
+            ("a business", self.businesses.contains_key(id)),
+            ("a person or system user", self.actors.contains_key(id)),
+            ("a page", self.pages.contains_key(id)),
+        ];
+        match kinds.iter().find(|(_, taken)| *taken) {
             None => Ok(()),
-            Some(twice) => Err(SeedError::content(place, format!("page {} is listed twice", twice.id))),
+            Some((kind, _)) => Err(SeedError::content(place, format!("{id} is the id of {kind} already"))),
         }
     }
 
@@ -75,11 +88,8 @@ impl World {
 
     fn load_businesses(&mut self, businesses: Vec<SeedBusiness>) -> Result<(), SeedError> {
         for (index, SeedBusiness { id, name, verification_status }) in businesses.into_iter().enumerate() {
-            let business = Business { id: id.clone(), name, verification_status };
-            if self.businesses.insert(id.clone(), business).is_some() {
-                let place = format!("businesses[{index}] ({id})");
-                return Err(SeedError::content(place, format!("business {id} is listed twice")));
-            }
+            self.check_new(&id, &format!("businesses[{index}] ({id})"))?;
+            self.businesses.insert(id.clone(), Business { id, name, verification_status });
         }
         Ok(())
     }
@@ -87,22 +97,21 @@ impl World {
     fn load_actors(&mut self, people: Vec<SeedActor>, system_users: Vec<SeedSystemUser>) -> Result<(), SeedError> {
         for (index, SeedActor { id, name }) in people.into_iter().enumerate() {
             let place = format!("people[{index}] ({id})");
-            self.add_actor(Actor { id, name, kind: ActorKind::Person, trouble: Trouble::default() }, place)?;
+            self.add_actor(Actor { id, name, kind: ActorKind::Person, trouble: Trouble::default() }, &place)?;
         }
         for (index, SeedSystemUser { id, name, business }) in system_users.into_iter().enumerate() {
             let place = format!("system_users[{index}] ({id})");
             self.check_business(business.as_ref(), &place)?;
             let kind = ActorKind::SystemUser { business };
-            self.add_actor(Actor { id, name, kind, trouble: Trouble::default() }, place)?;
+            self.add_actor(Actor { id, name, kind, trouble: Trouble::default() }, &place)?;
         }
         Ok(())
     }
 
-    fn add_actor(&mut self, actor: Actor, place: String) -> Result<(), SeedError> {
-        match self.actors.insert(actor.id.clone(), actor) {
-            None => Ok(()),
-            Some(twice) => Err(SeedError::content(place, format!("{} is listed twice", twice.id))),
-        }
+    fn add_actor(&mut self, actor: Actor, place: &str) -> Result<(), SeedError> {
+        self.check_new(&actor.id, place)?;
+        self.actors.insert(actor.id.clone(), actor);
+        Ok(())
     }
 
     fn check_business(&self, business: Option<&Id>, place: &str) -> Result<(), SeedError> {

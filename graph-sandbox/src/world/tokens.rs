@@ -107,6 +107,11 @@ impl Tokens {
         self.by_alias.get(key).or_else(|| self.by_text.get(key)).copied().map(TokenId)
     }
 
+    /// The token of this text, whatever aliases say.
+    pub(crate) fn id_of_text(&self, text: &str) -> Option<TokenId> {
+        self.by_text.get(text).copied().map(TokenId)
+    }
+
     pub(crate) fn get_mut(&mut self, id: TokenId) -> Option<&mut Token> {
         self.rows.get_mut(id.0).and_then(Option::as_mut)
     }

@@ -286,3 +286,43 @@ async fn switches_of_batches_and_reads_of_several_ids() {
     let some = api.get(&token("user"), ROOT, &[("ids", &mixed), ("fields", "id")]).await.ok();
     assert_eq!(some, json!({PAGE_A: {"id": PAGE_A}}));
 }
+
+#[tokio::test]
+async fn hostile_paths_and_growing_results_are_refused() {
+    let api = Api::start().await;
+    let nested = format!("app?x={{result=a:$[?{}", "(".repeat(100_000)) + "}";
+    let mut operations = vec![json!({"method": "GET", "relative_url": "app", "name": "a"})];
+    operations.push(json!({"method": "GET", "relative_url": nested}));
+    operations.push(json!({"method": "GET", "relative_url": format!("app?x={}", "{result=a:$}".repeat(20_000))}));
+    let answer = batch(&api, json!(operations)).await.ok();
+    for index in [1, 2] {
+        let (code, body) = item(&answer, index);
+        assert_eq!((code, &body["error"]["code"]), (400, &json!(100)));
+    }
+}
+
+#[tokio::test]
+async fn an_error_under_status_200_is_no_success() {
+    let api = Api::start().await;
+    let operations = json!([
+        {"method": "GET", "relative_url": "1?suppress_http_code=1", "name": "a", "omit_response_on_success": true},
+        {"method": "GET", "relative_url": "app", "depends_on": "a"},
+    ]);
+    let answer = batch(&api, operations).await.ok();
+    let (code, body) = item(&answer, 0);
+    assert_eq!(code, 200);
+    assert!(body["error"].is_object());
+    assert_eq!(answer[1], Value::Null);
+}
+
+#[tokio::test]
+async fn success_without_effect_strikes_the_first_operation_not_the_batch() {
+    let api = Api::start().await;
+    let before = api.page_row(PAGE_A);
+    api.fault(json!({"times": 1, "do": "success_without_effect"}));
+    let row = format!("{PAGE_A}/subscribed_apps?access_token={}", token("page-a"));
+    let answer =
+        batch(&api, json!([{"method": "POST", "relative_url": row, "body": "subscribed_fields=standby"}])).await;
+    assert_eq!(item(&answer.ok(), 0), (200, json!({"success": true})));
+    assert_eq!(api.page_row(PAGE_A), before);
+}

@@ -166,3 +166,17 @@ async fn refusals_of_the_framework_look_like_all_others() {
     assert_eq!(answer.status, 400);
     assert!(answer.body["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn apps_take_no_empty_secret_and_no_unknown_object() {
+    let api = Api::start().await;
+    let subscription = json!({"object": "pages", "callback_url": "https://hooks.example.com/meta"});
+    for (change, expected) in
+        [(json!({"secret": ""}), "the secret is empty"), (json!({"subscription": subscription}), "must be one of")]
+    {
+        let refused = api.post_control(&format!("apps/{APP}"), change).await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.text.contains(expected), "{}", refused.text);
+    }
+    api.get(&app_token(), &format!("/v25.0/{APP}"), &[]).await.ok();
+}

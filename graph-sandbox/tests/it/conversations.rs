@@ -267,3 +267,21 @@ async fn a_changed_default_app_counts_at_once() {
     // Control given before lasts.
     api.send("acme-a", OURS, json!({})).await.ok();
 }
+
+#[tokio::test]
+async fn nobody_writes_to_a_page_that_is_gone() {
+    let api = Api::of_people().await;
+    let psid = "7700000000000001";
+    for change in [json!({"deleted": true}), json!({"deleted": false, "restricted": true})] {
+        api.post_control(&format!("pages/{PAGE_A}"), change).await.ok();
+        for (call, body) in [
+            ("message", json!({"psid": psid, "text": "hi"})),
+            ("message", json!({"text": "hi"})),
+            ("reply", json!({"psid": psid, "text": "hi"})),
+        ] {
+            let refused = api.post_control(&format!("pages/{PAGE_A}/{call}"), body).await;
+            assert_eq!(refused.status, 400, "{call}");
+            assert!(refused.text.contains("deleted or restricted"), "{}", refused.text);
+        }
+    }
+}

@@ -212,3 +212,14 @@ async fn rules_choose_by_page_app_alias_template_and_method() {
     let template = "/{version}/{page-id}/subscribed_apps";
     assert_eq!(struck(json!({"template": template, "method": "GET"})).await, [false, true, false, false, false]);
 }
+
+#[tokio::test]
+async fn a_write_that_waited_comes_before_a_later_control_call() {
+    let api = Api::start().await;
+    api.fault(json!({"times": 1, "do": {"overwrite": {"removed": true, "delay": "30s"}}}));
+    api.post(&token("page-a"), SUBSCRIBED, &[("subscribed_fields", "messages")]).await.ok();
+    api.sandbox.advance_clock(jiff::SignedDuration::from_secs(31)).unwrap();
+    let row = json!({"subscription": {"app": APP, "fields": ["standby"]}});
+    api.post_control(&format!("pages/{PAGE_A}"), row).await.ok();
+    assert_eq!(api.page_row(PAGE_A).unwrap(), ["standby"]);
+}

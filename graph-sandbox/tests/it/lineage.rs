@@ -127,3 +127,32 @@ async fn a_replaced_parent_keeps_its_children() {
     let refused = api.post_control("tokens", row).await;
     assert!(refused.text.contains("derived from a user or system-user token"), "{}", refused.text);
 }
+
+#[tokio::test]
+async fn a_short_parent_gets_no_endless_page_token_of_the_seed() {
+    let api = Api::of_people().await;
+    let stray = json!({"alias": "stray", "token": "EAAstray", "kind": "page", "app": APP, "user": PERSON,
+        "page": PAGE_B, "scopes": ["pages_show_list"]});
+    api.post_control("tokens", stray).await.ok();
+    api.sandbox.invalidate_token("page-b", Invalidation { subcode: None, message: None }).unwrap();
+    let read = async |alias: &str| {
+        let query = [("fields", "access_token")];
+        let page = api.get(&person_token(alias), &format!("/v25.0/{PAGE_B}"), &query).await.ok();
+        page["access_token"].as_str().unwrap().to_owned()
+    };
+    let short = read("short").await;
+    assert_ne!(api.debug(&short).await["expires_at"], 0);
+    assert_eq!(read("long").await, "EAAstray");
+}
+
+#[tokio::test]
+async fn an_alias_that_is_another_tokens_text_leads_nowhere() {
+    let api = Api::of_people().await;
+    let long = person_token("long");
+    let row = json!({"alias": long, "token": "EAAother", "kind": "user", "app": APP, "user": "6600000000000002",
+        "scopes": ["pages_show_list"]});
+    api.post_control("tokens", row).await.ok();
+    let query = [("client_id", APP), ("client_secret", SECRET), ("revoke_token", long.as_str())];
+    api.get(&app_token(), "/v25.0/oauth/revoke", &query).await.ok();
+    assert_eq!((end(&api, &long).await, end(&api, "EAAother").await), (466, 0));
+}

@@ -136,3 +136,13 @@ async fn mistakes_of_the_app_are_told_to_the_person() {
     api.sandbox.change_app(APP, AppChange { blocked: Some(Block::Blocked), ..AppChange::default() }).unwrap();
     assert!(open(&api, &[]).await.text().await.unwrap().contains("App not active"));
 }
+
+#[tokio::test]
+async fn all_pages_win_over_ticked_boxes() {
+    let api = Api::of_people().await;
+    let choice = [("decision", "continue"), ("person", PERSON), ("pages[]", PAGE_B), ("opt_in", "all")];
+    target(&decide(&api, &choice).await);
+    let grants = api.sandbox.grants();
+    let grant = grants.iter().find(|grant| grant.app == APP && grant.user == PERSON).unwrap();
+    assert_eq!(grant.scopes["pages_show_list"], None);
+}

@@ -192,3 +192,14 @@ async fn control_calls_about_nobody_are_refused() {
         assert_eq!(api.post_control(path, body.clone()).await.status, status, "{path} {body}");
     }
 }
+
+#[tokio::test]
+async fn a_grant_that_grows_gives_tokens_back_what_they_were_issued_with() {
+    let api = Api::of_people().await;
+    let holds = || api.sandbox.state().tokens["page-a"].scopes.iter().any(|scope| scope == "pages_messaging");
+    api.person(json!({"regrant": {"app": APP, "scopes": ["pages_show_list"]}})).await;
+    assert!(!holds());
+    let row = json!({"token": "EAAput", "kind": "user", "app": APP, "user": PERSON, "scopes": ["pages_messaging"]});
+    api.post_control("tokens", row).await.ok();
+    assert!(holds());
+}

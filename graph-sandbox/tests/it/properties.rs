@@ -67,6 +67,10 @@ enum Step {
         sixty_days: bool,
     },
     EndSystemUserTokens,
+    /// A token is put there that was granted these scopes.
+    Put {
+        scopes: Vec<usize>,
+    },
     Role {
         robot: bool,
         page: usize,
@@ -111,6 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..ALIASES.len()).prop_map(|alias| Step::Restore { alias }),
         1 => any::<bool>().prop_map(|sixty_days| Step::SystemUserToken { sixty_days }),
         1 => Just(Step::EndSystemUserTokens),
+        2 => some(4).prop_map(|scopes| Step::Put { scopes }),
         2 => (any::<bool>(), 0..3_usize, any::<bool>()).prop_map(|(robot, page, held)| Step::Role { robot, page, held }),
         1 => any::<bool>().prop_map(|new| Step::Reread { new }),
         1 => Just(Step::Secret),
@@ -230,6 +235,11 @@ impl Play {
             Step::EndSystemUserTokens => {
                 self.api.delete(&person_token("admin"), &format!("/v25.0/{ROBOT}/access_tokens"), &[]).await;
             }
+            Step::Put { scopes } => {
+                let row = json!({"alias": "put", "token": "EAAput", "kind": "user", "app": APP, "user": PERSON,
+                    "scopes": names(SCOPES, &scopes)});
+                self.api.post_control("tokens", row).await.ok();
+            }
             Step::Role { robot, page, held } => {
                 let tasks = if held { vec![Task::Moderate] } else { vec![] };
                 let tasks = [(if robot { ROBOT } else { PERSON }.parse().unwrap(), tasks)].into();
@@ -282,8 +292,27 @@ impl Play {
         }
     }
 
+    /// A good token holds all it was issued with that its grant still has.
+    fn check_issued(&self) -> Result<(), String> {
+        let grants = self.api.sandbox.grants();
+        let Some(grant) = grants.iter().find(|grant| grant.app == APP && grant.user == PERSON) else {
+            return Ok(());
+        };
+        let state = self.api.sandbox.state();
+        for alias in ["long", "short", "page-a", "page-b"] {
+            let Some(token) = state.tokens.get(alias).filter(|token| token.valid) else { continue };
+            for scope in ["pages_show_list", "pages_manage_metadata", "pages_messaging"] {
+                if grant.scopes.contains_key(scope) && !token.scopes.iter().any(|held| held == scope) {
+                    return Err(format!("{alias} did not get {scope} back"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), String> {
         invariants::check(&self.api.sandbox)?;
+        self.check_issued()?;
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }

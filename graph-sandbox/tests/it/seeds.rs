@@ -103,6 +103,14 @@ async fn contradictions_name_the_entry() {
         ),
         ("apps: [{id: 11110, name: A, secret: s}, {id: 11110, name: B, secret: s}]".into(), "apps[1] (11110)"),
         ("pages: [{id: 22000, name: A}, {id: 22000, name: B}]".into(), "pages[1] (22000)"),
+        (
+            "apps: [{id: 11110, name: A, secret: s}]\npages: [{id: 11110, name: B}]".into(),
+            "pages[0] (11110): 11110 is the id of an app already",
+        ),
+        (
+            "people: [{id: 66000, name: A}]\nbusinesses: [{id: 66000, name: B}]".into(),
+            "people[0] (66000): 66000 is the id of a business already",
+        ),
         ("pages: [{id: 22000, name: A, fields: {name: B}}]".into(), "a page has no settable field `name`"),
         ("apps: [{id: 11110, name: A, secret: s, fields: {mode: live}}]".into(), "an app has no settable field `mode`"),
         ("apps: [{id: 11110, name: A, secret: ''}]".into(), "the secret is empty"),

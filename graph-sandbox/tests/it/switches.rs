@@ -1,5 +1,6 @@
 //! Every switch changes what it says it changes.
 
+use graph_sandbox::AppChange;
 use serde_json::json;
 
 use crate::desk;
@@ -49,6 +50,8 @@ async fn token_errors() {
     assert_eq!(api.get("garbage", PATH, &[]).await.refusal(), (401, 190, None));
     let debug = api.get(&app_token(), "/v25.0/debug_token", &[("input_token", &token("expired"))]).await.ok();
     assert_eq!(debug["data"]["error"]["subcode"], 463);
+    api.sandbox.change_app(APP, AppChange { deleted: Some(true), ..AppChange::default() }).unwrap();
+    assert_eq!(api.get(&token("page-a"), PATH, &[]).await.refusal(), (401, 190, None));
     let api = with("unknown_app", "code_190").await;
     assert_eq!(api.get("8888000088880000|x", PATH, &[]).await.refusal(), (400, 190, None));
 }

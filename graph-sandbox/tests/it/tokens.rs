@@ -55,7 +55,7 @@ async fn unknown_tokens() {
 #[tokio::test]
 async fn tokens_expire_by_the_sandboxs_clock() {
     let api = Api::start().await;
-    api.sandbox.set_clock("2026-11-23T03:54:40Z".parse().unwrap());
+    api.sandbox.set_clock("2026-11-23T03:54:40Z".parse().unwrap()).unwrap();
     let (status, code, subcode, message) = api.get(&token("expired"), PATH, &[]).await.refused();
     assert_eq!((status, code, subcode), (400, 190, Some(463)));
     let told = "Error validating access token: Session has expired on Tuesday, 06-Oct-26 00:00:00 PDT. \

@@ -13,7 +13,7 @@ async fn answers_name_the_version_that_served_them() {
         (answer.status, answer.headers.get("facebook-api-version").map(|value| value.to_str().unwrap().to_owned()))
     };
     let version = |text: &str| (200, Some(text.to_owned()));
-    api.sandbox.set_clock("2026-11-22T00:00:00Z".parse().unwrap());
+    api.sandbox.set_clock("2026-11-22T00:00:00Z".parse().unwrap()).unwrap();
     assert_eq!(served("/v25.0").await, version("v25.0"));
     assert_eq!(served("/v20.0").await, version("v21.0"));
     assert_eq!(served("").await, version("v21.0"));
