@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => serve(run(cli.run)),
-        Some(Command::Run(settings)) => serve(run(settings)),
+        Some(Command::Run(settings)) => serve(run(*settings)),
         Some(Command::Gateway(settings)) => serve(run_gateway(settings)),
         Some(Command::Crds(settings)) => crds(&settings),
     };

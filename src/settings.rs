@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator (the default).
-    Run(RunSettings),
+    Run(Box<RunSettings>),
     /// Run the gateway, which answers Meta's webhook requests.
     Gateway(GatewaySettings),
     /// Print the CustomResourceDefinitions.
