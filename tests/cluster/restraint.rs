@@ -154,14 +154,17 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
             if number < 5 { ["Ready=True", "!Reconciling"] } else { ["Ready=Unknown/Pending", "Reconciling=True"] };
         world.channel_is(&world.tenant_a, "shop", &expected).await?;
     }
-    assert_eq!(looks() - before, 5);
+    let burst = looks() - before;
+    // A pass that finds its claim changed meanwhile begins again, and so looks again because of the same edit.
+    assert!((5..=7).contains(&burst), "{burst} looks");
     world.channel_is(&world.tenant_a, "shop", &["Connected=True", "Subscribed=True", "!Stalled"]).await?;
     // Only the last edit needs the second field.
     change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
     world.advance(1);
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Reconciling"]).await?;
     assert_eq!(row(&world, PAGE_A), ["messages", "standby"]);
-    assert_eq!(looks() - before, 6);
+    let last = looks() - before - burst;
+    assert!((1..=2).contains(&last), "{last} looks");
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }
