@@ -26,7 +26,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     }
     let granted = token.scopes.iter().any(|scope| scope == "pages_show_list");
     if !granted && world.switches.accounts_without_scope == AccountsWithoutScope::Refused {
-        return Err(GraphError::permission("Requires pages_show_list permission to manage the object."));
+        return Err(GraphError::missing_scope("pages_show_list"));
     }
     let pages: Vec<&Page> = world.pages.values().filter(|page| is_listed(page, token, &actor.id)).collect();
     let mut minted = Vec::new();

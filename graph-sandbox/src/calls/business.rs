@@ -50,9 +50,7 @@ pub(super) fn manager<'c>(call: &'c Call, world: &World, business: Option<&Id>) 
     match business {
         Some(business) => need_scope(token, "business_management", business)?,
         None if token.scopes.iter().any(|scope| scope == "business_management") => {}
-        None => {
-            return Err(GraphError::permission("Requires business_management permission to manage the object."));
-        }
+        None => return Err(GraphError::missing_scope("business_management")),
     }
     Ok(token)
 }

@@ -178,7 +178,7 @@ pub(crate) fn need_scope(token: &Token, scope: &str, page: &Id) -> Result<(), Gr
     if token.grants(scope, page) {
         return Ok(());
     }
-    Err(GraphError::permission(format_args!("Requires {scope} permission to manage the object.")))
+    Err(GraphError::missing_scope(scope))
 }
 
 /// Refuses a token whose person holds none of these tasks on the page.

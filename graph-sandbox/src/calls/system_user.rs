@@ -59,7 +59,7 @@ pub(super) fn new_token_through_business(call: &Call) -> Result<Value, GraphErro
     let robot =
         robot.ok_or_else(|| GraphError::parameter("Param system_user_id must be a system user of the business"))?;
     let (app, robot) = (token.app.clone(), robot.id.clone());
-    if is_set(call, "fetch_only") {
+    if call.params.flag("fetch_only") == Some(true) {
         let living = |token: &&Token| flaw(&world, Known::Issued(token), call.now).is_none();
         let found = world.tokens.of(&robot, &app, None).find(living);
         let text = found.map(|token| token.text.expose_secret());
@@ -81,15 +81,11 @@ fn parse_ids(texts: &[String]) -> Result<Ids, GraphError> {
     ids.collect::<Result<_, _>>().map_err(|_| GraphError::parameter("Param asset must be a list of ids"))
 }
 
-fn is_set(call: &Call, name: &str) -> bool {
-    call.params.get(name).is_some_and(|value| value == "true" || value == "1")
-}
-
 fn issue(call: &Call, world: &mut World, app: &Id, robot: &Id, issued: Issued) -> Result<Value, GraphError> {
     if world.grants.get(app, robot).is_none() {
         return Err(GraphError::parameter("The app is not installed for the system user"));
     }
-    let life = if is_set(call, "set_token_expires_in_60_days") { Life::Long } else { Life::Endless };
+    let life = if call.params.flag("set_token_expires_in_60_days") == Some(true) { Life::Long } else { Life::Endless };
     let token = world.mint(TokenKind::SystemUser, app, robot, issued, life, call.now);
     let answer = answer(&token, call.now);
     call.commit(world, |world| {

@@ -126,6 +126,11 @@ impl GraphError {
         Self::new(200, format!("(#200) {message}")).status(403)
     }
 
+    /// The token was not granted this scope.
+    pub(crate) fn missing_scope(scope: &str) -> Self {
+        Self::permission(format_args!("Requires {scope} permission to manage the object."))
+    }
+
     /// The call has no token, or one that belongs to nobody.
     pub(crate) fn no_active_token() -> Self {
         Self::new(2500, "An active access token must be used to query information about the current user.")
