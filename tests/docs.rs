@@ -54,25 +54,7 @@ fn every_section_says_on_what_what_was_seen_who_acts_and_what_is_next() {
 
 #[test]
 fn every_section_names_conditions_that_exist() {
-    use ConditionType::*;
-    let types = [
-        Ready,
-        Connected,
-        Expired,
-        Disconnected,
-        Claimed,
-        Authorized,
-        PageUsable,
-        Subscribed,
-        PrimaryReceiver,
-        EndpointReady,
-        CredentialsValid,
-        WebhookSubscribed,
-        PermissionsApproved,
-        Reconciling,
-        Stalled,
-    ];
-    let known: BTreeSet<_> = types.into_iter().map(ConditionType::as_str).collect();
+    let known: BTreeSet<_> = ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
     for (heading, text) in sections() {
         let on = part(text, "On: ", Some("Seen: "));
         let named: Vec<_> = on.split('`').skip(1).step_by(2).collect();

@@ -9,9 +9,25 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::Reason;
 
-/// The condition types, in the order in which a status lists them.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum ConditionType {
+macro_rules! condition_types {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// The condition types, in the order in which a status lists them.
+        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+        pub enum ConditionType { $($(#[$doc])+ $name,)+ }
+
+        impl ConditionType {
+            /// All types.
+            pub const ALL: &'static [ConditionType] = &[$(ConditionType::$name,)+];
+
+            /// The type as it stands in a status.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+condition_types! {
     /// The declared state is reached and was verified.
     Ready,
     /// Authorised, page usable and subscribed.
@@ -42,29 +58,6 @@ pub enum ConditionType {
     Reconciling,
     /// Only a person can fix it; present only while True.
     Stalled,
-}
-
-impl ConditionType {
-    /// The type as it stands in a status.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Connected => "Connected",
-            Self::Expired => "Expired",
-            Self::Disconnected => "Disconnected",
-            Self::Claimed => "Claimed",
-            Self::Authorized => "Authorized",
-            Self::PageUsable => "PageUsable",
-            Self::Subscribed => "Subscribed",
-            Self::PrimaryReceiver => "PrimaryReceiver",
-            Self::EndpointReady => "EndpointReady",
-            Self::CredentialsValid => "CredentialsValid",
-            Self::WebhookSubscribed => "WebhookSubscribed",
-            Self::PermissionsApproved => "PermissionsApproved",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-        }
-    }
 }
 
 /// The three values of a condition.

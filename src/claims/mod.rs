@@ -14,6 +14,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use hold::{ClaimSeen, Record, Unavailable, Wanted, acquire, adopt, look, record};
+pub use observe::lives;
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
 use crate::engine::failure::NEVER;

@@ -106,7 +106,7 @@ pub async fn observe(
 }
 
 /// Whether the holder is there, be it one that cannot be decoded.
-fn lives(ctx: &Context, holder: &ClaimHolder) -> bool {
+pub fn lives(ctx: &Context, holder: &ClaimHolder) -> bool {
     let key = Key::new(&holder.namespace, &holder.name);
     let uid = ctx.channel(&key).and_then(|channel| channel.uid());
     uid.or_else(|| ctx.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)

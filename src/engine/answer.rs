@@ -100,7 +100,7 @@ impl Refusal {
     }
 }
 
-/// How long to be silent after a throttling answer that names no time (graph-api §2.1).
+/// Shortest silence after a throttling answer; asking meanwhile lengthens the block (graph-api §2.1).
 const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// Until when Meta wants to be left alone, if one of the refusals says so.
@@ -109,8 +109,13 @@ pub fn silence(refusals: &[&Refusal], now: Timestamp) -> Option<Timestamp> {
         Verdict::Throttled { until_hint, .. } => Some(until_hint),
         _ => None,
     })?;
-    let silent = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
-    Some(now + silent.max(THROTTLED))
+    Some(end_of_silence(hint, now))
+}
+
+/// Until when to be silent after a throttling answer with this hint.
+pub fn end_of_silence(hint: Option<Duration>, now: Timestamp) -> Timestamp {
+    let hint = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
+    now + hint.max(THROTTLED)
 }
 
 /// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.

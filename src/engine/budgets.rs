@@ -7,12 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Refusal;
+use super::answer::{Refusal, end_of_silence};
 use super::failure::spread;
 use crate::graph::{ThrottleScope, Verdict};
-
-/// Shortest silence after a limit was met; asking meanwhile lengthens it (graph-api §2.1).
-const SILENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Over how long those are spread who wait for the same limit.
 const SPREAD: SignedDuration = SignedDuration::from_mins(1);
@@ -66,8 +63,7 @@ impl Budgets {
     /// Takes note of a refusal, if it speaks of a limit.
     pub fn heed(&self, budgets: &[Budget], refusal: &Refusal, now: Timestamp) {
         let (Verdict::Throttled { until_hint, scope }, None) = (&refusal.verdict, refusal.held) else { return };
-        let hint = until_hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
-        let until = now + hint.max(SILENCE);
+        let until = end_of_silence(*until_hint, now);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, until| *until > now);
         for budget in budgets.iter().filter(|budget| budget.is_limited_by(*scope)) {

@@ -186,7 +186,7 @@ pub async fn survey(
 
     let token = read_token(ctx, channel, &secret_key).await?;
     let seen_token = see_token(&token, &pass.uid);
-    let (claim, record) = look_at_claim(ctx, &wanted, pass).await?;
+    let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
@@ -279,20 +279,6 @@ fn see_token(token: &Option<Result<Token, String>>, context: &str) -> TokenSeen 
         Some(Err(why)) => TokenSeen::Malformed(why.clone()),
         Some(Ok(token)) => TokenSeen::Present { fingerprint: token.fingerprint(context) },
     }
-}
-
-async fn look_at_claim(
-    ctx: &Context,
-    wanted: &Wanted,
-    pass: &Pass<FacebookChannelStatus>,
-) -> Result<(ClaimSeen, Record), Failure> {
-    claims::look(ctx, wanted, |holder| {
-        let key = Key::new(&pass.key.namespace, &holder.name);
-        let uid = ctx.channel(&key).and_then(|other| other.uid());
-        // One that cannot be decoded keeps its page.
-        uid.or_else(|| ctx.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
-    })
-    .await
 }
 
 /// What is known of the token without asking Meta again.

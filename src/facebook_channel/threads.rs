@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_secs(60 * 60);
 const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
 /// After a day without a word from the person a thread is idle, and has no owner (graph-api §6.1).
-const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
+pub const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether evidence has to be looked for because time passed.
 pub fn are_due(ctx: &Context, channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>) -> bool {

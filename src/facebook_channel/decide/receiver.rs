@@ -8,10 +8,9 @@ use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
 use crate::facebook_channel::observe::AppSeen;
+use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;
 
-/// How long a thread counts as recently active: after that without a word from the person it is idle.
-const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
 /// How long evidence counts.
 const EVIDENCE_LIVES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often the time of evidence is refreshed that stays the same.
