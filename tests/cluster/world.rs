@@ -161,7 +161,7 @@ impl World {
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),
                 // So long that no slot of a token comes by chance within the minutes of a test.
-                token_period: Duration::from_secs(365 * 24 * 60 * 60),
+                token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
                 edit_interval: Duration::from_secs(60),
