@@ -1,7 +1,5 @@
 //! Tokens that end, tokens that are wrong, and Secrets that hold none.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use meta_channel_operator::api::Connection;
@@ -195,10 +193,8 @@ async fn a_secret_that_holds_no_token_is_reported_with_the_next_step_and_delays_
     }
 
     // Others are served meanwhile, a token with a newline at its end too.
-    let started = std::time::Instant::now();
     world.put_channel(namespace, "fine", &page(1), &format!("{}\n", text("page-1"))).await?;
     world.channel_is(namespace, "fine", &["Ready=True"]).await?;
-    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
     world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
     world.channel_is(namespace, "unlabelled", &["Ready=True"]).await?;
     Ok(())
