@@ -18,7 +18,7 @@ fn looks_at(world: &World, page: &str) -> usize {
 }
 
 /// Moves the clock and waits for this many writes and for the end of the pass that made the last one.
-async fn repaired(world: &World, operator: &Running, minutes: i64, template: &str, count: usize) -> Result<()> {
+pub async fn repaired(world: &World, operator: &Running, minutes: i64, template: &str, count: usize) -> Result<()> {
     quiet(operator).await?;
     world.advance(minutes);
     wait_for(&format!("{count} writes"), PATIENCE, async || {
