@@ -8,6 +8,7 @@ mod crds;
 mod drift;
 mod faults;
 mod gateway;
+mod gauges;
 mod parting;
 mod pictures;
 mod policies;
