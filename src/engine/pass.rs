@@ -142,6 +142,35 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
+    /// Ends a pass that found nothing to look at, but something else to say: the object keeps its time.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn restate<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<Next, Failure> {
+        if status != self.previous {
+            self.write::<K>(ctx, object, &status).await?;
+        }
+        Ok(self.unchanged::<K>(ctx))
+    }
+
+    async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: &S,
+    ) -> Result<(), Failure> {
+        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+        let written = status::write(&api, object, status).await?;
+        ctx.metrics.status_written(K::NAME);
+        self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
+        Ok(())
+    }
+
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
     ///
     /// # Errors
@@ -155,11 +184,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
         if report.status != self.previous {
-            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-            let written = status::write(&api, object, &report.status).await?;
+            self.write::<K>(ctx, object, &report.status).await?;
             self.log_transition::<K>(&report);
-            ctx.metrics.status_written(K::NAME);
-            self.memory.written = version(&written).map(|version| Written { version, status: report.status });
         }
         for note in &report.notes {
             ctx.events.publish(object, note).await;

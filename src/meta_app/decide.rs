@@ -28,7 +28,7 @@ pub struct Plan {
 /// Decides about an application; `None` if nothing has changed since it was looked at.
 pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
     if app.spec.management_policy == ManagementPolicy::Pause {
-        return Some(Plan { mutation: None, report: paused(app, previous, now) });
+        return Some(Plan { mutation: None, report: paused(app, previous, seen, now) });
     }
     if !seen.look {
         return None;
@@ -44,8 +44,13 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     Some(Plan { mutation, report })
 }
 
+/// The status of an application about which nothing has changed but perhaps the number of its channels.
+pub fn recounted(previous: &MetaAppStatus, seen: &Observed) -> MetaAppStatus {
+    MetaAppStatus { channels: seen.channels.clone().or_else(|| previous.channels.clone()), ..previous.clone() }
+}
+
 /// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
-fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<MetaAppStatus> {
+fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Report<MetaAppStatus> {
     use ConditionType::{CredentialsValid, PermissionsApproved, WebhookSubscribed};
     let generation = app.metadata.generation.unwrap_or_default();
     let managed = app.spec.webhook.as_ref().map(|_| WebhookSubscribed);
@@ -55,7 +60,7 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<Met
         observed_generation: generation,
         conditions: assemble(&previous.conditions, &state.findings, now),
         next_step: state.next_step,
-        ..previous.clone()
+        ..recounted(previous, seen)
     };
     let (class, effect) = (Class::Paused, Effect::None);
     Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
@@ -230,7 +235,7 @@ impl Case<'_> {
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {
-        let (asked, previous) = (&self.seen.asked, self.previous.clone());
+        let (asked, previous) = (&self.seen.asked, recounted(self.previous, self.seen));
         let inputs = Some(self.seen.inputs.clone());
         let managed = self.app.spec.webhook.is_some();
         let name = self.app.metadata.name.as_deref().unwrap_or_default();
@@ -246,6 +251,7 @@ impl Case<'_> {
                 Some(Ok(listed)) => self.permission_rows(listed),
                 _ => previous.permissions,
             },
+            channels: previous.channels,
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.

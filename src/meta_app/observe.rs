@@ -7,7 +7,9 @@ use kube::ResourceExt;
 use super::MetaAppKind;
 use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
-use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
+use crate::api::{
+    AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
+};
 use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::breakers::Reach;
@@ -41,6 +43,8 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// Its channels, if they were counted.
+    pub channels: Option<ChannelCounts>,
     /// What Meta answered in this pass.
     pub asked: Asked,
 }
@@ -148,8 +152,20 @@ pub async fn observe(
         Some(Ok(_)) => SecretSeen::Present,
     };
     let graph_url = ctx.policy.graph_url.clone();
-    let stale = pass.stale;
-    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, standing, stale, asked })
+    let (channels, stale) = (ctx.counts.of(&pass.key), pass.stale);
+    Ok(Observed {
+        secret,
+        claim,
+        verify_token,
+        callback_url,
+        graph_url,
+        inputs,
+        look,
+        standing,
+        stale,
+        channels,
+        asked,
+    })
 }
 
 /// The claim that an application with a webhook has to hold.

@@ -189,7 +189,22 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     assert!(all.lines().any(|line| line.contains(namespace.as_str()) && line.contains("shop")), "{all}");
     assert!(!all.contains("acme"), "only channels: {all}");
     let apps = table(kubectl.text(&["-n", &world.platform, "get", "mapp", "-o", "wide"]).await?);
-    assert_eq!(apps[0], ["NAME", "APP", "READY", "REASON", "AGE", "APP ID", "CALLBACK"]);
+    assert_eq!(
+        apps[0],
+        [
+            "NAME",
+            "APP",
+            "READY",
+            "REASON",
+            "CHANNELS",
+            "CONNECTED",
+            "AGE",
+            "EXPIRED",
+            "DISCONNECTED",
+            "APP ID",
+            "CALLBACK"
+        ]
+    );
     let claims = table(kubectl.text(&["-n", &world.claims, "get", "mclaim"]).await?);
     assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "STATE", "AGE"]);
     Ok(())
