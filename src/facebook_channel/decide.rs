@@ -1,10 +1,12 @@
 //! What to do about a channel: a function of values and a time, with no client in sight.
 
 pub mod authorization;
+mod claim;
 mod connection;
 mod page;
 mod parting;
 mod receiver;
+mod restriction;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -50,7 +52,7 @@ pub fn decide(
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
     let authorized = authorization::authorized(&case);
-    let (claimed, claim_mutation) = case.claimed(&authorized);
+    let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
     let (parting, page_mutation) = match parting::parting(&case, &claimed) {
@@ -146,48 +148,6 @@ impl Case<'_> {
         authorization::is_proven(self.channel, self.seen, self.now)
     }
 
-    fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
-        let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
-        let pending = |mutation: Mutation| {
-            if !self.proven(authorized) {
-                let seen = "The page is claimed once a credential has proven it.";
-                return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
-            }
-            let seen = "The page is being claimed.";
-            (self.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
-        };
-        match &self.seen.claim {
-            ClaimSeen::Free => pending(Mutation::AcquireClaim),
-            ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
-            ClaimSeen::Ours { .. } => {
-                let outdated = match self.seen.record {
-                    Record::Current => false,
-                    Record::Outdated => true,
-                    Record::OtherApp => self.proven(authorized),
-                };
-                let mutation = (outdated && !tried).then(|| Mutation::RecordClaim { proven: self.proven(authorized) });
-                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
-            }
-            ClaimSeen::Releasing => {
-                let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
-                (self.found(Status::Unknown, Reason::Pending, seen, ""), None)
-            }
-            ClaimSeen::Unavailable(why) => {
-                (self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()), None)
-            }
-            ClaimSeen::Duplicate { name } => {
-                let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
-                let step = "Delete one of the two.";
-                (self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
-            }
-            ClaimSeen::Elsewhere { namespace } => {
-                let seen = format!("Namespace {namespace} holds page {page}.");
-                let step = "Delete this channel; or have the channel there deleted and its AssetClaim too, by a cluster administrator.";
-                (self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
-            }
-        }
-    }
-
     fn endpoint(&self) -> Finding {
         use crate::api::EndpointKind::{Bot, Chat, Direct, External};
         match self.channel.spec.endpoint.kind() {
@@ -243,6 +203,8 @@ impl Case<'_> {
         let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
         let mut notes = self.notes(&state);
         notes.extend(effect.note("The subscription of the page"));
+        notes.extend(restriction::note(self, &findings.page_usable));
+        let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -253,6 +215,7 @@ impl Case<'_> {
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
+            restricted_since,
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             claim_name: (findings.claimed.status == Status::True)
@@ -261,7 +224,8 @@ impl Case<'_> {
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
-        let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
         Report { status, class, answered, until, effect, notes }
     }
 
