@@ -269,6 +269,11 @@ async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::
 
 fn settle<K: Swept>(ctx: &Context, seen: &Seen) {
     ctx.metrics.visited(K::NAME, seen.found.as_str());
+    if K::stored(ctx, &seen.key).is_none() {
+        // It went while it was visited; what the visit noted of it would be remembered for ever.
+        K::forget(ctx, &seen.key);
+        return;
+    }
     match seen.found {
         // Its pass says what is known of it then.
         Found::News => wake::<K>(ctx, &seen.key, &seen.uid),

@@ -14,8 +14,8 @@ use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
-    FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, DeclaredConnection, EndpointStatus,
+    FacebookChannel, FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
@@ -126,6 +126,11 @@ impl Case<'_> {
         look_again("fbc", &self.channel.metadata)
     }
 
+    /// Whether the page is to be disconnected.
+    fn parts(&self) -> bool {
+        self.channel.spec.connection == DeclaredConnection::Disconnected
+    }
+
     /// Whether nothing may be written at Meta.
     fn observes(&self) -> bool {
         self.channel.spec.management_policy == ManagementPolicy::Observe
@@ -199,10 +204,9 @@ impl Case<'_> {
             Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
             class => class,
         };
-        let subscribed = findings.subscribed.status == Status::True;
-        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let (effect, done) = self.effect(findings);
         let mut notes = self.notes(&state);
-        notes.extend(effect.note("The subscription of the page"));
+        notes.extend(effect.note(done));
         notes.extend(restriction::note(self, &findings.page_usable));
         let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
@@ -227,6 +231,24 @@ impl Case<'_> {
         let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
         let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
         Report { status, class, answered, until, effect, notes }
+    }
+
+    /// What the pass came to for the page's subscription, and what somebody else had done to it.
+    fn effect(&self, findings: &Findings) -> (Effect, &'static str) {
+        let (standing, asked) = (self.seen.standing, &self.seen.asked);
+        match &findings.parting {
+            Some(parting) => {
+                let effect = Effect::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
+                (effect, "The page had been subscribed again")
+            }
+            None => {
+                let well = findings.subscribed.status == Status::True;
+                (
+                    Effect::of(standing, asked.subscribed.is_some(), well),
+                    "The subscription of the page had been changed",
+                )
+            }
+        }
     }
 
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.

@@ -4,6 +4,7 @@ pub mod act;
 pub mod decide;
 pub mod due;
 pub mod observe;
+pub mod parted;
 pub mod restraint;
 pub mod sweep;
 pub mod threads;
@@ -60,5 +61,10 @@ impl Kind for FacebookChannelKind {
 
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
         &ctx.channel_memories
+    }
+
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        ctx.evidence_looks.forget(key);
+        ctx.channel_memories.forget(key)
     }
 }

@@ -222,7 +222,7 @@ impl Case<'_> {
         let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
         let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
         let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
-        notes.extend(effect.note("The webhook of the app"));
+        notes.extend(effect.note("The webhook of the app had been changed"));
         let webhook = webhook.map(|finding| (ConditionType::WebhookSubscribed, finding));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));

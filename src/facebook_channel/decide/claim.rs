@@ -10,7 +10,9 @@ use crate::claims::{ClaimSeen, Record};
 pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option<Mutation>) {
     let (page, tried) = (&case.channel.spec.page_id, case.seen.asked.claimed);
     let pending = |mutation: Mutation| {
-        if !case.proven(authorized) {
+        // What the namespace proved before it may part from without a proof: that takes nothing from anybody.
+        let parts = matches!(mutation, Mutation::AdoptClaim { .. }) && case.parts();
+        if !case.proven(authorized) && !parts {
             let seen = "The page is claimed once a credential has proven it.";
             return (case.found(Status::Unknown, Reason::NotProven, seen, ""), None);
         }
@@ -19,7 +21,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
     };
     match &case.seen.claim {
         ClaimSeen::Free => pending(Mutation::AcquireClaim),
-        ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
+        ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone(), proven: case.proven(authorized) }),
         ClaimSeen::Ours { .. } => {
             let outdated = match case.seen.record {
                 Record::Current => false,

@@ -203,6 +203,11 @@ fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: 
             return kept;
         }
     }
+    not_read(case)
+}
+
+/// Nothing is known of what only a proven credential and the claim let the operator read.
+pub(super) fn not_read(case: &Case<'_>) -> Finding {
     let seen = "It is read once the credential is proven and the page is claimed.";
     case.found(Status::Unknown, Reason::Unreadable, seen, "")
 }
