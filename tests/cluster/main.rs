@@ -16,4 +16,5 @@ mod restraint;
 mod ring;
 mod stored;
 mod tokens;
+mod usage;
 mod world;
