@@ -18,7 +18,7 @@ use crate::api::{
     NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
+use crate::engine::answer::{Answer, PageNews, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -305,13 +305,7 @@ async fn ask(
     }
     let mut recalled = false;
     if seen.asked.token.is_none() {
-        if let Some(until) = restraint.outage(ctx, &pass.uid, pass.now) {
-            // The application's own look is the one call that finds out whether Meta is back.
-            ctx.look_at_app(app_key(channel, &pass.key));
-            seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));
-            return Ok(());
-        }
-        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, &restraint.budgets) {
+        if let Some(held) = restraint.held(ctx, channel, seen, pass) {
             seen.asked.token = Some(Err(held));
             return Ok(());
         }
