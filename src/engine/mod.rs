@@ -21,6 +21,7 @@ pub mod last_look;
 pub mod leader;
 pub mod memory;
 pub mod misfits;
+pub mod own_secrets;
 pub mod pace;
 pub mod pass;
 pub mod repairs;
