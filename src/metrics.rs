@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -61,7 +62,9 @@ pub struct Metrics {
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
     visits: Family<VisitLabels, Counter>,
+    active: Family<KindLabel, Gauge>,
     rounds: Family<KindLabel, Counter>,
+    sweep_complete: Family<KindLabel, Gauge<f64, AtomicU64>>,
     sweep_lag: Family<KindLabel, Gauge<f64, AtomicU64>>,
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
     status_writes: Family<KindLabel, Counter>,
@@ -84,7 +87,9 @@ impl Default for Metrics {
             calls: durations(),
             batched: Family::default(),
             visits: Family::default(),
+            active: Family::default(),
             rounds: Family::default(),
+            sweep_complete: Family::default(),
             sweep_lag: Family::default(),
             unanswered: Family::default(),
             status_writes: Family::default(),
@@ -113,7 +118,13 @@ impl Default for Metrics {
             "Objects looked at in their slot, by what came of it",
             metrics.visits.clone(),
         );
+        registry.register("reconciles_active", "Passes that are running, by kind", metrics.active.clone());
         registry.register("sweep_rounds", "Rounds of visits that ended, by kind", metrics.rounds.clone());
+        registry.register(
+            "sweep_complete_timestamp_seconds",
+            "Until when every object whose slot came was looked at",
+            metrics.sweep_complete.clone(),
+        );
         registry.register(
             "sweep_lag_seconds",
             "How long after their slots the objects of the last finished round were looked at",
@@ -165,6 +176,13 @@ impl Metrics {
         self.passes.get_or_create(&PassLabels { kind: kind.as_str(), outcome }).observe(elapsed.as_secs_f64());
     }
 
+    /// Counts a pass that begins; it runs until what is returned is dropped.
+    pub fn running(&self, kind: KindName) -> Running {
+        let gauge = self.active.get_or_create(&KindLabel { kind: kind.as_str().into() }).clone();
+        gauge.inc();
+        Running(gauge)
+    }
+
     /// Counts an object that was looked at in its slot.
     pub fn visited(&self, kind: KindName, outcome: &'static str) {
         self.visits.get_or_create(&VisitLabels { kind: kind.as_str(), outcome }).inc();
@@ -174,6 +192,12 @@ impl Metrics {
     pub fn swept(&self, kind: KindName, lag: Duration) {
         self.rounds.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
         self.sweep_lag.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(lag.as_secs_f64());
+    }
+
+    /// Says until when everybody was visited.
+    pub fn swept_until(&self, kind: KindName, until: Timestamp) {
+        let seconds = until.as_duration().as_secs_f64();
+        self.sweep_complete.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(seconds);
     }
 
     /// Says how long Meta has left open what it has not answered for longest.
@@ -234,6 +258,15 @@ impl Metrics {
             let _ = writeln!(text, "# incomplete");
         }
         text
+    }
+}
+
+/// A pass that is running.
+pub struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

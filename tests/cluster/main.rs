@@ -8,6 +8,7 @@ mod crds;
 mod drift;
 mod faults;
 mod gateway;
+mod misuse;
 mod parting;
 mod policies;
 mod props;

@@ -24,7 +24,7 @@ use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::{self, Readiness};
 use meta_channel_operator::{gateway, install_crypto_provider};
 use serde_json::json;
-use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed};
+use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed, When};
 use testkit::{ControlPlane, Kubectl, wait_for};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -89,6 +89,16 @@ impl Running {
     }
 }
 
+impl Running {
+    /// The sum of the gauges whose names and labels begin so.
+    pub fn gauge(&self, begin: &str) -> f64 {
+        let text = self.metrics.text();
+        let begin = format!("meta_channel_operator_{begin}");
+        let values = text.lines().filter(|line| line.starts_with(&begin)).filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<f64>().ok()).sum()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
@@ -121,6 +131,10 @@ impl World {
         }
         let mut seed = Seed::demo()?;
         add(&mut seed);
+        // A clock that runs out one day would bring slots by chance: a test that needs one gives it.
+        for token in &mut seed.tokens {
+            token.data_access_expires_at.get_or_insert(When::Never);
+        }
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let stored = Stored::of(plane, scopes.clone());
@@ -147,7 +161,7 @@ impl World {
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),
                 // So long that no slot of a token comes by chance within the minutes of a test.
-                token_period: Duration::from_secs(365 * 24 * 60 * 60),
+                token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
                 edit_interval: Duration::from_secs(60),
@@ -162,6 +176,11 @@ impl World {
         };
         change(&mut operator);
         Running { metrics, shutdown, task: tokio::spawn(operator.run()) }
+    }
+
+    /// The time of the operator.
+    pub fn now(&self) -> jiff::Timestamp {
+        Clock::Shifted(self.shift.clone()).now()
     }
 
     /// Moves the clocks of operator and sandbox.
