@@ -94,6 +94,7 @@ impl Operator {
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
             claims: claims.clone(),
