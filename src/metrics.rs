@@ -1,13 +1,15 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never names or ids.
+//! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
+//! thousands of label only what is read from the stores at the time of a scrape.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,7 +19,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp};
-use crate::engine::KindName;
+use crate::engine::priority::Priority;
+use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -44,6 +47,29 @@ struct VisitLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RepairLabels {
+    kind: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct AppLabels {
+    namespace: String,
+    name: String,
+}
+
+impl From<&Key> for AppLabels {
+    fn from(key: &Key) -> Self {
+        Self { namespace: key.namespace.clone(), name: key.name.clone() }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PriorityLabel {
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
 }
@@ -57,7 +83,7 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 /// All metrics of the process; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
@@ -67,12 +93,15 @@ pub struct Metrics {
     sweep_complete: Family<KindLabel, Gauge<f64, AtomicU64>>,
     sweep_lag: Family<KindLabel, Gauge<f64, AtomicU64>>,
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
+    repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
     invalid_objects: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
     unreachable_apps: Gauge,
+    app_usage: Family<AppLabels, Gauge>,
+    held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
     challenges: Family<ResultLabel, Counter>,
@@ -92,12 +121,15 @@ impl Default for Metrics {
             sweep_complete: Family::default(),
             sweep_lag: Family::default(),
             unanswered: Family::default(),
+            repairs: Family::default(),
             status_writes: Family::default(),
             invalid_objects: Family::default(),
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
             unreachable_apps: Gauge::default(),
+            app_usage: Family::default(),
+            held_back: Family::default(),
             test_graph: Gauge::default(),
             signatures: Family::default(),
             challenges: Family::default(),
@@ -135,6 +167,11 @@ impl Default for Metrics {
             "How long the Graph API has left open what it has not answered for longest",
             metrics.unanswered.clone(),
         );
+        registry.register(
+            "repairs",
+            "Things at Meta that somebody else changed: restored, or given up after three times",
+            metrics.repairs.clone(),
+        );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
@@ -143,6 +180,16 @@ impl Default for Metrics {
             "unreachable_apps",
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
+        );
+        registry.register(
+            "app_usage_percent",
+            "How much of what Meta allows a MetaApp's application in an hour is used, as Meta said last",
+            metrics.app_usage.clone(),
+        );
+        registry.register(
+            "looks_held_back",
+            "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
+            metrics.held_back.clone(),
         );
         registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
         registry.register(
@@ -153,7 +200,7 @@ impl Default for Metrics {
         registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
         registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
         metrics.begin_with_nought();
-        Self { registry: Arc::new(registry), ..metrics }
+        Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
 }
 
@@ -164,6 +211,14 @@ impl Metrics {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));
+        }
+        for kind in [KindName::MetaApp, KindName::FacebookChannel] {
+            for result in ["restored", "given_up"] {
+                drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
+            }
+        }
+        for priority in Priority::ALL {
+            drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
         }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
@@ -205,6 +260,12 @@ impl Metrics {
         self.unanswered.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(open.as_secs_f64());
     }
 
+    /// Counts something that somebody else had changed at Meta: restored, or given up.
+    pub fn repaired(&self, kind: KindName, restored: bool) {
+        let result = if restored { "restored" } else { "given_up" };
+        self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }).inc();
+    }
+
     /// Counts a written status.
     pub fn status_written(&self, kind: KindName) {
         self.status_writes.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
@@ -230,6 +291,21 @@ impl Metrics {
         self.unreachable_apps.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Says how much of what Meta allows an application is used.
+    pub fn app_usage(&self, app: &Key, percent: u32) {
+        self.app_usage.get_or_create(&app.into()).set(percent.into());
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget_app(&self, app: &Key) {
+        self.app_usage.remove(&app.into());
+    }
+
+    /// Counts a look that was put off.
+    pub fn held_back(&self, priority: Priority) {
+        self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
+    }
+
     /// Says whether this instance holds the lease.
     pub fn leading(&self, leading: bool) {
         self.leader.set(leading.into());
@@ -250,10 +326,16 @@ impl Metrics {
         self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
     }
 
+    /// Adds what is looked up at the time of a scrape.
+    pub fn collect(&self, collector: impl Collector) {
+        self.registry.write().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
             // Writing into a String does not fail; a scraper would see that the end is missing.
             let _ = writeln!(text, "# incomplete");
         }

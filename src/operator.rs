@@ -1,5 +1,6 @@
 //! Wires the operator together: stores and their watches, triggers, controllers.
 
+mod gauges;
 mod triggers;
 
 use std::collections::HashMap;
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
 use crate::engine::breakers::Breakers;
-use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
@@ -27,12 +27,13 @@ use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, sweep, watch};
+use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
+use gauges::Gauges;
 use triggers::Triggers;
 
 /// Everything the operator needs from outside.
@@ -93,6 +94,7 @@ impl Operator {
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
             claims: claims.clone(),
@@ -106,7 +108,7 @@ impl Operator {
             pace: Default::default(),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
-            budgets: Budgets::default(),
+            budgets: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -124,6 +126,7 @@ impl Operator {
             scope.spawn_watches(&mut watches, &ctx);
         }
         if filled(&ctx).await {
+            ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
             let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {
@@ -134,7 +137,8 @@ impl Operator {
             });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep) }).await;
+            let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration) }).await;
         }
     }
 }
