@@ -1,5 +1,6 @@
 //! Wires the operator together: stores and their watches, triggers, controllers.
 
+mod gauges;
 mod triggers;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
+use gauges::Gauges;
 use triggers::Triggers;
 
 /// Everything the operator needs from outside.
@@ -92,6 +94,7 @@ impl Operator {
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
             claims: claims.clone(),
@@ -123,6 +126,7 @@ impl Operator {
             scope.spawn_watches(&mut watches, &ctx);
         }
         if filled(&ctx).await {
+            ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
             let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {

@@ -23,6 +23,7 @@ use super::key::{Key, KindName};
 use super::last_look::LastLook;
 use super::memory::Memories;
 use super::misfits::Misfits;
+use super::own_secrets::Written;
 use super::pace::Pace;
 use super::ration::Ear;
 use super::secrets::Secrets;
@@ -66,6 +67,8 @@ pub struct Context {
     pub policy: Policy,
     /// Released Secrets.
     pub secrets: Secrets,
+    /// Published Secrets as they were written.
+    pub published: Written,
     /// The MetaApps of each watched namespace.
     pub apps: Vec<Store<MetaApp>>,
     /// The FacebookChannels of each watched namespace.

@@ -22,6 +22,7 @@ pub mod leader;
 pub mod line;
 pub mod memory;
 pub mod misfits;
+pub mod own_secrets;
 pub mod pace;
 pub mod pass;
 pub mod priority;

@@ -226,14 +226,10 @@ async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus
 }
 
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
-    let owners = ctx.read(ctx.secrets.owners(key)).await??;
-    Ok(match owners {
-        None => VerifyTokenSeen::Missing,
-        Some(owners) if owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref()) => {
-            VerifyTokenSeen::Ours
-        }
-        Some(_) => VerifyTokenSeen::Taken,
-    })
+    let Some(secret) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
+    let owners = secret.owner_references.unwrap_or_default();
+    let ours = owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
+    Ok(if ours { VerifyTokenSeen::Ours } else { VerifyTokenSeen::Taken })
 }
 
 /// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found

@@ -108,6 +108,7 @@ pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>
         Change::Applied(secret) => Key::of(secret),
         Change::Deleted(key) => {
             ctx.secrets.forget(key);
+            ctx.published.forget(key);
             key.clone()
         }
         // Metadata always decodes.

@@ -6,10 +6,10 @@
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, facebookchannels/status]
   verbs: [patch]
-# create: the verify token. Secrets are never updated or deleted.
+# create: what the operator makes, verify tokens and published page tokens; update and delete: published page tokens.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
