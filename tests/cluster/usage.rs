@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
 use meta_channel_operator::api::{UsageLevel, UsageShare, UsageStatus};
-use meta_channel_operator::operator::Operator;
 use serde_json::json;
 use testkit::sandbox::{LedgerEntry, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
@@ -36,7 +35,7 @@ async fn gauge_is(world: &World, operator: &Running, percent: u32) -> Result<()>
 }
 
 /// Waits until the status of the app tells this, which it does within a minute of the clock.
-async fn told(world: &World, expected: Option<UsageStatus>) -> Result<()> {
+async fn usage_is(world: &World, expected: Option<UsageStatus>) -> Result<()> {
     wait_for(&format!("the usage to be told as {expected:?}"), PATIENCE, async || {
         let usage = world.apps().get("acme").await?.status.context("no status")?.usage;
         ensure!(usage == expected, "{usage:?}");
@@ -56,24 +55,6 @@ async fn hear(world: &World, operator: &Running, number: usize, percent: u32) ->
     // A minute later its status tells it.
     world.advance(1);
     quiet(operator).await
-}
-
-/// Waits until no pass has ended for a while, so that none is under way when the clock is moved.
-async fn quiet(operator: &Running) -> Result<()> {
-    let mut passes = 0;
-    wait_for("the passes to end", PATIENCE, async || {
-        let now = operator.passes("FacebookChannel") + operator.passes("MetaApp");
-        let before = std::mem::replace(&mut passes, now);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        ensure!(before == passes, "{passes} passes");
-        Ok(())
-    })
-    .await
-}
-
-/// Far fewer slots of tokens than usual in tests: that of one that ends within a period comes 24 times as often.
-fn no_token_slots(operator: &mut Operator) {
-    operator.policy.token_period = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 }
 
 fn times_read(world: &World, number: usize) -> usize {
@@ -98,17 +79,14 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
         seed.tokens.push(page_token(&format!("page-{COUNT}"), &page(COUNT), ", expires_at: +20h"));
     })
     .await?;
-    let operator = world.operator_with(|operator| {
-        operator.policy.staleness_limit = Duration::from_secs(2 * 60 * 60);
-        no_token_slots(operator);
-    });
+    let operator = world.operator_with(|operator| operator.policy.staleness_limit = Duration::from_secs(2 * 60 * 60));
     connected(&world, &operator, COUNT).await?;
     world.put_channel(&world.tenant_b, "ending", &page(COUNT), &text(&format!("page-{COUNT}"))).await?;
     world.channel_is(&world.tenant_b, "ending", &["Ready=True/ExpiresSoon"]).await?;
 
     app_is_used(&world, 96);
     hear(&world, &operator, 0, 96).await?;
-    told(&world, of_app(UsageLevel::Sparse, 96)).await?;
+    usage_is(&world, of_app(UsageLevel::Sparse, 96)).await?;
     quiet(&operator).await?;
     let before = versions(&world).await?;
     world.sandbox.clear_ledger();
@@ -156,12 +134,12 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
     })
     .await?;
     assert_eq!(reads(&world).into_iter().find(|it| it.batch.is_none()), None, "in batches");
-    told(&world, None).await?;
+    usage_is(&world, None).await?;
     for number in 0..COUNT {
         world.channel_is(&world.tenant_a, &name(number), &["Ready=True/Reached", "!Reconciling"]).await?;
     }
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
-    assert_eq!(warnings(&world, &world.tenant_b).await?, ["ending ExpiresSoon"]);
+    warned(&world, &world.tenant_b, &["ending ExpiresSoon"]).await?;
     assert_eq!(warnings(&world, &world.platform).await?, [""; 0]);
     Ok(())
 }
@@ -169,7 +147,7 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_that_was_found_is_repaired_at_96_percent() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, 3)).await?;
-    let operator = world.operator_with(no_token_slots);
+    let operator = world.operator();
     connected(&world, &operator, 3).await?;
     let fields = row(&world, &page(1));
     let subscription = PageSubscriptionChange { app: APP_ID.parse()?, fields: Some(vec!["messages".to_owned()]) };
@@ -196,7 +174,7 @@ async fn drift_that_was_found_is_repaired_at_96_percent() -> Result<()> {
 async fn a_page_at_96_percent_slows_itself_alone() -> Result<()> {
     const COUNT: usize = 4;
     let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
-    let operator = world.operator_with(no_token_slots);
+    let operator = world.operator();
     connected(&world, &operator, COUNT).await?;
     for template in ["/{version}/{page-id}", PAGE_ROWS] {
         let usage = format!("{{match: {{page: {}, template: '{template}'}}, do: {{usage: {{percent: 96}}}}}}", page(2));
@@ -209,7 +187,7 @@ async fn a_page_at_96_percent_slows_itself_alone() -> Result<()> {
     assert_eq!(times_read(&world, 2), 1);
     world.advance(1);
     let share = UsageShare { level: UsageLevel::Sparse, percent: 96 };
-    told(&world, Some(UsageStatus { app: None, highest_page: Some(share) })).await?;
+    usage_is(&world, Some(UsageStatus { app: None, highest_page: Some(share) })).await?;
     world.sandbox.clear_ledger();
     pass_time(&world, &operator, 90).await?;
     let times: BTreeMap<_, _> = (0..COUNT).map(|number| (number, times_read(&world, number))).collect();
@@ -231,18 +209,18 @@ async fn a_page_at_96_percent_slows_itself_alone() -> Result<()> {
     world.sandbox.clear_ledger();
     pass_time(&world, &operator, 32).await?;
     assert!((2..=3).contains(&times_read(&world, 2)), "{}", times_read(&world, 2));
-    told(&world, None).await
+    usage_is(&world, None).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_80_percent_on_slots_come_half_as_often() -> Result<()> {
     const COUNT: usize = 8;
     let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
-    let operator = world.operator_with(no_token_slots);
+    let operator = world.operator();
     connected(&world, &operator, COUNT).await?;
     app_is_used(&world, 80);
     hear(&world, &operator, 0, 80).await?;
-    told(&world, of_app(UsageLevel::Tight, 80)).await?;
+    usage_is(&world, of_app(UsageLevel::Tight, 80)).await?;
     quiet(&operator).await?;
     let before = versions(&world).await?;
     world.sandbox.clear_ledger();
@@ -259,7 +237,7 @@ async fn from_80_percent_on_slots_come_half_as_often() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_deleted_channel_leaves_is_cleaned_up_once_there_is_room_for_it() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, 2)).await?;
-    let operator = world.operator_with(no_token_slots);
+    let operator = world.operator();
     connected(&world, &operator, 2).await?;
     app_is_used(&world, 96);
     hear(&world, &operator, 0, 96).await?;
