@@ -30,7 +30,7 @@ use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::MetaAppKind;
+use crate::meta_app::{MetaAppKind, census};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -100,6 +100,7 @@ impl Operator {
             claims: claims.clone(),
             index: Index::default(),
             app_memories: Default::default(),
+            counts: Default::default(),
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
@@ -138,7 +139,8 @@ impl Operator {
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration) }).await;
+            let census = census::run(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census) }).await;
         }
     }
 }

@@ -51,9 +51,9 @@ impl Effect {
         }
     }
 
-    /// The Event of a repair. Repetitions are counted in one Event, so the text names no details.
-    pub fn note(self, what: &'static str) -> Option<Note> {
-        let text = format!("{what} had been changed at Meta by somebody else; the operator restored it.");
+    /// The Event of a repair. Repetitions are counted in one Event, so what was done names no details.
+    pub fn note(self, done: &'static str) -> Option<Note> {
+        let text = format!("{done} at Meta by somebody else; the operator restored what is declared.");
         (self == Self::Repaired).then_some(Note { warning: false, reason: "Repaired", action: "Repair", text })
     }
 }

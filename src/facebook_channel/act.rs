@@ -20,6 +20,8 @@ pub enum Mutation {
     AdoptClaim {
         /// UID of that one.
         of: String,
+        /// Whether the credential was proven in this pass. To end what that one left needs no proof.
+        proven: bool,
     },
     /// Write into our claim how the page is used now.
     RecordClaim {
@@ -67,14 +69,15 @@ pub async fn act(
 ) -> Result<Asked, Failure> {
     tracing::info!(kind = "FacebookChannel", object = %pass.key, "{}", mutation.told());
     let mut asked = seen.asked;
-    let wanted = observe::wanted(channel, pass, &seen.app);
+    let wanted = observe::wanted(channel, pass, &seen.app, &asked);
     match (mutation, &seen.access) {
         (Mutation::AcquireClaim, _) => {
             asked.claims_unavailable = claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
             asked.claimed = true;
         }
-        (Mutation::AdoptClaim { of }, _) => {
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, ProofMethod::DebugToken).await?;
+        (Mutation::AdoptClaim { of, proven }, _) => {
+            let proof = proven.then_some(ProofMethod::DebugToken);
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, proof).await?;
             asked.claimed = true;
         }
         (Mutation::RecordClaim { proven }, _) => {

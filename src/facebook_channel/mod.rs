@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod decide;
 pub mod due;
 pub mod observe;
+pub mod parted;
 pub mod publication;
 pub mod restraint;
 pub mod sweep;
@@ -62,5 +63,10 @@ impl Kind for FacebookChannelKind {
 
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
         &ctx.channel_memories
+    }
+
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        ctx.evidence_looks.forget(key);
+        ctx.channel_memories.forget(key)
     }
 }

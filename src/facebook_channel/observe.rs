@@ -8,14 +8,15 @@ pub use super::credentials::{Access, TokenSeen};
 use super::credentials::{read_token, see_access, see_token};
 use super::decide::authorization;
 use super::due;
+use super::parted;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
 use super::threads;
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
-    AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp,
-    NamespacesFrom, REQUESTED_AT,
+    AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
+    ManagementPolicy, MetaApp, NamespacesFrom, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, PageNews, Refusal, answer};
@@ -49,7 +50,7 @@ pub struct Observed {
     pub look: bool,
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
-    /// What subscribing the page would be.
+    /// What subscribing the page would be, or ending its subscription.
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
@@ -162,7 +163,7 @@ pub async fn survey(
     let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
     let app_object = ctx.app(&app_key);
     let app = see_app(app_object.as_deref(), &app_key, &pass.key);
-    let wanted = wanted(channel, pass, &app);
+    let wanted = wanted(channel, pass, &app, &asked);
     let dependencies = vec![
         Dependency::MetaApp(app_key),
         Dependency::Secret(secret_key.clone()),
@@ -192,7 +193,11 @@ pub async fn survey(
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
-    let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
+    let thing = match channel.spec.connection {
+        DeclaredConnection::Connected => ConditionType::Subscribed,
+        DeclaredConnection::Disconnected => ConditionType::Ready,
+    };
+    let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
     Ok(Observed {
         app,
         token: seen_token,
@@ -217,19 +222,17 @@ pub fn app_key(channel: &FacebookChannel, key: &Key) -> Key {
 }
 
 /// The claim that a channel has to hold.
-pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app: &AppSeen) -> Wanted {
+pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app: &AppSeen, asked: &Asked) -> Wanted {
     let app_id = app.id().unwrap_or_default().to_owned();
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    let declared = channel.spec.subscribed_fields.clone();
-    let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
     let app_key = app_key(channel, &pass.key);
     Wanted {
         kind: AssetKind::FacebookPage,
         id: channel.spec.page_id.clone(),
         app_id,
         app_ref: Some(NamespacedName { namespace: app_key.namespace, name: app_key.name }),
-        fields: declared.or(of_app),
+        fields: parted::claimed_fields(channel, &pass.previous, app, asked),
         deletion_policy: on_deletion(channel),
         holder,
     }

@@ -4,6 +4,7 @@
 mod claims;
 mod cleanup;
 mod connect;
+mod counts;
 mod crds;
 mod drift;
 mod faults;
