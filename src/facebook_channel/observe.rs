@@ -11,7 +11,7 @@ use super::due;
 use super::parted;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
-use super::threads;
+use super::threads::{self, Look};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
@@ -329,8 +329,7 @@ async fn ask_about_page(
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
-    let Some(access) = &seen.access else { return Ok(()) };
-    let Access { version, credentials, token } = access;
+    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
     if let Some(PageNews { page, subscriptions, threads }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
         asked.page.get_or_insert(page);
@@ -346,7 +345,8 @@ async fn ask_about_page(
         asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
     }
     if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
-        seen.asked.threads = Some(threads::read(ctx, channel, access, pass).await?);
+        let found = threads::read(ctx, version, credentials, &[Look { channel, token, pass }]).await?;
+        seen.asked.threads = found.into_iter().next();
     }
     Ok(())
 }
