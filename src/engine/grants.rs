@@ -131,3 +131,100 @@ impl GrantedPage {
         self.name == other.name && tasks(self) == tasks(other) && fingerprint(self) == fingerprint(other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::graph::{GranularScope, TokenKind};
+
+    fn grant() -> Key {
+        Key::new("tenant-a", "acme")
+    }
+
+    fn token(text: &str) -> Token {
+        Token::parse(format!("EAA0000000000000000000-{text}").as_bytes()).unwrap()
+    }
+
+    /// A grant in use with this token, that lists these pages with these tokens.
+    fn granted(fingerprint: &str, pages: &[(&str, &str)]) -> Granted {
+        let page = |text: &str| GrantedPage { name: None, tasks: vec!["MESSAGING".into()], token: Some(token(text)) };
+        Granted {
+            uid: "u".into(),
+            app: Key::new("platform", "acme"),
+            fingerprint: fingerprint.into(),
+            info: TokenInfo {
+                app_id: Some("1111000011110000".into()),
+                kind: TokenKind::SystemUser,
+                is_valid: true,
+                issued_at: None,
+                expires_at: None,
+                data_access_expires_at: None,
+                profile_id: None,
+                user_id: None,
+                scopes: vec!["pages_messaging".into(), "pages_show_list".into()],
+                granular_scopes: vec![],
+                error: None,
+            },
+            pages: pages.iter().map(|(id, text)| ((*id).to_owned(), page(text))).collect(),
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn put(grants: &Grants, granted: Granted) -> Vec<String> {
+        grants.put(&grant(), granted).into_iter().collect()
+    }
+
+    /// What the token of a page is known by.
+    fn of_page(grants: &Grants, id: &str) -> String {
+        grants.get(&grant()).unwrap().pages[id].token.as_ref().unwrap().fingerprint("")
+    }
+
+    #[test]
+    fn only_pages_that_came_went_or_changed_are_news() {
+        let grants = Grants::default();
+        assert_eq!(put(&grants, granted("t", &[("1", "a"), ("2", "b")])), ["1", "2"]);
+        assert_eq!(put(&grants, granted("t", &[("1", "a"), ("2", "b")])), [""; 0]);
+        assert_eq!(put(&grants, granted("t", &[("2", "b"), ("3", "c")])), ["1", "3"]);
+        let mut other_tasks = granted("t", &[("2", "b"), ("3", "c")]);
+        other_tasks.pages.get_mut("2").unwrap().tasks.push("MANAGE".into());
+        assert_eq!(put(&grants, other_tasks), ["2"]);
+    }
+
+    #[test]
+    fn what_debug_token_says_is_news_to_all_pages_but_not_its_order() {
+        let grants = Grants::default();
+        put(&grants, granted("t", &[("1", "a"), ("2", "b")]));
+        let mut reordered = granted("t", &[("1", "a"), ("2", "b")]);
+        reordered.info.scopes.reverse();
+        assert_eq!(put(&grants, reordered), [""; 0]);
+        let mut narrowed = granted("t", &[("1", "a"), ("2", "b")]);
+        let target_ids = Some(vec!["1".to_owned()]);
+        narrowed.info.granular_scopes = vec![GranularScope { scope: "pages_messaging".into(), target_ids }];
+        assert_eq!(put(&grants, narrowed), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_page_keeps_its_token_until_the_grants_own_changes_or_it_is_doubted() {
+        let grants = Grants::default();
+        put(&grants, granted("t", &[("1", "a"), ("2", "b")]));
+        let first = of_page(&grants, "1");
+        assert_eq!(put(&grants, granted("t", &[("1", "x"), ("2", "y")])), [""; 0]);
+        assert_eq!(of_page(&grants, "1"), first);
+
+        assert!(grants.doubt(&grant(), "1") && !grants.doubt(&grant(), "1") && grants.is_doubted(&grant()));
+        assert_eq!(put(&grants, granted("t", &[("1", "x"), ("2", "y")])), ["1"]);
+        assert!(of_page(&grants, "1") != first && !grants.is_doubted(&grant()));
+
+        assert_eq!(put(&grants, granted("renewed", &[("1", "p"), ("2", "q")])), ["1", "2"]);
+        assert_eq!(of_page(&grants, "1"), token("p").fingerprint(""));
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_grant_that_is_gone() {
+        let grants = Grants::default();
+        put(&grants, granted("t", &[("1", "a")]));
+        grants.forget(&grant());
+        assert!(grants.get(&grant()).is_none() && !grants.doubt(&grant(), "1"));
+    }
+}

@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod status;
 pub mod sweep;
 pub mod timer;
+pub mod token_check;
 pub mod trouble;
 pub mod watch;
 

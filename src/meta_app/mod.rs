@@ -3,6 +3,7 @@
 pub mod act;
 pub mod decide;
 pub mod observe;
+pub mod seen;
 
 use std::sync::Arc;
 
