@@ -142,6 +142,37 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
+    /// Ends a pass that had no reason to look at Meta, but found something else to tell: writes the status if it differs.
+    /// The object keeps its time.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn amend<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<Next, Failure> {
+        self.write::<K>(ctx, object, status).await?;
+        Ok(self.unchanged::<K>(ctx))
+    }
+
+    /// Writes a status if it differs from the one before.
+    async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<(), Failure> {
+        if status != self.previous {
+            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+            let written = status::write(&api, object, &status).await?;
+            ctx.metrics.status_written(K::NAME);
+            self.memory.written = version(&written).map(|version| Written { version, status });
+        }
+        Ok(())
+    }
+
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
     ///
     /// # Errors
@@ -153,13 +184,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         report: Report<S>,
     ) -> Result<Next, Failure> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
-        if report.status != self.previous {
-            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-            let written = status::write(&api, object, &report.status).await?;
-            self.log_transition::<K>(&report);
-            ctx.metrics.status_written(K::NAME);
-            self.memory.written = version(&written).map(|version| Written { version, status: report.status });
-        }
+        self.write::<K>(ctx, object, report.status.clone()).await?;
+        self.log_transition::<K>(&report);
         for note in &report.notes {
             ctx.events.publish(object, note).await;
         }

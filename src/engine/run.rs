@@ -79,7 +79,12 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
         // A claim has no regular turn: nothing is looked at while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,
     };
-    let broken = next_slot(uid, now, ctx.policy.broken_period.max(period));
+    let broken = match kind {
+        // A grant that works is looked at more rarely than what is broken, so that a broken one is not found well too late.
+        KindName::MetaGrant => ctx.policy.broken_period,
+        _ => ctx.policy.broken_period.max(period),
+    };
+    let broken = next_slot(uid, now, broken);
     Slots { regular: next_slot(uid, now, period), broken, again: None }
 }
 
