@@ -184,10 +184,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         report: Report<S>,
     ) -> Result<Next, Failure> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
+        let repair = self.repair::<K>(&report);
         self.write::<K>(ctx, object, report.status.clone()).await?;
         self.log_transition::<K>(&report);
         for note in &report.notes {
             ctx.events.publish(object, note).await;
+        }
+        if let Some(restored) = repair {
+            ctx.metrics.repaired(K::NAME, restored);
         }
         let without_effect = report.class == Class::WithoutEffect;
         self.memory.repairs.note(inputs.as_deref(), report.effect, without_effect, self.now);
@@ -201,11 +205,20 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
-        let since = self.memory.unanswered_since.unwrap_or(self.now);
-        self.memory.unanswered_since = (!report.answered).then_some(since);
+        self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
+    }
+
+    /// Whether a repair restored what somebody else had changed, or was given up just now.
+    fn repair<K: Kind<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
+        let fought = |status| K::conditions(status).iter().any(|it| it.reason == Reason::RepairFight.as_str());
+        match report.effect {
+            Effect::Repaired => Some(true),
+            Effect::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
+            Effect::None => None,
+        }
     }
 
     /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.

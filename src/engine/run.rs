@@ -114,6 +114,7 @@ pub async fn run<K: Kind>(
 
 async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
     let _slot = ctx.read(ctx.slots.acquire()).await?;
+    let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let outcome = K::reconcile(&ctx, &object).await;
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
