@@ -56,6 +56,27 @@ struct ResultLabel {
     result: &'static str,
 }
 
+/// What came of asking Meta to exchange a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Renewal {
+    /// It handed out another one.
+    Renewed,
+    /// It refused.
+    Refused,
+    /// It did not say.
+    Unanswered,
+}
+
+impl Renewal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -81,6 +102,7 @@ pub struct Metrics {
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
+    grant_renewals: Family<ResultLabel, Counter>,
     unreachable_apps: Gauge,
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
@@ -107,6 +129,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
+            grant_renewals: Family::default(),
             unreachable_apps: Gauge::default(),
             test_graph: Gauge::default(),
             signatures: Family::default(),
@@ -155,6 +178,11 @@ impl Default for Metrics {
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
+            "grant_renewals",
+            "Tokens of grants that Meta was asked to exchange for others",
+            metrics.grant_renewals.clone(),
+        );
+        registry.register(
             "unreachable_apps",
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
@@ -185,6 +213,9 @@ impl Metrics {
             for result in ["restored", "given_up"] {
                 drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
             }
+        }
+        for renewal in [Renewal::Renewed, Renewal::Refused, Renewal::Unanswered] {
+            drop(self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }));
         }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
@@ -250,6 +281,11 @@ impl Metrics {
     /// Counts a Secret that was read.
     pub fn secret_read(&self) {
         self.secret_reads.inc();
+    }
+
+    /// Counts a token that Meta was asked to exchange.
+    pub fn grant_renewed(&self, renewal: Renewal) {
+        self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }).inc();
     }
 
     /// Says about how many applications Meta answers nothing.

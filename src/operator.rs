@@ -32,6 +32,7 @@ use crate::engine::{Clock, Context, KindName, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
+use crate::meta_grant::MetaGrantKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -86,10 +87,13 @@ impl Operator {
         let mut queues = Vec::new();
         for scope in &scopes {
             let (app_timer, app_wakes) = wakes(self.clock.clone());
+            let (grant_timer, grant_wakes) = wakes(self.clock.clone());
             let (channel_timer, channel_wakes) = wakes(self.clock.clone());
             timers.insert((KindName::MetaApp, scope.namespace.clone()), app_timer);
+            timers.insert((KindName::MetaGrant, scope.namespace.clone()), grant_timer);
             timers.insert((KindName::FacebookChannel, scope.namespace.clone()), channel_timer);
-            queues.push((scope.apps.0.clone(), app_wakes, scope.channels.0.clone(), channel_wakes));
+            let grants = (scope.grants.0.clone(), grant_wakes);
+            queues.push(((scope.apps.0.clone(), app_wakes), grants, (scope.channels.0.clone(), channel_wakes)));
         }
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
@@ -104,6 +108,7 @@ impl Operator {
             app_memories: Default::default(),
             grant_memories: Default::default(),
             grants: Default::default(),
+            grant_reminders: LastLook::new(self.clock.now()),
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
@@ -133,12 +138,14 @@ impl Operator {
             ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
-            let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {
-                let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
-                let channels =
-                    run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
-                async move { tokio::join!(apps, channels) }
-            });
+            let controllers =
+                queues.into_iter().map(|((apps, app_wakes), (grants, grant_wakes), (channels, channel_wakes))| {
+                    let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
+                    let grants = run::run::<MetaGrantKind>(Arc::clone(&ctx), grants, grant_wakes, self.concurrency);
+                    let channels =
+                        run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
+                    async move { tokio::join!(apps, grants, channels) }
+                });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep) }).await;

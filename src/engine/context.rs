@@ -85,6 +85,8 @@ pub struct Context {
     pub grant_memories: Memories<MetaGrantStatus>,
     /// What grants give to channels.
     pub grants: Grants,
+    /// When somebody was reminded that a grant ends soon.
+    pub grant_reminders: LastLook,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
     /// What a sweep read about channels that it wakes.

@@ -87,6 +87,7 @@ impl Triggers {
         self.forget(key);
         ctx.grant_memories.forget(key);
         ctx.grants.forget(key);
+        ctx.grant_reminders.forget(key);
         forget(ctx, KindName::MetaGrant, key);
         ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
