@@ -1,5 +1,5 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never ids. Namespaces and names label only what is
-//! read from the stores at the time of a scrape.
+//! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
+//! thousands of label only what is read from the stores at the time of a scrape.
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
@@ -19,7 +19,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
-use crate::engine::KindName;
+use crate::engine::priority::Priority;
+use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -49,6 +50,23 @@ struct VisitLabels {
 struct RepairLabels {
     kind: String,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct AppLabels {
+    namespace: String,
+    name: String,
+}
+
+impl From<&Key> for AppLabels {
+    fn from(key: &Key) -> Self {
+        Self { namespace: key.namespace.clone(), name: key.name.clone() }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PriorityLabel {
+    priority: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -104,6 +122,8 @@ pub struct Metrics {
     leader: Gauge,
     grant_renewals: Family<ResultLabel, Counter>,
     unreachable_apps: Gauge,
+    app_usage: Family<AppLabels, Gauge>,
+    held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
     challenges: Family<ResultLabel, Counter>,
@@ -131,6 +151,8 @@ impl Default for Metrics {
             leader: Gauge::default(),
             grant_renewals: Family::default(),
             unreachable_apps: Gauge::default(),
+            app_usage: Family::default(),
+            held_back: Family::default(),
             test_graph: Gauge::default(),
             signatures: Family::default(),
             challenges: Family::default(),
@@ -187,6 +209,16 @@ impl Default for Metrics {
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
         );
+        registry.register(
+            "app_usage_percent",
+            "How much of what Meta allows a MetaApp's application in an hour is used, as Meta said last",
+            metrics.app_usage.clone(),
+        );
+        registry.register(
+            "looks_held_back",
+            "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
+            metrics.held_back.clone(),
+        );
         registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
         registry.register(
             "test_graph",
@@ -216,6 +248,9 @@ impl Metrics {
         }
         for renewal in [Renewal::Renewed, Renewal::Refused, Renewal::Unanswered] {
             drop(self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }));
+        }
+        for priority in Priority::ALL {
+            drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
         }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
@@ -291,6 +326,21 @@ impl Metrics {
     /// Says about how many applications Meta answers nothing.
     pub fn unreachable_apps(&self, count: usize) {
         self.unreachable_apps.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Says how much of what Meta allows an application is used.
+    pub fn app_usage(&self, app: &Key, percent: u32) {
+        self.app_usage.get_or_create(&app.into()).set(percent.into());
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget_app(&self, app: &Key) {
+        self.app_usage.remove(&app.into());
+    }
+
+    /// Counts a look that was put off.
+    pub fn held_back(&self, priority: Priority) {
+        self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
     }
 
     /// Says whether this instance holds the lease.

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
 use crate::engine::breakers::Breakers;
-use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
@@ -28,7 +27,7 @@ use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, sweep, watch};
+use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
@@ -100,6 +99,7 @@ impl Operator {
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
             grant_objects: scopes.iter().map(|scope| scope.grants.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
@@ -117,7 +117,7 @@ impl Operator {
             pace: Default::default(),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
-            budgets: Budgets::default(),
+            budgets: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -148,7 +148,8 @@ impl Operator {
                 });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep) }).await;
+            let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration) }).await;
         }
     }
 }

@@ -104,6 +104,8 @@ reasons! {
     NotRequired => Nobody,
     /// The endpoint is resolvable.
     Resolved => Nobody,
+    /// The page token lies in the Secret that is meant for it.
+    Published => Nobody,
     /// Meta accepted the application's credentials.
     Accepted => Nobody,
     /// Meta approved every required permission.

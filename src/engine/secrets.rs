@@ -8,9 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
-use kube::core::PartialObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use secrecy::{ExposeSecret, SecretSlice};
@@ -158,18 +157,23 @@ impl Secrets {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).len() >= there
     }
 
-    /// Who owns the Secret of this name, released or not; `None` if there is none. Its content is not read.
+    /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
-    pub async fn owners(&self, key: &Key) -> Result<Option<Vec<OwnerReference>>, Failure> {
-        if let Some(secret) = self.find(key) {
-            return Ok(Some(secret.owner_references().to_vec()));
+    pub async fn metadata(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
+        if let Some(metadata) = self.watched(key) {
+            return Ok(Some(metadata));
         }
         // The watch may not have brought what was just created, and does not show what is not labelled.
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = kubernetes("looking for a Secret", api.get_metadata_opt(&key.name)).await?;
-        Ok(found.map(|secret| secret.metadata.owner_references.unwrap_or_default()))
+        Ok(found.map(|secret| secret.metadata))
+    }
+
+    /// The metadata of the Secret of this name, if it is released for anything, as the watch shows it.
+    pub fn watched(&self, key: &Key) -> Option<ObjectMeta> {
+        self.find(key).map(|secret| secret.metadata.clone())
     }
 
     /// Wipes the contents of a Secret that is gone.

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::observe::{Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::token_check;
 use crate::graph::{TokenInfo, TokenKind};
+
+/// How long before its end an authorisation is looked at also when little else is.
+const ENDING: SignedDuration = SignedDuration::from_hours(24);
 
 /// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
 pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
@@ -17,6 +20,12 @@ pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, per
 
 fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
+}
+
+/// Whether an authorisation that was found good is about to end.
+pub fn is_ending(status: &FacebookChannelStatus, now: Timestamp) -> bool {
+    let end = status.authorization.as_ref().and_then(ends).filter(|_| is_good(status));
+    end.is_some_and(|end| end.duration_since(now) < ENDING)
 }
 
 /// Whether the token was found good. While a page is disconnected as declared that is not judged; that it was confirmed

@@ -1,6 +1,8 @@
 //! Asks Meta about a grant: about its token, about a rival that may take its place, and for the pages it covers. Once a
 //! period, however many channels rely on it.
 
+use jiff::SignedDuration;
+
 use super::MetaGrantKind;
 use super::decide::token::{self, Word};
 use super::observe::{self, Access, LivingSeen, Observed, SeedSeen};
@@ -9,6 +11,7 @@ use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
 use crate::engine::answer::{Answer, Held, Refusal, answer};
 use crate::engine::budgets::Budget;
 use crate::engine::pass::Pass;
+use crate::engine::priority::Occasion;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure};
 use crate::graph::{Account, Caller, Token, TokenInfo, Verdict};
@@ -82,7 +85,11 @@ impl Asks<'_> {
             ctx.look_at_app(app_key);
             return Some(Refusal::held(Held::Outage(until)));
         }
-        pass.held::<MetaGrantKind>(ctx, &seen.inputs, budgets)
+        pass.held::<MetaGrantKind>(ctx, &seen.inputs, || {
+            let priority = occasion(self.grant, seen, pass).into();
+            let until = ctx.budgets.held_until(budgets, priority, &pass.uid, pass.now);
+            until.inspect(|_| ctx.metrics.held_back(priority))
+        })
     }
 
     /// Asks about what may take the place of the token in use: a seed that is another one than before; and once the token
@@ -132,6 +139,21 @@ impl Asks<'_> {
         Ok(answer)
     }
 }
+
+/// What a pass looks for. There are few grants, and many channels wait for each: of a grant that was never listed, or whose
+/// token is to be renewed, nothing is put off for what is only due in time.
+fn occasion(grant: &MetaGrant, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Occasion {
+    let ends = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
+    Occasion {
+        edited: pass.is_edited(),
+        ending: seen.before.is_none()
+            || ends.is_some_and(|end| end.duration_since(pass.now) < grant.spec.renewal.before() + DAY),
+        mending: false,
+        changed: pass.is_changed::<MetaGrantKind>(&seen.inputs),
+    }
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether the seed is another token than the one in use, and not the one that this comes from; from that one it may be
 /// taken up again only once the token in use is of no use.

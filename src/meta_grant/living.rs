@@ -86,7 +86,7 @@ pub fn key(grant: &Key) -> Key {
 pub async fn look(ctx: &Context, grant: &Key) -> Result<Found, Failure> {
     let key = key(grant);
     let Ok(released) = ctx.read(ctx.secrets.get(&key, Purpose::LivingToken)).await?? else {
-        let exists = ctx.read(ctx.secrets.owners(&key)).await??.is_some();
+        let exists = ctx.read(ctx.secrets.metadata(&key)).await??.is_some();
         return Ok(if exists { Found::Taken } else { Found::Missing });
     };
     if released.type_() != TYPE {

@@ -38,6 +38,9 @@ impl Kind for MetaGrantKind {
             let mut seen = observe::observe(ctx, grant, &pass, asked).await?;
             let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
                 let status = decide::counted(&pass.previous, &seen);
+                if status == pass.previous {
+                    return Ok(pass.unchanged::<Self>(ctx));
+                }
                 return pass.amend::<Self>(ctx, grant, status).await;
             };
             if let Some(mutation) = plan.mutation {
