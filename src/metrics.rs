@@ -18,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::engine::priority::Priority;
 use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
@@ -74,6 +74,27 @@ struct ResultLabel {
     result: &'static str,
 }
 
+/// What came of asking Meta to exchange a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Renewal {
+    /// It handed out another one.
+    Renewed,
+    /// It refused.
+    Refused,
+    /// It did not say.
+    Unanswered,
+}
+
+impl Renewal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -99,6 +120,7 @@ pub struct Metrics {
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
+    grant_renewals: Family<ResultLabel, Counter>,
     unreachable_apps: Gauge,
     app_usage: Family<AppLabels, Gauge>,
     held_back: Family<PriorityLabel, Counter>,
@@ -127,6 +149,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
+            grant_renewals: Family::default(),
             unreachable_apps: Gauge::default(),
             app_usage: Family::default(),
             held_back: Family::default(),
@@ -177,6 +200,11 @@ impl Default for Metrics {
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
+            "grant_renewals",
+            "Tokens of grants that Meta was asked to exchange for others",
+            metrics.grant_renewals.clone(),
+        );
+        registry.register(
             "unreachable_apps",
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
@@ -207,7 +235,8 @@ impl Default for Metrics {
 impl Metrics {
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
-        for kind in [MetaApp::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&()), Secret::kind(&())] {
+        let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
+        for kind in kinds.into_iter().chain([Secret::kind(&())]) {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));
@@ -216,6 +245,9 @@ impl Metrics {
             for result in ["restored", "given_up"] {
                 drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
             }
+        }
+        for renewal in [Renewal::Renewed, Renewal::Refused, Renewal::Unanswered] {
+            drop(self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }));
         }
         for priority in Priority::ALL {
             drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
@@ -284,6 +316,11 @@ impl Metrics {
     /// Counts a Secret that was read.
     pub fn secret_read(&self) {
         self.secret_reads.inc();
+    }
+
+    /// Counts a token that Meta was asked to exchange.
+    pub fn grant_renewed(&self, renewal: Renewal) {
+        self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }).inc();
     }
 
     /// Says about how many applications Meta answers nothing.
