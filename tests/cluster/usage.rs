@@ -53,6 +53,7 @@ async fn hear(world: &World, operator: &Running, number: usize, percent: u32) ->
     world.request_look(&world.tenant_a, &name(number), &format!("{percent} %")).await?;
     gauge_is(world, operator, percent).await?;
     // A minute later its status tells it.
+    quiet(operator).await?;
     world.advance(1);
     quiet(operator).await
 }
@@ -121,6 +122,7 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
     world.channel_is(&world.tenant_b, "new", &["Ready=True/Reached", "Connected=True"]).await?;
 
     // It is over: the app hears it, and the ring catches up in batches.
+    quiet(&operator).await?;
     world.sandbox.clear_faults();
     world.advance(6);
     gauge_is(&world, &operator, 0).await?;
@@ -261,6 +263,7 @@ async fn what_a_deleted_channel_leaves_is_cleaned_up_once_there_is_room_for_it()
     world.sandbox.clear_faults();
     world.advance(6);
     gauge_is(&world, &operator, 0).await?;
+    quiet(&operator).await?;
     world.advance(12);
     state("Tombstone").await?;
     assert_eq!(row(&world, &page(1)), [""; 0]);
