@@ -12,6 +12,7 @@ mod misuse;
 mod parting;
 mod policies;
 mod props;
+mod publication;
 mod receiver;
 mod restraint;
 mod ring;
