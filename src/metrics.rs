@@ -1,13 +1,15 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never names or ids.
+//! Metrics. Labels are few and static: kinds, outcomes and path templates, never ids. Namespaces and names label only what is
+//! read from the stores at the time of a scrape.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::engine::KindName;
 use crate::graph::CallObserver;
 
@@ -44,6 +46,12 @@ struct VisitLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RepairLabels {
+    kind: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
 }
@@ -57,7 +65,7 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 /// All metrics of the process; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
@@ -67,6 +75,7 @@ pub struct Metrics {
     sweep_complete: Family<KindLabel, Gauge<f64, AtomicU64>>,
     sweep_lag: Family<KindLabel, Gauge<f64, AtomicU64>>,
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
+    repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
     invalid_objects: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
@@ -92,6 +101,7 @@ impl Default for Metrics {
             sweep_complete: Family::default(),
             sweep_lag: Family::default(),
             unanswered: Family::default(),
+            repairs: Family::default(),
             status_writes: Family::default(),
             invalid_objects: Family::default(),
             watch_errors: Family::default(),
@@ -135,6 +145,11 @@ impl Default for Metrics {
             "How long the Graph API has left open what it has not answered for longest",
             metrics.unanswered.clone(),
         );
+        registry.register(
+            "repairs",
+            "Things at Meta that somebody else changed: restored, or given up after three times",
+            metrics.repairs.clone(),
+        );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
@@ -153,17 +168,23 @@ impl Default for Metrics {
         registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
         registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
         metrics.begin_with_nought();
-        Self { registry: Arc::new(registry), ..metrics }
+        Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
 }
 
 impl Metrics {
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
-        for kind in [MetaApp::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&()), Secret::kind(&())] {
+        let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
+        for kind in kinds.into_iter().chain([Secret::kind(&())]) {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));
+        }
+        for kind in [KindName::MetaApp, KindName::FacebookChannel] {
+            for result in ["restored", "given_up"] {
+                drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
+            }
         }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
@@ -203,6 +224,12 @@ impl Metrics {
     /// Says how long Meta has left open what it has not answered for longest.
     pub fn longest_unanswered(&self, kind: KindName, open: Duration) {
         self.unanswered.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(open.as_secs_f64());
+    }
+
+    /// Counts something that somebody else had changed at Meta: restored, or given up.
+    pub fn repaired(&self, kind: KindName, restored: bool) {
+        let result = if restored { "restored" } else { "given_up" };
+        self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }).inc();
     }
 
     /// Counts a written status.
@@ -250,10 +277,16 @@ impl Metrics {
         self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
     }
 
+    /// Adds what is looked up at the time of a scrape.
+    pub fn collect(&self, collector: impl Collector) {
+        self.registry.write().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
             // Writing into a String does not fail; a scraper would see that the end is missing.
             let _ = writeln!(text, "# incomplete");
         }

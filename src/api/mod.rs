@@ -10,6 +10,7 @@ mod facebook_channel;
 pub(crate) mod laws;
 mod management_policy;
 mod meta_app;
+mod meta_grant;
 mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
@@ -30,6 +31,7 @@ pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
     NamespacesFrom, Webhook,
 };
+pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
 pub use primary_receiver::{
     Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };

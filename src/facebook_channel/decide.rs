@@ -19,7 +19,7 @@ use crate::api::{
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
-use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
+use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
@@ -129,6 +129,11 @@ impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    /// The command that has the channel looked at now.
+    fn look_again(&self) -> String {
+        look_again("fbc", &self.channel.metadata)
     }
 
     /// Whether nothing may be written at Meta.

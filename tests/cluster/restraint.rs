@@ -18,7 +18,7 @@ fn looks_at(world: &World, page: &str) -> usize {
 }
 
 /// Moves the clock and waits for this many writes and for the end of the pass that made the last one.
-async fn repaired(world: &World, operator: &Running, minutes: i64, template: &str, count: usize) -> Result<()> {
+pub async fn repaired(world: &World, operator: &Running, minutes: i64, template: &str, count: usize) -> Result<()> {
     quiet(operator).await?;
     world.advance(minutes);
     wait_for(&format!("{count} writes"), PATIENCE, async || {
@@ -57,12 +57,17 @@ async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_
     for _ in 0..3 {
         advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
     }
+    let repairs = |operator: &Running| {
+        ["restored", "given_up"].map(|it| operator.gauge(&format!("repairs_total{{kind=\"MetaApp\",result=\"{it}\"")))
+    };
+    assert_eq!(repairs(&operator), [3.0, 1.0]);
     // A restart forgets nothing of it.
     operator.stop().await;
     let operator = world.operator();
     for _ in 0..2 {
         advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
     }
+    assert_eq!(repairs(&operator), [0.0, 0.0]);
     world.app_is(&["Ready=False/RepairFight"]).await?;
     assert_eq!(world.writes().len(), 3);
     warned(&world, &world.platform, &["acme RepairFight"]).await?;

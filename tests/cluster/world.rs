@@ -1,19 +1,18 @@
 //! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures::TryStreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
-use kube_runtime::{WatchStreamExt, watcher};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
@@ -115,13 +114,25 @@ impl World {
     pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        install_crypto_provider();
         let plane = ControlPlane::shared().await?;
-        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-        CRDS.get_or_try_init(|| plane.install_crds(&crds)).await?;
-        let client = plane.client().await?;
+        CRDS.get_or_try_init(async || plane.install_crds(&crds()).await).await?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = |role: &str| format!("{role}-{number}");
+        Self::on(plane, |role| format!("{role}-{number}"), add).await
+    }
+
+    /// A world that has a control plane for itself, so that its namespaces bear the names of the samples.
+    pub async fn alone(plane: &'static ControlPlane, add: impl FnOnce(&mut Seed)) -> Result<Self> {
+        plane.install_crds(&crds()).await?;
+        Self::on(plane, str::to_owned, add).await
+    }
+
+    async fn on(
+        plane: &'static ControlPlane,
+        name: impl Fn(&str) -> String,
+        add: impl FnOnce(&mut Seed),
+    ) -> Result<Self> {
+        install_crypto_provider();
+        let client = plane.client().await?;
         let (platform, tenant_a) = (name("platform"), name("tenant-a"));
         let (tenant_b, claims) = (name("tenant-b"), name("claims"));
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -188,6 +199,13 @@ impl World {
         let span = jiff::SignedDuration::from_mins(minutes);
         self.sandbox.advance_clock(span).unwrap();
         self.shift.advance(span);
+    }
+
+    /// Sets the clocks of operator and sandbox; they run on from there.
+    pub fn set_clock(&self, moment: Timestamp) -> Result<()> {
+        self.sandbox.set_clock(moment)?;
+        self.shift.advance(moment.duration_since(Clock::Shifted(self.shift.clone()).now()));
+        Ok(())
     }
 
     pub fn kubectl(&self) -> Kubectl {
@@ -326,40 +344,6 @@ impl World {
     pub fn gateway_metrics(&self) -> &Metrics {
         &self.gateway.metrics
     }
-
-    /// Records every status version of the channels of a namespace that the API server stores from now on.
-    pub fn record(&self, namespace: &str) -> Record {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (all, into) = (self.channels(namespace), Arc::clone(&seen));
-        let task = tokio::spawn(async move {
-            let stream = watcher(all, watcher::Config::default()).default_backoff().touched_objects();
-            let _ = stream
-                .try_for_each(|channel| {
-                    into.lock().unwrap().push(channel);
-                    std::future::ready(Ok(()))
-                })
-                .await;
-        });
-        Record { seen, task }
-    }
-}
-
-/// Status versions as they were stored.
-pub struct Record {
-    seen: Arc<Mutex<Vec<FacebookChannel>>>,
-    task: JoinHandle<()>,
-}
-
-impl Record {
-    pub fn versions(&self) -> Vec<FacebookChannel> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 /// The conditions as `Type=Status/Reason`.
@@ -378,6 +362,10 @@ fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
         ensure!(there, "no {expected} in {shown:?}; {messages:?}");
     }
     Ok(())
+}
+
+fn crds() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
 }
 
 async fn start_gateway(client: &Client, sandbox: &Sandbox, scopes: Vec<String>) -> Result<Running> {

@@ -135,6 +135,7 @@ async fn rights_of_the_operator(cluster: &ControlPlane, manifests: &Manifests) -
             ("create", "assetclaims.metachannels.io", "meta-channels", true),
             ("create", "events.events.k8s.io", "tenant-a", true),
             ("update", "secrets", "platform", true),
+            ("patch", "secrets", "platform", false),
             ("delete", "secrets", "platform", true),
             ("deletecollection", "secrets", "platform", false),
             ("patch", "facebookchannels.metachannels.io", "tenant-a", false),

@@ -1,12 +1,13 @@
 {{/* What the operator may do in each watched namespace. config/rbac has the same rules; a test compares them. */}}
 {{- define "mco.operatorWatchedRules" -}}
 - apiGroups: [metachannels.io]
-  resources: [metaapps, facebookchannels]
+  resources: [metaapps, metagrants, facebookchannels]
   verbs: [get, list, watch]
 - apiGroups: [metachannels.io]
-  resources: [metaapps/status, facebookchannels/status]
+  resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
-# create: what the operator makes, verify tokens and published page tokens; update and delete: published page tokens.
+# create: verify tokens, the tokens that grants use, published page tokens. update: the latter two. delete: published page
+# tokens only.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, update, delete]
