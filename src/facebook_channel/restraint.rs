@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::observe::{TokenSeen, app_key};
+use super::observe::Observed;
 use crate::api::{FacebookChannel, ManagementPolicy};
+use crate::engine::Context;
 use crate::engine::budgets::Budget;
-use crate::engine::{Context, Key};
 
 /// What may keep Meta from being asked about a channel.
 pub struct Restraint {
@@ -19,15 +19,12 @@ pub struct Restraint {
 }
 
 impl Restraint {
-    /// What applies to a channel with this token.
-    pub fn of(ctx: &Context, channel: &FacebookChannel, token: &TokenSeen, key: &Key) -> Self {
-        let found = ctx.app(&app_key(channel, key));
+    /// What applies to a channel.
+    pub fn of(ctx: &Context, channel: &FacebookChannel, seen: &Observed) -> Self {
+        let found = seen.app_key.as_ref().and_then(|key| ctx.app(key));
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         let app = found.and_then(|app| app.uid()).unwrap_or_default();
-        let token = match token {
-            TokenSeen::Present { fingerprint } => Some(Budget::token(&app, fingerprint)),
-            _ => None,
-        };
+        let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));
         let budgets = [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect();
         Self { app, probed, budgets }
     }

@@ -40,8 +40,9 @@ impl Swept for FacebookChannelKind {
         ctx.channels.iter().flat_map(|store| store.state()).collect()
     }
 
-    fn group(channel: &FacebookChannel) -> Key {
-        observe::app_key(channel, &Key::of(channel))
+    fn group(ctx: &Context, channel: &FacebookChannel) -> Key {
+        // Of those without an application nothing is read, so that they may be of one group.
+        observe::app_key(ctx, channel).unwrap_or_else(|| Key::new("", ""))
     }
 
     async fn prepare(
@@ -50,7 +51,7 @@ impl Swept for FacebookChannelKind {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
-        let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
+        let restraint = Restraint::of(ctx, &channel, &seen);
         if restraint.holds(ctx, &pass.uid, pass.now) {
             // The ring catches up when it is over; how long a value may be kept is for a pass to say.
             return Ok(if pass.stale { Prepared::Wake } else { Prepared::Held });
@@ -85,7 +86,7 @@ impl Swept for FacebookChannelKind {
                 Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
                 _ => {
                     // The application's own check decides what it is.
-                    ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
+                    ctx.look_at_app(FacebookChannelKind::group(ctx, &visits[0].channel));
                     return visits.iter().map(|visit| visit.seen(Found::Nothing)).collect();
                 }
             },
@@ -108,7 +109,7 @@ fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
     let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
     ctx.reached(&first.restraint.app, &first.pass.uid, reach);
     if reach == Reach::Silent {
-        ctx.look_at_app(FacebookChannelKind::group(&first.channel));
+        ctx.look_at_app(FacebookChannelKind::group(ctx, &first.channel));
     }
 }
 
@@ -133,7 +134,7 @@ impl Visit {
             threads: self.seen.asked.threads.clone(),
         };
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
-            ctx.look_at_app(FacebookChannelKind::group(&self.channel));
+            ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
         ctx.heed(&self.restraint.budgets, refusals, self.pass.now);

@@ -50,7 +50,8 @@ fn may_be_published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) ->
 }
 
 fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<Mutation> {
-    let publish = || may_be_published(case, authorized, claimed).then_some(Mutation::Publish);
+    let at_hand = case.seen.token.fingerprint().is_some();
+    let publish = || (at_hand && may_be_published(case, authorized, claimed)).then_some(Mutation::Publish);
     match case.seen.publication {
         PublicationSeen::Leftover => Some(Mutation::Withdraw),
         PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => Some(Mutation::Withdraw),
