@@ -340,10 +340,11 @@ mod tests {
     #[test]
     fn a_claim_follows_what_is_declared_and_the_app_only_after_proof() {
         type Change = fn(&mut Wanted);
-        let cases: [(Change, Record); 7] = [
+        let cases: [(Change, Record); 8] = [
             (|_| (), Record::Current),
             (|it| it.deletion_policy = DeletionPolicy::Orphan, Record::Outdated),
-            (|it| it.app_ref = None, Record::Outdated),
+            (|it| it.app_ref = None, Record::Current),
+            (|it| it.app_ref = Some(NamespacedName { namespace: "b".into(), name: "acme".into() }), Record::Outdated),
             (|it| it.fields = Some(vec![]), Record::Outdated),
             (|it| it.fields = None, Record::Current),
             (|it| it.app_id = "3".into(), Record::OtherApp),

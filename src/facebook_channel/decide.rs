@@ -10,7 +10,7 @@ mod publication;
 mod receiver;
 mod token_status;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed};
@@ -25,6 +25,7 @@ use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
+use crate::engine::token_check::SOON;
 use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -125,9 +126,6 @@ struct Findings {
     /// Of a channel that is declared Disconnected: whether that is reached.
     parting: Option<Finding>,
 }
-
-/// How long before its end an authorisation is said to end soon.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {

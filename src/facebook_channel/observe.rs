@@ -18,7 +18,7 @@ use crate::api::{
     AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
+use crate::engine::answer::{Answer, PageNews, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -256,12 +256,12 @@ async fn ask(
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
             if seen.access.is_some() && authorization::is_proven(channel, seen, pass.now) {
-                let held = may_not_ask(ctx, seen, pass, restraint);
+                let held = restraint.held(ctx, seen, pass);
                 (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
             }
         }
         _ if seen.access.is_none() => {}
-        _ => match may_not_ask(ctx, seen, pass, restraint) {
+        _ => match restraint.held(ctx, seen, pass) {
             Some(held) => seen.asked.token = Some(Err(held)),
             None => {
                 seen.asked.token = recall_token(channel, seen, pass).map(Ok);
@@ -285,21 +285,6 @@ async fn ask(
         }
     }
     Ok(())
-}
-
-/// What stands for Meta's answers when it may not be asked now. Asked for once a pass.
-fn may_not_ask(
-    ctx: &Context,
-    seen: &Observed,
-    pass: &Pass<FacebookChannelStatus>,
-    restraint: &Restraint,
-) -> Option<Refusal> {
-    if let Some(until) = restraint.outage(ctx, &pass.uid, pass.now) {
-        // The application's own look is the one call that finds out whether Meta is back.
-        seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
-        return Some(Refusal::held(Held::Outage(until)));
-    }
-    pass.held::<FacebookChannelKind>(ctx, &seen.inputs, &restraint.budgets)
 }
 
 async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {

@@ -6,8 +6,8 @@
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
-# create: verify tokens, the tokens that grants use, published page tokens. update: the latter two. delete: published page
-# tokens only.
+# create: what the operator makes: verify tokens, tokens that grants use, published page tokens; update: the latter two;
+# delete: published page tokens alone.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, update, delete]

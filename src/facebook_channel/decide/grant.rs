@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::Case;
 use super::authorization::flaw as flaw_of;
-use super::{Case, SOON};
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, DeclaredConnection, FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::token_check::Flaw;
+use crate::engine::token_check::{Flaw, SOON};
 use crate::engine::trouble::Trouble;
 use crate::facebook_channel::observe::{AppSeen, TokenSeen};
 use crate::graph::TokenInfo;
