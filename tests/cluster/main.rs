@@ -15,6 +15,7 @@ mod parting;
 mod pictures;
 mod policies;
 mod props;
+mod publication;
 mod receiver;
 mod record;
 mod restraint;
