@@ -6,6 +6,7 @@ mod cleanup;
 mod connect;
 mod counts;
 mod crds;
+mod crowd;
 mod drift;
 mod faults;
 mod gateway;
