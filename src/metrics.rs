@@ -1,5 +1,5 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never ids. Namespaces and names label only what is
-//! read from the stores at the time of a scrape.
+//! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
+//! thousands of label only what is read from the stores at the time of a scrape.
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
@@ -18,8 +18,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp};
-use crate::engine::KindName;
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
+use crate::engine::priority::Priority;
+use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -52,8 +53,46 @@ struct RepairLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct AppLabels {
+    namespace: String,
+    name: String,
+}
+
+impl From<&Key> for AppLabels {
+    fn from(key: &Key) -> Self {
+        Self { namespace: key.namespace.clone(), name: key.name.clone() }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PriorityLabel {
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
+}
+
+/// What came of asking Meta to exchange a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Renewal {
+    /// It handed out another one.
+    Renewed,
+    /// It refused.
+    Refused,
+    /// It did not say.
+    Unanswered,
+}
+
+impl Renewal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -81,7 +120,10 @@ pub struct Metrics {
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
+    grant_renewals: Family<ResultLabel, Counter>,
     unreachable_apps: Gauge,
+    app_usage: Family<AppLabels, Gauge>,
+    held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
     challenges: Family<ResultLabel, Counter>,
@@ -107,7 +149,10 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
+            grant_renewals: Family::default(),
             unreachable_apps: Gauge::default(),
+            app_usage: Family::default(),
+            held_back: Family::default(),
             test_graph: Gauge::default(),
             signatures: Family::default(),
             challenges: Family::default(),
@@ -155,9 +200,24 @@ impl Default for Metrics {
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
+            "grant_renewals",
+            "Tokens of grants that Meta was asked to exchange for others",
+            metrics.grant_renewals.clone(),
+        );
+        registry.register(
             "unreachable_apps",
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
+        );
+        registry.register(
+            "app_usage_percent",
+            "How much of what Meta allows a MetaApp's application in an hour is used, as Meta said last",
+            metrics.app_usage.clone(),
+        );
+        registry.register(
+            "looks_held_back",
+            "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
+            metrics.held_back.clone(),
         );
         registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
         registry.register(
@@ -175,7 +235,8 @@ impl Default for Metrics {
 impl Metrics {
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
-        for kind in [MetaApp::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&()), Secret::kind(&())] {
+        let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
+        for kind in kinds.into_iter().chain([Secret::kind(&())]) {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));
@@ -184,6 +245,12 @@ impl Metrics {
             for result in ["restored", "given_up"] {
                 drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
             }
+        }
+        for renewal in [Renewal::Renewed, Renewal::Refused, Renewal::Unanswered] {
+            drop(self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }));
+        }
+        for priority in Priority::ALL {
+            drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
         }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
@@ -251,9 +318,29 @@ impl Metrics {
         self.secret_reads.inc();
     }
 
+    /// Counts a token that Meta was asked to exchange.
+    pub fn grant_renewed(&self, renewal: Renewal) {
+        self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }).inc();
+    }
+
     /// Says about how many applications Meta answers nothing.
     pub fn unreachable_apps(&self, count: usize) {
         self.unreachable_apps.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Says how much of what Meta allows an application is used.
+    pub fn app_usage(&self, app: &Key, percent: u32) {
+        self.app_usage.get_or_create(&app.into()).set(percent.into());
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget_app(&self, app: &Key) {
+        self.app_usage.remove(&app.into());
+    }
+
+    /// Counts a look that was put off.
+    pub fn held_back(&self, priority: Priority) {
+        self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
     }
 
     /// Says whether this instance holds the lease.

@@ -17,10 +17,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
 use crate::engine::breakers::Breakers;
-use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
@@ -28,10 +27,11 @@ use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, sweep, watch};
+use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, census};
+use crate::meta_grant::MetaGrantKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -72,6 +72,7 @@ const CLEANUP_CONCURRENCY: u16 = 2;
 struct Scope {
     namespace: String,
     apps: (Store<MetaApp>, reflector::store::Writer<MetaApp>),
+    grants: (Store<MetaGrant>, reflector::store::Writer<MetaGrant>),
     channels: (Store<FacebookChannel>, reflector::store::Writer<FacebookChannel>),
     secrets: (Store<PartialObjectMeta<Secret>>, reflector::store::Writer<PartialObjectMeta<Secret>>),
 }
@@ -85,31 +86,40 @@ impl Operator {
         let mut queues = Vec::new();
         for scope in &scopes {
             let (app_timer, app_wakes) = wakes(self.clock.clone());
+            let (grant_timer, grant_wakes) = wakes(self.clock.clone());
             let (channel_timer, channel_wakes) = wakes(self.clock.clone());
             timers.insert((KindName::MetaApp, scope.namespace.clone()), app_timer);
+            timers.insert((KindName::MetaGrant, scope.namespace.clone()), grant_timer);
             timers.insert((KindName::FacebookChannel, scope.namespace.clone()), channel_timer);
-            queues.push((scope.apps.0.clone(), app_wakes, scope.channels.0.clone(), channel_wakes));
+            let grants = (scope.grants.0.clone(), grant_wakes);
+            queues.push(((scope.apps.0.clone(), app_wakes), grants, (scope.channels.0.clone(), channel_wakes)));
         }
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
+            grant_objects: scopes.iter().map(|scope| scope.grants.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
             claims: claims.clone(),
             index: Index::default(),
             app_memories: Default::default(),
             counts: Default::default(),
+            grant_memories: Default::default(),
+            grants: Default::default(),
+            grant_reminders: LastLook::new(self.clock.now()),
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
+            doubts: LastLook::new(self.clock.now()),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
-            budgets: Budgets::default(),
+            budgets: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -130,16 +140,19 @@ impl Operator {
             ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
-            let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {
-                let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
-                let channels =
-                    run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
-                async move { tokio::join!(apps, channels) }
-            });
+            let controllers =
+                queues.into_iter().map(|((apps, app_wakes), (grants, grant_wakes), (channels, channel_wakes))| {
+                    let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
+                    let grants = run::run::<MetaGrantKind>(Arc::clone(&ctx), grants, grant_wakes, self.concurrency);
+                    let channels =
+                        run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
+                    async move { tokio::join!(apps, grants, channels) }
+                });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = census::run(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, census) }).await;
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census) }).await;
         }
     }
 }
@@ -149,6 +162,7 @@ impl Operator {
 /// for it, and says that there is no answer.
 async fn filled(ctx: &Context) -> bool {
     let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
+    let grants = try_join_all(ctx.grant_objects.iter().map(Store::wait_until_ready));
     let channels = try_join_all(ctx.channels.iter().map(Store::wait_until_ready));
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
@@ -157,7 +171,7 @@ async fn filled(ctx: &Context) -> bool {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let stores = async { tokio::join!(apps, channels, ctx.secrets.wait_until_ready(), claims) };
+    let stores = async { tokio::join!(apps, grants, channels, ctx.secrets.wait_until_ready(), claims) };
     ctx.read(stores).await.is_ok()
 }
 
@@ -178,6 +192,7 @@ impl Scope {
         Self {
             namespace: namespace.to_owned(),
             apps: reflector::store(),
+            grants: reflector::store(),
             channels: reflector::store(),
             secrets: reflector::store(),
         }
@@ -186,6 +201,7 @@ impl Scope {
     fn spawn_watches(self, watches: &mut JoinSet<()>, ctx: &Arc<Context>) {
         let (client, namespace) = (&ctx.client, &self.namespace);
         let apps: Api<DeserializeGuard<MetaApp>> = api(client, namespace);
+        let grants: Api<DeserializeGuard<MetaGrant>> = api(client, namespace);
         let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
         let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
@@ -193,6 +209,11 @@ impl Scope {
         watches.spawn(async move {
             let report = |change: watch::Change<'_, MetaApp>| triggers.app(&context, change);
             watch::run(apps, Config::default(), self.apps.1, &context.metrics, report).await;
+        });
+        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, MetaGrant>| triggers.grant(&context, change);
+            watch::run(grants, Config::default(), self.grants.1, &context.metrics, report).await;
         });
         let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
         watches.spawn(async move {

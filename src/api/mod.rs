@@ -10,6 +10,7 @@ mod facebook_channel;
 pub(crate) mod laws;
 mod management_policy;
 mod meta_app;
+mod meta_grant;
 mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
@@ -21,15 +22,16 @@ pub use asset_claim::{
 };
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
-    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DeclaredConnection, DirectEndpoint,
-    Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
+    AuthorizationStatus, ChannelSubscriptionStatus, Connection, CredentialSource, Credentials, DeclaredConnection,
+    DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
     FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec,
-    MetaAppStatus, NamespacesFrom, Webhook,
+    MetaAppStatus, NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
 };
+pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
 pub use primary_receiver::{
     Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };

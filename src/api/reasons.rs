@@ -65,6 +65,8 @@ impl Reason {
                 | Self::AppNotReady
                 | Self::AppNotAllowed
                 | Self::AppFieldsMissing
+                | Self::GrantNotFound
+                | Self::GrantNotReady
                 | Self::SecretNotReleased
                 | Self::SecretMalformed
                 | Self::SecretNameTaken
@@ -104,10 +106,18 @@ reasons! {
     NotRequired => Nobody,
     /// The endpoint is resolvable.
     Resolved => Nobody,
+    /// The page token lies in the Secret that is meant for it.
+    Published => Nobody,
     /// Meta accepted the application's credentials.
     Accepted => Nobody,
     /// Meta approved every required permission.
     Approved => Nobody,
+    /// The token in use comes from the seed that is declared.
+    SeedInUse => Nobody,
+    /// The token does not end soon, or is renewed before it does.
+    UpToDate => Nobody,
+    /// The token ends and cannot be renewed without a person.
+    NotRenewable => Nobody,
     /// The channel is declared Disconnected.
     DeclaredDisconnected => Nobody,
     /// The object is declared to be left alone.
@@ -133,6 +143,12 @@ reasons! {
     AppNotReady => Operator,
     /// Whether the MetaApp is usable is not known.
     AppUnverified => Operator,
+    /// The referenced MetaGrant does not exist.
+    GrantNotFound => Operator,
+    /// The MetaGrant is not usable; its own conditions say why.
+    GrantNotReady => Operator,
+    /// What the MetaGrant gives is not known.
+    GrantUnverified => Operator,
     /// The Secret does not exist or is not released by its purpose label.
     SecretNotReleased => Operator,
     /// The subscription lacks declared fields.
@@ -170,6 +186,8 @@ reasons! {
     NotInGrant => Person,
     /// A permission is missing.
     ScopeMissing => Person,
+    /// The page is listed without a token: it is reached through a business only.
+    BusinessManagementMissing => Person,
     /// The token belongs to another application.
     WrongApp => Person,
     /// The token belongs to another page.
@@ -180,6 +198,12 @@ reasons! {
     SecretMalformed => Person,
     /// A Secret of the name we would create exists and is not ours.
     SecretNameTaken => Person,
+    /// Meta refuses to hand out another token.
+    RenewalRefused => Person,
+    /// The seed was issued before the token in use.
+    SeedOlder => Person,
+    /// The seed does not cover pages that channels use.
+    SeedNarrower => Person,
     /// The MetaApp does not allow this namespace.
     AppNotAllowed => Person,
     /// Another namespace holds the asset.

@@ -39,6 +39,14 @@ pub struct MetaAppReference {
     pub namespace: Option<String>,
 }
 
+/// A MetaGrant in the namespace of the object that names it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct MetaGrantReference {
+    /// Name of the MetaGrant.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
 /// An object in a namespace that is always named.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 pub struct NamespacedName {
@@ -60,8 +68,14 @@ pub enum Purpose {
     AppSecret,
     /// A page access token; the key is named where the Secret is referenced.
     PageToken,
+    /// The token of a person or system user, from which a MetaGrant begins: key `token`. Never written by the operator.
+    GrantToken,
+    /// The token that a MetaGrant uses now, kept by the operator: key `token`.
+    LivingToken,
     /// The generated verify token of a MetaApp's webhook: key `verify-token`.
     VerifyToken,
+    /// A page token that the operator publishes for a bot. It is of no use as a channel's own credential.
+    PublishedPageToken,
 }
 
 impl Purpose {
@@ -70,7 +84,10 @@ impl Purpose {
         match self {
             Self::AppSecret => "app-secret",
             Self::PageToken => "page-token",
+            Self::GrantToken => "grant-token",
+            Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
+            Self::PublishedPageToken => "published-page-token",
         }
     }
 }
@@ -81,5 +98,20 @@ pub const APP_SECRET_KEY: &str = "app-secret";
 /// Key of the former app secret in a Secret of purpose `app-secret`, present during a rotation.
 pub const PREVIOUS_APP_SECRET_KEY: &str = "previous-app-secret";
 
+/// Key of the token in Secrets of the purposes `grant-token` and `living-token`.
+pub const GRANT_TOKEN_KEY: &str = "token";
+
 /// Key of the verify token in a Secret of purpose `verify-token`.
 pub const VERIFY_TOKEN_KEY: &str = "verify-token";
+
+/// Keys of a Secret of purpose `published-page-token`: the token, and what else a call to Graph needs.
+pub mod published {
+    /// The page token.
+    pub const TOKEN_KEY: &str = "token";
+    /// Id of the page.
+    pub const PAGE_ID_KEY: &str = "page-id";
+    /// Id of the application.
+    pub const APP_ID_KEY: &str = "app-id";
+    /// Version of the Graph API that the application is managed with.
+    pub const GRAPH_VERSION_KEY: &str = "graph-version";
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,17 +18,23 @@ use super::counts::Counts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
+use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
 use super::last_look::LastLook;
 use super::memory::Memories;
 use super::misfits::Misfits;
+use super::own_secrets::Written;
 use super::pace::Pace;
+use super::ration::Ear;
 use super::secrets::Secrets;
 use super::timer::Timer;
-use crate::api::{AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus};
-use crate::graph::GraphClient;
+use crate::api::{
+    AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus, MetaGrant,
+    MetaGrantStatus,
+};
+use crate::graph::{GraphClient, Meter};
 use crate::metrics::Metrics;
 
 /// Settings that decisions depend on.
@@ -68,8 +74,12 @@ pub struct Context {
     pub policy: Policy,
     /// Released Secrets.
     pub secrets: Secrets,
+    /// Published Secrets as they were written.
+    pub published: Written,
     /// The MetaApps of each watched namespace.
     pub apps: Vec<Store<MetaApp>>,
+    /// The MetaGrants of each watched namespace.
+    pub grant_objects: Vec<Store<MetaGrant>>,
     /// The FacebookChannels of each watched namespace.
     pub channels: Vec<Store<FacebookChannel>>,
     /// All claims.
@@ -80,12 +90,20 @@ pub struct Context {
     pub app_memories: Memories<MetaAppStatus>,
     /// How many channels each application has.
     pub counts: Counts,
+    /// What is remembered of grants.
+    pub grant_memories: Memories<MetaGrantStatus>,
+    /// What grants give to channels.
+    pub grants: Grants,
+    /// When somebody was reminded that a grant ends soon.
+    pub grant_reminders: LastLook,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
     /// What a sweep read about channels that it wakes.
     pub channel_news: Handover<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub evidence_looks: LastLook,
+    /// When channels first found that a token which their grant gives does not serve.
+    pub doubts: LastLook,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.
@@ -96,8 +114,8 @@ pub struct Context {
     pub claims_forbidden: watch::Sender<bool>,
     /// Of which applications Meta answers nothing.
     pub breakers: Breakers,
-    /// What Meta wants to be left alone.
-    pub budgets: Budgets,
+    /// What Meta wants to be left alone, and how much of its limits is used.
+    pub budgets: Arc<Budgets>,
     /// How often changed objects may be looked at.
     pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
@@ -151,6 +169,25 @@ impl Context {
         }
     }
 
+    /// Wakes a grant for a look at Meta, though nothing about it changed; at most once a minute.
+    pub fn look_at_grant(&self, key: Key) {
+        if self.grant_memories.ask_for_look(&key, self.clock.now()) {
+            self.wake(KindName::MetaGrant, key);
+        }
+    }
+
+    /// Keeps what a grant gives now, and wakes the channels to which that is news.
+    pub fn granted(&self, grant: &Key, granted: Granted) {
+        let first = self.grants.get(grant).is_none();
+        for page_id in self.grants.put(grant, granted) {
+            self.wake_dependents(&Dependency::GrantedPage(grant.clone(), page_id));
+        }
+        if first {
+            // Those that wait for it may be none of the listed.
+            self.wake_dependents(&Dependency::MetaGrant(grant.clone()));
+        }
+    }
+
     /// Whether a namespace is watched here; what lies in others is another release's.
     pub fn watches(&self, namespace: &str) -> bool {
         self.timer(KindName::FacebookChannel, namespace).is_some()
@@ -166,6 +203,17 @@ impl Context {
         self.metrics.unreachable_apps(self.breakers.note(app, uid, reach));
     }
 
+    /// Hears what Meta says of the usage of an application.
+    pub fn meter(&self, app: &MetaApp) -> Meter {
+        Meter::new(Arc::new(Ear {
+            budgets: Arc::clone(&self.budgets),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            app: Key::of(app),
+            uid: app.uid().unwrap_or_default(),
+        }))
+    }
+
     /// Takes note of limits among the refusals that a pass met, so that whatever they apply to is left alone.
     pub fn heed<'a>(&self, budgets: &[Budget], refusals: impl Iterator<Item = &'a Refusal>, now: Timestamp) {
         for refusal in refusals {
@@ -177,6 +225,12 @@ impl Context {
     pub fn app(&self, key: &Key) -> Option<Arc<MetaApp>> {
         let reference = key.to_ref();
         self.apps.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// A MetaGrant in a watched namespace.
+    pub fn grant(&self, key: &Key) -> Option<Arc<MetaGrant>> {
+        let reference = key.to_ref();
+        self.grant_objects.iter().find_map(|store| store.get(&reference))
     }
 
     /// A FacebookChannel in a watched namespace.

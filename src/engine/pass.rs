@@ -1,12 +1,13 @@
 //! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
 use super::answer::{Held, Refusal};
-use super::budgets::Budget;
 use super::context::Context;
 use super::edits::Edit;
 use super::events::Note;
@@ -86,12 +87,18 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             None => K::status(object).cloned().unwrap_or_default(),
         };
         let generation = object.meta().generation.unwrap_or_default();
+        let edit = Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() };
+        // After a restart what was verified for this generation was not edited since; else it is not known.
+        let verified = find(K::conditions(&previous), ConditionType::Ready).and_then(|it| it.observed_generation);
+        if memory.answered_edit.is_none() && verified == Some(generation) {
+            memory.answered_edit = Some(edit.clone());
+        }
         Self {
             due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation,
             slots: slots(ctx, K::NAME, &uid, now),
-            edit: Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() },
+            edit,
             key,
             uid,
             now,
@@ -102,8 +109,27 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 
     /// Whether the slot that just came is also one of those in which broken objects are looked at.
     pub fn is_broken_slot(&self, ctx: &Context) -> bool {
+        self.is_slot_of(ctx, ctx.policy.broken_period)
+    }
+
+    /// Whether the slot that just came is also one of those that come half as often.
+    pub fn is_second_slot(&self, ctx: &Context) -> bool {
+        self.is_slot_of(ctx, ctx.policy.channel_period.saturating_mul(2))
+    }
+
+    fn is_slot_of(&self, ctx: &Context, longer: Duration) -> bool {
         let period = SignedDuration::try_from(ctx.policy.channel_period).unwrap_or(SignedDuration::MAX);
-        self.now.duration_since(last_slot(&self.uid, self.now, ctx.policy.broken_period)) < period
+        self.now.duration_since(last_slot(&self.uid, self.now, longer)) < period
+    }
+
+    /// Whether a person changed the object since the last look that was answered.
+    pub fn is_edited(&self) -> bool {
+        self.memory.answered_edit.as_ref() != Some(&self.edit)
+    }
+
+    /// Whether something about the object was repaired lately, which may not have lasted.
+    pub fn is_mended(&self) -> bool {
+        self.memory.repairs.are_watched(self.now)
     }
 
     /// Whether the object waits for its slot, and not for a try of its own.
@@ -118,14 +144,23 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
-    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str, budgets: &[Budget]) -> Option<Refusal> {
-        if let Some(until) = ctx.budgets.silent_until(budgets, &self.uid, self.now) {
-            return Some(Refusal::held(Held::Limit(until)));
-        }
-        let changed = K::inputs(&self.previous) != Some(inputs);
+    /// `limit` says until when Meta's limits hold the pass back, and whoever is not held back is counted by it.
+    pub fn held<K: Kind<Status = S>>(
+        &self,
+        ctx: &Context,
+        inputs: &str,
+        limit: impl FnOnce() -> Option<Timestamp>,
+    ) -> Option<Refusal> {
+        let changed = self.is_changed::<K>(inputs);
         let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
-        admitted.err().filter(|_| !self.due).map(|until| Refusal::held(Held::Edits(until)))
+        let often = admitted.err().filter(|_| !self.due).map(Held::Edits);
+        often.or_else(|| limit().map(Held::Limit)).map(Refusal::held)
+    }
+
+    /// Whether what the object depends on is not what it was at the last complete look.
+    pub fn is_changed<K: Kind<Status = S>>(&self, inputs: &str) -> bool {
+        K::inputs(&self.previous) != Some(inputs)
     }
 
     /// Ends a pass that found nothing to look at: the object keeps its time.
@@ -146,7 +181,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ///
     /// # Errors
     /// When the status could not be written.
-    pub async fn restate<K: Kind<Status = S>>(
+    pub async fn amend<K: Kind<Status = S>>(
         mut self,
         ctx: &Context,
         object: &K::Object,
@@ -207,6 +242,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         self.memory.looked_at = self.now;
         self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);
+        // Of what waits for something it depends on, nothing was asked yet.
+        if report.answered && report.class != Class::Waiting {
+            self.memory.answered_edit = Some(self.edit);
+        }
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }

@@ -79,11 +79,17 @@ pub trait Kind: Send + Sync + 'static {
 pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots {
     let period = match kind {
         KindName::MetaApp => ctx.policy.app_period,
+        KindName::MetaGrant => ctx.policy.token_period,
         KindName::FacebookChannel => ctx.policy.channel_period,
         // A claim has no regular turn: nothing is looked at while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,
     };
-    let broken = next_slot(uid, now, ctx.policy.broken_period.max(period));
+    let broken = match kind {
+        // A grant that works is looked at more rarely than what is broken, so that a broken one is not found well too late.
+        KindName::MetaGrant => ctx.policy.broken_period,
+        _ => ctx.policy.broken_period.max(period),
+    };
+    let broken = next_slot(uid, now, broken);
     Slots { regular: next_slot(uid, now, period), broken, again: None }
 }
 

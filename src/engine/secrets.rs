@@ -4,33 +4,98 @@
 //! dropped. A pass over unchanged objects therefore reads no Secret.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::core::PartialObjectMeta;
+use kube::api::PostParams;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::failure::{Failure, kubernetes};
 use super::key::Key;
-use crate::api::PURPOSE_LABEL;
 use crate::api::references::Purpose;
+use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
 
 /// A Secret that was released for the purpose it was asked for.
 pub struct Released {
     /// Version of the object that the contents are from.
     resource_version: String,
+    /// Whether we wrote it ourselves, so that the watch may still show what was there before.
+    written: bool,
     purpose: String,
+    type_: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
     data: BTreeMap<String, SecretSlice<u8>>,
+}
+
+impl fmt::Debug for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Released").field("resource_version", &self.resource_version).finish_non_exhaustive()
+    }
 }
 
 impl Released {
     /// The bytes under a key.
     pub fn value(&self, key: &str) -> Option<&[u8]> {
         self.data.get(key).map(|value| value.expose_secret())
+    }
+
+    /// The annotation of this name.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).map(String::as_str)
+    }
+
+    /// The type of the Secret.
+    pub fn type_(&self) -> &str {
+        &self.type_
+    }
+
+    /// Version of the object, to be written over and nothing else.
+    pub fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+
+    /// What was read of a Secret; `None` if it is not released.
+    #[cfg(test)]
+    pub(crate) fn read(secret: Secret) -> Option<Self> {
+        Self::of(secret, false)
+    }
+
+    /// Takes a Secret as the API server gave it; `None` if it is not released.
+    fn of(mut secret: Secret, written: bool) -> Option<Self> {
+        // The label counts as it is now, not as the watch saw it.
+        let purpose = secret.labels_mut().remove(PURPOSE_LABEL)?;
+        let data = secret.data.take().unwrap_or_default();
+        Some(Self {
+            resource_version: secret.resource_version().unwrap_or_default(),
+            written,
+            purpose,
+            labels: std::mem::take(secret.labels_mut()),
+            annotations: std::mem::take(secret.annotations_mut()),
+            type_: secret.type_.unwrap_or_default(),
+            data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
+        })
+    }
+
+    /// Keeps in a new version what others wrote beside us, such as the labels of a backup.
+    fn leave_to_others(&self, secret: &mut Secret) {
+        let others = |all: &BTreeMap<String, String>| {
+            let ours = |name: &String| name.split('/').next() == Some(GROUP);
+            all.clone().into_iter().filter(|(name, _)| !ours(name)).collect::<Vec<_>>()
+        };
+        secret.labels_mut().extend(others(&self.labels));
+        secret.annotations_mut().extend(others(&self.annotations));
+    }
+
+    /// Whether this is what we wrote, and the watch shows an older version or nothing yet.
+    fn is_ahead_of(&self, shown: Option<&str>) -> bool {
+        let number = |version: &str| version.parse::<u64>().unwrap_or_default();
+        self.written && shown.is_none_or(|shown| number(shown) < number(&self.resource_version))
     }
 }
 
@@ -64,11 +129,13 @@ impl Secrets {
     /// # Errors
     /// When the Kubernetes API does not answer; absence is not an error.
     pub async fn get(&self, key: &Key, purpose: Purpose) -> Result<Result<Arc<Released>, NotReleased>, Failure> {
-        let Some(version) = self.find(key).and_then(|secret| secret.resource_version()) else {
+        let shown = self.find(key).and_then(|secret| secret.resource_version());
+        let ahead = self.kept(key, |released| released.is_ahead_of(shown.as_deref()));
+        let Some(version) = shown.or_else(|| ahead.as_ref().map(|written| written.resource_version.clone())) else {
             self.forget(key);
             return Ok(Err(NotReleased));
         };
-        let released = match self.cached(key, &version) {
+        let released = match ahead.or_else(|| self.kept(key, |released| released.resource_version == version)) {
             Some(released) => released,
             None => match self.read(key).await? {
                 Some(released) => released,
@@ -90,18 +157,23 @@ impl Secrets {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).len() >= there
     }
 
-    /// Who owns the Secret of this name, released or not; `None` if there is none. Its content is not read.
+    /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
-    pub async fn owners(&self, key: &Key) -> Result<Option<Vec<OwnerReference>>, Failure> {
-        if let Some(secret) = self.find(key) {
-            return Ok(Some(secret.owner_references().to_vec()));
+    pub async fn metadata(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
+        if let Some(metadata) = self.watched(key) {
+            return Ok(Some(metadata));
         }
         // The watch may not have brought what was just created, and does not show what is not labelled.
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = kubernetes("looking for a Secret", api.get_metadata_opt(&key.name)).await?;
-        Ok(found.map(|secret| secret.metadata.owner_references.unwrap_or_default()))
+        Ok(found.map(|secret| secret.metadata))
+    }
+
+    /// The metadata of the Secret of this name, if it is released for anything, as the watch shows it.
+    pub fn watched(&self, key: &Key) -> Option<ObjectMeta> {
+        self.find(key).map(|secret| secret.metadata.clone())
     }
 
     /// Wipes the contents of a Secret that is gone.
@@ -114,27 +186,90 @@ impl Secrets {
         self.stores.iter().find_map(|store| store.get(&reference))
     }
 
-    fn cached(&self, key: &Key, version: &str) -> Option<Arc<Released>> {
+    fn kept(&self, key: &Key, is_good: impl Fn(&Released) -> bool) -> Option<Arc<Released>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(key).filter(|released| released.resource_version == version).cloned()
+        cache.get(key).filter(|released| is_good(released)).cloned()
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Arc<Released>>, Failure> {
         self.metrics.secret_read();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let Some(mut secret) = kubernetes("reading a Secret", api.get_opt(&key.name)).await? else {
+        let Some(secret) = kubernetes("reading a Secret", api.get_opt(&key.name)).await? else {
             self.forget(key);
             return Ok(None);
         };
-        // The label counts as it is now, not as the watch saw it.
-        let Some(purpose) = secret.labels_mut().remove(PURPOSE_LABEL) else { return Ok(None) };
-        let data = secret.data.take().unwrap_or_default();
-        let released = Arc::new(Released {
-            resource_version: secret.resource_version().unwrap_or_default(),
-            purpose,
-            data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
-        });
+        Ok(Released::of(secret, false).map(|released| self.keep(key, released)))
+    }
+
+    fn keep(&self, key: &Key, released: Released) -> Arc<Released> {
+        let released = Arc::new(released);
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::clone(&released));
-        Ok(Some(released))
+        released
+    }
+
+    /// Creates a Secret of ours, or writes over the very version of it that was read. What was written counts from now on,
+    /// also while the watch still shows what was there before.
+    ///
+    /// # Errors
+    /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+    pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>) -> Result<(), Failure> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let mut secret = secret.clone();
+        if let Some(over) = over {
+            secret.metadata.resource_version = Some(over.resource_version.clone());
+            over.leave_to_others(&mut secret);
+        }
+        let written = match over {
+            None => kubernetes("creating a Secret", api.create(&PostParams::default(), &secret)).await?,
+            Some(_) => kubernetes("updating a Secret", api.replace(&key.name, &PostParams::default(), &secret)).await?,
+        };
+        if let Some(released) = Released::of(written, true) {
+            self.keep(key, released);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn released(version: &str, written: bool) -> Released {
+        let secret = json!({"metadata": {"resourceVersion": version, "labels": {PURPOSE_LABEL: "living-token"}}});
+        Released::of(serde_json::from_value(secret).unwrap(), written).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_counts_until_the_watch_shows_it_or_something_newer() {
+        let rows = [(None, true), (Some("99"), true), (Some("100"), false), (Some("101"), false)];
+        for (shown, ahead) in rows {
+            assert_eq!(released("100", true).is_ahead_of(shown), ahead, "{shown:?}");
+            assert!(!released("100", false).is_ahead_of(shown), "what was read is as old as the watch: {shown:?}");
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_stays_and_what_we_wrote_before_does_not() {
+        let text = |text: &str| text.to_owned();
+        let read = json!({"metadata": {
+            "labels": {PURPOSE_LABEL: "living-token", "backup": "daily"},
+            "annotations": {"metachannels.io/previous-token-minted": "true", "note": "keep", "metachannels.io.example": "x"}
+        }});
+        let read = Released::of(serde_json::from_value(read).unwrap(), false).unwrap();
+        let mut secret = Secret::default();
+        secret.labels_mut().insert(text(PURPOSE_LABEL), text("living-token"));
+        read.leave_to_others(&mut secret);
+        let labels = [(text("backup"), text("daily")), (text(PURPOSE_LABEL), text("living-token"))];
+        assert_eq!(*secret.labels(), BTreeMap::from(labels));
+        let annotations = [(text("metachannels.io.example"), text("x")), (text("note"), text("keep"))];
+        assert_eq!(*secret.annotations(), BTreeMap::from(annotations));
+    }
+
+    #[test]
+    fn a_secret_without_the_label_is_not_released() {
+        assert!(Released::of(Secret::default(), true).is_none());
     }
 }

@@ -3,15 +3,19 @@
 pub mod authorization;
 mod claim;
 mod connection;
+mod endpoint;
+pub mod grant;
 mod page;
 mod parting;
+mod publication;
 mod receiver;
 mod restriction;
+mod token_status;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::act::Mutation;
-use super::observe::{AppSeen, Observed, TokenSeen};
+use super::observe::{AppSeen, Observed};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, DeclaredConnection, EndpointStatus,
@@ -23,6 +27,7 @@ use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
+use crate::engine::token_check::SOON;
 use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -46,11 +51,14 @@ pub fn decide(
         let mutation = (outdated && !seen.asked.claimed).then_some(Mutation::RecordClaim { proven: false });
         return Some(Plan { mutation, report: paused(channel, previous, now) });
     }
-    if !seen.look {
-        return None;
-    }
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
+    if !seen.look {
+        let mutation = publication::restoration(&case);
+        let status = case.amended().unwrap_or_else(|| previous.clone());
+        let idle = mutation.is_none() && status == *previous;
+        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
+    }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
@@ -63,8 +71,11 @@ pub fn decide(
     let receiver = receiver::receiver(&case, evidence.as_ref());
     let receiving = receiver::link(&case, &receiver);
     let endpoint = case.endpoint();
-    let findings = Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, parting };
-    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings, evidence) })
+    let (published, publication) = publication::publication(&case, &authorized, &claimed);
+    let mutation = claim_mutation.or(page_mutation).or(publication);
+    let findings =
+        Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, published, parting };
+    Some(Plan { mutation, report: case.report(&findings, evidence) })
 }
 
 /// The report on a channel that is to be left alone: everything as it was.
@@ -74,7 +85,7 @@ fn paused(
     now: Timestamp,
 ) -> Report<FacebookChannelStatus> {
     let generation = channel.metadata.generation.unwrap_or_default();
-    let state = connection::paused(&previous.conditions, generation);
+    let state = connection::paused(&previous.conditions, channel.spec.publish_token, generation);
     let status = FacebookChannelStatus {
         observed_generation: generation,
         conditions: assemble(&previous.conditions, &state.findings, now),
@@ -82,8 +93,12 @@ fn paused(
         next_step: state.next_step,
         ..previous.clone()
     };
-    let (class, effect) = (Class::Paused, Effect::None);
-    Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
+    unchanged(status, Class::Paused)
+}
+
+/// The report of a pass in which nothing was learned.
+fn unchanged(status: FacebookChannelStatus, class: Class) -> Report<FacebookChannelStatus> {
+    Report { status, class, answered: true, until: None, effect: Effect::None, notes: Vec::new() }
 }
 
 /// Everything a decision is made of.
@@ -108,17 +123,20 @@ struct Findings {
     /// Whether that is what the channel demands.
     receiving: Finding,
     endpoint: Finding,
+    /// Whether the page token is published, where that is declared.
+    published: Option<Finding>,
     /// Of a channel that is declared Disconnected: whether that is reached.
     parting: Option<Finding>,
 }
-
-/// How long before its end an authorisation is said to end soon.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    fn namespace(&self) -> &str {
+        self.channel.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The command that has the channel looked at now.
@@ -151,34 +169,6 @@ impl Case<'_> {
 
     fn proves(&self) -> bool {
         authorization::is_proven(self.channel, self.seen, self.now)
-    }
-
-    fn endpoint(&self) -> Finding {
-        use crate::api::EndpointKind::{Bot, Chat, Direct, External};
-        match self.channel.spec.endpoint.kind() {
-            Some(Direct) => {
-                let seen = "The application's own callback handles the traffic.";
-                self.found(Status::True, Reason::Resolved, seen, "")
-            }
-            Some(External | Bot | Chat) if !self.seen.gateway => self.found(
-                Status::False,
-                Reason::GatewayNotInstalled,
-                "This endpoint needs a gateway, and the operator knows of none.",
-                "Have the gateway installed and the operator started with --gateway-url, or use endpoint.direct.",
-            ),
-            Some(External | Bot | Chat) => self.found(
-                Status::False,
-                Reason::ForwardingUnavailable,
-                "This version of the gateway does not forward events yet.",
-                "Use endpoint.direct until it does.",
-            ),
-            None => self.found(
-                Status::False,
-                Reason::InvalidSpec,
-                "Not exactly one endpoint is set.",
-                "Set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat.",
-            ),
-        }
     }
 
     fn report(
@@ -222,6 +212,7 @@ impl Case<'_> {
             restricted_since,
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
+            published_secret_name: publication::secret_name(self, findings),
             claim_name: (findings.claimed.status == Status::True)
                 .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
             next_step: state.next_step,
@@ -295,46 +286,6 @@ impl Case<'_> {
         name.or_else(|| self.previous.page_name.clone())
     }
 
-    /// What is known of the token from before, if it is the same.
-    fn same_token(&self) -> Option<&AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        self.previous.authorization.as_ref().filter(|old| old.fingerprint.as_ref() == Some(fingerprint))
-    }
-
-    /// What is known of the token; what was known of another token is dropped.
-    fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        let same = self.same_token().cloned();
-        let unanswered = matches!(&self.debugged, Some(Err(refusal)) if refusal.says_nothing());
-        if self.seen.asked.token.is_none() || unanswered {
-            return same;
-        }
-        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else {
-            let nameless = AuthorizationStatus { fingerprint: Some(fingerprint.clone()), ..Default::default() };
-            return same.or(Some(nameless));
-        };
-        if !info.is_valid {
-            // An ended token tells little; what was known of it before helps whoever has to renew it.
-            return same.or_else(|| Some(described(info, fingerprint)));
-        }
-        Some(described(info, fingerprint))
-    }
-
-    fn last_verified_at(
-        &self,
-        info: Option<&TokenInfo>,
-        authorization: Option<&AuthorizationStatus>,
-    ) -> Option<Timestamp> {
-        let fingerprint = |it: Option<&AuthorizationStatus>| it.and_then(|it| it.fingerprint.clone());
-        let same = fingerprint(authorization) == fingerprint(self.previous.authorization.as_ref());
-        let old = self.previous.last_verified_at.filter(|_| same && authorization.is_some());
-        match old {
-            _ if !info.is_some_and(|info| info.is_valid) => old,
-            Some(old) if old >= self.seen.token_slot => Some(old),
-            _ => self.now.round(Unit::Second).ok(),
-        }
-    }
-
     fn subscription(&self) -> Option<ChannelSubscriptionStatus> {
         let AppSeen::Found { app_id, .. } = &self.seen.app else { return self.previous.subscription.clone() };
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
@@ -350,7 +301,8 @@ impl Findings {
     fn blocking(&self) -> Vec<&Finding> {
         let parts =
             [&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.receiving, &self.endpoint];
-        self.parting.as_ref().map_or_else(|| parts.to_vec(), |parting| vec![parting])
+        let parts = || parts.into_iter().chain(&self.published).collect();
+        self.parting.as_ref().map_or_else(parts, |parting| vec![parting])
     }
 
     /// The parting, if it is declared and reached.
@@ -362,19 +314,6 @@ impl Findings {
 /// What Ready says of a channel that is parted from its page.
 fn reached_by_parting(parted: Finding) -> Finding {
     Finding { reason: Reason::Reached, ..parted }
-}
-
-fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
-    let mut scopes = info.scopes.clone();
-    scopes.sort();
-    AuthorizationStatus {
-        token_type: Some(info.kind.as_str().to_owned()),
-        grantor_id: info.user_id.clone(),
-        expires_at: info.expires_at,
-        data_access_expires_at: info.data_access_expires_at,
-        scopes,
-        fingerprint: Some(fingerprint.to_owned()),
-    }
 }
 
 #[cfg(test)]

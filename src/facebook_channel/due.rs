@@ -4,27 +4,29 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::{Observed, TokenSeen};
+use super::observe::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::failure::last_slot;
+use crate::engine::token_check;
 use crate::graph::{TokenInfo, TokenKind};
 
-/// How much more often a token is looked at when its end is less than a period away.
-const NEAR_THE_END: u32 = 24;
+/// How long before its end an authorisation is looked at also when little else is.
+const ENDING: SignedDuration = SignedDuration::from_hours(24);
 
 /// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
 pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
-    let regular = last_slot(uid, now, period);
-    let near = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
-    if status.authorization.as_ref().and_then(ends).is_some_and(|end| end.duration_since(now) < near) {
-        return regular.max(last_slot(uid, now, period / NEAR_THE_END));
-    }
-    regular
+    token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
 }
 
-fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
+/// The earliest of the clocks.
+pub fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
+}
+
+/// Whether an authorisation that was found good is about to end.
+pub fn is_ending(status: &FacebookChannelStatus, now: Timestamp) -> bool {
+    let end = status.authorization.as_ref().and_then(ends).filter(|_| is_good(status));
+    end.is_some_and(|end| end.duration_since(now) < ENDING)
 }
 
 /// Whether the token was found good. While a page is disconnected as declared that is not judged; that it was confirmed
@@ -48,9 +50,9 @@ pub fn remembered_token(
 ) -> Option<TokenInfo> {
     // That it has ended is asked, not reckoned: its end may have been put off since.
     let authorization = previous.authorization.as_ref().filter(|it| ends(it).is_none_or(|end| end > now))?;
-    let TokenSeen::Present { fingerprint } = &seen.token else { return None };
+    let fingerprint = seen.token.fingerprint()?;
     let same =
-        previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_ref() == Some(fingerprint);
+        previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_deref() == Some(fingerprint);
     let good = is_good(previous);
     let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
     let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());

@@ -1,45 +1,52 @@
 //! Reads everything about a channel; what is missing or refused is an observation too.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::FacebookChannelKind;
-use super::decide::authorization;
+pub use super::credentials::{Access, TokenSeen};
+use super::credentials::{Source, see_access};
+use super::decide::{authorization, grant};
+use super::doubts;
 use super::due;
 use super::parted;
+use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
 use super::threads::{self, Look};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
-use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
-    ManagementPolicy, MetaApp, NamespacesFrom, REQUESTED_AT,
+    ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
+use crate::engine::answer::{Answer, PageNews, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
+use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
-use crate::meta_app::{self, Verdict};
+use crate::graph::{Caller, PageNode, PageSubscription, Thread, TokenInfo};
+use crate::meta_app::seen;
+pub use crate::meta_app::seen::AppSeen;
 
 /// What was seen of a channel.
 #[derive(Debug)]
 pub struct Observed {
+    /// The MetaApp that the channel is connected through; `None` if that is not known.
+    pub app_key: Option<Key>,
     /// The application.
     pub app: AppSeen,
-    /// The page token.
+    /// The credential.
     pub token: TokenSeen,
     /// The claim on the page.
     pub claim: ClaimSeen,
     /// Whether the claim, if it is ours, says what it should.
     pub record: Record,
+    /// The Secret with the published page token.
+    pub publication: PublicationSeen,
     /// Whether the operator knows of a gateway.
     pub gateway: bool,
     /// Fingerprint of everything the answers depend on.
@@ -56,40 +63,6 @@ pub struct Observed {
     pub asked: Asked,
     /// What calls on behalf of the channel need, if it is all there.
     pub access: Option<Access>,
-}
-
-/// The application of a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AppSeen {
-    /// There is no such MetaApp.
-    NotFound,
-    /// It does not allow the channel's namespace.
-    NotAllowed,
-    /// It is there.
-    Found {
-        /// Id of the application at Meta.
-        app_id: String,
-        /// Fields that the application is to be subscribed to.
-        fields: Vec<String>,
-        /// Permissions that the token needs.
-        required: Vec<String>,
-        /// What is known of the application.
-        verdict: Verdict,
-    },
-}
-
-/// The page token, as a decision may see it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum TokenSeen {
-    /// There is no Secret that was released for it.
-    NotReleased,
-    /// It cannot be a token, for this reason.
-    Malformed(String),
-    /// It is there.
-    Present {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
 }
 
 /// What was asked and done in one pass.
@@ -109,6 +82,8 @@ pub struct Asked {
     pub unsubscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+    /// Whether the Secret with the published token was written or deleted.
+    pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.
     pub claims_unavailable: Option<Unavailable>,
 }
@@ -132,17 +107,6 @@ impl Asked {
     }
 }
 
-/// What calls on behalf of a channel need.
-#[derive(Debug)]
-pub struct Access {
-    /// Version of the Graph API.
-    pub version: Version,
-    /// The application's credentials.
-    pub credentials: Arc<AppCredentials>,
-    /// The page token.
-    pub token: Token,
-}
-
 /// Reads everything about a channel.
 ///
 /// # Errors
@@ -154,11 +118,12 @@ pub async fn observe(
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let mut seen = survey(ctx, channel, pass, asked).await?;
-    let restraint = Restraint::of(ctx, channel, &seen.token, &pass.key);
+    let restraint = Restraint::of(ctx, channel, &seen);
     ask(ctx, channel, &mut seen, pass, &restraint).await?;
     let threads = seen.asked.threads.as_ref().and_then(|it| it.as_ref().err());
     ctx.heed(&restraint.budgets, seen.asked.refusals().chain(threads), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
+    doubts::settle(ctx, channel, &mut seen, pass);
     Ok(seen)
 }
 
@@ -172,42 +137,37 @@ pub async fn survey(
     pass: &Pass<FacebookChannelStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
-    let page_token = &channel.spec.credentials.page_token;
-    let app_key = app_key(channel, &pass.key);
-    let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
-    let app_object = ctx.app(&app_key);
-    let app = see_app(app_object.as_deref(), &app_key, &pass.key);
-    let wanted = wanted(channel, pass, &app, &asked);
-    let dependencies = vec![
-        Dependency::MetaApp(app_key),
-        Dependency::Secret(secret_key.clone()),
-        Dependency::Claim(wanted.claim_name()),
-    ];
+    let source = Source::of(ctx, channel);
+    let app_key = source.app(ctx, &pass.uid);
+    let app_object = app_key.as_ref().and_then(|key| ctx.app(key));
+    let see = |key| seen::see(app_object.as_deref(), key, &pass.key.namespace);
+    let app = app_key.as_ref().map_or(AppSeen::NotFound, see);
+    let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
+    let mut dependencies = source.dependencies();
+    dependencies.extend(app_key.clone().map(Dependency::MetaApp));
+    dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
+    dependencies.push(Dependency::Claim(wanted.claim_name()));
     ctx.index.set(&(KindName::FacebookChannel, pass.key.clone()), dependencies);
 
-    let token = read_token(ctx, channel, &secret_key).await?;
-    let seen_token = see_token(&token, &pass.uid);
+    let (seen_token, token) = source.look(ctx, &pass.uid, pass.now).await?;
     let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
+    let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
+    let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), asked.published).await?;
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
         .add("app", &app)
         .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
-        .add("token", &seen_token)
+        .add("token", seen_token.input())
         .add("claim", &claim)
+        .add("publication", publication.is_in_the_way(channel))
         .add("gateway", &ctx.policy.gateway_url)
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
-    let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
-    let access = match (token, &app_object, &app) {
-        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
-            let credentials = meta_app::observe::find_credentials(ctx, object).await?;
-            credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token })
-        }
-        _ => None,
-    };
+    let news = grant::is_news(channel, &app, &seen_token, &pass.previous, pass.now);
+    let look = !paused && (pass.due || news || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let thing = match channel.spec.connection {
@@ -215,27 +175,46 @@ pub async fn survey(
         DeclaredConnection::Disconnected => ConditionType::Ready,
     };
     let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
-    let (token, stale) = (seen_token, pass.stale);
-    Ok(Observed { app, token, claim, record, gateway, inputs, look, token_slot, standing, stale, asked, access })
+    Ok(Observed {
+        app_key,
+        app,
+        token: seen_token,
+        claim,
+        record,
+        publication,
+        gateway,
+        inputs,
+        look,
+        token_slot,
+        standing,
+        stale: pass.stale,
+        asked,
+        access,
+    })
 }
 
-/// The MetaApp that a channel names.
-pub fn app_key(channel: &FacebookChannel, key: &Key) -> Key {
-    let app_ref = &channel.spec.credentials.page_token.app_ref;
-    Key::new(app_ref.namespace.as_ref().unwrap_or(&key.namespace), &app_ref.name)
+/// The MetaApp that a channel is connected through, if that is known.
+pub fn app_key(ctx: &Context, channel: &FacebookChannel) -> Option<Key> {
+    Source::of(ctx, channel).app(ctx, &channel.uid().unwrap_or_default())
 }
 
 /// The claim that a channel has to hold.
-pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app: &AppSeen, asked: &Asked) -> Wanted {
-    let app_id = if let AppSeen::Found { app_id, .. } = app { app_id.clone() } else { String::new() };
+pub fn wanted(
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    app_key: Option<&Key>,
+    app: &AppSeen,
+    asked: &Asked,
+) -> Wanted {
+    let app_id = app.id().unwrap_or_default().to_owned();
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    let app_key = app_key(channel, &pass.key);
+    let app_ref = |key: &Key| NamespacedName { namespace: key.namespace.clone(), name: key.name.clone() };
     Wanted {
         kind: AssetKind::FacebookPage,
         id: channel.spec.page_id.clone(),
         app_id,
-        app_ref: Some(NamespacedName { namespace: app_key.namespace, name: app_key.name }),
+        app_ref: app_key.map(app_ref),
         fields: parted::claimed_fields(channel, &pass.previous, app, asked),
         deletion_policy: on_deletion(channel),
         holder,
@@ -250,48 +229,16 @@ fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
     }
 }
 
-fn see_app(app: Option<&MetaApp>, app_key: &Key, key: &Key) -> AppSeen {
-    let Some(app) = app else { return AppSeen::NotFound };
-    if app.spec.allowed_namespaces.from == NamespacesFrom::Same && app_key.namespace != key.namespace {
-        return AppSeen::NotAllowed;
-    }
-    AppSeen::Found {
-        app_id: app.spec.app_id.clone(),
-        fields: meta_app::fields(app),
-        required: app.spec.required_permissions.clone(),
-        verdict: meta_app::verdict(app),
-    }
-}
-
-async fn read_token(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    secret: &Key,
-) -> Result<Option<Result<Token, String>>, Failure> {
-    let key = &channel.spec.credentials.page_token.secret_ref.key;
-    let released = ctx.read(ctx.secrets.get(secret, Purpose::PageToken)).await??.ok();
-    Ok(released.map(|released| {
-        let raw = released.value(key).ok_or_else(|| format!("it has no key {key}"))?;
-        Token::parse(raw).map_err(|why| format!("its key {key} cannot be used: {why}"))
-    }))
-}
-
-fn see_token(token: &Option<Result<Token, String>>, context: &str) -> TokenSeen {
-    match token {
-        None => TokenSeen::NotReleased,
-        Some(Err(why)) => TokenSeen::Malformed(why.clone()),
-        Some(Ok(token)) => TokenSeen::Present { fingerprint: token.fingerprint(context) },
-    }
-}
-
-/// What is known of the token without asking Meta again.
+/// What is known of the token without asking Meta about it: what a grant gives, or what the status remembers.
 pub fn recall_token(
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Option<TokenInfo> {
-    let AppSeen::Found { app_id, .. } = &seen.app else { return None };
-    due::remembered_token(channel, &pass.previous, seen, app_id, pass.now)
+    match &seen.token {
+        TokenSeen::Granted(grant) => Some(grant.info.clone()),
+        _ => due::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now),
+    }
 }
 
 /// Asks Meta what was not asked in this pass yet and has to be asked again: first about the token, and about the page
@@ -303,35 +250,41 @@ async fn ask(
     pass: &Pass<FacebookChannelStatus>,
     restraint: &Restraint,
 ) -> Result<(), Failure> {
-    if seen.access.is_none() {
+    if !seen.look {
         return Ok(());
     }
     let mut recalled = false;
-    if seen.asked.token.is_none() {
-        if let Some(until) = restraint.outage(ctx, &pass.uid, pass.now) {
-            // The application's own look is the one call that finds out whether Meta is back.
-            ctx.look_at_app(app_key(channel, &pass.key));
-            seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));
-            return Ok(());
+    match &seen.token {
+        _ if seen.asked.token.is_some() => {}
+        TokenSeen::NotListed => seen.asked.token = doubts::not_listed(channel, pass.now).map(Err),
+        // Known without asking, also that the grant gives nothing.
+        TokenSeen::Granted(grant) => {
+            seen.asked.token = Some(Ok(grant.info.clone()));
+            if seen.access.is_some() && authorization::is_proven(channel, seen, pass.now) {
+                let held = restraint.held(ctx, seen, pass);
+                (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
+            }
         }
-        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, &restraint.budgets) {
-            seen.asked.token = Some(Err(held));
-            return Ok(());
-        }
-        seen.asked.token = recall_token(channel, seen, pass).map(Ok);
-        recalled = seen.asked.token.is_some();
-        if !recalled {
-            ask_about_token(ctx, channel, seen, pass).await?;
-        }
+        _ if seen.access.is_none() => {}
+        _ => match restraint.held(ctx, seen, pass) {
+            Some(held) => seen.asked.token = Some(Err(held)),
+            None => {
+                seen.asked.token = recall_token(channel, seen, pass).map(Ok);
+                recalled = seen.asked.token.is_some();
+                if !recalled {
+                    ask_about_token(ctx, seen).await?;
+                }
+            }
+        },
     }
-    let proven = authorization::is_proven(channel, seen, pass.now);
+    let proven = seen.access.is_some() && authorization::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());
     }
     ask_about_page(ctx, channel, seen, pass).await?;
     if recalled && authorization::is_doubted(&seen.asked) {
         // The page's own calls say that the token does not serve any more; debug_token says why.
-        ask_about_token(ctx, channel, seen, pass).await?;
+        ask_about_token(ctx, seen).await?;
         if !authorization::is_proven(channel, seen, pass.now) {
             (seen.asked.page, seen.asked.subscriptions) = (None, None);
         }
@@ -339,18 +292,15 @@ async fn ask(
     Ok(())
 }
 
-async fn ask_about_token(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    seen: &mut Observed,
-    pass: &Pass<FacebookChannelStatus>,
-) -> Result<(), Failure> {
+async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
     seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
     // An application-wide fault shows here first; the application's own check decides whether it is one.
-    if seen.asked.token.as_ref().is_some_and(authorization::blames_the_app) {
-        ctx.look_at_app(app_key(channel, &pass.key));
+    if let (Some(answer), Some(app)) = (&seen.asked.token, &seen.app_key)
+        && token_check::blames_the_app(answer)
+    {
+        ctx.look_at_app(app.clone());
     }
     Ok(())
 }

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::FacebookChannelKind;
 use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
-use super::restraint::Restraint;
+use super::restraint::{Restraint, priority_of_visit};
 use super::threads::{self, Look};
 use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
 use crate::engine::breakers::Reach;
 use crate::engine::pass::Pass;
+use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::{Caller, GraphError, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
@@ -26,6 +27,7 @@ pub struct Visit {
     seen: Observed,
     access: Access,
     restraint: Restraint,
+    priority: Priority,
 }
 
 impl Swept for FacebookChannelKind {
@@ -36,8 +38,9 @@ impl Swept for FacebookChannelKind {
         ctx.channels.iter().flat_map(|store| store.state()).collect()
     }
 
-    fn group(channel: &FacebookChannel) -> Key {
-        observe::app_key(channel, &Key::of(channel))
+    fn group(ctx: &Context, channel: &FacebookChannel) -> Key {
+        // Of those without an application nothing is read, so that they may be of one group.
+        observe::app_key(ctx, channel).unwrap_or_else(|| Key::new("", ""))
     }
 
     async fn prepare(
@@ -46,10 +49,14 @@ impl Swept for FacebookChannelKind {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
-        let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
-        if restraint.holds(ctx, &pass.uid, pass.now) {
+        let restraint = Restraint::of(ctx, &channel, &seen);
+        let priority = priority_of_visit(&pass);
+        if restraint.holds(ctx, &pass, priority) {
             // The ring catches up when it is over; how long a value may be kept is for a pass to say.
             return Ok(if pass.stale { Prepared::Wake } else { Prepared::Held });
+        }
+        if restraint.leaves_out(ctx, &pass, priority) {
+            return Ok(Prepared::Rest);
         }
         // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
@@ -64,7 +71,11 @@ impl Swept for FacebookChannelKind {
         if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
             return Ok(Prepared::Wake);
         }
-        Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint }))
+        Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint, priority }))
+    }
+
+    fn is_held(ctx: &Context, visit: &Visit) -> bool {
+        visit.restraint.is_limited(ctx, &visit.pass, visit.priority)
     }
 
     async fn read(ctx: &Context, visits: Vec<Visit>) -> Vec<Seen> {
@@ -81,7 +92,7 @@ impl Swept for FacebookChannelKind {
                 Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
                 _ => {
                     // The application's own check decides what it is.
-                    ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
+                    ctx.look_at_app(FacebookChannelKind::group(ctx, &visits[0].channel));
                     return visits.iter().map(|visit| visit.seen(Found::Nothing)).collect();
                 }
             },
@@ -92,9 +103,13 @@ impl Swept for FacebookChannelKind {
     }
 }
 
-/// Looks for evidence of the primary receiver too, once an hour. Of a page that Meta is silent about nothing more is asked.
+/// Looks for evidence of the primary receiver too, once an hour: it is never pressing. Of a page that Meta is silent about
+/// nothing more is asked.
 async fn with_evidence(ctx: &Context, mut visits: Vec<Visit>, answers: &[PageAnswers]) -> Vec<Visit> {
-    let is_due = |visit: &Visit| threads::are_due(ctx, &visit.channel, &visit.pass);
+    let is_due = |visit: &Visit| {
+        let limited = visit.restraint.is_limited(ctx, &visit.pass, Priority::Sweep);
+        !limited && threads::are_due(ctx, &visit.channel, &visit.pass)
+    };
     let due = visits.iter().zip(answers).enumerate();
     let due: Vec<_> = due.filter(|(_, (visit, it))| it.page.is_ok() && is_due(visit)).map(|(at, _)| at).collect();
     let Some(Access { version, credentials, .. }) = visits.first().map(|visit| &visit.access) else { return visits };
@@ -114,7 +129,7 @@ fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
     let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
     ctx.reached(&first.restraint.app, &first.pass.uid, reach);
     if reach == Reach::Silent {
-        ctx.look_at_app(FacebookChannelKind::group(&first.channel));
+        ctx.look_at_app(FacebookChannelKind::group(ctx, &first.channel));
     }
 }
 
@@ -135,7 +150,7 @@ impl Visit {
             threads: self.seen.asked.threads.clone(),
         };
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
-            ctx.look_at_app(FacebookChannelKind::group(&self.channel));
+            ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
         let refusals = refusals.chain(news.threads.as_ref().and_then(|it| it.as_ref().err()));

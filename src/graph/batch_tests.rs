@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::super::testing::*;
 use super::*;
-use crate::graph::{EndReason, ThrottleScope};
+use crate::graph::{EndReason, Metered, ThrottleScope};
 
 const V: &Version = &Version::DEFAULT;
 
@@ -119,6 +119,44 @@ async fn a_refused_operation_is_an_error_of_its_page_alone() {
     assert_eq!(verdict(answers[1].subscriptions.as_ref().expect_err("an error")), Verdict::NoAnswer);
     // The answer is about another page than was asked for.
     assert_eq!(page(2), Verdict::NoAnswer);
+}
+
+#[tokio::test]
+async fn each_operation_tells_of_the_usage_of_its_own_page() {
+    let with = |status, body: &Value, name: &str, usage: &Value| {
+        let mut item = item(status, body);
+        item["headers"] = json!([{"name": "X-Other", "value": "1"}, {"name": name, "value": usage.to_string()}]);
+        item
+    };
+    let mut bare = item(200, &node(2));
+    bare.as_object_mut().expect("an object").remove("headers");
+    let answer = json!([
+        with(200, &node(0), "X-Business-Use-Case-Usage", &json!({page_id(0): [{"total_cputime": 97}]})),
+        with(200, &rows(), "X-App-Usage", &json!({"call_count": 96})),
+        with(400, &fault(32), "X-Business-Use-Case-Usage", &json!({page_id(1): [{"call_count": 100}]})),
+        item(400, &fault(32)),
+        bare,
+        null,
+    ]);
+    let page = |number, percent| (Metered::Object(page_id(number)), percent);
+    // What was left open was asked alone.
+    let inner = [page(0, 97), page(0, 0), (Metered::App, 96), page(1, 100), page(2, 0)];
+    for outer in [Some("{\"call_count\":95}"), None] {
+        let answer = answer.clone();
+        let graph = batches(move || {
+            let mut answer = json(200, &answer);
+            let usage = outer.map(axum::http::HeaderValue::from_static);
+            answer.headers_mut().extend(usage.map(|usage| (axum::http::HeaderName::from_static("x-app-usage"), usage)));
+            Some(answer)
+        })
+        .await;
+        let (pages, (app, heard)) = (Pages::new(3), Heard::of_app());
+        let reads: Vec<_> = pages.0.iter().map(|(page_id, token)| PageRead { page_id, token }).collect();
+        graph.client().pages(V, &app, &reads).await.expect("answers");
+        // The batch itself counts for nothing: that it does not mention the app does not mean that all is fine.
+        let expected: Vec<_> = outer.map(|_| (Metered::App, 95)).into_iter().chain(inner.clone()).collect();
+        assert_eq!(heard.take(), expected);
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use super::flight::Flights;
 use super::refused::{Fields, RefusedFields};
 use super::signs::Sign;
 use super::token::{AppCredentials, Token};
+use super::usage::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 
@@ -260,11 +261,20 @@ impl GraphClient {
         }
     }
 
-    /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
     async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
+        self.rows_of(LIST_PAGES, call).await
+    }
+
+    /// All rows of a list of so many pages at most. A part of them would be worse than none: what is not listed counts as
+    /// absent.
+    pub(super) async fn rows_of<'a, T: DeserializeOwned>(
+        &self,
+        pages: usize,
+        call: impl Fn() -> Call<'a>,
+    ) -> Result<Vec<T>, GraphError> {
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
-        for _ in 0..LIST_PAGES {
+        for _ in 0..pages {
             let mut call = call();
             call.parameters.push(("limit", LIST_LIMIT));
             call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
@@ -331,8 +341,9 @@ pub(super) fn app_call<'a>(
     app: &'a AppCredentials,
     path: &'a [&'a str],
 ) -> Call<'a> {
-    let (version, caller) = (*version, Caller::AppToken);
-    Call { method, template, version, path, parameters: vec![], caller, app, token: None, secrets: vec![] }
+    let (version, caller, charged) = (*version, Caller::AppToken, Charged::App);
+    let (token, open) = (None, false);
+    Call { method, template, version, path, parameters: vec![], caller, app, token, open, secrets: vec![], charged }
 }
 
 pub(super) fn page_call<'a>(
@@ -344,11 +355,12 @@ pub(super) fn page_call<'a>(
     path: &'a [&'a str],
 ) -> Call<'a> {
     let caller = Caller::PageToken;
-    Call { caller, token: Some(token), ..app_call(method, template, version, app, path) }
+    let charged = path.first().map_or(Charged::Unknown, |page| Charged::Page(page));
+    Call { caller, token: Some(token), charged, ..app_call(method, template, version, app, path) }
 }
 
 /// A write answers `{"success": true}`, `{"success": "true"}` or `true`.
-fn succeeded(answer: &Value) -> Result<(), GraphError> {
+pub(super) fn succeeded(answer: &Value) -> Result<(), GraphError> {
     match flag(answer.get("success").unwrap_or(answer)) {
         Some(true) => Ok(()),
         _ => Err(unusable("the write was not confirmed")),

@@ -9,11 +9,14 @@ use super::act::Mutation;
 use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
+use crate::api::{
+    AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason, UsageStatus,
+};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
+use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
 
@@ -44,9 +47,18 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     Some(Plan { mutation, report })
 }
 
-/// The status of an application about which nothing has changed but perhaps the number of its channels.
-pub fn recounted(previous: &MetaAppStatus, seen: &Observed) -> MetaAppStatus {
-    MetaAppStatus { channels: seen.channels.clone().or_else(|| previous.channels.clone()), ..previous.clone() }
+/// The status of an application of which nothing is to be looked at: it may say something else of the usage, or count
+/// other channels.
+pub fn amended(previous: &MetaAppStatus, seen: &Observed) -> MetaAppStatus {
+    let channels = seen.channels.clone().or_else(|| previous.channels.clone());
+    MetaAppStatus { usage: usage(previous, seen), channels, ..previous.clone() }
+}
+
+/// The usage to tell: what was told before unless it comes to something else now, so that a number that moves rewrites
+/// nothing.
+fn usage(previous: &MetaAppStatus, seen: &Observed) -> Option<UsageStatus> {
+    let alike = are_alike(previous.usage.as_ref(), seen.usage.as_ref());
+    if alike { previous.usage.clone() } else { seen.usage.clone() }
 }
 
 /// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
@@ -60,7 +72,8 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timesta
         observed_generation: generation,
         conditions: assemble(&previous.conditions, &state.findings, now),
         next_step: state.next_step,
-        ..recounted(previous, seen)
+        usage: previous.usage.clone(),
+        ..amended(previous, seen)
     };
     let (class, effect) = (Class::Paused, Effect::None);
     Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
@@ -235,7 +248,7 @@ impl Case<'_> {
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {
-        let (asked, previous) = (&self.seen.asked, recounted(self.previous, self.seen));
+        let (asked, previous) = (&self.seen.asked, amended(self.previous, self.seen));
         let inputs = Some(self.seen.inputs.clone());
         let managed = self.app.spec.webhook.is_some();
         let name = self.app.metadata.name.as_deref().unwrap_or_default();
@@ -251,6 +264,7 @@ impl Case<'_> {
                 Some(Ok(listed)) => self.permission_rows(listed),
                 _ => previous.permissions,
             },
+            usage: previous.usage,
             channels: previous.channels,
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,

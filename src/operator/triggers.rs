@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, REQUESTED_AT};
+use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
 use crate::claims::AssetClaimKind;
 use crate::engine::index::Dependency;
 use crate::engine::run::Kind;
@@ -16,6 +16,7 @@ use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::meta_app::{self, MetaAppKind};
+use crate::meta_grant;
 
 /// What the objects of one watch looked like to themselves and to their dependents.
 #[derive(Default)]
@@ -56,9 +57,45 @@ impl Triggers {
         self.forget(key);
         if let Some(uid) = MetaAppKind::forget(ctx, key) {
             ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
+            ctx.budgets.forget_app(&uid);
         }
+        ctx.metrics.forget_app(key);
         forget(ctx, KindName::MetaApp, key);
         ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
+    }
+
+    /// A MetaGrant changed.
+    pub(super) fn grant(&mut self, ctx: &Context, change: Change<'_, MetaGrant>) {
+        match change {
+            Change::Applied(grant) => {
+                let key = Key::of(grant);
+                ctx.misfits.forget(KindName::MetaGrant, &key);
+                if changed(&mut self.own, &key, own_inputs(grant)) {
+                    ctx.wake(KindName::MetaGrant, key.clone());
+                }
+                if changed(&mut self.outer, &key, hash(&(grant.uid(), meta_grant::verdict(grant)))) {
+                    ctx.wake_dependents(&Dependency::MetaGrant(key));
+                }
+            }
+            Change::Misfit { key, uid } => {
+                ctx.misfits.note(KindName::MetaGrant, key, uid);
+                self.forget_grant(ctx, key);
+            }
+            Change::Deleted(key) => {
+                ctx.misfits.forget(KindName::MetaGrant, key);
+                self.forget_grant(ctx, key);
+            }
+            Change::Forbidden => {}
+        }
+    }
+
+    fn forget_grant(&mut self, ctx: &Context, key: &Key) {
+        self.forget(key);
+        ctx.grant_memories.forget(key);
+        ctx.grants.forget(key);
+        ctx.grant_reminders.forget(key);
+        forget(ctx, KindName::MetaGrant, key);
+        ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
 
     /// A FacebookChannel changed.
@@ -92,6 +129,7 @@ impl Triggers {
     fn forget_channel(&mut self, ctx: &Context, key: &Key) -> bool {
         self.forget(key);
         FacebookChannelKind::forget(ctx, key);
+        ctx.budgets.forget(key);
         forget(ctx, KindName::FacebookChannel, key)
     }
 
@@ -107,6 +145,7 @@ pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>
         Change::Applied(secret) => Key::of(secret),
         Change::Deleted(key) => {
             ctx.secrets.forget(key);
+            ctx.published.forget(key);
             key.clone()
         }
         // Metadata always decodes.

@@ -16,12 +16,12 @@ const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
 const PAGE_NODE: &str = "/{version}/{page-id}";
 const DEBUG_TOKEN: &str = "/{version}/debug_token";
 
-fn name(number: usize) -> String {
+pub fn name(number: usize) -> String {
     format!("channel-{number}")
 }
 
 /// So many connected channels.
-async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
+pub async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
     world.put_app().await?;
     let all: Vec<_> = (0..count).map(|number| (name(number), page(number), text(&format!("page-{number}")))).collect();
     let all: Vec<_> = all.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
@@ -50,7 +50,7 @@ fn at_least(expected: usize, counted: usize) -> bool {
 }
 
 /// Reads of pages in the ledger.
-fn reads(world: &World) -> Vec<LedgerEntry> {
+pub fn reads(world: &World) -> Vec<LedgerEntry> {
     world.requests("GET", PAGE_NODE)
 }
 

@@ -110,6 +110,32 @@ async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_access_is_warned_of_in_time_and_ends_the_authorisation_while_the_token_lives() -> Result<()> {
+    let ending = page_token("page-0", &page(0), ", data_access_expires_at: +20d");
+    let world = World::seeded(|seed| {
+        add_pages(seed, 1);
+        seed.tokens.retain(|token| token.alias.as_deref() != Some("page-0"));
+        seed.tokens.push(ending);
+    })
+    .await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", &page(0), &text("page-0")).await?;
+    let well = world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?.status.unwrap();
+    quiet(&operator).await?;
+    world.advance(7 * 24 * 60);
+    let soon = world.channel_is(&world.tenant_a, "shop", &["Ready=True/ExpiresSoon"]).await?.status.unwrap();
+    assert_eq!(soon.expires, well.expires);
+    let (message, end) = (&soon.conditions[0].message, soon.expires.unwrap());
+    assert!(message.contains(&end) && soon.next_step.unwrap().contains("authorise"), "{message}");
+    quiet(&operator).await?;
+    world.advance(14 * 24 * 60);
+    let over = ["Ready=False/DataAccessExpired", "Expired=True/DataAccessExpired", "Connected=False", "Stalled=True"];
+    world.channel_is(&world.tenant_a, "shop", &over).await?;
+    warned(&world, &world.tenant_a, &["shop DataAccessExpired", "shop ExpiresSoon"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_requested_look_finds_a_restored_token_at_once() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();

@@ -2,56 +2,39 @@
 
 use jiff::Timestamp;
 
-use super::Case;
+use super::{Case, grant};
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
-use crate::engine::answer::{Answer, Refusal, fault_fact};
+use crate::api::{CredentialSource, FacebookChannel, PURPOSE_LABEL, Reason};
+use crate::engine::answer::{Answer, Refusal};
+use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
-use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
-use crate::meta_app::Trouble;
-
-/// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
-/// than about the token.
-pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
-    matches!(
-        answer,
-        Err(Refusal { verdict: Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired, .. })
-    )
-}
+use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::meta_app::seen;
 
 /// Whether what Meta said about the page casts doubt on a token that was found good before.
 pub fn is_doubted(asked: &Asked) -> bool {
     let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
     let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-    page.into_iter().chain(rows).any(|refusal| {
-        matches!(
-            refusal.verdict,
-            Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
-        )
-    })
+    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
+    page.into_iter().chain(rows).chain(write).any(doubts)
+}
+
+/// Whether the refusal of a call with a page token casts doubt on the token.
+pub fn doubts(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.verdict,
+        Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
+    )
 }
 
 /// Whether the credential has proven that it may be used for the page.
 pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {
-    let AppSeen::Found { app_id, required, .. } = &seen.app else { return false };
-    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, app_id, required, info, now).is_none())
+    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, &seen.app, &seen.token, info, now).is_none())
 }
 
-/// What debug_token says. An answer that leaves open why the token is not valid is none: the cause is one that passes.
+/// What debug_token says.
 pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
-    Some(match seen.asked.token.as_ref()? {
-        Err(refusal) => Err(refusal.clone()),
-        Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
-            Some(fault) => Some(Refusal {
-                verdict: classify_fault(fault, Caller::DebuggedToken),
-                fact: fault_fact(fault),
-                held: None,
-            })
-            .filter(Refusal::says_nothing)
-            .map_or(Ok(info), Err),
-            None => Ok(info),
-        },
-    })
+    token_check::debugged(seen.asked.token.as_ref())
 }
 
 /// The condition Authorized.
@@ -63,9 +46,10 @@ pub(super) fn authorized(case: &Case<'_>) -> Finding {
     })
 }
 
-/// What is missing before the token can be asked about.
+/// What is missing before the token can be asked about. An application that is broken explains a grant that is.
 fn dependencies(case: &Case<'_>) -> Option<Finding> {
-    app_missing(case).or_else(|| token_missing(case)).or_else(|| app_broken(case))
+    let found = app_missing(case).or_else(|| token_missing(case));
+    found.or_else(|| app_broken(case)).or_else(|| grant::trouble(case))
 }
 
 /// What keeps calls with the application's own token from being made.
@@ -74,70 +58,59 @@ pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn app_missing(case: &Case<'_>) -> Option<Finding> {
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    match &case.seen.app {
-        AppSeen::NotFound => Some(case.found(
-            Status::Unknown,
-            Reason::AppNotFound,
-            format!("There is no MetaApp {}.", app_name(case)),
-            "Create it; nothing has to be done here then.",
-        )),
-        AppSeen::NotAllowed => Some(case.found(
-            Status::False,
-            Reason::AppNotAllowed,
-            format!("MetaApp {} does not allow channels of namespace {namespace}.", app_name(case)),
-            "Whoever maintains the MetaApp must set spec.allowedNamespaces.from to All, or the channel needs another MetaApp.",
-        )),
-        AppSeen::Found { .. } => None,
-    }
+    // Which one it is follows from the credential.
+    let Some(app_key) = &case.seen.app_key else { return token_missing(case) };
+    let obstacle = case.seen.app.missing(app_key, "channels", case.namespace())?;
+    Some(obstacle.finding(case.generation))
 }
 
 fn token_missing(case: &Case<'_>) -> Option<Finding> {
-    let page_token = &case.channel.spec.credentials.page_token;
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    let (secret, key) = (&page_token.secret_ref.name, &page_token.secret_ref.key);
-    match &case.seen.token {
-        TokenSeen::NotReleased => Some(case.found(
+    let namespace = case.namespace();
+    match (&case.seen.token, case.channel.spec.credentials.source()) {
+        (TokenSeen::NotReleased, Some(CredentialSource::PageToken(declared))) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            Some(case.found(
+                Status::False,
+                Reason::SecretNotReleased,
+                format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
+                format!(
+                    "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
+                ),
+            ))
+        }
+        (TokenSeen::Malformed(why), Some(CredentialSource::PageToken(declared))) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            Some(case.found(
+                Status::False,
+                Reason::SecretMalformed,
+                format!("Secret {secret} cannot be used as a page token: {why}."),
+                format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
+            ))
+        }
+        (TokenSeen::GrantNotFound, Some(CredentialSource::Grant(declared))) => {
+            let seen = format!("There is no MetaGrant {namespace}/{}.", declared.name);
+            let step = "Create it; nothing has to be done here then.";
+            Some(case.found(Status::Unknown, Reason::GrantNotFound, seen, step))
+        }
+        (_, None) => Some(case.found(
             Status::False,
-            Reason::SecretNotReleased,
-            format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
-            format!(
-                "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
-            ),
+            Reason::InvalidSpec,
+            "Not exactly one credential is set.",
+            "Set exactly one of credentials.grantRef and credentials.pageToken.",
         )),
-        TokenSeen::Malformed(why) => Some(case.found(
-            Status::False,
-            Reason::SecretMalformed,
-            format!("Secret {secret} cannot be used as a page token: {why}."),
-            format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
-        )),
-        TokenSeen::Present { .. } => None,
+        _ => None,
     }
 }
 
 fn app_broken(case: &Case<'_>) -> Option<Finding> {
-    let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
-    match &verdict.credentials {
-        Ok(()) => None,
-        Err(Trouble::Broken(why)) => Some(app_not_ready(case, why)),
-        Err(Trouble::Unknown(why)) => Some(app_unverified(case, why)),
-    }
-}
-
-fn app_not_ready(case: &Case<'_>, why: &str) -> Finding {
-    let seen = format!("MetaApp {} is not usable: {why}", app_name(case));
-    case.found(Status::Unknown, Reason::AppNotReady, seen, "")
+    Some(case.seen.app.broken(case.seen.app_key.as_ref()?)?.finding(case.generation))
 }
 
 pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
-    let seen = format!("Whether the credentials of MetaApp {} work is not known: {why}", app_name(case));
-    case.found(Status::Unknown, Reason::AppUnverified, seen, "")
-}
-
-fn app_name(case: &Case<'_>) -> String {
-    let app_ref = &case.channel.spec.credentials.page_token.app_ref;
-    let own = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    format!("{}/{}", app_ref.namespace.as_deref().unwrap_or(own), app_ref.name)
+    let Some(app_key) = &case.seen.app_key else {
+        return case.found(Status::Unknown, Reason::AppUnverified, "Which MetaApp it is is not known.", "");
+    };
+    seen::unverified(app_key, why).finding(case.generation)
 }
 
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
@@ -158,16 +131,19 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 
 /// What debug_token says, and what the page's own calls add to it.
 fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
-    let AppSeen::Found { app_id, required, .. } = &case.seen.app else {
+    if !matches!(case.seen.app, AppSeen::Found { .. }) {
         return app_unverified(case, "it is gone");
-    };
-    if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
-        return flaw.finding(case);
+    }
+    if let Some(flaw) = flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
+        return told(case, &flaw);
     }
     // A write is made of what was declared: that it is rejected says nothing about the authorisation.
     let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
     let found = case.refused_reads().chain(write).find_map(|refusal| page_call_refused(case, refusal));
-    let well = "Meta confirms the page token: right application, right page, every required permission.";
+    let well = match &case.seen.token {
+        TokenSeen::Granted(_) => "Meta lists the page in the grant, with a token, every required permission and task.",
+        _ => "Meta confirms the page token: right application, right page, every required permission.",
+    };
     found.unwrap_or_else(|| case.found(Status::True, Reason::TokenValid, well, ""))
 }
 
@@ -187,87 +163,44 @@ fn page_call_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     }
 }
 
-/// What is wrong with a token by what debug_token says of it.
-enum Flaw {
-    Ended(Reason, String),
-    Cut(Reason, String),
-    ScopesMissing(Vec<String>),
-}
-
-fn flaw(
+/// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
+pub(super) fn flaw(
     channel: &FacebookChannel,
-    app_id: &str,
-    required: &[String],
+    app: &AppSeen,
+    token: &TokenSeen,
     info: &TokenInfo,
     now: Timestamp,
 ) -> Option<Flaw> {
-    if info.app_id.as_deref().is_some_and(|found| found != app_id) {
-        return Some(Flaw::Cut(Reason::WrongApp, "debug_token names another application".to_owned()));
-    }
-    if !info.is_valid {
-        return Some(invalid(info));
-    }
-    if info.kind != TokenKind::Page {
-        return Some(Flaw::Cut(Reason::WrongTokenType, format!("debug_token names the kind {}", info.kind.as_str())));
-    }
-    if info.profile_id.as_ref() != Some(&channel.spec.page_id) {
-        return Some(Flaw::Cut(Reason::WrongPage, "debug_token names another page".to_owned()));
-    }
-    let over = |at: Option<Timestamp>| at.filter(|at| *at <= now);
-    if let Some(at) = over(info.expires_at) {
-        return Some(Flaw::Ended(Reason::TokenExpired, format!("it ended at {at}")));
-    }
-    if let Some(at) = over(info.data_access_expires_at) {
-        return Some(Flaw::Ended(Reason::DataAccessExpired, format!("access to the data ended at {at}")));
-    }
-    let missing: Vec<_> = required.iter().filter(|scope| !info.scopes.contains(scope)).cloned().collect();
-    if !missing.is_empty() {
-        return Some(Flaw::ScopesMissing(missing));
-    }
-    let outside = required.iter().find(|scope| !info.grants(scope, &channel.spec.page_id));
-    outside.map(|scope| Flaw::Cut(Reason::NotInGrant, format!("{scope} was granted for other pages only")))
-}
-
-fn invalid(info: &TokenInfo) -> Flaw {
-    let Some(fault) = &info.error else {
-        return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
+    let AppSeen::Found { app_id, required, .. } = app else {
+        return Some(Flaw::Cut(Reason::AppUnverified, "its application is not known".to_owned()));
     };
-    match classify_fault(fault, Caller::DebuggedToken) {
-        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault_fact(fault)),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault_fact(fault)),
-        // `is_valid: false` is a definite statement, whatever its cause is called.
-        _ => Flaw::Ended(Reason::SessionInvalidated, fault_fact(fault)),
-    }
+    let page_id = &channel.spec.page_id;
+    let wrong_page = || {
+        let fact = "debug_token names another page".to_owned();
+        (info.profile_id.as_ref() != Some(page_id)).then_some(Flaw::Cut(Reason::WrongPage, fact))
+    };
+    let not_granted = || {
+        let outside = required.iter().find(|scope| !info.grants(scope, page_id));
+        outside.map(|scope| Flaw::Cut(Reason::NotInGrant, format!("{scope} was granted for other pages only")))
+    };
+    token_check::not_usable(info, app_id, &[TokenKind::Page])
+        .or_else(wrong_page)
+        .or_else(|| grant::flaw(token))
+        .or_else(|| token_check::not_sufficient(info, required, now))
+        .or_else(not_granted)
 }
 
-impl Flaw {
-    fn finding(&self, case: &Case<'_>) -> Finding {
-        match self {
-            Self::Ended(reason, fact) => ended(case, *reason, fact),
-            Self::Cut(reason, fact) => cut(case, *reason, fact),
-            Self::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
-        }
+fn told(case: &Case<'_>, flaw: &Flaw) -> Finding {
+    match flaw {
+        Flaw::Ended(reason, fact) => ended(case, *reason, fact),
+        Flaw::Cut(reason, fact) => cut(case, *reason, fact),
+        Flaw::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
     }
 }
 
 fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
-    let what = match reason {
-        Reason::TokenExpired => "The page token expired",
-        Reason::PasswordChanged => {
-            "The page token ended because the person changed the password or Facebook closed the session for security"
-        }
-        Reason::AppRemoved => "The page token ended because the person removed the app",
-        Reason::CheckpointRequired => "The page token is blocked until the person clears a checkpoint",
-        Reason::UserInvalid => "The page token ended because the person's account is unconfirmed or invalid",
-        Reason::DataAccessExpired => "The page token lives, but access to the person's data ended",
-        _ => "The page token is no longer valid",
-    };
-    let before = match reason {
-        Reason::CheckpointRequired | Reason::UserInvalid => {
-            "The person must first log in at https://www.facebook.com. "
-        }
-        _ => "",
-    };
+    let what = token_check::told_end("The page token", reason);
+    let before = token_check::before_authorizing(reason);
     let seen = format!("{what} ({fact}){}.", granted_by(case));
     case.found(Status::False, reason, seen, format!("{before}{}", authorize_again(case)))
 }
@@ -275,16 +208,20 @@ fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
 fn cut(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
     let page = &case.channel.spec.page_id;
     let (what, step) = match reason {
-        Reason::WrongApp => (
-            format!("The token in the Secret belongs to another application than MetaApp {}", app_name(case)),
-            authorize_again(case),
-        ),
-        Reason::WrongPage => (format!("The token in the Secret is not for page {page}"), authorize_again(case)),
+        Reason::WrongApp => {
+            let app = case.seen.app_key.as_ref().map(|app| format!(" than MetaApp {app}")).unwrap_or_default();
+            (format!("The page token belongs to another application{app}"), authorize_again(case))
+        }
+        Reason::WrongPage => (format!("The page token is not for page {page}"), authorize_again(case)),
         Reason::WrongTokenType => ("The token in the Secret is not a page token".to_owned(), authorize_again(case)),
         Reason::RoleLost => (
             format!("The person behind the token has no fitting role on page {page} any more"),
             "Somebody with full control of the page must give the role back, or a person who has it must authorise again."
                 .to_owned(),
+        ),
+        Reason::BusinessManagementMissing => (
+            format!("Page {page} is reached through a business only"),
+            format!("{} The permission business_management must be granted too.", authorize_again(case)),
         ),
         _ => (
             format!("Page {page} is not part of what was granted"),
@@ -313,16 +250,18 @@ fn granted_by(case: &Case<'_>) -> String {
 
 /// The step that puts a new token into the Secret.
 pub(super) fn authorize_again(case: &Case<'_>) -> String {
-    let secret_ref = &case.channel.spec.credentials.page_token.secret_ref;
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    format!(
-        "A person with the tasks MESSAGING and MODERATE on page {} must authorise app {} again and have the new page token put into key {} of Secret {namespace}/{}.",
-        case.channel.spec.page_id,
-        match &case.seen.app {
-            AppSeen::Found { app_id, .. } => app_id.as_str(),
-            _ => "of this channel",
-        },
-        secret_ref.key,
-        secret_ref.name,
-    )
+    let (page, namespace) = (&case.channel.spec.page_id, case.namespace());
+    let app = case.seen.app.id().unwrap_or("of this channel");
+    let person =
+        format!("A person with the tasks MESSAGING and MODERATE on page {page} must authorise app {app} again");
+    match case.channel.spec.credentials.source() {
+        Some(CredentialSource::PageToken(declared)) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            format!("{person} and have the new page token put into key {key} of Secret {namespace}/{secret}.")
+        }
+        Some(CredentialSource::Grant(declared)) => {
+            format!("{person} for MetaGrant {namespace}/{}, and have the new token put into its Secret.", declared.name)
+        }
+        None => format!("{person}."),
+    }
 }

@@ -4,12 +4,12 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::Case;
-use super::authorization::blames_the_app;
 use super::page::not_read;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
 use crate::claims::ClaimSeen;
+use crate::engine::token_check::blames_the_app;
 use crate::facebook_channel::observe::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;

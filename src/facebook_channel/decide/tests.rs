@@ -3,11 +3,13 @@
 
 mod authorization;
 mod claim;
+mod granted;
 mod kept;
 mod page;
 mod parting;
 mod policies;
 mod properties;
+mod publication;
 mod receiver;
 mod remembered;
 mod scene;

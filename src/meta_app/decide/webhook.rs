@@ -87,7 +87,11 @@ impl Case<'_> {
                 let name =
                     super::super::verify_token_secret_name(self.app.metadata.name.as_deref().unwrap_or_default());
                 let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
-                (Reason::SecretNameTaken, seen, "Whoever made it must rename or delete it.")
+                let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
+                let step = format!(
+                    "Whoever made it must look whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
+                );
+                return Some(self.found(Status::False, Reason::SecretNameTaken, seen, step));
             }
             (ClaimSeen::Releasing, _) => {
                 let seen = "The claim on the webhook is being cleaned up.";

@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::super::authorization::is_proven;
 use super::scene::*;
-use super::strategies::{claims, declarations, observations, rows, statuses};
+use super::strategies::{claims, declarations, observations, publications, rows, statuses};
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
 use crate::claims::{ClaimSeen, Record};
@@ -14,6 +14,7 @@ use crate::engine::answer::Answer;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
+use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
 use crate::meta_app::WebhookVerdict;
 
@@ -90,6 +91,16 @@ proptest! {
                 prop_assert!(ours && managed && connection == DeclaredConnection::Disconnected);
                 prop_assert!(scene.seen.asked.unsubscribed.is_none());
             }
+            Some(Mutation::Publish) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(scene.channel.spec.publish_token && judged.starts_with("True") && ours && managed);
+                prop_assert!(connection == DeclaredConnection::Connected && !scene.seen.asked.published);
+                prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Ours(_)));
+            }
+            Some(Mutation::Withdraw) => {
+                let made = matches!(scene.seen.publication, PublicationSeen::Leftover | PublicationSeen::Ours(_));
+                prop_assert!(made && managed && !scene.seen.asked.published);
+            }
             None => {}
         }
         let tried = scene.seen.asked.claimed;
@@ -161,12 +172,16 @@ proptest! {
         connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
         policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
         is_valid in any::<bool>(),
+        publishes in any::<bool>(),
+        publication in publications(),
     ) {
         let (before, held) = (rows.clone(), claim.clone());
         let token = TokenInfo { is_valid, ..token_info() };
-        let mut world = World { claim, rows, connection, policy, token, ..World::default() };
+        let mut world =
+            World { claim, rows, connection, policy, publishes, publication, token, ..World::default() };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(&world.rows, &before);
+        prop_assert_eq!(world.publication, publication, "nor any Secret");
         prop_assert!(policy == ManagementPolicy::Observe || world.claim == held);
         let again = world.pass(&first, SignedDuration::from_hours(5));
         prop_assert_eq!(&again, &first);
@@ -175,7 +190,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_any_history_a_healthy_channel_becomes_ready_and_rests(
@@ -202,8 +217,13 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
         use ReceiverRequirement::{Ignored, NotContradicted, Verified};
         select(vec![Ignored, NotContradicted, Verified])
     };
-    (claims, records, rows(), connections, requirements).prop_map(|(claim, record, rows, connection, requirement)| {
-        World { claim, record, rows, connection, requirement, ..World::default() }
+    let published = (any::<bool>(), publications()).prop_filter("not somebody else's, nor in the way", |(_, seen)| {
+        !matches!(seen, PublicationSeen::Taken | PublicationSeen::Leftover)
+    });
+    let parts = (claims, records, rows(), connections, requirements, published);
+    parts.prop_map(|(claim, record, rows, connection, requirement, (publishes, publication))| {
+        let world = World { claim, record, rows, connection, requirement, ..World::default() };
+        World { publishes, publication, ..world }
     })
 }
 
@@ -211,8 +231,11 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
 fn reaches_ready_and_rests(previous: FacebookChannelStatus, mut world: World) -> Result<(), TestCaseError> {
     let first = world.pass(&previous, SignedDuration::ZERO);
     prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True), "{:#?}", first);
-    prop_assert!(world.mutations <= 2, "a claim, and a subscription or its end");
-    prop_assert_eq!(world.is_subscribed(), world.connection == DeclaredConnection::Connected);
+    prop_assert!(world.mutations <= 3, "a claim, a subscription or its end, and the published Secret or its end");
+    let connected = world.connection == DeclaredConnection::Connected;
+    prop_assert_eq!(world.is_subscribed(), connected);
+    prop_assert_eq!(world.publication != PublicationSeen::Missing, world.publishes && connected);
+    prop_assert_eq!(first.published_secret_name.is_some(), world.publishes && connected);
     world.mutations = 0;
     for later in [SignedDuration::ZERO, SignedDuration::from_mins(15), SignedDuration::from_hours(23)] {
         let mut again = world.pass(&first, later);
@@ -233,6 +256,8 @@ struct World {
     connection: DeclaredConnection,
     policy: ManagementPolicy,
     requirement: ReceiverRequirement,
+    publishes: bool,
+    publication: PublicationSeen,
     token: TokenInfo,
     mutations: usize,
 }
@@ -241,7 +266,8 @@ impl Default for World {
     fn default() -> Self {
         let (record, connection, policy, requirement) = Default::default();
         let (claim, rows, token) = (ClaimSeen::Free, vec![], token_info());
-        Self { claim, record, rows, connection, policy, requirement, token, mutations: 0 }
+        let (publishes, publication, mutations) = (false, PublicationSeen::Missing, 0);
+        Self { claim, record, rows, connection, policy, requirement, publishes, publication, token, mutations }
     }
 }
 
@@ -257,10 +283,11 @@ impl World {
         scene.channel.spec.connection = self.connection;
         scene.channel.spec.management_policy = self.policy;
         scene.channel.spec.primary_receiver = Some(PrimaryReceiver { requirement: self.requirement, attested: None });
+        scene.channel.spec.publish_token = self.publishes;
         scene.previous = previous.clone();
         scene.now = now() + later;
         scene.seen.asked = Asked::default();
-        for _ in 0..4 {
+        for _ in 0..5 {
             self.observe(&mut scene);
             let outcome = scene.decide();
             let Some(mutation) = outcome.plan.mutation else { return outcome.plan.report.status };
@@ -273,6 +300,7 @@ impl World {
         let ours = matches!(self.claim, ClaimSeen::Ours { .. });
         scene.seen.claim = self.claim.clone();
         scene.seen.record = if ours { self.record } else { Record::Current };
+        scene.seen.publication = self.publication;
         scene.seen.asked.token.get_or_insert(Ok(self.token.clone()));
         if is_proven(&scene.channel, &scene.seen, scene.now) && ours {
             let owner = Some(ThreadOwner { app_id: Some(APP.to_owned()), expiration: None });
@@ -296,6 +324,14 @@ impl World {
                 if proven || self.record == Record::Outdated {
                     self.record = Record::Current;
                 }
+            }
+            Mutation::Publish => {
+                self.publication = PublicationSeen::Ours(Content::Current);
+                asked.published = true;
+            }
+            Mutation::Withdraw => {
+                self.publication = PublicationSeen::Missing;
+                asked.published = true;
             }
             Mutation::Unsubscribe => {
                 self.rows.retain(|row| row.id != APP);

@@ -13,7 +13,9 @@ use crate::api::{
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::repairs::Standing;
+use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
@@ -141,7 +143,23 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
         1 => Just(present("f2")),
         1 => Just(TokenSeen::NotReleased),
         1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
+        1 => Just(TokenSeen::GrantNotFound),
+        1 => Just(TokenSeen::GrantTrouble(Trouble::Broken("why".to_owned()))),
+        1 => Just(TokenSeen::GrantTrouble(Trouble::Unknown("why".to_owned()))),
+        1 => Just(TokenSeen::NotListed),
+        4 => page_grants().prop_map(|grant| TokenSeen::Granted(Box::new(grant))),
     ]
+}
+
+fn page_grants() -> impl Strategy<Value = PageGrant> {
+    let tasks = option::weighted(0.8, select(vec![words(&["MESSAGING", "MODERATE"]), words(&["ANALYZE"])]));
+    let fingerprint = option::weighted(0.8, select(vec!["f1".to_owned(), "f2".to_owned()]));
+    (tasks, fingerprint, token_infos()).prop_map(|(tasks, fingerprint, info)| PageGrant {
+        info,
+        tasks,
+        fingerprint,
+        at: now(),
+    })
 }
 
 /// What can be declared of a page.
@@ -149,12 +167,20 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     use DeclaredConnection::{Connected, Disconnected};
     use ManagementPolicy::{Manage, Observe, Pause};
     let policies = prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)];
-    (policies, select(vec![Connected, Disconnected])).prop_map(|(management_policy, connection)| {
-        let mut channel = channel(3);
-        channel.spec.management_policy = management_policy;
-        channel.spec.connection = connection;
-        channel
-    })
+    let connections = select(vec![Connected, Disconnected]);
+    let by_grant = prop::bool::weighted(0.3);
+    (policies, connections, any::<bool>(), by_grant).prop_map(
+        |(management_policy, connection, publish_token, by_grant)| {
+            let mut channel = channel(3);
+            if by_grant {
+                channel.spec.credentials = Scene::granted(|_| ()).channel.spec.credentials;
+            }
+            channel.spec.publish_token = publish_token;
+            channel.spec.management_policy = management_policy;
+            channel.spec.connection = connection;
+            channel
+        },
+    )
 }
 
 fn threads() -> impl Strategy<Value = Vec<Thread>> {
@@ -169,20 +195,27 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
 
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
-    let writes = (answers(Just(())), answers(Just(())), any::<bool>());
+    let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
     let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
-    let around = (apps(), tokens(), claims(), (records, standing), prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((app, token, claim, (record, standing), stale), asked)| {
-        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed)) = asked;
+    let here = (records, standing, publications());
+    let around = (apps(), tokens(), claims(), here, prop::bool::weighted(0.2));
+    (around, asked).prop_map(|((app, token, claim, (record, standing, publication), stale), asked)| {
+        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, published)) = asked;
         let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
-        let asked = Asked { subscribed, unsubscribed, claimed, ..answers };
-        Observed { app, token, claim, record, standing, stale, asked, ..Scene::healthy().seen }
+        let asked = Asked { subscribed, unsubscribed, claimed, published, ..answers };
+        Observed { app, token, claim, record, standing, publication, stale, asked, ..Scene::healthy().seen }
     })
 }
 
-const TYPES: [ConditionType; 10] = [
+pub(super) fn publications() -> impl Strategy<Value = PublicationSeen> {
+    use PublicationSeen::{Leftover, Missing, Ours, Taken};
+    let ours = [Ours(Content::Current), Ours(Content::Outdated), Ours(Content::Touched)];
+    select([&[Missing, Leftover, Taken], &ours[..]].concat())
+}
+
+const TYPES: [ConditionType; 11] = [
     ConditionType::Ready,
     ConditionType::Connected,
     ConditionType::Expired,
@@ -193,6 +226,7 @@ const TYPES: [ConditionType; 10] = [
     ConditionType::Subscribed,
     ConditionType::PrimaryReceiver,
     ConditionType::EndpointReady,
+    ConditionType::TokenPublished,
 ];
 
 fn evidence() -> impl Strategy<Value = Option<PrimaryReceiverStatus>> {

@@ -1,6 +1,6 @@
 //! No answer is not an answer: what is kept, and for how long.
 
-use super::super::recounted;
+use super::super::amended;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
@@ -145,7 +145,7 @@ fn the_number_of_channels_is_told_whatever_else_is_known_and_kept_until_they_are
     }
     let mut unchanged = Scene::healthy().after(&before);
     unchanged.seen.channels = counts(5);
-    let status = recounted(&unchanged.previous, &unchanged.seen);
+    let status = amended(&unchanged.previous, &unchanged.seen);
     assert_eq!(status, MetaAppStatus { channels: counts(5), ..before.status().clone() });
 }
 

@@ -82,6 +82,10 @@ proptest! {
         prop_assume!(ours_before || world.rows.iter().all(|row| row.callback_url == CALLBACK));
         reaches_ready_and_rests(previous, world)?;
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_any_history_a_healthy_app_becomes_ready_and_rests(

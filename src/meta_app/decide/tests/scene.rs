@@ -88,6 +88,7 @@ impl Scene {
             look: true,
             standing: Standing::Known,
             stale: false,
+            usage: None,
             channels: None,
             asked: Asked {
                 node: Some(Ok(node)),
