@@ -47,6 +47,11 @@ struct ResultLabel {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -73,6 +78,7 @@ pub struct Metrics {
     test_graph: Gauge,
     signatures: Family<ResultLabel, Counter>,
     challenges: Family<ResultLabel, Counter>,
+    reauthorisations: Family<OutcomeLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -96,6 +102,7 @@ impl Default for Metrics {
             test_graph: Gauge::default(),
             signatures: Family::default(),
             challenges: Family::default(),
+            reauthorisations: Family::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
         registry.register(
@@ -141,6 +148,11 @@ impl Default for Metrics {
         );
         registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
         registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
+        registry.register(
+            "reauthorisations",
+            "Steps of authorising again in a browser, by what came of them",
+            metrics.reauthorisations.clone(),
+        );
         metrics.begin_with_nought();
         Self { registry: Arc::new(registry), ..metrics }
     }
@@ -224,6 +236,11 @@ impl Metrics {
     /// Counts an answered verification request.
     pub fn challenge(&self, valid: bool) {
         self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
+    }
+
+    /// Counts a step of authorising again in a browser.
+    pub fn reauthorisation(&self, outcome: &'static str) {
+        self.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -62,6 +62,8 @@ pub enum Purpose {
     PageToken,
     /// The generated verify token of a MetaApp's webhook: key `verify-token`.
     VerifyToken,
+    /// Mail of the gateway for the operator, see [`super::mailbox`].
+    GrantMailbox,
 }
 
 impl Purpose {
@@ -71,6 +73,7 @@ impl Purpose {
             Self::AppSecret => "app-secret",
             Self::PageToken => "page-token",
             Self::VerifyToken => "verify-token",
+            Self::GrantMailbox => "grant-mailbox",
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod breakers;
+pub mod bucket;
 pub mod budgets;
 pub mod clock;
 pub mod context;

@@ -15,7 +15,7 @@ use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp,
-    NamespacesFrom, REQUESTED_AT,
+    REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
@@ -175,7 +175,7 @@ pub async fn survey(
     let app_key = app_key(channel, &pass.key);
     let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
     let app_object = ctx.app(&app_key);
-    let app = see_app(app_object.as_deref(), &app_key, &pass.key);
+    let app = see_app(app_object.as_deref(), &pass.key);
     let wanted = wanted(channel, pass, &app);
     let dependencies = vec![
         Dependency::MetaApp(app_key),
@@ -247,9 +247,9 @@ fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
     }
 }
 
-fn see_app(app: Option<&MetaApp>, app_key: &Key, key: &Key) -> AppSeen {
+fn see_app(app: Option<&MetaApp>, key: &Key) -> AppSeen {
     let Some(app) = app else { return AppSeen::NotFound };
-    if app.spec.allowed_namespaces.from == NamespacesFrom::Same && app_key.namespace != key.namespace {
+    if !meta_app::allows(app, &key.namespace) {
         return AppSeen::NotAllowed;
     }
     AppSeen::Found {

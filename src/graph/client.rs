@@ -261,7 +261,10 @@ impl GraphClient {
     }
 
     /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
-    async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
+    pub(super) async fn rows<'a, T: DeserializeOwned>(
+        &self,
+        call: impl Fn() -> Call<'a>,
+    ) -> Result<Vec<T>, GraphError> {
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..LIST_PAGES {

@@ -1,6 +1,6 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`: the calls we make; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
+//! - `client`, `login`: the calls we make; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
 //!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
@@ -15,6 +15,7 @@ mod client;
 mod decode;
 mod error;
 mod flight;
+mod login;
 mod redact;
 mod refused;
 mod signs;
@@ -27,8 +28,8 @@ mod verdict;
 mod version;
 
 pub use answers::{
-    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, TokenInfo,
-    TokenKind,
+    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, Person,
+    TokenInfo, TokenKind,
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
 pub use call::{CallObserver, GraphOptions, GraphSetupError};

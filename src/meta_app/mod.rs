@@ -9,7 +9,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{ConditionType, Status, find, status_of};
-use crate::api::{MetaApp, MetaAppStatus};
+use crate::api::{MetaApp, MetaAppStatus, NamespacesFrom};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
@@ -126,6 +126,14 @@ pub fn verdict(app: &MetaApp) -> Verdict {
             },
         },
         webhook,
+    }
+}
+
+/// Whether objects in this namespace may use an application.
+pub fn allows(app: &MetaApp, namespace: &str) -> bool {
+    match app.spec.allowed_namespaces.from {
+        NamespacesFrom::Same => app.metadata.namespace.as_deref() == Some(namespace),
+        NamespacesFrom::All => true,
     }
 }
 
