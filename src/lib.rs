@@ -4,7 +4,7 @@
 //!
 //! - [`settings`], [`telemetry`], [`server`], [`metrics`]: flags, logs, probes, numbers
 //! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
-//! - [`meta_app`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
+//! - [`meta_app`], [`meta_grant`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
 //! - [`claims`]: which namespace owns a page
 //! - [`engine`]: what all kinds share: run loop, clock, triggers, Secrets, status, Events
 //! - [`graph`]: the client of the Graph API; knows nothing of Kubernetes
@@ -17,6 +17,7 @@ pub mod facebook_channel;
 pub mod gateway;
 pub mod graph;
 pub mod meta_app;
+pub mod meta_grant;
 pub mod metrics;
 pub mod operator;
 pub mod server;

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::engine::KindName;
 use crate::graph::CallObserver;
 
@@ -161,7 +161,8 @@ impl Default for Metrics {
 impl Metrics {
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
-        for kind in [MetaApp::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&()), Secret::kind(&())] {
+        let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
+        for kind in kinds.into_iter().chain([Secret::kind(&())]) {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp, PURPOSE_LABEL};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
 use crate::engine::breakers::Breakers;
 use crate::engine::budgets::Budgets;
@@ -70,6 +70,7 @@ const CLEANUP_CONCURRENCY: u16 = 2;
 struct Scope {
     namespace: String,
     apps: (Store<MetaApp>, reflector::store::Writer<MetaApp>),
+    grants: (Store<MetaGrant>, reflector::store::Writer<MetaGrant>),
     channels: (Store<FacebookChannel>, reflector::store::Writer<FacebookChannel>),
     secrets: (Store<PartialObjectMeta<Secret>>, reflector::store::Writer<PartialObjectMeta<Secret>>),
 }
@@ -94,10 +95,13 @@ impl Operator {
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
+            grant_objects: scopes.iter().map(|scope| scope.grants.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
             claims: claims.clone(),
             index: Index::default(),
             app_memories: Default::default(),
+            grant_memories: Default::default(),
+            grants: Default::default(),
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
@@ -144,6 +148,7 @@ impl Operator {
 /// for it, and says that there is no answer.
 async fn filled(ctx: &Context) -> bool {
     let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
+    let grants = try_join_all(ctx.grant_objects.iter().map(Store::wait_until_ready));
     let channels = try_join_all(ctx.channels.iter().map(Store::wait_until_ready));
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
@@ -152,7 +157,7 @@ async fn filled(ctx: &Context) -> bool {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let stores = async { tokio::join!(apps, channels, ctx.secrets.wait_until_ready(), claims) };
+    let stores = async { tokio::join!(apps, grants, channels, ctx.secrets.wait_until_ready(), claims) };
     ctx.read(stores).await.is_ok()
 }
 
@@ -173,6 +178,7 @@ impl Scope {
         Self {
             namespace: namespace.to_owned(),
             apps: reflector::store(),
+            grants: reflector::store(),
             channels: reflector::store(),
             secrets: reflector::store(),
         }
@@ -181,6 +187,7 @@ impl Scope {
     fn spawn_watches(self, watches: &mut JoinSet<()>, ctx: &Arc<Context>) {
         let (client, namespace) = (&ctx.client, &self.namespace);
         let apps: Api<DeserializeGuard<MetaApp>> = api(client, namespace);
+        let grants: Api<DeserializeGuard<MetaGrant>> = api(client, namespace);
         let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
         let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
@@ -188,6 +195,11 @@ impl Scope {
         watches.spawn(async move {
             let report = |change: watch::Change<'_, MetaApp>| triggers.app(&context, change);
             watch::run(apps, Config::default(), self.apps.1, &context.metrics, report).await;
+        });
+        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, MetaGrant>| triggers.grant(&context, change);
+            watch::run(grants, Config::default(), self.grants.1, &context.metrics, report).await;
         });
         let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
         watches.spawn(async move {

@@ -54,6 +54,12 @@ condition_types! {
     WebhookSubscribed,
     /// Meta approved the required permissions.
     PermissionsApproved,
+    /// The grant's token works and holds what the application needs.
+    Valid,
+    /// The grant's token is kept from ending, as far as that needs no person.
+    Renewed,
+    /// The token in use comes from the seed that is declared.
+    SeedAccepted,
     /// The operator will act again by itself; present only while True.
     Reconciling,
     /// Only a person can fix it; present only while True.

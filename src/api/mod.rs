@@ -11,6 +11,7 @@ pub(crate) mod laws;
 pub mod mailbox;
 mod management_policy;
 mod meta_app;
+mod meta_grant;
 mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
@@ -31,6 +32,7 @@ pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
     NamespacesFrom, Webhook,
 };
+pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
 pub use primary_receiver::{
     Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };

@@ -60,6 +60,10 @@ pub enum Purpose {
     AppSecret,
     /// A page access token; the key is named where the Secret is referenced.
     PageToken,
+    /// The token of a person or system user, from which a MetaGrant begins: key `token`. Never written by the operator.
+    GrantToken,
+    /// The token that a MetaGrant uses now, kept by the operator: key `token`.
+    LivingToken,
     /// The generated verify token of a MetaApp's webhook: key `verify-token`.
     VerifyToken,
     /// Mail of the gateway for the operator, see [`super::mailbox`].
@@ -72,6 +76,8 @@ impl Purpose {
         match self {
             Self::AppSecret => "app-secret",
             Self::PageToken => "page-token",
+            Self::GrantToken => "grant-token",
+            Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
             Self::GrantMailbox => "grant-mailbox",
         }
@@ -83,6 +89,9 @@ pub const APP_SECRET_KEY: &str = "app-secret";
 
 /// Key of the former app secret in a Secret of purpose `app-secret`, present during a rotation.
 pub const PREVIOUS_APP_SECRET_KEY: &str = "previous-app-secret";
+
+/// Key of the token in Secrets of the purposes `grant-token` and `living-token`.
+pub const GRANT_TOKEN_KEY: &str = "token";
 
 /// Key of the verify token in a Secret of purpose `verify-token`.
 pub const VERIFY_TOKEN_KEY: &str = "verify-token";

@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
+use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
@@ -26,7 +27,10 @@ use super::misfits::Misfits;
 use super::pace::Pace;
 use super::secrets::Secrets;
 use super::timer::Timer;
-use crate::api::{AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus};
+use crate::api::{
+    AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus, MetaGrant,
+    MetaGrantStatus,
+};
 use crate::graph::GraphClient;
 use crate::metrics::Metrics;
 
@@ -67,6 +71,8 @@ pub struct Context {
     pub secrets: Secrets,
     /// The MetaApps of each watched namespace.
     pub apps: Vec<Store<MetaApp>>,
+    /// The MetaGrants of each watched namespace.
+    pub grant_objects: Vec<Store<MetaGrant>>,
     /// The FacebookChannels of each watched namespace.
     pub channels: Vec<Store<FacebookChannel>>,
     /// All claims.
@@ -75,6 +81,10 @@ pub struct Context {
     pub index: Index,
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
+    /// What is remembered of grants.
+    pub grant_memories: Memories<MetaGrantStatus>,
+    /// What grants give to channels.
+    pub grants: Grants,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
     /// What a sweep read about channels that it wakes.
@@ -146,6 +156,20 @@ impl Context {
         }
     }
 
+    /// Wakes a grant for a look at Meta, though nothing about it changed; at most once a minute.
+    pub fn look_at_grant(&self, key: Key) {
+        if self.grant_memories.ask_for_look(&key, self.clock.now()) {
+            self.wake(KindName::MetaGrant, key);
+        }
+    }
+
+    /// Keeps what a grant gives now, and wakes the channels to which that is news.
+    pub fn granted(&self, grant: &Key, granted: Granted) {
+        for page_id in self.grants.put(grant, granted) {
+            self.wake_dependents(&Dependency::GrantedPage(grant.clone(), page_id));
+        }
+    }
+
     /// Whether a namespace is watched here; what lies in others is another release's.
     pub fn watches(&self, namespace: &str) -> bool {
         self.timer(KindName::FacebookChannel, namespace).is_some()
@@ -172,6 +196,12 @@ impl Context {
     pub fn app(&self, key: &Key) -> Option<Arc<MetaApp>> {
         let reference = key.to_ref();
         self.apps.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// A MetaGrant in a watched namespace.
+    pub fn grant(&self, key: &Key) -> Option<Arc<MetaGrant>> {
+        let reference = key.to_ref();
+        self.grant_objects.iter().find_map(|store| store.get(&reference))
     }
 
     /// A FacebookChannel in a watched namespace.

@@ -14,6 +14,10 @@ pub enum Dependency {
     Secret(Key),
     /// A MetaApp.
     MetaApp(Key),
+    /// A MetaGrant: whether it works.
+    MetaGrant(Key),
+    /// What a MetaGrant grants for the page of this id.
+    GrantedPage(Key, String),
     /// An AssetClaim, by its name.
     Claim(String),
 }

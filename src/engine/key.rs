@@ -40,6 +40,8 @@ impl std::fmt::Display for Key {
 pub enum KindName {
     /// MetaApp.
     MetaApp,
+    /// MetaGrant.
+    MetaGrant,
     /// FacebookChannel.
     FacebookChannel,
     /// AssetClaim.
@@ -51,6 +53,7 @@ impl KindName {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MetaApp => "MetaApp",
+            Self::MetaGrant => "MetaGrant",
             Self::FacebookChannel => "FacebookChannel",
             Self::AssetClaim => "AssetClaim",
         }

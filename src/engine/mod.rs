@@ -15,6 +15,7 @@ pub mod edits;
 pub mod events;
 pub mod failure;
 pub mod fingerprint;
+pub mod grants;
 pub mod handover;
 pub mod index;
 pub mod key;
@@ -30,6 +31,8 @@ pub mod secrets;
 pub mod status;
 pub mod sweep;
 pub mod timer;
+pub mod token_check;
+pub mod trouble;
 pub mod watch;
 
 pub use clock::Clock;

@@ -74,6 +74,7 @@ pub trait Kind: Send + Sync + 'static {
 pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots {
     let period = match kind {
         KindName::MetaApp => ctx.policy.app_period,
+        KindName::MetaGrant => ctx.policy.token_period,
         KindName::FacebookChannel => ctx.policy.channel_period,
         // A claim has no regular turn: nothing is looked at while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,

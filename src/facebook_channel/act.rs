@@ -1,11 +1,11 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-use super::decide::authorization;
 use super::observe::{self, Access, Asked, Observed};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims;
 use crate::engine::answer::answer;
 use crate::engine::pass::Pass;
+use crate::engine::token_check;
 use crate::engine::{Context, Failure};
 use crate::graph::Caller;
 use crate::meta_app;
@@ -109,7 +109,7 @@ async fn unsubscribe(
     let version = meta_app::observe::version(&app);
     let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
     let written = answer("unsubscribe page", Caller::AppToken, written);
-    if authorization::blames_the_app(&written) {
+    if token_check::blames_the_app(&written) {
         ctx.look_at_app(app_key);
     }
     asked.unsubscribed = Some(written);

@@ -22,6 +22,7 @@ use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::graph::TokenInfo;
+use crate::meta_app::seen::Obstacle;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -117,6 +118,10 @@ impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    fn blocked(&self, obstacle: Obstacle) -> Finding {
+        self.found(obstacle.status, obstacle.reason, obstacle.seen, obstacle.next_step)
     }
 
     /// Whether nothing may be written at Meta.

@@ -14,8 +14,7 @@ use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::references::Purpose;
 use crate::api::{
-    AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, MetaApp,
-    REQUESTED_AT,
+    AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
@@ -24,9 +23,11 @@ use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
+use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
-use crate::meta_app::{self, Verdict};
+pub use crate::meta_app::seen::AppSeen;
+use crate::meta_app::{self, seen};
 
 /// What was seen of a channel.
 #[derive(Debug)]
@@ -55,26 +56,6 @@ pub struct Observed {
     pub asked: Asked,
     /// What calls on behalf of the channel need, if it is all there.
     pub access: Option<Access>,
-}
-
-/// The application of a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AppSeen {
-    /// There is no such MetaApp.
-    NotFound,
-    /// It does not allow the channel's namespace.
-    NotAllowed,
-    /// It is there.
-    Found {
-        /// Id of the application at Meta.
-        app_id: String,
-        /// Fields that the application is to be subscribed to.
-        fields: Vec<String>,
-        /// Permissions that the token needs.
-        required: Vec<String>,
-        /// What is known of the application.
-        verdict: Verdict,
-    },
 }
 
 /// The page token, as a decision may see it.
@@ -175,7 +156,7 @@ pub async fn survey(
     let app_key = app_key(channel, &pass.key);
     let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
     let app_object = ctx.app(&app_key);
-    let app = see_app(app_object.as_deref(), &pass.key);
+    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
     let wanted = wanted(channel, pass, &app);
     let dependencies = vec![
         Dependency::MetaApp(app_key),
@@ -216,8 +197,7 @@ pub async fn survey(
 
 /// The MetaApp that a channel names.
 pub fn app_key(channel: &FacebookChannel, key: &Key) -> Key {
-    let app_ref = &channel.spec.credentials.page_token.app_ref;
-    Key::new(app_ref.namespace.as_ref().unwrap_or(&key.namespace), &app_ref.name)
+    seen::key_of(&channel.spec.credentials.page_token.app_ref, &key.namespace)
 }
 
 /// The claim that a channel has to hold.
@@ -244,19 +224,6 @@ fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
     match channel.spec.management_policy {
         ManagementPolicy::Manage | ManagementPolicy::Pause => channel.spec.deletion_policy,
         ManagementPolicy::Observe => DeletionPolicy::Orphan,
-    }
-}
-
-fn see_app(app: Option<&MetaApp>, key: &Key) -> AppSeen {
-    let Some(app) = app else { return AppSeen::NotFound };
-    if !meta_app::allows(app, &key.namespace) {
-        return AppSeen::NotAllowed;
-    }
-    AppSeen::Found {
-        app_id: app.spec.app_id.clone(),
-        fields: meta_app::fields(app),
-        required: app.spec.required_permissions.clone(),
-        verdict: meta_app::verdict(app),
     }
 }
 
@@ -346,7 +313,7 @@ async fn ask_about_token(
     let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
     seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
     // An application-wide fault shows here first; the application's own check decides whether it is one.
-    if seen.asked.token.as_ref().is_some_and(authorization::blames_the_app) {
+    if seen.asked.token.as_ref().is_some_and(token_check::blames_the_app) {
         ctx.look_at_app(app_key(channel, &pass.key));
     }
     Ok(())

@@ -3,16 +3,19 @@
 pub mod act;
 pub mod decide;
 pub mod observe;
+pub mod seen;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaApp, MetaAppStatus, NamespacesFrom};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
+pub use crate::engine::trouble::Trouble;
+use crate::engine::trouble::holds;
 use crate::engine::{Context, Failure, Key, KindName};
 
 /// The kind MetaApp.
@@ -70,15 +73,6 @@ pub struct Verdict {
     pub webhook: WebhookVerdict,
 }
 
-/// Why an application cannot be used, in the words of the MetaApp.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Trouble {
-    /// Its credentials do not work.
-    Broken(String),
-    /// Whether they work is not known: not checked yet, or Meta has not answered for too long.
-    Unknown(String),
-}
-
 /// The state of an application's webhook, as channels see it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum WebhookVerdict {
@@ -96,35 +90,22 @@ pub enum WebhookVerdict {
 pub fn verdict(app: &MetaApp) -> Verdict {
     let empty = MetaAppStatus::default();
     let status = app.status.as_ref().unwrap_or(&empty);
-    let holds = |type_| match find(&status.conditions, type_) {
-        Some(condition) if status_of(&status.conditions, type_) == Some(Status::True) => Ok(condition),
-        Some(condition) => Err(format!("{}: {}", condition.reason, condition.message)),
-        None => Err("it was not checked yet".to_owned()),
-    };
-    let webhook = match (&app.spec.webhook, holds(ConditionType::WebhookSubscribed)) {
+    let webhook = match (&app.spec.webhook, holds(&status.conditions, ConditionType::WebhookSubscribed)) {
         (None, _) => WebhookVerdict::NotManaged,
-        (Some(_), Ok(_)) => {
+        (Some(_), Ok(())) => {
             let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
             WebhookVerdict::Subscribed(fields.unwrap_or_default())
         }
-        (Some(_), Err(why)) => match status_of(&status.conditions, ConditionType::WebhookSubscribed) {
-            Some(Status::False) => WebhookVerdict::NotSubscribed(why),
-            // That nothing is known of the application says nothing bad about its channels.
-            _ => WebhookVerdict::Unknown(why),
-        },
+        (Some(_), Err(Trouble::Broken(why))) => WebhookVerdict::NotSubscribed(why),
+        // That nothing is known of the application says nothing bad about its channels.
+        (Some(_), Err(Trouble::Unknown(why))) => WebhookVerdict::Unknown(why),
     };
     Verdict {
         // Not that of the status, which moves also when nothing new was found: under Pause, or without an answer.
         observed_generation: find(&status.conditions, ConditionType::CredentialsValid)
             .and_then(|condition| condition.observed_generation)
             .unwrap_or(status.observed_generation),
-        credentials: match holds(ConditionType::CredentialsValid) {
-            Ok(_) => Ok(()),
-            Err(why) => match status_of(&status.conditions, ConditionType::CredentialsValid) {
-                Some(Status::False) => Err(Trouble::Broken(why)),
-                _ => Err(Trouble::Unknown(why)),
-            },
-        },
+        credentials: holds(&status.conditions, ConditionType::CredentialsValid),
         webhook,
     }
 }
@@ -155,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::conditions::{Finding, assemble};
+    use crate::api::conditions::{Finding, Status, assemble};
     use crate::api::{MetaAppSpec, Reason};
 
     fn app(webhook: bool, conditions: &[(ConditionType, Status)]) -> MetaApp {

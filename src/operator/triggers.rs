@@ -8,11 +8,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, REQUESTED_AT};
+use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
 use crate::engine::index::Dependency;
 use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
-use crate::meta_app;
+use crate::{meta_app, meta_grant};
 
 /// What the objects of one watch looked like to themselves and to their dependents.
 #[derive(Default)]
@@ -56,6 +56,39 @@ impl Triggers {
         }
         forget(ctx, KindName::MetaApp, key);
         ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
+    }
+
+    /// A MetaGrant changed.
+    pub(super) fn grant(&mut self, ctx: &Context, change: Change<'_, MetaGrant>) {
+        match change {
+            Change::Applied(grant) => {
+                let key = Key::of(grant);
+                ctx.misfits.forget(KindName::MetaGrant, &key);
+                if changed(&mut self.own, &key, own_inputs(grant)) {
+                    ctx.wake(KindName::MetaGrant, key.clone());
+                }
+                if changed(&mut self.outer, &key, hash(&(grant.uid(), meta_grant::verdict(grant)))) {
+                    ctx.wake_dependents(&Dependency::MetaGrant(key));
+                }
+            }
+            Change::Misfit { key, uid } => {
+                ctx.misfits.note(KindName::MetaGrant, key, uid);
+                self.forget_grant(ctx, key);
+            }
+            Change::Deleted(key) => {
+                ctx.misfits.forget(KindName::MetaGrant, key);
+                self.forget_grant(ctx, key);
+            }
+            Change::Forbidden => {}
+        }
+    }
+
+    fn forget_grant(&mut self, ctx: &Context, key: &Key) {
+        self.forget(key);
+        ctx.grant_memories.forget(key);
+        ctx.grants.forget(key);
+        forget(ctx, KindName::MetaGrant, key);
+        ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
 
     /// A FacebookChannel changed.

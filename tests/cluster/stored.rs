@@ -13,7 +13,7 @@ use futures::future::join_all;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject};
 use kube_runtime::{WatchStreamExt, watcher};
-use meta_channel_operator::api::{FacebookChannel, MetaApp};
+use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
 use serde::Deserialize;
 use serde_json::Value;
 use testkit::ControlPlane;
@@ -26,7 +26,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Records the MetaApps and FacebookChannels of these namespaces.
+    /// Records the MetaApps, MetaGrants and FacebookChannels of these namespaces.
     pub fn of(plane: &'static ControlPlane, namespaces: Vec<String>) -> Self {
         let stop = CancellationToken::new();
         let until = stop.clone();
@@ -66,7 +66,11 @@ impl Drop for Stored {
 async fn record(plane: &'static ControlPlane, namespaces: Vec<String>, stop: CancellationToken) -> Result<Vec<Value>> {
     let client = plane.client().await?;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let kinds = [ApiResource::erase::<MetaApp>(&()), ApiResource::erase::<FacebookChannel>(&())];
+    let kinds = [
+        ApiResource::erase::<MetaApp>(&()),
+        ApiResource::erase::<MetaGrant>(&()),
+        ApiResource::erase::<FacebookChannel>(&()),
+    ];
     let watches = namespaces.iter().flat_map(|namespace| {
         let (client, seen) = (&client, &seen);
         kinds.iter().map(move |kind| {

@@ -59,10 +59,12 @@ fn chart_with_election() -> Manifests {
 fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
     let expected = spelled(&[
         "get,list,watch metaapps.metachannels.io",
+        "get,list,watch metagrants.metachannels.io",
         "get,list,watch facebookchannels.metachannels.io",
         "patch metaapps/status.metachannels.io",
+        "patch metagrants/status.metachannels.io",
         "patch facebookchannels/status.metachannels.io",
-        "get,list,watch,create secrets.",
+        "get,list,watch,create,update secrets.",
         "create,patch events.events.k8s.io",
     ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {

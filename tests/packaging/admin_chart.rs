@@ -16,7 +16,7 @@ fn example(name: &str) -> Manifests {
 fn generated() -> BTreeMap<String, String> {
     let mut files = folder("crds");
     files.remove("kustomization.yaml").unwrap();
-    assert_eq!(files.len(), 3, "{:?}", files.keys());
+    assert_eq!(files.len(), 4, "{:?}", files.keys());
     files
 }
 

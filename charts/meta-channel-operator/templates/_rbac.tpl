@@ -1,15 +1,15 @@
 {{/* What the operator may do in each watched namespace. config/rbac has the same rules; a test compares them. */}}
 {{- define "mco.operatorWatchedRules" -}}
 - apiGroups: [metachannels.io]
-  resources: [metaapps, facebookchannels]
+  resources: [metaapps, metagrants, facebookchannels]
   verbs: [get, list, watch]
 - apiGroups: [metachannels.io]
-  resources: [metaapps/status, facebookchannels/status]
+  resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
-# create: the verify token. Secrets are never updated or deleted.
+# create: the verify token, the token that a grant uses. update: only the latter. Secrets are never deleted.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create]
+  verbs: [get, list, watch, create, update]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

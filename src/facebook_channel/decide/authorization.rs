@@ -5,19 +5,12 @@ use jiff::Timestamp;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
-use crate::engine::answer::{Answer, Refusal, fault_fact};
+use crate::engine::Key;
+use crate::engine::answer::{Answer, Refusal};
+use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
-use crate::graph::{Caller, CutReason, TokenInfo, TokenKind, Verdict, classify_fault};
-use crate::meta_app::Trouble;
-
-/// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
-/// than about the token.
-pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
-    matches!(
-        answer,
-        Err(Refusal { verdict: Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired, .. })
-    )
-}
+use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::meta_app::seen;
 
 /// Whether what Meta said about the page casts doubt on a token that was found good before.
 pub fn is_doubted(asked: &Asked) -> bool {
@@ -37,21 +30,9 @@ pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> 
     matches!(debugged(seen), Some(Ok(info)) if flaw(channel, app_id, required, info, now).is_none())
 }
 
-/// What debug_token says. An answer that leaves open why the token is not valid is none: the cause is one that passes.
+/// What debug_token says.
 pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
-    Some(match seen.asked.token.as_ref()? {
-        Err(refusal) => Err(refusal.clone()),
-        Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
-            Some(fault) => Some(Refusal {
-                verdict: classify_fault(fault, Caller::DebuggedToken),
-                fact: fault_fact(fault),
-                held: None,
-            })
-            .filter(Refusal::says_nothing)
-            .map_or(Ok(info), Err),
-            None => Ok(info),
-        },
-    })
+    token_check::debugged(seen.asked.token.as_ref())
 }
 
 /// The condition Authorized.
@@ -74,27 +55,13 @@ pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn app_missing(case: &Case<'_>) -> Option<Finding> {
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    match &case.seen.app {
-        AppSeen::NotFound => Some(case.found(
-            Status::Unknown,
-            Reason::AppNotFound,
-            format!("There is no MetaApp {}.", app_name(case)),
-            "Create it; nothing has to be done here then.",
-        )),
-        AppSeen::NotAllowed => Some(case.found(
-            Status::False,
-            Reason::AppNotAllowed,
-            format!("MetaApp {} does not allow channels of namespace {namespace}.", app_name(case)),
-            "Whoever maintains the MetaApp must set spec.allowedNamespaces.from to All, or the channel needs another MetaApp.",
-        )),
-        AppSeen::Found { .. } => None,
-    }
+    let obstacle = case.seen.app.missing(&app_key(case), "channels", namespace(case))?;
+    Some(case.blocked(obstacle))
 }
 
 fn token_missing(case: &Case<'_>) -> Option<Finding> {
     let page_token = &case.channel.spec.credentials.page_token;
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = namespace(case);
     let (secret, key) = (&page_token.secret_ref.name, &page_token.secret_ref.key);
     match &case.seen.token {
         TokenSeen::NotReleased => Some(case.found(
@@ -116,28 +83,19 @@ fn token_missing(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn app_broken(case: &Case<'_>) -> Option<Finding> {
-    let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
-    match &verdict.credentials {
-        Ok(()) => None,
-        Err(Trouble::Broken(why)) => Some(app_not_ready(case, why)),
-        Err(Trouble::Unknown(why)) => Some(app_unverified(case, why)),
-    }
-}
-
-fn app_not_ready(case: &Case<'_>, why: &str) -> Finding {
-    let seen = format!("MetaApp {} is not usable: {why}", app_name(case));
-    case.found(Status::Unknown, Reason::AppNotReady, seen, "")
+    Some(case.blocked(case.seen.app.broken(&app_key(case))?))
 }
 
 pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
-    let seen = format!("Whether the credentials of MetaApp {} work is not known: {why}", app_name(case));
-    case.found(Status::Unknown, Reason::AppUnverified, seen, "")
+    case.blocked(seen::unverified(&app_key(case), why))
 }
 
-fn app_name(case: &Case<'_>) -> String {
-    let app_ref = &case.channel.spec.credentials.page_token.app_ref;
-    let own = case.channel.metadata.namespace.as_deref().unwrap_or_default();
-    format!("{}/{}", app_ref.namespace.as_deref().unwrap_or(own), app_ref.name)
+fn app_key(case: &Case<'_>) -> Key {
+    seen::key_of(&case.channel.spec.credentials.page_token.app_ref, namespace(case))
+}
+
+fn namespace<'a>(case: &Case<'a>) -> &'a str {
+    case.channel.metadata.namespace.as_deref().unwrap_or_default()
 }
 
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
@@ -162,7 +120,7 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
         return app_unverified(case, "it is gone");
     };
     if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
-        return flaw.finding(case);
+        return told(case, &flaw);
     }
     // A write is made of what was declared: that it is rejected says nothing about the authorisation.
     let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
@@ -187,13 +145,6 @@ fn page_call_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     }
 }
 
-/// What is wrong with a token by what debug_token says of it.
-enum Flaw {
-    Ended(Reason, String),
-    Cut(Reason, String),
-    ScopesMissing(Vec<String>),
-}
-
 fn flaw(
     channel: &FacebookChannel,
     app_id: &str,
@@ -201,73 +152,32 @@ fn flaw(
     info: &TokenInfo,
     now: Timestamp,
 ) -> Option<Flaw> {
-    if info.app_id.as_deref().is_some_and(|found| found != app_id) {
-        return Some(Flaw::Cut(Reason::WrongApp, "debug_token names another application".to_owned()));
-    }
-    if !info.is_valid {
-        return Some(invalid(info));
-    }
-    if info.kind != TokenKind::Page {
-        return Some(Flaw::Cut(Reason::WrongTokenType, format!("debug_token names the kind {}", info.kind.as_str())));
-    }
-    if info.profile_id.as_ref() != Some(&channel.spec.page_id) {
-        return Some(Flaw::Cut(Reason::WrongPage, "debug_token names another page".to_owned()));
-    }
-    let over = |at: Option<Timestamp>| at.filter(|at| *at <= now);
-    if let Some(at) = over(info.expires_at) {
-        return Some(Flaw::Ended(Reason::TokenExpired, format!("it ended at {at}")));
-    }
-    if let Some(at) = over(info.data_access_expires_at) {
-        return Some(Flaw::Ended(Reason::DataAccessExpired, format!("access to the data ended at {at}")));
-    }
-    let missing: Vec<_> = required.iter().filter(|scope| !info.scopes.contains(scope)).cloned().collect();
-    if !missing.is_empty() {
-        return Some(Flaw::ScopesMissing(missing));
-    }
-    let outside = required.iter().find(|scope| !info.grants(scope, &channel.spec.page_id));
-    outside.map(|scope| Flaw::Cut(Reason::NotInGrant, format!("{scope} was granted for other pages only")))
-}
-
-fn invalid(info: &TokenInfo) -> Flaw {
-    let Some(fault) = &info.error else {
-        return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
+    let page_id = &channel.spec.page_id;
+    let wrong_page = || {
+        let fact = "debug_token names another page".to_owned();
+        (info.profile_id.as_ref() != Some(page_id)).then_some(Flaw::Cut(Reason::WrongPage, fact))
     };
-    match classify_fault(fault, Caller::DebuggedToken) {
-        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault_fact(fault)),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault_fact(fault)),
-        // `is_valid: false` is a definite statement, whatever its cause is called.
-        _ => Flaw::Ended(Reason::SessionInvalidated, fault_fact(fault)),
-    }
+    let not_granted = || {
+        let outside = required.iter().find(|scope| !info.grants(scope, page_id));
+        outside.map(|scope| Flaw::Cut(Reason::NotInGrant, format!("{scope} was granted for other pages only")))
+    };
+    token_check::not_usable(info, app_id, &[TokenKind::Page])
+        .or_else(wrong_page)
+        .or_else(|| token_check::not_sufficient(info, required, now))
+        .or_else(not_granted)
 }
 
-impl Flaw {
-    fn finding(&self, case: &Case<'_>) -> Finding {
-        match self {
-            Self::Ended(reason, fact) => ended(case, *reason, fact),
-            Self::Cut(reason, fact) => cut(case, *reason, fact),
-            Self::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
-        }
+fn told(case: &Case<'_>, flaw: &Flaw) -> Finding {
+    match flaw {
+        Flaw::Ended(reason, fact) => ended(case, *reason, fact),
+        Flaw::Cut(reason, fact) => cut(case, *reason, fact),
+        Flaw::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
     }
 }
 
 fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
-    let what = match reason {
-        Reason::TokenExpired => "The page token expired",
-        Reason::PasswordChanged => {
-            "The page token ended because the person changed the password or Facebook closed the session for security"
-        }
-        Reason::AppRemoved => "The page token ended because the person removed the app",
-        Reason::CheckpointRequired => "The page token is blocked until the person clears a checkpoint",
-        Reason::UserInvalid => "The page token ended because the person's account is unconfirmed or invalid",
-        Reason::DataAccessExpired => "The page token lives, but access to the person's data ended",
-        _ => "The page token is no longer valid",
-    };
-    let before = match reason {
-        Reason::CheckpointRequired | Reason::UserInvalid => {
-            "The person must first log in at https://www.facebook.com. "
-        }
-        _ => "",
-    };
+    let what = token_check::told_end("The page token", reason);
+    let before = token_check::before_authorizing(reason);
     let seen = format!("{what} ({fact}){}.", granted_by(case));
     case.found(Status::False, reason, seen, format!("{before}{}", authorize_again(case)))
 }
@@ -276,7 +186,7 @@ fn cut(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
     let page = &case.channel.spec.page_id;
     let (what, step) = match reason {
         Reason::WrongApp => (
-            format!("The token in the Secret belongs to another application than MetaApp {}", app_name(case)),
+            format!("The token in the Secret belongs to another application than MetaApp {}", app_key(case)),
             authorize_again(case),
         ),
         Reason::WrongPage => (format!("The token in the Secret is not for page {page}"), authorize_again(case)),
@@ -314,7 +224,7 @@ fn granted_by(case: &Case<'_>) -> String {
 /// The step that puts a new token into the Secret.
 pub(super) fn authorize_again(case: &Case<'_>) -> String {
     let secret_ref = &case.channel.spec.credentials.page_token.secret_ref;
-    let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = namespace(case);
     format!(
         "A person with the tasks MESSAGING and MODERATE on page {} must authorise app {} again and have the new page token put into key {} of Secret {namespace}/{}.",
         case.channel.spec.page_id,

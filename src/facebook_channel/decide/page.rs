@@ -194,7 +194,7 @@ fn read_refused(
 /// answer about the credential, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
     if let (Some(answer @ Err(refusal)), Status::True) = (&case.debugged, claimed.status)
-        && (refusal.says_nothing() || super::authorization::blames_the_app(answer))
+        && (refusal.says_nothing() || crate::engine::token_check::blames_the_app(answer))
     {
         let kept = case.keep(type_, refusal);
         // What was not known before is not known for the same reason as before.

@@ -10,9 +10,11 @@ use kube_runtime::watcher::Config;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use crate::api::MetaGrant;
 use crate::api::references::MetaAppReference;
 use crate::engine::Key;
 use crate::engine::watch::{self, Change};
+use crate::meta_app::seen;
 use crate::metrics::Metrics;
 use crate::operator::api;
 
@@ -61,9 +63,7 @@ impl Grant {
 
     /// Its MetaApp.
     pub(super) fn app(&self) -> Key {
-        let reference = &self.spec.app_ref;
-        let namespace = reference.namespace.clone().unwrap_or_else(|| self.key().namespace);
-        Key::new(namespace, &reference.name)
+        seen::key_of(&self.spec.app_ref, &self.key().namespace)
     }
 
     /// The pages that channels rely on.
@@ -112,20 +112,20 @@ impl Resource for Grant {
     type DynamicType = ();
     type Scope = NamespaceResourceScope;
 
-    fn kind(_: &()) -> Cow<'_, str> {
-        "MetaGrant".into()
+    fn kind(all: &()) -> Cow<'_, str> {
+        MetaGrant::kind(all)
     }
 
-    fn group(_: &()) -> Cow<'_, str> {
-        crate::api::GROUP.into()
+    fn group(all: &()) -> Cow<'_, str> {
+        MetaGrant::group(all)
     }
 
-    fn version(_: &()) -> Cow<'_, str> {
-        "v1alpha1".into()
+    fn version(all: &()) -> Cow<'_, str> {
+        MetaGrant::version(all)
     }
 
-    fn plural(_: &()) -> Cow<'_, str> {
-        "metagrants".into()
+    fn plural(all: &()) -> Cow<'_, str> {
+        MetaGrant::plural(all)
     }
 
     fn meta(&self) -> &ObjectMeta {

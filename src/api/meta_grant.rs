@@ -1,0 +1,195 @@
+//! MetaGrant: one authorisation that covers many pages.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::{conditions_schema, time_schema};
+use super::references::{MetaAppReference, SecretReference};
+
+/// What one person or system user authorised an application to do, for many pages at once.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "metachannels.io",
+    version = "v1alpha1",
+    kind = "MetaGrant",
+    plural = "metagrants",
+    shortname = "mgrant",
+    namespaced,
+    status = "MetaGrantStatus",
+    derive = "PartialEq",
+    doc = "What one person or system user authorised an application to do, for many pages at once.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".status.tokenType", description = "Kind of the token: USER or SYSTEM_USER"),
+    printcolumn(name = "Pages", type_ = "integer", json_path = ".status.pageCount", description = "Pages that the grant covers"),
+    printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels", description = "Channels that rely on the grant", priority = 1),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorisation ends; empty when it has no end"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp that was authorised", priority = 1),
+    printcolumn(name = "Grantor", type_ = "string", json_path = ".status.grantorId", description = "Id of the person or system user who granted it", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MetaGrantSpec {
+    /// MetaApp that was authorised. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("appRef cannot be changed; create another MetaGrant for another application"))]
+    pub app_ref: MetaAppReference,
+    /// Secret with the token of the person or system user: purpose grant-token, key token. It is the seed: never written and never revoked by the operator, which keeps the token in use in a Secret of its own, metagrant-NAME-token.
+    pub token_secret_ref: SecretReference,
+    /// How a token that can be renewed without a person is renewed.
+    #[serde(default)]
+    pub renewal: Renewal,
+}
+
+/// How a token is renewed. Only tokens of system users that end after 60 days can be.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renewal {
+    /// Auto: the token is renewed in time. Never: it is left to end.
+    #[serde(default)]
+    pub policy: RenewalPolicy,
+    /// How long before its end a token is renewed, in days.
+    #[serde(default = "default_before")]
+    #[schemars(regex(pattern = r"^([1-9]|[1-4][0-9]|5[0-9])d$"))]
+    pub before: String,
+    /// The age at which a token that ends is renewed even if its end is far, in days.
+    #[serde(default = "default_max_age")]
+    #[schemars(regex(pattern = r"^[1-9][0-9]{0,2}d$"))]
+    pub max_age: String,
+    /// Whether a token that the operator obtained is revoked 24 hours after another one took its place. The seed is never revoked.
+    #[serde(default)]
+    pub revoke_old: bool,
+}
+
+impl Default for Renewal {
+    fn default() -> Self {
+        let policy = RenewalPolicy::default();
+        Self { policy, before: default_before(), max_age: default_max_age(), revoke_old: false }
+    }
+}
+
+impl Renewal {
+    /// [`Renewal::before`] as a span.
+    pub fn before(&self) -> SignedDuration {
+        days(&self.before).unwrap_or_else(|| SignedDuration::from_hours(20 * 24))
+    }
+
+    /// [`Renewal::max_age`] as a span.
+    pub fn max_age(&self) -> SignedDuration {
+        days(&self.max_age).unwrap_or_else(|| SignedDuration::from_hours(60 * 24))
+    }
+}
+
+/// A number of days such as `20d`.
+fn days(text: &str) -> Option<SignedDuration> {
+    let days: i64 = text.strip_suffix('d')?.parse().ok()?;
+    Some(SignedDuration::from_hours(days.checked_mul(24)?))
+}
+
+fn default_before() -> String {
+    "20d".to_owned()
+}
+
+fn default_max_age() -> String {
+    "60d".to_owned()
+}
+
+/// Whether a token is renewed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RenewalPolicy {
+    /// In time, if it can be.
+    #[default]
+    Auto,
+    /// It is left to end.
+    Never,
+}
+
+/// What was observed about a grant.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetaGrantStatus {
+    /// Generation that this status is about; -1 before the first pass.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// Ready, Expired, Valid, Renewed, SeedAccepted; Reconciling and Stalled only while True.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Kind of the token in use: USER or SYSTEM_USER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    /// Id of the person or system user who granted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grantor_id: Option<String>,
+    /// When the token in use was issued; Meta tells it of long-lived tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub issued_at: Option<Timestamp>,
+    /// When the token in use ends; absent when it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub expires_at: Option<Timestamp>,
+    /// When access to the person's data ends; absent when it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub data_access_expires_at: Option<Timestamp>,
+    /// The earlier of the two ends, for people; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Permissions that were granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub scopes: Vec<String>,
+    /// Pages that the grant covers, at most 100, those that channels use first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub pages: Vec<GrantedPageStatus>,
+    /// How many pages the grant covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_count: Option<i64>,
+    /// Whether the grant covers more pages than are listed here.
+    #[serde(default)]
+    pub pages_truncated: bool,
+    /// How many channels rely on the grant.
+    #[serde(default)]
+    pub channels: i64,
+    /// Name of the Secret with the token in use, once it was made. It outlives this object on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub living_secret_name: Option<String>,
+    /// Fingerprint of the seed that the token in use comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_fingerprint: Option<String>,
+    /// Fingerprint of the token in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_fingerprint: Option<String>,
+    /// Where a person authorises again, in a browser; absent when no gateway is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reauthorize_url: Option<String>,
+    /// What to do next, and who; empty when nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+    /// Fingerprint of everything the last complete look at Meta depended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
+}
+
+/// A page that a grant covers.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantedPageStatus {
+    /// Id of the page.
+    pub id: String,
+    /// Name of the page at Meta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the grantor may do on the page.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub tasks: Vec<String>,
+    /// Whether a channel relies on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_use: bool,
+}

@@ -1,0 +1,106 @@
+//! What debug_token says of a token, judged: the same for the token of a channel and for that of a grant.
+
+use jiff::Timestamp;
+
+use super::answer::{Answer, Refusal, fault_fact};
+use crate::api::Reason;
+use crate::graph::{Caller, TokenInfo, TokenKind, Verdict, classify_fault};
+
+/// What is wrong with a token by what debug_token says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Flaw {
+    /// It ended, for this reason; and the fact that shows it.
+    Ended(Reason, String),
+    /// It does not reach what it is for, for this reason; and the fact that shows it.
+    Cut(Reason, String),
+    /// It lacks these permissions.
+    ScopesMissing(Vec<String>),
+}
+
+/// What debug_token says. An answer that leaves open why the token is not valid is none: the cause is one that passes.
+pub fn debugged(answer: Option<&Answer<TokenInfo>>) -> Option<Answer<&TokenInfo>> {
+    Some(match answer? {
+        Err(refusal) => Err(refusal.clone()),
+        Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
+            Some(fault) => Some(Refusal {
+                verdict: classify_fault(fault, Caller::DebuggedToken),
+                fact: fault_fact(fault),
+                held: None,
+            })
+            .filter(Refusal::says_nothing)
+            .map_or(Ok(info), Err),
+            None => Ok(info),
+        },
+    })
+}
+
+/// Whether debug_token, a call with the app token alone, was refused in a way that says more about the application
+/// than about the token.
+pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
+    matches!(
+        answer,
+        Err(Refusal { verdict: Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired, .. })
+    )
+}
+
+/// Whether the token is another application's, ended, or of another kind than these.
+pub fn not_usable(info: &TokenInfo, app_id: &str, kinds: &[TokenKind]) -> Option<Flaw> {
+    if info.app_id.as_deref().is_some_and(|found| found != app_id) {
+        return Some(Flaw::Cut(Reason::WrongApp, "debug_token names another application".to_owned()));
+    }
+    if !info.is_valid {
+        return Some(invalid(info));
+    }
+    let fact = || format!("debug_token names the kind {}", info.kind.as_str());
+    (!kinds.contains(&info.kind)).then(|| Flaw::Cut(Reason::WrongTokenType, fact()))
+}
+
+fn invalid(info: &TokenInfo) -> Flaw {
+    let Some(fault) = &info.error else {
+        return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
+    };
+    match classify_fault(fault, Caller::DebuggedToken) {
+        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault_fact(fault)),
+        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault_fact(fault)),
+        // `is_valid: false` is a definite statement, whatever its cause is called.
+        _ => Flaw::Ended(Reason::SessionInvalidated, fault_fact(fault)),
+    }
+}
+
+/// Whether one of the token's clocks is over, or it lacks a permission.
+pub fn not_sufficient(info: &TokenInfo, required: &[String], now: Timestamp) -> Option<Flaw> {
+    let over = |at: Option<Timestamp>| at.filter(|at| *at <= now);
+    if let Some(at) = over(info.expires_at) {
+        return Some(Flaw::Ended(Reason::TokenExpired, format!("it ended at {at}")));
+    }
+    if let Some(at) = over(info.data_access_expires_at) {
+        return Some(Flaw::Ended(Reason::DataAccessExpired, format!("access to the data ended at {at}")));
+    }
+    let missing: Vec<_> = required.iter().filter(|scope| !info.scopes.contains(scope)).cloned().collect();
+    (!missing.is_empty()).then_some(Flaw::ScopesMissing(missing))
+}
+
+/// What became of a token, such as "The page token", that ended for this reason.
+pub fn told_end(token: &str, reason: Reason) -> String {
+    match reason {
+        Reason::TokenExpired => format!("{token} expired"),
+        Reason::PasswordChanged => {
+            format!("{token} ended because the person changed the password or Facebook closed the session for security")
+        }
+        Reason::AppRemoved => format!("{token} ended because the person removed the app"),
+        Reason::CheckpointRequired => format!("{token} is blocked until the person clears a checkpoint"),
+        Reason::UserInvalid => format!("{token} ended because the person's account is unconfirmed or invalid"),
+        Reason::DataAccessExpired => format!("{token} lives, but access to the person's data ended"),
+        _ => format!("{token} is no longer valid"),
+    }
+}
+
+/// What the person has to do before authorising again, if anything.
+pub const fn before_authorizing(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CheckpointRequired | Reason::UserInvalid => {
+            "The person must first log in at https://www.facebook.com. "
+        }
+        _ => "",
+    }
+}
