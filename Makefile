@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test clients control-plane generate generated lint tools
+.PHONY: help build demo test clients control-plane generate generated pictures lint tools
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
@@ -44,6 +44,9 @@ generated: ## Fail if `make generate` would change something
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
 	done
+
+pictures: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
+	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster pictures
 
 lint: tools ## Check format, clippy's lints, dependencies and the Dockerfile
 	cargo fmt --all --check

@@ -1,12 +1,15 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never names or ids.
+//! Metrics. Labels are few and static: kinds, outcomes and path templates, never ids. Namespaces and names label only what is
+//! read from the stores at the time of a scrape.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -43,6 +46,12 @@ struct VisitLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RepairLabels {
+    kind: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
 }
@@ -61,14 +70,17 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 /// All metrics of the process; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
     visits: Family<VisitLabels, Counter>,
+    active: Family<KindLabel, Gauge>,
     rounds: Family<KindLabel, Counter>,
+    sweep_complete: Family<KindLabel, Gauge<f64, AtomicU64>>,
     sweep_lag: Family<KindLabel, Gauge<f64, AtomicU64>>,
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
+    repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
     invalid_objects: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
@@ -90,9 +102,12 @@ impl Default for Metrics {
             calls: durations(),
             batched: Family::default(),
             visits: Family::default(),
+            active: Family::default(),
             rounds: Family::default(),
+            sweep_complete: Family::default(),
             sweep_lag: Family::default(),
             unanswered: Family::default(),
+            repairs: Family::default(),
             status_writes: Family::default(),
             invalid_objects: Family::default(),
             watch_errors: Family::default(),
@@ -120,7 +135,13 @@ impl Default for Metrics {
             "Objects looked at in their slot, by what came of it",
             metrics.visits.clone(),
         );
+        registry.register("reconciles_active", "Passes that are running, by kind", metrics.active.clone());
         registry.register("sweep_rounds", "Rounds of visits that ended, by kind", metrics.rounds.clone());
+        registry.register(
+            "sweep_complete_timestamp_seconds",
+            "Until when every object whose slot came was looked at",
+            metrics.sweep_complete.clone(),
+        );
         registry.register(
             "sweep_lag_seconds",
             "How long after their slots the objects of the last finished round were looked at",
@@ -130,6 +151,11 @@ impl Default for Metrics {
             "longest_unanswered_seconds",
             "How long the Graph API has left open what it has not answered for longest",
             metrics.unanswered.clone(),
+        );
+        registry.register(
+            "repairs",
+            "Things at Meta that somebody else changed: restored, or given up after three times",
+            metrics.repairs.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
@@ -154,7 +180,7 @@ impl Default for Metrics {
             metrics.reauthorisations.clone(),
         );
         metrics.begin_with_nought();
-        Self { registry: Arc::new(registry), ..metrics }
+        Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
 }
 
@@ -167,6 +193,11 @@ impl Metrics {
             drop(self.invalid_objects.get_or_create(&label));
             drop(self.watch_errors.get_or_create(&label));
         }
+        for kind in [KindName::MetaApp, KindName::FacebookChannel] {
+            for result in ["restored", "given_up"] {
+                drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
+            }
+        }
         for result in ["valid", "invalid"] {
             drop(self.signatures.get_or_create(&ResultLabel { result }));
             drop(self.challenges.get_or_create(&ResultLabel { result }));
@@ -176,6 +207,13 @@ impl Metrics {
     /// Counts a pass.
     pub fn reconciled(&self, kind: KindName, outcome: &'static str, elapsed: Duration) {
         self.passes.get_or_create(&PassLabels { kind: kind.as_str(), outcome }).observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a pass that begins; it runs until what is returned is dropped.
+    pub fn running(&self, kind: KindName) -> Running {
+        let gauge = self.active.get_or_create(&KindLabel { kind: kind.as_str().into() }).clone();
+        gauge.inc();
+        Running(gauge)
     }
 
     /// Counts an object that was looked at in its slot.
@@ -189,9 +227,21 @@ impl Metrics {
         self.sweep_lag.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(lag.as_secs_f64());
     }
 
+    /// Says until when everybody was visited.
+    pub fn swept_until(&self, kind: KindName, until: Timestamp) {
+        let seconds = until.as_duration().as_secs_f64();
+        self.sweep_complete.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(seconds);
+    }
+
     /// Says how long Meta has left open what it has not answered for longest.
     pub fn longest_unanswered(&self, kind: KindName, open: Duration) {
         self.unanswered.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(open.as_secs_f64());
+    }
+
+    /// Counts something that somebody else had changed at Meta: restored, or given up.
+    pub fn repaired(&self, kind: KindName, restored: bool) {
+        let result = if restored { "restored" } else { "given_up" };
+        self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }).inc();
     }
 
     /// Counts a written status.
@@ -244,14 +294,29 @@ impl Metrics {
         self.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Adds what is looked up at the time of a scrape.
+    pub fn collect(&self, collector: impl Collector) {
+        self.registry.write().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
             // Writing into a String does not fail; a scraper would see that the end is missing.
             let _ = writeln!(text, "# incomplete");
         }
         text
+    }
+}
+
+/// A pass that is running.
+pub struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

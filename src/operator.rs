@@ -1,5 +1,6 @@
 //! Wires the operator together: stores and their watches, triggers, controllers.
 
+mod gauges;
 mod triggers;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
+use gauges::Gauges;
 use triggers::Triggers;
 
 /// Everything the operator needs from outside.
@@ -128,6 +130,7 @@ impl Operator {
             scope.spawn_watches(&mut watches, &ctx);
         }
         if filled(&ctx).await {
+            ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
             let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::ObjectMeta;
 
 use super::failure::Class;
-use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
+use crate::api::{REQUESTED_AT, Reason};
 use crate::graph::{
     AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Thread,
     ThrottleScope, Verdict, classify, redact,
@@ -150,17 +151,37 @@ pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
     Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
 }
 
-/// What is found when somebody else keeps undoing what the operator restores; `held` are the fields that stand there.
-pub fn repair_fight(defect: Finding, held: &[String]) -> Finding {
+/// What is found when somebody else keeps undoing what the operator restores; `held` are the fields that stand there, and
+/// `look_again` is the command that lets the operator restore it once more.
+pub fn repair_fight(defect: Finding, held: &[String], look_again: &str) -> Finding {
     let mut held = held.to_vec();
     held.sort();
-    let held = if held.is_empty() { "no fields".to_owned() } else { redact(&held.join(", "), &[]) };
+    let held = if held.is_empty() { "no fields".to_owned() } else { redact(&listed(&held), &[]) };
     let seen = format!(
         "{} Found: {held}. Somebody else changed it back after three repairs within 30 minutes; it is left alone.",
         defect.seen
     );
-    let next_step = "Somebody must find the other system that writes this subscription and have it stop; then set the annotation metachannels.io/requested-at of this object to the time, and the operator repairs it again.".to_owned();
-    Finding { reason: Reason::RepairFight, seen, next_step, ..defect }
+    let next_step = format!(
+        "Somebody must find the other system that writes this subscription and have it stop. Then the operator repairs it again after: {look_again}"
+    );
+    Finding { status: Status::False, reason: Reason::RepairFight, seen, next_step, ..defect }
+}
+
+/// Names for a message: of many only the first, and how many more there are. The status has them all.
+pub fn listed(names: &[String]) -> String {
+    const FEW: usize = 5;
+    if names.len() <= FEW {
+        return names.join(", ");
+    }
+    let first = &names[..FEW - 2];
+    format!("{} and {} more", first.join(", "), names.len() - first.len())
+}
+
+/// The command that has an object looked at now; `kind` as kubectl has it.
+pub fn look_again(kind: &str, object: &ObjectMeta) -> String {
+    let (namespace, name) =
+        (object.namespace.as_deref().unwrap_or_default(), object.name.as_deref().unwrap_or_default());
+    format!("kubectl -n {namespace} annotate --overwrite {kind}/{name} {REQUESTED_AT}=\"$(date -u +%FT%TZ)\"")
 }
 
 /// A condition that Meta said nothing new about.

@@ -19,6 +19,8 @@ pub struct Memory<S> {
     pub due: Option<Timestamp>,
     /// When Meta was last asked about the object, or was to be.
     pub looked_at: Timestamp,
+    /// When everything was answered that was asked about the object.
+    pub answered_at: Option<Timestamp>,
     /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
     /// does not count: a broken object is looked at less often than a value may be kept.
     pub unanswered_since: Option<Timestamp>,
@@ -31,6 +33,16 @@ pub struct Memory<S> {
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
+}
+
+impl<S> Memory<S> {
+    /// Notes whether everything was answered that was asked about the object.
+    pub fn answered(&mut self, now: Timestamp, answered: bool) {
+        if answered {
+            self.answered_at = Some(now);
+        }
+        self.unanswered_since = (!answered).then(|| self.unanswered_since.unwrap_or(now));
+    }
 }
 
 /// A status that was written and may not have come back through the watch yet.
@@ -61,6 +73,7 @@ impl<S: Clone> Memories<S> {
             attempts: 0,
             due: None,
             looked_at: Timestamp::UNIX_EPOCH,
+            answered_at: None,
             unanswered_since: None,
             resting: true,
             requested: false,
@@ -111,8 +124,7 @@ impl<S: Clone> Memories<S> {
     pub fn note(&self, key: &Key, uid: &str, now: Timestamp, answered: bool) {
         self.change(key, uid, |memory| {
             memory.looked_at = now;
-            let since = memory.unanswered_since.unwrap_or(now);
-            memory.unanswered_since = (!answered).then_some(since);
+            memory.answered(now, answered);
         });
     }
 
@@ -135,6 +147,12 @@ impl<S: Clone> Memories<S> {
     pub fn unanswered_since(&self) -> Option<Timestamp> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().filter_map(|memory| memory.unanswered_since).min()
+    }
+
+    /// When everything was answered that was asked about an object.
+    pub fn answered_at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).filter(|memory| memory.uid == uid)?.answered_at
     }
 
     fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {
@@ -186,11 +204,15 @@ mod tests {
     fn silence_counts_from_the_first_question_without_an_answer_until_the_next_answer() {
         let (memories, key) = known();
         let since = || memories.recall(&key, "uid").unanswered_since;
+        let answered = || memories.answered_at(&key, "uid");
         memories.note(&key, "uid", at(10), false);
         memories.note(&key, "uid", at(20), false);
-        assert_eq!((since(), memories.unanswered_since()), (Some(at(10)), Some(at(10))));
+        assert_eq!((since(), memories.unanswered_since(), answered()), (Some(at(10)), Some(at(10)), None));
         memories.note(&key, "uid", at(30), true);
-        assert_eq!((since(), memories.unanswered_since()), (None, None));
+        assert_eq!((since(), memories.unanswered_since(), answered()), (None, None, Some(at(30))));
+        memories.note(&key, "uid", at(40), false);
+        assert_eq!((since(), answered()), (Some(at(40)), Some(at(30))));
+        assert_eq!(memories.answered_at(&key, "another"), None);
     }
 
     #[test]

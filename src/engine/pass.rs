@@ -142,6 +142,37 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
+    /// Ends a pass that had no reason to look at Meta, but found something else to tell: writes the status if it differs.
+    /// The object keeps its time.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn amend<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<Next, Failure> {
+        self.write::<K>(ctx, object, status).await?;
+        Ok(self.unchanged::<K>(ctx))
+    }
+
+    /// Writes a status if it differs from the one before.
+    async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<(), Failure> {
+        if status != self.previous {
+            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+            let written = status::write(&api, object, &status).await?;
+            ctx.metrics.status_written(K::NAME);
+            self.memory.written = version(&written).map(|version| Written { version, status });
+        }
+        Ok(())
+    }
+
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
     ///
     /// # Errors
@@ -153,15 +184,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         report: Report<S>,
     ) -> Result<Next, Failure> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
-        if report.status != self.previous {
-            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-            let written = status::write(&api, object, &report.status).await?;
-            self.log_transition::<K>(&report);
-            ctx.metrics.status_written(K::NAME);
-            self.memory.written = version(&written).map(|version| Written { version, status: report.status });
-        }
+        let repair = self.repair::<K>(&report);
+        self.write::<K>(ctx, object, report.status.clone()).await?;
+        self.log_transition::<K>(&report);
         for note in &report.notes {
             ctx.events.publish(object, note).await;
+        }
+        if let Some(restored) = repair {
+            ctx.metrics.repaired(K::NAME, restored);
         }
         let without_effect = report.class == Class::WithoutEffect;
         self.memory.repairs.note(inputs.as_deref(), report.effect, without_effect, self.now);
@@ -175,11 +205,20 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.looked_at = self.now;
-        let since = self.memory.unanswered_since.unwrap_or(self.now);
-        self.memory.unanswered_since = (!report.answered).then_some(since);
+        self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
+    }
+
+    /// Whether a repair restored what somebody else had changed, or was given up just now.
+    fn repair<K: Kind<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
+        let fought = |status| K::conditions(status).iter().any(|it| it.reason == Reason::RepairFight.as_str());
+        match report.effect {
+            Effect::Repaired => Some(true),
+            Effect::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
+            Effect::None => None,
+        }
     }
 
     /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.

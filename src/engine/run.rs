@@ -79,7 +79,12 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
         // A claim has no regular turn: nothing is looked at while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,
     };
-    let broken = next_slot(uid, now, ctx.policy.broken_period.max(period));
+    let broken = match kind {
+        // A grant that works is looked at more rarely than what is broken, so that a broken one is not found well too late.
+        KindName::MetaGrant => ctx.policy.broken_period,
+        _ => ctx.policy.broken_period.max(period),
+    };
+    let broken = next_slot(uid, now, broken);
     Slots { regular: next_slot(uid, now, period), broken, again: None }
 }
 
@@ -109,6 +114,7 @@ pub async fn run<K: Kind>(
 
 async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
     let _slot = ctx.read(ctx.slots.acquire()).await?;
+    let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let outcome = K::reconcile(&ctx, &object).await;
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());

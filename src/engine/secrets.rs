@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::PostParams;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::Store;
@@ -23,7 +24,11 @@ use crate::metrics::Metrics;
 pub struct Released {
     /// Version of the object that the contents are from.
     resource_version: String,
+    /// Whether we wrote it ourselves, so that the watch may still show what was there before.
+    written: bool,
     purpose: String,
+    type_: String,
+    annotations: BTreeMap<String, String>,
     data: BTreeMap<String, SecretSlice<u8>>,
 }
 
@@ -31,6 +36,42 @@ impl Released {
     /// The bytes under a key.
     pub fn value(&self, key: &str) -> Option<&[u8]> {
         self.data.get(key).map(|value| value.expose_secret())
+    }
+
+    /// The annotation of this name.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).map(String::as_str)
+    }
+
+    /// The type of the Secret.
+    pub fn type_(&self) -> &str {
+        &self.type_
+    }
+
+    /// Version of the object, to be written over and nothing else.
+    pub fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+
+    /// Takes a Secret as the API server gave it; `None` if it is not released.
+    fn of(mut secret: Secret, written: bool) -> Option<Self> {
+        // The label counts as it is now, not as the watch saw it.
+        let purpose = secret.labels_mut().remove(PURPOSE_LABEL)?;
+        let data = secret.data.take().unwrap_or_default();
+        Some(Self {
+            resource_version: secret.resource_version().unwrap_or_default(),
+            written,
+            purpose,
+            annotations: std::mem::take(secret.annotations_mut()),
+            type_: secret.type_.unwrap_or_default(),
+            data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
+        })
+    }
+
+    /// Whether this is what we wrote, and the watch shows an older version or nothing yet.
+    fn is_ahead_of(&self, shown: Option<&str>) -> bool {
+        let number = |version: &str| version.parse::<u64>().unwrap_or_default();
+        self.written && shown.is_none_or(|shown| number(shown) < number(&self.resource_version))
     }
 }
 
@@ -64,11 +105,13 @@ impl Secrets {
     /// # Errors
     /// When the Kubernetes API does not answer; absence is not an error.
     pub async fn get(&self, key: &Key, purpose: Purpose) -> Result<Result<Arc<Released>, NotReleased>, Failure> {
-        let Some(version) = self.find(key).and_then(|secret| secret.resource_version()) else {
+        let shown = self.find(key).and_then(|secret| secret.resource_version());
+        let ahead = self.kept(key, |released| released.is_ahead_of(shown.as_deref()));
+        let Some(version) = shown.or_else(|| ahead.as_ref().map(|written| written.resource_version.clone())) else {
             self.forget(key);
             return Ok(Err(NotReleased));
         };
-        let released = match self.cached(key, &version) {
+        let released = match ahead.or_else(|| self.kept(key, |released| released.resource_version == version)) {
             Some(released) => released,
             None => match self.read(key).await? {
                 Some(released) => released,
@@ -114,27 +157,70 @@ impl Secrets {
         self.stores.iter().find_map(|store| store.get(&reference))
     }
 
-    fn cached(&self, key: &Key, version: &str) -> Option<Arc<Released>> {
+    fn kept(&self, key: &Key, is_good: impl Fn(&Released) -> bool) -> Option<Arc<Released>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(key).filter(|released| released.resource_version == version).cloned()
+        cache.get(key).filter(|released| is_good(released)).cloned()
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Arc<Released>>, Failure> {
         self.metrics.secret_read();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let Some(mut secret) = kubernetes("reading a Secret", api.get_opt(&key.name)).await? else {
+        let Some(secret) = kubernetes("reading a Secret", api.get_opt(&key.name)).await? else {
             self.forget(key);
             return Ok(None);
         };
-        // The label counts as it is now, not as the watch saw it.
-        let Some(purpose) = secret.labels_mut().remove(PURPOSE_LABEL) else { return Ok(None) };
-        let data = secret.data.take().unwrap_or_default();
-        let released = Arc::new(Released {
-            resource_version: secret.resource_version().unwrap_or_default(),
-            purpose,
-            data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
-        });
+        Ok(Released::of(secret, false).map(|released| self.keep(key, released)))
+    }
+
+    fn keep(&self, key: &Key, released: Released) -> Arc<Released> {
+        let released = Arc::new(released);
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::clone(&released));
-        Ok(Some(released))
+        released
+    }
+
+    /// Creates a Secret of ours, or writes over the very version of it that was read. What was written counts from now on,
+    /// also while the watch still shows what was there before.
+    ///
+    /// # Errors
+    /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+    pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>) -> Result<(), Failure> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let mut secret = secret.clone();
+        secret.metadata.resource_version = over.map(|released| released.resource_version.clone());
+        let written = match over {
+            None => kubernetes("creating a Secret", api.create(&PostParams::default(), &secret)).await?,
+            Some(_) => kubernetes("updating a Secret", api.replace(&key.name, &PostParams::default(), &secret)).await?,
+        };
+        if let Some(released) = Released::of(written, true) {
+            self.keep(key, released);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn released(version: &str, written: bool) -> Released {
+        let secret = json!({"metadata": {"resourceVersion": version, "labels": {PURPOSE_LABEL: "living-token"}}});
+        Released::of(serde_json::from_value(secret).unwrap(), written).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_counts_until_the_watch_shows_it_or_something_newer() {
+        let rows = [(None, true), (Some("99"), true), (Some("100"), false), (Some("101"), false)];
+        for (shown, ahead) in rows {
+            assert_eq!(released("100", true).is_ahead_of(shown), ahead, "{shown:?}");
+            assert!(!released("100", false).is_ahead_of(shown), "what was read is as old as the watch: {shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_without_the_label_is_not_released() {
+        assert!(Released::of(Secret::default(), true).is_none());
     }
 }

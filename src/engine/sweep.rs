@@ -148,12 +148,15 @@ struct Ring<K> {
     running: JoinSet<Option<Timestamp>>,
     groups: HashMap<Id, (Key, Timestamp)>,
     silent: HashMap<Key, Timestamp>,
+    /// The slots of which time were collected last.
+    collected: Timestamp,
     kind: std::marker::PhantomData<fn() -> K>,
 }
 
 impl<K: Swept> Ring<K> {
     fn new(ctx: Arc<Context>) -> Self {
         Self {
+            collected: ctx.clock.now(),
             ctx,
             due: HashMap::new(),
             running: JoinSet::new(),
@@ -172,6 +175,7 @@ impl<K: Swept> Ring<K> {
                 keys.insert(Key::of(&*object));
             }
         }
+        self.collected = to;
         if self.due.is_empty() && self.groups.is_empty() {
             self.ctx.metrics.swept(K::NAME, Duration::ZERO);
         }
@@ -190,6 +194,9 @@ impl<K: Swept> Ring<K> {
             let (ctx, silent) = (Arc::clone(&self.ctx), self.silent.get(&group).copied());
             let task = self.running.spawn(async move { visit::<K>(&ctx, keys, silent).await });
             self.groups.insert(task.id(), (group, since));
+        }
+        if self.due.is_empty() && self.groups.is_empty() {
+            self.ctx.metrics.swept_until(K::NAME, self.collected);
         }
     }
 

@@ -14,6 +14,7 @@ use super::clock::Clock;
 
 enum Command<K> {
     At(K, Timestamp),
+    NoLater(K, Timestamp),
     Now(K),
     Forget(K),
 }
@@ -31,6 +32,11 @@ impl<K> Timer<K> {
     /// Wakes `key` at `at`, instead of at the time set before.
     pub fn set(&self, key: K, at: Timestamp) {
         self.send(Command::At(key, at));
+    }
+
+    /// Wakes `key` at `at` or at the time set before, whichever comes first.
+    pub fn no_later(&self, key: K, at: Timestamp) {
+        self.send(Command::NoLater(key, at));
     }
 
     /// Wakes `key` at once, leaving its set time alone.
@@ -86,6 +92,10 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
                 command = self.commands.recv() => match command? {
                     Command::Now(key) => return Some(key),
                     Command::At(key, at) => self.set(key, Some(at)),
+                    Command::NoLater(key, at) => {
+                        let at = self.at.get(&key).map_or(at, |set| at.min(*set));
+                        self.set(key, Some(at));
+                    }
                     Command::Forget(key) => self.set(key, None),
                 },
                 () = due => {
@@ -155,6 +165,30 @@ mod tests {
         shift.advance(SignedDuration::from_mins(30));
         assert_eq!(next(&mut stream).await, Some("moved"));
         assert_eq!(next(&mut stream).await, None, "one time, one wake");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_to_wake_no_later_keeps_an_earlier_time() {
+        let shift = Shift::default();
+        let clock = Clock::Shifted(shift.clone());
+        let now = clock.now();
+        let (timer, stream) = wakes(clock);
+        let mut stream = pin!(stream);
+        timer.set("early", now + SignedDuration::from_mins(10));
+        timer.set("late", now + SignedDuration::from_hours(10));
+        for minutes in [20, 30] {
+            ["early", "late", "new"].map(|key| timer.no_later(key, now + SignedDuration::from_mins(minutes)));
+        }
+        let mut woken = Vec::new();
+        for minutes in [10, 10, 10] {
+            shift.advance(SignedDuration::from_mins(minutes));
+            let mut all: Vec<&str> = Vec::new();
+            while let Some(key) = next(&mut stream).await {
+                all.push(key);
+            }
+            woken.push(all);
+        }
+        assert_eq!(woken, [vec!["early"], vec!["late", "new"], vec![]]);
     }
 
     #[tokio::test]

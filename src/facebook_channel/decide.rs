@@ -17,12 +17,11 @@ use crate::api::{
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
-use crate::engine::answer::{Answer, Kept, Refusal, class, keep};
+use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::graph::TokenInfo;
-use crate::meta_app::seen::Obstacle;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -120,8 +119,9 @@ impl Case<'_> {
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
     }
 
-    fn blocked(&self, obstacle: Obstacle) -> Finding {
-        self.found(obstacle.status, obstacle.reason, obstacle.seen, obstacle.next_step)
+    /// The command that has the channel looked at now.
+    fn look_again(&self) -> String {
+        look_again("fbc", &self.channel.metadata)
     }
 
     /// Whether nothing may be written at Meta.

@@ -236,12 +236,12 @@ fn one_identifier<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Err
     String::deserialize(source).map(identifier)
 }
 
-fn identifiers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn identifiers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
     let names: Vec<String> = null_is_empty(source)?;
     Ok(names.into_iter().map(identifier).collect())
 }
 
-fn optional_text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(source)?.map(|text| redact(&text, &[])))
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Call<'a> {
     pub(crate) app: &'a AppCredentials,
     /// A page's or grant's token; `None`: the app's.
     pub(crate) token: Option<&'a Token>,
+    /// Whether no token comes along at all: the call says by its parameters who makes it.
+    pub(crate) open: bool,
     /// What else must not come back: tokens and secrets among the parameters.
     pub(crate) secrets: Vec<&'a str>,
 }
@@ -143,10 +145,11 @@ impl Transport {
         let mut secrets = call.secrets.clone();
         secrets.extend([token.expose(), call.app.secret.expose(), &proof]);
         let mut parameters = call.parameters.clone();
-        parameters.push(("appsecret_proof", &proof));
-
-        let request = self.http.request(call.method.clone(), self.url(call.version, call.path));
-        let request = request.header(AUTHORIZATION, bearer(token)?);
+        let mut request = self.http.request(call.method.clone(), self.url(call.version, call.path));
+        if !call.open {
+            parameters.push(("appsecret_proof", &proof));
+            request = request.header(AUTHORIZATION, bearer(token)?);
+        }
         let request = if call.method == Method::POST { request.form(&parameters) } else { request.query(&parameters) };
         let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));

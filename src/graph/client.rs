@@ -260,14 +260,20 @@ impl GraphClient {
         }
     }
 
-    /// All rows of a list. A part of them would be worse than none: what is not listed counts as absent.
-    pub(super) async fn rows<'a, T: DeserializeOwned>(
+    async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
+        self.rows_of(LIST_PAGES, call).await
+    }
+
+    /// All rows of a list of so many pages at most. A part of them would be worse than none: what is not listed counts as
+    /// absent.
+    pub(super) async fn rows_of<'a, T: DeserializeOwned>(
         &self,
+        pages: usize,
         call: impl Fn() -> Call<'a>,
     ) -> Result<Vec<T>, GraphError> {
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
-        for _ in 0..LIST_PAGES {
+        for _ in 0..pages {
             let mut call = call();
             call.parameters.push(("limit", LIST_LIMIT));
             call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
@@ -335,7 +341,7 @@ pub(super) fn app_call<'a>(
     path: &'a [&'a str],
 ) -> Call<'a> {
     let (version, caller) = (*version, Caller::AppToken);
-    Call { method, template, version, path, parameters: vec![], caller, app, token: None, secrets: vec![] }
+    Call { method, template, version, path, parameters: vec![], caller, app, token: None, open: false, secrets: vec![] }
 }
 
 pub(super) fn page_call<'a>(
@@ -351,7 +357,7 @@ pub(super) fn page_call<'a>(
 }
 
 /// A write answers `{"success": true}`, `{"success": "true"}` or `true`.
-fn succeeded(answer: &Value) -> Result<(), GraphError> {
+pub(super) fn succeeded(answer: &Value) -> Result<(), GraphError> {
     match flag(answer.get("success").unwrap_or(answer)) {
         Some(true) => Ok(()),
         _ => Err(unusable("the write was not confirmed")),

@@ -1,6 +1,7 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`, `login`: the calls we make; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
+//! - `client`: the calls we make; `grants`, `login`: those for people and system users; `batch`: many reads in one;
+//!   `flight`: one call for all who ask the same; `call`: one
 //!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
@@ -15,6 +16,7 @@ mod client;
 mod decode;
 mod error;
 mod flight;
+mod grants;
 mod login;
 mod redact;
 mod refused;
@@ -36,6 +38,7 @@ pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, classify, classify_fault};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
+pub use grants::{Account, Exchange};
 pub use redact::redact;
 pub use threads::{Conversation, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};

@@ -1,7 +1,7 @@
 //! A MetaApp as those see it that refer to it: the same for a channel and for a grant.
 
 use super::{Trouble, Verdict, allows, fields, verdict};
-use crate::api::conditions::Status;
+use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
 use crate::engine::Key;
@@ -56,6 +56,14 @@ pub struct Obstacle {
     pub seen: String,
     /// Who must do what.
     pub next_step: String,
+}
+
+impl Obstacle {
+    /// The condition, about this generation.
+    pub fn finding(self, generation: i64) -> Finding {
+        let Self { status, reason, seen, next_step } = self;
+        Finding { status, reason, seen, next_step, observed_generation: generation }
+    }
 }
 
 impl AppSeen {

@@ -75,7 +75,7 @@ async fn a_follower_serves_its_probes_and_does_nothing_until_the_leader_was_term
     let after = pair.taken_over(terminated).await?;
     println!("taken over {after:?} after SIGTERM");
     // The follower looks every two to three seconds.
-    ensure!(after < Duration::from_secs(10), "taken over only after {after:?}");
+    ensure!(after < LEASE, "taken over only after {after:?}");
     Ok(())
 }
 
@@ -101,7 +101,7 @@ async fn a_follower_ends_at_once_and_leaves_the_lease_alone() -> Result<()> {
     let pair = Pair::new().await?;
     let before = pair.stage.lease().await?;
     let exit = pair.second.ends_well("a follower").await?;
-    ensure!(exit.after < Duration::from_secs(1), "ended only after {:?}", exit.after);
+    ensure!(exit.after < Duration::from_secs(3), "ended only after {:?}", exit.after);
     let after = pair.stage.lease().await?;
     ensure!(after.holder_identity.as_deref() == Some("first"), "held by {:?}", after.holder_identity);
     ensure!((after.acquire_time, after.lease_transitions) == (before.acquire_time, before.lease_transitions));

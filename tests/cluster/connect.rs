@@ -1,11 +1,10 @@
 //! Pages get connected, whatever the order in which things appear, and stay quiet afterwards.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use meta_channel_operator::api::Connection;
 use testkit::wait_for;
 
+use crate::props::quiet;
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +136,7 @@ async fn a_second_pass_over_unchanged_objects_asks_meta_nothing_and_writes_nothi
         Ok(())
     })
     .await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    quiet(&operator).await?;
     assert_eq!(world.sandbox.ledger(), []);
     assert_eq!(versions(&world).await?, before);
     Ok(())

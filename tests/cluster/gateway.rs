@@ -1,7 +1,5 @@
 //! The gateway: Meta's challenge, signatures of events, and one answer for everything unknown.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::api::core::v1::Secret;
@@ -188,7 +186,7 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     accepted("acme", NEW).await?;
     accepted("acme", APP_SECRET).await?;
     patch("{\"data\":{\"previous-app-secret\":null}}").await?;
-    wait_for("the former secret to be refused", Duration::from_secs(10), async || {
+    wait_for("the former secret to be refused", PATIENCE, async || {
         let status = caller.post(&path("acme"), Some(&right)).await?;
         ensure!(status == StatusCode::FORBIDDEN, "{status}");
         Ok(())
@@ -199,7 +197,7 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     // A Secret that is not released as an app secret any more is not used.
     let label = ["-n", &world.platform, "label", "--overwrite", "secret", "acme-app"];
     world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
-    wait_for("the Secret to be refused", Duration::from_secs(10), async || {
+    wait_for("the Secret to be refused", PATIENCE, async || {
         let status = caller.post(&path("acme"), Some(&signature(NEW, BODY))).await?;
         ensure!(status == StatusCode::FORBIDDEN, "{status}");
         Ok(())

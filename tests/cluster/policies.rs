@@ -61,7 +61,7 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
         let message = &channel.status.as_ref().unwrap().conditions[0].message;
         assert!(message.contains(what) && message.contains("Manage") && message.contains("standby"), "{message}");
     }
-    assert_eq!(warnings(&world, &world.tenant_a).await?, ["shop DriftObserved", "support DriftObserved"]);
+    warned(&world, &world.tenant_a, &["shop DriftObserved", "support DriftObserved"]).await?;
     // Looking on goes on in the regular slots, and what is put right is found right.
     change_row(&world, PAGE_A, Some(meta_channel_operator::api::DEFAULT_FIELDS))?;
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
@@ -149,7 +149,7 @@ async fn under_pause_meta_is_left_alone_and_nothing_grows_old() -> Result<()> {
     let passes = operator.passes("FacebookChannel") + operator.passes("MetaApp");
     for _ in 0..4 {
         world.advance(125);
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        quiet(&operator).await?;
     }
     assert_eq!(operator.passes("FacebookChannel") + operator.passes("MetaApp"), passes, "time alone wakes nobody");
     world.request_look(&world.tenant_a, "shop", "now").await?;

@@ -79,19 +79,48 @@ pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<Str
     Ok(all)
 }
 
-/// Moves the clock and waits until a round of visits has ended since.
-pub async fn advance_and_sweep(world: &World, operator: &Running, minutes: i64) -> Result<()> {
-    let before = operator.count("sweep_rounds_total", "FacebookChannel");
-    world.advance(minutes);
-    wait_for("a round", PATIENCE, async || {
-        ensure!(operator.count("sweep_rounds_total", "FacebookChannel") > before);
+/// Waits for exactly these Warning Events. An Event comes after the status that it is about.
+pub async fn warned(world: &World, namespace: &str, expected: &[&str]) -> Result<()> {
+    wait_for(&format!("the warnings {expected:?}"), PATIENCE, async || {
+        let warnings = warnings(world, namespace).await?;
+        ensure!(warnings == expected, "{warnings:?}");
         Ok(())
     })
     .await
 }
 
+/// Waits until every pass has ended, and those that they caused.
+pub async fn quiet(operator: &Running) -> Result<()> {
+    let passes = || ["MetaApp", "FacebookChannel", "AssetClaim"].map(|kind| operator.passes(kind));
+    let (mut before, mut calm) = (passes(), 0);
+    wait_for("the passes to end", PATIENCE, async || {
+        let running = operator.gauge("reconciles_active");
+        let now = passes();
+        calm = if running == 0.0 && now == before { calm + 1 } else { 0 };
+        before = now;
+        ensure!(calm >= 3, "{running} running, {before:?} ended");
+        Ok(())
+    })
+    .await
+}
+
+/// Moves the clock and waits until everybody whose slot came was visited.
+pub async fn advance_and_sweep(world: &World, operator: &Running, minutes: i64) -> Result<()> {
+    quiet(operator).await?;
+    world.advance(minutes);
+    let now = world.now().as_second() as f64;
+    wait_for("the visits", PATIENCE, async || {
+        let until = operator.gauge("sweep_complete_timestamp_seconds{kind=\"FacebookChannel\"");
+        ensure!(until >= now, "visited until {until} of {now}");
+        Ok(())
+    })
+    .await?;
+    quiet(operator).await
+}
+
 /// Moves the clock and waits until at least so many passes and visits of a kind have ended since.
 pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
+    quiet(operator).await?;
     let before = operator.looks(kind);
     world.advance(minutes);
     wait_for(&format!("{count} looks at {kind}"), PATIENCE, async || {
@@ -99,5 +128,6 @@ pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, k
         ensure!(looks >= count, "{looks} looks");
         Ok(())
     })
-    .await
+    .await?;
+    quiet(operator).await
 }

@@ -72,7 +72,7 @@ async fn newer_evidence_takes_the_place_of_older() -> Result<()> {
 
     // Another application becomes the default app, and the person writes again when the thread is idle.
     set_default_app(&world, OTHER_APP)?;
-    world.advance(25 * 60);
+    advance_and_sweep(&world, &operator, 25 * 60).await?;
     person_writes(&world, json!({}))?;
     advance_and_pass(&world, &operator, 75, "FacebookChannel", 1).await?;
     let cut = [

@@ -17,30 +17,17 @@ fn looks_at(world: &World, page: &str) -> usize {
     methods(world, "/{version}/{page-id}", page).len()
 }
 
-/// Somebody else: undoes every write about a node, once it was read back.
-async fn undo_every_write(world: &World, template: &str, node: &str, undo: impl Fn() -> Result<()>) -> Result<()> {
-    let mut undone = 0;
-    loop {
-        let methods = methods(world, template, node);
-        let written = methods.iter().filter(|method| *method == "POST").count();
-        if written > undone && methods.last().is_some_and(|last| last == "GET") {
-            undo()?;
-            undone = written;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits for this many writes and for the end of the pass that made the last one.
-async fn written(world: &World, template: &str, count: usize) -> Result<()> {
+/// Moves the clock and waits for this many writes and for the end of the pass that made the last one.
+pub async fn repaired(world: &World, operator: &Running, minutes: i64, template: &str, count: usize) -> Result<()> {
+    quiet(operator).await?;
+    world.advance(minutes);
     wait_for(&format!("{count} writes"), PATIENCE, async || {
         let writes = world.requests("POST", template).len();
         ensure!(writes == count, "{writes} writes");
         Ok(())
     })
     .await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    Ok(())
+    quiet(operator).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,37 +44,35 @@ async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_
         change_app(&world, AppSubscriptionChange { callback_url, ..AppSubscriptionChange::default() })
     };
     rewrite()?;
-    let fight = async {
-        // Found in its slot, and again a minute after each repair.
-        for (minutes, count) in [(61, 1), (1, 2), (1, 3)] {
-            world.advance(minutes);
-            written(&world, APP_ROWS, count).await?;
-        }
-        world.advance(1);
-        let expected = ["Ready=False/RepairFight", "WebhookSubscribed=False/RepairFight", "Stalled=True"];
-        anyhow::Ok(world.app_is(&expected).await?)
-    };
-    let app = tokio::select! {
-        app = fight => app?,
-        ended = undo_every_write(&world, APP_ROWS, APP_ID, rewrite) => return ended,
-    };
+    // Found in its slot, and again a minute after each repair.
+    for (minutes, count) in [(61, 1), (1, 2), (1, 3)] {
+        repaired(&world, &operator, minutes, APP_ROWS, count).await?;
+        rewrite()?;
+    }
+    world.advance(1);
+    let app = world.app_is(&["Ready=False/RepairFight", "WebhookSubscribed=False/RepairFight", "Stalled=True"]).await?;
     let message = &app.status.as_ref().context("no status")?.conditions[0].message;
     assert!(message.contains(FOREIGN) && !message.contains("hidden"), "{message}");
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True", "!Stalled"]).await?;
     for _ in 0..3 {
         advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
     }
+    let repairs = |operator: &Running| {
+        ["restored", "given_up"].map(|it| operator.gauge(&format!("repairs_total{{kind=\"MetaApp\",result=\"{it}\"")))
+    };
+    assert_eq!(repairs(&operator), [3.0, 1.0]);
     // A restart forgets nothing of it.
     operator.stop().await;
     let operator = world.operator();
     for _ in 0..2 {
         advance_and_pass(&world, &operator, 125, "MetaApp", 1).await?;
     }
+    assert_eq!(repairs(&operator), [0.0, 0.0]);
     world.app_is(&["Ready=False/RepairFight"]).await?;
     assert_eq!(world.writes().len(), 3);
-    assert_eq!(warnings(&world, &world.platform).await?, ["acme RepairFight"]);
-    let repaired = told(&world, &world.platform, "Normal").await?;
-    assert_eq!(repaired.iter().filter(|told| *told == "acme Repaired").count(), 3, "{repaired:?}");
+    warned(&world, &world.platform, &["acme RepairFight"]).await?;
+    let told = told(&world, &world.platform, "Normal").await?;
+    assert_eq!(told.iter().filter(|told| *told == "acme Repaired").count(), 3, "{told:?}");
 
     world.apply(&take_over(", fields: [messages, standby]")).await?;
     world.app_is(&["Ready=True", "WebhookSubscribed=True", "!Stalled"]).await?;
@@ -104,18 +89,12 @@ async fn a_page_row_that_is_taken_away_again_and_again_is_left_alone_until_a_per
     taken()?;
     let disconnected =
         ["Ready=False/RepairFight", "Subscribed=False/RepairFight", "Disconnected=True/RepairFight", "Stalled=True"];
-    let fight = async {
-        for (minutes, count) in [(16, 1), (1, 2), (1, 3)] {
-            world.advance(minutes);
-            written(&world, PAGE_ROWS, count).await?;
-        }
-        world.advance(1);
-        anyhow::Ok(world.channel_is(&world.tenant_a, "shop", &disconnected).await?)
-    };
-    let channel = tokio::select! {
-        channel = fight => channel?,
-        ended = undo_every_write(&world, PAGE_ROWS, PAGE_A, taken) => return ended,
-    };
+    for (minutes, count) in [(16, 1), (1, 2), (1, 3)] {
+        repaired(&world, &operator, minutes, PAGE_ROWS, count).await?;
+        taken()?;
+    }
+    world.advance(1);
+    let channel = world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
     assert!(channel.status.context("no status")?.conditions[0].message.contains("Found: messages."));
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     operator.stop().await;
@@ -125,7 +104,7 @@ async fn a_page_row_that_is_taken_away_again_and_again_is_left_alone_until_a_per
     }
     world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
     assert_eq!(world.writes().len(), 3);
-    assert_eq!(warnings(&world, &world.tenant_a).await?, ["shop RepairFight"]);
+    warned(&world, &world.tenant_a, &["shop RepairFight"]).await?;
 
     world.request_look(&world.tenant_a, "shop", "now").await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Stalled"]).await?;
@@ -165,7 +144,7 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
     assert_eq!(row(&world, PAGE_A), ["messages", "standby"]);
     let last = looks() - before - burst;
     assert!((1..=2).contains(&last), "{last} looks");
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    warned(&world, &world.tenant_a, &[""; 0]).await?;
     Ok(())
 }
 
@@ -204,10 +183,10 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
         world.sandbox.add_fault(fault(&limit));
         look("shop", &format!("{code}-1")).await?;
         looked_at(&world, PAGE_A, 1).await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        quiet(&operator).await?;
         look("shop", &format!("{code}-2")).await?;
         look("support", &format!("{code}-1")).await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        quiet(&operator).await?;
         assert_eq!((looks_at(&world, PAGE_A), looks_at(&world, PAGE_B)), (1, others), "code {code}");
         for name in ["shop", "support"] {
             world.channel_is(&world.tenant_a, name, &["Ready=True", "Connected=True", "!Reconciling"]).await?;
@@ -219,7 +198,7 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
         world.sandbox.clear_faults();
         world.advance(10);
     }
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    warned(&world, &world.tenant_a, &[""; 0]).await?;
     Ok(())
 }
 
@@ -254,7 +233,7 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     }
     unreachable(1).await?;
     // The channels' slots come and go, and the app alone is asked about.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    quiet(&operator).await?;
     world.sandbox.clear_ledger();
     let before = versions(&world).await?;
     for _ in 0..8 {
@@ -281,6 +260,6 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     for name in &names {
         world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
     }
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    warned(&world, &world.tenant_a, &[""; 0]).await?;
     Ok(())
 }

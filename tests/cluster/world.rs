@@ -1,19 +1,17 @@
 //! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures::TryStreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
-use kube_runtime::{WatchStreamExt, watcher};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
@@ -23,7 +21,7 @@ use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::Readiness;
 use serde_json::json;
-use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed};
+use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed, When};
 use testkit::{ControlPlane, Kubectl, wait_for};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -90,6 +88,16 @@ impl Running {
     }
 }
 
+impl Running {
+    /// The sum of the gauges whose names and labels begin so.
+    pub fn gauge(&self, begin: &str) -> f64 {
+        let text = self.metrics.text();
+        let begin = format!("meta_channel_operator_{begin}");
+        let values = text.lines().filter(|line| line.starts_with(&begin)).filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<f64>().ok()).sum()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
@@ -106,13 +114,25 @@ impl World {
     pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        install_crypto_provider();
         let plane = ControlPlane::shared().await?;
-        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-        CRDS.get_or_try_init(|| plane.install_crds(&crds)).await?;
-        let client = plane.client().await?;
+        CRDS.get_or_try_init(async || plane.install_crds(&crds()).await).await?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = |role: &str| format!("{role}-{number}");
+        Self::on(plane, |role| format!("{role}-{number}"), add).await
+    }
+
+    /// A world that has a control plane for itself, so that its namespaces bear the names of the samples.
+    pub async fn alone(plane: &'static ControlPlane, add: impl FnOnce(&mut Seed)) -> Result<Self> {
+        plane.install_crds(&crds()).await?;
+        Self::on(plane, str::to_owned, add).await
+    }
+
+    async fn on(
+        plane: &'static ControlPlane,
+        name: impl Fn(&str) -> String,
+        add: impl FnOnce(&mut Seed),
+    ) -> Result<Self> {
+        install_crypto_provider();
+        let client = plane.client().await?;
         let (platform, tenant_a) = (name("platform"), name("tenant-a"));
         let (tenant_b, claims, mailbox) = (name("tenant-b"), name("claims"), name("mailbox"));
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -122,6 +142,10 @@ impl World {
         }
         let mut seed = Seed::demo()?;
         add(&mut seed);
+        // A clock that runs out one day would bring slots by chance: a test that needs one gives it.
+        for token in &mut seed.tokens {
+            token.data_access_expires_at.get_or_insert(When::Never);
+        }
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let stored = Stored::of(plane, scopes.clone());
@@ -158,7 +182,7 @@ impl World {
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),
                 // So long that no slot of a token comes by chance within the minutes of a test.
-                token_period: Duration::from_secs(365 * 24 * 60 * 60),
+                token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
                 edit_interval: Duration::from_secs(60),
@@ -175,11 +199,23 @@ impl World {
         Running { metrics, shutdown, task: tokio::spawn(operator.run()) }
     }
 
+    /// The time of the operator.
+    pub fn now(&self) -> jiff::Timestamp {
+        Clock::Shifted(self.shift.clone()).now()
+    }
+
     /// Moves the clocks of operator and sandbox.
     pub fn advance(&self, minutes: i64) {
         let span = jiff::SignedDuration::from_mins(minutes);
         self.sandbox.advance_clock(span).unwrap();
         self.shift.advance(span);
+    }
+
+    /// Sets the clocks of operator and sandbox; they run on from there.
+    pub fn set_clock(&self, moment: Timestamp) -> Result<()> {
+        self.sandbox.set_clock(moment)?;
+        self.shift.advance(moment.duration_since(Clock::Shifted(self.shift.clone()).now()));
+        Ok(())
     }
 
     pub fn kubectl(&self) -> Kubectl {
@@ -318,40 +354,6 @@ impl World {
     pub fn gateway_metrics(&self) -> &Metrics {
         &self.gateway.metrics
     }
-
-    /// Records every status version of the channels of a namespace that the API server stores from now on.
-    pub fn record(&self, namespace: &str) -> Record {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (all, into) = (self.channels(namespace), Arc::clone(&seen));
-        let task = tokio::spawn(async move {
-            let stream = watcher(all, watcher::Config::default()).default_backoff().touched_objects();
-            let _ = stream
-                .try_for_each(|channel| {
-                    into.lock().unwrap().push(channel);
-                    std::future::ready(Ok(()))
-                })
-                .await;
-        });
-        Record { seen, task }
-    }
-}
-
-/// Status versions as they were stored.
-pub struct Record {
-    seen: Arc<Mutex<Vec<FacebookChannel>>>,
-    task: JoinHandle<()>,
-}
-
-impl Record {
-    pub fn versions(&self) -> Vec<FacebookChannel> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 /// The conditions as `Type=Status/Reason`.
@@ -370,6 +372,10 @@ fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
         ensure!(there, "no {expected} in {shown:?}; {messages:?}");
     }
     Ok(())
+}
+
+fn crds() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
 }
 
 /// Name and version of everything stored about the objects of a test, to see that nothing was written.

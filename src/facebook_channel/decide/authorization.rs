@@ -56,7 +56,7 @@ pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
 
 fn app_missing(case: &Case<'_>) -> Option<Finding> {
     let obstacle = case.seen.app.missing(&app_key(case), "channels", namespace(case))?;
-    Some(case.blocked(obstacle))
+    Some(obstacle.finding(case.generation))
 }
 
 fn token_missing(case: &Case<'_>) -> Option<Finding> {
@@ -83,11 +83,11 @@ fn token_missing(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn app_broken(case: &Case<'_>) -> Option<Finding> {
-    Some(case.blocked(case.seen.app.broken(&app_key(case))?))
+    Some(case.seen.app.broken(&app_key(case))?.finding(case.generation))
 }
 
 pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
-    case.blocked(seen::unverified(&app_key(case), why))
+    seen::unverified(&app_key(case), why).finding(case.generation)
 }
 
 fn app_key(case: &Case<'_>) -> Key {

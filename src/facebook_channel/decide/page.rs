@@ -4,7 +4,7 @@ use super::super::act::Mutation;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{DeclaredConnection, Reason};
-use crate::engine::answer::{Refusal, drift_observed, repair_fight, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
@@ -77,13 +77,14 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
     let defect = match row {
         None => case.found(Status::False, Reason::NotSubscribed, "The page is not subscribed to the app.", ""),
         Some(_) => {
-            let seen = format!("The page's subscription lacks the fields {}.", lacking.join(", "));
+            let seen = format!("The page's subscription lacks the fields {}.", listed(&lacking));
             case.found(Status::False, Reason::FieldsMissing, seen, "")
         }
     };
     match &asked.subscribed {
         None if case.seen.standing == Standing::Fought => {
-            (repair_fight(defect, row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default()), None)
+            let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
+            (repair_fight(defect, held, &case.look_again()), None)
         }
         None if claimed.status == Status::True && case.proven(authorized) => {
             let fields = declared(case);
@@ -143,7 +144,7 @@ fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding
     if lacking.is_empty() {
         return None;
     }
-    let seen = format!("The webhook of the MetaApp does not deliver the declared fields {}.", lacking.join(", "));
+    let seen = format!("The webhook of the MetaApp does not deliver the declared fields {}.", listed(&lacking));
     // What the MetaApp declares too, it is about to subscribe to.
     let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
     if lacking.iter().all(|field| fields.contains(field)) {

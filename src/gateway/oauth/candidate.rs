@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use super::flow::{Offer, Refusal};
 use super::grants::{Grant, Page};
 use super::{App, OAuth};
-use crate::graph::{AppReason, Caller, CutReason, GraphError, Token, TokenInfo, TokenKind, Verdict, classify};
+use crate::graph::{
+    AppReason, Caller, CutReason, Exchange, GraphError, Token, TokenInfo, TokenKind, Verdict, classify,
+};
 
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);
@@ -27,7 +29,7 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let info = oauth.graph.debug_token(version, credentials, &token).await;
         is_sufficient(&info.map_err(|error| refusal(&error, Caller::AppToken))?, app)?;
         let on_its_behalf = |error: GraphError| refusal(&error, Caller::PageToken);
-        let pages = oauth.graph.granted_pages(version, credentials, &token).await.map_err(on_its_behalf)?;
+        let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
         let (others, more) = compared(grant.pages_in_use(), &covered)?;
         let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
@@ -39,7 +41,7 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
 /// The token that lives for weeks, for one that lives for an hour (graph-api §3.3).
 pub(super) async fn long_lived(oauth: &OAuth, app: &App, token: &Token) -> Result<Token, Refusal> {
     within_limits(oauth, async {
-        let extended = oauth.graph.extend_token(&app.version, &app.credentials, token).await;
+        let extended = oauth.graph.exchange_token(&app.version, &app.credentials, token, Exchange::ShortUser).await;
         extended.map_err(|error| refusal(&error, Caller::PageToken))
     })
     .await

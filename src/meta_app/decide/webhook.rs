@@ -6,7 +6,7 @@ use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Refusal, drift_observed, repair_fight, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, listed, look_again, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
 
@@ -51,7 +51,8 @@ impl Case<'_> {
         }
         match &asked.subscribed {
             None if self.seen.standing == Standing::Fought && defect.reason != Reason::ForeignCallback => {
-                (repair_fight(defect, row.map(|row| row.fields.as_slice()).unwrap_or_default()), None)
+                let held = row.map(|row| row.fields.as_slice()).unwrap_or_default();
+                (repair_fight(defect, held, &look_again("metaapp", &self.app.metadata)), None)
             }
             None if defect.reason != Reason::ForeignCallback => {
                 let mutation =
@@ -86,7 +87,11 @@ impl Case<'_> {
                 let name =
                     super::super::verify_token_secret_name(self.app.metadata.name.as_deref().unwrap_or_default());
                 let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
-                (Reason::SecretNameTaken, seen, "Whoever made it must rename or delete it.")
+                let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
+                let step = format!(
+                    "Whoever made it must look whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
+                );
+                return Some(self.found(Status::False, Reason::SecretNameTaken, seen, step));
             }
             (ClaimSeen::Releasing, _) => {
                 let seen = "The claim on the webhook is being cleaned up.";
@@ -131,7 +136,7 @@ impl Case<'_> {
         }
         let missing: Vec<_> =
             super::super::fields(self.app).into_iter().filter(|field| !row.fields.contains(field)).collect();
-        let seen = || format!("The app's webhook lacks the fields {}.", missing.join(", "));
+        let seen = || format!("The app's webhook lacks the fields {}.", listed(&missing));
         (!missing.is_empty()).then(|| self.found(Status::False, Reason::FieldsMissing, seen(), ""))
     }
 

@@ -69,7 +69,8 @@ async fn a_person_may_say_no_twice() -> Result<()> {
 async fn when_meta_does_not_answer_the_person_may_try_again() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
-    let silent = "{match: {path: /v25.0/oauth/access_token}, times: 1, do: {status: 503}}";
+    let silent =
+        "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {status: {code: 503, body: busy}}}";
     scene.world.sandbox.add_fault(fault(silent));
     let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "No answer")?;

@@ -158,6 +158,8 @@ fn what_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
         outcome.stalled("RepairFight");
         outcome.shows(&[(Subscribed, "False/RepairFight"), (Disconnected, "True/RepairFight")]);
         assert!(outcome.message(Subscribed).contains(found), "{}", outcome.message(Subscribed));
+        let command = "kubectl -n tenant-a annotate --overwrite fbc/shop metachannels.io/requested-at=";
+        assert!(outcome.message(Subscribed).contains(command), "{}", outcome.message(Subscribed));
         assert_eq!(outcome.plan.report.class, Class::Terminal);
         assert_eq!(outcome.plan.report.effect, Effect::GaveUp);
         let reasons: Vec<_> = outcome.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
@@ -186,4 +188,20 @@ fn a_repair_is_told_and_a_first_subscription_is_none() {
         let lost = written(vec![], Ok(())).after(&before).decide();
         assert_eq!(lost.plan.report.effect, Effect::None, "a write without effect restored nothing");
     }
+}
+
+#[test]
+fn of_many_missing_fields_the_message_names_the_first_and_the_status_all() {
+    let message = |declared: &[&str]| {
+        let mut scene = Scene::rows(vec![row(APP, &[])]);
+        scene.seen.app = app(Ok(()), WebhookVerdict::NotManaged);
+        scene.channel.spec.subscribed_fields = Some(words(declared));
+        scene.seen.asked.subscribed = Some(Err(no_answer()));
+        let outcome = scene.decide();
+        assert_eq!(outcome.status().subscription.as_ref().unwrap().missing, words(declared));
+        outcome.message(Subscribed).to_owned()
+    };
+    assert_eq!(message(&["a", "b", "c", "d", "e"]), "The page's subscription lacks the fields a, b, c, d, e.");
+    let of_six = message(&["a", "b", "c", "d", "e", "f"]);
+    assert_eq!(of_six, "The page's subscription lacks the fields a, b, c and 3 more.");
 }

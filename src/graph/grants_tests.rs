@@ -1,0 +1,119 @@
+use serde_json::json;
+
+use super::super::testing::*;
+use super::super::{GraphFault, classify};
+use super::*;
+
+const V: &Version = &Version::DEFAULT;
+const NEW: &str = "EAABnew0123456789_abc.DEF-x";
+
+fn refusal(code: u32, subcode: u32, message: &str) -> axum::response::Response {
+    json(400, &json!({"error": {"code": code, "error_subcode": subcode, "message": message}}))
+}
+
+#[tokio::test]
+async fn the_pages_of_a_grant_are_listed_with_their_tokens_or_without() {
+    let row = json!({"data": [
+        {"id": PAGE, "name": "Shop", "tasks": ["MESSAGING", "MODERATE"], "access_token": NEW},
+        {"id": 2_200_000_000_000_002_u64, "access_token": "short"},
+    ]});
+    let graph = Double::answering([json(200, &row), json(200, &row)]).await;
+    let pages = graph.client().accounts(V, &app(), &token(), true).await.expect("pages");
+    assert_eq!((pages[0].id.as_str(), pages[0].name.as_deref()), (PAGE, Some("Shop")));
+    assert_eq!(pages[0].tasks, ["MESSAGING", "MODERATE"]);
+    assert_eq!(pages[0].token.as_ref().expect("a token").expose(), NEW);
+    assert_eq!((pages[1].id.as_str(), pages[1].token.is_some()), ("2200000000000002", false));
+    assert!(!format!("{pages:?}").contains(NEW));
+
+    graph.client().accounts(V, &app(), &token(), false).await.expect("pages");
+    for (seen, fields) in graph.seen().iter().zip(["id,name,tasks,access_token", "id,name,tasks"]) {
+        assert_eq!(seen.uri.path(), "/v25.0/me/accounts");
+        let query = Seen::parameters(seen.uri.query().expect("a query"));
+        assert!(query.contains(&("fields".into(), fields.into())), "{query:?}");
+        assert!(query.contains(&("limit".into(), "100".into())), "{query:?}");
+        assert_eq!(seen.header("authorization"), format!("Bearer {TOKEN}"));
+        assert!(!seen.uri.to_string().contains(TOKEN));
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_ten_thousand_pages_is_read_to_its_end() {
+    let part = |number: usize| {
+        let rows: Vec<_> = (0..100).map(|row| json!({"id": format!("22{number:04}{row:04}")})).collect();
+        let next = (number < 99).then_some("https://graph.facebook.com/next");
+        json(200, &json!({"data": rows, "paging": {"next": next, "cursors": {"after": number.to_string()}}}))
+    };
+    let graph = Double::answering((0..100).map(part)).await;
+    let pages = graph.client().accounts(V, &app(), &token(), true).await.expect("pages");
+    assert_eq!((pages.len(), graph.seen().len()), (10_000, 100));
+}
+
+#[tokio::test]
+async fn an_exchange_says_who_asks_by_id_and_secret_alone() {
+    for (exchange, sixty_days) in [(Exchange::ShortUser, false), (Exchange::SystemUser, true)] {
+        let graph = Double::json(&json!({"access_token": NEW, "token_type": "bearer", "expires_in": 5_183_944})).await;
+        let new = graph.client().exchange_token(V, &app(), &token(), exchange).await.expect("a token");
+        assert_eq!(new.expose(), NEW);
+        let seen = graph.only();
+        assert_eq!((seen.uri.path(), seen.header("authorization")), ("/v25.0/oauth/access_token", ""));
+        let query = Seen::parameters(seen.uri.query().expect("a query"));
+        let expected = [
+            ("grant_type", "fb_exchange_token"),
+            ("client_id", APP_ID),
+            ("client_secret", SECRET),
+            ("fb_exchange_token", TOKEN),
+        ];
+        let expected = expected.into_iter().chain(sixty_days.then_some(("set_token_expires_in_60_days", "true")));
+        let expected: Vec<(String, String)> = expected.map(|(name, value)| (name.into(), value.into())).collect();
+        assert_eq!(query, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_same_token_again_is_no_exchange_and_nothing_secret_is_told() {
+    let answers = [
+        json!({"access_token": TOKEN}),
+        json!({"access_token": "x"}),
+        json!({"token": NEW}),
+        json!({"error": {"code": 190, "message": format!("Error validating access token {TOKEN} of {SECRET}")}}),
+    ];
+    for answer in answers {
+        let graph = Double::json(&answer).await;
+        let error = graph.client().exchange_token(V, &app(), &token(), Exchange::SystemUser).await.expect_err("none");
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains(TOKEN) && !told.contains(SECRET) && !told.contains(NEW), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_exchange_is_about_the_token_or_makes_the_app_suspect() {
+    let rows = [
+        (refusal(190, 463, "Session has expired"), "token_ended"),
+        (refusal(190, 458, "not authorized"), "token_ended"),
+        (refusal(1, 0, "Error validating client secret."), "app_suspect"),
+        (refusal(101, 0, "Error validating application."), "app_suspect"),
+        (refusal(100, 0, "Param fb_exchange_token must be a user access token"), "request_rejected"),
+        (refusal(2, 0, "Service temporarily unavailable"), "no_answer"),
+    ];
+    for (answer, class) in rows {
+        let graph = Double::answering([answer]).await;
+        let error = graph.client().exchange_token(V, &app(), &token(), Exchange::SystemUser).await.expect_err(class);
+        assert_eq!(classify(&error, Caller::PageToken).class(), class);
+    }
+}
+
+#[tokio::test]
+async fn revoking_ends_one_token_and_what_ended_before_is_ended_too() {
+    for answer in [json(200, &json!({"success": true})), refusal(190, 466, "The session was invalidated")] {
+        let graph = Double::answering([answer]).await;
+        graph.client().revoke_token(V, &app(), &token()).await.expect("it is over");
+        let seen = graph.only();
+        assert_eq!(seen.uri.path(), "/v25.0/oauth/revoke");
+        assert_eq!(seen.header("authorization"), format!("Bearer {APP_ID}|{SECRET}"));
+        let query = Seen::parameters(seen.uri.query().expect("a query"));
+        assert!(query.contains(&("revoke_token".into(), TOKEN.into())), "{query:?}");
+    }
+    let graph = Double::answering([refusal(4, 0, "too many calls")]).await;
+    let error = graph.client().revoke_token(V, &app(), &token()).await.expect_err("not yet");
+    assert!(matches!(error, GraphError::Fault(GraphFault { code: 4, .. })), "{error:?}");
+}

@@ -1,0 +1,116 @@
+//! Gauges about objects: the state of every channel and application, read from the stores when somebody scrapes. Nothing is kept
+//! for them: they cost nothing between scrapes, are never out of date, and go with their objects. A follower has none.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use jiff::Timestamp;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::api::conditions::{ConditionType, Status, find};
+use crate::api::{DeclaredConnection, FacebookChannel, Reason};
+use crate::engine::run::Kind;
+use crate::engine::sweep::Swept;
+use crate::engine::{Class, Context, Key, KindName};
+use crate::facebook_channel::FacebookChannelKind;
+use crate::meta_app::MetaAppKind;
+
+/// What the gauges are read from.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    /// Gone once the operator has ended.
+    ctx: Weak<Context>,
+    /// Since when this instance has led.
+    since: Timestamp,
+}
+
+impl Gauges {
+    /// Gauges about what this context holds; the lease has just been won.
+    pub(super) fn of(ctx: &Arc<Context>) -> Self {
+        Self { ctx: Arc::downgrade(ctx), since: ctx.clock.now() }
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(ctx) = self.ctx.upgrade() else { return Ok(()) };
+        let channels = FacebookChannelKind::all(&ctx);
+        let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
+        let ready = apps.iter().filter_map(|app| readiness::<MetaAppKind>(app));
+        let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannelKind>(channel)));
+        family(&mut encoder, "ready", "1 if an object is Ready, else 0; the reason says why", ready)?;
+        let connections = channels.iter().map(|channel| {
+            let connection = channel.status.as_ref().map(|status| status.connection).unwrap_or_default();
+            ((object(&channel.metadata), [("connection", connection.as_str())]), 1.0)
+        });
+        family(&mut encoder, "channel_connection", "1 for the state that a channel is in", connections)?;
+        let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), end(channel)?)));
+        family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorisation of a channel ends", ends)?;
+        let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&ctx, channel));
+        let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
+        let help = "Age of the oldest answer about one of the channels that are looked at in every period";
+        family(&mut encoder, "longest_unverified_seconds", help, [longest])
+    }
+}
+
+impl Gauges {
+    /// How long ago everything was answered that was asked about a channel. What was answered before this instance led is
+    /// not known.
+    fn age(&self, ctx: &Context, channel: &FacebookChannel) -> f64 {
+        let uid = channel.metadata.uid.as_deref().unwrap_or_default();
+        let answered = FacebookChannelKind::memories(ctx).answered_at(&Key::of(channel), uid);
+        let made = channel.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |made| made.0);
+        ctx.clock.now().duration_since(answered.unwrap_or(self.since.max(made))).as_secs_f64()
+    }
+}
+
+type Label<'a> = (&'static str, &'a str);
+
+fn object(metadata: &ObjectMeta) -> [Label<'_>; 2] {
+    let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+    [("namespace", namespace.unwrap_or_default()), ("name", name.unwrap_or_default())]
+}
+
+/// Labels and value of what Ready says of an object; `None` before its first pass.
+fn readiness<K: Kind>(of: &K::Object) -> Option<(([Label<'_>; 2], [Label<'_>; 2]), f64)> {
+    let ready = find(K::conditions(K::status(of)?), ConditionType::Ready)?;
+    let labels = (object(of.meta()), [("kind", K::NAME.as_str()), ("reason", ready.reason.as_str())]);
+    Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))
+}
+
+/// When the authorisation of a channel ends, or ended.
+fn end(channel: &FacebookChannel) -> Option<f64> {
+    let end: Timestamp = channel.status.as_ref()?.expires.as_ref()?.parse().ok()?;
+    Some(end.as_duration().as_secs_f64())
+}
+
+/// Whether Meta is asked about a channel in every period: not about one that is paused, waits for something in the cluster, is
+/// known to be broken, or is disconnected as declared.
+fn is_asked_about(channel: &FacebookChannel) -> bool {
+    let conditions = channel.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
+    let class = reason.map_or(Class::Settled, Class::from);
+    let seldom = matches!(
+        class,
+        Class::Paused | Class::Waiting | Class::WithoutEffect | Class::Reauthorize | Class::AppBroken | Class::Terminal
+    );
+    !seldom && channel.spec.connection == DeclaredConnection::Connected
+}
+
+fn family<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (L, f64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in samples {
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

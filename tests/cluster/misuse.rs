@@ -1,0 +1,70 @@
+//! What people do that no schema can refuse: it is named by a condition with the next step, and nothing is overwritten.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, ResourceExt};
+
+use crate::props::*;
+use crate::world::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_does_not_allow_a_namespace_is_not_used_from_there() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    let closed = world.app_manifest().replace("from: All", "from: Same");
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&closed).await?;
+    world.app_is(&["Ready=True"]).await?;
+    world.sandbox.clear_ledger();
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let refused = ["Ready=False/AppNotAllowed", "Authorized=False/AppNotAllowed", "Stalled=True", "Claimed=Unknown"];
+    let channel = world.channel_is(&world.tenant_a, "shop", &refused).await?;
+    let step = channel.status.unwrap().next_step.unwrap();
+    assert!(step.contains("allowedNamespaces"), "{step}");
+    assert_eq!(world.sandbox.ledger(), [], "neither the page nor the token was asked about");
+    // The namespace of the app itself needs no leave.
+    world.put_channel(&world.platform, "own", PAGE_B, TOKEN_B).await?;
+    world.channel_is(&world.platform, "own", &["Ready=True"]).await?;
+
+    world.apply(&world.app_manifest()).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Stalled"]).await?;
+    world.apply(&closed).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotAllowed", "Stalled=True", "Claimed=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_name_that_we_would_create_is_neither_read_nor_changed() -> Result<()> {
+    const NAME: &str = "metaapp-acme-verify-token";
+    let world = World::new().await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    // A stranger's, and one that only looks like ours: released for the purpose, but of no MetaApp.
+    for labels in [None, Some(BTreeMap::from([("metachannels.io/purpose".to_owned(), "verify-token".to_owned())]))] {
+        let secret = Secret {
+            metadata: ObjectMeta { name: Some(NAME.into()), labels, ..ObjectMeta::default() },
+            string_data: Some(BTreeMap::from([("verify-token".to_owned(), "chosen-by-somebody-else".to_owned())])),
+            ..Secret::default()
+        };
+        let theirs = secrets.create(&PostParams::default(), &secret).await?;
+        let operator = world.operator();
+        world.put_app().await?;
+        let app = world
+            .app_is(&["Ready=False/SecretNameTaken", "WebhookSubscribed=False/SecretNameTaken", "Stalled=True"])
+            .await?;
+        assert!(app.status.unwrap().next_step.unwrap().contains(NAME));
+        assert_eq!(secrets.get(NAME).await?.resource_version(), theirs.resource_version());
+        assert_eq!(world.writes(), []);
+        warned(&world, &world.platform, &["acme SecretNameTaken"]).await?;
+        operator.stop().await;
+        secrets.delete(NAME, &Default::default()).await?;
+        world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+        world.kubectl().run(&["-n", &world.platform, "delete", "events", "--all"]).await?;
+    }
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True", "!Stalled"]).await?;
+    Ok(())
+}
