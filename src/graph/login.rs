@@ -47,3 +47,7 @@ impl GraphClient {
         self.transport.send(call).await
     }
 }
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

@@ -14,7 +14,14 @@ use meta_channel_operator::server::{self, Readiness};
 use testkit::sandbox::Sandbox;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::Running;
+use crate::world::{Running, World};
+
+impl World {
+    /// Another replica of the gateway, and where it listens.
+    pub async fn replica(&self) -> Result<(Running, String)> {
+        start_gateway(&self.client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox).await
+    }
+}
 
 /// Starts a gateway, and says where it listens.
 pub async fn start_gateway(

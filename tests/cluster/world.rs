@@ -156,13 +156,8 @@ impl World {
         Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, mailbox, gateway, _stored })
     }
 
-    /// Another replica of the gateway, and where it listens.
-    pub async fn replica(&self) -> Result<(Running, String)> {
-        start_gateway(&self.client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox).await
-    }
-
     /// The watched namespaces.
-    fn scopes(&self) -> Vec<String> {
+    pub fn scopes(&self) -> Vec<String> {
         vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()]
     }
 

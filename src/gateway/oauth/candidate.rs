@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use secrecy::SecretString;
 
 use super::flow::{Offer, Refusal};
@@ -13,6 +14,9 @@ use crate::graph::{
 
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);
+
+/// Codes bring tokens of an hour or two; whatever lives longer than this is none of them (graph-api §3.8).
+const SHORT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The most that is told of what is missing; the rest is counted. It is kept in a cookie.
 const TOLD: usize = 10;
@@ -27,21 +31,27 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let exchanged = oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code).await;
         let token = exchanged.map_err(|error| refusal(&error, Caller::AppToken))?;
         let info = oauth.graph.debug_token(version, credentials, &token).await;
-        is_sufficient(&info.map_err(|error| refusal(&error, Caller::AppToken))?, app)?;
+        let info = info.map_err(|error| refusal(&error, Caller::AppToken))?;
+        is_sufficient(&info, app)?;
         let on_its_behalf = |error: GraphError| refusal(&error, Caller::PageToken);
         let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
         let (others, more) = compared(grant.pages_in_use(), &covered)?;
         let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
-        Ok(Offer { token, person, others, more })
+        let is_short = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
+        Ok(Offer { token, is_short, person, others, more })
     })
     .await
 }
 
 /// The token that lives for weeks, for one that lives for an hour (graph-api §3.3).
-pub(super) async fn long_lived(oauth: &OAuth, app: &App, token: &Token) -> Result<Token, Refusal> {
+pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Result<Token, Refusal> {
+    if !offer.is_short {
+        return Ok(offer.token.clone());
+    }
     within_limits(oauth, async {
-        let extended = oauth.graph.exchange_token(&app.version, &app.credentials, token, Exchange::ShortUser).await;
+        let extended =
+            oauth.graph.exchange_token(&app.version, &app.credentials, &offer.token, Exchange::ShortUser).await;
         extended.map_err(|error| refusal(&error, Caller::PageToken))
     })
     .await
@@ -72,7 +82,7 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
         return Err(Refusal::NotAccepted);
     }
     let missing = app.required.iter().filter(|scope| !info.scopes.contains(scope)).cloned();
-    let missing: Vec<_> = missing.collect();
+    let missing: Vec<_> = missing.take(TOLD).collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::ScopesMissing(missing)) }
 }
 
@@ -103,3 +113,7 @@ fn compared<'a>(
     let more = others.len() - told.len();
     Ok((told, more))
 }
+
+#[cfg(test)]
+#[path = "candidate_tests.rs"]
+mod tests;

@@ -74,7 +74,7 @@ pub(super) async fn decide(
 }
 
 async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
-    let token = long_lived(oauth, app, &offer.token).await?;
+    let token = long_lived(oauth, app, offer).await?;
     oauth.mailbox.hand_over(grant, flow, &token).await
 }
 

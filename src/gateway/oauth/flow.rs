@@ -39,9 +39,11 @@ pub(super) enum Step {
 /// An authorisation that would do.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Offer {
-    /// Its token, which lives for an hour or two: what is stored in the end is another one.
+    /// Its token.
     #[serde(serialize_with = "plain", deserialize_with = "parsed")]
     pub(super) token: Token,
+    /// Whether it lives for an hour or two only, so that another one has to be stored in the end.
+    pub(super) is_short: bool,
     /// Name of the person.
     pub(super) person: Option<String>,
     /// Names of pages that are covered and not in use.
@@ -167,7 +169,7 @@ mod tests {
         let (flow, _) = Flow::begin(at(1_000));
         assert!(!flow.is_over(at(1_599)) && flow.is_over(at(1_600)));
         let token = Token::parse(b"EAAB0123456789_abc.DEF-x").unwrap();
-        let flow = flow.offered(Offer { token, person: None, others: vec![], more: 0 }, at(1_500));
+        let flow = flow.offered(Offer { token, is_short: true, person: None, others: vec![], more: 0 }, at(1_500));
         assert!(!flow.is_over(at(2_099)) && flow.is_over(at(2_100)));
     }
 }

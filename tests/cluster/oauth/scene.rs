@@ -112,7 +112,7 @@ impl Scene {
         Ok(all.iter().map(content).filter(|content| content != "SpentState").collect())
     }
 
-    /// Requests for a token, by the status of their answers.
+    /// Codes that were exchanged, by the status of their answers.
     pub fn exchanges(&self) -> Vec<u16> {
         let all = self.world.requests("POST", "/{version}/oauth/access_token");
         all.iter().filter_map(|entry| entry.status).collect()

@@ -110,7 +110,8 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
     let bytes = &token.data.as_ref().context("no data")?["token"];
     assert!(bytes.0.starts_with(b"EAA"));
     // A code brings a token for an hour or two; it was exchanged for one that lives for weeks.
-    assert_eq!(scene.exchanges(), [200, 200]);
+    assert_eq!(scene.exchanges(), [200]);
+    assert_eq!(scene.world.requests("GET", "/{version}/oauth/access_token").len(), 1);
     assert_eq!(["begun", "offered", "confirmed"].map(|outcome| scene.outcomes(outcome)), [1, 1, 1]);
     Ok(())
 }
