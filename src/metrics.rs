@@ -1,5 +1,7 @@
-//! Metrics. Labels are few and static: kinds, outcomes and path templates, never ids. Namespaces and names label only what is
-//! read from the stores at the time of a scrape.
+//! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
+//! thousands of label only what is read from the stores at the time of a scrape.
+
+mod gateway;
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
@@ -19,7 +21,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
-use crate::engine::KindName;
+use crate::engine::priority::Priority;
+use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -52,13 +55,46 @@ struct RepairLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct AppLabels {
+    namespace: String,
+    name: String,
+}
+
+impl From<&Key> for AppLabels {
+    fn from(key: &Key) -> Self {
+        Self { namespace: key.namespace.clone(), name: key.name.clone() }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PriorityLabel {
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabel {
     result: &'static str,
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct OutcomeLabel {
-    outcome: &'static str,
+/// What came of asking Meta to exchange a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Renewal {
+    /// It handed out another one.
+    Renewed,
+    /// It refused.
+    Refused,
+    /// It did not say.
+    Unanswered,
+}
+
+impl Renewal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -86,11 +122,12 @@ pub struct Metrics {
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
+    grant_renewals: Family<ResultLabel, Counter>,
     unreachable_apps: Gauge,
+    app_usage: Family<AppLabels, Gauge>,
+    held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
-    signatures: Family<ResultLabel, Counter>,
-    challenges: Family<ResultLabel, Counter>,
-    reauthorisations: Family<OutcomeLabel, Counter>,
+    gateway: gateway::Gateway,
 }
 
 impl Default for Metrics {
@@ -113,11 +150,12 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
+            grant_renewals: Family::default(),
             unreachable_apps: Gauge::default(),
+            app_usage: Family::default(),
+            held_back: Family::default(),
             test_graph: Gauge::default(),
-            signatures: Family::default(),
-            challenges: Family::default(),
-            reauthorisations: Family::default(),
+            gateway: gateway::Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
         registry.register(
@@ -162,9 +200,24 @@ impl Default for Metrics {
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
+            "grant_renewals",
+            "Tokens of grants that Meta was asked to exchange for others",
+            metrics.grant_renewals.clone(),
+        );
+        registry.register(
             "unreachable_apps",
             "MetaApps whose channels are not asked about, since Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
+        );
+        registry.register(
+            "app_usage_percent",
+            "How much of what Meta allows a MetaApp's application in an hour is used, as Meta said last",
+            metrics.app_usage.clone(),
+        );
+        registry.register(
+            "looks_held_back",
+            "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
+            metrics.held_back.clone(),
         );
         registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
         registry.register(
@@ -172,13 +225,7 @@ impl Default for Metrics {
             "1 if the Graph API is not Meta's (--allow-test-graph)",
             metrics.test_graph.clone(),
         );
-        registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
-        registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
-        registry.register(
-            "reauthorisations",
-            "Steps of authorising again in a browser, by what came of them",
-            metrics.reauthorisations.clone(),
-        );
+        metrics.gateway.register(&mut registry);
         metrics.begin_with_nought();
         Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
@@ -198,9 +245,11 @@ impl Metrics {
                 drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
             }
         }
-        for result in ["valid", "invalid"] {
-            drop(self.signatures.get_or_create(&ResultLabel { result }));
-            drop(self.challenges.get_or_create(&ResultLabel { result }));
+        for renewal in [Renewal::Renewed, Renewal::Refused, Renewal::Unanswered] {
+            drop(self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }));
+        }
+        for priority in Priority::ALL {
+            drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
         }
     }
 
@@ -264,9 +313,29 @@ impl Metrics {
         self.secret_reads.inc();
     }
 
+    /// Counts a token that Meta was asked to exchange.
+    pub fn grant_renewed(&self, renewal: Renewal) {
+        self.grant_renewals.get_or_create(&ResultLabel { result: renewal.as_str() }).inc();
+    }
+
     /// Says about how many applications Meta answers nothing.
     pub fn unreachable_apps(&self, count: usize) {
         self.unreachable_apps.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Says how much of what Meta allows an application is used.
+    pub fn app_usage(&self, app: &Key, percent: u32) {
+        self.app_usage.get_or_create(&app.into()).set(percent.into());
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget_app(&self, app: &Key) {
+        self.app_usage.remove(&app.into());
+    }
+
+    /// Counts a look that was put off.
+    pub fn held_back(&self, priority: Priority) {
+        self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
     }
 
     /// Says whether this instance holds the lease.
@@ -277,21 +346,6 @@ impl Metrics {
     /// Says that the Graph API is not Meta's.
     pub fn uses_test_graph(&self, test: bool) {
         self.test_graph.set(test.into());
-    }
-
-    /// Counts a checked signature of a webhook event.
-    pub fn signature(&self, valid: bool) {
-        self.signatures.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
-    }
-
-    /// Counts an answered verification request.
-    pub fn challenge(&self, valid: bool) {
-        self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
-    }
-
-    /// Counts a step of authorising again in a browser.
-    pub fn reauthorisation(&self, outcome: &'static str) {
-        self.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// Adds what is looked up at the time of a scrape.

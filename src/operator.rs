@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
 use crate::claims::AssetClaimKind;
 use crate::engine::breakers::Breakers;
-use crate::engine::budgets::Budgets;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
@@ -28,10 +27,11 @@ use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, run, sweep, watch};
+use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::MetaAppKind;
+use crate::meta_grant::MetaGrantKind;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -86,16 +86,20 @@ impl Operator {
         let mut queues = Vec::new();
         for scope in &scopes {
             let (app_timer, app_wakes) = wakes(self.clock.clone());
+            let (grant_timer, grant_wakes) = wakes(self.clock.clone());
             let (channel_timer, channel_wakes) = wakes(self.clock.clone());
             timers.insert((KindName::MetaApp, scope.namespace.clone()), app_timer);
+            timers.insert((KindName::MetaGrant, scope.namespace.clone()), grant_timer);
             timers.insert((KindName::FacebookChannel, scope.namespace.clone()), channel_timer);
-            queues.push((scope.apps.0.clone(), app_wakes, scope.channels.0.clone(), channel_wakes));
+            let grants = (scope.grants.0.clone(), grant_wakes);
+            queues.push(((scope.apps.0.clone(), app_wakes), grants, (scope.channels.0.clone(), channel_wakes)));
         }
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            published: Default::default(),
             apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
             grant_objects: scopes.iter().map(|scope| scope.grants.0.clone()).collect(),
             channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
@@ -104,6 +108,7 @@ impl Operator {
             app_memories: Default::default(),
             grant_memories: Default::default(),
             grants: Default::default(),
+            grant_reminders: LastLook::new(self.clock.now()),
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
@@ -112,7 +117,7 @@ impl Operator {
             pace: Default::default(),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
-            budgets: Budgets::default(),
+            budgets: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
             events: Events::new(self.client.clone(), &self.instance),
@@ -133,15 +138,18 @@ impl Operator {
             ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
-            let controllers = queues.into_iter().map(|(apps, app_wakes, channels, channel_wakes)| {
-                let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
-                let channels =
-                    run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
-                async move { tokio::join!(apps, channels) }
-            });
+            let controllers =
+                queues.into_iter().map(|((apps, app_wakes), (grants, grant_wakes), (channels, channel_wakes))| {
+                    let apps = run::run::<MetaAppKind>(Arc::clone(&ctx), apps, app_wakes, self.concurrency);
+                    let grants = run::run::<MetaGrantKind>(Arc::clone(&ctx), grants, grant_wakes, self.concurrency);
+                    let channels =
+                        run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
+                    async move { tokio::join!(apps, grants, channels) }
+                });
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep) }).await;
+            let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration) }).await;
         }
     }
 }

@@ -48,6 +48,8 @@ condition_types! {
     PrimaryReceiver,
     /// The endpoint is resolvable.
     EndpointReady,
+    /// The page token lies in its Secret; present only where that is declared.
+    TokenPublished,
     /// The application's credentials work.
     CredentialsValid,
     /// The application's webhook is subscribed as declared.

@@ -46,6 +46,10 @@ pub struct FacebookChannelSpec {
     pub page_id: String,
     /// What authorises the channel.
     pub credentials: Credentials,
+    /// Whether the page token is published for a bot that calls Graph itself: in the Secret facebookchannel-NAME-page-token
+    /// of this namespace, with the keys token, page-id, app-id and graph-version.
+    #[serde(default)]
+    pub publish_token: bool,
     /// Whether the page is to be connected. Disconnected: its subscription at Meta is ended, claim and history are kept.
     #[serde(default)]
     pub connection: DeclaredConnection,
@@ -162,7 +166,7 @@ pub struct FacebookChannelStatus {
     /// Generation that this status is about; -1 before the first pass.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, Connected, Expired, Disconnected, Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady; Reconciling and Stalled only while True.
+    /// Ready, Connected, Expired, Disconnected, Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady; TokenPublished if publishToken is set; Reconciling and Stalled only while True.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -187,6 +191,9 @@ pub struct FacebookChannelStatus {
     /// Who handles the traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,
+    /// Name of the Secret with the published page token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_secret_name: Option<String>,
     /// Name of the AssetClaim that this channel holds, in the claims namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_name: Option<String>,

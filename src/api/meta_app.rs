@@ -140,6 +140,9 @@ pub struct MetaAppStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub permissions: Vec<AppPermissionStatus>,
+    /// How much of what Meta allows in an hour is used; absent while it is little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageStatus>,
     /// Base URL of the Graph API that this application is managed through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_url: Option<String>,
@@ -163,6 +166,48 @@ pub struct AppSubscriptionStatus {
     /// Subscribed webhook fields.
     #[serde(default)]
     pub fields: Vec<String>,
+}
+
+/// How much of what Meta allows in an hour is used. Written when a level changes, not when a number does: a metric has that.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageStatus {
+    /// Of the application's own limit; absent while its level is Normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<UsageShare>,
+    /// Of the limit of the page of which most is used; absent while its level is Normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest_page: Option<UsageShare>,
+}
+
+impl UsageStatus {
+    /// The levels, which are all that is acted on.
+    pub fn levels(&self) -> [UsageLevel; 2] {
+        [&self.app, &self.highest_page].map(|share| share.as_ref().map(|share| share.level).unwrap_or_default())
+    }
+}
+
+/// How much of a limit is used.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct UsageShare {
+    /// What that means for how often Meta is asked.
+    pub level: UsageLevel,
+    /// Percent of the limit when this level was reached.
+    pub percent: u32,
+}
+
+/// What the usage of a limit means for how often Meta is asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum UsageLevel {
+    /// Below 80 percent: as often as usual.
+    #[default]
+    Normal,
+    /// From 80 percent on: regular looks come half as often, the others one by one.
+    Tight,
+    /// From 95 percent on: only about what was changed, is about to end or is repaired.
+    Sparse,
+    /// Meta throttles: not at all until that is over.
+    Silent,
 }
 
 /// One required permission.

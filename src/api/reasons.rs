@@ -104,10 +104,18 @@ reasons! {
     NotRequired => Nobody,
     /// The endpoint is resolvable.
     Resolved => Nobody,
+    /// The page token lies in the Secret that is meant for it.
+    Published => Nobody,
     /// Meta accepted the application's credentials.
     Accepted => Nobody,
     /// Meta approved every required permission.
     Approved => Nobody,
+    /// The token in use comes from the seed that is declared.
+    SeedInUse => Nobody,
+    /// The token does not end soon, or is renewed before it does.
+    UpToDate => Nobody,
+    /// The token ends and cannot be renewed without a person.
+    NotRenewable => Nobody,
     /// The channel is declared Disconnected.
     DeclaredDisconnected => Nobody,
     /// The object is declared to be left alone.
@@ -180,6 +188,12 @@ reasons! {
     SecretMalformed => Person,
     /// A Secret of the name we would create exists and is not ours.
     SecretNameTaken => Person,
+    /// Meta refuses to hand out another token.
+    RenewalRefused => Person,
+    /// The seed was issued before the token in use.
+    SeedOlder => Person,
+    /// The seed does not cover pages that channels use.
+    SeedNarrower => Person,
     /// The MetaApp does not allow this namespace.
     AppNotAllowed => Person,
     /// Another namespace holds the asset.

@@ -66,6 +66,8 @@ pub enum Purpose {
     LivingToken,
     /// The generated verify token of a MetaApp's webhook: key `verify-token`.
     VerifyToken,
+    /// A page token that the operator publishes for a bot. It is of no use as a channel's own credential.
+    PublishedPageToken,
     /// Mail of the gateway for the operator, see [`super::mailbox`].
     GrantMailbox,
 }
@@ -79,6 +81,7 @@ impl Purpose {
             Self::GrantToken => "grant-token",
             Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
+            Self::PublishedPageToken => "published-page-token",
             Self::GrantMailbox => "grant-mailbox",
         }
     }
@@ -95,3 +98,15 @@ pub const GRANT_TOKEN_KEY: &str = "token";
 
 /// Key of the verify token in a Secret of purpose `verify-token`.
 pub const VERIFY_TOKEN_KEY: &str = "verify-token";
+
+/// Keys of a Secret of purpose `published-page-token`: the token, and what else a call to Graph needs.
+pub mod published {
+    /// The page token.
+    pub const TOKEN_KEY: &str = "token";
+    /// Id of the page.
+    pub const PAGE_ID_KEY: &str = "page-id";
+    /// Id of the application.
+    pub const APP_ID_KEY: &str = "app-id";
+    /// Version of the Graph API that the application is managed with.
+    pub const GRAPH_VERSION_KEY: &str = "graph-version";
+}

@@ -63,9 +63,6 @@ pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Time
         Then::Never | Then::At(_) => Class::Settled,
         Then::Class(class) => class,
     };
-    if let Class::Throttled(until) = class {
-        ctx.pace.hold(&claim.spec.app_id, until);
-    }
     let at = match report.then {
         Then::Never => NEVER,
         Then::At(at) => at,

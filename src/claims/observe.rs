@@ -7,10 +7,13 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::decide;
-use crate::api::{AssetClaim, ClaimHolder, ClaimState, DeletionPolicy, FacebookChannel};
+use crate::api::{AssetClaim, ClaimHolder, ClaimState, DeletionPolicy, FacebookChannel, ManagementPolicy, MetaApp};
 use crate::engine::answer::Answer;
+use crate::engine::breakers::Reach;
+use crate::engine::budgets::Budget;
 use crate::engine::failure::kubernetes;
 use crate::engine::index::Dependency;
+use crate::engine::priority::Priority;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Version};
 use crate::meta_app::{self, Trouble};
@@ -22,7 +25,7 @@ pub struct Observed {
     pub lives: bool,
     /// The application through which the page is used; asked for only once the holder is gone.
     pub app: AppSeen,
-    /// Before this time it is others' turn.
+    /// Before this time it is others' turn, or Meta is left alone.
     pub turn: Option<Timestamp>,
     /// What the API server says of the holder now; asked for only when something is about to be done.
     pub checked: Option<Checked>,
@@ -70,6 +73,8 @@ pub struct Access {
     pub version: Version,
     /// The application's credentials.
     pub credentials: Arc<AppCredentials>,
+    /// Its MetaApp.
+    pub app: Arc<MetaApp>,
 }
 
 /// Reads what has to be known about a claim.
@@ -93,16 +98,38 @@ pub async fn observe(
     let app_key = app_key(claim);
     ctx.index.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
     (seen.app, seen.access) = see_app(ctx, claim, app_key.as_ref()).await?;
+    if let (Some(answer), Some(Access { app, .. })) = (&seen.asked, &seen.access) {
+        let (app, uid) = (app.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
+        ctx.heed(&budgets(claim, &app), answer.as_ref().err().into_iter(), now);
+        ctx.reached(&app, &uid, Reach::Unknown.with(Some(answer)));
+    }
     if seen.asked.is_some() || !decide::wants_check(claim, &seen.app, now) {
         return Ok(seen);
     }
-    if claim.spec.deletion_policy == DeletionPolicy::Disconnect && seen.app == AppSeen::Ready {
-        seen.turn = ctx.pace.take(&claim.spec.app_id, &key, now).err();
+    if let (DeletionPolicy::Disconnect, Some(Access { app, .. })) = (claim.spec.deletion_policy, &seen.access) {
+        let turn = || ctx.pace.take(&claim.spec.app_id, &key, now).err();
+        seen.turn = held_until(ctx, claim, app, now).or_else(turn);
     }
     if seen.turn.is_none() {
         seen.checked = Some(ctx.read(check(ctx, claim)).await??);
     }
     Ok(seen)
+}
+
+/// What an unsubscription uses of what Meta allows.
+fn budgets(claim: &AssetClaim, app: &str) -> [Budget; 2] {
+    [Budget::app(app), Budget::page(app, &claim.spec.asset_id)]
+}
+
+/// Until when Meta is not asked to unsubscribe a page, since it limits that or does not answer. Nobody waits for it, so
+/// that it is held back as early as anything.
+fn held_until(ctx: &Context, claim: &AssetClaim, app: &MetaApp, now: Timestamp) -> Option<Timestamp> {
+    let (key, uid) = (Key::of(app), claim.uid().unwrap_or_default());
+    let app_uid = app.uid().unwrap_or_default();
+    // Only the application's own look finds out when an outage is over, which a paused one never takes.
+    let probed = app.spec.management_policy != ManagementPolicy::Pause;
+    let outage = ctx.breakers.open_until(&app_uid, &uid, now).filter(|_| probed).inspect(|_| ctx.look_at_app(key));
+    outage.or_else(|| ctx.budgets.held_until(&budgets(claim, &app_uid), Priority::Sweep, &uid, now))
 }
 
 /// Whether the holder is there, be it one that cannot be decoded.
@@ -130,7 +157,7 @@ async fn see_app(ctx: &Context, claim: &AssetClaim, key: Option<&Key>) -> Result
         return Ok((AppSeen::SecretGone, None));
     };
     Ok(match meta_app::verdict(&app).credentials {
-        Ok(()) => (AppSeen::Ready, Some(Access { version: meta_app::observe::version(&app), credentials })),
+        Ok(()) => (AppSeen::Ready, Some(Access { version: meta_app::observe::version(&app), credentials, app })),
         Err(Trouble::Broken(why) | Trouble::Unknown(why)) => (AppSeen::NotReady(why), None),
     })
 }

@@ -95,6 +95,11 @@ impl Refusal {
         Self { verdict, fact: "not asked".to_owned(), held: Some(held) }
     }
 
+    /// Nothing was asked, so nothing was learned.
+    pub fn nothing() -> Self {
+        Self { verdict: Verdict::NoAnswer, fact: "not asked".to_owned(), held: None }
+    }
+
     /// Whether nothing was learned: no answer, or "ask later".
     pub fn says_nothing(&self) -> bool {
         matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. })

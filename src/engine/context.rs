@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,14 +24,16 @@ use super::key::{Key, KindName};
 use super::last_look::LastLook;
 use super::memory::Memories;
 use super::misfits::Misfits;
+use super::own_secrets::Written;
 use super::pace::Pace;
+use super::ration::Ear;
 use super::secrets::Secrets;
 use super::timer::Timer;
 use crate::api::{
     AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus, MetaGrant,
     MetaGrantStatus,
 };
-use crate::graph::GraphClient;
+use crate::graph::{GraphClient, Meter};
 use crate::metrics::Metrics;
 
 /// Settings that decisions depend on.
@@ -69,6 +71,8 @@ pub struct Context {
     pub policy: Policy,
     /// Released Secrets.
     pub secrets: Secrets,
+    /// Published Secrets as they were written.
+    pub published: Written,
     /// The MetaApps of each watched namespace.
     pub apps: Vec<Store<MetaApp>>,
     /// The MetaGrants of each watched namespace.
@@ -85,6 +89,8 @@ pub struct Context {
     pub grant_memories: Memories<MetaGrantStatus>,
     /// What grants give to channels.
     pub grants: Grants,
+    /// When somebody was reminded that a grant ends soon.
+    pub grant_reminders: LastLook,
     /// What is remembered of channels.
     pub channel_memories: Memories<FacebookChannelStatus>,
     /// What a sweep read about channels that it wakes.
@@ -101,8 +107,8 @@ pub struct Context {
     pub claims_forbidden: watch::Sender<bool>,
     /// Of which applications Meta answers nothing.
     pub breakers: Breakers,
-    /// What Meta wants to be left alone.
-    pub budgets: Budgets,
+    /// What Meta wants to be left alone, and how much of its limits is used.
+    pub budgets: Arc<Budgets>,
     /// How often changed objects may be looked at.
     pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
@@ -183,6 +189,17 @@ impl Context {
     /// Takes note of whether Meta answers for an application, by the calls of a pass for it or for one of its channels.
     pub fn reached(&self, app: &str, uid: &str, reach: Reach) {
         self.metrics.unreachable_apps(self.breakers.note(app, uid, reach));
+    }
+
+    /// Hears what Meta says of the usage of an application.
+    pub fn meter(&self, app: &MetaApp) -> Meter {
+        Meter::new(Arc::new(Ear {
+            budgets: Arc::clone(&self.budgets),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            app: Key::of(app),
+            uid: app.uid().unwrap_or_default(),
+        }))
     }
 
     /// Takes note of limits among the refusals that a pass met, so that whatever they apply to is left alone.

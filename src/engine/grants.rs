@@ -14,11 +14,11 @@ use crate::graph::{Token, TokenInfo};
 /// What Meta said of a grant.
 #[derive(Clone, Debug)]
 pub struct Granted {
-    /// UID of the MetaGrant; it is the context of the fingerprints.
+    /// UID of the MetaGrant.
     pub uid: String,
     /// The MetaApp that was authorised.
     pub app: Key,
-    /// Fingerprint of the token in use.
+    /// Fingerprint of the token in use, as the grant's status has it.
     pub fingerprint: String,
     /// What debug_token said of the token in use.
     pub info: TokenInfo,
@@ -45,6 +45,9 @@ struct Known {
     granted: Option<Arc<Granted>>,
     /// Pages whose tokens do not serve any more, though they were listed.
     doubted: HashSet<String>,
+    /// A token that Meta handed out and that could not be kept yet, with the fingerprint of the one it was handed out for:
+    /// while the API server is away Meta is not asked for another one each time.
+    obtained: Option<(String, Token)>,
 }
 
 /// What all grants give.
@@ -88,6 +91,26 @@ impl Grants {
     pub fn is_doubted(&self, grant: &Key) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(grant).is_some_and(|known| !known.doubted.is_empty())
+    }
+
+    /// Remembers a token that Meta handed out for the one of this fingerprint, until it is kept.
+    pub fn obtain(&self, grant: &Key, of: &str, token: Token) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(grant.clone()).or_default().obtained = Some((of.to_owned(), token));
+    }
+
+    /// The token that Meta handed out and that was not kept yet, with the fingerprint of the one it was handed out for.
+    pub fn obtained(&self, grant: &Key) -> Option<(String, Token)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(grant)?.obtained.clone()
+    }
+
+    /// Says that the token that Meta handed out is kept, or of no use any more.
+    pub fn settle(&self, grant: &Key) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(grant) {
+            known.obtained = None;
+        }
     }
 
     /// Forgets a grant that is gone, or whose token is none.

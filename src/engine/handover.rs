@@ -37,7 +37,19 @@ impl<T> Handover<T> {
     /// Takes the news about an object, if there is any that still holds.
     pub fn take(&self, key: &Key, basis: &str, now: Timestamp) -> Option<T> {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)?;
-        (left.basis == basis && now.duration_since(left.at) < FRESH).then_some(left.news)
+        left.holds(basis, now).then_some(left.news)
+    }
+
+    /// Whether there is news about an object that still holds.
+    pub fn has(&self, key: &Key, basis: &str, now: Timestamp) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).is_some_and(|left| left.holds(basis, now))
+    }
+}
+
+impl<T> News<T> {
+    fn holds(&self, basis: &str, now: Timestamp) -> bool {
+        self.basis == basis && now.duration_since(self.at) < FRESH
     }
 }
 
@@ -55,7 +67,10 @@ mod tests {
         let (handover, key) = (Handover::default(), Key::new("a", "x"));
         let take = |basis, second| {
             handover.leave(key.clone(), "inputs".to_owned(), at(0), 1);
-            handover.take(&key, basis, at(second))
+            let there = handover.has(&key, basis, at(second));
+            let taken = handover.take(&key, basis, at(second));
+            assert_eq!(there, taken.is_some());
+            taken
         };
         assert_eq!(take("inputs", 59), Some(1));
         assert_eq!(handover.take(&key, "inputs", at(59)), None, "it was taken");

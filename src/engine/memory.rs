@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::edits::Edit;
 use super::key::Key;
 use super::repairs::Repairs;
 
@@ -29,6 +30,8 @@ pub struct Memory<S> {
     pub resting: bool,
     /// Whether somebody asked for a look since the last pass began.
     pub requested: bool,
+    /// The last edit that a complete look has answered.
+    pub answered_edit: Option<Edit>,
     /// What was written at Meta about the object, to see whether it lasts.
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -77,6 +80,7 @@ impl<S: Clone> Memories<S> {
             unanswered_since: None,
             resting: true,
             requested: false,
+            answered_edit: None,
             repairs: Repairs::default(),
             written: None,
         })

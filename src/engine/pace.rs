@@ -16,10 +16,8 @@ pub struct Pace(Mutex<Turns>);
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// The last turn given, or the time before which there is none, by application.
+    /// The last turn given, by application.
     last: HashMap<String, Timestamp>,
-    /// Before this time nobody has a turn, by application.
-    held: HashMap<String, Timestamp>,
     /// Who waits, and until when.
     waiting: HashMap<Key, Timestamp>,
 }
@@ -31,12 +29,10 @@ impl Pace {
     /// When to ask again.
     pub fn take(&self, app_id: &str, key: &Key, now: Timestamp) -> Result<(), Timestamp> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = turns.held.get(app_id).copied().filter(|until| *until > now);
-        let turn = match turns.waiting.remove(key).filter(|_| held.is_none()) {
+        let turn = match turns.waiting.remove(key) {
             Some(turn) => turn,
             None => {
-                let next = turns.last.get(app_id).map_or(now, |last| (*last + BETWEEN).max(now));
-                let turn = held.map_or(next, |until| next.max(until));
+                let turn = turns.last.get(app_id).map_or(now, |last| (*last + BETWEEN).max(now));
                 turns.last.insert(app_id.to_owned(), turn);
                 turn
             }
@@ -46,12 +42,6 @@ impl Pace {
         }
         turns.waiting.insert(key.clone(), turn);
         Err(turn)
-    }
-
-    /// Gives no turn before `until`: Meta asked for silence.
-    pub fn hold(&self, app_id: &str, until: Timestamp) {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.held.insert(app_id.to_owned(), until);
     }
 
     /// Forgets who does not wait any more.
@@ -81,17 +71,5 @@ mod tests {
         assert_eq!(pace.take("app", &key("c"), at(102)), Ok(()));
         assert_eq!(pace.take("app", &key("b"), at(102)), Ok(()));
         assert_eq!(pace.take("app", &key("a"), at(102)), Err(at(103)));
-    }
-
-    #[test]
-    fn nobody_has_a_turn_while_meta_asks_for_silence() {
-        let (pace, now) = (Pace::default(), at(100));
-        let (a, b) = (Key::new("claims", "a"), Key::new("claims", "b"));
-        assert_eq!(pace.take("app", &a, now), Ok(()));
-        assert_eq!(pace.take("app", &b, now), Err(at(101)));
-        pace.hold("app", at(400));
-        assert_eq!(pace.take("app", &b, at(101)), Err(at(400)), "a turn from before does not count");
-        assert_eq!(pace.take("app", &a, at(101)), Err(at(401)));
-        assert_eq!(pace.take("app", &b, at(400)), Ok(()));
     }
 }

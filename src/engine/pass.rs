@@ -1,12 +1,13 @@
 //! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
 use super::answer::{Held, Refusal};
-use super::budgets::Budget;
 use super::context::Context;
 use super::edits::Edit;
 use super::events::Note;
@@ -86,12 +87,18 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             None => K::status(object).cloned().unwrap_or_default(),
         };
         let generation = object.meta().generation.unwrap_or_default();
+        let edit = Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() };
+        // After a restart what was verified for this generation was not edited since; else it is not known.
+        let verified = find(K::conditions(&previous), ConditionType::Ready).and_then(|it| it.observed_generation);
+        if memory.answered_edit.is_none() && verified == Some(generation) {
+            memory.answered_edit = Some(edit.clone());
+        }
         Self {
             due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation,
             slots: slots(ctx, K::NAME, &uid, now),
-            edit: Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() },
+            edit,
             key,
             uid,
             now,
@@ -102,8 +109,27 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 
     /// Whether the slot that just came is also one of those in which broken objects are looked at.
     pub fn is_broken_slot(&self, ctx: &Context) -> bool {
+        self.is_slot_of(ctx, ctx.policy.broken_period)
+    }
+
+    /// Whether the slot that just came is also one of those that come half as often.
+    pub fn is_second_slot(&self, ctx: &Context) -> bool {
+        self.is_slot_of(ctx, ctx.policy.channel_period.saturating_mul(2))
+    }
+
+    fn is_slot_of(&self, ctx: &Context, longer: Duration) -> bool {
         let period = SignedDuration::try_from(ctx.policy.channel_period).unwrap_or(SignedDuration::MAX);
-        self.now.duration_since(last_slot(&self.uid, self.now, ctx.policy.broken_period)) < period
+        self.now.duration_since(last_slot(&self.uid, self.now, longer)) < period
+    }
+
+    /// Whether a person changed the object since the last look that was answered.
+    pub fn is_edited(&self) -> bool {
+        self.memory.answered_edit.as_ref() != Some(&self.edit)
+    }
+
+    /// Whether something about the object was repaired lately, which may not have lasted.
+    pub fn is_mended(&self) -> bool {
+        self.memory.repairs.are_watched(self.now)
     }
 
     /// Whether the object waits for its slot, and not for a try of its own.
@@ -118,14 +144,23 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
-    pub fn held<K: Kind<Status = S>>(&self, ctx: &Context, inputs: &str, budgets: &[Budget]) -> Option<Refusal> {
-        if let Some(until) = ctx.budgets.silent_until(budgets, &self.uid, self.now) {
-            return Some(Refusal::held(Held::Limit(until)));
-        }
-        let changed = K::inputs(&self.previous) != Some(inputs);
+    /// `limit` says until when Meta's limits hold the pass back, and whoever is not held back is counted by it.
+    pub fn held<K: Kind<Status = S>>(
+        &self,
+        ctx: &Context,
+        inputs: &str,
+        limit: impl FnOnce() -> Option<Timestamp>,
+    ) -> Option<Refusal> {
+        let changed = self.is_changed::<K>(inputs);
         let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
-        admitted.err().filter(|_| !self.due).map(|until| Refusal::held(Held::Edits(until)))
+        let often = admitted.err().filter(|_| !self.due).map(Held::Edits);
+        often.or_else(|| limit().map(Held::Limit)).map(Refusal::held)
+    }
+
+    /// Whether what the object depends on is not what it was at the last complete look.
+    pub fn is_changed<K: Kind<Status = S>>(&self, inputs: &str) -> bool {
+        K::inputs(&self.previous) != Some(inputs)
     }
 
     /// Ends a pass that found nothing to look at: the object keeps its time.
@@ -142,37 +177,6 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
-    /// Ends a pass that had no reason to look at Meta, but found something else to tell: writes the status if it differs.
-    /// The object keeps its time.
-    ///
-    /// # Errors
-    /// When the status could not be written.
-    pub async fn amend<K: Kind<Status = S>>(
-        mut self,
-        ctx: &Context,
-        object: &K::Object,
-        status: S,
-    ) -> Result<Next, Failure> {
-        self.write::<K>(ctx, object, status).await?;
-        Ok(self.unchanged::<K>(ctx))
-    }
-
-    /// Writes a status if it differs from the one before.
-    async fn write<K: Kind<Status = S>>(
-        &mut self,
-        ctx: &Context,
-        object: &K::Object,
-        status: S,
-    ) -> Result<(), Failure> {
-        if status != self.previous {
-            let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-            let written = status::write(&api, object, &status).await?;
-            ctx.metrics.status_written(K::NAME);
-            self.memory.written = version(&written).map(|version| Written { version, status });
-        }
-        Ok(())
-    }
-
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
     ///
     /// # Errors
@@ -185,8 +189,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ) -> Result<Next, Failure> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
-        self.write::<K>(ctx, object, report.status.clone()).await?;
-        self.log_transition::<K>(&report);
+        if report.status != self.previous {
+            self.write::<K>(ctx, object, &report.status).await?;
+            self.log_transition::<K>(&report);
+        }
         for note in &report.notes {
             ctx.events.publish(object, note).await;
         }
@@ -207,6 +213,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         self.memory.looked_at = self.now;
         self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);
+        // Of what waits for something it depends on, nothing was asked yet.
+        if report.answered && report.class != Class::Waiting {
+            self.memory.answered_edit = Some(self.edit);
+        }
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }
@@ -219,6 +229,33 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Effect::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
             Effect::None => None,
         }
+    }
+
+    async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: &S,
+    ) -> Result<(), Failure> {
+        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+        let written = status::write(&api, object, status).await?;
+        ctx.metrics.status_written(K::NAME);
+        self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
+        Ok(())
+    }
+
+    /// Ends a pass that found nothing to look at, but something to write that no look is needed for.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn amend<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<Next, Failure> {
+        self.write::<K>(ctx, object, &status).await?;
+        Ok(self.unchanged::<K>(ctx))
     }
 
     /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.

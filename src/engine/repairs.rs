@@ -108,6 +108,12 @@ impl Repairs {
         }
     }
 
+    /// Whether it is still to be seen whether what was written lasts.
+    pub fn are_watched(&self, now: Timestamp) -> bool {
+        let since = self.without_effect.or(self.made.last().copied());
+        since.is_some_and(|since| now.duration_since(since) <= WINDOW)
+    }
+
     /// When to look again at what was written, if not in the regular slot alone.
     pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
         let since = self.without_effect.or(self.made.last().copied())?;
@@ -203,6 +209,8 @@ mod tests {
             }
         }
         assert_eq!(repaired(&[0, 7]).again(at(7)), Some(at(8)), "counted from the last repair");
+        assert_eq!([10, 37, 38].map(|now| repaired(&[0, 7]).are_watched(at(now))), [true, true, false]);
+        assert!(!Repairs::default().are_watched(at(0)));
         assert_eq!(Repairs::default().again(at(0)), None);
     }
 

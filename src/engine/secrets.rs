@@ -4,20 +4,20 @@
 //! dropped. A pass over unchanged objects therefore reads no Secret.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
-use kube::core::PartialObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::failure::{Failure, kubernetes};
 use super::key::Key;
-use crate::api::PURPOSE_LABEL;
 use crate::api::references::Purpose;
+use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
 
 /// A Secret that was released for the purpose it was asked for.
@@ -28,8 +28,15 @@ pub struct Released {
     written: bool,
     purpose: String,
     type_: String,
+    labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     data: BTreeMap<String, SecretSlice<u8>>,
+}
+
+impl fmt::Debug for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Released").field("resource_version", &self.resource_version).finish_non_exhaustive()
+    }
 }
 
 impl Released {
@@ -53,6 +60,12 @@ impl Released {
         &self.resource_version
     }
 
+    /// What was read of a Secret; `None` if it is not released.
+    #[cfg(test)]
+    pub(crate) fn read(secret: Secret) -> Option<Self> {
+        Self::of(secret, false)
+    }
+
     /// Takes a Secret as the API server gave it; `None` if it is not released.
     fn of(mut secret: Secret, written: bool) -> Option<Self> {
         // The label counts as it is now, not as the watch saw it.
@@ -62,10 +75,21 @@ impl Released {
             resource_version: secret.resource_version().unwrap_or_default(),
             written,
             purpose,
+            labels: std::mem::take(secret.labels_mut()),
             annotations: std::mem::take(secret.annotations_mut()),
             type_: secret.type_.unwrap_or_default(),
             data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
         })
+    }
+
+    /// Keeps in a new version what others wrote beside us, such as the labels of a backup.
+    fn leave_to_others(&self, secret: &mut Secret) {
+        let others = |all: &BTreeMap<String, String>| {
+            let ours = |name: &String| name.split('/').next() == Some(GROUP);
+            all.clone().into_iter().filter(|(name, _)| !ours(name)).collect::<Vec<_>>()
+        };
+        secret.labels_mut().extend(others(&self.labels));
+        secret.annotations_mut().extend(others(&self.annotations));
     }
 
     /// Whether this is what we wrote, and the watch shows an older version or nothing yet.
@@ -133,18 +157,23 @@ impl Secrets {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).len() >= there
     }
 
-    /// Who owns the Secret of this name, released or not; `None` if there is none. Its content is not read.
+    /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
-    pub async fn owners(&self, key: &Key) -> Result<Option<Vec<OwnerReference>>, Failure> {
-        if let Some(secret) = self.find(key) {
-            return Ok(Some(secret.owner_references().to_vec()));
+    pub async fn metadata(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
+        if let Some(metadata) = self.watched(key) {
+            return Ok(Some(metadata));
         }
         // The watch may not have brought what was just created, and does not show what is not labelled.
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = kubernetes("looking for a Secret", api.get_metadata_opt(&key.name)).await?;
-        Ok(found.map(|secret| secret.metadata.owner_references.unwrap_or_default()))
+        Ok(found.map(|secret| secret.metadata))
+    }
+
+    /// The metadata of the Secret of this name, if it is released for anything, as the watch shows it.
+    pub fn watched(&self, key: &Key) -> Option<ObjectMeta> {
+        self.find(key).map(|secret| secret.metadata.clone())
     }
 
     /// Wipes the contents of a Secret that is gone.
@@ -186,7 +215,10 @@ impl Secrets {
     pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>) -> Result<(), Failure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut secret = secret.clone();
-        secret.metadata.resource_version = over.map(|released| released.resource_version.clone());
+        if let Some(over) = over {
+            secret.metadata.resource_version = Some(over.resource_version.clone());
+            over.leave_to_others(&mut secret);
+        }
         let written = match over {
             None => kubernetes("creating a Secret", api.create(&PostParams::default(), &secret)).await?,
             Some(_) => kubernetes("updating a Secret", api.replace(&key.name, &PostParams::default(), &secret)).await?,
@@ -217,6 +249,23 @@ mod tests {
             assert_eq!(released("100", true).is_ahead_of(shown), ahead, "{shown:?}");
             assert!(!released("100", false).is_ahead_of(shown), "what was read is as old as the watch: {shown:?}");
         }
+    }
+
+    #[test]
+    fn what_others_wrote_stays_and_what_we_wrote_before_does_not() {
+        let text = |text: &str| text.to_owned();
+        let read = json!({"metadata": {
+            "labels": {PURPOSE_LABEL: "living-token", "backup": "daily"},
+            "annotations": {"metachannels.io/previous-token-minted": "true", "note": "keep", "metachannels.io.example": "x"}
+        }});
+        let read = Released::of(serde_json::from_value(read).unwrap(), false).unwrap();
+        let mut secret = Secret::default();
+        secret.labels_mut().insert(text(PURPOSE_LABEL), text("living-token"));
+        read.leave_to_others(&mut secret);
+        let labels = [(text("backup"), text("daily")), (text(PURPOSE_LABEL), text("living-token"))];
+        assert_eq!(*secret.labels(), BTreeMap::from(labels));
+        let annotations = [(text("metachannels.io.example"), text("x")), (text("note"), text("keep"))];
+        assert_eq!(*secret.annotations(), BTreeMap::from(annotations));
     }
 
     #[test]

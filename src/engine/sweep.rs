@@ -19,6 +19,7 @@ use super::failure::{Class, Failure, last_slot};
 use super::key::Key;
 use super::pass::Pass;
 use super::run::Kind;
+use super::turns::Turns;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, find};
 
@@ -45,6 +46,9 @@ pub trait Swept: Kind {
         object: Arc<Self::Object>,
         pass: Pass<Self::Status>,
     ) -> impl Future<Output = Result<Prepared<Self::Visit>, Failure>> + Send;
+
+    /// Whether Meta may not be asked about an object any more, though it might when the visit was prepared.
+    fn is_held(ctx: &Context, visit: &Self::Visit) -> bool;
 
     /// Reads about objects of one group, at most [`Swept::TOGETHER`], and says what came of each visit. What was read
     /// about those who are woken is left for their passes.
@@ -223,14 +227,25 @@ fn period<K: Kind>(ctx: &Context, object: &K::Object) -> Duration {
 
 /// Visits objects of one group; returns until when the group has to be silent, if Meta wants that.
 async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<Timestamp>) -> Option<Timestamp> {
+    let mut turns = Turns::default();
+    keys.into_iter().for_each(|key| turns.join(&key.namespace.clone(), key));
     let mut visits = Vec::new();
-    for key in keys {
+    // If it comes to an end early, each namespace has had its share.
+    while let Some(key) = turns.next() {
         visits.extend(prepare::<K>(ctx, &key).await);
     }
     let mut rest = visits.into_iter();
     while silent.is_none() {
+        // What the last answers said may hold back the others.
+        let mut open = rest.by_ref().filter_map(|(key, uid, visit)| {
+            let is_held = K::is_held(ctx, &visit);
+            if is_held {
+                settle::<K>(ctx, &Seen { key, uid, found: Found::Nothing });
+            }
+            (!is_held).then_some(visit)
+        });
         let chunks: Vec<Vec<_>> = (0..REQUESTS_AT_ONCE)
-            .map(|_| rest.by_ref().take(K::TOGETHER).map(|(_, _, visit)| visit).collect())
+            .map(|_| open.by_ref().take(K::TOGETHER).collect())
             .filter(|chunk: &Vec<_>| !chunk.is_empty())
             .collect();
         if chunks.is_empty() {

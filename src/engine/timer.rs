@@ -177,7 +177,9 @@ mod tests {
         timer.set("early", now + SignedDuration::from_mins(10));
         timer.set("late", now + SignedDuration::from_hours(10));
         for minutes in [20, 30] {
-            ["early", "late", "new"].map(|key| timer.no_later(key, now + SignedDuration::from_mins(minutes)));
+            for key in ["early", "late", "new"] {
+                timer.no_later(key, now + SignedDuration::from_mins(minutes));
+            }
         }
         let mut woken = Vec::new();
         for minutes in [10, 10, 10] {

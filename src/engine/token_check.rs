@@ -1,10 +1,40 @@
 //! What debug_token says of a token, judged: the same for the token of a channel and for that of a grant.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{Answer, Refusal, fault_fact};
+use super::failure;
 use crate::api::Reason;
 use crate::graph::{Caller, TokenInfo, TokenKind, Verdict, classify_fault};
+
+/// How long before its end an authorisation is said to end soon.
+pub const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// How much more often a token is looked at when its end is less than a period away.
+const NEAR_THE_END: u32 = 24;
+
+/// The last time at which a token with this end had to be looked at.
+pub fn last_slot(uid: &str, end: Option<Timestamp>, now: Timestamp, period: Duration) -> Timestamp {
+    let regular = failure::last_slot(uid, now, period);
+    if is_near(end, now, period) { regular.max(failure::last_slot(uid, now, period / NEAR_THE_END)) } else { regular }
+}
+
+/// The next time at which a token has to be looked at that is less than a period away from its end.
+pub fn next_slot_near_the_end(
+    uid: &str,
+    end: Option<Timestamp>,
+    now: Timestamp,
+    period: Duration,
+) -> Option<Timestamp> {
+    is_near(end, now, period).then(|| failure::next_slot(uid, now, period / NEAR_THE_END))
+}
+
+fn is_near(end: Option<Timestamp>, now: Timestamp, period: Duration) -> bool {
+    let near = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
+    end.is_some_and(|end| end.duration_since(now) < near)
+}
 
 /// What is wrong with a token by what debug_token says of it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
 use super::observe::{self, Access, Asked, Observed};
+use super::publication;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims;
 use crate::engine::answer::answer;
@@ -32,6 +33,10 @@ pub enum Mutation {
     },
     /// End the page's subscription to our application, with the application's own token.
     Unsubscribe,
+    /// Write the page token into the Secret that is meant for it.
+    Publish,
+    /// Delete that Secret.
+    Withdraw,
 }
 
 impl Mutation {
@@ -43,6 +48,8 @@ impl Mutation {
             Self::RecordClaim { .. } => "updating the claim on the page",
             Self::Subscribe { .. } => "subscribing the page at Meta",
             Self::Unsubscribe => "unsubscribing the page at Meta",
+            Self::Publish => "publishing the page token",
+            Self::Withdraw => "deleting the published page token",
         }
     }
 }
@@ -83,8 +90,16 @@ pub async fn act(
             let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
             asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));
         }
-        // Decided only when the page could be read, for which access is needed.
-        (Mutation::Subscribe { .. }, None) => {}
+        (Mutation::Publish, Some(access)) => {
+            publication::publish(ctx, channel, pass, &seen.app, access).await?;
+            asked.published = true;
+        }
+        // Decided only with a good token, for which access is needed.
+        (Mutation::Subscribe { .. } | Mutation::Publish, None) => asked.published = true,
+        (Mutation::Withdraw, _) => {
+            publication::withdraw(ctx, pass).await?;
+            asked.published = true;
+        }
         (Mutation::Unsubscribe, access) => return unsubscribe(ctx, channel, pass, access.as_ref(), asked).await,
     }
     Ok(asked)

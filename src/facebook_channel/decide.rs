@@ -2,11 +2,13 @@
 
 pub mod authorization;
 mod connection;
+mod endpoint;
 mod page;
 mod parting;
+mod publication;
 mod receiver;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{Timestamp, Unit};
 
 use super::act::Mutation;
 use super::observe::{AppSeen, Observed, TokenSeen};
@@ -21,6 +23,7 @@ use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
+use crate::engine::token_check::SOON;
 use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -44,11 +47,12 @@ pub fn decide(
         let mutation = (outdated && !seen.asked.claimed).then_some(Mutation::RecordClaim { proven: false });
         return Some(Plan { mutation, report: paused(channel, previous, now) });
     }
-    if !seen.look {
-        return None;
-    }
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
+    if !seen.look {
+        let mutation = publication::restoration(&case)?;
+        return Some(Plan { mutation: Some(mutation), report: unchanged(previous.clone(), Class::Settled) });
+    }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = case.claimed(&authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
@@ -61,8 +65,11 @@ pub fn decide(
     let receiver = receiver::receiver(&case, evidence.as_ref());
     let receiving = receiver::link(&case, &receiver);
     let endpoint = case.endpoint();
-    let findings = Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, parting };
-    Some(Plan { mutation: claim_mutation.or(page_mutation), report: case.report(&findings, evidence) })
+    let (published, publication) = publication::publication(&case, &authorized, &claimed);
+    let mutation = claim_mutation.or(page_mutation).or(publication);
+    let findings =
+        Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, published, parting };
+    Some(Plan { mutation, report: case.report(&findings, evidence) })
 }
 
 /// The report on a channel that is to be left alone: everything as it was.
@@ -72,7 +79,7 @@ fn paused(
     now: Timestamp,
 ) -> Report<FacebookChannelStatus> {
     let generation = channel.metadata.generation.unwrap_or_default();
-    let state = connection::paused(&previous.conditions, generation);
+    let state = connection::paused(&previous.conditions, channel.spec.publish_token, generation);
     let status = FacebookChannelStatus {
         observed_generation: generation,
         conditions: assemble(&previous.conditions, &state.findings, now),
@@ -80,8 +87,12 @@ fn paused(
         next_step: state.next_step,
         ..previous.clone()
     };
-    let (class, effect) = (Class::Paused, Effect::None);
-    Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
+    unchanged(status, Class::Paused)
+}
+
+/// The report of a pass in which nothing was learned.
+fn unchanged(status: FacebookChannelStatus, class: Class) -> Report<FacebookChannelStatus> {
+    Report { status, class, answered: true, until: None, effect: Effect::None, notes: Vec::new() }
 }
 
 /// Everything a decision is made of.
@@ -106,12 +117,11 @@ struct Findings {
     /// Whether that is what the channel demands.
     receiving: Finding,
     endpoint: Finding,
+    /// Whether the page token is published, where that is declared.
+    published: Option<Finding>,
     /// Of a channel that is declared Disconnected: whether that is reached.
     parting: Option<Finding>,
 }
-
-/// How long before its end an authorisation is said to end soon.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
@@ -188,34 +198,6 @@ impl Case<'_> {
         }
     }
 
-    fn endpoint(&self) -> Finding {
-        use crate::api::EndpointKind::{Bot, Chat, Direct, External};
-        match self.channel.spec.endpoint.kind() {
-            Some(Direct) => {
-                let seen = "The application's own callback handles the traffic.";
-                self.found(Status::True, Reason::Resolved, seen, "")
-            }
-            Some(External | Bot | Chat) if !self.seen.gateway => self.found(
-                Status::False,
-                Reason::GatewayNotInstalled,
-                "This endpoint needs a gateway, and the operator knows of none.",
-                "Have the gateway installed and the operator started with --gateway-url, or use endpoint.direct.",
-            ),
-            Some(External | Bot | Chat) => self.found(
-                Status::False,
-                Reason::ForwardingUnavailable,
-                "This version of the gateway does not forward events yet.",
-                "Use endpoint.direct until it does.",
-            ),
-            None => self.found(
-                Status::False,
-                Reason::InvalidSpec,
-                "Not exactly one endpoint is set.",
-                "Set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat.",
-            ),
-        }
-    }
-
     fn report(
         &self,
         findings: &Findings,
@@ -255,6 +237,7 @@ impl Case<'_> {
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
+            published_secret_name: publication::secret_name(self, findings),
             claim_name: (findings.claimed.status == Status::True)
                 .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
             next_step: state.next_step,
@@ -364,7 +347,8 @@ impl Findings {
     fn blocking(&self) -> Vec<&Finding> {
         let parts =
             [&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.receiving, &self.endpoint];
-        self.parting.as_ref().map_or_else(|| parts.to_vec(), |parting| vec![parting])
+        let parts = || parts.into_iter().chain(&self.published).collect();
+        self.parting.as_ref().map_or_else(parts, |parting| vec![parting])
     }
 
     /// The parting, if it is declared and reached.

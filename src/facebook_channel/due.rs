@@ -7,24 +7,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::{Observed, TokenSeen};
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::failure::last_slot;
+use crate::engine::token_check;
 use crate::graph::{TokenInfo, TokenKind};
 
-/// How much more often a token is looked at when its end is less than a period away.
-const NEAR_THE_END: u32 = 24;
+/// How long before its end an authorisation is looked at also when little else is.
+const ENDING: SignedDuration = SignedDuration::from_hours(24);
 
 /// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
 pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
-    let regular = last_slot(uid, now, period);
-    let near = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
-    if status.authorization.as_ref().and_then(ends).is_some_and(|end| end.duration_since(now) < near) {
-        return regular.max(last_slot(uid, now, period / NEAR_THE_END));
-    }
-    regular
+    token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
 }
 
 fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
+}
+
+/// Whether an authorisation that was found good is about to end.
+pub fn is_ending(status: &FacebookChannelStatus, now: Timestamp) -> bool {
+    let end = status.authorization.as_ref().and_then(ends).filter(|_| is_good(status));
+    end.is_some_and(|end| end.duration_since(now) < ENDING)
 }
 
 /// Whether the token was found good. While a page is disconnected as declared that is not judged; that it was confirmed

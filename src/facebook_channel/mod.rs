@@ -1,9 +1,11 @@
 //! FacebookChannel: its whole life, as a table of contents.
 
 pub mod act;
+pub mod credentials;
 pub mod decide;
 pub mod due;
 pub mod observe;
+pub mod publication;
 pub mod restraint;
 pub mod sweep;
 pub mod threads;

@@ -1,23 +1,23 @@
 //! Reads everything about a channel; what is missing or refused is an observation too.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::FacebookChannelKind;
+pub use super::credentials::{Access, TokenSeen};
+use super::credentials::{read_token, see_access, see_token};
 use super::decide::authorization;
 use super::due;
+use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
 use super::threads;
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
-use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, Held, PageNews, Refusal, answer};
+use crate::engine::answer::{Answer, PageNews, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -25,9 +25,9 @@ use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, Caller, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
+use crate::graph::{Caller, PageNode, PageSubscription, Thread, TokenInfo};
+use crate::meta_app::seen;
 pub use crate::meta_app::seen::AppSeen;
-use crate::meta_app::{self, seen};
 
 /// What was seen of a channel.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Observed {
     pub claim: ClaimSeen,
     /// Whether the claim, if it is ours, says what it should.
     pub record: Record,
+    /// The Secret with the published page token.
+    pub publication: PublicationSeen,
     /// Whether the operator knows of a gateway.
     pub gateway: bool,
     /// Fingerprint of everything the answers depend on.
@@ -56,20 +58,6 @@ pub struct Observed {
     pub asked: Asked,
     /// What calls on behalf of the channel need, if it is all there.
     pub access: Option<Access>,
-}
-
-/// The page token, as a decision may see it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum TokenSeen {
-    /// There is no Secret that was released for it.
-    NotReleased,
-    /// It cannot be a token, for this reason.
-    Malformed(String),
-    /// It is there.
-    Present {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
 }
 
 /// What was asked and done in one pass.
@@ -89,6 +77,8 @@ pub struct Asked {
     pub unsubscribed: Option<Answer<()>>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+    /// Whether the Secret with the published token was written or deleted.
+    pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.
     pub claims_unavailable: Option<Unavailable>,
 }
@@ -110,17 +100,6 @@ impl Asked {
         let unsubscribed = self.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
         [token, page, subscriptions, subscribed, unsubscribed].into_iter().flatten()
     }
-}
-
-/// What calls on behalf of a channel need.
-#[derive(Debug)]
-pub struct Access {
-    /// Version of the Graph API.
-    pub version: Version,
-    /// The application's credentials.
-    pub credentials: Arc<AppCredentials>,
-    /// The page token.
-    pub token: Token,
 }
 
 /// Reads everything about a channel.
@@ -161,6 +140,7 @@ pub async fn survey(
     let dependencies = vec![
         Dependency::MetaApp(app_key),
         Dependency::Secret(secret_key.clone()),
+        Dependency::Secret(publication::secret_key(&pass.key)),
         Dependency::Claim(wanted.claim_name()),
     ];
     ctx.index.set(&(KindName::FacebookChannel, pass.key.clone()), dependencies);
@@ -169,6 +149,8 @@ pub async fn survey(
     let seen_token = see_token(&token, &pass.uid);
     let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
+    let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
+    let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), asked.published).await?;
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
@@ -176,23 +158,30 @@ pub async fn survey(
         .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
         .add("token", &seen_token)
         .add("claim", &claim)
+        .add("publication", publication.is_in_the_way(channel))
         .add("gateway", &ctx.policy.gateway_url)
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
-    let access = match (token, &app_object, &app) {
-        (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
-            let credentials = meta_app::observe::find_credentials(ctx, object).await?;
-            credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token })
-        }
-        _ => None,
-    };
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
-    let (token, stale) = (seen_token, pass.stale);
-    Ok(Observed { app, token, claim, record, gateway, inputs, look, token_slot, standing, stale, asked, access })
+    Ok(Observed {
+        app,
+        token: seen_token,
+        claim,
+        record,
+        publication,
+        gateway,
+        inputs,
+        look,
+        token_slot,
+        standing,
+        stale: pass.stale,
+        asked,
+        access,
+    })
 }
 
 /// The MetaApp that a channel names.
@@ -202,7 +191,7 @@ pub fn app_key(channel: &FacebookChannel, key: &Key) -> Key {
 
 /// The claim that a channel has to hold.
 pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app: &AppSeen) -> Wanted {
-    let app_id = if let AppSeen::Found { app_id, .. } = app { app_id.clone() } else { String::new() };
+    let app_id = app.id().unwrap_or_default().to_owned();
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
     let declared = channel.spec.subscribed_fields.clone();
@@ -227,35 +216,13 @@ fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
     }
 }
 
-async fn read_token(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    secret: &Key,
-) -> Result<Option<Result<Token, String>>, Failure> {
-    let key = &channel.spec.credentials.page_token.secret_ref.key;
-    let released = ctx.read(ctx.secrets.get(secret, Purpose::PageToken)).await??.ok();
-    Ok(released.map(|released| {
-        let raw = released.value(key).ok_or_else(|| format!("it has no key {key}"))?;
-        Token::parse(raw).map_err(|why| format!("its key {key} cannot be used: {why}"))
-    }))
-}
-
-fn see_token(token: &Option<Result<Token, String>>, context: &str) -> TokenSeen {
-    match token {
-        None => TokenSeen::NotReleased,
-        Some(Err(why)) => TokenSeen::Malformed(why.clone()),
-        Some(Ok(token)) => TokenSeen::Present { fingerprint: token.fingerprint(context) },
-    }
-}
-
 /// What is known of the token without asking Meta again.
 pub fn recall_token(
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Option<TokenInfo> {
-    let AppSeen::Found { app_id, .. } = &seen.app else { return None };
-    due::remembered_token(channel, &pass.previous, seen, app_id, pass.now)
+    due::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now)
 }
 
 /// Asks Meta what was not asked in this pass yet and has to be asked again: first about the token, and about the page
@@ -267,18 +234,12 @@ async fn ask(
     pass: &Pass<FacebookChannelStatus>,
     restraint: &Restraint,
 ) -> Result<(), Failure> {
-    if seen.access.is_none() {
+    if !seen.look || seen.access.is_none() {
         return Ok(());
     }
     let mut recalled = false;
     if seen.asked.token.is_none() {
-        if let Some(until) = restraint.outage(ctx, &pass.uid, pass.now) {
-            // The application's own look is the one call that finds out whether Meta is back.
-            ctx.look_at_app(app_key(channel, &pass.key));
-            seen.asked.token = Some(Err(Refusal::held(Held::Outage(until))));
-            return Ok(());
-        }
-        if let Some(held) = pass.held::<FacebookChannelKind>(ctx, &seen.inputs, &restraint.budgets) {
+        if let Some(held) = restraint.held(ctx, channel, seen, pass) {
             seen.asked.token = Some(Err(held));
             return Ok(());
         }

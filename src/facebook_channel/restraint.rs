@@ -1,11 +1,16 @@
-//! What may keep Meta from being asked about a channel: limits that Meta named, and an outage.
+//! What may keep Meta from being asked about a channel: limits, as far as they are used, and an outage.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::observe::{TokenSeen, app_key};
-use crate::api::{FacebookChannel, ManagementPolicy};
-use crate::engine::budgets::Budget;
+use super::observe::{Observed, TokenSeen, app_key};
+use super::{FacebookChannelKind, due};
+use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
+use crate::engine::answer::{Held, Refusal};
+use crate::engine::budgets::{Ask, Budget};
+use crate::engine::pass::Pass;
+use crate::engine::priority::{Occasion, Priority};
 use crate::engine::{Context, Key};
 
 /// What may keep Meta from being asked about a channel.
@@ -32,13 +37,120 @@ impl Restraint {
         Self { app, probed, budgets }
     }
 
-    /// Until when Meta is not asked about a channel because of an outage.
-    pub fn outage(&self, ctx: &Context, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        ctx.breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
+    /// What stands for Meta's answers in a pass that may not ask.
+    pub fn held(
+        &self,
+        ctx: &Context,
+        channel: &FacebookChannel,
+        seen: &Observed,
+        pass: &Pass<FacebookChannelStatus>,
+    ) -> Option<Refusal> {
+        if let Some(until) = self.outage(ctx, &pass.uid, pass.now) {
+            // The application's own look is the one call that finds out whether Meta is back.
+            ctx.look_at_app(app_key(channel, &pass.key));
+            return Some(Refusal::held(Held::Outage(until)));
+        }
+        pass.held::<FacebookChannelKind>(ctx, &seen.inputs, || {
+            let priority = occasion(ctx, seen, pass).into();
+            let ask = Ask { app: &self.app, budgets: &self.budgets, key: &pass.key, uid: &pass.uid, priority };
+            ctx.budgets.admit(&ask, pass.now).err().inspect(|_| ctx.metrics.held_back(priority))
+        })
     }
 
-    /// Whether Meta may not be asked about a channel now.
-    pub fn holds(&self, ctx: &Context, uid: &str, now: Timestamp) -> bool {
-        self.outage(ctx, uid, now).is_some() || ctx.budgets.silent_until(&self.budgets, uid, now).is_some()
+    /// Whether a look between passes may not be taken now.
+    pub fn holds(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
+        self.outage(ctx, &pass.uid, pass.now).is_some() || self.is_limited(ctx, pass, priority)
+    }
+
+    /// Whether Meta's limits hold back a look between passes. That it comes half as often is no reason to call it held.
+    pub fn is_limited(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
+        // A round may have begun some time before.
+        let now = ctx.clock.now();
+        let held = ctx.budgets.held_until(&self.budgets, priority, &pass.uid, now).is_some();
+        if held {
+            ctx.metrics.held_back(priority);
+        }
+        held
+    }
+
+    /// Whether a slot is one of those that are left out while much of a limit is used.
+    pub fn leaves_out(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
+        let left_out =
+            priority == Priority::Sweep && !pass.is_second_slot(ctx) && ctx.budgets.are_tight(&self.budgets, pass.now);
+        if left_out {
+            ctx.metrics.held_back(priority);
+        }
+        left_out
+    }
+
+    /// Until when Meta is not asked about a channel because of an outage.
+    fn outage(&self, ctx: &Context, uid: &str, now: Timestamp) -> Option<Timestamp> {
+        ctx.breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
+    }
+}
+
+/// How pressing a look between passes is: it is only time for it, unless that runs out.
+pub fn priority_of_visit(pass: &Pass<FacebookChannelStatus>) -> Priority {
+    Occasion { ending: due::is_ending(&pass.previous, pass.now), ..Occasion::default() }.into()
+}
+
+/// What a pass looks for.
+fn occasion(ctx: &Context, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Occasion {
+    Occasion {
+        edited: pass.is_edited() || is_token_new(&pass.previous, &seen.token),
+        ending: due::is_ending(&pass.previous, pass.now),
+        mending: pass.is_mended() || ctx.channel_news.has(&pass.key, &seen.inputs, pass.now),
+        changed: pass.is_changed::<FacebookChannelKind>(&seen.inputs),
+    }
+}
+
+/// Whether somebody put another token into the Secret: in place of the one that is known, or of what could not be one.
+fn is_token_new(previous: &FacebookChannelStatus, token: &TokenSeen) -> bool {
+    let TokenSeen::Present { fingerprint } = token else { return false };
+    match previous.authorization.as_ref().and_then(|known| known.fingerprint.as_ref()) {
+        Some(known) => known != fingerprint,
+        None => status_of(&previous.conditions, ConditionType::Authorized) == Some(Status::False),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::conditions::{Finding, assemble};
+    use crate::api::{AuthorizationStatus, Reason};
+
+    fn status(authorized: Status, fingerprint: Option<&str>) -> FacebookChannelStatus {
+        let finding = Finding {
+            status: authorized,
+            reason: Reason::Pending,
+            seen: String::new(),
+            next_step: String::new(),
+            observed_generation: 1,
+        };
+        let known =
+            |it: &str| AuthorizationStatus { fingerprint: Some(it.to_owned()), ..AuthorizationStatus::default() };
+        FacebookChannelStatus {
+            conditions: assemble(&[], &[(ConditionType::Authorized, finding)], Timestamp::UNIX_EPOCH),
+            authorization: fingerprint.map(known),
+            ..FacebookChannelStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_token_is_new_that_takes_the_place_of_another_or_of_none() {
+        let present = TokenSeen::Present { fingerprint: "f1".to_owned() };
+        let rows = [
+            (status(Status::True, Some("f1")), &present, false),
+            (status(Status::False, Some("f1")), &present, false),
+            (status(Status::True, Some("f0")), &present, true),
+            (status(Status::False, Some("f0")), &present, true),
+            (status(Status::False, None), &present, true),
+            (status(Status::Unknown, None), &present, false),
+            (status(Status::True, Some("f0")), &TokenSeen::NotReleased, false),
+            (status(Status::False, None), &TokenSeen::Malformed("it is empty".to_owned()), false),
+        ];
+        for (previous, token, expected) in rows {
+            assert_eq!(is_token_new(&previous, token), expected, "{token:?} after {:?}", previous.authorization);
+        }
     }
 }

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use super::FacebookChannelKind;
 use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
-use super::restraint::Restraint;
+use super::restraint::{Restraint, priority_of_visit};
 use super::threads;
 use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
 use crate::engine::breakers::Reach;
 use crate::engine::pass::Pass;
+use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::{Caller, GraphError, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
@@ -30,6 +31,7 @@ pub struct Visit {
     seen: Observed,
     access: Access,
     restraint: Restraint,
+    priority: Priority,
 }
 
 impl Swept for FacebookChannelKind {
@@ -51,9 +53,13 @@ impl Swept for FacebookChannelKind {
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
         let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
-        if restraint.holds(ctx, &pass.uid, pass.now) {
+        let priority = priority_of_visit(&pass);
+        if restraint.holds(ctx, &pass, priority) {
             // The ring catches up when it is over; how long a value may be kept is for a pass to say.
             return Ok(if pass.stale { Prepared::Wake } else { Prepared::Held });
+        }
+        if restraint.leaves_out(ctx, &pass, priority) {
+            return Ok(Prepared::Rest);
         }
         // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
@@ -68,7 +74,11 @@ impl Swept for FacebookChannelKind {
         if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
             return Ok(Prepared::Wake);
         }
-        Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint }))
+        Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint, priority }))
+    }
+
+    fn is_held(ctx: &Context, visit: &Visit) -> bool {
+        visit.restraint.is_limited(ctx, &visit.pass, visit.priority)
     }
 
     async fn read(ctx: &Context, visits: Vec<Visit>) -> Vec<Seen> {
@@ -117,9 +127,10 @@ impl Visit {
         Seen { key: self.pass.key.clone(), uid: self.pass.uid.clone(), found }
     }
 
-    /// Looks for evidence of the primary receiver too, once an hour.
+    /// Looks for evidence of the primary receiver too, once an hour. It is never pressing.
     async fn with_evidence(mut self, ctx: &Context) -> Self {
-        if threads::are_due(ctx, &self.channel, &self.pass) {
+        let due = threads::are_due(ctx, &self.channel, &self.pass);
+        if due && !self.restraint.is_limited(ctx, &self.pass, Priority::Sweep) {
             self.seen.asked.threads = threads::read(ctx, &self.channel, &self.access, &self.pass).await.ok();
         }
         self

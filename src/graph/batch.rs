@@ -20,7 +20,7 @@ use super::classes::{Caller, classify};
 use super::client::{GraphClient, LIST_LIMIT, List, READ_PAGE, READ_ROWS, ROW_FIELDS, app_call, same_object, unusable};
 use super::error::GraphError;
 use super::token::{AppCredentials, Token};
-use super::usage::regain_access;
+use super::usage::{Charged, Headers};
 use super::verdict::Verdict;
 use super::version::Version;
 
@@ -135,6 +135,8 @@ impl GraphClient {
         // The last segment is empty: the path ends in a slash.
         let mut call = app_call(Method::POST, "POST / (batch)", version, app, &[""]);
         call.parameters.extend([("batch", body.as_str()), ("include_headers", "true")]);
+        // It is its operations that count.
+        call.charged = Charged::Unknown;
         call.secrets.extend(reads.iter().map(|read| read.token.expose()));
         call.secrets.extend(proofs.iter().map(String::as_str));
         let items: Vec<Option<Item>> = self.transport.send(call).await?;
@@ -143,6 +145,7 @@ impl GraphClient {
         }
         let parts = items.chunks(PER_PAGE).zip(reads).zip(&proofs).map(|((items, read), proof)| {
             let secrets = [read.token.expose(), proof, app.secret.expose()];
+            items.iter().flatten().for_each(|item| item.tell_usage(app, read.page_id));
             (self.page_part(items[0].as_ref(), read, &secrets), self.rows_part(items[1].as_ref(), &secrets))
         });
         Ok(parts.collect())
@@ -254,13 +257,21 @@ struct Header {
 }
 
 impl Item {
+    fn usage(&self) -> Headers<'_> {
+        let find = |name: &str| self.headers.iter().flatten().find(|header| header.name.eq_ignore_ascii_case(name));
+        Headers::find(|name| find(name).map(|header| header.value.as_str()))
+    }
+
+    /// Tells what it says of usages. Without any headers it does not say that they are fine.
+    fn tell_usage(&self, app: &AppCredentials, page_id: &str) {
+        let answered = self.code == 200 && self.headers.is_some();
+        app.meter.tell(&self.usage().usages(Charged::Page(page_id), answered));
+    }
+
     fn read<T: DeserializeOwned>(&self, secrets: &[&str]) -> Result<T, GraphError> {
         let status = StatusCode::from_u16(self.code).map_err(|_| unusable("an operation without a status"))?;
-        let mut headers = self.headers.iter().flatten();
-        let usage = headers.find(|header| header.name.eq_ignore_ascii_case("x-business-use-case-usage"));
-        let regain = usage.and_then(|header| regain_access(&header.value));
         let body = self.body.as_deref().unwrap_or_default();
-        let answer = read_answer(status, body.as_bytes(), regain, secrets)?;
+        let answer = read_answer(status, body.as_bytes(), self.usage().regain_access(), secrets)?;
         // What serde says about a misfit quotes the value.
         serde_json::from_value(answer).map_err(|_| bad(status, "the answer has another shape"))
     }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::super::testing::*;
 use super::*;
-use crate::graph::{EndReason, ThrottleScope};
+use crate::graph::{EndReason, Metered, ThrottleScope};
 
 const V: &Version = &Version::DEFAULT;
 
@@ -119,6 +119,38 @@ async fn a_refused_operation_is_an_error_of_its_page_alone() {
     assert_eq!(verdict(answers[1].subscriptions.as_ref().expect_err("an error")), Verdict::NoAnswer);
     // The answer is about another page than was asked for.
     assert_eq!(page(2), Verdict::NoAnswer);
+}
+
+#[tokio::test]
+async fn each_operation_tells_of_the_usage_of_its_own_page() {
+    let with = |status, body: &Value, name: &str, usage: &Value| {
+        let mut item = item(status, body);
+        item["headers"] = json!([{"name": "X-Other", "value": "1"}, {"name": name, "value": usage.to_string()}]);
+        item
+    };
+    let mut bare = item(200, &node(2));
+    bare.as_object_mut().expect("an object").remove("headers");
+    let answer = json!([
+        with(200, &node(0), "X-Business-Use-Case-Usage", &json!({page_id(0): [{"total_cputime": 97}]})),
+        with(200, &rows(), "X-App-Usage", &json!({"call_count": 96})),
+        with(400, &fault(32), "X-Business-Use-Case-Usage", &json!({page_id(1): [{"call_count": 100}]})),
+        item(400, &fault(32)),
+        bare,
+        null,
+    ]);
+    let graph = batches(move || {
+        let mut answer = json(200, &answer);
+        answer.headers_mut().insert("x-app-usage", axum::http::HeaderValue::from_static("{\"call_count\":95}"));
+        Some(answer)
+    })
+    .await;
+    let (pages, (app, heard)) = (Pages::new(3), Heard::of_app());
+    let reads: Vec<_> = pages.0.iter().map(|(page_id, token)| PageRead { page_id, token }).collect();
+    graph.client().pages(V, &app, &reads).await.expect("answers");
+    let page = |number, percent| (Metered::Object(page_id(number)), percent);
+    // The batch itself counts for nothing, so that it does not say that all is fine; what was left open was asked alone.
+    let expected = [(Metered::App, 95), page(0, 97), page(0, 0), (Metered::App, 96), page(1, 100), page(2, 0)];
+    assert_eq!(heard.take(), expected);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::classes::{Caller, classify};
 use super::error::{GraphError, GraphFault};
 use super::redact::{identifier, redact, scrub};
 use super::token::{AppCredentials, Token};
-use super::usage::regain_access;
+use super::usage::{Charged, Headers};
 use super::version::Version;
 
 /// Told of every call. Gets templates and classes, never an id: what it is told may become a metric label.
@@ -88,6 +88,8 @@ pub(crate) struct Call<'a> {
     pub(crate) open: bool,
     /// What else must not come back: tokens and secrets among the parameters.
     pub(crate) secrets: Vec<&'a str>,
+    /// What it counts for at Graph.
+    pub(crate) charged: Charged<'a>,
 }
 
 /// Makes calls; shared by all clones of a client.
@@ -153,7 +155,11 @@ impl Transport {
         let request = if call.method == Method::POST { request.form(&parameters) } else { request.query(&parameters) };
         let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
-        self.answer(response, &secrets).await
+        let headers = response.headers().clone();
+        let usage = Headers::find(|name| headers.get(name)?.to_str().ok());
+        let answer = self.answer(response, usage.regain_access(), &secrets).await;
+        call.app.meter.tell(&usage.usages(call.charged, answer.is_ok()));
+        answer
     }
 
     fn url(&self, version: Version, path: &[&str]) -> Url {
@@ -165,12 +171,16 @@ impl Transport {
         url
     }
 
-    async fn answer(&self, response: Response, secrets: &[&str]) -> Result<(StatusCode, Value), GraphError> {
+    async fn answer(
+        &self,
+        response: Response,
+        regain: Option<Duration>,
+        secrets: &[&str],
+    ) -> Result<(StatusCode, Value), GraphError> {
         let status = response.status();
         if status.is_redirection() {
             return Err(bad(status, "a redirect, which is not followed"));
         }
-        let regain = header(&response, "x-business-use-case-usage").and_then(regain_access);
         let body = self.body(response, secrets).await?;
         Ok((status, read_answer(status, &body, regain, secrets)?))
     }

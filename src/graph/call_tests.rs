@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::testing::*;
 use super::*;
-use crate::graph::{GraphClient, ThrottleScope, Verdict};
+use crate::graph::{GraphClient, Metered, ThrottleScope, Verdict};
 
 const V: &Version = &Version::DEFAULT;
 
@@ -166,6 +166,46 @@ async fn the_hint_of_a_throttle_comes_from_the_usage_header() {
     let until_hint = Some(Duration::from_secs(300));
     let expected = Verdict::Throttled { until_hint, scope: ThrottleScope::Page };
     assert_eq!(classify(&error_of(&graph.client()).await, Caller::PageToken), expected);
+}
+
+#[tokio::test]
+async fn every_answer_tells_of_the_usage_of_its_app_and_page() {
+    let with = |status, answer: &Value, name: &'static str, usage: &'static str| {
+        let mut answer = json(status, answer);
+        answer.headers_mut().insert(name, HeaderValue::from_static(usage));
+        answer
+    };
+    let (node, fault) = (json!({"id": PAGE}), json!({"error": {"code": 4, "message": "m"}}));
+    let app_usage = r#"{"call_count":28,"total_time":96,"total_cputime":25}"#;
+    let page_usage = r#"{"2200000000000001":[{"type":"pages","call_count":81}]}"#;
+    let graph = Double::answering([
+        with(200, &node, "x-app-usage", app_usage),
+        with(200, &node, "x-business-use-case-usage", page_usage),
+        with(200, &node, "x-page-usage", app_usage),
+        json(200, &node),
+        with(400, &fault, "x-app-usage", r#"{"call_count":100}"#),
+        with(503, &json!([]), "x-business-use-case-usage", page_usage),
+        json(503, &node),
+        json(200, &json!({"id": APP_ID})),
+    ])
+    .await;
+    let (client, (app, heard)) = (graph.client(), Heard::of_app());
+    let page = |percent| (Metered::Object(PAGE.to_owned()), percent);
+    let of_page = [
+        vec![page(0), (Metered::App, 96)],
+        vec![page(81)],
+        vec![page(96)],
+        vec![page(0)],
+        vec![(Metered::App, 100)],
+        vec![page(81)],
+        vec![],
+    ];
+    for expected in of_page {
+        let _ = client.page(V, &app, &token(), PAGE).await;
+        assert_eq!(heard.take(), expected);
+    }
+    client.app(V, &app).await.expect("an app");
+    assert_eq!(heard.take(), [(Metered::App, 0)]);
 }
 
 #[derive(Default)]

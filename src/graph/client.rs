@@ -19,6 +19,7 @@ use super::flight::Flights;
 use super::refused::{Fields, RefusedFields};
 use super::signs::Sign;
 use super::token::{AppCredentials, Token};
+use super::usage::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 
@@ -340,8 +341,9 @@ pub(super) fn app_call<'a>(
     app: &'a AppCredentials,
     path: &'a [&'a str],
 ) -> Call<'a> {
-    let (version, caller) = (*version, Caller::AppToken);
-    Call { method, template, version, path, parameters: vec![], caller, app, token: None, open: false, secrets: vec![] }
+    let (version, caller, charged) = (*version, Caller::AppToken, Charged::App);
+    let (token, open) = (None, false);
+    Call { method, template, version, path, parameters: vec![], caller, app, token, open, secrets: vec![], charged }
 }
 
 pub(super) fn page_call<'a>(
@@ -353,7 +355,8 @@ pub(super) fn page_call<'a>(
     path: &'a [&'a str],
 ) -> Call<'a> {
     let caller = Caller::PageToken;
-    Call { caller, token: Some(token), ..app_call(method, template, version, app, path) }
+    let charged = path.first().map_or(Charged::Unknown, |page| Charged::Page(page));
+    Call { caller, token: Some(token), charged, ..app_call(method, template, version, app, path) }
 }
 
 /// A write answers `{"success": true}`, `{"success": "true"}` or `true`.

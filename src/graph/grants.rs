@@ -10,6 +10,7 @@ use super::client::{GraphClient, app_call, page_call, succeeded, unusable};
 use super::decode::lenient_id;
 use super::error::GraphError;
 use super::token::{AppCredentials, Token};
+use super::usage::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 
@@ -72,6 +73,7 @@ impl GraphClient {
         self.rows_of(LIST_PAGES, || {
             let mut call = page_call(Method::GET, "GET /me/accounts", version, app, token, &["me", "accounts"]);
             call.parameters.push(("fields", fields));
+            call.charged = Charged::Unknown;
             call
         })
         .await
@@ -93,6 +95,7 @@ impl GraphClient {
         call.caller = Caller::PageToken;
         // Who asks is said by id and secret, which Meta demands as parameters. The URL is never logged.
         call.open = true;
+        call.charged = Charged::Unknown;
         call.parameters.extend([
             ("grant_type", "fb_exchange_token"),
             ("client_id", &app.app_id),

@@ -42,5 +42,6 @@ pub use grants::{Account, Exchange};
 pub use redact::redact;
 pub use threads::{Conversation, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
+pub use usage::{Meter, Metered, Usage, UsageListener};
 pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};
 pub use version::{Version, VersionMalformed};

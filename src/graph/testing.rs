@@ -26,7 +26,30 @@ pub(crate) const PAGE: &str = "2200000000000001";
 
 pub(crate) fn app() -> AppCredentials {
     let secret = AppSecret::parse(SECRET.as_bytes()).expect("well formed");
-    AppCredentials { app_id: APP_ID.to_owned(), secret }
+    AppCredentials::new(APP_ID, secret)
+}
+
+/// Hears of an app's usage.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>);
+
+impl UsageListener for Heard {
+    fn heard(&self, usage: &Usage) {
+        self.0.lock().expect("not poisoned").push((usage.of.clone(), usage.percent));
+    }
+}
+
+impl Heard {
+    /// The app, and who hears of its usage.
+    pub(crate) fn of_app() -> (AppCredentials, Arc<Self>) {
+        let heard = Arc::new(Self::default());
+        (AppCredentials { meter: Meter::new(heard.clone()), ..app() }, heard)
+    }
+
+    /// What was heard since the last time.
+    pub(crate) fn take(&self) -> Vec<(Metered, u32)> {
+        std::mem::take(&mut *self.0.lock().expect("not poisoned"))
+    }
 }
 
 pub(crate) fn token() -> Token {

@@ -6,6 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
+use super::usage::Meter;
+
 /// Shortest and longest access token that is accepted.
 const TOKEN_LENGTH: (usize, usize) = (20, 1024);
 /// Shortest and longest app secret that is accepted; Meta's own have 32 characters.
@@ -125,9 +127,17 @@ pub struct AppCredentials {
     pub app_id: String,
     /// The app's secret.
     pub secret: AppSecret,
+    /// Who is told how much of the app's limits Graph says is used.
+    pub meter: Meter,
 }
 
 impl AppCredentials {
+    /// Credentials of an app about whose usage nobody is told.
+    #[must_use]
+    pub fn new(app_id: &str, secret: AppSecret) -> Self {
+        Self { app_id: app_id.to_owned(), secret, meter: Meter::default() }
+    }
+
     /// The app token, `id|secret`.
     #[must_use]
     pub fn app_token(&self) -> Token {
@@ -196,10 +206,8 @@ mod tests {
     const TEXT: &str = "EAAB0123456789_abc.DEF-x";
 
     fn app() -> AppCredentials {
-        AppCredentials {
-            app_id: "1111000011110000".into(),
-            secret: AppSecret::parse(b"0123456789abcdef0123456789abcdef").expect("well formed"),
-        }
+        let secret = AppSecret::parse(b"0123456789abcdef0123456789abcdef").expect("well formed");
+        AppCredentials::new("1111000011110000", secret)
     }
 
     #[test]

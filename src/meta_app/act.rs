@@ -1,20 +1,20 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Resource};
+use kube::Api;
+use kube::api::PostParams;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
 use super::observe::{self, Asked};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
-use crate::api::{MetaApp, MetaAppStatus, PURPOSE_LABEL, ProofMethod};
+use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
 use crate::claims;
 use crate::engine::answer::answer;
 use crate::engine::failure::kubernetes;
+use crate::engine::own_secrets::own_secret;
 use crate::engine::pass::Pass;
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::Caller;
@@ -51,9 +51,6 @@ impl Mutation {
         }
     }
 }
-
-/// Type of the Secret with the verify token.
-const VERIFY_TOKEN_TYPE: &str = "metachannels.io/verify-token";
 
 /// How long the gateway gets to see a new verify token before Meta is told to ask it.
 const GATEWAY_NOTICE: Duration = Duration::from_millis(500);
@@ -96,23 +93,9 @@ pub async fn act(
 /// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass.
 async fn create_verify_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<(), Failure> {
     let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
-    // No blockOwnerDeletion: it would need the right to update finalizers of the MetaApp.
-    let owner = app.controller_owner_ref(&()).map(|owner| {
-        vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference { block_owner_deletion: None, ..owner }]
-    });
-    let secret = Secret {
-        metadata: ObjectMeta {
-            name: Some(super::verify_token_secret_name(&key.name)),
-            namespace: Some(key.namespace.clone()),
-            labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::VerifyToken.as_str().to_owned())])),
-            owner_references: owner,
-            ..ObjectMeta::default()
-        },
-        type_: Some(VERIFY_TOKEN_TYPE.to_owned()),
-        string_data: Some(BTreeMap::from([(VERIFY_TOKEN_KEY.to_owned(), token)])),
-        immutable: Some(true),
-        ..Secret::default()
-    };
+    let name = super::verify_token_secret_name(&key.name);
+    let secret = own_secret(app, name, Purpose::VerifyToken, [(VERIFY_TOKEN_KEY, token)]);
+    let secret = Secret { immutable: Some(true), ..secret };
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
     match kubernetes("creating the verify token's Secret", api.create(&PostParams::default(), &secret)).await {
         Err(failure) if failure.class() != Class::Conflict => Err(failure),

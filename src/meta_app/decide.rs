@@ -9,11 +9,14 @@ use super::act::Mutation;
 use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason};
+use crate::api::{
+    AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason, UsageStatus,
+};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
 use crate::engine::pass::Report;
+use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
 
@@ -42,6 +45,19 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     let webhook = webhook.map(|(finding, _)| finding);
     let report = case.report(credentials, permissions, webhook, now);
     Some(Plan { mutation, report })
+}
+
+/// The status of an application of which nothing is to be looked at, if it says something else of the usage.
+pub fn amended(previous: &MetaAppStatus, seen: &Observed) -> Option<MetaAppStatus> {
+    let usage = usage(previous, seen);
+    (usage != previous.usage).then(|| MetaAppStatus { usage, ..previous.clone() })
+}
+
+/// The usage to tell: what was told before unless it comes to something else now, so that a number that moves rewrites
+/// nothing.
+fn usage(previous: &MetaAppStatus, seen: &Observed) -> Option<UsageStatus> {
+    let alike = are_alike(previous.usage.as_ref(), seen.usage.as_ref());
+    if alike { previous.usage.clone() } else { seen.usage.clone() }
 }
 
 /// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
@@ -247,6 +263,7 @@ impl Case<'_> {
                 Some(Ok(listed)) => self.permission_rows(listed),
                 _ => previous.permissions,
             },
+            usage: usage(self.previous, self.seen),
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.

@@ -32,7 +32,10 @@ impl Kind for MetaAppKind {
         loop {
             let seen = observe::observe(ctx, app, &pass, asked).await?;
             let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
-                return Ok(pass.unchanged::<Self>(ctx));
+                return match decide::amended(&pass.previous, &seen) {
+                    Some(status) => pass.amend::<Self>(ctx, app, status).await,
+                    None => Ok(pass.unchanged::<Self>(ctx)),
+                };
             };
             match plan.mutation {
                 Some(mutation) => asked = act::act(ctx, app, &pass, mutation, seen.asked).await?,

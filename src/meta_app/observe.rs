@@ -7,7 +7,9 @@ use kube::ResourceExt;
 use super::MetaAppKind;
 use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
-use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT};
+use crate::api::{
+    AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT, UsageStatus,
+};
 use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::breakers::Reach;
@@ -43,6 +45,8 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// How much of what Meta allows is used, if it is much.
+    pub usage: Option<UsageStatus>,
     /// What Meta answered in this pass.
     pub asked: Asked,
 }
@@ -120,7 +124,7 @@ pub async fn observe(
     ctx.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
 
     let released = ctx.read(ctx.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
-    let credentials = released.as_deref().map(|released| credentials(app, released));
+    let credentials = released.as_deref().map(|released| credentials(ctx, app, released));
     let managed = app.spec.webhook.is_some();
     let claim = if managed { look_at_claim(ctx, &wanted, pass).await? } else { ClaimSeen::Free };
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
@@ -152,7 +156,7 @@ pub async fn observe(
         Some(Ok(_)) => SecretSeen::Present,
     };
     let graph_url = ctx.policy.graph_url.clone();
-    let stale = pass.stale;
+    let (stale, usage) = (pass.stale, ctx.budgets.usage(&pass.uid, pass.now));
     Ok(Observed {
         secret,
         claim,
@@ -164,6 +168,7 @@ pub async fn observe(
         look,
         standing,
         stale,
+        usage,
         asked,
     })
 }
@@ -189,14 +194,14 @@ pub fn version(app: &MetaApp) -> Version {
     app.spec.graph_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// The credentials in a released Secret.
+/// The credentials in a released Secret. What Meta says of the application's usage when they are used is heard.
 ///
 /// # Errors
 /// Why the Secret cannot hold an app secret, without its content.
-pub fn credentials(app: &MetaApp, released: &Released) -> Result<AppCredentials, String> {
+pub fn credentials(ctx: &Context, app: &MetaApp, released: &Released) -> Result<AppCredentials, String> {
     let raw = released.value(APP_SECRET_KEY).ok_or_else(|| format!("it has no key {APP_SECRET_KEY}"))?;
     let secret = AppSecret::parse(raw).map_err(|why| format!("its key {APP_SECRET_KEY} cannot be used: {why}"))?;
-    Ok(AppCredentials { app_id: app.spec.app_id.clone(), secret })
+    Ok(AppCredentials { meter: ctx.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) })
 }
 
 /// The credentials of an application, if its Secret is released and well formed.
@@ -206,7 +211,7 @@ pub fn credentials(app: &MetaApp, released: &Released) -> Result<AppCredentials,
 pub async fn find_credentials(ctx: &Context, app: &MetaApp) -> Result<Option<Arc<AppCredentials>>, Failure> {
     let key = Key::new(app.namespace().unwrap_or_default(), &app.spec.app_secret_ref.name);
     let released = ctx.read(ctx.secrets.get(&key, Purpose::AppSecret)).await??.ok();
-    Ok(released.and_then(|released| credentials(app, &released).ok()).map(Arc::new))
+    Ok(released.and_then(|released| credentials(ctx, app, &released).ok()).map(Arc::new))
 }
 
 fn secret_fingerprint(released: &Released, context: &str) -> Vec<Option<String>> {
@@ -238,14 +243,10 @@ async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus
 }
 
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
-    let owners = ctx.read(ctx.secrets.owners(key)).await??;
-    Ok(match owners {
-        None => VerifyTokenSeen::Missing,
-        Some(owners) if owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref()) => {
-            VerifyTokenSeen::Ours
-        }
-        Some(_) => VerifyTokenSeen::Taken,
-    })
+    let Some(secret) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
+    let owners = secret.owner_references.unwrap_or_default();
+    let ours = owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
+    Ok(if ours { VerifyTokenSeen::Ours } else { VerifyTokenSeen::Taken })
 }
 
 /// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found
@@ -260,7 +261,9 @@ async fn ask(
 ) -> Result<Asked, Failure> {
     let version = version(app);
     if asked.node.is_none() {
-        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, &[Budget::app(&pass.uid)]) {
+        // Only silence holds it back: it is this look that hears how much of a limit is used.
+        let silence = || ctx.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
+        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, silence) {
             asked.node = Some(Err(held));
             return Ok(asked);
         }

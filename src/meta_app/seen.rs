@@ -67,6 +67,11 @@ impl Obstacle {
 }
 
 impl AppSeen {
+    /// Id of the application at Meta, if it is known.
+    pub fn id(&self) -> Option<&str> {
+        if let Self::Found { app_id, .. } = self { Some(app_id) } else { None }
+    }
+
     /// That there is no application to use; `whose` are the objects that need it, such as "channels".
     pub fn missing(&self, app: &Key, whose: &str, namespace: &str) -> Option<Obstacle> {
         match self {

@@ -1,8 +1,107 @@
 //! MetaGrant: its whole life, as a table of contents.
 
-use crate::api::MetaGrant;
-use crate::api::conditions::{ConditionType, find};
+pub mod act;
+mod ask;
+pub mod decide;
+pub mod living;
+pub mod observe;
+pub mod users;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::{MetaGrant, MetaGrantStatus, Reason};
+use crate::engine::grants::{Granted, GrantedPage};
+use crate::engine::memory::Memories;
+use crate::engine::pass::Pass;
+use crate::engine::run::{Kind, Next};
 use crate::engine::trouble::{Trouble, holds};
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::Account;
+use observe::Observed;
+
+/// The kind MetaGrant.
+pub struct MetaGrantKind;
+
+impl Kind for MetaGrantKind {
+    type Object = MetaGrant;
+    type Status = MetaGrantStatus;
+    const NAME: KindName = KindName::MetaGrant;
+
+    async fn reconcile(ctx: &Context, grant: &MetaGrant) -> Result<Next, Failure> {
+        let pass = Pass::begin::<Self>(ctx, grant);
+        let mut asked = observe::Asked::default();
+        loop {
+            let mut seen = observe::observe(ctx, grant, &pass, asked).await?;
+            let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
+                let status = decide::counted(&pass.previous, &seen);
+                if status == pass.previous {
+                    return Ok(pass.unchanged::<Self>(ctx));
+                }
+                return pass.amend::<Self>(ctx, grant, status).await;
+            };
+            if let Some(mutation) = plan.mutation {
+                asked = act::act(ctx, &pass, mutation, seen).await?;
+                continue;
+            }
+            let granted = granted(ctx, grant, &pass, &plan.report.status, &mut seen);
+            if plan.report.notes.iter().any(|note| note.reason == Reason::ExpiresSoon.as_str()) {
+                ctx.grant_reminders.mark(&pass.key, &pass.uid, pass.now);
+            }
+            let key = pass.key.clone();
+            let next = pass.report::<Self>(ctx, grant, plan.report).await?;
+            if let Some(granted) = granted {
+                ctx.granted(&key, granted);
+            }
+            return Ok(next);
+        }
+    }
+
+    fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaGrant>> {
+        ctx.grant(key)
+    }
+
+    fn status(grant: &MetaGrant) -> Option<&MetaGrantStatus> {
+        grant.status.as_ref()
+    }
+
+    fn conditions(status: &MetaGrantStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn inputs(status: &MetaGrantStatus) -> Option<&str> {
+        status.inputs.as_deref()
+    }
+
+    fn memories(ctx: &Context) -> &Memories<MetaGrantStatus> {
+        &ctx.grant_memories
+    }
+}
+
+/// What a grant gives its channels, if its token serves and its pages were listed in this pass.
+fn granted(
+    ctx: &Context,
+    grant: &MetaGrant,
+    pass: &Pass<MetaGrantStatus>,
+    status: &MetaGrantStatus,
+    seen: &mut Observed,
+) -> Option<Granted> {
+    let valid = status_of(&status.conditions, ConditionType::Valid) == Some(Status::True);
+    let rows = seen.asked.pages.take()?.ok().filter(|_| valid)?;
+    let info = seen.asked.token.take()?.ok()?;
+    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: row.token });
+    Some(Granted {
+        uid: pass.uid.clone(),
+        app: observe::app_key(grant, &pass.key),
+        fingerprint: seen.in_use.clone()?,
+        info,
+        pages: rows.into_iter().map(page).collect::<HashMap<_, _>>(),
+        at: ctx.clock.now(),
+    })
+}
 
 /// What channels need to know of their grant. They are woken when it changes, and only then. What it gives for each page
 /// is another matter, see [`crate::engine::grants`].
@@ -27,4 +126,9 @@ pub fn verdict(grant: &MetaGrant) -> Verdict {
 /// Name of the Secret with the token that a grant uses.
 pub fn living_secret_name(grant_name: &str) -> String {
     format!("metagrant-{grant_name}-token")
+}
+
+/// Where a person authorises again: a page of the gateway that holds no secret.
+pub fn reauthorize_url(gateway_url: &str, grant: &Key) -> String {
+    format!("{gateway_url}/oauth/{}/{}/start", grant.namespace, grant.name)
 }

@@ -53,7 +53,9 @@ impl Triggers {
         self.forget(key);
         if let Some(uid) = ctx.app_memories.forget(key) {
             ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
+            ctx.budgets.forget_app(&uid);
         }
+        ctx.metrics.forget_app(key);
         forget(ctx, KindName::MetaApp, key);
         ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
     }
@@ -87,6 +89,7 @@ impl Triggers {
         self.forget(key);
         ctx.grant_memories.forget(key);
         ctx.grants.forget(key);
+        ctx.grant_reminders.forget(key);
         forget(ctx, KindName::MetaGrant, key);
         ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
@@ -123,6 +126,7 @@ impl Triggers {
         self.forget(key);
         ctx.channel_memories.forget(key);
         ctx.evidence_looks.forget(key);
+        ctx.budgets.forget(key);
         forget(ctx, KindName::FacebookChannel, key)
     }
 
@@ -138,6 +142,7 @@ pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>
         Change::Applied(secret) => Key::of(secret),
         Change::Deleted(key) => {
             ctx.secrets.forget(key);
+            ctx.published.forget(key);
             key.clone()
         }
         // Metadata always decodes.

@@ -22,4 +22,5 @@ mod restraint;
 mod ring;
 mod stored;
 mod tokens;
+mod usage;
 mod world;

@@ -17,12 +17,12 @@ const DEBUG_TOKEN: &str = "/{version}/debug_token";
 /// Minutes in a period.
 const PERIOD: usize = 15;
 
-fn name(number: usize) -> String {
+pub fn name(number: usize) -> String {
     format!("channel-{number}")
 }
 
 /// So many connected channels.
-async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
+pub async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
     world.put_app().await?;
     let all: Vec<_> = (0..count).map(|number| (name(number), page(number), text(&format!("page-{number}")))).collect();
     let all: Vec<_> = all.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
@@ -51,7 +51,7 @@ fn at_least(expected: usize, counted: usize) -> bool {
 }
 
 /// Reads of pages in the ledger.
-fn reads(world: &World) -> Vec<LedgerEntry> {
+pub fn reads(world: &World) -> Vec<LedgerEntry> {
     world.requests("GET", PAGE_NODE)
 }
 

@@ -64,7 +64,7 @@ fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
         "patch metaapps/status.metachannels.io",
         "patch metagrants/status.metachannels.io",
         "patch facebookchannels/status.metachannels.io",
-        "get,list,watch,create,update secrets.",
+        "get,list,watch,create,update,delete secrets.",
         "create,patch events.events.k8s.io",
     ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::tools::{kustomize, read};
+use crate::tools::{Manifests, kustomize, read};
 
 /// Every string and number in the sandbox's seed, as text.
 fn seed() -> BTreeSet<String> {
@@ -58,6 +58,48 @@ fn every_reference_of_the_samples_has_a_target_that_may_be_used() {
         let app = samples.one("MetaApp", token["appRef"]["name"].as_str().unwrap()).unwrap();
         assert_eq!(app["metadata"]["namespace"], token["appRef"]["namespace"]);
         assert_eq!(app["spec"]["allowedNamespaces"]["from"], "All");
+    }
+}
+
+/// What counts of a Secret: where it is, the keys it has, and what it is released for.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    name: Value,
+    namespace: Value,
+    labels: Value,
+    keys: BTreeSet<String>,
+}
+
+#[test]
+fn synced_secrets_come_out_as_those_of_the_samples() {
+    let keys = |map: &Value| map.as_object().unwrap().keys().cloned().collect();
+    let shape = |object: &Value, name: &Value, labels: &Value, keys| Shape {
+        name: name.clone(),
+        namespace: object["metadata"]["namespace"].clone(),
+        labels: labels.clone(),
+        keys,
+    };
+    let samples = kustomize("config/samples").unwrap();
+    let by_hand: Vec<_> = samples
+        .of_kind("Secret")
+        .map(|it| shape(it, &it["metadata"]["name"], &it["metadata"]["labels"], keys(&it["stringData"])))
+        .collect();
+    let synced = |file| Manifests::parse(&read(&format!("config/samples/synced-secrets/{file}")).unwrap()).unwrap();
+    let (external, sealed) = (synced("externalsecrets.yaml"), synced("sealedsecrets.yaml"));
+    let external = external.of_kind("ExternalSecret").map(|it| {
+        let data = it["spec"]["data"].as_array().unwrap();
+        let keys = data.iter().map(|row| row["secretKey"].as_str().unwrap().to_owned()).collect();
+        let target = &it["spec"]["target"];
+        shape(it, &target["name"], &target["template"]["metadata"]["labels"], keys)
+    });
+    let sealed = sealed.of_kind("SealedSecret").map(|it| {
+        let labels = &it["spec"]["template"]["metadata"]["labels"];
+        shape(it, &it["metadata"]["name"], labels, keys(&it["spec"]["encryptedData"]))
+    });
+    let all: Vec<_> = external.chain(sealed).collect();
+    assert_eq!(all.len(), 2 + 2);
+    for secret in all {
+        assert!(by_hand.contains(&secret), "none of the samples' Secrets is {secret:?}");
     }
 }
 

@@ -6,10 +6,11 @@
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
-# create: the verify token, the token that a grant uses. update: only the latter. Secrets are never deleted.
+# create: what the operator makes: verify tokens, tokens that grants use, published page tokens; update: the latter two;
+# delete: published page tokens alone.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, update]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

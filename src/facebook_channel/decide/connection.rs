@@ -32,6 +32,7 @@ pub(super) fn derive(parts: &Findings, generation: i64, reached: Finding) -> Sta
         (ConditionType::Claimed, parts.claimed.clone()),
         (ConditionType::EndpointReady, parts.endpoint.clone()),
     ]);
+    findings.extend(parts.published.clone().map(|published| (ConditionType::TokenPublished, published)));
     findings.sort_by_key(|(type_, _)| *type_);
     State { findings, connection, next_step: ready.next_step }
 }
@@ -69,11 +70,13 @@ fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionTy
 }
 
 /// The state of a channel that is to be left alone: what was known of it stays.
-pub(super) fn paused(previous: &[Condition], generation: i64) -> State {
+pub(super) fn paused(previous: &[Condition], publishes: bool, generation: i64) -> State {
     use ConditionType::{
         Authorized, Claimed, Connected, Disconnected, EndpointReady, Expired, PageUsable, PrimaryReceiver, Subscribed,
+        TokenPublished,
     };
-    let parts = [Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady];
+    let parts = [Claimed, Authorized, PageUsable, Subscribed, PrimaryReceiver, EndpointReady, TokenPublished];
+    let parts = if publishes { &parts[..] } else { &parts[..6] };
     let states =
         [(Connected, Connection::Connected), (Expired, Connection::Expired), (Disconnected, Connection::Disconnected)];
     let status = |type_| status_of(previous, type_).unwrap_or(Status::Unknown);
@@ -85,7 +88,7 @@ pub(super) fn paused(previous: &[Condition], generation: i64) -> State {
         _ => (Connection::Pending, &[] as &[Condition]),
     };
     let mut ready = readiness::paused(kept, &[Connected, Expired, Disconnected], generation);
-    ready.findings.extend(readiness::paused(previous, &parts, generation).findings.into_iter().skip(1));
+    ready.findings.extend(readiness::paused(previous, parts, generation).findings.into_iter().skip(1));
     State { findings: ready.findings, connection, next_step: ready.next_step }
 }
 

@@ -8,6 +8,7 @@ mod page;
 mod parting;
 mod policies;
 mod properties;
+mod publication;
 mod receiver;
 mod remembered;
 mod scene;

@@ -9,7 +9,7 @@ const APP: &str = "1111000011110000";
 fn app() -> App {
     App {
         name: "Acme".to_owned(),
-        credentials: AppCredentials { app_id: APP.to_owned(), secret: AppSecret::parse(&[b'a'; 32]).unwrap() },
+        credentials: AppCredentials::new(APP, AppSecret::parse(&[b'a'; 32]).unwrap()),
         version: Version::DEFAULT,
         redirect_uri: "https://hooks.example.com/oauth/callback".parse().unwrap(),
         required: ["pages_show_list", "pages_messaging"].map(str::to_owned).to_vec(),

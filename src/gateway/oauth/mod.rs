@@ -122,7 +122,7 @@ impl OAuth {
         let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
         Some(App {
             name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
-            credentials: AppCredentials { app_id: app.spec.app_id.clone(), secret: keys.current_secret()? },
+            credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
             version: meta_app::observe::version(app),
             redirect_uri,
             required: app.spec.required_permissions.clone(),

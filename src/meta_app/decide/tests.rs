@@ -8,4 +8,5 @@ mod policies;
 mod properties;
 mod scene;
 mod strategies;
+mod usage;
 mod webhook;

@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::super::authorization::is_proven;
 use super::scene::*;
-use super::strategies::{claims, declarations, observations, rows, statuses};
+use super::strategies::{claims, declarations, observations, publications, rows, statuses};
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy};
 use crate::claims::{ClaimSeen, Record};
@@ -14,6 +14,7 @@ use crate::engine::answer::Answer;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
+use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{PageSubscription, TokenInfo};
 use crate::meta_app::WebhookVerdict;
 
@@ -84,6 +85,16 @@ proptest! {
                 prop_assert!(ours && managed && connection == DeclaredConnection::Disconnected);
                 prop_assert!(scene.seen.asked.unsubscribed.is_none());
             }
+            Some(Mutation::Publish) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(scene.channel.spec.publish_token && judged.starts_with("True") && ours && managed);
+                prop_assert!(connection == DeclaredConnection::Connected && !scene.seen.asked.published);
+                prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Ours(_)));
+            }
+            Some(Mutation::Withdraw) => {
+                let made = matches!(scene.seen.publication, PublicationSeen::Leftover | PublicationSeen::Ours(_));
+                prop_assert!(made && managed && !scene.seen.asked.published);
+            }
             None => {}
         }
         let tried = scene.seen.asked.claimed;
@@ -113,11 +124,18 @@ proptest! {
         }),
         rows in rows(),
         connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
+        publishes in any::<bool>(),
+        publication in publications().prop_filter("not somebody else's, nor in the way", |publication| {
+            !matches!(publication, PublicationSeen::Taken | PublicationSeen::Leftover)
+        }),
     ) {
-        let mut world = World { claim, rows, connection, ..World::default() };
+        let mut world = World { claim, rows, connection, publishes, publication, ..World::default() };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
-        prop_assert!(world.mutations <= 2, "a claim, and a subscription or its end");
+        prop_assert!(world.mutations <= 3, "a claim, a subscription or its end, and the published Secret or its end");
+        let published = publishes && connection == DeclaredConnection::Connected;
+        prop_assert_eq!(world.publication != PublicationSeen::Missing, published);
+        prop_assert_eq!(first.published_secret_name.is_some(), published);
         prop_assert_eq!(world.is_subscribed(), connection == DeclaredConnection::Connected);
         world.mutations = 0;
         for later in [SignedDuration::ZERO, SignedDuration::from_mins(15), SignedDuration::from_hours(23)] {
@@ -166,12 +184,15 @@ proptest! {
         connection in select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]),
         policy in select(vec![ManagementPolicy::Observe, ManagementPolicy::Pause]),
         is_valid in any::<bool>(),
+        publishes in any::<bool>(),
+        publication in publications(),
     ) {
         let (before, held) = (rows.clone(), claim.clone());
         let token = TokenInfo { is_valid, ..token_info() };
-        let mut world = World { claim, rows, connection, policy, token, mutations: 0 };
+        let mut world = World { claim, rows, connection, policy, publishes, publication, token, mutations: 0 };
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(&world.rows, &before);
+        prop_assert_eq!(world.publication, publication, "nor any Secret");
         prop_assert!(policy == ManagementPolicy::Observe || world.claim == held);
         let again = world.pass(&first, SignedDuration::from_hours(5));
         prop_assert_eq!(&again, &first);
@@ -185,14 +206,17 @@ struct World {
     rows: Vec<PageSubscription>,
     connection: DeclaredConnection,
     policy: ManagementPolicy,
+    publishes: bool,
+    publication: PublicationSeen,
     token: TokenInfo,
     mutations: usize,
 }
 
 impl Default for World {
     fn default() -> Self {
-        let (connection, policy) = Default::default();
-        Self { claim: ClaimSeen::Free, rows: vec![], connection, policy, token: token_info(), mutations: 0 }
+        let (connection, policy, publishes) = Default::default();
+        let (claim, publication, token) = (ClaimSeen::Free, PublicationSeen::Missing, token_info());
+        Self { claim, rows: vec![], connection, policy, publishes, publication, token, mutations: 0 }
     }
 }
 
@@ -207,10 +231,11 @@ impl World {
         scene.channel = channel(3);
         scene.channel.spec.connection = self.connection;
         scene.channel.spec.management_policy = self.policy;
+        scene.channel.spec.publish_token = self.publishes;
         scene.previous = previous.clone();
         scene.now = now() + later;
         scene.seen.asked = Asked::default();
-        for _ in 0..4 {
+        for _ in 0..5 {
             self.observe(&mut scene);
             let outcome = scene.decide();
             let Some(mutation) = outcome.plan.mutation else { return outcome.plan.report.status };
@@ -221,6 +246,7 @@ impl World {
 
     fn observe(&self, scene: &mut Scene) {
         scene.seen.claim = self.claim.clone();
+        scene.seen.publication = self.publication;
         scene.seen.asked.token.get_or_insert(Ok(self.token.clone()));
         if is_proven(&scene.channel, &scene.seen, scene.now) && matches!(self.claim, ClaimSeen::Ours { .. }) {
             scene.seen.asked.page.get_or_insert(Ok(page_node()));
@@ -236,6 +262,14 @@ impl World {
                 asked.claimed = true;
             }
             Mutation::RecordClaim { .. } => asked.claimed = true,
+            Mutation::Publish => {
+                self.publication = PublicationSeen::Ours(Content::Current);
+                asked.published = true;
+            }
+            Mutation::Withdraw => {
+                self.publication = PublicationSeen::Missing;
+                asked.published = true;
+            }
             Mutation::Unsubscribe => {
                 self.rows.retain(|row| row.id != APP);
                 asked.unsubscribed = Some(Ok(()));

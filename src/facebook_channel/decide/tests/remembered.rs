@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
 use crate::api::{AuthorizationStatus, FacebookChannelStatus};
-use crate::facebook_channel::due::{remembered_token, token_slot};
+use crate::facebook_channel::due::{is_ending, remembered_token, token_slot};
 use crate::facebook_channel::observe::TokenSeen;
+use crate::graph::{EndReason, Verdict};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -32,6 +33,25 @@ fn a_token_has_one_slot_a_day_and_one_an_hour_in_its_last() {
     assert_eq!(slots(&ending(now() + HOUR * 49)), 2);
     assert_eq!(slots(&ending(now() + HOUR * 23)), 25);
     assert_eq!(slots(&ending(now() - HOUR)), 25, "what should have ended is looked at as often");
+}
+
+#[test]
+fn a_good_authorisation_is_about_to_end_on_its_last_day_and_a_dead_one_is_not() {
+    let mut well = Scene::healthy().decide().status().clone();
+    let mut ends = |at: Option<Timestamp>| {
+        let authorization = well.authorization.as_mut().unwrap();
+        (authorization.expires_at, authorization.data_access_expires_at) = (at, None);
+        is_ending(&well, now())
+    };
+    let rows = [(None, false), (Some(25), false), (Some(23), true), (Some(-1), true)];
+    for (hours, expected) in rows {
+        assert_eq!(ends(hours.map(|hours| now() + HOUR * hours)), expected, "{hours:?}");
+    }
+    let mut dead = ending(now() - HOUR);
+    assert!(!is_ending(&dead, now()), "nothing was found good");
+    let ended = Scene::debugged(Err(refusal(Verdict::TokenEnded(EndReason::TokenExpired)))).decide();
+    dead.conditions.clone_from(&ended.status().conditions);
+    assert!(!is_ending(&dead, now()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::claims::{ClaimSeen, Record};
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::{self, Trouble, WebhookVerdict};
 
@@ -117,6 +118,7 @@ impl Scene {
             token: TokenSeen::Present { fingerprint: "f1".to_owned() },
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             record: Record::Current,
+            publication: PublicationSeen::Missing,
             gateway: false,
             inputs: "inputs".to_owned(),
             look: true,
@@ -131,6 +133,7 @@ impl Scene {
                 subscribed: None,
                 unsubscribed: None,
                 claimed: false,
+                published: false,
                 claims_unavailable: None,
             },
             access: None,

@@ -14,6 +14,7 @@ use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
@@ -149,8 +150,10 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     use DeclaredConnection::{Connected, Disconnected};
     use ManagementPolicy::{Manage, Observe, Pause};
     let policies = prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)];
-    (policies, select(vec![Connected, Disconnected])).prop_map(|(management_policy, connection)| {
+    let connections = select(vec![Connected, Disconnected]);
+    (policies, connections, any::<bool>()).prop_map(|(management_policy, connection, publish_token)| {
         let mut channel = channel(3);
+        channel.spec.publish_token = publish_token;
         channel.spec.management_policy = management_policy;
         channel.spec.connection = connection;
         channel
@@ -169,20 +172,27 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
 
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
-    let writes = (answers(Just(())), answers(Just(())), any::<bool>());
+    let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
     let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
-    let around = (apps(), tokens(), claims(), (records, standing), prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((app, token, claim, (record, standing), stale), asked)| {
-        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed)) = asked;
+    let here = (records, standing, publications());
+    let around = (apps(), tokens(), claims(), here, prop::bool::weighted(0.2));
+    (around, asked).prop_map(|((app, token, claim, (record, standing, publication), stale), asked)| {
+        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, published)) = asked;
         let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
-        let asked = Asked { subscribed, unsubscribed, claimed, ..answers };
-        Observed { app, token, claim, record, standing, stale, asked, ..Scene::healthy().seen }
+        let asked = Asked { subscribed, unsubscribed, claimed, published, ..answers };
+        Observed { app, token, claim, record, standing, publication, stale, asked, ..Scene::healthy().seen }
     })
 }
 
-const TYPES: [ConditionType; 9] = [
+pub(super) fn publications() -> impl Strategy<Value = PublicationSeen> {
+    use PublicationSeen::{Leftover, Missing, Ours, Taken};
+    let ours = [Ours(Content::Current), Ours(Content::Outdated), Ours(Content::Touched)];
+    select([&[Missing, Leftover, Taken], &ours[..]].concat())
+}
+
+const TYPES: [ConditionType; 10] = [
     ConditionType::Ready,
     ConditionType::Connected,
     ConditionType::Expired,
@@ -192,6 +202,7 @@ const TYPES: [ConditionType; 9] = [
     ConditionType::PageUsable,
     ConditionType::Subscribed,
     ConditionType::EndpointReady,
+    ConditionType::TokenPublished,
 ];
 
 /// Statuses of earlier generations and versions, also such as were never written.

@@ -89,6 +89,7 @@ impl Scene {
             look: true,
             standing: Standing::Known,
             stale: false,
+            usage: None,
             asked: Asked {
                 node: Some(Ok(node)),
                 permissions: Some(Ok(approved())),

@@ -1,0 +1,133 @@
+//! Secrets that the operator makes: typed, labelled with their purpose, and owned by what they are made for, so that they
+//! go when it goes.
+//!
+//! Those that are rewritten are known by their metadata, which the watch brings: an annotation says what the content was
+//! made of, and another version than the one that was written says that somebody changed it. So nothing is read while
+//! nothing changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use super::key::Key;
+use crate::api::references::Purpose;
+use crate::api::{GROUP, PURPOSE_LABEL};
+
+/// Annotation with the fingerprint of what the content was made of.
+pub const CONTENT: &str = "metachannels.io/content";
+
+/// A Secret for an object, beside it. It is to be created, never to be applied over one that exists.
+pub fn own_secret<K: Resource<DynamicType = ()>>(
+    owner: &K,
+    name: String,
+    purpose: Purpose,
+    data: impl IntoIterator<Item = (&'static str, String)>,
+) -> Secret {
+    // No blockOwnerDeletion: it would need the right to update finalizers of the owner.
+    let controller = owner.controller_owner_ref(&());
+    let controller = controller.map(|it| OwnerReference { block_owner_deletion: None, ..it });
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: owner.namespace(),
+            labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), purpose.as_str().to_owned())])),
+            owner_references: controller.map(|it| vec![it]),
+            ..ObjectMeta::default()
+        },
+        type_: Some(format!("{GROUP}/{}", purpose.as_str())),
+        string_data: Some(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ..Secret::default()
+    }
+}
+
+/// The Secrets as they were written, or as they were seen first: their versions, which are numbers that grow, and what
+/// their content was made of.
+#[derive(Debug, Default)]
+pub struct Written(Mutex<HashMap<Key, (u64, Option<String>)>>);
+
+impl Written {
+    /// Remembers a Secret that was written.
+    pub fn note(&self, key: &Key, secret: &ObjectMeta) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), state(secret));
+    }
+
+    /// Whether a Secret was written or seen, and is there as far as is known.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
+    /// Forgets a Secret.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// What the content of a Secret was made of, and whether somebody changed the Secret since it was written. What is
+    /// shown of it may be older than our own write.
+    pub fn compare(&self, key: &Key, secret: &ObjectMeta) -> (Option<String>, bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = state(secret);
+        let known = all.entry(key.clone()).or_insert_with(|| shown.clone());
+        if shown.0 < known.0 { (known.1.clone(), false) } else { (shown.1, shown.0 > known.0) }
+    }
+}
+
+fn state(secret: &ObjectMeta) -> (u64, Option<String>) {
+    let version = secret.resource_version.as_ref().and_then(|version| version.parse().ok());
+    let content = secret.annotations.as_ref().and_then(|annotations| annotations.get(CONTENT).cloned());
+    (version.unwrap_or_default(), content)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::MetaApp;
+
+    #[test]
+    fn a_secret_of_ours_is_typed_labelled_and_owned_by_uid() {
+        let app: MetaApp = serde_json::from_value(json!({
+            "metadata": {"name": "acme", "namespace": "platform", "uid": "u1"},
+            "spec": {"appId": "1111000011110000", "appSecretRef": {"name": "x"}},
+        }))
+        .unwrap();
+        let secret = own_secret(&app, "made".to_owned(), Purpose::VerifyToken, [("key", "value".to_owned())]);
+        let expected = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "metachannels.io/verify-token", "stringData": {"key": "value"},
+            "metadata": {
+                "name": "made", "namespace": "platform", "labels": {"metachannels.io/purpose": "verify-token"},
+                "ownerReferences": [{
+                    "apiVersion": "metachannels.io/v1alpha1", "kind": "MetaApp", "name": "acme", "uid": "u1", "controller": true,
+                }],
+            },
+        });
+        assert_eq!(serde_json::to_value(secret).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_secret_was_changed_by_somebody_if_it_is_newer_than_what_was_written() {
+        let shown = |version: u64, content: &str| ObjectMeta {
+            resource_version: Some(version.to_string()),
+            annotations: Some([(CONTENT.to_owned(), content.to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let (written, key) = (Written::default(), Key::new("a", "x"));
+        let compare = |version, content| {
+            let (content, changed) = written.compare(&key, &shown(version, content));
+            (content.unwrap(), changed)
+        };
+        assert_eq!(compare(7, "one"), ("one".to_owned(), false), "after a restart it counts as it is");
+        assert_eq!(compare(9, "one"), ("one".to_owned(), true));
+        written.note(&key, &shown(12, "two"));
+        assert_eq!(compare(9, "one"), ("two".to_owned(), false), "the watch lags behind the write");
+        assert_eq!(compare(12, "two"), ("two".to_owned(), false));
+        assert_eq!(compare(13, "one"), ("one".to_owned(), true));
+        written.forget(&key);
+        assert_eq!(compare(14, "one"), ("one".to_owned(), false));
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether the page token is published where that is declared, and what to do about it. Meta is not asked for that, so a
+//! Secret that somebody deleted comes back without a look.
+
+use super::super::act::Mutation;
+use super::super::publication::{self as secret, Content, PublicationSeen};
+use super::{Case, Findings};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::{DeclaredConnection, Reason};
+use crate::claims::ClaimSeen;
+
+/// The condition TokenPublished, if it is declared, and what to do about the Secret.
+pub(super) fn publication(
+    case: &Case<'_>,
+    authorized: &Finding,
+    claimed: &Finding,
+) -> (Option<Finding>, Option<Mutation>) {
+    let wanted = case.channel.spec.publish_token;
+    let finding = wanted.then(|| published(case, authorized, claimed));
+    let idle = case.observes() || case.seen.asked.published;
+    (finding, mutation(case, authorized, claimed).filter(|_| !idle))
+}
+
+/// What has to be done about the Secret though nothing that Meta knows of has changed.
+pub(super) fn restoration(case: &Case<'_>) -> Option<Mutation> {
+    let known = |type_| Finding::from_condition(find(&case.previous.conditions, type_)?, None);
+    publication(case, &known(ConditionType::Authorized)?, &known(ConditionType::Claimed)?).1
+}
+
+/// Name of the Secret, while it is there for a bot to use.
+pub(super) fn secret_name(case: &Case<'_>, findings: &Findings) -> Option<String> {
+    let ours = matches!(case.seen.publication, PublicationSeen::Ours(_));
+    let name = case.channel.metadata.name.as_deref().unwrap_or_default();
+    let withdrawn = is_withdrawn(case, &findings.authorized) && !case.observes();
+    (ours && !withdrawn).then(|| secret::secret_name(name))
+}
+
+/// Whether the token may not be published any longer. That an authorisation ended withdraws nothing: a dead token opens
+/// nothing, and a bot that is started meanwhile finds its Secret.
+fn is_withdrawn(case: &Case<'_>, authorized: &Finding) -> bool {
+    let spec = &case.channel.spec;
+    !spec.publish_token
+        || spec.connection == DeclaredConnection::Disconnected
+        || matches!(case.seen.claim, ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. })
+        || authorized.status == Status::False && authorized.reason == Reason::NotInGrant
+}
+
+fn may_be_published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> bool {
+    let proven = authorized.status == Status::True && claimed.status == Status::True;
+    proven && !is_withdrawn(case, authorized)
+}
+
+fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<Mutation> {
+    let publish = || may_be_published(case, authorized, claimed).then_some(Mutation::Publish);
+    match case.seen.publication {
+        PublicationSeen::Leftover => Some(Mutation::Withdraw),
+        PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => Some(Mutation::Withdraw),
+        PublicationSeen::Missing | PublicationSeen::Ours(Content::Outdated) => publish(),
+        // In the next slot: whoever keeps changing it is not raced with.
+        PublicationSeen::Ours(Content::Touched) if case.seen.look => publish(),
+        PublicationSeen::Ours(_) | PublicationSeen::Taken => None,
+    }
+}
+
+fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
+    let name = secret::secret_name(case.channel.metadata.name.as_deref().unwrap_or_default());
+    if case.channel.spec.connection == DeclaredConnection::Disconnected {
+        let seen = "No page token is published while the channel is declared Disconnected.";
+        return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
+    }
+    if case.seen.publication == PublicationSeen::Taken {
+        return case.found(
+            Status::False,
+            Reason::SecretNameTaken,
+            format!("A Secret {name} exists and was not made by the operator; it is left alone."),
+            "Whoever made it must rename or delete it, or spec.publishToken must be false.",
+        );
+    }
+    if !may_be_published(case, authorized, claimed) {
+        let seen = "The page token is published once the credential is proven and the page is claimed.";
+        return case.found(Status::Unknown, Reason::NotProven, seen, "");
+    }
+    match case.seen.publication {
+        PublicationSeen::Ours(Content::Current) => {
+            case.found(Status::True, Reason::Published, format!("The page token lies in Secret {name}."), "")
+        }
+        _ if case.observes() => case.found(
+            Status::False,
+            Reason::DriftObserved,
+            format!("Secret {name} does not hold the page token. The channel is only observed, so no Secret is written."),
+            "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
+        ),
+        _ => case.found(Status::Unknown, Reason::Pending, format!("The page token is being put into Secret {name}."), ""),
+    }
+}

@@ -1,0 +1,168 @@
+//! Performs the one mutation that was decided. What came of it is seen when the grant is looked at again.
+//!
+//! The order keeps a token that works in the Secret whenever the process may be killed: one is obtained, then kept with
+//! the one before beside it, then looked at, then its pages are listed. Nothing is ever revoked before that.
+
+use super::decide::{self, token::Word};
+use super::living::{self, Living, Previous};
+use super::observe::{Asked, Observed};
+use crate::api::MetaGrantStatus;
+use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::pass::Pass;
+use crate::engine::{Context, Failure};
+use crate::graph::{Caller, Exchange, Token};
+use crate::metrics::Renewal;
+
+/// One change, at Meta or in the cluster.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Mutation {
+    /// Have Meta hand out another token.
+    Exchange {
+        /// For which one.
+        of: Which,
+        /// What kind of exchange it is.
+        exchange: Exchange,
+    },
+    /// Write a token into the Secret of ours, as the one in use.
+    Keep {
+        /// Which one.
+        which: Which,
+        /// Fingerprint of the seed that it comes from.
+        seed: String,
+    },
+    /// End the token that was in use before.
+    Revoke,
+    /// Remove that one from the Secret of ours.
+    ForgetPrevious,
+}
+
+/// One of the tokens of a grant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Which {
+    /// The seed.
+    Seed,
+    /// The one in use.
+    InUse,
+    /// The one that Meta handed out.
+    Obtained,
+    /// The one that was in use before.
+    Previous,
+}
+
+impl Mutation {
+    /// What is done, for the log: every write leaves a line there.
+    const fn told(&self) -> &'static str {
+        match self {
+            Self::Exchange { .. } => "exchanging the token of the grant at Meta",
+            Self::Keep { .. } => "keeping the token of the grant",
+            Self::Revoke => "revoking the former token of the grant at Meta",
+            Self::ForgetPrevious => "forgetting the former token of the grant",
+        }
+    }
+}
+
+/// Performs a mutation; says in what was asked that it was tried.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn act(
+    ctx: &Context,
+    pass: &Pass<MetaGrantStatus>,
+    mutation: Mutation,
+    seen: Observed,
+) -> Result<Asked, Failure> {
+    tracing::info!(kind = "MetaGrant", object = %pass.key, "{}", mutation.told());
+    let acts = Acts { ctx, pass, seen: &seen };
+    let changes = seen.asked.changes + 1;
+    match mutation {
+        Mutation::Exchange { of, exchange } => {
+            let exchanged = Some(acts.exchange(of, exchange).await);
+            Ok(Asked { exchanged, changes, ..seen.asked })
+        }
+        Mutation::Keep { which, seed } => {
+            acts.keep(which, seed).await?;
+            // What was known is about another token now.
+            Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() })
+        }
+        Mutation::Revoke => {
+            let revoked = Some(acts.revoke().await);
+            Ok(Asked { revoked, changes, ..seen.asked })
+        }
+        Mutation::ForgetPrevious => {
+            acts.forget_previous().await?;
+            Ok(Asked { changes, ..seen.asked })
+        }
+    }
+}
+
+struct Acts<'a> {
+    ctx: &'a Context,
+    pass: &'a Pass<MetaGrantStatus>,
+    seen: &'a Observed,
+}
+
+impl Acts<'_> {
+    fn token(&self, which: Which) -> Option<Token> {
+        let tokens = &self.seen.tokens;
+        match which {
+            Which::Seed => tokens.seed.clone(),
+            Which::InUse => tokens.in_use.clone(),
+            Which::Obtained => tokens.obtained.as_ref().map(|(_, token)| token.clone()),
+            Which::Previous => Some(tokens.living.as_ref()?.previous.as_ref()?.token.clone()),
+        }
+    }
+
+    /// The token that was handed out is remembered in memory: should it not be possible to keep it, Meta is not asked for
+    /// another one each time.
+    async fn exchange(&self, of: Which, exchange: Exchange) -> Answer<()> {
+        let (Some(access), Some(token)) = (&self.seen.access, self.token(of)) else { return Err(Refusal::nothing()) };
+        let result = self.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
+        let answered = answer("exchange token", Caller::PageToken, result).map(|new| {
+            let of = token.fingerprint(&living::context(&self.pass.key));
+            self.ctx.grants.obtain(&self.pass.key, &of, new);
+        });
+        self.ctx.metrics.grant_renewed(match &answered {
+            Ok(()) => Renewal::Renewed,
+            Err(refusal) if refusal.says_nothing() => Renewal::Unanswered,
+            Err(_) => Renewal::Refused,
+        });
+        answered
+    }
+
+    async fn keep(&self, which: Which, seed: String) -> Result<(), Failure> {
+        let Some(token) = self.token(which) else { return Ok(()) };
+        let known = self.seen.tokens.living.as_ref();
+        let serves = matches!(decide::token::in_use(self.seen, self.pass.now), Word::Good(_));
+        let previous = known.filter(|_| serves).map(|living| Previous {
+            token: living.token.clone(),
+            minted: living.minted,
+            replaced_at: self.pass.now,
+        });
+        let minted = match which {
+            Which::Seed => false,
+            Which::Obtained => true,
+            Which::InUse => known.is_some_and(|living| living.minted),
+            Which::Previous => known.and_then(|living| living.previous.as_ref()).is_some_and(|it| it.minted),
+        };
+        self.write(&Living { token, minted, seed, previous }).await?;
+        self.ctx.grants.settle(&self.pass.key);
+        Ok(())
+    }
+
+    async fn revoke(&self) -> Answer<()> {
+        let (Some(access), Some(token)) = (&self.seen.access, self.token(Which::Previous)) else {
+            return Err(Refusal::nothing());
+        };
+        let result = self.ctx.graph.revoke_token(&access.version, &access.credentials, &token).await;
+        answer("revoke token", Caller::PageToken, result)
+    }
+
+    async fn forget_previous(&self) -> Result<(), Failure> {
+        let Some(living) = &self.seen.tokens.living else { return Ok(()) };
+        self.write(&Living { previous: None, ..living.clone() }).await
+    }
+
+    async fn write(&self, living: &Living) -> Result<(), Failure> {
+        living::write(self.ctx, &self.pass.key, living, self.seen.tokens.over.as_deref()).await
+    }
+}

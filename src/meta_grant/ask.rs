@@ -1,0 +1,165 @@
+//! Asks Meta about a grant: about its token, about a rival that may take its place, and for the pages it covers. Once a
+//! period, however many channels rely on it.
+
+use jiff::SignedDuration;
+
+use super::MetaGrantKind;
+use super::decide::token::{self, Word};
+use super::observe::{self, Access, LivingSeen, Observed, SeedSeen};
+use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
+use crate::engine::answer::{Answer, Held, Refusal, answer};
+use crate::engine::budgets::Budget;
+use crate::engine::pass::Pass;
+use crate::engine::priority::Occasion;
+use crate::engine::token_check;
+use crate::engine::{Context, Failure};
+use crate::graph::{Account, Caller, Token, TokenInfo, Verdict};
+
+/// What may be limited.
+pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
+    let token = seen.in_use.as_ref().map(|fingerprint| Budget::token(app, fingerprint));
+    [Budget::app(app)].into_iter().chain(token).collect()
+}
+
+/// Asks Meta what was not asked in this pass yet. `app` is the UID of the MetaApp.
+///
+/// # Errors
+/// When the process shuts down.
+pub(super) async fn ask(
+    ctx: &Context,
+    grant: &MetaGrant,
+    seen: &mut Observed,
+    pass: &Pass<MetaGrantStatus>,
+    app: &str,
+    budgets: &[Budget],
+) -> Result<(), Failure> {
+    let (Some(access), Some(in_use)) = (seen.access.clone(), seen.tokens.in_use.clone()) else { return Ok(()) };
+    let asks = Asks { ctx, grant, pass, access };
+    if seen.asked.token.is_none() {
+        if let Some(held) = asks.held(seen, app, budgets) {
+            seen.asked.token = Some(Err(held));
+            return Ok(());
+        }
+        if let Some(info) = recall(ctx, seen, pass) {
+            (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
+            return Ok(());
+        }
+        seen.asked.token = Some(asks.about(&in_use).await?);
+    }
+    asks.about_rivals(seen).await?;
+    if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
+        seen.asked.pages = Some(asks.for_pages(&in_use, true).await?);
+    }
+    Ok(())
+}
+
+/// What debug_token said of the token in use, if that has not to be asked again: it was found good, its slot has not come
+/// since, nothing that it depends on has changed, and nobody doubts what it gave.
+fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Option<TokenInfo> {
+    let before = seen.before.as_ref()?;
+    let good = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
+    let same = pass.previous.inputs.as_ref() == Some(&seen.inputs) && seen.in_use.as_ref() == Some(&before.fingerprint);
+    // That it has ended is asked, not reckoned: its end may have been put off since.
+    let lives =
+        [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
+    let fresh = before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
+    (good && same && lives && fresh).then(|| before.info.clone())
+}
+
+struct Asks<'a> {
+    ctx: &'a Context,
+    grant: &'a MetaGrant,
+    pass: &'a Pass<MetaGrantStatus>,
+    access: Access,
+}
+
+impl Asks<'_> {
+    /// What stands for Meta's answers when it may not be asked now.
+    fn held(&self, seen: &Observed, app: &str, budgets: &[Budget]) -> Option<Refusal> {
+        let (ctx, pass) = (self.ctx, self.pass);
+        let app_key = observe::app_key(self.grant, &pass.key);
+        let probed = ctx.app(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
+        if let Some(until) = ctx.breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed) {
+            // The application's own look is the one call that finds out whether Meta is back.
+            ctx.look_at_app(app_key);
+            return Some(Refusal::held(Held::Outage(until)));
+        }
+        pass.held::<MetaGrantKind>(ctx, &seen.inputs, || {
+            let priority = occasion(self.grant, seen, pass).into();
+            let until = ctx.budgets.held_until(budgets, priority, &pass.uid, pass.now);
+            until.inspect(|_| ctx.metrics.held_back(priority))
+        })
+    }
+
+    /// Asks about what may take the place of the token in use: a seed that is another one than before; and once the token
+    /// in use is of no use, whatever else there is.
+    async fn about_rivals(&self, seen: &mut Observed) -> Result<(), Failure> {
+        let good = match token::in_use(seen, self.pass.now) {
+            Word::Good(_) => true,
+            Word::Flawed(..) => false,
+            Word::Unasked | Word::Refused(_) => return Ok(()),
+        };
+        let seed = seen.tokens.seed.clone().filter(|_| is_rival(seen, good));
+        if let Some(seed) = &seed {
+            if seen.asked.seed.is_none() {
+                seen.asked.seed = Some(self.about(seed).await?);
+            }
+            if good && seen.asked.seed_pages.is_none() && token::is_newer_seed(seen, self.pass.now) {
+                let pages = self.for_pages(seed, false).await?;
+                seen.asked.seed_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
+            }
+        }
+        let previous = seen.tokens.living.as_ref().and_then(|living| Some(living.previous.as_ref()?.token.clone()));
+        let seed_serves = matches!(token::seed(seen, self.pass.now), Word::Good(_));
+        if let Some(previous) = previous.filter(|_| !good && !seed_serves && seen.asked.previous.is_none()) {
+            seen.asked.previous = Some(self.about(&previous).await?);
+        }
+        Ok(())
+    }
+
+    async fn about(&self, token: &Token) -> Result<Answer<TokenInfo>, Failure> {
+        let Access { version, credentials } = &self.access;
+        let result = self.ctx.read(self.ctx.graph.debug_token(version, credentials, token)).await?;
+        let answer = answer("debug_token", Caller::AppToken, result);
+        // An application-wide fault shows here first; the application's own check decides whether it is one.
+        if token_check::blames_the_app(&answer) {
+            self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
+        }
+        Ok(answer)
+    }
+
+    async fn for_pages(&self, token: &Token, with_tokens: bool) -> Result<Answer<Vec<Account>>, Failure> {
+        let Access { version, credentials } = &self.access;
+        let result = self.ctx.read(self.ctx.graph.accounts(version, credentials, token, with_tokens)).await?;
+        let answer = answer("accounts", Caller::PageToken, result);
+        if matches!(&answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))) {
+            self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
+        }
+        Ok(answer)
+    }
+}
+
+/// What a pass looks for. There are few grants, and many channels wait for each: of a grant that was never listed, or whose
+/// token is to be renewed, nothing is put off for what is only due in time.
+fn occasion(grant: &MetaGrant, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Occasion {
+    let ends = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
+    Occasion {
+        edited: pass.is_edited(),
+        ending: seen.before.is_none()
+            || ends.is_some_and(|end| end.duration_since(pass.now) < grant.spec.renewal.before() + DAY),
+        mending: false,
+        changed: pass.is_changed::<MetaGrantKind>(&seen.inputs),
+    }
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether the seed is another token than the one in use, and not the one that this comes from; from that one it may be
+/// taken up again only once the token in use is of no use.
+pub(super) fn is_rival(seen: &Observed, good: bool) -> bool {
+    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (&seen.seed, &seen.living) else {
+        return false;
+    };
+    seen.in_use.as_ref() != Some(fingerprint) && (!good || seed != fingerprint)
+}

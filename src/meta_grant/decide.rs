@@ -1,0 +1,263 @@
+//! What to do about a grant: a function of values and a time, with no client in sight.
+
+mod notes;
+mod renewal;
+mod seed;
+mod status;
+pub mod token;
+mod valid;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::act::{Mutation, Which};
+use super::observe::{LivingSeen, Observed, SeedSeen};
+use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
+use crate::api::readiness::readiness;
+use crate::api::{MetaGrant, MetaGrantStatus, Reason};
+use crate::engine::Class;
+use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
+use crate::engine::token_check::SOON;
+use crate::graph::Exchange;
+use token::Word;
+
+pub use status::counted;
+
+/// What to do: at most one mutation, and the report if there is none.
+pub struct Plan {
+    /// The mutation to perform before looking again.
+    pub mutation: Option<Mutation>,
+    /// What to report.
+    pub report: Report<MetaGrantStatus>,
+}
+
+/// Decides about a grant; `None` if nothing has changed since it was looked at.
+pub fn decide(grant: &MetaGrant, previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
+    if !seen.look {
+        return None;
+    }
+    let case = Case { grant, previous, seen, now, generation: grant.metadata.generation.unwrap_or_default() };
+    let valid = valid::valid(&case);
+    let seed = seed::accepted(&case, &valid);
+    let renewed = renewal::renewed(&case, &valid);
+    let report = case.report(&Findings { valid, seed, renewed });
+    Some(Plan { mutation: case.mutation(), report })
+}
+
+/// Everything a decision is made of.
+struct Case<'a> {
+    grant: &'a MetaGrant,
+    previous: &'a MetaGrantStatus,
+    seen: &'a Observed,
+    now: Timestamp,
+    generation: i64,
+}
+
+/// What was found about each part of a grant.
+struct Findings {
+    valid: Finding,
+    seed: Finding,
+    renewed: Finding,
+}
+
+/// So many changes are made in one pass at most: more would be a circle.
+const CHANGES: u8 = 6;
+
+/// How long after another one took its place a token is revoked, so that whoever still holds it gets the new one.
+const GRACE: SignedDuration = SignedDuration::from_hours(24);
+
+impl Case<'_> {
+    fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
+        let observed_generation = self.generation;
+        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
+        let previous = find(&self.previous.conditions, type_);
+        let next_step = self.previous.next_step.as_deref();
+        let (stale, generation) = (self.seen.stale, self.generation);
+        keep(Kept { previous, next_step, stale, generation, what: "the grant" }, refusal)
+    }
+
+    fn namespace(&self) -> &str {
+        self.grant.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    fn name(&self) -> &str {
+        self.grant.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The earlier one of the ends of the token in use and of the access to the person's data.
+    fn expires(&self) -> Option<Timestamp> {
+        let ends = match token::in_use(self.seen, self.now) {
+            Word::Good(info) | Word::Flawed(info, _) if info.is_valid => [info.expires_at, info.data_access_expires_at],
+            _ if self.is_same_token() => [self.previous.expires_at, self.previous.data_access_expires_at],
+            _ => return None,
+        };
+        ends.into_iter().flatten().min()
+    }
+
+    /// Whether the token in use is the one that the status is about.
+    fn is_same_token(&self) -> bool {
+        self.seen.in_use.is_some() && self.seen.in_use == self.previous.token_fingerprint
+    }
+
+    fn mutation(&self) -> Option<Mutation> {
+        if self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
+            return None;
+        }
+        self.adoption().or_else(|| self.renewal()).or_else(|| self.revocation())
+    }
+
+    /// The token in use gives way to another one that is there, or is kept for the first time.
+    fn adoption(&self) -> Option<Mutation> {
+        let SeedSeen::Present { fingerprint } = &self.seen.seed else { return self.fallback() };
+        match &self.seen.living {
+            LivingSeen::Missing | LivingSeen::Malformed(_) => match token::in_use(self.seen, self.now) {
+                Word::Good(info) => self.take_seed(fingerprint, token::is_short(info, self.now)),
+                _ => None,
+            },
+            LivingSeen::Present { .. } if seed::is_accepted(self) => match token::seed(self.seen, self.now) {
+                Word::Good(info) => self.take_seed(fingerprint, token::is_short(info, self.now)),
+                _ => None,
+            },
+            _ => self.fallback(),
+        }
+    }
+
+    /// Keeps the seed, or, if it lives for some hours only, what it is exchanged for.
+    fn take_seed(&self, fingerprint: &str, short: bool) -> Option<Mutation> {
+        let seed = fingerprint.to_owned();
+        if self.has_obtained(fingerprint) {
+            return Some(Mutation::Keep { which: Which::Obtained, seed });
+        }
+        match (short, &self.seen.asked.exchanged) {
+            (false, _) => Some(Mutation::Keep { which: Which::Seed, seed }),
+            (true, None) => Some(Mutation::Exchange { of: Which::Seed, exchange: Exchange::ShortUser }),
+            (true, Some(_)) => None,
+        }
+    }
+
+    /// The token that was in use before is taken up again if the one in use does not serve and it does.
+    fn fallback(&self) -> Option<Mutation> {
+        let LivingSeen::Present { seed, previous: Some(_), .. } = &self.seen.living else { return None };
+        let dead = matches!(token::in_use(self.seen, self.now), Word::Flawed(..));
+        let serves = matches!(token::previous(self.seen, self.now), Word::Good(_));
+        (dead && serves).then(|| Mutation::Keep { which: Which::Previous, seed: seed.clone() })
+    }
+
+    fn renewal(&self) -> Option<Mutation> {
+        let (LivingSeen::Present { seed, .. }, Word::Good(info)) =
+            (&self.seen.living, token::in_use(self.seen, self.now))
+        else {
+            return None;
+        };
+        if self.seen.in_use.as_deref().is_some_and(|in_use| self.has_obtained(in_use)) {
+            return Some(Mutation::Keep { which: Which::Obtained, seed: seed.clone() });
+        }
+        let due = token::renewal_due(self.grant, info).is_some_and(|due| due <= self.now);
+        let tried = self.seen.asked.exchanged.is_some();
+        (due && !tried).then_some(Mutation::Exchange { of: Which::InUse, exchange: Exchange::SystemUser })
+    }
+
+    /// Whether Meta handed out a token for the one of this fingerprint that is not kept yet.
+    fn has_obtained(&self, of: &str) -> bool {
+        self.seen.tokens.obtained.as_ref().is_some_and(|(from, _)| from == of)
+    }
+
+    fn revocation(&self) -> Option<Mutation> {
+        self.revokes_at().filter(|at| *at <= self.now)?;
+        let serves = matches!(token::in_use(self.seen, self.now), Word::Good(_));
+        match &self.seen.asked.revoked {
+            _ if !serves => None,
+            None => Some(Mutation::Revoke),
+            Some(Ok(())) => Some(Mutation::ForgetPrevious),
+            Some(Err(_)) => None,
+        }
+    }
+
+    /// When the token that was in use before is revoked, if that is declared: only one that we obtained, and never the seed.
+    fn revokes_at(&self) -> Option<Timestamp> {
+        let LivingSeen::Present { previous: Some(previous), .. } = &self.seen.living else { return None };
+        let is_seed =
+            matches!(&self.seen.seed, SeedSeen::Present { fingerprint } if *fingerprint == previous.fingerprint);
+        let in_use = self.seen.in_use.as_ref() == Some(&previous.fingerprint);
+        let may = self.grant.spec.renewal.revoke_old && previous.minted && !is_seed && !in_use;
+        may.then(|| token::shifted(previous.replaced_at, GRACE))
+    }
+
+    fn report(&self, parts: &Findings) -> Report<MetaGrantStatus> {
+        let expires = self.expires();
+        let taken = parts.renewed.reason == Reason::SecretNameTaken;
+        let blocking: Vec<_> = [&parts.valid].into_iter().chain(taken.then_some(&parts.renewed)).collect();
+        let ready = readiness(&blocking, self.generation, self.reached(expires));
+        let refusals = self.refusals();
+        let answered = !refusals.iter().any(Refusal::says_nothing);
+        let class = class(&blocking, &refusals.iter().collect::<Vec<_>>(), self.now);
+        let next_step = ready.next_step.clone().or_else(|| self.advice(parts));
+        let mut findings = ready.findings;
+        findings.extend([
+            (ConditionType::Expired, valid::expired(&parts.valid)),
+            (ConditionType::Valid, parts.valid.clone()),
+            (ConditionType::Renewed, parts.renewed.clone()),
+            (ConditionType::SeedAccepted, parts.seed.clone()),
+        ]);
+        findings.sort_by_key(|(type_, _)| *type_);
+        let notes = notes::notes(self, &findings[0].1, parts);
+        let conditions = assemble(&self.previous.conditions, &findings, self.now);
+        let status = status::status(self, conditions, next_step, answered);
+        Report { status, class, answered, until: self.until(expires, class), effect: Effect::None, notes }
+    }
+
+    /// The next step of a grant that serves: what a refused renewal or seed asks for, though nothing is broken yet.
+    fn advice(&self, parts: &Findings) -> Option<String> {
+        let asked_for = [&parts.renewed, &parts.seed].into_iter().find(|it| it.status == Status::False)?;
+        Some(asked_for.next_step.clone()).filter(|step| !step.is_empty())
+    }
+
+    fn reached(&self, expires: Option<Timestamp>) -> Finding {
+        match expires.filter(|at| at.duration_since(self.now) <= SOON) {
+            Some(at) => self.found(
+                Status::True,
+                Reason::ExpiresSoon,
+                format!("The grant works; it ends at {at}."),
+                valid::authorize_again(self),
+            ),
+            None => self.found(Status::True, Reason::Reached, "The grant works as declared.", ""),
+        }
+    }
+
+    /// What Meta left open. A renewal or a revocation has times of its own.
+    fn refusals(&self) -> Vec<Refusal> {
+        let word = |word: Word<'_>| if let Word::Refused(refusal) = word { Some(refusal) } else { None };
+        let asked = &self.seen.asked;
+        let pages = asked.pages.as_ref().and_then(|it| it.as_ref().err().cloned());
+        let seed_pages = asked.seed_pages.as_ref().and_then(|it| it.as_ref().err().cloned());
+        let words = [token::in_use(self.seen, self.now), token::seed(self.seen, self.now)];
+        words.into_iter().filter_map(word).chain(pages).chain(seed_pages).collect()
+    }
+
+    /// The next time at which the decision would be another one, or something is tried again.
+    fn until(&self, expires: Option<Timestamp>, class: Class) -> Option<Timestamp> {
+        let Word::Good(info) = token::in_use(self.seen, self.now) else { return None };
+        if !class.rests() {
+            return None;
+        }
+        let times = &self.seen.times;
+        let soon = expires.map(|at| token::shifted(at, -SOON));
+        let reminder = soon.filter(|at| *at <= self.now).map(|_| times.tomorrow);
+        let renewal = token::renewal_due(self.grant, info);
+        let refused = |answer: &Option<_>| match answer {
+            Some(Err(refusal)) if Refusal::says_nothing(refusal) => Some(times.soon),
+            Some(Err(_)) => Some(times.later),
+            _ => None,
+        };
+        let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
+        let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end];
+        marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

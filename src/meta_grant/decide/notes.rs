@@ -1,0 +1,84 @@
+//! What about a grant is worth an Event.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::token::{self, Word};
+use super::{Case, Findings};
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::engine::answer::listed;
+use crate::engine::events::{Note, on_transition};
+use crate::meta_grant::observe::LivingSeen;
+
+/// The Events of a pass, the most telling first.
+pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<Note> {
+    let mut notes = on_transition(&case.previous.conditions, ready, "Ready");
+    if notes.is_empty() && ready.reason == Reason::ExpiresSoon && case.seen.remind {
+        notes.push(warning(Reason::ExpiresSoon.as_str(), "Reconcile", ready.message()));
+    }
+    notes.extend(replaced(case));
+    notes.extend(other_grantor(case));
+    notes.extend(shrunk(case));
+    notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
+    // Of a grant whose seed itself is in use, Ready says it.
+    if matches!(case.seen.living, LivingSeen::Present { .. }) {
+        notes.extend(newly_refused(case, ConditionType::SeedAccepted, &parts.seed, "AdoptSeed"));
+    }
+    notes
+}
+
+fn warning(reason: &'static str, action: &'static str, text: String) -> Note {
+    Note { warning: true, reason, action, text }
+}
+
+/// That another token is in use than before.
+fn replaced(case: &Case<'_>) -> Option<Note> {
+    let (Some(old), Some(new)) = (&case.previous.token_fingerprint, &case.seen.in_use) else { return None };
+    let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
+    if old == new {
+        return None;
+    }
+    let same_seed = |of: &String| case.previous.seed_fingerprint.as_ref() == Some(of);
+    let renewed = matches!(&case.seen.living, LivingSeen::Present { minted: true, seed, .. } if same_seed(seed));
+    let end = |at: Option<Timestamp>| at.map_or_else(|| "has no end".to_owned(), |at| format!("ends at {at}"));
+    let text = format!(
+        "The grant uses token {new}, which {}, instead of {old}, which {}.",
+        end(info.expires_at),
+        end(case.previous.expires_at)
+    );
+    let reason = if renewed { "Renewed" } else { "TokenReplaced" };
+    Some(Note { warning: false, reason, action: "Renew", text })
+}
+
+fn other_grantor(case: &Case<'_>) -> Option<Note> {
+    let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
+    let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
+    let text = format!("The grant is now {new}'s; before it was {old}'s.");
+    (old != new).then(|| Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
+}
+
+/// That pages left the grant though channels use them.
+fn shrunk(case: &Case<'_>) -> Option<Note> {
+    let Some(Ok(rows)) = &case.seen.asked.pages else { return None };
+    let now: BTreeSet<&String> = rows.iter().map(|row| &row.id).collect();
+    let remembered = case.seen.before.iter().flat_map(|before| before.pages.keys());
+    let before: BTreeSet<&String> = remembered.chain(case.previous.pages.iter().map(|page| &page.id)).collect();
+    let left = case.seen.users.pages.iter().filter(|page| before.contains(page) && !now.contains(page));
+    let left: Vec<String> = left.cloned().collect();
+    let text = || {
+        let step = "Authorise again with them selected, or delete their channels.";
+        format!("Pages that channels use are not part of the grant any more: {}. {step}", listed(&left))
+    };
+    (!left.is_empty()).then(|| warning("GrantShrunk", "Reconcile", text()))
+}
+
+/// That something is refused, if it was not, or for another reason.
+fn newly_refused(case: &Case<'_>, type_: ConditionType, finding: &Finding, action: &'static str) -> Option<Note> {
+    let old = find(&case.previous.conditions, type_);
+    let same = old.is_some_and(|old| old.status == finding.status.as_str() && old.reason == finding.reason.as_str());
+    let told = finding.status == Status::False && finding.reason != Reason::SecretNameTaken;
+    let reason = if type_ == ConditionType::Renewed { "RenewalRefused" } else { "SeedRefused" };
+    (told && !same).then(|| warning(reason, action, finding.message()))
+}

@@ -1,0 +1,91 @@
+//! Whether the token is kept from ending, as far as that needs no person.
+
+use super::Case;
+use super::token::{self, Word};
+use super::valid;
+use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::{Reason, RenewalPolicy};
+use crate::engine::answer::Refusal;
+use crate::graph::{TokenInfo, TokenKind};
+use crate::meta_grant::observe::LivingSeen;
+
+/// The condition Renewed.
+pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
+    if case.seen.living == LivingSeen::Taken {
+        return taken(case);
+    }
+    let info = match token::in_use(case.seen, case.now) {
+        Word::Good(info) => info,
+        Word::Refused(refusal) if valid.status == Status::True => {
+            return case.keep(ConditionType::Renewed, &refusal);
+        }
+        _ => {
+            let seen = "A token that does not serve, or is not known to, is not renewed.";
+            return case.found(Status::Unknown, Reason::Unreadable, seen, "");
+        }
+    };
+    match &case.seen.asked.exchanged {
+        Some(Err(refusal)) if is_due(case, info) => refused(case, info, refusal),
+        _ => planned(case, info),
+    }
+}
+
+/// Whether the token in use is one that should have been exchanged by now.
+fn is_due(case: &Case<'_>, info: &TokenInfo) -> bool {
+    let due = token::renewal_due(case.grant, info).is_some_and(|due| due <= case.now);
+    due || token::is_short(info, case.now)
+}
+
+fn refused(case: &Case<'_>, info: &TokenInfo, refusal: &Refusal) -> Finding {
+    if refusal.says_nothing() {
+        return case.keep(ConditionType::Renewed, refusal);
+    }
+    let end = info.expires_at.map(|at| format!("; the one in use ends at {at}")).unwrap_or_default();
+    let seen = format!("Meta refuses to hand out another token ({}){end}.", refusal.fact);
+    let step = format!("The operator tries again every 2 hours. If it stays so: {}", valid::authorize_again(case));
+    case.found(Status::False, Reason::RenewalRefused, seen, step)
+}
+
+fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
+    if is_due(case, info)
+        && let Some(known) = case.previous_refusal()
+    {
+        return known;
+    }
+    let Some(end) = info.expires_at else {
+        return case.found(Status::True, Reason::UpToDate, "The token does not end, so it needs no renewal.", "");
+    };
+    if case.grant.spec.renewal.policy == RenewalPolicy::Never {
+        let seen = format!("The token ends at {end}; it is not renewed, as declared.");
+        return case.found(Status::Unknown, Reason::NotRequired, seen, "");
+    }
+    match token::renewal_due(case.grant, info) {
+        Some(due) => {
+            let seen = format!("The token ends at {end} and is renewed from {due} on.");
+            case.found(Status::True, Reason::UpToDate, seen, "")
+        }
+        None if info.kind == TokenKind::User => {
+            let seen = format!("The token ends at {end}; a person's token cannot be renewed without the person.");
+            case.found(Status::Unknown, Reason::NotRenewable, seen, "")
+        }
+        None => case.found(Status::Unknown, Reason::NotRenewable, format!("The token ends at {end}."), ""),
+    }
+}
+
+fn taken(case: &Case<'_>) -> Finding {
+    let (namespace, name) = (case.namespace(), crate::meta_grant::living_secret_name(case.name()));
+    case.found(
+        Status::False,
+        Reason::SecretNameTaken,
+        format!("A Secret {name} exists in namespace {namespace} and is not the operator's, so the token in use cannot be kept."),
+        format!("Somebody who may write Secrets there must make room: kubectl -n {namespace} delete secret {name}"),
+    )
+}
+
+impl Case<'_> {
+    /// That a renewal was refused before, if it was not tried again in this pass.
+    fn previous_refusal(&self) -> Option<Finding> {
+        let known = self.keep(ConditionType::Renewed, &Refusal::nothing());
+        (known.reason == Reason::RenewalRefused && self.is_same_token()).then_some(known)
+    }
+}

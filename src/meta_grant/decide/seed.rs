@@ -1,0 +1,114 @@
+//! Whether the token in use comes from the seed that is declared, and if not, why the seed is refused.
+
+use super::Case;
+use super::token::{self, Word};
+use super::valid;
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::engine::answer::{Refusal, listed};
+use crate::meta_grant::observe::{LivingSeen, SeedSeen};
+
+/// The condition SeedAccepted.
+pub(super) fn accepted(case: &Case<'_>, valid: &Finding) -> Finding {
+    let LivingSeen::Present { seed: of, .. } = &case.seen.living else { return first(case, valid) };
+    let SeedSeen::Present { fingerprint } = &case.seen.seed else {
+        return refused_for(valid::unusable_seed(case).unwrap_or_else(|| pending(case)));
+    };
+    if of == fingerprint || case.seen.in_use.as_ref() == Some(fingerprint) {
+        let seen = "The token in use comes from the seed.";
+        return case.found(Status::True, Reason::SeedInUse, seen, "");
+    }
+    rival(case)
+}
+
+/// Of a grant that keeps no token yet: the seed itself is in use.
+fn first(case: &Case<'_>, valid: &Finding) -> Finding {
+    match valid.status {
+        Status::True => case.found(Status::True, Reason::SeedInUse, "The seed itself is in use.", ""),
+        Status::False | Status::Unknown => valid.clone(),
+    }
+}
+
+/// A seed that is another one than that of the token in use, and was not adopted.
+fn rival(case: &Case<'_>) -> Finding {
+    match token::seed(case.seen, case.now) {
+        Word::Unasked => kept_or_pending(case),
+        Word::Refused(refusal) => left_open(case, &refusal),
+        Word::Flawed(_, flaw) => refused_for(valid::told(case, "The seed", &flaw)),
+        Word::Good(_) => match refusal(case) {
+            Some(finding) => refused_for(finding),
+            None if matches!(&case.seen.asked.exchanged, Some(Err(_))) => not_exchanged(case),
+            None => match &case.seen.asked.seed_pages {
+                Some(Err(refusal)) => left_open(case, refusal),
+                _ => pending(case),
+            },
+        },
+    }
+}
+
+/// Whether a seed that is another one may take the place of the token in use.
+pub(super) fn is_accepted(case: &Case<'_>) -> bool {
+    if !matches!(token::seed(case.seen, case.now), Word::Good(_)) {
+        return false;
+    }
+    match token::in_use(case.seen, case.now) {
+        // Whatever serves is better than what does not.
+        Word::Flawed(..) => true,
+        Word::Good(_) => {
+            let lost = token::lost_with_seed(case.seen, case.now);
+            token::is_newer_seed(case.seen, case.now) && lost.is_some_and(|lost| lost.is_empty())
+        }
+        Word::Unasked | Word::Refused(_) => false,
+    }
+}
+
+/// Why a seed that serves does not take the place of the token in use.
+fn refusal(case: &Case<'_>) -> Option<Finding> {
+    let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
+    if !matches!(token::in_use(case.seen, case.now), Word::Good(_)) {
+        return None;
+    }
+    if !token::is_newer_seed(case.seen, case.now) {
+        let step = format!(
+            "Whoever writes Secret {namespace}/{secret} must put a token into it that was issued later, or the seed back that the token in use comes from."
+        );
+        let seen = "The seed was issued before the token in use.";
+        return Some(case.found(Status::False, Reason::SeedOlder, seen, step));
+    }
+    let lost = token::lost_with_seed(case.seen, case.now).filter(|lost| !lost.is_empty())?;
+    let step = format!(
+        "Authorise again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that are to be given up."
+    );
+    let seen = format!("The seed does not cover pages that channels use: {}.", listed(&lost));
+    Some(case.found(Status::False, Reason::SeedNarrower, seen, step))
+}
+
+/// A seed of some hours that Meta exchanges for nothing longer.
+fn not_exchanged(case: &Case<'_>) -> Finding {
+    let seen = "The seed lives for some hours only, and Meta does not exchange it for a token that lives longer.";
+    refused_for(case.found(Status::False, Reason::RenewalRefused, seen, valid::authorize_again(case)))
+}
+
+fn left_open(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    if refusal.says_nothing() {
+        return kept_or_pending(case);
+    }
+    let seen = format!("Meta does not say what the seed is ({}).", refusal.fact);
+    case.found(Status::Unknown, Reason::Unreadable, seen, "")
+}
+
+/// What was said of this very seed stays; of another one it is no matter.
+fn kept_or_pending(case: &Case<'_>) -> Finding {
+    let held = Refusal::nothing();
+    let kept = case.keep(ConditionType::SeedAccepted, &held);
+    let about_it = case.previous.inputs.as_ref() == Some(&case.seen.inputs) && kept.status == Status::False;
+    if about_it { kept } else { pending(case) }
+}
+
+fn pending(case: &Case<'_>) -> Finding {
+    case.found(Status::Unknown, Reason::Pending, "The seed is another one than before and is being judged.", "")
+}
+
+fn refused_for(finding: Finding) -> Finding {
+    Finding { seen: format!("{} The token that is in use stays.", finding.seen), ..finding }
+}

@@ -1,0 +1,11 @@
+#![allow(clippy::unwrap_used)]
+
+mod kept;
+mod life;
+mod model;
+mod notes;
+mod renewal;
+mod scene;
+mod seed;
+mod status;
+mod valid;

@@ -1,0 +1,188 @@
+//! Meta, the cluster and an operator, as values: what decisions come to over months, and when the operator is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::super::{GRACE, decide, token};
+use super::scene::*;
+use crate::api::conditions::ConditionType::Ready;
+use crate::api::conditions::{Status, find, status_of};
+use crate::api::{MetaGrant, MetaGrantStatus, laws};
+use crate::graph::{Token, TokenInfo};
+use crate::meta_grant::act::{Mutation, Which};
+use crate::meta_grant::ask::is_rival;
+use crate::meta_grant::observe::{Asked, LivingSeen, Observed, PreviousSeen, SeedSeen};
+
+/// What lies in the Secret of ours: names of tokens, not tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) token: String,
+    minted: bool,
+    seed: String,
+    previous: Option<PreviousSeen>,
+}
+
+pub(super) struct Model {
+    pub(super) now: Timestamp,
+    pub(super) grant: MetaGrant,
+    /// What Meta knows, by the names of the tokens.
+    pub(super) tokens: BTreeMap<String, TokenInfo>,
+    pub(super) revoked: BTreeSet<String>,
+    pub(super) seed: String,
+    pub(super) kept: Option<Kept>,
+    pub(super) status: MetaGrantStatus,
+    /// A token that was handed out, in the memory of the operator.
+    obtained: Option<(String, String)>,
+    /// Whether the operator knows what the grant gives.
+    listed: bool,
+    /// How many tokens were handed out.
+    pub(super) minted: usize,
+}
+
+impl Model {
+    /// A new grant with this token as its seed.
+    pub(super) fn new(renewal: Value, seed: TokenInfo) -> Self {
+        Self {
+            now: now(),
+            grant: meta_grant(renewal),
+            tokens: [("seed".to_owned(), seed)].into(),
+            revoked: BTreeSet::new(),
+            seed: "seed".to_owned(),
+            kept: None,
+            status: MetaGrantStatus::default(),
+            obtained: None,
+            listed: false,
+            minted: 0,
+        }
+    }
+
+    /// The token that a new process would use.
+    pub(super) fn in_use(&self) -> &str {
+        self.kept.as_ref().map_or(&self.seed, |kept| &kept.token)
+    }
+
+    /// Whether Meta accepts a token now.
+    pub(super) fn lives(&self, name: &str) -> bool {
+        let info = self.debug(name);
+        info.is_valid && info.expires_at.is_none_or(|end| end > self.now)
+    }
+
+    fn debug(&self, name: &str) -> TokenInfo {
+        let info = self.tokens[name].clone();
+        if self.revoked.contains(name) { TokenInfo { is_valid: false, ..info } } else { info }
+    }
+
+    /// A pass of the operator, which is killed before the change of this number if one is given. When it looks again.
+    pub(super) fn pass(&mut self, killed_before: Option<usize>) -> Timestamp {
+        let mut asked = Asked::default();
+        for change in 0.. {
+            let seen = self.observe(asked);
+            let plan = decide(&self.grant, &self.status, &seen, self.now).unwrap();
+            let Some(mutation) = plan.mutation else {
+                laws::check(&self.status.conditions, &plan.report.status.conditions, 1, self.now);
+                self.status = plan.report.status;
+                self.listed = true;
+                let tomorrow = self.now + days(1);
+                return plan.report.until.map_or(tomorrow, |until| until.min(tomorrow));
+            };
+            if killed_before == Some(change) {
+                (self.obtained, self.listed) = (None, false);
+                return self.now + SignedDuration::from_secs(5);
+            }
+            assert!(change < 6, "it goes round in circles: {mutation:?}");
+            asked = self.perform(&mutation, seen);
+        }
+        unreachable!()
+    }
+
+    fn perform(&mut self, mutation: &Mutation, seen: Observed) -> Asked {
+        let mut asked = seen.asked;
+        asked.changes += 1;
+        match mutation {
+            Mutation::Exchange { of, .. } => {
+                let of = if *of == Which::Seed { self.seed.clone() } else { self.in_use().to_owned() };
+                assert!(self.lives(&of), "Meta exchanges what lives");
+                self.minted += 1;
+                let (new, now) = (format!("minted-{}", self.minted), self.now);
+                let old = self.tokens[&of].clone();
+                let info = TokenInfo { issued_at: Some(now), expires_at: Some(now + days(60)), ..old };
+                self.tokens.insert(new.clone(), info);
+                self.obtained = Some((of, new));
+                asked.exchanged = Some(Ok(()));
+            }
+            Mutation::Keep { which, seed } => {
+                self.keep(*which, seed);
+                return Asked { exchanged: asked.exchanged, changes: asked.changes, ..Asked::default() };
+            }
+            Mutation::Revoke => {
+                let previous = self.kept.as_ref().unwrap().previous.clone().unwrap();
+                assert!(previous.fingerprint != self.seed && previous.minted, "the seed is never revoked");
+                assert!(self.now >= previous.replaced_at + GRACE);
+                self.revoked.insert(previous.fingerprint);
+                asked.revoked = Some(Ok(()));
+            }
+            Mutation::ForgetPrevious => self.kept.as_mut().unwrap().previous = None,
+        }
+        asked
+    }
+
+    fn keep(&mut self, which: Which, seed: &str) {
+        let former = self.kept.clone();
+        let previous = former.clone().filter(|kept| self.lives(&kept.token)).map(|kept| PreviousSeen {
+            fingerprint: kept.token,
+            minted: kept.minted,
+            replaced_at: self.now,
+        });
+        let (token, minted) = match which {
+            Which::Seed => (self.seed.clone(), false),
+            Which::Obtained => (self.obtained.take().unwrap().1, true),
+            Which::InUse => (self.in_use().to_owned(), former.unwrap().minted),
+            Which::Previous => {
+                let previous = former.unwrap().previous.unwrap();
+                (previous.fingerprint, previous.minted)
+            }
+        };
+        self.kept = Some(Kept { token, minted, seed: seed.to_owned(), previous });
+    }
+
+    /// What an operator sees that asks what ours asks.
+    fn observe(&self, asked: Asked) -> Observed {
+        let mut seen = Scene::healthy().seen;
+        seen.seed = SeedSeen::Present { fingerprint: self.seed.clone() };
+        seen.living = match &self.kept {
+            None => LivingSeen::Missing,
+            Some(kept) => living(&kept.seed, kept.minted, kept.previous.clone()),
+        };
+        seen.in_use = Some(self.in_use().to_owned());
+        seen.times = times(self.now);
+        seen.before = self.listed.then(|| Arc::new(granted(&[PAGE_A, PAGE_B])));
+        let dummy = || Token::parse(b"EAA0000000000000000000").unwrap();
+        seen.tokens.obtained = self.obtained.as_ref().map(|(of, _)| (of.clone(), dummy()));
+        seen.asked = asked;
+        let about = |name: &str| Some(Ok(self.debug(name)));
+        seen.asked.token = seen.asked.token.or_else(|| about(self.in_use()));
+        let good = matches!(token::in_use(&seen, self.now), token::Word::Good(_));
+        if good {
+            seen.asked.pages = seen.asked.pages.or_else(|| Some(Ok(accounts(&[PAGE_A, PAGE_B]))));
+        }
+        if is_rival(&seen, good) {
+            seen.asked.seed = seen.asked.seed.or_else(|| about(&self.seed));
+            seen.asked.seed_pages = Some(Ok(words(&[PAGE_A, PAGE_B]).into_iter().collect()));
+        }
+        if let Some(previous) = self.kept.as_ref().and_then(|kept| kept.previous.as_ref()).filter(|_| !good) {
+            seen.asked.previous = about(&previous.fingerprint);
+        }
+        seen
+    }
+
+    pub(super) fn ready(&self) -> bool {
+        status_of(&self.status.conditions, Ready) == Some(Status::True)
+    }
+
+    pub(super) fn told(&self) -> String {
+        find(&self.status.conditions, Ready).map(|it| format!("{}: {}", it.reason, it.message)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,279 @@
+//! A grant in good health, to be varied.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::super::{Plan, decide};
+use crate::api::conditions::{ConditionType, find};
+use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
+use crate::engine::Key;
+use crate::engine::answer::{Refusal, answer};
+use crate::engine::grants::{Granted, GrantedPage};
+use crate::graph::{Account, Caller, GraphError, GraphFault, TokenInfo, TokenKind};
+use crate::meta_app::{Verdict, WebhookVerdict};
+use crate::meta_grant::act::Mutation;
+use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
+use crate::meta_grant::users::Users;
+
+pub(super) const APP: &str = "1111000011110000";
+pub(super) const PERSON: &str = "6600000000000001";
+pub(super) const PAGE_A: &str = "2200000000000001";
+pub(super) const PAGE_B: &str = "2200000000000002";
+pub(super) const SCOPES: [&str; 3] = ["pages_manage_metadata", "pages_messaging", "pages_show_list"];
+
+pub(super) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub(super) fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+pub(super) fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * days)
+}
+
+pub(super) fn meta_grant(renewal: Value) -> MetaGrant {
+    let spec = json!({
+        "appRef": {"name": "acme", "namespace": "platform"}, "tokenSecretRef": {"name": "acme-grant"}, "renewal": renewal
+    });
+    let spec: MetaGrantSpec = serde_json::from_value(spec).unwrap();
+    let mut grant = MetaGrant::new("acme", spec);
+    grant.metadata.namespace = Some("tenant-a".to_owned());
+    grant.metadata.generation = Some(1);
+    grant
+}
+
+/// The token of a system user that was issued so many days ago and lives for 60.
+pub(super) fn system_user(age: i64) -> TokenInfo {
+    TokenInfo {
+        app_id: Some(APP.to_owned()),
+        kind: TokenKind::SystemUser,
+        is_valid: true,
+        issued_at: Some(now() - days(age)),
+        expires_at: Some(now() - days(age) + days(60)),
+        data_access_expires_at: None,
+        profile_id: None,
+        user_id: Some("6600000000000009".to_owned()),
+        scopes: words(&SCOPES),
+        granular_scopes: vec![],
+        error: None,
+    }
+}
+
+/// A person's long-lived token that was issued so many days ago.
+pub(super) fn long_user(age: i64) -> TokenInfo {
+    TokenInfo {
+        kind: TokenKind::User,
+        data_access_expires_at: Some(now() - days(age) + days(90)),
+        user_id: Some(PERSON.to_owned()),
+        ..system_user(age)
+    }
+}
+
+/// A person's token straight from the login.
+pub(super) fn short_user() -> TokenInfo {
+    TokenInfo { issued_at: None, expires_at: Some(now() + SignedDuration::from_mins(80)), ..long_user(0) }
+}
+
+/// A token that Meta ended, for this subcode.
+pub(super) fn ended(subcode: u32) -> TokenInfo {
+    TokenInfo { is_valid: false, error: Some(GraphFault::new(190, Some(subcode), "ended")), ..system_user(10) }
+}
+
+pub(super) fn accounts(ids: &[&str]) -> Vec<Account> {
+    let account = |id: &&str| Account {
+        id: (*id).to_owned(),
+        name: Some(format!("Page {id}")),
+        tasks: words(&["MODERATE", "MESSAGING"]),
+        token: None,
+    };
+    ids.iter().map(account).collect()
+}
+
+pub(super) fn granted(ids: &[&str]) -> Granted {
+    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: None });
+    Granted {
+        uid: "u1".to_owned(),
+        app: Key::new("platform", "acme"),
+        fingerprint: "in-use".to_owned(),
+        info: system_user(10),
+        pages: accounts(ids).into_iter().map(page).collect::<HashMap<_, _>>(),
+        at: now(),
+    }
+}
+
+/// The refusal that an error of Graph comes to.
+pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
+    let error = GraphFault::new(code, subcode.into(), text).into();
+    answer::<()>("test", caller, Err(error)).unwrap_err()
+}
+
+pub(super) fn no_answer() -> Refusal {
+    answer::<()>("test", Caller::AppToken, Err(GraphError::Timeout)).unwrap_err()
+}
+
+pub(super) fn throttled() -> Refusal {
+    fault(Caller::AppToken, 4, None, "(#4) Application request limit reached")
+}
+
+/// A Secret of ours with a token that comes from this seed.
+pub(super) fn living(seed: &str, minted: bool, previous: Option<PreviousSeen>) -> LivingSeen {
+    LivingSeen::Present { seed: seed.to_owned(), minted, previous }
+}
+
+pub(super) fn former(fingerprint: &str, minted: bool, hours_ago: i64) -> PreviousSeen {
+    let replaced_at = now() - SignedDuration::from_hours(hours_ago);
+    PreviousSeen { fingerprint: fingerprint.to_owned(), minted, replaced_at }
+}
+
+pub(super) fn times(now: Timestamp) -> Times {
+    Times {
+        token_slot: now,
+        soon: now + SignedDuration::from_mins(15),
+        later: now + SignedDuration::from_hours(2),
+        tomorrow: now + SignedDuration::from_hours(24),
+        near_the_end: None,
+    }
+}
+
+/// Everything a decision depends on.
+pub(super) struct Scene {
+    pub(super) grant: MetaGrant,
+    pub(super) previous: MetaGrantStatus,
+    pub(super) seen: Observed,
+    pub(super) now: Timestamp,
+}
+
+impl Scene {
+    /// As declared: a system user's token of ten days, kept.
+    pub(super) fn healthy() -> Self {
+        let seen = Observed {
+            app: AppSeen::Found {
+                app_id: APP.to_owned(),
+                fields: vec![],
+                required: words(&SCOPES),
+                verdict: Verdict { observed_generation: 1, credentials: Ok(()), webhook: WebhookVerdict::NotManaged },
+            },
+            seed: SeedSeen::Present { fingerprint: "seed".to_owned() },
+            living: living("seed", true, None),
+            in_use: Some("in-use".to_owned()),
+            users: Users { channels: 2, pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
+            reauthorize_url: None,
+            inputs: "inputs".to_owned(),
+            look: true,
+            stale: false,
+            remind: false,
+            recalled: false,
+            before: Some(Arc::new(granted(&[PAGE_A, PAGE_B]))),
+            times: times(now()),
+            asked: Asked {
+                token: Some(Ok(system_user(10))),
+                pages: Some(Ok(accounts(&[PAGE_A, PAGE_B]))),
+                ..Asked::default()
+            },
+            access: None,
+            tokens: Tokens::default(),
+        };
+        Self { grant: meta_grant(json!({})), previous: MetaGrantStatus::default(), seen, now: now() }
+    }
+
+    /// Healthy but for one change.
+    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = Self::healthy();
+        change(&mut scene);
+        scene
+    }
+
+    /// The token in use is this one.
+    pub(super) fn of(info: TokenInfo) -> Self {
+        Self::with(|scene| scene.seen.asked.token = Some(Ok(info)))
+    }
+
+    /// Nothing is kept yet: the seed itself is in use.
+    pub(super) fn fresh(info: TokenInfo) -> Self {
+        let mut scene = Self::of(info);
+        scene.seen.living = LivingSeen::Missing;
+        scene.seen.in_use = Some("seed".to_owned());
+        scene.seen.before = None;
+        scene
+    }
+
+    /// Another seed was put there.
+    pub(super) fn new_seed(info: TokenInfo, pages: &[&str]) -> Self {
+        Self::with(|scene| {
+            scene.seen.seed = SeedSeen::Present { fingerprint: "new-seed".to_owned() };
+            scene.seen.asked.seed = Some(Ok(info));
+            scene.seen.asked.seed_pages = Some(Ok(words(pages).into_iter().collect()));
+        })
+    }
+
+    /// This scene an hour after the status of another one was written.
+    pub(super) fn after(mut self, before: &Outcome) -> Self {
+        self.previous = before.status().clone();
+        self.now = before.now + SignedDuration::from_hours(1);
+        self.seen.times = times(self.now);
+        self
+    }
+
+    pub(super) fn decide(&self) -> Outcome {
+        let plan = decide(&self.grant, &self.previous, &self.seen, self.now).expect("there is something to look at");
+        laws::check(&self.previous.conditions, &plan.report.status.conditions, 1, self.now);
+        Outcome { plan, now: self.now }
+    }
+}
+
+/// What was decided.
+pub(super) struct Outcome {
+    pub(super) plan: Plan,
+    pub(super) now: Timestamp,
+}
+
+impl Outcome {
+    pub(super) fn status(&self) -> &MetaGrantStatus {
+        &self.plan.report.status
+    }
+
+    /// Value and reason of a condition, as in `False/PasswordChanged`; empty if it is not there.
+    pub(super) fn of(&self, type_: ConditionType) -> String {
+        let found = find(&self.status().conditions, type_);
+        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
+    }
+
+    pub(super) fn message(&self, type_: ConditionType) -> &str {
+        &find(&self.status().conditions, type_).unwrap().message
+    }
+
+    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
+        for (type_, value) in expected {
+            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
+        }
+    }
+
+    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
+    pub(super) fn stalled(&self, reason: &str) {
+        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
+        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
+        let step = self.status().next_step.as_deref().unwrap_or_default();
+        assert!(!step.is_empty() && self.message(ConditionType::Ready).ends_with(step), "{:#?}", self.status());
+    }
+
+    /// Reasons of the Events, warnings with an exclamation mark.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mark = |warning| if warning { "!" } else { "" };
+        self.plan.report.notes.iter().map(|note| format!("{}{}", note.reason, mark(note.warning))).collect()
+    }
+
+    pub(super) fn mutates(&self, expected: Option<Mutation>) {
+        assert_eq!(self.plan.mutation, expected, "{:#?}", self.status());
+    }
+}
+
+/// The values of conditions, for tables.
+pub(super) fn values(outcome: &Outcome) -> BTreeMap<String, String> {
+    let conditions = outcome.status().conditions.iter();
+    conditions.map(|it| (it.type_.clone(), format!("{}/{}", it.status, it.reason))).collect()
+}

@@ -1,0 +1,54 @@
+//! What stands in a status besides conditions.
+
+use super::super::counted;
+use super::scene::*;
+use crate::graph::GraphFault;
+
+#[test]
+fn of_many_pages_those_in_use_are_listed_first_and_all_are_counted() {
+    let ids: Vec<String> = (0..10_000).map(|number| format!("3300000000{number:06}")).collect();
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut scene = Scene::with(|scene| scene.seen.asked.pages = Some(Ok(accounts(&all))));
+    scene.seen.users.pages = [ids[9_999].clone(), ids[5_000].clone()].into();
+    let outcome = scene.decide();
+    let status = outcome.status();
+    assert_eq!((status.page_count, status.pages_truncated, status.pages.len()), (Some(10_000), true, 100));
+    let listed: Vec<&str> = status.pages.iter().take(3).map(|page| page.id.as_str()).collect();
+    assert_eq!(listed, [all[5_000], all[9_999], all[0]]);
+    let size = serde_json::to_string(status).unwrap().len();
+    assert!(size < 20_000, "{size} bytes");
+}
+
+#[test]
+fn channels_that_come_and_go_are_counted_without_a_look() {
+    let before = Scene::healthy().decide();
+    let mut scene = Scene::healthy().after(&before);
+    assert_eq!(counted(before.status(), &scene.seen), *before.status());
+    scene.seen.users.channels = 7;
+    (scene.seen.asked.pages, scene.seen.asked.token) = (None, None);
+    let status = counted(before.status(), &scene.seen);
+    assert_eq!((status.channels, status.page_count), (7, Some(2)));
+    assert_eq!(status.conditions, before.status().conditions);
+}
+
+#[test]
+fn what_was_known_of_a_token_stays_when_it_ended_and_its_end_is_in_the_past() {
+    let before = Scene::of(long_user(10)).decide();
+    let dead = Scene::of(ended(460)).after(&before).decide();
+    let (old, new) = (before.status(), dead.status());
+    assert_eq!((new.grantor_id.as_deref(), new.token_type.as_deref()), (Some(PERSON), Some("USER")));
+    assert_eq!((new.expires_at, &new.pages), (old.expires_at, &old.pages));
+    assert_eq!(new.expires, None, "it ended before its clock did");
+    let over = Scene::of(system_user(61)).decide();
+    assert_eq!(over.status().expires.as_deref(), Some("2026-02-28T12:00:00Z"));
+}
+
+#[test]
+fn nothing_that_meta_says_of_a_failure_is_shown() {
+    let words = "Session of Alex with token EAABsecretsecretsecret ended on Tuesday";
+    let mut info = ended(460);
+    info.error = Some(GraphFault::new(190, Some(460), words));
+    let outcome = Scene::of(info).decide();
+    let shown = serde_json::to_string(outcome.status()).unwrap();
+    assert!(!shown.contains("Alex") && !shown.contains("Tuesday") && !shown.contains("EAAB"), "{shown}");
+}

@@ -1,0 +1,111 @@
+//! What debug_token says of the tokens of a grant, and whether one may take the place of another.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{MetaGrant, RenewalPolicy};
+use crate::engine::answer::{Answer, Refusal};
+use crate::engine::token_check::{self, Flaw};
+use crate::graph::{TokenInfo, TokenKind};
+use crate::meta_grant::observe::{AppSeen, Observed};
+
+/// What is known of a token.
+#[derive(Debug)]
+pub enum Word<'a> {
+    /// Nothing: it was not asked about.
+    Unasked,
+    /// Nothing was said of it.
+    Refused(Refusal),
+    /// It serves.
+    Good(&'a TokenInfo),
+    /// It does not serve, for this reason.
+    Flawed(&'a TokenInfo, Flaw),
+}
+
+/// What is known of the token in use.
+pub fn in_use(seen: &Observed, now: Timestamp) -> Word<'_> {
+    word(seen, seen.asked.token.as_ref(), now)
+}
+
+/// What is known of a seed that is another token than the one in use.
+pub fn seed(seen: &Observed, now: Timestamp) -> Word<'_> {
+    word(seen, seen.asked.seed.as_ref(), now)
+}
+
+/// What is known of the token that was in use before.
+pub fn previous(seen: &Observed, now: Timestamp) -> Word<'_> {
+    word(seen, seen.asked.previous.as_ref(), now)
+}
+
+fn word<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Timestamp) -> Word<'a> {
+    let AppSeen::Found { app_id, required, .. } = &seen.app else { return Word::Unasked };
+    match token_check::debugged(answer) {
+        None => Word::Unasked,
+        Some(Err(refusal)) => Word::Refused(refusal),
+        Some(Ok(info)) => match flaw(app_id, required, info, now) {
+            Some(flaw) => Word::Flawed(info, flaw),
+            None => Word::Good(info),
+        },
+    }
+}
+
+fn flaw(app_id: &str, required: &[String], info: &TokenInfo, now: Timestamp) -> Option<Flaw> {
+    let kinds = [TokenKind::User, TokenKind::SystemUser];
+    token_check::not_usable(info, app_id, &kinds).or_else(|| token_check::not_sufficient(info, required, now))
+}
+
+/// The shortest life of what Meta calls long-lived.
+const LONG: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether it is a person's token of some hours. Of those Meta does not tell when they were issued.
+pub fn is_short(info: &TokenInfo, now: Timestamp) -> bool {
+    let ends = info.expires_at.is_some_and(|end| end.duration_since(now) <= LONG);
+    info.kind == TokenKind::User && info.issued_at.is_none() && ends
+}
+
+/// Whether a seed that serves is not older than the token in use. What Meta tells no time of is taken for new: short-lived
+/// tokens are.
+pub fn is_newer_seed(seen: &Observed, now: Timestamp) -> bool {
+    let (Word::Good(seed), Word::Good(in_use)) = (seed(seen, now), in_use(seen, now)) else { return false };
+    seed.issued_at.zip(in_use.issued_at).is_none_or(|(seed, in_use)| seed >= in_use)
+}
+
+/// Pages in use that the token in use covers and the seed does not; `None` if that is not known.
+pub fn lost_with_seed(seen: &Observed, now: Timestamp) -> Option<Vec<String>> {
+    let (AppSeen::Found { required, .. }, Word::Good(info)) = (&seen.app, seed(seen, now)) else { return None };
+    let Some(Ok(of_seed)) = &seen.asked.seed_pages else { return None };
+    let covered = covered(seen)?;
+    let reaches = |page: &String| of_seed.contains(page) && required.iter().all(|scope| info.grants(scope, page));
+    Some(seen.users.pages.iter().filter(|page| covered.contains(*page) && !reaches(page)).cloned().collect())
+}
+
+/// The pages that the token in use covers, as they were listed last.
+pub fn covered(seen: &Observed) -> Option<BTreeSet<String>> {
+    match (&seen.asked.pages, &seen.before) {
+        (Some(Ok(rows)), _) => Some(rows.iter().map(|row| row.id.clone()).collect()),
+        (_, Some(before)) => Some(before.pages.keys().cloned().collect()),
+        _ => None,
+    }
+}
+
+/// A token that Meta just handed out is not exchanged again at once, whatever is declared.
+const REST: SignedDuration = SignedDuration::from_hours(24);
+
+/// When a token is to be renewed, if it can be without a person and that is declared.
+pub fn renewal_due(grant: &MetaGrant, info: &TokenInfo) -> Option<Timestamp> {
+    let renewal = &grant.spec.renewal;
+    if renewal.policy == RenewalPolicy::Never || info.kind != TokenKind::SystemUser {
+        return None;
+    }
+    let by_end = shifted(info.expires_at?, -renewal.before());
+    let by_age = info.issued_at.map(|issued| shifted(issued, renewal.max_age()));
+    let due = by_age.map_or(by_end, |by_age| by_end.min(by_age));
+    Some(info.issued_at.map_or(due, |issued| due.max(shifted(issued, REST))))
+}
+
+/// A time that Meta told, moved; at the ends of the calendar it stays.
+pub fn shifted(at: Timestamp, span: SignedDuration) -> Timestamp {
+    let end = if span.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    at.checked_add(span).unwrap_or(end)
+}

@@ -1,0 +1,189 @@
+//! Whether the token in use serves.
+
+use super::Case;
+use super::token::{self, Word};
+use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::{PURPOSE_LABEL, Reason};
+use crate::engine::Key;
+use crate::engine::answer::Refusal;
+use crate::engine::token_check::{self, Flaw};
+use crate::graph::{CutReason, TokenKind, Verdict};
+use crate::meta_app::seen;
+use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
+
+/// The condition Valid.
+pub(super) fn valid(case: &Case<'_>) -> Finding {
+    dependencies(case).unwrap_or_else(|| match token::in_use(case.seen, case.now) {
+        Word::Unasked => app_unverified(case, "its app secret cannot be read"),
+        Word::Refused(refusal) => debug_refused(case, &refusal),
+        Word::Flawed(_, flaw) => told(case, "The token of the grant", &flaw),
+        Word::Good(_) => listed(case),
+    })
+}
+
+/// The condition Expired: whether it ended in a way that only a person can mend.
+pub(super) fn expired(valid: &Finding) -> Finding {
+    match valid.status {
+        Status::False if valid.reason.ends_authorization() => valid.with_status(Status::True),
+        Status::Unknown => valid.clone(),
+        Status::True | Status::False => Finding {
+            status: Status::False,
+            reason: Reason::NotExpired,
+            seen: "The authorisation has not ended.".to_owned(),
+            next_step: String::new(),
+            ..valid.clone()
+        },
+    }
+}
+
+/// What is missing before the token can be asked about.
+fn dependencies(case: &Case<'_>) -> Option<Finding> {
+    let (app, generation) = (&case.seen.app, case.generation);
+    let missing = app.missing(&app_key(case), "grants", case.namespace()).map(|it| it.finding(generation));
+    missing.or_else(|| no_token(case)).or_else(|| Some(app.broken(&app_key(case))?.finding(generation)))
+}
+
+/// That there is neither a token in use nor a seed to begin with.
+fn no_token(case: &Case<'_>) -> Option<Finding> {
+    if matches!(case.seen.living, LivingSeen::Present { .. }) {
+        return None;
+    }
+    unusable_seed(case)
+}
+
+/// That the seed's Secret holds nothing to be used.
+pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
+    let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
+    match &case.seen.seed {
+        SeedSeen::NotReleased => Some(case.found(
+            Status::False,
+            Reason::SecretNotReleased,
+            format!("There is no Secret {secret} in namespace {namespace} that is released as a grant's token."),
+            format!(
+                "Somebody who may write Secrets there must create it with the key token and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
+            ),
+        )),
+        SeedSeen::Malformed(why) => Some(case.found(
+            Status::False,
+            Reason::SecretMalformed,
+            format!("Secret {secret} cannot be used as a grant's token: {why}."),
+            "Put the token alone, without quotes or line breaks inside, into the key token.",
+        )),
+        SeedSeen::Present { .. } => None,
+    }
+}
+
+/// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
+fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    match &refusal.verdict {
+        Verdict::NoAnswer | Verdict::Throttled { .. } => kept(case, refusal),
+        Verdict::AccessCut(CutReason::WrongApp) => {
+            told(case, "The token of the grant", &Flaw::Cut(Reason::WrongApp, refusal.fact.clone()))
+        }
+        Verdict::RequestRejected => rejected(case, &refusal.fact),
+        // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
+        // stays.
+        _ => {
+            let kept = kept(case, refusal);
+            let why = format!("Meta refused a call with them ({}).", refusal.fact);
+            if kept.status == Status::Unknown { app_unverified(case, &why) } else { kept }
+        }
+    }
+}
+
+/// What was known stays, also of a token that was renewed since: it was handed out for one that serves. It does not of a
+/// seed that took the place of another one.
+fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let known = case.is_same_token() || matches!(case.seen.living, LivingSeen::Present { .. });
+    if known {
+        return case.keep(ConditionType::Valid, refusal);
+    }
+    let seen = "Meta gives no usable answer about the token.";
+    case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+}
+
+/// The token is good; what listing its pages came to may still say otherwise.
+fn listed(case: &Case<'_>) -> Finding {
+    let well = "Meta confirms the token: right application, right kind, every required permission.";
+    let well = case.found(Status::True, Reason::TokenValid, well, "");
+    let Some(Err(refusal)) = &case.seen.asked.pages else { return well };
+    let flaw = match &refusal.verdict {
+        Verdict::NoAnswer | Verdict::Throttled { .. } => return unlisted(case, refusal, well),
+        Verdict::TokenEnded(reason) => Flaw::Ended(Reason::from(*reason), refusal.fact.clone()),
+        Verdict::AccessCut(CutReason::ScopeMissing { scope }) => Flaw::ScopesMissing(scope.iter().cloned().collect()),
+        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(reason), refusal.fact.clone()),
+        // The application's own credentials worked for debug_token a moment ago, so the fault is this token's.
+        Verdict::AppSuspect | Verdict::AppBroken(_) => Flaw::Cut(Reason::WrongApp, refusal.fact.clone()),
+        _ => return rejected(case, &refusal.fact),
+    };
+    told(case, "The token of the grant", &flaw)
+}
+
+/// A token that serves is well, also while its pages cannot be listed; but one whose pages never were is not known to be.
+fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
+    if case.seen.before.is_some() { well } else { case.keep(ConditionType::Valid, refusal) }
+}
+
+/// What is wrong with a token, such as "The token of the grant".
+pub(super) fn told(case: &Case<'_>, token: &str, flaw: &Flaw) -> Finding {
+    let again = authorize_again(case);
+    let (reason, seen, step) = match flaw {
+        Flaw::Ended(reason, fact) => {
+            let seen = format!("{} ({fact})", token_check::told_end(token, *reason));
+            (*reason, seen, format!("{}{again}", token_check::before_authorizing(*reason)))
+        }
+        Flaw::Cut(reason @ Reason::WrongApp, fact) => {
+            (*reason, format!("{token} belongs to another application than MetaApp {} ({fact})", app_key(case)), again)
+        }
+        Flaw::Cut(reason @ Reason::WrongTokenType, fact) => {
+            (*reason, format!("{token} is neither a person's nor a system user's ({fact})"), again)
+        }
+        Flaw::Cut(reason, fact) => (*reason, format!("{token} reaches nothing any more ({fact})"), again),
+        Flaw::ScopesMissing(scopes) => {
+            let names = if scopes.is_empty() { "a permission".to_owned() } else { scopes.join(", ") };
+            (Reason::ScopeMissing, format!("{token} lacks {names}"), again)
+        }
+    };
+    case.found(Status::False, reason, format!("{seen}{}.", granted_by(case)), step)
+}
+
+fn rejected(case: &Case<'_>, fact: &str) -> Finding {
+    let step = "Please report this to the maintainers of the operator; it will not go away by itself.";
+    case.found(Status::False, Reason::RequestRejected, format!("Meta rejects the operator's request ({fact})."), step)
+}
+
+fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
+    seen::unverified(&app_key(case), why).finding(case.generation)
+}
+
+fn app_key(case: &Case<'_>) -> Key {
+    seen::key_of(&case.grant.spec.app_ref, case.namespace())
+}
+
+fn granted_by(case: &Case<'_>) -> String {
+    let now = match token::in_use(case.seen, case.now) {
+        Word::Good(info) | Word::Flawed(info, _) => info.user_id.clone(),
+        _ => None,
+    };
+    let by = now.or_else(|| case.previous.grantor_id.clone());
+    by.map(|id| format!("; it was granted by {id}")).unwrap_or_default()
+}
+
+/// The step that brings a new token.
+pub(super) fn authorize_again(case: &Case<'_>) -> String {
+    let app = if let AppSeen::Found { app_id, .. } = &case.seen.app { app_id.as_str() } else { "of this grant" };
+    let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
+    let put = format!("have the new token put into key token of Secret {namespace}/{secret}");
+    if case.previous.token_type.as_deref() == Some(TokenKind::SystemUser.as_str()) {
+        return format!(
+            "An administrator of the business must generate a new token of the system user for app {app}, with all pages in use assigned, and {put}."
+        );
+    }
+    let person = "A person with the tasks MESSAGING and MODERATE on all pages in use";
+    match &case.seen.reauthorize_url {
+        Some(url) => format!(
+            "{person} must authorise app {app} again, with all of them selected: at {url}, or elsewhere and {put}."
+        ),
+        None => format!("{person} must authorise app {app} again, with all of them selected, and {put}."),
+    }
+}

@@ -1,0 +1,198 @@
+//! The Secret with the token that a grant uses. It is ours, for the seed is usually synced from a vault and would be put
+//! back. It has no owner: a restore or a prune must not collect the only token that lives. So it is known by its name, its
+//! type and the purpose that it is released for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{Timestamp, Unit};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+
+use crate::api::PURPOSE_LABEL;
+use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
+use crate::engine::secrets::Released;
+use crate::engine::{Context, Failure, Key};
+use crate::graph::Token;
+
+/// Type of the Secret.
+const TYPE: &str = "metachannels.io/grant-token";
+/// Key of the token that was in use before, kept until it is revoked or another one takes its place.
+const PREVIOUS_KEY: &str = "previous-token";
+/// Fingerprint of the seed that the token comes from.
+const SEED: &str = "metachannels.io/seed-fingerprint";
+/// Whether we obtained the token from Meta; else it is a copy of the seed.
+const MINTED: &str = "metachannels.io/token-minted";
+/// The same of the token before.
+const PREVIOUS_MINTED: &str = "metachannels.io/previous-token-minted";
+/// When the token took the place of the one before.
+const REPLACED_AT: &str = "metachannels.io/previous-token-replaced-at";
+
+/// What lies under the name of the Secret.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing.
+    Missing,
+    /// A Secret that is not ours; neither read nor changed.
+    Taken,
+    /// Ours, but it holds no token, for this reason; it may be written over.
+    Malformed(String, Over),
+    /// Ours.
+    Living(Living, Over),
+}
+
+/// The version of the Secret that was read.
+pub type Over = Arc<Released>;
+
+/// The tokens in the Secret.
+#[derive(Clone, Debug)]
+pub struct Living {
+    /// The token in use.
+    pub token: Token,
+    /// Whether we obtained it from Meta; else it is a copy of the seed.
+    pub minted: bool,
+    /// Fingerprint of the seed that it comes from.
+    pub seed: String,
+    /// The token that was in use before.
+    pub previous: Option<Previous>,
+}
+
+/// A token that was in use before.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// The token.
+    pub token: Token,
+    /// Whether we obtained it from Meta.
+    pub minted: bool,
+    /// When another one took its place.
+    pub replaced_at: Timestamp,
+}
+
+/// The context of the fingerprints of a grant's tokens. It is no UID: the Secret outlives the object.
+pub fn context(grant: &Key) -> String {
+    format!("MetaGrant/{grant}")
+}
+
+/// Where the Secret lies.
+pub fn key(grant: &Key) -> Key {
+    Key::new(&grant.namespace, super::living_secret_name(&grant.name))
+}
+
+/// Looks what lies under the name of the Secret.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn look(ctx: &Context, grant: &Key) -> Result<Found, Failure> {
+    let key = key(grant);
+    let Ok(released) = ctx.read(ctx.secrets.get(&key, Purpose::LivingToken)).await?? else {
+        let exists = ctx.read(ctx.secrets.metadata(&key)).await??.is_some();
+        return Ok(if exists { Found::Taken } else { Found::Missing });
+    };
+    if released.type_() != TYPE {
+        return Ok(Found::Taken);
+    }
+    Ok(match read(&released) {
+        Ok(living) => Found::Living(living, released),
+        Err(why) => Found::Malformed(why, released),
+    })
+}
+
+fn read(released: &Released) -> Result<Living, String> {
+    let token = |key: &str| released.value(key).map(Token::parse);
+    let Some(in_use) = token(GRANT_TOKEN_KEY) else { return Err(format!("it has no key {GRANT_TOKEN_KEY}")) };
+    let in_use = in_use.map_err(|why| format!("its key {GRANT_TOKEN_KEY} cannot be used: {why}"))?;
+    let said = |name: &str| released.annotation(name) == Some("true");
+    let replaced_at = released.annotation(REPLACED_AT).and_then(|at| at.parse().ok());
+    let previous = token(PREVIOUS_KEY).and_then(Result::ok).zip(replaced_at);
+    Ok(Living {
+        token: in_use,
+        minted: said(MINTED),
+        seed: released.annotation(SEED).unwrap_or_default().to_owned(),
+        previous: previous.map(|(token, replaced_at)| Previous { token, minted: said(PREVIOUS_MINTED), replaced_at }),
+    })
+}
+
+/// Creates the Secret, or writes over the very version of it that was read.
+///
+/// # Errors
+/// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+pub async fn write(ctx: &Context, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
+    ctx.secrets.write(&key(grant), &secret(grant, living), over).await
+}
+
+fn secret(grant: &Key, living: &Living) -> Secret {
+    let flag = |flag: bool| flag.to_string();
+    let mut annotations =
+        BTreeMap::from([(SEED.to_owned(), living.seed.clone()), (MINTED.to_owned(), flag(living.minted))]);
+    let mut data = BTreeMap::from([(GRANT_TOKEN_KEY.to_owned(), bytes(&living.token))]);
+    if let Some(previous) = &living.previous {
+        let replaced_at = previous.replaced_at.round(Unit::Second).unwrap_or(previous.replaced_at);
+        annotations.insert(PREVIOUS_MINTED.to_owned(), flag(previous.minted));
+        annotations.insert(REPLACED_AT.to_owned(), replaced_at.to_string());
+        data.insert(PREVIOUS_KEY.to_owned(), bytes(&previous.token));
+    }
+    let key = key(grant);
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(key.name),
+            namespace: Some(key.namespace),
+            labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::LivingToken.as_str().to_owned())])),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        type_: Some(TYPE.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+fn bytes(token: &Token) -> ByteString {
+    ByteString(token.expose().as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn token(text: &str) -> Token {
+        Token::parse(format!("EAA0000000000000000000-{text}").as_bytes()).unwrap()
+    }
+
+    fn released(secret: Secret) -> Released {
+        Released::read(secret).expect("it carries the label")
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let grant = Key::new("tenant-a", "acme");
+        let previous = Previous { token: token("old"), minted: true, replaced_at: Timestamp::UNIX_EPOCH };
+        for (minted, previous) in [(true, Some(previous)), (false, None)] {
+            let living = Living { token: token("new"), minted, seed: "f00".into(), previous };
+            let secret = secret(&grant, &living);
+            assert_eq!(secret.metadata.owner_references, None, "no restore or prune may collect it");
+            assert_eq!(secret.metadata.name.as_deref(), Some("metagrant-acme-token"));
+            let shown = read(&released(secret)).unwrap();
+            assert_eq!(format!("{shown:?}"), format!("{living:?}"));
+            assert_eq!(shown.token.expose(), living.token.expose());
+        }
+    }
+
+    #[test]
+    fn a_secret_of_ours_without_a_token_says_why_without_its_content() {
+        let secret = |data: &[(&str, &str)]| Secret {
+            metadata: ObjectMeta {
+                labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), "living-token".to_owned())])),
+                ..ObjectMeta::default()
+            },
+            data: Some(
+                data.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().into()))).collect(),
+            ),
+            ..Secret::default()
+        };
+        assert_eq!(read(&released(secret(&[]))).unwrap_err(), "it has no key token");
+        let why = read(&released(secret(&[("token", "two words, and secret ones")]))).unwrap_err();
+        assert_eq!(why, "its key token cannot be used: it contains a blank");
+    }
+}

@@ -1,0 +1,335 @@
+//! Reads everything about a grant; what is missing or refused is an observation too.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::ask;
+use super::living::{self, Found, Living, Over};
+use super::users::{self, Users};
+use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
+use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
+use crate::engine::answer::{Answer, Refusal};
+use crate::engine::breakers::Reach;
+use crate::engine::fingerprint::Fingerprint;
+use crate::engine::grants::Granted;
+use crate::engine::index::Dependency;
+use crate::engine::pass::Pass;
+use crate::engine::token_check;
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::{Account, AppCredentials, Token, TokenInfo, Version};
+pub use crate::meta_app::seen::AppSeen;
+use crate::meta_app::{self, seen};
+
+/// What was seen of a grant.
+#[derive(Debug)]
+pub struct Observed {
+    /// The application.
+    pub app: AppSeen,
+    /// The seed.
+    pub seed: SeedSeen,
+    /// The Secret with the token in use.
+    pub living: LivingSeen,
+    /// Fingerprint of the token in use, if there is one.
+    pub in_use: Option<String>,
+    /// Who relies on the grant.
+    pub users: Users,
+    /// Where a person authorises again.
+    pub reauthorize_url: Option<String>,
+    /// Fingerprint of everything the answers depend on.
+    pub inputs: String,
+    /// Whether Meta has to be asked in this pass.
+    pub look: bool,
+    /// Whether values may not be kept any longer.
+    pub stale: bool,
+    /// Whether it is time to say again that the grant ends soon.
+    pub remind: bool,
+    /// Whether Meta was not asked again, since what it said holds for some time.
+    pub recalled: bool,
+    /// What the grant gave before this pass, if that is known.
+    pub before: Option<Arc<Granted>>,
+    /// The times at which more is to be done than in the regular slots.
+    pub times: Times,
+    /// What Meta answered in this pass, and what was done.
+    pub asked: Asked,
+    /// What calls on behalf of the grant need, if it is all there.
+    pub access: Option<Access>,
+    /// The tokens, for those who send or keep them.
+    pub tokens: Tokens,
+}
+
+/// The seed, as a decision may see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SeedSeen {
+    /// There is no Secret that was released for it.
+    NotReleased,
+    /// It cannot be a token, for this reason.
+    Malformed(String),
+    /// It is there.
+    Present {
+        /// Its fingerprint.
+        fingerprint: String,
+    },
+}
+
+/// The Secret with the token in use, as a decision may see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LivingSeen {
+    /// There is none yet.
+    Missing,
+    /// Somebody else made a Secret of that name.
+    Taken,
+    /// It cannot be used, for this reason.
+    Malformed(String),
+    /// It holds the token in use.
+    Present {
+        /// Fingerprint of the seed that the token comes from.
+        seed: String,
+        /// Whether we obtained the token from Meta.
+        minted: bool,
+        /// The token that was in use before.
+        previous: Option<PreviousSeen>,
+    },
+}
+
+/// A token that was in use before, as a decision may see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PreviousSeen {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Whether we obtained it from Meta.
+    pub minted: bool,
+    /// When another one took its place.
+    pub replaced_at: Timestamp,
+}
+
+/// The slots of a grant, besides the regular ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// The last time at which the token had to be looked at.
+    pub token_slot: Timestamp,
+    /// When something that Meta did not answer, though it answered the rest, is tried again.
+    pub soon: Timestamp,
+    /// When something that Meta refused is tried again.
+    pub later: Timestamp,
+    /// When somebody is reminded again.
+    pub tomorrow: Timestamp,
+    /// When a token is looked at again that is near its end.
+    pub near_the_end: Option<Timestamp>,
+}
+
+/// What was asked and done in one pass.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// What debug_token says of the token in use.
+    pub token: Option<Answer<TokenInfo>>,
+    /// The pages that the token in use covers.
+    pub pages: Option<Answer<Vec<Account>>>,
+    /// What debug_token says of the seed, if that is another token.
+    pub seed: Option<Answer<TokenInfo>>,
+    /// The pages that the seed covers, if that is another token.
+    pub seed_pages: Option<Answer<BTreeSet<String>>>,
+    /// What debug_token says of the token that was in use before.
+    pub previous: Option<Answer<TokenInfo>>,
+    /// The outcome of exchanging a token for another one.
+    pub exchanged: Option<Answer<()>>,
+    /// The outcome of revoking the token that was in use before.
+    pub revoked: Option<Answer<()>>,
+    /// How many changes were made.
+    pub changes: u8,
+}
+
+impl Asked {
+    /// Whether Meta answered anything.
+    fn reach(&self) -> Reach {
+        let reach = Reach::Unknown.with(self.token.as_ref()).with(self.pages.as_ref()).with(self.seed.as_ref());
+        let reach = reach.with(self.seed_pages.as_ref()).with(self.previous.as_ref());
+        reach.with(self.exchanged.as_ref()).with(self.revoked.as_ref())
+    }
+
+    /// The calls that were refused.
+    fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        fn refusal<T>(answer: &Option<Answer<T>>) -> Option<&Refusal> {
+            answer.as_ref()?.as_ref().err()
+        }
+        let looks = [refusal(&self.token), refusal(&self.seed), refusal(&self.previous)];
+        let lists = [refusal(&self.pages), refusal(&self.seed_pages)];
+        let writes = [refusal(&self.exchanged), refusal(&self.revoked)];
+        looks.into_iter().chain(lists).chain(writes).flatten()
+    }
+}
+
+/// What calls on behalf of a grant need.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Version of the Graph API.
+    pub version: Version,
+    /// The application's credentials.
+    pub credentials: Arc<AppCredentials>,
+}
+
+/// The tokens of a grant.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    /// The one in use.
+    pub in_use: Option<Token>,
+    /// The seed.
+    pub seed: Option<Token>,
+    /// Those in the Secret of ours.
+    pub living: Option<Living>,
+    /// The version of that Secret, to be written over.
+    pub over: Option<Over>,
+    /// One that Meta handed out and that is not kept yet, with the fingerprint of the one it was handed out for.
+    pub obtained: Option<(String, Token)>,
+}
+
+/// Reads everything about a grant.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn observe(
+    ctx: &Context,
+    grant: &MetaGrant,
+    pass: &Pass<MetaGrantStatus>,
+    asked: Asked,
+) -> Result<Observed, Failure> {
+    let mut seen = survey(ctx, grant, pass, asked).await?;
+    let app = ctx.app(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
+    let budgets = ask::budgets(&app, &seen);
+    ask::ask(ctx, grant, &mut seen, pass, &app, &budgets).await?;
+    ctx.heed(&budgets, seen.asked.refusals(), pass.now);
+    ctx.reached(&app, &pass.uid, seen.asked.reach());
+    Ok(seen)
+}
+
+/// Reads everything about a grant but what only Meta can tell.
+async fn survey(
+    ctx: &Context,
+    grant: &MetaGrant,
+    pass: &Pass<MetaGrantStatus>,
+    asked: Asked,
+) -> Result<Observed, Failure> {
+    let app_key = app_key(grant, &pass.key);
+    let seed_key = Key::new(&pass.key.namespace, &grant.spec.token_secret_ref.name);
+    let dependencies = vec![
+        Dependency::MetaApp(app_key.clone()),
+        Dependency::Secret(seed_key.clone()),
+        Dependency::Secret(living::key(&pass.key)),
+    ];
+    ctx.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
+
+    let app_object = ctx.app(&app_key);
+    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
+    let context = living::context(&pass.key);
+    let (seed, seed_token) = see_seed(ctx, &seed_key, &context).await?;
+    let (living, mut tokens) = see_living(living::look(ctx, &pass.key).await?, &context);
+    tokens.in_use = tokens.living.as_ref().map(|living| living.token.clone()).or_else(|| seed_token.clone());
+    tokens.seed = seed_token;
+    let in_use = tokens.in_use.as_ref().map(|token| token.fingerprint(&context));
+    tokens.obtained = ctx.grants.obtained(&pass.key);
+    let inputs = Fingerprint::new(&pass.uid)
+        .add("generation", pass.generation)
+        .add("requested-at", grant.annotations().get(REQUESTED_AT))
+        .add("app", needs(&app))
+        .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
+        .add("seed", &seed)
+        .add("living", &living)
+        .add("in-use", &in_use)
+        .add("graph", &ctx.policy.graph_url)
+        .finish();
+    let before = ctx.grants.get(&pass.key).filter(|it| it.uid == pass.uid);
+    let changed = pass.previous.inputs.as_ref() != Some(&inputs);
+    // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
+    let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
+    let look = pass.due || changed || valid && before.is_none();
+    let access = match (&app_object, &app) {
+        (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
+            let credentials = meta_app::observe::find_credentials(ctx, object).await?;
+            credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials })
+        }
+        _ => None,
+    };
+    Ok(Observed {
+        app,
+        seed,
+        living,
+        in_use,
+        users: users::of(ctx, &pass.key),
+        reauthorize_url: ctx.policy.gateway_url.as_ref().map(|url| super::reauthorize_url(url, &pass.key)),
+        inputs,
+        look,
+        stale: pass.stale,
+        remind: ctx.grant_reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
+        recalled: false,
+        before,
+        times: times(ctx, pass),
+        asked,
+        access,
+        tokens,
+    })
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+const SOON: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+
+fn times(ctx: &Context, pass: &Pass<MetaGrantStatus>) -> Times {
+    use crate::engine::failure::next_slot;
+    let end = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
+    let (uid, now, period) = (&pass.uid, pass.now, ctx.policy.token_period);
+    Times {
+        token_slot: token_check::last_slot(uid, end, now, period),
+        soon: next_slot(uid, now, SOON),
+        later: next_slot(uid, now, ctx.policy.broken_period),
+        tomorrow: next_slot(uid, now, DAY),
+        near_the_end: token_check::next_slot_near_the_end(uid, end, now, period),
+    }
+}
+
+/// What of an application the answers depend on. Its webhook is no matter of its grants.
+fn needs(app: &AppSeen) -> impl std::fmt::Debug {
+    match app {
+        AppSeen::NotFound => Err("not found"),
+        AppSeen::NotAllowed => Err("not allowed"),
+        AppSeen::Found { app_id, required, verdict, .. } => {
+            Ok((app_id.clone(), required.clone(), verdict.credentials.clone()))
+        }
+    }
+}
+
+/// The MetaApp that a grant names.
+pub fn app_key(grant: &MetaGrant, key: &Key) -> Key {
+    seen::key_of(&grant.spec.app_ref, &key.namespace)
+}
+
+async fn see_seed(ctx: &Context, secret: &Key, context: &str) -> Result<(SeedSeen, Option<Token>), Failure> {
+    let Ok(released) = ctx.read(ctx.secrets.get(secret, Purpose::GrantToken)).await?? else {
+        return Ok((SeedSeen::NotReleased, None));
+    };
+    let Some(raw) = released.value(GRANT_TOKEN_KEY) else {
+        return Ok((SeedSeen::Malformed(format!("it has no key {GRANT_TOKEN_KEY}")), None));
+    };
+    Ok(match Token::parse(raw) {
+        Ok(token) => (SeedSeen::Present { fingerprint: token.fingerprint(context) }, Some(token)),
+        Err(why) => (SeedSeen::Malformed(format!("its key {GRANT_TOKEN_KEY} cannot be used: {why}")), None),
+    })
+}
+
+fn see_living(found: Found, context: &str) -> (LivingSeen, Tokens) {
+    match found {
+        Found::Missing => (LivingSeen::Missing, Tokens::default()),
+        Found::Taken => (LivingSeen::Taken, Tokens::default()),
+        Found::Malformed(why, over) => (LivingSeen::Malformed(why), Tokens { over: Some(over), ..Tokens::default() }),
+        Found::Living(living, over) => {
+            let previous = living.previous.as_ref().map(|it| PreviousSeen {
+                fingerprint: it.token.fingerprint(context),
+                minted: it.minted,
+                replaced_at: it.replaced_at,
+            });
+            let seen = LivingSeen::Present { seed: living.seed.clone(), minted: living.minted, previous };
+            (seen, Tokens { living: Some(living), over: Some(over), ..Tokens::default() })
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Much of what Meta allows is used: the whole app, or one page, slows down before the limit is met.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::{UsageLevel, UsageShare, UsageStatus};
+use serde_json::json;
+use testkit::sandbox::{LedgerEntry, PageChange, PageSubscriptionChange};
+use testkit::wait_for;
+
+use crate::drift::row;
+use crate::props::*;
+use crate::ring::{connected, name, reads};
+use crate::world::*;
+
+/// Every answer says that so much of the app's limit is used.
+fn app_is_used(world: &World, percent: u32) {
+    let usage = format!("{{\"call_count\":{percent},\"total_time\":3,\"total_cputime\":1}}");
+    world.sandbox.add_fault(fault(&format!("{{match: {{}}, do: {{headers: {{X-App-Usage: '{usage}'}}}}}}")));
+}
+
+/// Waits until the gauge of the app's usage shows this.
+async fn gauge_is(world: &World, operator: &Running, percent: u32) -> Result<()> {
+    let line = format!(
+        "meta_channel_operator_app_usage_percent{{namespace=\"{}\",name=\"acme\"}} {percent}\n",
+        world.platform
+    );
+    wait_for(&format!("a usage of {percent} %"), PATIENCE, async || {
+        ensure!(operator.metrics.text().contains(&line));
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until the status of the app tells this.
+async fn told(world: &World, expected: Option<UsageStatus>) -> Result<()> {
+    wait_for(&format!("the usage to be told as {expected:?}"), PATIENCE, async || {
+        let usage = world.apps().get("acme").await?.status.context("no status")?.usage;
+        ensure!(usage == expected, "{usage:?}");
+        Ok(())
+    })
+    .await
+}
+
+fn of_app(level: UsageLevel, percent: u32) -> Option<UsageStatus> {
+    Some(UsageStatus { app: Some(UsageShare { level, percent }), highest_page: None })
+}
+
+/// A person has a channel looked at, and so hears what every answer says by now.
+async fn hear(world: &World, operator: &Running, number: usize, percent: u32) -> Result<()> {
+    world.request_look(&world.tenant_a, &name(number), &format!("{percent} %")).await?;
+    gauge_is(world, operator, percent).await?;
+    // A minute later its status tells it.
+    world.advance(1);
+    quiet(operator).await
+}
+
+/// Waits until no pass has ended for a while, so that none is under way when the clock is moved.
+async fn quiet(operator: &Running) -> Result<()> {
+    let mut passes = 0;
+    wait_for("the passes to end", PATIENCE, async || {
+        let now = operator.passes("FacebookChannel") + operator.passes("MetaApp");
+        let before = std::mem::replace(&mut passes, now);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ensure!(before == passes, "{passes} passes");
+        Ok(())
+    })
+    .await
+}
+
+fn times_read(world: &World, number: usize) -> usize {
+    reads(world).iter().filter(|it| it.node == Some(page(number))).count()
+}
+
+/// Moves the clock, two minutes at a time.
+async fn pass_time(world: &World, operator: &Running, minutes: i64) -> Result<()> {
+    for _ in 0..minutes / 2 {
+        advance_and_sweep(world, operator, 2).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it_is() -> Result<()> {
+    const COUNT: usize = 30;
+    let world = World::seeded(|seed| {
+        add_pages(seed, COUNT + 2);
+        // The last but one ends soon.
+        seed.tokens.retain(|token| token.alias.as_deref() != Some(&format!("page-{COUNT}")));
+        seed.tokens.push(page_token(&format!("page-{COUNT}"), &page(COUNT), ", expires_at: +20h"));
+    })
+    .await?;
+    let operator = world.operator_with(|operator| operator.policy.staleness_limit = Duration::from_secs(2 * 60 * 60));
+    connected(&world, &operator, COUNT).await?;
+    world.put_channel(&world.tenant_b, "ending", &page(COUNT), &text(&format!("page-{COUNT}"))).await?;
+    world.channel_is(&world.tenant_b, "ending", &["Ready=True/ExpiresSoon"]).await?;
+
+    app_is_used(&world, 96);
+    hear(&world, &operator, 0, 96).await?;
+    told(&world, of_app(UsageLevel::Sparse, 96)).await?;
+    quiet(&operator).await?;
+    let before = versions(&world).await?;
+    world.sandbox.clear_ledger();
+    pass_time(&world, &operator, 60).await?;
+    quiet(&operator).await?;
+    // The app itself, again and again, to hear whether it is over; and what is about to end.
+    let (of_app_itself, others): (Vec<_>, Vec<_>) = world
+        .sandbox
+        .ledger()
+        .into_iter()
+        .partition(|it| it.template.as_deref().is_some_and(|template| template.starts_with("/{version}/{app-id}")));
+    assert!((3..=3 * 20).contains(&of_app_itself.len()), "{} looks at the app", of_app_itself.len());
+    let others: Vec<_> = others.into_iter().filter(|it| it.template.as_deref() != Some("/{version}/")).collect();
+    let about_other = |it: &&LedgerEntry| it.node != Some(page(COUNT));
+    assert_eq!(others.iter().find(about_other), None, "only what is about to end was asked about");
+    assert!(times_read(&world, COUNT) >= 3, "what is about to end was asked about");
+    assert_eq!(versions(&world).await?, before);
+
+    // A person's change is looked at, and a new channel, and a new token.
+    let fields = json!({ "spec": { "subscribedFields": ["messages"] } });
+    world.channels(&world.tenant_a).patch(&name(1), &PatchParams::default(), &Patch::Merge(&fields)).await?;
+    world.channel_is(&world.tenant_a, &name(1), &["Ready=True/Reached"]).await?;
+    assert_eq!(row(&world, &page(1)), ["messages"]);
+    world.put_channel(&world.tenant_b, "new", &page(COUNT + 1), &text(&format!("page-{}", COUNT + 1))).await?;
+    world.channel_is(&world.tenant_b, "new", &["Ready=True/Reached", "Connected=True"]).await?;
+    assert!(operator.metrics.text().contains("looks_held_back_total{priority=\"edit\"} 0\n"));
+
+    // It is over: the app hears it, and the ring catches up in batches.
+    world.sandbox.clear_faults();
+    world.advance(6);
+    gauge_is(&world, &operator, 0).await?;
+    quiet(&operator).await?;
+    world.sandbox.clear_ledger();
+    pass_time(&world, &operator, 18).await?;
+    wait_for("a look at every page", PATIENCE, async || {
+        let missed: Vec<_> = (0..COUNT).filter(|number| times_read(&world, *number) == 0).collect();
+        ensure!(missed.is_empty(), "{missed:?}");
+        Ok(())
+    })
+    .await?;
+    assert!(reads(&world).iter().all(|it| it.batch.is_some()), "in batches");
+    told(&world, None).await?;
+    for number in 0..COUNT {
+        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/Reached", "!Reconciling"]).await?;
+    }
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    assert_eq!(warnings(&world, &world.tenant_b).await?, ["ending ExpiresSoon"]);
+    assert_eq!(warnings(&world, &world.platform).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_that_was_found_is_repaired_at_96_percent() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 3).await?;
+    let fields = row(&world, &page(1));
+    let subscription = PageSubscriptionChange { app: APP_ID.parse()?, fields: Some(vec!["messages".to_owned()]) };
+    world.sandbox.change_page(&page(1), PageChange { subscription: Some(subscription), ..PageChange::default() })?;
+    // The answers that show it are the first to say how much is used.
+    app_is_used(&world, 96);
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 4).await?;
+    gauge_is(&world, &operator, 96).await?;
+    assert_eq!(row(&world, &page(1)), fields);
+    // Whether it lasts is looked at in time, though little else is.
+    quiet(&operator).await?;
+    world.sandbox.clear_ledger();
+    world.advance(2);
+    wait_for("another look", PATIENCE, async || {
+        ensure!(times_read(&world, 1) == 1);
+        Ok(())
+    })
+    .await?;
+    assert_eq!((times_read(&world, 0), times_read(&world, 2)), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_at_96_percent_slows_itself_alone() -> Result<()> {
+    const COUNT: usize = 4;
+    let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, COUNT).await?;
+    for template in ["/{version}/{page-id}", PAGE_ROWS] {
+        let usage = format!("{{match: {{page: {}, template: '{template}'}}, do: {{usage: {{percent: 96}}}}}}", page(2));
+        world.sandbox.add_fault(fault(&usage));
+    }
+    let channels = async || anyhow::Ok(world.channels(&world.tenant_a).list(&Default::default()).await?.items);
+    let before = channels().await?;
+    // It is heard in the next slot.
+    pass_time(&world, &operator, 16).await?;
+    assert_eq!(times_read(&world, 2), 1);
+    let share = UsageShare { level: UsageLevel::Sparse, percent: 96 };
+    told(&world, Some(UsageStatus { app: None, highest_page: Some(share) })).await?;
+    world.sandbox.clear_ledger();
+    pass_time(&world, &operator, 90).await?;
+    let times: BTreeMap<_, _> = (0..COUNT).map(|number| (number, times_read(&world, number))).collect();
+    assert!(times.iter().all(|(number, times)| *number == 2 || (6..=7).contains(times)), "{times:?}");
+    assert!((1..=2).contains(&times[&2]), "once an hour: {times:?}");
+    assert_eq!(channels().await?, before);
+
+    // Its own limit is no obstacle to a person's change.
+    world.sandbox.clear_ledger();
+    world.request_look(&world.tenant_a, &name(2), "now").await?;
+    wait_for("a look", PATIENCE, async || {
+        ensure!(times_read(&world, 2) == 1);
+        Ok(())
+    })
+    .await?;
+    // It is over, and an hour later everybody knows.
+    world.sandbox.clear_faults();
+    pass_time(&world, &operator, 76).await?;
+    world.sandbox.clear_ledger();
+    pass_time(&world, &operator, 32).await?;
+    assert!((2..=3).contains(&times_read(&world, 2)), "{}", times_read(&world, 2));
+    told(&world, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_80_percent_on_slots_come_half_as_often() -> Result<()> {
+    const COUNT: usize = 8;
+    let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, COUNT).await?;
+    app_is_used(&world, 80);
+    hear(&world, &operator, 0, 80).await?;
+    told(&world, of_app(UsageLevel::Tight, 80)).await?;
+    quiet(&operator).await?;
+    let before = versions(&world).await?;
+    world.sandbox.clear_ledger();
+    pass_time(&world, &operator, 120).await?;
+    for number in 0..COUNT {
+        // The clock also runs by itself while it is moved.
+        assert!((4..=5).contains(&times_read(&world, number)), "{} of page {number}", times_read(&world, number));
+    }
+    assert_eq!(versions(&world).await?, before);
+    assert_eq!(world.writes(), []);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deleted_channel_leaves_is_cleaned_up_once_there_is_room_for_it() -> Result<()> {
+    let world = World::seeded(|seed| add_pages(seed, 2)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, 2).await?;
+    app_is_used(&world, 96);
+    hear(&world, &operator, 0, 96).await?;
+    world.channels(&world.tenant_a).delete(&name(1), &Default::default()).await?;
+    let state = async |expected: &str| {
+        wait_for(&format!("the claim to be {expected}"), PATIENCE, async || {
+            let claim = world.claims().get(&format!("facebook-page-{}", page(1))).await?;
+            let state = claim.status.as_ref().map(|status| status.state.as_str()).unwrap_or_default();
+            ensure!(state == expected, "{state}");
+            Ok(())
+        })
+        .await
+    };
+    state("CleanupPending").await?;
+    for _ in 0..4 {
+        advance_and_pass(&world, &operator, 5, "AssetClaim", 0).await?;
+        quiet(&operator).await?;
+    }
+    assert_eq!(world.writes(), []);
+    state("CleanupPending").await?;
+    world.sandbox.clear_faults();
+    world.advance(6);
+    gauge_is(&world, &operator, 0).await?;
+    world.advance(12);
+    state("Tombstone").await?;
+    assert_eq!(row(&world, &page(1)), [""; 0]);
+    Ok(())
+}
