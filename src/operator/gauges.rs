@@ -13,12 +13,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::api::conditions::{ConditionType, Status, find};
-use crate::api::{DeclaredConnection, FacebookChannel, Reason};
+use crate::api::{DeclaredConnection, FacebookChannel, MetaGrant, Reason};
 use crate::engine::run::Kind;
 use crate::engine::sweep::Swept;
 use crate::engine::{Class, Context, Key, KindName};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::meta_app::MetaAppKind;
+use crate::meta_grant::MetaGrantKind;
 
 /// What the gauges are read from.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ impl Collector for Gauges {
         let channels = FacebookChannelKind::all(&ctx);
         let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
         let ready = apps.iter().filter_map(|app| readiness::<MetaAppKind>(app));
+        let grants: Vec<_> = ctx.grant_objects.iter().flat_map(|store| store.state()).collect();
+        let ready = ready.chain(grants.iter().filter_map(|grant| readiness::<MetaGrantKind>(grant)));
         let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannelKind>(channel)));
         family(&mut encoder, "ready", "1 if an object is Ready, else 0; the reason says why", ready)?;
         let connections = channels.iter().map(|channel| {
@@ -49,7 +52,11 @@ impl Collector for Gauges {
             ((object(&channel.metadata), [("connection", connection.as_str())]), 1.0)
         });
         family(&mut encoder, "channel_connection", "1 for the state that a channel is in", connections)?;
-        let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), end(channel)?)));
+        let expires = |grant: &MetaGrant| end(grant.status.as_ref()?.expires.as_ref());
+        let ends = grants.iter().filter_map(|grant| Some((object(&grant.metadata), expires(grant)?)));
+        family(&mut encoder, "grant_expiry_timestamp_seconds", "When the authorisation of a grant ends", ends)?;
+        let expires = |channel: &FacebookChannel| end(channel.status.as_ref()?.expires.as_ref());
+        let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
         family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorisation of a channel ends", ends)?;
         let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&ctx, channel));
         let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
@@ -83,9 +90,9 @@ fn readiness<K: Kind>(of: &K::Object) -> Option<(([Label<'_>; 2], [Label<'_>; 2]
     Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))
 }
 
-/// When the authorisation of a channel ends, or ended.
-fn end(channel: &FacebookChannel) -> Option<f64> {
-    let end: Timestamp = channel.status.as_ref()?.expires.as_ref()?.parse().ok()?;
+/// When an authorisation ends, or ended.
+fn end(expires: Option<&String>) -> Option<f64> {
+    let end: Timestamp = expires?.parse().ok()?;
     Some(end.as_duration().as_secs_f64())
 }
 
