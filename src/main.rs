@@ -119,6 +119,7 @@ fn operator(
     let graph = graph(&settings.graph, &metrics)?;
     let policy = Policy {
         claims_namespace: settings.claims_namespace.clone(),
+        mailbox_namespace: settings.mailbox_namespace.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
         gateway_url: settings.gateway_url.clone(),
         channel_period: settings.probe_period,

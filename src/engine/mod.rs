@@ -22,6 +22,7 @@ pub mod key;
 pub mod last_look;
 pub mod leader;
 pub mod line;
+pub mod mailbox;
 pub mod memory;
 pub mod misfits;
 pub mod own_secrets;

@@ -173,6 +173,7 @@ impl World {
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
                 claims_namespace: self.claims.clone(),
+                mailbox_namespace: self.mailbox.clone(),
                 graph_url: self.sandbox.url(),
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),

@@ -21,6 +21,8 @@ pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<N
     notes.extend(replaced(case));
     notes.extend(other_grantor(case));
     notes.extend(shrunk(case));
+    let refused = case.seen.asked.mail_refused.clone();
+    notes.extend(refused.map(|text| warning(crate::meta_grant::mail::REFUSED, "AdoptMail", text)));
     notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
     // Of a grant whose seed itself is in use, Ready says it.
     if matches!(case.seen.living, LivingSeen::Present { .. }) {
