@@ -21,7 +21,10 @@ pub async fn run(ctx: Arc<Context>) {
         }
         let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
         let channels = FacebookChannelKind::all(&ctx);
-        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels.iter().map(|channel| &**channel));
+        let connection =
+            |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();
+        let channels = channels.iter().map(|it| (FacebookChannelKind::group(&ctx, it), connection(it)));
+        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels);
         let said = |key: &Key| ctx.app(key)?.status.as_ref()?.channels.clone();
         let changed: Vec<_> = counted.iter().filter(|(key, counts)| said(key).as_ref() != Some(counts)).collect();
         let changed: Vec<_> = changed.into_iter().map(|(key, _)| key.clone()).collect();
@@ -30,16 +33,16 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
-/// How many channels name each of these applications, and in what state they are.
-fn count<'a>(
+/// How many channels each of these applications has, and in what state they are.
+fn count(
     apps: impl Iterator<Item = Key>,
-    channels: impl Iterator<Item = &'a FacebookChannel>,
+    channels: impl Iterator<Item = (Key, Connection)>,
 ) -> HashMap<Key, ChannelCounts> {
     let mut counted: HashMap<_, _> = apps.map(|app| (app, ChannelCounts::default())).collect();
-    for channel in channels {
-        let Some(counts) = counted.get_mut(&FacebookChannelKind::group(channel)) else { continue };
+    for (app, connection) in channels {
+        let Some(counts) = counted.get_mut(&app) else { continue };
         counts.total += 1;
-        match channel.status.as_ref().map(|status| status.connection).unwrap_or_default() {
+        match connection {
             Connection::Pending => {}
             Connection::Connected => counts.connected += 1,
             Connection::Expired => counts.expired += 1,
@@ -51,45 +54,26 @@ fn count<'a>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
     use super::*;
-    use crate::api::FacebookChannelStatus;
-
-    fn channel(namespace: &str, app: serde_json::Value, connection: Option<Connection>) -> FacebookChannel {
-        let spec = json!({
-            "pageId": "2200000000000001",
-            "credentials": {"pageToken": {"secretRef": {"name": "shop-token"}, "appRef": app}},
-            "endpoint": {"direct": {}},
-        });
-        let mut channel = FacebookChannel::new("shop", serde_json::from_value(spec).unwrap());
-        channel.metadata.namespace = Some(namespace.to_owned());
-        channel.status = connection.map(|connection| FacebookChannelStatus { connection, ..Default::default() });
-        channel
-    }
 
     #[test]
-    fn each_app_has_the_channels_that_name_it() {
+    fn each_app_has_the_channels_that_are_connected_through_it() {
         use Connection::{Connected, Disconnected, Expired, Pending};
-        let there = || json!({"name": "acme", "namespace": "platform"});
+        let acme = |namespace: &str| Key::new(namespace, "acme");
         let channels = [
-            channel("tenant-a", there(), Some(Connected)),
-            channel("tenant-b", there(), Some(Connected)),
-            channel("tenant-b", there(), Some(Expired)),
-            channel("tenant-b", there(), Some(Disconnected)),
-            channel("tenant-b", there(), Some(Pending)),
-            channel("tenant-b", there(), None),
-            // Without a namespace it is that of the channel.
-            channel("platform", json!({"name": "acme"}), Some(Connected)),
-            channel("tenant-b", json!({"name": "acme"}), Some(Connected)),
-            channel("tenant-b", json!({"name": "missing"}), Some(Connected)),
+            (acme("platform"), Connected),
+            (acme("platform"), Connected),
+            (acme("platform"), Expired),
+            (acme("platform"), Disconnected),
+            (acme("platform"), Pending),
+            (acme("tenant-b"), Connected),
+            (Key::new("tenant-b", "missing"), Connected),
         ];
-        let apps = ["platform", "tenant-a", "tenant-b"].map(|namespace| Key::new(namespace, "acme"));
-        let counted = count(apps.clone().into_iter(), channels.iter());
+        let apps = ["platform", "tenant-a", "tenant-b"].map(acme);
+        let counted = count(apps.clone().into_iter(), channels.into_iter());
         let counts =
             |total, connected, expired, disconnected| ChannelCounts { total, connected, expired, disconnected };
-        assert_eq!(counted[&apps[0]], counts(7, 3, 1, 1));
+        assert_eq!(counted[&apps[0]], counts(5, 2, 1, 1));
         assert_eq!(counted[&apps[1]], counts(0, 0, 0, 0), "an app without channels has none");
         assert_eq!(counted[&apps[2]], counts(1, 1, 0, 0));
         assert_eq!(counted.len(), 3, "what is not there is not counted for");

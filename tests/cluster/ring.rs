@@ -15,8 +15,6 @@ use crate::world::*;
 const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
 const PAGE_NODE: &str = "/{version}/{page-id}";
 const DEBUG_TOKEN: &str = "/{version}/debug_token";
-/// Minutes in a period.
-const PERIOD: usize = 15;
 
 pub fn name(number: usize) -> String {
     format!("channel-{number}")
@@ -54,47 +52,6 @@ fn at_least(expected: usize, counted: usize) -> bool {
 /// Reads of pages in the ledger.
 pub fn reads(world: &World) -> Vec<LedgerEntry> {
     world.requests("GET", PAGE_NODE)
-}
-
-/// Moves the clock by one minute and waits until its round, if somebody was due, has ended.
-async fn one_minute(world: &World, operator: &Running) -> Result<()> {
-    advance_and_sweep(world, operator, 1).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_period_asks_about_each_channel_once_evenly_and_a_restart_asks_nothing_more() -> Result<()> {
-    const COUNT: usize = 90;
-    let world = World::seeded(|seed| add_pages(seed, COUNT)).await?;
-    let mut operator = world.operator();
-    connected(&world, &operator, COUNT).await?;
-    let before = versions(&world).await?;
-    let mut each_minute = Vec::new();
-    for minute in 0..PERIOD * 2 {
-        if minute % 8 == 5 {
-            // Three restarts and more: each passes over everything.
-            operator.stop().await;
-            operator = world.operator();
-            wait_for("a pass over each object", PATIENCE, async || {
-                ensure!(operator.passes("FacebookChannel") >= COUNT as u64);
-                Ok(())
-            })
-            .await?;
-        }
-        let asked = reads(&world).len();
-        one_minute(&world, &operator).await?;
-        each_minute.push(reads(&world).len() - asked);
-    }
-    // On average a fifteenth of all is due in a minute. By chance it may be thrice as many, as good as never more.
-    let bound = 3 * COUNT / PERIOD;
-    assert!(each_minute.iter().all(|asked| *asked <= bound), "{each_minute:?}");
-    let pages: Vec<_> = reads(&world).into_iter().filter_map(|it| it.node).collect();
-    let different: BTreeSet<_> = pages.iter().collect();
-    assert_eq!(different.len(), COUNT, "every page was looked at");
-    // The clock also runs by itself while it is moved.
-    assert!(pages.len() <= 2 * COUNT + COUNT / 5, "{} reads of {COUNT} pages in two periods", pages.len());
-    assert_eq!(world.requests("POST", PAGE_ROWS), []);
-    assert_eq!(versions(&world).await?, before);
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
