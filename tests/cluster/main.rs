@@ -9,6 +9,7 @@ mod drift;
 mod faults;
 mod gateway;
 mod gauges;
+mod granted;
 mod misuse;
 mod parting;
 mod pictures;
