@@ -11,6 +11,7 @@ mod drift;
 mod faults;
 mod gateway;
 mod gauges;
+mod granted;
 mod misuse;
 mod oauth;
 mod parting;
