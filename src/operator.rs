@@ -31,7 +31,7 @@ use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::MetaAppKind;
+use crate::meta_app::{MetaAppKind, census};
 use crate::meta_grant::{self, MetaGrantKind};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
@@ -108,6 +108,7 @@ impl Operator {
             claims: claims.clone(),
             index: Index::default(),
             app_memories: Default::default(),
+            counts: Default::default(),
             grant_memories: Default::default(),
             grants: Default::default(),
             mailbox,
@@ -115,6 +116,7 @@ impl Operator {
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
+            doubts: LastLook::new(self.clock.now()),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
@@ -134,7 +136,10 @@ impl Operator {
         });
         let mut watches = JoinSet::new();
         spawn_claims_watch(&mut watches, &ctx, claims_writer);
-        watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
+        // Without a gateway there is no mail, and no right to look for it.
+        if ctx.policy.gateway_url.is_some() {
+            watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
+        }
         for scope in scopes {
             scope.spawn_watches(&mut watches, &ctx);
         }
@@ -153,8 +158,9 @@ impl Operator {
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
+            let census = census::run(Arc::clone(&ctx));
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, mail) }).await;
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail) }).await;
         }
     }
 }

@@ -23,14 +23,14 @@ pub use asset_claim::{
 };
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
-    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DeclaredConnection, DirectEndpoint,
-    Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
+    AuthorizationStatus, ChannelSubscriptionStatus, Connection, CredentialSource, Credentials, DeclaredConnection,
+    DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
     FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
-    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
-    NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
+    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec,
+    MetaAppStatus, NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
 };
 pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
 pub use primary_receiver::{

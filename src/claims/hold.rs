@@ -11,7 +11,7 @@ use kube_runtime::reflector::ObjectRef;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
 use crate::engine::failure::{Failure, kubernetes};
-use crate::engine::{Class, Context};
+use crate::engine::{Class, Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -100,7 +100,7 @@ pub struct Wanted {
     pub id: String,
     /// Application through which it is used; empty if it is not known.
     pub app_id: String,
-    /// MetaApp through which it is used.
+    /// MetaApp through which it is used; `None` if it is not known.
     pub app_ref: Option<NamespacedName>,
     /// Webhook fields that it is subscribed to; `None` if they are not known.
     pub fields: Option<Vec<String>>,
@@ -162,6 +162,13 @@ pub async fn look(
     Ok((seen, if ours { recorded(&claim.spec, wanted) } else { Record::Current }))
 }
 
+/// The MetaApp through which a holder used its page, as its claim remembers it.
+pub fn app_of(ctx: &Context, page_id: &str, holder_uid: &str) -> Option<Key> {
+    let reference = ObjectRef::new(&AssetClaim::page_name(page_id)).within(&ctx.policy.claims_namespace);
+    let claim = ctx.claims.get(&reference).filter(|claim| claim.spec.holder.uid == holder_uid)?;
+    claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
+}
+
 fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) -> bool) -> ClaimSeen {
     let holder = &claim.spec.holder;
     if holder.namespace != wanted.namespace {
@@ -179,7 +186,8 @@ fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) 
 
 fn recorded(spec: &AssetClaimSpec, wanted: &Wanted) -> Record {
     let fields = wanted.fields.as_ref().is_none_or(|fields| *fields == spec.subscribed_fields);
-    if spec.deletion_policy != wanted.deletion_policy || spec.app_ref != wanted.app_ref || !fields {
+    let app = wanted.app_ref.is_none() || wanted.app_ref == spec.app_ref;
+    if spec.deletion_policy != wanted.deletion_policy || !app || !fields {
         Record::Outdated
     } else if !wanted.app_id.is_empty() && spec.app_id != wanted.app_id {
         Record::OtherApp
@@ -201,8 +209,8 @@ pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Resu
     }
 }
 
-/// Takes over a claim of the same namespace from an object that is gone. That somebody else of the namespace was faster
-/// is no error: the next look says who.
+/// Takes over a claim of the same namespace from an object that is gone. Without a `proof` it is taken as it is, for the same
+/// application. That somebody else of the namespace was faster is no error: the next look says who.
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
@@ -210,20 +218,41 @@ pub async fn adopt(
     ctx: &Context,
     wanted: &Wanted,
     of: &str,
-    proof: ProofMethod,
+    proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
-        return acquire(ctx, wanted, proof).await;
+        return match proof {
+            Some(proof) => acquire(ctx, wanted, proof).await,
+            None => Ok(None),
+        };
     };
     // The decision was made on what the watch had brought; what counts is who holds it now.
     let holder = &claim.spec.holder;
     if holder.namespace != wanted.holder.namespace || holder.uid != of || claim.is_being_released() {
         return Ok(None);
     }
-    claim.spec = wanted.claim(proof, ctx.clock.now()).spec;
+    let Some(spec) = adopted(&claim.spec, wanted, proof, ctx.clock.now()) else { return Ok(None) };
+    claim.spec = spec;
     kubernetes("adopting a claim", api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
     Ok(None)
+}
+
+/// What a claim says once it is adopted; `None` if that takes a proof.
+fn adopted(
+    before: &AssetClaimSpec,
+    wanted: &Wanted,
+    proof: Option<ProofMethod>,
+    now: Timestamp,
+) -> Option<AssetClaimSpec> {
+    let fresh = wanted.claim(proof.unwrap_or(before.proof.method), now).spec;
+    let fields = wanted.fields.as_ref().unwrap_or(&before.subscribed_fields).clone();
+    let spec = AssetClaimSpec { subscribed_fields: fields, ..fresh };
+    match proof {
+        Some(_) => Some(spec),
+        None if spec.app_id == before.app_id => Some(AssetClaimSpec { proof: before.proof.clone(), ..spec }),
+        None => None,
+    }
 }
 
 /// Writes into the object's own claim how the asset is used now, and through which application if that is proven.
@@ -237,7 +266,9 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), 
         return Ok(());
     }
     claim.spec.deletion_policy = wanted.deletion_policy;
-    claim.spec.app_ref.clone_from(&wanted.app_ref);
+    if let Some(app_ref) = &wanted.app_ref {
+        claim.spec.app_ref = Some(app_ref.clone());
+    }
     if let Some(fields) = &wanted.fields {
         claim.spec.subscribed_fields.clone_from(fields);
     }
@@ -272,6 +303,7 @@ pub(super) fn api(ctx: &Context) -> Api<AssetClaim> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::api::AssetClaimStatus;
 
@@ -330,10 +362,11 @@ mod tests {
     #[test]
     fn a_claim_follows_what_is_declared_and_the_app_only_after_proof() {
         type Change = fn(&mut Wanted);
-        let cases: [(Change, Record); 7] = [
+        let cases: [(Change, Record); 8] = [
             (|_| (), Record::Current),
             (|it| it.deletion_policy = DeletionPolicy::Orphan, Record::Outdated),
-            (|it| it.app_ref = None, Record::Outdated),
+            (|it| it.app_ref = None, Record::Current),
+            (|it| it.app_ref = Some(NamespacedName { namespace: "b".into(), name: "acme".into() }), Record::Outdated),
             (|it| it.fields = Some(vec![]), Record::Outdated),
             (|it| it.fields = None, Record::Current),
             (|it| it.app_id = "3".into(), Record::OtherApp),
@@ -343,6 +376,22 @@ mod tests {
             let mut wanted = wanted(holder("a", "shop", "u1"));
             change(&mut wanted);
             assert_eq!(recorded(&claim().spec, &wanted), expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_adopted_without_a_proof_only_as_it_is_and_for_the_same_app() {
+        let before = claim().spec;
+        let (now, next) = (Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1), holder("a", "next", "u2"));
+        let without_fields = Wanted { fields: None, ..wanted(next.clone()) };
+        let adopted = |wanted: &Wanted, proof| adopted(&before, wanted, proof, now);
+        let proven = adopted(&without_fields, Some(ProofMethod::DebugToken)).unwrap();
+        assert_eq!((&proven.holder, proven.proof.proven_at), (&next, now));
+        assert_eq!(proven.subscribed_fields, ["messages"], "what is not known stays as it was");
+        let unproven = adopted(&without_fields, None).unwrap();
+        assert_eq!((&unproven.holder, &unproven.proof), (&next, &before.proof));
+        for other in ["3", ""] {
+            assert_eq!(adopted(&Wanted { app_id: other.to_owned(), ..without_fields.clone() }, None), None);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::answer::{PageNews, Refusal};
 use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
+use super::counts::Counts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
@@ -58,6 +59,8 @@ pub struct Policy {
     pub broken_period: Duration,
     /// How often an object that is edited over and over is looked at, after the first few edits.
     pub edit_interval: Duration,
+    /// How often the channels of an application are counted.
+    pub count_period: Duration,
     /// How long a value may be kept without an answer from Meta before it becomes Unknown.
     pub staleness_limit: Duration,
 }
@@ -88,6 +91,8 @@ pub struct Context {
     pub index: Index,
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
+    /// How many channels each application has.
+    pub counts: Counts,
     /// What is remembered of grants.
     pub grant_memories: Memories<MetaGrantStatus>,
     /// What grants give to channels.
@@ -102,6 +107,8 @@ pub struct Context {
     pub channel_news: Handover<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub evidence_looks: LastLook,
+    /// When channels first found that a token which their grant gives does not serve.
+    pub doubts: LastLook,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.
@@ -176,8 +183,13 @@ impl Context {
 
     /// Keeps what a grant gives now, and wakes the channels to which that is news.
     pub fn granted(&self, grant: &Key, granted: Granted) {
+        let first = self.grants.get(grant).is_none();
         for page_id in self.grants.put(grant, granted) {
             self.wake_dependents(&Dependency::GrantedPage(grant.clone(), page_id));
+        }
+        if first {
+            // Those that wait for it may be none of the listed.
+            self.wake_dependents(&Dependency::MetaGrant(grant.clone()));
         }
     }
 

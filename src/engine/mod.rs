@@ -11,6 +11,7 @@ pub mod bucket;
 pub mod budgets;
 pub mod clock;
 pub mod context;
+pub mod counts;
 pub mod edits;
 pub mod events;
 pub mod failure;

@@ -35,7 +35,7 @@ pub trait Swept: Kind {
     fn all(ctx: &Context) -> Vec<Arc<Self::Object>>;
 
     /// What objects have in common that may be read together.
-    fn group(object: &Self::Object) -> Key;
+    fn group(ctx: &Context, object: &Self::Object) -> Key;
 
     /// Prepares a visit.
     ///
@@ -175,7 +175,7 @@ impl<K: Swept> Ring<K> {
         for object in K::all(&self.ctx) {
             let uid = object.as_ref().meta().uid.as_deref().unwrap_or_default();
             if is_due(uid, period::<K>(&self.ctx, &object), from, to) {
-                let (_, keys) = self.due.entry(K::group(&object)).or_insert_with(|| (to, BTreeSet::new()));
+                let (_, keys) = self.due.entry(K::group(&self.ctx, &object)).or_insert_with(|| (to, BTreeSet::new()));
                 keys.insert(Key::of(&*object));
             }
         }
@@ -231,7 +231,7 @@ async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<
     keys.into_iter().for_each(|key| turns.join(&key.namespace.clone(), key));
     let mut visits = Vec::new();
     // If it comes to an end early, each namespace has had its share.
-    while let Some(key) = turns.next() {
+    while let Some(key) = turns.take() {
         visits.extend(prepare::<K>(ctx, &key).await);
     }
     let mut rest = visits.into_iter();
@@ -284,6 +284,11 @@ async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::
 
 fn settle<K: Swept>(ctx: &Context, seen: &Seen) {
     ctx.metrics.visited(K::NAME, seen.found.as_str());
+    if K::stored(ctx, &seen.key).is_none() {
+        // It went while it was visited; what the visit noted of it would be remembered for ever.
+        K::forget(ctx, &seen.key);
+        return;
+    }
     match seen.found {
         // Its pass says what is known of it then.
         Found::News => wake::<K>(ctx, &seen.key, &seen.uid),

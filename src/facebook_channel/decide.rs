@@ -1,21 +1,25 @@
 //! What to do about a channel: a function of values and a time, with no client in sight.
 
 pub mod authorization;
+mod claim;
 mod connection;
 mod endpoint;
+pub mod grant;
 mod page;
 mod parting;
 mod publication;
 mod receiver;
+mod restriction;
+mod token_status;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::act::Mutation;
-use super::observe::{AppSeen, Observed, TokenSeen};
+use super::observe::{AppSeen, Observed};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
-    FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, DeclaredConnection, EndpointStatus,
+    FacebookChannel, FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
@@ -50,11 +54,13 @@ pub fn decide(
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
     if !seen.look {
-        let mutation = publication::restoration(&case)?;
-        return Some(Plan { mutation: Some(mutation), report: unchanged(previous.clone(), Class::Settled) });
+        let mutation = publication::restoration(&case);
+        let status = case.amended().unwrap_or_else(|| previous.clone());
+        let idle = mutation.is_none() && status == *previous;
+        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
     }
     let authorized = authorization::authorized(&case);
-    let (claimed, claim_mutation) = case.claimed(&authorized);
+    let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
     let (parting, page_mutation) = match parting::parting(&case, &claimed) {
@@ -129,9 +135,18 @@ impl Case<'_> {
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
     }
 
+    fn namespace(&self) -> &str {
+        self.channel.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
     /// The command that has the channel looked at now.
     fn look_again(&self) -> String {
         look_again("fbc", &self.channel.metadata)
+    }
+
+    /// Whether the page is to be disconnected.
+    fn parts(&self) -> bool {
+        self.channel.spec.connection == DeclaredConnection::Disconnected
     }
 
     /// Whether nothing may be written at Meta.
@@ -154,48 +169,6 @@ impl Case<'_> {
 
     fn proves(&self) -> bool {
         authorization::is_proven(self.channel, self.seen, self.now)
-    }
-
-    fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
-        let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
-        let pending = |mutation: Mutation| {
-            if !self.proven(authorized) {
-                let seen = "The page is claimed once a credential has proven it.";
-                return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
-            }
-            let seen = "The page is being claimed.";
-            (self.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
-        };
-        match &self.seen.claim {
-            ClaimSeen::Free => pending(Mutation::AcquireClaim),
-            ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
-            ClaimSeen::Ours { .. } => {
-                let outdated = match self.seen.record {
-                    Record::Current => false,
-                    Record::Outdated => true,
-                    Record::OtherApp => self.proven(authorized),
-                };
-                let mutation = (outdated && !tried).then(|| Mutation::RecordClaim { proven: self.proven(authorized) });
-                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
-            }
-            ClaimSeen::Releasing => {
-                let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
-                (self.found(Status::Unknown, Reason::Pending, seen, ""), None)
-            }
-            ClaimSeen::Unavailable(why) => {
-                (self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()), None)
-            }
-            ClaimSeen::Duplicate { name } => {
-                let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
-                let step = "Delete one of the two.";
-                (self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
-            }
-            ClaimSeen::Elsewhere { namespace } => {
-                let seen = format!("Namespace {namespace} holds page {page}.");
-                let step = "Delete this channel; or have the channel there deleted and its AssetClaim too, by a cluster administrator.";
-                (self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
-            }
-        }
     }
 
     fn report(
@@ -221,10 +194,11 @@ impl Case<'_> {
             Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
             class => class,
         };
-        let subscribed = findings.subscribed.status == Status::True;
-        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let (effect, done) = self.effect(findings);
         let mut notes = self.notes(&state);
-        notes.extend(effect.note("The subscription of the page"));
+        notes.extend(effect.note(done));
+        notes.extend(restriction::note(self, &findings.page_usable));
+        let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -235,6 +209,7 @@ impl Case<'_> {
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
+            restricted_since,
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             published_secret_name: publication::secret_name(self, findings),
@@ -244,8 +219,27 @@ impl Case<'_> {
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
-        let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
         Report { status, class, answered, until, effect, notes }
+    }
+
+    /// What the pass came to for the page's subscription, and what somebody else had done to it.
+    fn effect(&self, findings: &Findings) -> (Effect, &'static str) {
+        let (standing, asked) = (self.seen.standing, &self.seen.asked);
+        match &findings.parting {
+            Some(parting) => {
+                let effect = Effect::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
+                (effect, "The page had been subscribed again")
+            }
+            None => {
+                let well = findings.subscribed.status == Status::True;
+                (
+                    Effect::of(standing, asked.subscribed.is_some(), well),
+                    "The subscription of the page had been changed",
+                )
+            }
+        }
     }
 
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.
@@ -292,46 +286,6 @@ impl Case<'_> {
         name.or_else(|| self.previous.page_name.clone())
     }
 
-    /// What is known of the token from before, if it is the same.
-    fn same_token(&self) -> Option<&AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        self.previous.authorization.as_ref().filter(|old| old.fingerprint.as_ref() == Some(fingerprint))
-    }
-
-    /// What is known of the token; what was known of another token is dropped.
-    fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        let same = self.same_token().cloned();
-        let unanswered = matches!(&self.debugged, Some(Err(refusal)) if refusal.says_nothing());
-        if self.seen.asked.token.is_none() || unanswered {
-            return same;
-        }
-        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else {
-            let nameless = AuthorizationStatus { fingerprint: Some(fingerprint.clone()), ..Default::default() };
-            return same.or(Some(nameless));
-        };
-        if !info.is_valid {
-            // An ended token tells little; what was known of it before helps whoever has to renew it.
-            return same.or_else(|| Some(described(info, fingerprint)));
-        }
-        Some(described(info, fingerprint))
-    }
-
-    fn last_verified_at(
-        &self,
-        info: Option<&TokenInfo>,
-        authorization: Option<&AuthorizationStatus>,
-    ) -> Option<Timestamp> {
-        let fingerprint = |it: Option<&AuthorizationStatus>| it.and_then(|it| it.fingerprint.clone());
-        let same = fingerprint(authorization) == fingerprint(self.previous.authorization.as_ref());
-        let old = self.previous.last_verified_at.filter(|_| same && authorization.is_some());
-        match old {
-            _ if !info.is_some_and(|info| info.is_valid) => old,
-            Some(old) if old >= self.seen.token_slot => Some(old),
-            _ => self.now.round(Unit::Second).ok(),
-        }
-    }
-
     fn subscription(&self) -> Option<ChannelSubscriptionStatus> {
         let AppSeen::Found { app_id, .. } = &self.seen.app else { return self.previous.subscription.clone() };
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
@@ -360,19 +314,6 @@ impl Findings {
 /// What Ready says of a channel that is parted from its page.
 fn reached_by_parting(parted: Finding) -> Finding {
     Finding { reason: Reason::Reached, ..parted }
-}
-
-fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
-    let mut scopes = info.scopes.clone();
-    scopes.sort();
-    AuthorizationStatus {
-        token_type: Some(info.kind.as_str().to_owned()),
-        grantor_id: info.user_id.clone(),
-        expires_at: info.expires_at,
-        data_access_expires_at: info.data_access_expires_at,
-        scopes,
-        fingerprint: Some(fingerprint.to_owned()),
-    }
 }
 
 #[cfg(test)]

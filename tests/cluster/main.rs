@@ -4,7 +4,9 @@
 mod claims;
 mod cleanup;
 mod connect;
+mod counts;
 mod crds;
+mod crowd;
 mod drift;
 mod faults;
 mod gateway;
@@ -15,6 +17,7 @@ mod parting;
 mod pictures;
 mod policies;
 mod props;
+mod publication;
 mod receiver;
 mod record;
 mod replica;

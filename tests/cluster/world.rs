@@ -180,6 +180,7 @@ impl World {
                 // So long that no slot of a token comes by chance within the minutes of a test.
                 token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
+                count_period: Duration::from_secs(365 * 24 * 60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
                 edit_interval: Duration::from_secs(60),
                 staleness_limit: Duration::from_secs(60 * 60),
@@ -245,6 +246,13 @@ impl World {
         format!(
             "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  pageId: \"{page}\"\n  credentials:\n    pageToken:\n      secretRef: {{name: {name}-token, key: token}}\n      appRef: {{name: acme, namespace: {}}}\n  endpoint: {{direct: {{}}}}\n",
             self.platform
+        )
+    }
+
+    /// The manifest of a channel that a MetaGrant authorises.
+    pub fn granted_manifest(&self, namespace: &str, name: &str, page: &str, grant: &str) -> String {
+        format!(
+            "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  pageId: \"{page}\"\n  credentials: {{grantRef: {{name: {grant}}}}}\n  endpoint: {{direct: {{}}}}\n"
         )
     }
 
