@@ -136,7 +136,10 @@ impl Operator {
         });
         let mut watches = JoinSet::new();
         spawn_claims_watch(&mut watches, &ctx, claims_writer);
-        watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
+        // Without a gateway there is no mail, and no right to look for it.
+        if ctx.policy.gateway_url.is_some() {
+            watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
+        }
         for scope in scopes {
             scope.spawn_watches(&mut watches, &ctx);
         }

@@ -4,5 +4,6 @@ mod attacks;
 mod browser;
 mod canary;
 mod refusals;
+mod renewed;
 mod scene;
 mod steps;

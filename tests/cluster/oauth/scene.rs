@@ -36,6 +36,14 @@ pub fn people(seed: &mut Seed) {
     }
 }
 
+/// A grant of the application, whose seed lies in Secret acme-grant.
+pub fn grant_manifest(world: &World, namespace: &str) -> String {
+    format!(
+        "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {namespace}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
+        world.platform
+    )
+}
+
 pub struct Scene {
     pub world: World,
     /// The grant of tenant-a, which relies on pages A and B.
@@ -66,12 +74,7 @@ impl Scene {
     }
 
     async fn put_grant(&self, namespace: &str, pages: &[(&str, &str)]) -> Result<()> {
-        self.world
-            .apply(&format!(
-                "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {namespace}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
-                self.world.platform
-            ))
-            .await?;
+        self.world.apply(&grant_manifest(&self.world, namespace)).await?;
         let rows: Vec<_> = pages.iter().map(|(id, name)| json!({"id": id, "name": name, "inUse": true})).collect();
         let unused = json!({"id": PAGE_C, "name": "Not in use"});
         let pages: Vec<_> = rows.into_iter().chain([unused]).collect();
