@@ -112,6 +112,7 @@ impl Operator {
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
+            doubts: LastLook::new(self.clock.now()),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),

@@ -101,6 +101,8 @@ pub struct ClaimProof {
 pub enum ProofMethod {
     /// debug_token showed a valid page token of the application for this page.
     DebugToken,
+    /// A grant of the application lists the page, with a token and the tasks that are needed.
+    GrantListing,
     /// A call with the app token succeeded.
     AppToken,
 }

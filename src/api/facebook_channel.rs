@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{conditions_schema, time_schema};
 use super::primary_receiver::{PrimaryReceiver, PrimaryReceiverStatus};
-use super::references::{MetaAppReference, SecretKeyReference};
+use super::references::{MetaAppReference, MetaGrantReference, SecretKeyReference};
 use super::{DeletionPolicy, ManagementPolicy};
 
 /// One Facebook page connected for messaging.
@@ -32,7 +32,8 @@ use super::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorisation ends; empty when it has no end"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Page ID", type_ = "string", json_path = ".spec.pageId", description = "Id of the page at Meta", priority = 1),
-    printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page is connected through", priority = 1),
+    printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page token belongs to", priority = 1),
+    printcolumn(name = "Grant", type_ = "string", json_path = ".spec.credentials.grantRef.name", description = "MetaGrant that covers the page", priority = 1),
     printcolumn(name = "Primary Receiver", type_ = "string", json_path = ".status.conditions[?(@.type==\"PrimaryReceiver\")].reason", description = "What is known of the default app of conversation routing", priority = 1),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.kind", description = "Who handles the traffic", priority = 1),
     selectable = ".spec.pageId",
@@ -81,12 +82,37 @@ pub enum DeclaredConnection {
     Disconnected,
 }
 
-/// What authorises a channel.
-#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+/// What authorises a channel: exactly one of the two.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.grantRef) != has(self.pageToken)").message("set exactly one of credentials.grantRef and credentials.pageToken"))]
 pub struct Credentials {
+    /// A MetaGrant that covers this page. The page token and the application follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_ref: Option<MetaGrantReference>,
     /// A page access token of this page, kept in a Secret.
-    pub page_token: PageTokenCredentials,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageTokenCredentials>,
+}
+
+/// What authorises a channel, as the one that is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CredentialSource<'a> {
+    /// A MetaGrant.
+    Grant(&'a MetaGrantReference),
+    /// A page access token.
+    PageToken(&'a PageTokenCredentials),
+}
+
+impl Credentials {
+    /// The one that is set; `None` for an object that predates the rule of exactly one.
+    pub fn source(&self) -> Option<CredentialSource<'_>> {
+        match (&self.grant_ref, &self.page_token) {
+            (Some(grant), None) => Some(CredentialSource::Grant(grant)),
+            (None, Some(token)) => Some(CredentialSource::PageToken(token)),
+            _ => None,
+        }
+    }
 }
 
 /// A page access token and the application it belongs to.

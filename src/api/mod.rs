@@ -22,8 +22,8 @@ pub use asset_claim::{
 };
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
-    AuthorizationStatus, ChannelSubscriptionStatus, Connection, Credentials, DeclaredConnection, DirectEndpoint,
-    Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
+    AuthorizationStatus, ChannelSubscriptionStatus, Connection, CredentialSource, Credentials, DeclaredConnection,
+    DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
     FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
 pub use management_policy::ManagementPolicy;

@@ -43,7 +43,10 @@ pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Re
 
 /// What is not known makes Ready Unknown, unless it is known why: then Ready is False with that reason.
 fn not_ready_yet(cause: &Finding) -> Finding {
-    let known = matches!(cause.reason, Reason::AppNotFound | Reason::AppNotReady);
+    let known = matches!(
+        cause.reason,
+        Reason::AppNotFound | Reason::AppNotReady | Reason::GrantNotFound | Reason::GrantNotReady
+    );
     cause.with_status(if known { Status::False } else { Status::Unknown })
 }
 

@@ -65,6 +65,8 @@ impl Reason {
                 | Self::AppNotReady
                 | Self::AppNotAllowed
                 | Self::AppFieldsMissing
+                | Self::GrantNotFound
+                | Self::GrantNotReady
                 | Self::SecretNotReleased
                 | Self::SecretMalformed
                 | Self::SecretNameTaken
@@ -141,6 +143,12 @@ reasons! {
     AppNotReady => Operator,
     /// Whether the MetaApp is usable is not known.
     AppUnverified => Operator,
+    /// The referenced MetaGrant does not exist.
+    GrantNotFound => Operator,
+    /// The MetaGrant is not usable; its own conditions say why.
+    GrantNotReady => Operator,
+    /// What the MetaGrant gives is not known.
+    GrantUnverified => Operator,
     /// The Secret does not exist or is not released by its purpose label.
     SecretNotReleased => Operator,
     /// The subscription lacks declared fields.
@@ -178,6 +186,8 @@ reasons! {
     NotInGrant => Person,
     /// A permission is missing.
     ScopeMissing => Person,
+    /// The page is listed without a token: it is reached through a business only.
+    BusinessManagementMissing => Person,
     /// The token belongs to another application.
     WrongApp => Person,
     /// The token belongs to another page.

@@ -39,6 +39,14 @@ pub struct MetaAppReference {
     pub namespace: Option<String>,
 }
 
+/// A MetaGrant in the namespace of the object that names it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+pub struct MetaGrantReference {
+    /// Name of the MetaGrant.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
 /// An object in a namespace that is always named.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 pub struct NamespacedName {

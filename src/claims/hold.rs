@@ -11,7 +11,7 @@ use kube_runtime::reflector::ObjectRef;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
 use crate::engine::failure::{Failure, kubernetes};
-use crate::engine::{Class, Context};
+use crate::engine::{Class, Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -100,7 +100,7 @@ pub struct Wanted {
     pub id: String,
     /// Application through which it is used; empty if it is not known.
     pub app_id: String,
-    /// MetaApp through which it is used.
+    /// MetaApp through which it is used; `None` if it is not known.
     pub app_ref: Option<NamespacedName>,
     /// Webhook fields that it is subscribed to; `None` if they are not known.
     pub fields: Option<Vec<String>>,
@@ -162,6 +162,13 @@ pub async fn look(
     Ok((seen, if ours { recorded(&claim.spec, wanted) } else { Record::Current }))
 }
 
+/// The MetaApp through which a holder used its page, as its claim remembers it.
+pub fn app_of(ctx: &Context, page_id: &str, holder_uid: &str) -> Option<Key> {
+    let reference = ObjectRef::new(&AssetClaim::page_name(page_id)).within(&ctx.policy.claims_namespace);
+    let claim = ctx.claims.get(&reference).filter(|claim| claim.spec.holder.uid == holder_uid)?;
+    claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
+}
+
 fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) -> bool) -> ClaimSeen {
     let holder = &claim.spec.holder;
     if holder.namespace != wanted.namespace {
@@ -179,7 +186,8 @@ fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) 
 
 fn recorded(spec: &AssetClaimSpec, wanted: &Wanted) -> Record {
     let fields = wanted.fields.as_ref().is_none_or(|fields| *fields == spec.subscribed_fields);
-    if spec.deletion_policy != wanted.deletion_policy || spec.app_ref != wanted.app_ref || !fields {
+    let app = wanted.app_ref.is_none() || wanted.app_ref == spec.app_ref;
+    if spec.deletion_policy != wanted.deletion_policy || !app || !fields {
         Record::Outdated
     } else if !wanted.app_id.is_empty() && spec.app_id != wanted.app_id {
         Record::OtherApp
@@ -237,7 +245,9 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), 
         return Ok(());
     }
     claim.spec.deletion_policy = wanted.deletion_policy;
-    claim.spec.app_ref.clone_from(&wanted.app_ref);
+    if let Some(app_ref) = &wanted.app_ref {
+        claim.spec.app_ref = Some(app_ref.clone());
+    }
     if let Some(fields) = &wanted.fields {
         claim.spec.subscribed_fields.clone_from(fields);
     }
@@ -330,10 +340,11 @@ mod tests {
     #[test]
     fn a_claim_follows_what_is_declared_and_the_app_only_after_proof() {
         type Change = fn(&mut Wanted);
-        let cases: [(Change, Record); 7] = [
+        let cases: [(Change, Record); 8] = [
             (|_| (), Record::Current),
             (|it| it.deletion_policy = DeletionPolicy::Orphan, Record::Outdated),
-            (|it| it.app_ref = None, Record::Outdated),
+            (|it| it.app_ref = None, Record::Current),
+            (|it| it.app_ref = Some(NamespacedName { namespace: "b".into(), name: "acme".into() }), Record::Outdated),
             (|it| it.fields = Some(vec![]), Record::Outdated),
             (|it| it.fields = None, Record::Current),
             (|it| it.app_id = "3".into(), Record::OtherApp),

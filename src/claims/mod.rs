@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use hold::{ClaimSeen, Record, Unavailable, Wanted, acquire, adopt, look, record};
+pub use hold::{ClaimSeen, Record, Unavailable, Wanted, acquire, adopt, app_of, look, record};
 pub use observe::lives;
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};

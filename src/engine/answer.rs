@@ -38,13 +38,15 @@ pub enum Held {
     Limit(Timestamp),
     /// Meta answers about none of the application's channels.
     Outage(Timestamp),
+    /// What the grant gives has to be found out first; that wakes the object.
+    Grant(Timestamp),
 }
 
 impl Held {
     /// When Meta may be asked.
     pub const fn until(self) -> Timestamp {
         match self {
-            Self::Edits(until) | Self::Limit(until) | Self::Outage(until) => until,
+            Self::Edits(until) | Self::Limit(until) | Self::Outage(until) | Self::Grant(until) => until,
         }
     }
 }
@@ -90,7 +92,7 @@ impl Refusal {
     pub fn held(held: Held) -> Self {
         let verdict = match held {
             Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
-            Held::Edits(_) | Held::Outage(_) => Verdict::NoAnswer,
+            Held::Edits(_) | Held::Outage(_) | Held::Grant(_) => Verdict::NoAnswer,
         };
         Self { verdict, fact: "not asked".to_owned(), held: Some(held) }
     }
@@ -217,6 +219,9 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         }
         Refusal { held: Some(Held::Edits(_)), .. } => {
             (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}."))
+        }
+        Refusal { held: Some(Held::Grant(_)), .. } => {
+            (Reason::GrantUnverified, format!("What the MetaGrant of {what} gives is being found out."))
         }
         _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),
     };

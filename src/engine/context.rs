@@ -97,6 +97,8 @@ pub struct Context {
     pub channel_news: Handover<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub evidence_looks: LastLook,
+    /// When channels first found that a token which their grant gives does not serve.
+    pub doubts: LastLook,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.
@@ -171,8 +173,13 @@ impl Context {
 
     /// Keeps what a grant gives now, and wakes the channels to which that is news.
     pub fn granted(&self, grant: &Key, granted: Granted) {
+        let first = self.grants.get(grant).is_none();
         for page_id in self.grants.put(grant, granted) {
             self.wake_dependents(&Dependency::GrantedPage(grant.clone(), page_id));
+        }
+        if first {
+            // Those that wait for it may be none of the listed.
+            self.wake_dependents(&Dependency::MetaGrant(grant.clone()));
         }
     }
 

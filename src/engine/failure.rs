@@ -79,6 +79,9 @@ impl From<Reason> for Class {
             Reason::AppNotFound
             | Reason::AppNotReady
             | Reason::AppUnverified
+            | Reason::GrantNotFound
+            | Reason::GrantNotReady
+            | Reason::GrantUnverified
             | Reason::SecretNotReleased
             | Reason::NotVerifiable
             | Reason::Unreadable => Self::Waiting,

@@ -35,6 +35,12 @@ impl LastLook {
         looks.get(key).is_some_and(|(of, at)| of == uid && now.duration_since(*at) < span)
     }
 
+    /// When an object was looked at.
+    pub fn at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.get(key).filter(|(of, _)| of == uid).map(|(_, at)| *at)
+    }
+
     /// Notes that an object is looked at now.
     pub fn mark(&self, key: &Key, uid: &str, now: Timestamp) {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), (uid.to_owned(), now));

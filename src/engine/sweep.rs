@@ -35,7 +35,7 @@ pub trait Swept: Kind {
     fn all(ctx: &Context) -> Vec<Arc<Self::Object>>;
 
     /// What objects have in common that may be read together.
-    fn group(object: &Self::Object) -> Key;
+    fn group(ctx: &Context, object: &Self::Object) -> Key;
 
     /// Prepares a visit.
     ///
@@ -175,7 +175,7 @@ impl<K: Swept> Ring<K> {
         for object in K::all(&self.ctx) {
             let uid = object.as_ref().meta().uid.as_deref().unwrap_or_default();
             if is_due(uid, period::<K>(&self.ctx, &object), from, to) {
-                let (_, keys) = self.due.entry(K::group(&object)).or_insert_with(|| (to, BTreeSet::new()));
+                let (_, keys) = self.due.entry(K::group(&self.ctx, &object)).or_insert_with(|| (to, BTreeSet::new()));
                 keys.insert(Key::of(&*object));
             }
         }

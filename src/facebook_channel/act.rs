@@ -1,13 +1,13 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-use super::observe::{self, Access, Asked, Observed};
+use super::observe::{self, Access, Asked, Observed, TokenSeen};
 use super::publication;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims;
 use crate::engine::answer::answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure};
+use crate::engine::{Context, Failure, Key};
 use crate::graph::Caller;
 use crate::meta_app;
 
@@ -67,14 +67,18 @@ pub async fn act(
 ) -> Result<Asked, Failure> {
     tracing::info!(kind = "FacebookChannel", object = %pass.key, "{}", mutation.told());
     let mut asked = seen.asked;
-    let wanted = observe::wanted(channel, pass, &seen.app);
+    let wanted = observe::wanted(channel, pass, seen.app_key.as_ref(), &seen.app);
+    let proof = match seen.token {
+        TokenSeen::Granted(_) => ProofMethod::GrantListing,
+        _ => ProofMethod::DebugToken,
+    };
     match (mutation, &seen.access) {
         (Mutation::AcquireClaim, _) => {
-            asked.claims_unavailable = claims::acquire(ctx, &wanted, ProofMethod::DebugToken).await?;
+            asked.claims_unavailable = claims::acquire(ctx, &wanted, proof).await?;
             asked.claimed = true;
         }
         (Mutation::AdoptClaim { of }, _) => {
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, ProofMethod::DebugToken).await?;
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, proof).await?;
             asked.claimed = true;
         }
         (Mutation::RecordClaim { proven }, _) => {
@@ -100,7 +104,9 @@ pub async fn act(
             publication::withdraw(ctx, pass).await?;
             asked.published = true;
         }
-        (Mutation::Unsubscribe, access) => return unsubscribe(ctx, channel, pass, access.as_ref(), asked).await,
+        (Mutation::Unsubscribe, access) => {
+            return unsubscribe(ctx, channel, seen.app_key.as_ref(), access.as_ref(), asked).await;
+        }
     }
     Ok(asked)
 }
@@ -109,23 +115,24 @@ pub async fn act(
 async fn unsubscribe(
     ctx: &Context,
     channel: &FacebookChannel,
-    pass: &Pass<FacebookChannelStatus>,
+    app_key: Option<&Key>,
     access: Option<&Access>,
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
-    let (app_key, page_id) = (observe::app_key(channel, &pass.key), &channel.spec.page_id);
+    let page_id = &channel.spec.page_id;
     let missing = || Failure::Kubernetes {
         what: "reading the app secret",
         detail: "the watch has brought no usable one".to_owned(),
         conflict: true,
     };
-    let app = ctx.app(&app_key).ok_or_else(missing)?;
+    let app_key = app_key.ok_or_else(missing)?;
+    let app = ctx.app(app_key).ok_or_else(missing)?;
     let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(missing)?;
     let version = meta_app::observe::version(&app);
     let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
     let written = answer("unsubscribe page", Caller::AppToken, written);
     if token_check::blames_the_app(&written) {
-        ctx.look_at_app(app_key);
+        ctx.look_at_app(app_key.clone());
     }
     asked.unsubscribed = Some(written);
     if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {

@@ -1,17 +1,27 @@
-//! What authorises a channel: its token, and what calls with it need.
+//! What authorises a channel: the page token of a Secret, or one that a grant gives. Only this file and the decision about the
+//! authorisation know where it comes from.
 
 use std::sync::Arc;
 
-use super::observe::AppSeen;
-use crate::api::references::Purpose;
-use crate::api::{FacebookChannel, MetaApp};
-use crate::engine::{Context, Failure, Key};
-use crate::graph::{AppCredentials, Token, Version};
-use crate::meta_app;
+use jiff::Timestamp;
+use kube::ResourceExt;
 
-/// The page token, as a decision may see it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+use super::observe::AppSeen;
+use crate::api::references::{Purpose, SecretKeyReference};
+use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant};
+use crate::claims;
+use crate::engine::index::Dependency;
+use crate::engine::trouble::Trouble;
+use crate::engine::{Context, Failure, Key};
+use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
+use crate::meta_app::{self, seen};
+use crate::meta_grant;
+
+/// The credential of a channel, as a decision may see it.
+#[derive(Clone, Debug, PartialEq)]
 pub enum TokenSeen {
+    /// Not exactly one credential is declared.
+    NotDeclared,
     /// There is no Secret that was released for it.
     NotReleased,
     /// It cannot be a token, for this reason.
@@ -21,6 +31,47 @@ pub enum TokenSeen {
         /// Its fingerprint.
         fingerprint: String,
     },
+    /// There is no such MetaGrant.
+    GrantNotFound,
+    /// The grant cannot be used.
+    GrantTrouble(Trouble),
+    /// The grant works, but what it gives is not known: it was not listed since the operator started.
+    NotListed,
+    /// What the grant gives was listed.
+    Granted(Box<PageGrant>),
+}
+
+/// What a grant gives for the page of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageGrant {
+    /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
+    pub info: TokenInfo,
+    /// What the grantor may do on the page; `None` if the page is not in the grant.
+    pub tasks: Option<Vec<String>>,
+    /// Fingerprint of the page's token; `None` if the page was listed without one.
+    pub fingerprint: Option<String>,
+    /// When the pages were listed.
+    pub at: Timestamp,
+}
+
+impl TokenSeen {
+    /// Fingerprint of the page token, if there is one.
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Present { fingerprint } => Some(fingerprint),
+            Self::Granted(grant) => grant.fingerprint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The part of it that a look at Meta depends on. What a grant gives is judged by itself: that it is renewed is no
+    /// reason to ask about the pages of 10,000 channels.
+    pub fn input(&self) -> String {
+        match self {
+            Self::NotListed | Self::Granted(_) => "granted".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
 }
 
 /// What calls on behalf of a channel need.
@@ -34,30 +85,138 @@ pub struct Access {
     pub token: Token,
 }
 
-/// Reads the page token; `None` if there is no Secret that was released for it.
-///
-/// # Errors
-/// When the Kubernetes API does not answer.
-pub async fn read_token(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    secret: &Key,
-) -> Result<Option<Result<Token, String>>, Failure> {
-    let key = &channel.spec.credentials.page_token.secret_ref.key;
-    let released = ctx.read(ctx.secrets.get(secret, Purpose::PageToken)).await??.ok();
-    Ok(released.map(|released| {
-        let raw = released.value(key).ok_or_else(|| format!("it has no key {key}"))?;
-        Token::parse(raw).map_err(|why| format!("its key {key} cannot be used: {why}"))
-    }))
+/// Where the credential of a channel comes from.
+pub enum Source {
+    /// Not exactly one is declared.
+    Undeclared,
+    /// A Secret.
+    Secret {
+        /// The Secret.
+        secret: Key,
+        /// Key inside it.
+        key: String,
+        /// The MetaApp that the token belongs to.
+        app: Key,
+    },
+    /// A grant.
+    Grant {
+        /// The MetaGrant.
+        grant: Key,
+        /// The MetaGrant, if it is there.
+        object: Option<Arc<MetaGrant>>,
+        /// Id of the page.
+        page_id: String,
+    },
 }
 
-/// The token as a decision may see it.
-pub fn see_token(token: &Option<Result<Token, String>>, context: &str) -> TokenSeen {
-    match token {
-        None => TokenSeen::NotReleased,
-        Some(Err(why)) => TokenSeen::Malformed(why.clone()),
-        Some(Ok(token)) => TokenSeen::Present { fingerprint: token.fingerprint(context) },
+impl Source {
+    /// Where the credential of this channel comes from.
+    pub fn of(ctx: &Context, channel: &FacebookChannel) -> Self {
+        let namespace = channel.namespace().unwrap_or_default();
+        match channel.spec.credentials.source() {
+            None => Self::Undeclared,
+            Some(CredentialSource::PageToken(declared)) => {
+                let SecretKeyReference { name, key } = &declared.secret_ref;
+                let app = seen::key_of(&declared.app_ref, &namespace);
+                Self::Secret { secret: Key::new(namespace, name), key: key.clone(), app }
+            }
+            Some(CredentialSource::Grant(declared)) => {
+                let grant = Key::new(namespace, &declared.name);
+                let object = ctx.grant(&grant);
+                Self::Grant { grant, object, page_id: channel.spec.page_id.clone() }
+            }
+        }
     }
+
+    /// The MetaApp of the channel. That of a grant which is gone is remembered in the claim.
+    pub fn app(&self, ctx: &Context, uid: &str) -> Option<Key> {
+        match self {
+            Self::Undeclared => None,
+            Self::Secret { app, .. } => Some(app.clone()),
+            Self::Grant { grant, object: Some(object), .. } => {
+                Some(seen::key_of(&object.spec.app_ref, &grant.namespace))
+            }
+            Self::Grant { object: None, page_id, .. } => claims::app_of(ctx, page_id, uid),
+        }
+    }
+
+    /// What the credential depends on.
+    pub fn dependencies(&self) -> Vec<Dependency> {
+        match self {
+            Self::Undeclared => Vec::new(),
+            Self::Secret { secret, .. } => vec![Dependency::Secret(secret.clone())],
+            Self::Grant { grant, page_id, .. } => {
+                let page = Dependency::GrantedPage(grant.clone(), page_id.clone());
+                vec![Dependency::MetaGrant(grant.clone()), page]
+            }
+        }
+    }
+
+    /// Looks at the credential. Fingerprints are of this context.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn look(
+        &self,
+        ctx: &Context,
+        context: &str,
+        now: Timestamp,
+    ) -> Result<(TokenSeen, Option<Token>), Failure> {
+        match self {
+            Self::Undeclared => Ok((TokenSeen::NotDeclared, None)),
+            Self::Secret { secret, key, .. } => read(ctx, secret, key, context).await,
+            Self::Grant { object: None, .. } => Ok((TokenSeen::GrantNotFound, None)),
+            Self::Grant { grant, object: Some(object), page_id } => Ok(match meta_grant::verdict(object).valid {
+                Err(trouble) => (TokenSeen::GrantTrouble(trouble), None),
+                Ok(()) => granted(ctx, (grant, object), page_id, context, now),
+            }),
+        }
+    }
+}
+
+async fn read(ctx: &Context, secret: &Key, key: &str, context: &str) -> Result<(TokenSeen, Option<Token>), Failure> {
+    let Ok(released) = ctx.read(ctx.secrets.get(secret, Purpose::PageToken)).await?? else {
+        return Ok((TokenSeen::NotReleased, None));
+    };
+    let Some(raw) = released.value(key) else {
+        return Ok((TokenSeen::Malformed(format!("it has no key {key}")), None));
+    };
+    Ok(match Token::parse(raw) {
+        Err(why) => (TokenSeen::Malformed(format!("its key {key} cannot be used: {why}")), None),
+        Ok(token) => (TokenSeen::Present { fingerprint: token.fingerprint(context) }, Some(token)),
+    })
+}
+
+/// What a working grant gives for a page, from memory.
+fn granted(
+    ctx: &Context,
+    (key, object): (&Key, &MetaGrant),
+    page_id: &str,
+    context: &str,
+    now: Timestamp,
+) -> (TokenSeen, Option<Token>) {
+    let Some(granted) = ctx.grants.get(key).filter(|it| Some(&it.uid) == object.metadata.uid.as_ref()) else {
+        return (TokenSeen::NotListed, None);
+    };
+    let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
+    if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
+        // What has become of it is for the grant to say, once for all of its channels.
+        return (TokenSeen::GrantTrouble(Trouble::Unknown(format!("its authorisation was to end at {end}"))), None);
+    }
+    let page = granted.pages.get(page_id);
+    let token = page.and_then(|page| page.token.clone());
+    let grant = PageGrant {
+        info: TokenInfo {
+            kind: TokenKind::Page,
+            profile_id: Some(page_id.to_owned()),
+            issued_at: None,
+            ..granted.info.clone()
+        },
+        tasks: page.map(|page| page.tasks.clone()),
+        fingerprint: token.as_ref().map(|token| token.fingerprint(context)),
+        at: granted.at,
+    };
+    (TokenSeen::Granted(Box::new(grant)), token)
 }
 
 /// What calls on behalf of the channel need, if it is all there and the application works.
@@ -68,9 +227,9 @@ pub async fn see_access(
     ctx: &Context,
     object: Option<&MetaApp>,
     app: &AppSeen,
-    token: Option<Result<Token, String>>,
+    token: Option<Token>,
 ) -> Result<Option<Access>, Failure> {
-    let (Some(Ok(token)), Some(object), AppSeen::Found { verdict, .. }) = (token, object, app) else { return Ok(None) };
+    let (Some(token), Some(object), AppSeen::Found { verdict, .. }) = (token, object, app) else { return Ok(None) };
     if verdict.credentials.is_err() {
         return Ok(None);
     }

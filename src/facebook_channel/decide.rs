@@ -3,15 +3,17 @@
 pub mod authorization;
 mod connection;
 mod endpoint;
+pub mod grant;
 mod page;
 mod parting;
 mod publication;
 mod receiver;
+mod token_status;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::act::Mutation;
-use super::observe::{AppSeen, Observed, TokenSeen};
+use super::observe::{AppSeen, Observed};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
@@ -50,8 +52,10 @@ pub fn decide(
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
     if !seen.look {
-        let mutation = publication::restoration(&case)?;
-        return Some(Plan { mutation: Some(mutation), report: unchanged(previous.clone(), Class::Settled) });
+        let mutation = publication::restoration(&case);
+        let status = case.amended().unwrap_or_else(|| previous.clone());
+        let idle = mutation.is_none() && status == *previous;
+        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
     }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = case.claimed(&authorized);
@@ -127,6 +131,10 @@ impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+    }
+
+    fn namespace(&self) -> &str {
+        self.channel.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The command that has the channel looked at now.
@@ -292,46 +300,6 @@ impl Case<'_> {
         name.or_else(|| self.previous.page_name.clone())
     }
 
-    /// What is known of the token from before, if it is the same.
-    fn same_token(&self) -> Option<&AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        self.previous.authorization.as_ref().filter(|old| old.fingerprint.as_ref() == Some(fingerprint))
-    }
-
-    /// What is known of the token; what was known of another token is dropped.
-    fn authorization(&self, info: Option<&TokenInfo>, findings: &Findings) -> Option<AuthorizationStatus> {
-        let TokenSeen::Present { fingerprint } = &self.seen.token else { return None };
-        let same = self.same_token().cloned();
-        let unanswered = matches!(&self.debugged, Some(Err(refusal)) if refusal.says_nothing());
-        if self.seen.asked.token.is_none() || unanswered {
-            return same;
-        }
-        let Some(info) = info.filter(|_| findings.authorized.reason != Reason::WrongApp) else {
-            let nameless = AuthorizationStatus { fingerprint: Some(fingerprint.clone()), ..Default::default() };
-            return same.or(Some(nameless));
-        };
-        if !info.is_valid {
-            // An ended token tells little; what was known of it before helps whoever has to renew it.
-            return same.or_else(|| Some(described(info, fingerprint)));
-        }
-        Some(described(info, fingerprint))
-    }
-
-    fn last_verified_at(
-        &self,
-        info: Option<&TokenInfo>,
-        authorization: Option<&AuthorizationStatus>,
-    ) -> Option<Timestamp> {
-        let fingerprint = |it: Option<&AuthorizationStatus>| it.and_then(|it| it.fingerprint.clone());
-        let same = fingerprint(authorization) == fingerprint(self.previous.authorization.as_ref());
-        let old = self.previous.last_verified_at.filter(|_| same && authorization.is_some());
-        match old {
-            _ if !info.is_some_and(|info| info.is_valid) => old,
-            Some(old) if old >= self.seen.token_slot => Some(old),
-            _ => self.now.round(Unit::Second).ok(),
-        }
-    }
-
     fn subscription(&self) -> Option<ChannelSubscriptionStatus> {
         let AppSeen::Found { app_id, .. } = &self.seen.app else { return self.previous.subscription.clone() };
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
@@ -360,19 +328,6 @@ impl Findings {
 /// What Ready says of a channel that is parted from its page.
 fn reached_by_parting(parted: Finding) -> Finding {
     Finding { reason: Reason::Reached, ..parted }
-}
-
-fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
-    let mut scopes = info.scopes.clone();
-    scopes.sort();
-    AuthorizationStatus {
-        token_type: Some(info.kind.as_str().to_owned()),
-        grantor_id: info.user_id.clone(),
-        expires_at: info.expires_at,
-        data_access_expires_at: info.data_access_expires_at,
-        scopes,
-        fingerprint: Some(fingerprint.to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::{Observed, TokenSeen};
+use super::observe::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::token_check;
@@ -18,7 +18,8 @@ pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, per
     token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
 }
 
-fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
+/// The earliest of the clocks.
+pub fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
 }
 
@@ -49,9 +50,9 @@ pub fn remembered_token(
 ) -> Option<TokenInfo> {
     // That it has ended is asked, not reckoned: its end may have been put off since.
     let authorization = previous.authorization.as_ref().filter(|it| ends(it).is_none_or(|end| end > now))?;
-    let TokenSeen::Present { fingerprint } = &seen.token else { return None };
+    let fingerprint = seen.token.fingerprint()?;
     let same =
-        previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_ref() == Some(fingerprint);
+        previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_deref() == Some(fingerprint);
     let good = is_good(previous);
     let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
     let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod credentials;
 pub mod decide;
+pub mod doubts;
 pub mod due;
 pub mod observe;
 pub mod publication;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::{FacebookChannel, FacebookChannelStatus};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
@@ -34,11 +35,13 @@ impl Kind for FacebookChannelKind {
         let mut asked = observe::Asked::default();
         loop {
             let seen = observe::observe(ctx, channel, &pass, asked).await?;
+            let looked = seen.look || channel.spec.management_policy == ManagementPolicy::Pause;
             let Some(plan) = decide::decide(channel, &pass.previous, &seen, pass.now) else {
                 return Ok(pass.unchanged::<Self>(ctx));
             };
             match plan.mutation {
                 Some(mutation) => asked = act::act(ctx, channel, &pass, mutation, seen).await?,
+                None if !looked => return pass.amend::<Self>(ctx, channel, plan.report.status).await,
                 None => return pass.report::<Self>(ctx, channel, plan.report).await,
             }
         }

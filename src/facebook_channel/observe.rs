@@ -5,8 +5,9 @@ use kube::ResourceExt;
 
 use super::FacebookChannelKind;
 pub use super::credentials::{Access, TokenSeen};
-use super::credentials::{read_token, see_access, see_token};
-use super::decide::authorization;
+use super::credentials::{Source, see_access};
+use super::decide::{authorization, grant};
+use super::doubts;
 use super::due;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
@@ -32,9 +33,11 @@ pub use crate::meta_app::seen::AppSeen;
 /// What was seen of a channel.
 #[derive(Debug)]
 pub struct Observed {
+    /// The MetaApp that the channel is connected through; `None` if that is not known.
+    pub app_key: Option<Key>,
     /// The application.
     pub app: AppSeen,
-    /// The page token.
+    /// The credential.
     pub token: TokenSeen,
     /// The claim on the page.
     pub claim: ClaimSeen,
@@ -113,11 +116,12 @@ pub async fn observe(
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let mut seen = survey(ctx, channel, pass, asked).await?;
-    let restraint = Restraint::of(ctx, channel, &seen.token, &pass.key);
+    let restraint = Restraint::of(ctx, channel, &seen);
     ask(ctx, channel, &mut seen, pass, &restraint).await?;
     let threads = seen.asked.threads.as_ref().and_then(|it| it.as_ref().err());
     ctx.heed(&restraint.budgets, seen.asked.refusals().chain(threads), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
+    doubts::settle(ctx, channel, &mut seen, pass);
     Ok(seen)
 }
 
@@ -131,22 +135,19 @@ pub async fn survey(
     pass: &Pass<FacebookChannelStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
-    let page_token = &channel.spec.credentials.page_token;
-    let app_key = app_key(channel, &pass.key);
-    let secret_key = Key::new(&pass.key.namespace, &page_token.secret_ref.name);
-    let app_object = ctx.app(&app_key);
-    let app = seen::see(app_object.as_deref(), &app_key, &pass.key.namespace);
-    let wanted = wanted(channel, pass, &app);
-    let dependencies = vec![
-        Dependency::MetaApp(app_key),
-        Dependency::Secret(secret_key.clone()),
-        Dependency::Secret(publication::secret_key(&pass.key)),
-        Dependency::Claim(wanted.claim_name()),
-    ];
+    let source = Source::of(ctx, channel);
+    let app_key = source.app(ctx, &pass.uid);
+    let app_object = app_key.as_ref().and_then(|key| ctx.app(key));
+    let see = |key| seen::see(app_object.as_deref(), key, &pass.key.namespace);
+    let app = app_key.as_ref().map_or(AppSeen::NotFound, see);
+    let wanted = wanted(channel, pass, app_key.as_ref(), &app);
+    let mut dependencies = source.dependencies();
+    dependencies.extend(app_key.clone().map(Dependency::MetaApp));
+    dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
+    dependencies.push(Dependency::Claim(wanted.claim_name()));
     ctx.index.set(&(KindName::FacebookChannel, pass.key.clone()), dependencies);
 
-    let token = read_token(ctx, channel, &secret_key).await?;
-    let seen_token = see_token(&token, &pass.uid);
+    let (seen_token, token) = source.look(ctx, &pass.uid, pass.now).await?;
     let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
@@ -156,18 +157,20 @@ pub async fn survey(
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
         .add("app", &app)
         .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
-        .add("token", &seen_token)
+        .add("token", seen_token.input())
         .add("claim", &claim)
         .add("publication", publication.is_in_the_way(channel))
         .add("gateway", &ctx.policy.gateway_url)
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
-    let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
+    let news = grant::is_news(channel, &app, &seen_token, &pass.previous, pass.now);
+    let look = !paused && (pass.due || news || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
     Ok(Observed {
+        app_key,
         app,
         token: seen_token,
         claim,
@@ -184,24 +187,29 @@ pub async fn survey(
     })
 }
 
-/// The MetaApp that a channel names.
-pub fn app_key(channel: &FacebookChannel, key: &Key) -> Key {
-    seen::key_of(&channel.spec.credentials.page_token.app_ref, &key.namespace)
+/// The MetaApp that a channel is connected through, if that is known.
+pub fn app_key(ctx: &Context, channel: &FacebookChannel) -> Option<Key> {
+    Source::of(ctx, channel).app(ctx, &channel.uid().unwrap_or_default())
 }
 
 /// The claim that a channel has to hold.
-pub fn wanted(channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>, app: &AppSeen) -> Wanted {
+pub fn wanted(
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    app_key: Option<&Key>,
+    app: &AppSeen,
+) -> Wanted {
     let app_id = app.id().unwrap_or_default().to_owned();
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
     let declared = channel.spec.subscribed_fields.clone();
     let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
-    let app_key = app_key(channel, &pass.key);
+    let app_ref = |key: &Key| NamespacedName { namespace: key.namespace.clone(), name: key.name.clone() };
     Wanted {
         kind: AssetKind::FacebookPage,
         id: channel.spec.page_id.clone(),
         app_id,
-        app_ref: Some(NamespacedName { namespace: app_key.namespace, name: app_key.name }),
+        app_ref: app_key.map(app_ref),
         fields: declared.or(of_app),
         deletion_policy: on_deletion(channel),
         holder,
@@ -216,13 +224,16 @@ fn on_deletion(channel: &FacebookChannel) -> DeletionPolicy {
     }
 }
 
-/// What is known of the token without asking Meta again.
+/// What is known of the token without asking Meta about it: what a grant gives, or what the status remembers.
 pub fn recall_token(
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Option<TokenInfo> {
-    due::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now)
+    match &seen.token {
+        TokenSeen::Granted(grant) => Some(grant.info.clone()),
+        _ => due::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now),
+    }
 }
 
 /// Asks Meta what was not asked in this pass yet and has to be asked again: first about the token, and about the page
@@ -234,29 +245,41 @@ async fn ask(
     pass: &Pass<FacebookChannelStatus>,
     restraint: &Restraint,
 ) -> Result<(), Failure> {
-    if !seen.look || seen.access.is_none() {
+    if !seen.look {
         return Ok(());
     }
     let mut recalled = false;
-    if seen.asked.token.is_none() {
-        if let Some(held) = restraint.held(ctx, channel, seen, pass) {
-            seen.asked.token = Some(Err(held));
-            return Ok(());
+    match &seen.token {
+        _ if seen.asked.token.is_some() => {}
+        TokenSeen::NotListed => seen.asked.token = doubts::not_listed(channel, pass.now).map(Err),
+        // Known without asking, also that the grant gives nothing.
+        TokenSeen::Granted(grant) => {
+            seen.asked.token = Some(Ok(grant.info.clone()));
+            if seen.access.is_some() && authorization::is_proven(channel, seen, pass.now) {
+                let held = restraint.held(ctx, seen, pass);
+                (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
+            }
         }
-        seen.asked.token = recall_token(channel, seen, pass).map(Ok);
-        recalled = seen.asked.token.is_some();
-        if !recalled {
-            ask_about_token(ctx, channel, seen, pass).await?;
-        }
+        _ if seen.access.is_none() => {}
+        _ => match restraint.held(ctx, seen, pass) {
+            Some(held) => seen.asked.token = Some(Err(held)),
+            None => {
+                seen.asked.token = recall_token(channel, seen, pass).map(Ok);
+                recalled = seen.asked.token.is_some();
+                if !recalled {
+                    ask_about_token(ctx, seen).await?;
+                }
+            }
+        },
     }
-    let proven = authorization::is_proven(channel, seen, pass.now);
+    let proven = seen.access.is_some() && authorization::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());
     }
     ask_about_page(ctx, channel, seen, pass).await?;
     if recalled && authorization::is_doubted(&seen.asked) {
         // The page's own calls say that the token does not serve any more; debug_token says why.
-        ask_about_token(ctx, channel, seen, pass).await?;
+        ask_about_token(ctx, seen).await?;
         if !authorization::is_proven(channel, seen, pass.now) {
             (seen.asked.page, seen.asked.subscriptions) = (None, None);
         }
@@ -264,18 +287,15 @@ async fn ask(
     Ok(())
 }
 
-async fn ask_about_token(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    seen: &mut Observed,
-    pass: &Pass<FacebookChannelStatus>,
-) -> Result<(), Failure> {
+async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
     seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
     // An application-wide fault shows here first; the application's own check decides whether it is one.
-    if seen.asked.token.as_ref().is_some_and(token_check::blames_the_app) {
-        ctx.look_at_app(app_key(channel, &pass.key));
+    if let (Some(answer), Some(app)) = (&seen.asked.token, &seen.app_key)
+        && token_check::blames_the_app(answer)
+    {
+        ctx.look_at_app(app.clone());
     }
     Ok(())
 }

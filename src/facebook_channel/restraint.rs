@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::observe::{Observed, TokenSeen, app_key};
+use super::observe::{Observed, TokenSeen};
 use super::{FacebookChannelKind, due};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
+use crate::engine::Context;
 use crate::engine::answer::{Held, Refusal};
 use crate::engine::budgets::{Ask, Budget};
 use crate::engine::pass::Pass;
 use crate::engine::priority::{Occasion, Priority};
-use crate::engine::{Context, Key};
 
 /// What may keep Meta from being asked about a channel.
 pub struct Restraint {
@@ -24,30 +24,21 @@ pub struct Restraint {
 }
 
 impl Restraint {
-    /// What applies to a channel with this token.
-    pub fn of(ctx: &Context, channel: &FacebookChannel, token: &TokenSeen, key: &Key) -> Self {
-        let found = ctx.app(&app_key(channel, key));
+    /// What applies to a channel.
+    pub fn of(ctx: &Context, channel: &FacebookChannel, seen: &Observed) -> Self {
+        let found = seen.app_key.as_ref().and_then(|key| ctx.app(key));
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         let app = found.and_then(|app| app.uid()).unwrap_or_default();
-        let token = match token {
-            TokenSeen::Present { fingerprint } => Some(Budget::token(&app, fingerprint)),
-            _ => None,
-        };
+        let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));
         let budgets = [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect();
         Self { app, probed, budgets }
     }
 
     /// What stands for Meta's answers in a pass that may not ask.
-    pub fn held(
-        &self,
-        ctx: &Context,
-        channel: &FacebookChannel,
-        seen: &Observed,
-        pass: &Pass<FacebookChannelStatus>,
-    ) -> Option<Refusal> {
+    pub fn held(&self, ctx: &Context, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Option<Refusal> {
         if let Some(until) = self.outage(ctx, &pass.uid, pass.now) {
             // The application's own look is the one call that finds out whether Meta is back.
-            ctx.look_at_app(app_key(channel, &pass.key));
+            seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
             return Some(Refusal::held(Held::Outage(until)));
         }
         pass.held::<FacebookChannelKind>(ctx, &seen.inputs, || {

@@ -42,8 +42,9 @@ impl Swept for FacebookChannelKind {
         ctx.channels.iter().flat_map(|store| store.state()).collect()
     }
 
-    fn group(channel: &FacebookChannel) -> Key {
-        observe::app_key(channel, &Key::of(channel))
+    fn group(ctx: &Context, channel: &FacebookChannel) -> Key {
+        // Of those without an application nothing is read, so that they may be of one group.
+        observe::app_key(ctx, channel).unwrap_or_else(|| Key::new("", ""))
     }
 
     async fn prepare(
@@ -52,7 +53,7 @@ impl Swept for FacebookChannelKind {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
-        let restraint = Restraint::of(ctx, &channel, &seen.token, &pass.key);
+        let restraint = Restraint::of(ctx, &channel, &seen);
         let priority = priority_of_visit(&pass);
         if restraint.holds(ctx, &pass, priority) {
             // The ring catches up when it is over; how long a value may be kept is for a pass to say.
@@ -95,7 +96,7 @@ impl Swept for FacebookChannelKind {
                 Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
                 _ => {
                     // The application's own check decides what it is.
-                    ctx.look_at_app(FacebookChannelKind::group(&visits[0].channel));
+                    ctx.look_at_app(FacebookChannelKind::group(ctx, &visits[0].channel));
                     return visits.iter().map(|visit| visit.seen(Found::Nothing)).collect();
                 }
             },
@@ -118,7 +119,7 @@ fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
     let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
     ctx.reached(&first.restraint.app, &first.pass.uid, reach);
     if reach == Reach::Silent {
-        ctx.look_at_app(FacebookChannelKind::group(&first.channel));
+        ctx.look_at_app(FacebookChannelKind::group(ctx, &first.channel));
     }
 }
 
@@ -144,7 +145,7 @@ impl Visit {
             threads: self.seen.asked.threads.clone(),
         };
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
-            ctx.look_at_app(FacebookChannelKind::group(&self.channel));
+            ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
         ctx.heed(&self.restraint.budgets, refusals, self.pass.now);

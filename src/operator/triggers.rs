@@ -126,6 +126,7 @@ impl Triggers {
         self.forget(key);
         ctx.channel_memories.forget(key);
         ctx.evidence_looks.forget(key);
+        ctx.doubts.forget(key);
         ctx.budgets.forget(key);
         forget(ctx, KindName::FacebookChannel, key)
     }

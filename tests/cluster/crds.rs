@@ -64,6 +64,7 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
     world.apply(&channel).await?;
     world.apply(&app).await?;
     let long = "x".repeat(64);
+    let granted = world.granted_manifest(namespace, "other", PAGE_B, "acme-grant");
     let id = |digits: &str| world.channel_manifest(namespace, "other", digits);
     let endpoint = |yaml: &str| id(PAGE_B).replace("endpoint: {direct: {}}", &format!("endpoint: {yaml}"));
     let cases = [
@@ -72,6 +73,12 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
             endpoint("{direct: {}, external: {url: 'https://a.example'}}"),
             "set exactly one of endpoint",
         ),
+        (
+            "two credentials",
+            channel.replace("pageToken:", "grantRef: {name: x}\n    pageToken:"),
+            "set exactly one of credentials",
+        ),
+        ("no credential", granted.replace("{grantRef: {name: acme-grant}}", "{}"), "set exactly one of credentials"),
         ("no endpoint", endpoint("{}"), "set exactly one of endpoint"),
         ("http endpoint", endpoint("{external: {url: 'http://a.example'}}"), "must start with https://"),
         ("another page", channel.replace(PAGE_A, PAGE_B), "pageId cannot be changed; create another FacebookChannel"),
@@ -182,7 +189,7 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     assert_eq!(rows[0], ["NAME", "PAGE", "CONNECTION", "READY", "REASON", "EXPIRES", "AGE"]);
     assert_eq!(rows[1][..5], ["shop", "Acme Shop", "Connected", "True", "Reached"]);
     let wide = table(get(&["fbc", "outlet", "-o", "wide"]).await?);
-    assert_eq!(wide[0][7..], ["PAGE ID", "APP", "PRIMARY RECEIVER", "ENDPOINT"]);
+    assert_eq!(wide[0][7..], ["PAGE ID", "APP", "GRANT", "PRIMARY RECEIVER", "ENDPOINT"]);
     assert!(wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "NotVerifiable".into(), "Direct".into()]), "{wide:?}");
     assert_eq!(wide[1][1..4], ["Expired", "False", "PasswordChanged"], "the page was never read: {wide:?}");
     let all = kubectl.text(&["get", "metachannels", "-A", "--no-headers"]).await?;

@@ -300,7 +300,7 @@ async fn a_year_with_tokens_of_sixty_days_never_leaves_ready() -> Result<()> {
         assert_eq!(ready_since(&ready), ready_since(&grant), "in week {week}");
     }
     assert!(world.works(&world.in_use().await?).await?);
-    assert_eq!(world.calls(EXCHANGE).len(), 9, "one every six weeks");
+    assert_eq!(world.calls(EXCHANGE).len(), 8, "one every six weeks");
     warned(&world, &world.tenant_a, &[]).await?;
     Ok(())
 }

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::Case;
+use super::{Case, grant};
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::{FacebookChannel, PURPOSE_LABEL, Reason};
-use crate::engine::Key;
+use crate::api::{CredentialSource, FacebookChannel, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
@@ -16,18 +15,21 @@ use crate::meta_app::seen;
 pub fn is_doubted(asked: &Asked) -> bool {
     let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
     let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-    page.into_iter().chain(rows).any(|refusal| {
-        matches!(
-            refusal.verdict,
-            Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
-        )
-    })
+    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
+    page.into_iter().chain(rows).chain(write).any(doubts)
+}
+
+/// Whether the refusal of a call with a page token casts doubt on the token.
+pub fn doubts(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.verdict,
+        Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
+    )
 }
 
 /// Whether the credential has proven that it may be used for the page.
 pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {
-    let AppSeen::Found { app_id, required, .. } = &seen.app else { return false };
-    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, app_id, required, info, now).is_none())
+    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, &seen.app, &seen.token, info, now).is_none())
 }
 
 /// What debug_token says.
@@ -44,9 +46,10 @@ pub(super) fn authorized(case: &Case<'_>) -> Finding {
     })
 }
 
-/// What is missing before the token can be asked about.
+/// What is missing before the token can be asked about. An application that is broken explains a grant that is.
 fn dependencies(case: &Case<'_>) -> Option<Finding> {
-    app_missing(case).or_else(|| token_missing(case)).or_else(|| app_broken(case))
+    let found = app_missing(case).or_else(|| token_missing(case));
+    found.or_else(|| app_broken(case)).or_else(|| grant::trouble(case))
 }
 
 /// What keeps calls with the application's own token from being made.
@@ -55,47 +58,59 @@ pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn app_missing(case: &Case<'_>) -> Option<Finding> {
-    let obstacle = case.seen.app.missing(&app_key(case), "channels", namespace(case))?;
+    // Which one it is follows from the credential.
+    let Some(app_key) = &case.seen.app_key else { return token_missing(case) };
+    let obstacle = case.seen.app.missing(app_key, "channels", case.namespace())?;
     Some(obstacle.finding(case.generation))
 }
 
 fn token_missing(case: &Case<'_>) -> Option<Finding> {
-    let page_token = &case.channel.spec.credentials.page_token;
-    let namespace = namespace(case);
-    let (secret, key) = (&page_token.secret_ref.name, &page_token.secret_ref.key);
-    match &case.seen.token {
-        TokenSeen::NotReleased => Some(case.found(
+    let namespace = case.namespace();
+    match (&case.seen.token, case.channel.spec.credentials.source()) {
+        (TokenSeen::NotReleased, Some(CredentialSource::PageToken(declared))) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            Some(case.found(
+                Status::False,
+                Reason::SecretNotReleased,
+                format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
+                format!(
+                    "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
+                ),
+            ))
+        }
+        (TokenSeen::Malformed(why), Some(CredentialSource::PageToken(declared))) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            Some(case.found(
+                Status::False,
+                Reason::SecretMalformed,
+                format!("Secret {secret} cannot be used as a page token: {why}."),
+                format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
+            ))
+        }
+        (TokenSeen::GrantNotFound, Some(CredentialSource::Grant(declared))) => {
+            let seen = format!("There is no MetaGrant {namespace}/{}.", declared.name);
+            let step = "Create it; nothing has to be done here then.";
+            Some(case.found(Status::Unknown, Reason::GrantNotFound, seen, step))
+        }
+        (_, None) => Some(case.found(
             Status::False,
-            Reason::SecretNotReleased,
-            format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
-            format!(
-                "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
-            ),
+            Reason::InvalidSpec,
+            "Not exactly one credential is set.",
+            "Set exactly one of credentials.grantRef and credentials.pageToken.",
         )),
-        TokenSeen::Malformed(why) => Some(case.found(
-            Status::False,
-            Reason::SecretMalformed,
-            format!("Secret {secret} cannot be used as a page token: {why}."),
-            format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
-        )),
-        TokenSeen::Present { .. } => None,
+        _ => None,
     }
 }
 
 fn app_broken(case: &Case<'_>) -> Option<Finding> {
-    Some(case.seen.app.broken(&app_key(case))?.finding(case.generation))
+    Some(case.seen.app.broken(case.seen.app_key.as_ref()?)?.finding(case.generation))
 }
 
 pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
-    seen::unverified(&app_key(case), why).finding(case.generation)
-}
-
-fn app_key(case: &Case<'_>) -> Key {
-    seen::key_of(&case.channel.spec.credentials.page_token.app_ref, namespace(case))
-}
-
-fn namespace<'a>(case: &Case<'a>) -> &'a str {
-    case.channel.metadata.namespace.as_deref().unwrap_or_default()
+    let Some(app_key) = &case.seen.app_key else {
+        return case.found(Status::Unknown, Reason::AppUnverified, "Which MetaApp it is is not known.", "");
+    };
+    seen::unverified(app_key, why).finding(case.generation)
 }
 
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
@@ -116,16 +131,19 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 
 /// What debug_token says, and what the page's own calls add to it.
 fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
-    let AppSeen::Found { app_id, required, .. } = &case.seen.app else {
+    if !matches!(case.seen.app, AppSeen::Found { .. }) {
         return app_unverified(case, "it is gone");
-    };
-    if let Some(flaw) = flaw(case.channel, app_id, required, info, case.now) {
+    }
+    if let Some(flaw) = flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
         return told(case, &flaw);
     }
     // A write is made of what was declared: that it is rejected says nothing about the authorisation.
     let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
     let found = case.refused_reads().chain(write).find_map(|refusal| page_call_refused(case, refusal));
-    let well = "Meta confirms the page token: right application, right page, every required permission.";
+    let well = match &case.seen.token {
+        TokenSeen::Granted(_) => "Meta lists the page in the grant, with a token, every required permission and task.",
+        _ => "Meta confirms the page token: right application, right page, every required permission.",
+    };
     found.unwrap_or_else(|| case.found(Status::True, Reason::TokenValid, well, ""))
 }
 
@@ -145,13 +163,17 @@ fn page_call_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     }
 }
 
-fn flaw(
+/// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
+pub(super) fn flaw(
     channel: &FacebookChannel,
-    app_id: &str,
-    required: &[String],
+    app: &AppSeen,
+    token: &TokenSeen,
     info: &TokenInfo,
     now: Timestamp,
 ) -> Option<Flaw> {
+    let AppSeen::Found { app_id, required, .. } = app else {
+        return Some(Flaw::Cut(Reason::AppUnverified, "its application is not known".to_owned()));
+    };
     let page_id = &channel.spec.page_id;
     let wrong_page = || {
         let fact = "debug_token names another page".to_owned();
@@ -163,6 +185,7 @@ fn flaw(
     };
     token_check::not_usable(info, app_id, &[TokenKind::Page])
         .or_else(wrong_page)
+        .or_else(|| grant::flaw(token))
         .or_else(|| token_check::not_sufficient(info, required, now))
         .or_else(not_granted)
 }
@@ -185,16 +208,20 @@ fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
 fn cut(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
     let page = &case.channel.spec.page_id;
     let (what, step) = match reason {
-        Reason::WrongApp => (
-            format!("The token in the Secret belongs to another application than MetaApp {}", app_key(case)),
-            authorize_again(case),
-        ),
-        Reason::WrongPage => (format!("The token in the Secret is not for page {page}"), authorize_again(case)),
+        Reason::WrongApp => {
+            let app = case.seen.app_key.as_ref().map(|app| format!(" than MetaApp {app}")).unwrap_or_default();
+            (format!("The page token belongs to another application{app}"), authorize_again(case))
+        }
+        Reason::WrongPage => (format!("The page token is not for page {page}"), authorize_again(case)),
         Reason::WrongTokenType => ("The token in the Secret is not a page token".to_owned(), authorize_again(case)),
         Reason::RoleLost => (
             format!("The person behind the token has no fitting role on page {page} any more"),
             "Somebody with full control of the page must give the role back, or a person who has it must authorise again."
                 .to_owned(),
+        ),
+        Reason::BusinessManagementMissing => (
+            format!("Page {page} is reached through a business only"),
+            format!("{} The permission business_management must be granted too.", authorize_again(case)),
         ),
         _ => (
             format!("Page {page} is not part of what was granted"),
@@ -223,16 +250,18 @@ fn granted_by(case: &Case<'_>) -> String {
 
 /// The step that puts a new token into the Secret.
 pub(super) fn authorize_again(case: &Case<'_>) -> String {
-    let secret_ref = &case.channel.spec.credentials.page_token.secret_ref;
-    let namespace = namespace(case);
-    format!(
-        "A person with the tasks MESSAGING and MODERATE on page {} must authorise app {} again and have the new page token put into key {} of Secret {namespace}/{}.",
-        case.channel.spec.page_id,
-        match &case.seen.app {
-            AppSeen::Found { app_id, .. } => app_id.as_str(),
-            _ => "of this channel",
-        },
-        secret_ref.key,
-        secret_ref.name,
-    )
+    let (page, namespace) = (&case.channel.spec.page_id, case.namespace());
+    let app = case.seen.app.id().unwrap_or("of this channel");
+    let person =
+        format!("A person with the tasks MESSAGING and MODERATE on page {page} must authorise app {app} again");
+    match case.channel.spec.credentials.source() {
+        Some(CredentialSource::PageToken(declared)) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            format!("{person} and have the new page token put into key {key} of Secret {namespace}/{secret}.")
+        }
+        Some(CredentialSource::Grant(declared)) => {
+            format!("{person} for MetaGrant {namespace}/{}, and have the new token put into its Secret.", declared.name)
+        }
+        None => format!("{person}."),
+    }
 }

@@ -50,7 +50,8 @@ fn may_be_published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) ->
 }
 
 fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<Mutation> {
-    let publish = || may_be_published(case, authorized, claimed).then_some(Mutation::Publish);
+    let at_hand = case.seen.token.fingerprint().is_some();
+    let publish = || (at_hand && may_be_published(case, authorized, claimed)).then_some(Mutation::Publish);
     match case.seen.publication {
         PublicationSeen::Leftover => Some(Mutation::Withdraw),
         PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => Some(Mutation::Withdraw),
@@ -68,11 +69,14 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
     }
     if case.seen.publication == PublicationSeen::Taken {
+        let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
         return case.found(
             Status::False,
             Reason::SecretNameTaken,
             format!("A Secret {name} exists and was not made by the operator; it is left alone."),
-            "Whoever made it must rename or delete it, or spec.publishToken must be false.",
+            format!(
+                "Whoever made it must look whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
+            ),
         );
     }
     if !may_be_published(case, authorized, claimed) {

@@ -3,6 +3,7 @@
 
 mod authorization;
 mod claim;
+mod granted;
 mod kept;
 mod page;
 mod parting;

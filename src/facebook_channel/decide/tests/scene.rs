@@ -7,8 +7,10 @@ use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
 use crate::claims::{ClaimSeen, Record};
+use crate::engine::Key;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::repairs::Standing;
+use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
@@ -68,6 +70,12 @@ pub(super) fn token_info() -> TokenInfo {
     }
 }
 
+/// What a grant gives for a page that it covers.
+pub(super) fn page_grant() -> PageGrant {
+    let tasks = Some(words(&["MESSAGING", "MODERATE", "ANALYZE"]));
+    PageGrant { info: token_info(), tasks, fingerprint: Some("f1".to_owned()), at: now() }
+}
+
 pub(super) fn page_node() -> PageNode {
     PageNode { id: PAGE.to_owned(), name: Some("Acme Shop".to_owned()), is_published: Some(true) }
 }
@@ -114,6 +122,7 @@ impl Scene {
     /// Connected, as declared.
     pub(super) fn healthy() -> Self {
         let seen = Observed {
+            app_key: Some(Key::new("platform", "acme")),
             app: app(Ok(()), WebhookVerdict::Subscribed(words(&FIELDS))),
             token: TokenSeen::Present { fingerprint: "f1".to_owned() },
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
@@ -139,6 +148,27 @@ impl Scene {
             access: None,
         };
         Self { channel: channel(1), previous: FacebookChannelStatus::default(), seen, now: now() }
+    }
+
+    /// Connected by a grant, as declared, but for one change of what is given for the page.
+    pub(super) fn granted(change: impl FnOnce(&mut PageGrant)) -> Self {
+        let mut scene = Self::healthy();
+        let credentials = json!({"grantRef": {"name": "acme-grant"}});
+        scene.channel.spec.credentials = serde_json::from_value(credentials).unwrap();
+        scene.give(change);
+        scene
+    }
+
+    /// Lets the grant give what it gives to a healthy channel, but for one change.
+    pub(super) fn give(&mut self, change: impl FnOnce(&mut PageGrant)) {
+        let mut grant = page_grant();
+        change(&mut grant);
+        let token = TokenSeen::Granted(Box::new(grant.clone()));
+        if super::super::grant::flaw(&token).is_some() {
+            self.seen.asked = Asked::default();
+        }
+        self.seen.asked.token = Some(Ok(grant.info));
+        self.seen.token = token;
     }
 
     /// Healthy but for one change.

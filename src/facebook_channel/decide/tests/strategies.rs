@@ -13,6 +13,7 @@ use crate::api::{
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::repairs::Standing;
+use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{
@@ -142,7 +143,23 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
         1 => Just(present("f2")),
         1 => Just(TokenSeen::NotReleased),
         1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
+        1 => Just(TokenSeen::GrantNotFound),
+        1 => Just(TokenSeen::GrantTrouble(Trouble::Broken("why".to_owned()))),
+        1 => Just(TokenSeen::GrantTrouble(Trouble::Unknown("why".to_owned()))),
+        1 => Just(TokenSeen::NotListed),
+        4 => page_grants().prop_map(|grant| TokenSeen::Granted(Box::new(grant))),
     ]
+}
+
+fn page_grants() -> impl Strategy<Value = PageGrant> {
+    let tasks = option::weighted(0.8, select(vec![words(&["MESSAGING", "MODERATE"]), words(&["ANALYZE"])]));
+    let fingerprint = option::weighted(0.8, select(vec!["f1".to_owned(), "f2".to_owned()]));
+    (tasks, fingerprint, token_infos()).prop_map(|(tasks, fingerprint, info)| PageGrant {
+        info,
+        tasks,
+        fingerprint,
+        at: now(),
+    })
 }
 
 /// What can be declared of a page.
@@ -151,13 +168,19 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     use ManagementPolicy::{Manage, Observe, Pause};
     let policies = prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)];
     let connections = select(vec![Connected, Disconnected]);
-    (policies, connections, any::<bool>()).prop_map(|(management_policy, connection, publish_token)| {
-        let mut channel = channel(3);
-        channel.spec.publish_token = publish_token;
-        channel.spec.management_policy = management_policy;
-        channel.spec.connection = connection;
-        channel
-    })
+    let by_grant = prop::bool::weighted(0.3);
+    (policies, connections, any::<bool>(), by_grant).prop_map(
+        |(management_policy, connection, publish_token, by_grant)| {
+            let mut channel = channel(3);
+            if by_grant {
+                channel.spec.credentials = Scene::granted(|_| ()).channel.spec.credentials;
+            }
+            channel.spec.publish_token = publish_token;
+            channel.spec.management_policy = management_policy;
+            channel.spec.connection = connection;
+            channel
+        },
+    )
 }
 
 fn threads() -> impl Strategy<Value = Vec<Thread>> {

@@ -1,0 +1,113 @@
+//! What a grant gives for the page of a channel, judged. It is known without asking Meta: the grant's own look is the proof.
+
+use jiff::Timestamp;
+
+use super::Case;
+use super::authorization::flaw as flaw_of;
+use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
+use crate::api::reasons::Actor;
+use crate::api::{CredentialSource, DeclaredConnection, FacebookChannel, FacebookChannelStatus, Reason};
+use crate::engine::token_check::{Flaw, SOON};
+use crate::engine::trouble::Trouble;
+use crate::facebook_channel::observe::{AppSeen, TokenSeen};
+use crate::graph::TokenInfo;
+
+/// The tasks without which a page cannot be connected (graph-api §4).
+const TASKS: [&str; 2] = ["MESSAGING", "MODERATE"];
+
+/// That the grant does not work, or that it is not known whether it does, in the grant's own words: it is told there.
+pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
+    let (TokenSeen::GrantTrouble(trouble), Some(CredentialSource::Grant(declared))) =
+        (&case.seen.token, case.channel.spec.credentials.source())
+    else {
+        return None;
+    };
+    let name = format!("{}/{}", case.namespace(), declared.name);
+    Some(match trouble {
+        Trouble::Broken(why) => {
+            case.found(Status::Unknown, Reason::GrantNotReady, format!("MetaGrant {name} is not usable: {why}"), "")
+        }
+        Trouble::Unknown(why) => {
+            let seen = format!("Whether MetaGrant {name} works is not known: {why}");
+            case.found(Status::Unknown, Reason::GrantUnverified, seen, "")
+        }
+    })
+}
+
+/// What is wrong with what a grant lists for the page.
+pub(super) fn flaw(token: &TokenSeen) -> Option<Flaw> {
+    let TokenSeen::Granted(grant) = token else { return None };
+    let Some(tasks) = &grant.tasks else {
+        return Some(Flaw::Cut(Reason::NotInGrant, "the grant does not list it".to_owned()));
+    };
+    let missing: Vec<_> = TASKS.into_iter().filter(|task| !tasks.iter().any(|it| it == task)).collect();
+    if !missing.is_empty() {
+        let fact = format!("the grant lists the page without the task {}", missing.join(" and "));
+        return Some(Flaw::Cut(Reason::RoleLost, fact));
+    }
+    let fact = || "the grant lists it without a token".to_owned();
+    grant.fingerprint.is_none().then(|| Flaw::Cut(Reason::BusinessManagementMissing, fact()))
+}
+
+impl Flaw {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Ended(reason, _) | Self::Cut(reason, _) => *reason,
+            Self::ScopesMissing(_) => Reason::ScopeMissing,
+        }
+    }
+}
+
+/// Whether what a grant gives makes another condition than the status shows, so that it has to be looked at. That a token
+/// was renewed is none.
+pub fn is_news(
+    channel: &FacebookChannel,
+    app: &AppSeen,
+    token: &TokenSeen,
+    previous: &FacebookChannelStatus,
+    now: Timestamp,
+) -> bool {
+    let TokenSeen::Granted(grant) = token else { return false };
+    let AppSeen::Found { verdict, .. } = app else { return false };
+    if verdict.credentials.is_err() || channel.spec.connection == DeclaredConnection::Disconnected {
+        return false;
+    }
+    let authorized = find(&previous.conditions, ConditionType::Authorized);
+    let (status, reason) = match authorized {
+        Some(condition) => (condition.status.as_str(), Reason::parse(&condition.reason)),
+        None => return true,
+    };
+    let flaw = flaw_of(channel, app, token, &grant.info, now);
+    match flaw.map(|flaw| flaw.reason()) {
+        Some(flaw) => (status, reason) != (Status::False.as_str(), Some(flaw)),
+        None if status == Status::True.as_str() => ends_otherwise(&grant.info, previous, now),
+        // What a page call told stays until there is another token to try.
+        None => !reason.is_some_and(is_told_by_calls) || is_another(token, previous),
+    }
+}
+
+/// Reasons that calls with the page token tell, and what a grant gives does not.
+fn is_told_by_calls(reason: Reason) -> bool {
+    let listed = [Reason::NotInGrant, Reason::RoleLost, Reason::BusinessManagementMissing, Reason::ScopeMissing];
+    reason.actor() == Actor::Person && !listed.contains(&reason)
+}
+
+fn is_another(token: &TokenSeen, previous: &FacebookChannelStatus) -> bool {
+    let known = previous.authorization.as_ref().and_then(|it| it.fingerprint.as_deref());
+    known != token.fingerprint()
+}
+
+/// Whether the end of the authorisation makes Ready another one.
+fn ends_otherwise(info: &TokenInfo, previous: &FacebookChannelStatus, now: Timestamp) -> bool {
+    if status_of(&previous.conditions, ConditionType::Ready) != Some(Status::True) {
+        return false;
+    }
+    let end = [info.expires_at, info.data_access_expires_at].into_iter().flatten().min();
+    let soon = end.filter(|end| end.duration_since(now) <= SOON);
+    let warned = find(&previous.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.reason == Reason::ExpiresSoon.as_str());
+    match soon {
+        Some(end) => !warned || previous.expires != Some(end.to_string()),
+        None => warned,
+    }
+}

@@ -1,0 +1,304 @@
+//! Channels that a grant authorises: what it gives is judged without asking Meta, and what became of it is told by it alone.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::grant::is_news;
+use super::scene::*;
+use crate::api::conditions::ConditionType::{
+    Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
+    TokenPublished,
+};
+use crate::api::{AuthorizationStatus, DeclaredConnection, FacebookChannelStatus};
+use crate::engine::Class;
+use crate::engine::answer::{Held, Refusal};
+use crate::engine::trouble::Trouble;
+use crate::facebook_channel::act::Mutation;
+use crate::facebook_channel::credentials::PageGrant;
+use crate::facebook_channel::decide::decide;
+use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::publication::{Content, PublicationSeen};
+use crate::graph::{Caller, GranularScope};
+use crate::meta_app::WebhookVerdict;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A channel with a grant that cannot be used, or does not say what it gives.
+fn without(token: TokenSeen) -> Scene {
+    let mut scene = Scene::granted(|_| ());
+    scene.seen.token = token;
+    scene.seen.asked = Asked::default();
+    scene
+}
+
+/// As long as it is not known what the grant gives.
+fn not_listed() -> Scene {
+    let mut scene = without(TokenSeen::NotListed);
+    scene.seen.asked.token = Some(Err(Refusal::held(Held::Grant(scene.now + DAY))));
+    scene
+}
+
+fn broken() -> TokenSeen {
+    TokenSeen::GrantTrouble(Trouble::Broken("PasswordChanged: The token ended. A person must act.".to_owned()))
+}
+
+#[test]
+fn a_page_that_the_grant_gives_is_connected_and_shows_the_clocks_of_the_grant() {
+    let end = now() + DAY * 60;
+    let scene = Scene::granted(|grant| {
+        grant.info.expires_at = Some(end);
+        grant.info.data_access_expires_at = Some(now() + DAY * 90);
+        grant.at = now() - SignedDuration::from_hours(3);
+    });
+    let outcome = scene.decide();
+    outcome.shows(&[(Ready, "True/Reached"), (Authorized, "True/TokenValid"), (Connected, "True/Linked")]);
+    let status = outcome.status();
+    let expected = AuthorizationStatus {
+        token_type: Some("PAGE".to_owned()),
+        grantor_id: Some(PERSON.to_owned()),
+        expires_at: Some(end),
+        data_access_expires_at: Some(now() + DAY * 90),
+        scopes: {
+            let mut scopes = words(&SCOPES);
+            scopes.sort();
+            scopes
+        },
+        fingerprint: Some("f1".to_owned()),
+    };
+    assert_eq!(status.authorization.as_ref(), Some(&expected));
+    assert_eq!(status.expires, Some(end.to_string()));
+    assert_eq!(status.last_verified_at, Some(now() - SignedDuration::from_hours(3)), "it was the grant that asked");
+    let soon = Scene::granted(|grant| grant.info.expires_at = Some(now() + DAY)).decide();
+    soon.shows(&[(Ready, "True/ExpiresSoon")]);
+    assert!(soon.status().next_step.as_ref().unwrap().contains("tenant-a/acme-grant"), "{:?}", soon.status().next_step);
+}
+
+#[test]
+fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
+    let elsewhere = || GranularScope { scope: SCOPES[2].to_owned(), target_ids: Some(words(&[OTHER_PAGE])) };
+    type Row = (&'static str, fn(&mut PageGrant), &'static str, &'static str);
+    let rows: [Row; 6] = [
+        ("not listed", |grant| (grant.tasks, grant.fingerprint) = (None, None), "NotInGrant", "All pages in use"),
+        ("without a task", |grant| grant.tasks = Some(words(&["ANALYZE", "MODERATE"])), "RoleLost", "MESSAGING"),
+        ("without both tasks", |grant| grant.tasks = Some(vec![]), "RoleLost", "MESSAGING and MODERATE"),
+        ("without a token", |grant| grant.fingerprint = None, "BusinessManagementMissing", "business_management"),
+        ("without a scope", |grant| grant.info.scopes = words(&SCOPES[..2]), "ScopeMissing", SCOPES[2]),
+        ("for other pages", |_| (), "NotInGrant", SCOPES[2]),
+    ];
+    for (name, change, reason, word) in rows {
+        let outcome = Scene::granted(|grant| {
+            change(grant);
+            if name == "for other pages" {
+                grant.info.granular_scopes = vec![elsewhere()];
+            }
+        })
+        .decide();
+        outcome.stalled(reason);
+        let (authorized, disconnected) = (format!("False/{reason}"), format!("True/{reason}"));
+        outcome.shows(&[
+            (Authorized, &authorized),
+            (Disconnected, &disconnected),
+            (Expired, "False/NotExpired"),
+            (Claimed, "True/Held"),
+        ]);
+        outcome.no_mutation();
+        assert!(outcome.message(Ready).contains(word), "{name}: {}", outcome.message(Ready));
+        assert_eq!(outcome.plan.report.class, Class::Terminal, "{name}");
+    }
+}
+
+#[test]
+fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wrong() {
+    let rows = [
+        (TokenSeen::GrantNotFound, "False/GrantNotFound", "There is no MetaGrant tenant-a/acme-grant."),
+        (broken(), "False/GrantNotReady", "PasswordChanged: The token ended. A person must act."),
+        (
+            TokenSeen::GrantTrouble(Trouble::Unknown("it was not checked yet".to_owned())),
+            "Unknown/GrantUnverified",
+            "it was not checked yet",
+        ),
+    ];
+    let before = Scene::granted(|_| ()).decide();
+    for (token, ready, word) in rows {
+        for scene in [without(token.clone()), without(token.clone()).after(&before)] {
+            let outcome = scene.decide();
+            outcome.reconciling(ready);
+            outcome.shows(&[(Connected, &ready.replace("False", "Unknown")), (Claimed, "True/Held"), (Stalled, "")]);
+            outcome.no_mutation();
+            assert!(outcome.message(Ready).contains(word), "{}", outcome.message(Ready));
+            assert!(outcome.plan.report.notes.is_empty(), "no Event of its own");
+            assert_eq!(outcome.plan.report.class, Class::Waiting);
+        }
+    }
+    // What the application lacks explains what the grant lacks.
+    let mut scene = without(broken());
+    scene.seen.app = app(Err(Trouble::Broken("why".to_owned())), WebhookVerdict::NotManaged);
+    scene.decide().reconciling("False/AppNotReady");
+    // Which application it is is not known without the grant.
+    let mut scene = without(TokenSeen::GrantNotFound);
+    (scene.seen.app, scene.seen.app_key) = (AppSeen::NotFound, None);
+    scene.decide().reconciling("False/GrantNotFound");
+}
+
+#[test]
+fn while_it_is_not_known_what_the_grant_gives_everything_stays_as_it_was() {
+    for before in [
+        Scene::granted(|_| ()).decide(),
+        Scene::granted(|grant| grant.tasks = None).decide(),
+        Scene::with(|scene| scene.channel.spec.publish_token = true).decide(),
+    ] {
+        let outcome = not_listed().after(&before).decide();
+        let publishing = before.of(TokenPublished);
+        if publishing.is_empty() {
+            assert_eq!(outcome.status(), before.status());
+        }
+        outcome.no_mutation();
+        assert!(matches!(outcome.plan.report.class, Class::Held(_)), "the listing wakes it");
+    }
+    let outcome = not_listed().decide();
+    outcome.shows(&[(Ready, "Unknown/GrantUnverified"), (Authorized, "Unknown/GrantUnverified")]);
+    outcome.shows(&[(Reconciling, "True/GrantUnverified"), (PageUsable, "Unknown/Unreadable")]);
+}
+
+#[test]
+fn a_page_is_parted_from_without_a_grant() {
+    for token in [TokenSeen::GrantNotFound, broken(), TokenSeen::NotListed] {
+        let mut scene = without(token);
+        scene.channel.spec.connection = DeclaredConnection::Disconnected;
+        assert_eq!(scene.decide().plan.mutation, Some(Mutation::Unsubscribe));
+        scene.seen.asked.unsubscribed = Some(Ok(()));
+        scene.decide().shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
+    }
+}
+
+#[test]
+fn the_published_token_goes_with_the_page_and_stays_with_a_grant_that_is_not_ready() {
+    let publishing = |mut scene: Scene| {
+        scene.channel.spec.publish_token = true;
+        scene.seen.publication = PublicationSeen::Ours(Content::Current);
+        scene.decide()
+    };
+    assert_eq!(publishing(Scene::granted(|grant| grant.tasks = None)).plan.mutation, Some(Mutation::Withdraw));
+    let waiting = publishing(without(broken()));
+    waiting.no_mutation();
+    waiting.shows(&[(TokenPublished, "Unknown/NotProven")]);
+    assert!(waiting.status().published_secret_name.is_some());
+    let well = publishing(Scene::granted(|_| ()));
+    well.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+    let silent = publishing(not_listed().after(&well));
+    silent.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+}
+
+#[test]
+fn a_call_that_is_put_off_until_the_grant_has_looked_blames_nobody() {
+    let before = Scene::granted(|_| ()).decide();
+    let held = || Some(Err(Refusal::held(Held::Grant(now() + DAY))));
+    let mut scene = Scene::granted(|_| ()).after(&before);
+    scene.seen.asked.page = held();
+    scene.seen.asked.subscriptions = Some(Err(Refusal::held(Held::Grant(now() + DAY))));
+    let outcome = scene.decide();
+    assert_eq!(outcome.status(), before.status());
+    assert!(matches!(outcome.plan.report.class, Class::Held(_)));
+    // Once the grant has looked and gives it all the same, it is about this page.
+    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, Some(492), "x")));
+    scene.decide().stalled("RoleLost");
+}
+
+#[test]
+fn only_what_makes_another_condition_has_to_be_looked_at() {
+    let well = || Scene::granted(|_| ()).decide();
+    type Row = (&'static str, fn() -> Outcome, fn(&mut PageGrant), bool);
+    let rows: [Row; 12] = [
+        ("as it was", well, |_| (), false),
+        ("another token", well, |grant| grant.fingerprint = Some("f2".to_owned()), false),
+        ("a later end", well, |grant| grant.info.expires_at = Some(now() + DAY * 60), false),
+        ("an end that is near", well, |grant| grant.info.expires_at = Some(now() + DAY), true),
+        ("the page went", well, |grant| grant.tasks = None, true),
+        ("a task went", well, |grant| grant.tasks = Some(vec![]), true),
+        (
+            "it was never there",
+            || Scene::granted(|grant| grant.tasks = None).decide(),
+            |grant| grant.tasks = None,
+            false,
+        ),
+        ("the page came", || Scene::granted(|grant| grant.tasks = None).decide(), |_| (), true),
+        ("the role came back", || Scene::granted(|grant| grant.tasks = Some(vec![])).decide(), |_| (), true),
+        (
+            "the end is far again",
+            || Scene::granted(|grant| grant.info.expires_at = Some(now() + DAY)).decide(),
+            |_| (),
+            true,
+        ),
+        ("a call told it", || refused().decide(), |_| (), false),
+        (
+            "a call told it, of another token",
+            || refused().decide(),
+            |grant| grant.fingerprint = Some("f2".to_owned()),
+            true,
+        ),
+    ];
+    for (name, before, change, expected) in rows {
+        let before = before();
+        let scene = Scene::granted(change);
+        let news = is_news(&scene.channel, &scene.seen.app, &scene.seen.token, before.status(), scene.now);
+        assert_eq!(news, expected, "{name}");
+    }
+    let fresh = Scene::granted(|_| ());
+    let news = |scene: &Scene, previous: &FacebookChannelStatus| {
+        is_news(&scene.channel, &scene.seen.app, &scene.seen.token, previous, scene.now)
+    };
+    assert!(news(&fresh, &FacebookChannelStatus::default()), "nothing is known yet");
+    assert!(news(&fresh, not_listed().decide().status()), "it was not listed before");
+    let mut parted = Scene::granted(|grant| grant.tasks = None);
+    parted.channel.spec.connection = DeclaredConnection::Disconnected;
+    assert!(!news(&parted, well().status()), "it is not judged");
+    assert!(!news(&not_listed(), well().status()));
+}
+
+/// A page token that the page's own calls refuse, though the grant gives it.
+fn refused() -> Scene {
+    let mut scene = Scene::granted(|_| ());
+    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, Some(460), "x")));
+    scene
+}
+
+#[test]
+fn a_renewed_grant_changes_the_status_without_a_look() {
+    let before = Scene::granted(|_| ()).decide();
+    let end: Timestamp = now() + DAY * 60;
+    let mut scene = Scene::granted(|grant| {
+        grant.fingerprint = Some("f2".to_owned());
+        grant.info.expires_at = Some(end);
+        grant.at = now() + DAY;
+    })
+    .after(&before);
+    scene.seen.look = false;
+    scene.seen.asked = Asked::default();
+    let plan = decide(&scene.channel, &scene.previous, &scene.seen, scene.now).unwrap();
+    assert_eq!(plan.mutation, None);
+    let (old, new) = (before.status(), &plan.report.status);
+    assert_eq!((new.expires.clone(), &new.conditions), (Some(end.to_string()), &old.conditions));
+    assert_eq!(new.authorization.as_ref().unwrap().fingerprint.as_deref(), Some("f2"));
+    assert_eq!(new.last_verified_at, Some(now() + DAY));
+    // A look at that very moment would have told the same.
+    scene.seen.look = true;
+    scene.seen.asked = Scene::granted(|_| ()).seen.asked;
+    scene.give(|grant| {
+        grant.fingerprint = Some("f2".to_owned());
+        grant.info.expires_at = Some(end);
+        grant.at = now() + DAY;
+    });
+    assert_eq!(scene.decide().status(), new);
+    scene.seen.look = false;
+    scene.previous = new.clone();
+    assert!(decide(&scene.channel, &scene.previous, &scene.seen, scene.now).is_none());
+}
+
+#[test]
+fn not_exactly_one_credential_is_for_a_person() {
+    let mut scene = without(TokenSeen::NotDeclared);
+    scene.channel.spec.credentials = Default::default();
+    (scene.seen.app, scene.seen.app_key) = (AppSeen::NotFound, None);
+    let outcome = scene.decide();
+    outcome.stalled("InvalidSpec");
+    outcome.shows(&[(Authorized, "False/InvalidSpec"), (Subscribed, "Unknown/Unreadable")]);
+}

@@ -1,0 +1,265 @@
+//! Page tokens published for bots: written, kept and deleted, and nobody else's Secret touched.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use meta_channel_operator::api::FacebookChannel;
+use serde_json::json;
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+const NAME: &str = "facebookchannel-shop-page-token";
+
+fn secrets(world: &World) -> Api<Secret> {
+    Api::namespaced(world.client.clone(), &world.tenant_a)
+}
+
+fn content(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.iter().flatten();
+    data.map(|(key, value)| (key.clone(), String::from_utf8(value.0.clone()).unwrap())).collect()
+}
+
+fn expected(token: &str) -> BTreeMap<String, String> {
+    let pairs = [("token", token), ("page-id", PAGE_A), ("app-id", APP_ID), ("graph-version", "v25.0")];
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+/// Waits until the Secret holds this token.
+async fn published(world: &World, token: &str) -> Result<Secret> {
+    wait_for("the published token", PATIENCE, async || {
+        let secret = secrets(world).get(NAME).await?;
+        ensure!(content(&secret) == expected(token), "other content");
+        Ok(secret)
+    })
+    .await
+}
+
+async fn withdrawn(world: &World) -> Result<()> {
+    wait_for("the published token to go", PATIENCE, async || {
+        ensure!(secrets(world).get_opt(NAME).await?.is_none());
+        Ok(())
+    })
+    .await
+}
+
+async fn declare(world: &World, more: &str) -> Result<()> {
+    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, more)).await
+}
+
+/// A connected channel whose token is published.
+async fn publishing(world: &World) -> Result<FacebookChannel> {
+    world.put_app().await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    declare(world, "publishToken: true").await?;
+    let channel = is_published(world).await?;
+    world.app_is(&["Ready=True"]).await?;
+    Ok(channel)
+}
+
+async fn is_published(world: &World) -> Result<FacebookChannel> {
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True/Published"]).await
+}
+
+fn secret_reads(operator: &Running) -> f64 {
+    operator.gauge("secret_reads_total")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_token_is_owned_by_its_channel_and_comes_back_without_a_question_to_meta() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    let channel = publishing(&world).await?;
+    assert_eq!(channel.status.as_ref().unwrap().published_secret_name.as_deref(), Some(NAME));
+    let secret = published(&world, TOKEN_A).await?;
+    assert_eq!(secret.type_.as_deref(), Some("metachannels.io/published-page-token"));
+    assert_eq!(secret.labels()["metachannels.io/purpose"], "published-page-token");
+    let owner = &secret.owner_references()[0];
+    assert_eq!((&owner.uid, owner.controller), (channel.metadata.uid.as_ref().unwrap(), Some(true)));
+    quiet(&operator).await?;
+    let (reads, writes) = (secret_reads(&operator), operator.count("status_writes_total", "FacebookChannel"));
+    world.sandbox.clear_ledger();
+
+    secrets(&world).delete(NAME, &DeleteParams::default()).await?;
+    let again = published(&world, TOKEN_A).await?;
+    assert_ne!(again.uid(), secret.uid());
+    quiet(&operator).await?;
+    assert_eq!(world.sandbox.ledger(), []);
+    assert_eq!(operator.count("status_writes_total", "FacebookChannel"), writes);
+
+    // Changed by hand it is put right in the next slot; until then nobody is raced with.
+    let change = Patch::Merge(json!({"stringData": {"token": "changed", "more": "x"}}));
+    let changed = secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
+    quiet(&operator).await?;
+    assert_eq!(secrets(&world).get(NAME).await?.resource_version(), changed.resource_version());
+    advance_and_sweep(&world, &operator, 16).await?;
+    let right = published(&world, TOKEN_A).await?;
+    assert_eq!(right.uid(), again.uid());
+
+    // Without its label it is found all the same; made immutable it is made anew.
+    let change = Patch::Merge(json!({"metadata": {"labels": {"metachannels.io/purpose": null}}}));
+    secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
+    wait_for("the label", PATIENCE, async || {
+        ensure!(secrets(&world).get(NAME).await?.labels().contains_key("metachannels.io/purpose"));
+        Ok(())
+    })
+    .await?;
+    let change = Patch::Merge(json!({"immutable": true, "stringData": {"token": "changed"}}));
+    secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
+    advance_and_sweep(&world, &operator, 16).await?;
+    let anew = published(&world, TOKEN_A).await?;
+    assert_eq!(anew.immutable, None);
+    quiet(&operator).await?;
+    assert_eq!(secret_reads(&operator), reads, "what was published is known by its metadata");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_follows_the_token_and_an_unchanged_one_is_left_alone() -> Result<()> {
+    let world = World::seeded(|seed| seed.tokens.push(page_token("fresh", PAGE_A, ""))).await?;
+    let operator = world.operator();
+    publishing(&world).await?;
+    let first = published(&world, TOKEN_A).await?;
+    world.put_token(&world.tenant_a, "shop", &text("fresh")).await?;
+    let second = published(&world, &text("fresh")).await?;
+    assert_eq!(second.uid(), first.uid(), "what mounts it sees the change");
+    is_published(&world).await?;
+    quiet(&operator).await?;
+    // A dead token neither takes its place nor withdraws it.
+    world.put_token(&world.tenant_a, "shop", "EAAthis-token-was-never-issued-by-anybody").await?;
+    let dead = ["Expired=True/SessionInvalidated", "TokenPublished=Unknown/NotProven"];
+    let channel = world.channel_is(&world.tenant_a, "shop", &dead).await?;
+    assert_eq!(channel.status.unwrap().published_secret_name.as_deref(), Some(NAME));
+    world.put_token(&world.tenant_a, "shop", &text("fresh")).await?;
+    is_published(&world).await?;
+    let third = published(&world, &text("fresh")).await?;
+    assert_eq!(third.resource_version(), second.resource_version());
+
+    operator.stop().await;
+    let before = versions(&world).await?;
+    let operator = world.operator();
+    quiet(&operator).await?;
+    // The app's secret, which application and channel may read at once, and the channel's own token.
+    let reads = secret_reads(&operator);
+    assert!(reads <= 3.0, "{reads}");
+    for _ in 0..2 {
+        advance_and_sweep(&world, &operator, 16).await?;
+    }
+    assert_eq!(versions(&world).await?, before);
+    assert_eq!(published(&world, &text("fresh")).await?.resource_version(), second.resource_version());
+    assert_eq!(secret_reads(&operator), reads);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_token_goes_when_it_is_not_declared_any_more_and_when_the_page_is_disconnected() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    publishing(&world).await?;
+    declare(&world, "publishToken: false").await?;
+    withdrawn(&world).await?;
+    let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    assert_eq!(channel.status.unwrap().published_secret_name, None);
+
+    declare(&world, "publishToken: true").await?;
+    is_published(&world).await?;
+    published(&world, TOKEN_A).await?;
+    declare(&world, "publishToken: true\n  connection: Disconnected").await?;
+    withdrawn(&world).await?;
+    let parted = ["Ready=True/Reached", "Disconnected=True/DeclaredDisconnected", "TokenPublished=False"];
+    world.channel_is(&world.tenant_a, "shop", &parted).await?;
+
+    declare(&world, "publishToken: true").await?;
+    is_published(&world).await?;
+    published(&world, TOKEN_A).await?;
+    // The page is given to another namespace.
+    quiet(&operator).await?;
+    let mut claim = world.claims().get(&format!("facebook-page-{PAGE_A}")).await?;
+    claim.spec.holder.namespace = "elsewhere".to_owned();
+    claim.spec.holder.uid = "another".to_owned();
+    world.claims().replace(&claim.name_any(), &PostParams::default(), &claim).await?;
+    withdrawn(&world).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/ClaimedElsewhere", "Stalled=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_that_name_that_is_somebody_elses_is_neither_read_nor_changed() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    let foreign = Secret {
+        metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
+        string_data: Some(BTreeMap::from([("mine".to_owned(), "content".to_owned())])),
+        ..Secret::default()
+    };
+    let foreign = secrets(&world).create(&PostParams::default(), &foreign).await?;
+    world.put_app().await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    declare(&world, "publishToken: true").await?;
+    let taken = ["Ready=False/SecretNameTaken", "Stalled=True", "TokenPublished=False", "Connected=True"];
+    let channel = world.channel_is(&world.tenant_a, "shop", &taken).await?;
+    assert!(channel.status.unwrap().next_step.unwrap().contains(NAME));
+    warned(&world, &world.tenant_a, &["shop SecretNameTaken"]).await?;
+    quiet(&operator).await?;
+    assert_eq!(secrets(&world).get(NAME).await?, foreign);
+    // Not even when it is not to be published any more.
+    declare(&world, "publishToken: false").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    assert_eq!(secrets(&world).get(NAME).await?, foreign);
+
+    declare(&world, "publishToken: true").await?;
+    world.channel_is(&world.tenant_a, "shop", &taken).await?;
+    secrets(&world).delete(NAME, &DeleteParams::default()).await?;
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    is_published(&world).await?;
+    published(&world, TOKEN_A).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_channel_of_the_name_left_is_no_obstacle() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    publishing(&world).await?;
+    let first = published(&world, TOKEN_A).await?;
+    // Nothing collects garbage here, so that the Secret of the old channel stays.
+    let record = world.record(&world.tenant_a);
+    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    declare(&world, "publishToken: true").await?;
+    is_published(&world).await?;
+    let second = published(&world, TOKEN_A).await?;
+    assert_ne!(second.owner_references()[0].uid, first.owner_references()[0].uid);
+    for version in record.versions() {
+        let conditions = version.status.map(|status| shown(&status.conditions)).unwrap_or_default();
+        assert!(!conditions.iter().any(|it| it.starts_with("Stalled")), "{conditions:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_observe_no_secret_is_written_or_deleted_and_what_differs_is_said() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    publishing(&world).await?;
+    let before = published(&world, TOKEN_A).await?;
+    declare(&world, "managementPolicy: Observe").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    quiet(&operator).await?;
+    assert_eq!(secrets(&world).get(NAME).await?, before);
+
+    declare(&world, "publishToken: true\n  managementPolicy: Observe").await?;
+    is_published(&world).await?;
+    secrets(&world).delete(NAME, &DeleteParams::default()).await?;
+    let drift = ["Ready=False/DriftObserved", "Stalled=True", "TokenPublished=False/DriftObserved", "Connected=True"];
+    world.channel_is(&world.tenant_a, "shop", &drift).await?;
+    quiet(&operator).await?;
+    withdrawn(&world).await?;
+    declare(&world, "publishToken: true").await?;
+    is_published(&world).await?;
+    published(&world, TOKEN_A).await?;
+    Ok(())
+}
