@@ -10,12 +10,13 @@ use clap::Parser;
 use kube::Client;
 use meta_channel_operator::engine::context::Policy;
 use meta_channel_operator::engine::leader::{Candidate, lead};
+use meta_channel_operator::gateway::Gateway;
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::{self, Readiness};
-use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySettings, RunSettings};
-use meta_channel_operator::{api, engine::Clock, gateway, install_crypto_provider, telemetry};
+use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySettings, GraphSettings, RunSettings};
+use meta_channel_operator::{api, engine::Clock, install_crypto_provider, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None => serve(run(cli.run)),
         Some(Command::Run(settings)) => serve(run(*settings)),
-        Some(Command::Gateway(settings)) => serve(run_gateway(settings)),
+        Some(Command::Gateway(settings)) => serve(run_gateway(*settings)),
         Some(Command::Crds(settings)) => crds(&settings),
     };
     match result {
@@ -47,9 +48,9 @@ fn serve(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()>
 
 async fn run(settings: RunSettings) -> anyhow::Result<()> {
     telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
-    settings.validate()?;
+    settings.graph.validate()?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
-    metrics.uses_test_graph(settings.is_test_graph());
+    metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr).await?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let Some(client) = connect(&shutdown).await? else { return Ok(()) };
@@ -61,7 +62,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         graph_url = operator.policy.graph_url,
         "starting"
     );
-    if settings.is_test_graph() {
+    if settings.graph.is_test_graph() {
         tracing::warn!("the Graph API is not Meta's: tokens and app secrets go to --graph-url");
     }
     if !settings.leader_elect {
@@ -115,12 +116,11 @@ fn operator(
     ready: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Operator> {
-    let mut options = GraphOptions::new(&settings.graph_url).context("--graph-url")?;
-    options.timeout = settings.graph_timeout;
-    let graph = GraphClient::new(options, Arc::new(metrics.clone()))?;
+    let graph = graph(&settings.graph, &metrics)?;
     let policy = Policy {
         claims_namespace: settings.claims_namespace.clone(),
-        graph_url: settings.graph_url.trim_end_matches('/').to_owned(),
+        mailbox_namespace: settings.mailbox_namespace.clone(),
+        graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
         gateway_url: settings.gateway_url.clone(),
         channel_period: settings.probe_period,
         token_period: settings.token_probe_period,
@@ -144,16 +144,35 @@ fn operator(
     })
 }
 
+fn graph(settings: &GraphSettings, metrics: &Metrics) -> anyhow::Result<GraphClient> {
+    let mut options = GraphOptions::new(&settings.graph_url).context("--graph-url")?;
+    options.timeout = settings.graph_timeout;
+    Ok(GraphClient::new(options, Arc::new(metrics.clone()))?)
+}
+
 async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
+    settings.validate()?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
+    metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr).await?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let public = server::bind(settings.listen_addr).await?;
     let Some(client) = connect(&shutdown).await? else { return Ok(()) };
     let namespaces = settings.common.shown_scopes();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces, "starting the gateway");
-    gateway::run(client, settings.common.scopes(), public, metrics, ready, shutdown).await
+    let gateway = Gateway {
+        client,
+        graph: graph(&settings.graph, &metrics)?,
+        clock: Clock::System,
+        scopes: settings.common.scopes(),
+        login_url: settings.login_url.parse().context("--login-url")?,
+        mailbox_namespace: settings.mailbox_namespace,
+        metrics,
+        ready,
+        shutdown,
+    };
+    gateway.run(public).await
 }
 
 /// How long the API server may take for its first answer.

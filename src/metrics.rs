@@ -1,6 +1,8 @@
 //! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
 //! thousands of label only what is read from the stores at the time of a scrape.
 
+mod gateway;
+
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -125,8 +127,7 @@ pub struct Metrics {
     app_usage: Family<AppLabels, Gauge>,
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
-    signatures: Family<ResultLabel, Counter>,
-    challenges: Family<ResultLabel, Counter>,
+    gateway: gateway::Gateway,
 }
 
 impl Default for Metrics {
@@ -154,8 +155,7 @@ impl Default for Metrics {
             app_usage: Family::default(),
             held_back: Family::default(),
             test_graph: Gauge::default(),
-            signatures: Family::default(),
-            challenges: Family::default(),
+            gateway: gateway::Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
         registry.register(
@@ -225,8 +225,7 @@ impl Default for Metrics {
             "1 if the Graph API is not Meta's (--allow-test-graph)",
             metrics.test_graph.clone(),
         );
-        registry.register("webhook_signatures", "Signatures of webhook events checked", metrics.signatures.clone());
-        registry.register("webhook_challenges", "Verification requests answered", metrics.challenges.clone());
+        metrics.gateway.register(&mut registry);
         metrics.begin_with_nought();
         Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
@@ -251,10 +250,6 @@ impl Metrics {
         }
         for priority in Priority::ALL {
             drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
-        }
-        for result in ["valid", "invalid"] {
-            drop(self.signatures.get_or_create(&ResultLabel { result }));
-            drop(self.challenges.get_or_create(&ResultLabel { result }));
         }
     }
 
@@ -351,16 +346,6 @@ impl Metrics {
     /// Says that the Graph API is not Meta's.
     pub fn uses_test_graph(&self, test: bool) {
         self.test_graph.set(test.into());
-    }
-
-    /// Counts a checked signature of a webhook event.
-    pub fn signature(&self, valid: bool) {
-        self.signatures.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
-    }
-
-    /// Counts an answered verification request.
-    pub fn challenge(&self, valid: bool) {
-        self.challenges.get_or_create(&ResultLabel { result: if valid { "valid" } else { "invalid" } }).inc();
     }
 
     /// Adds what is looked up at the time of a scrape.

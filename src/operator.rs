@@ -25,13 +25,14 @@ use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
+use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, census};
-use crate::meta_grant::MetaGrantKind;
+use crate::meta_grant::{self, MetaGrantKind};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -96,6 +97,7 @@ impl Operator {
         }
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
+        let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace);
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
             secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
@@ -109,6 +111,7 @@ impl Operator {
             counts: Default::default(),
             grant_memories: Default::default(),
             grants: Default::default(),
+            mailbox,
             grant_reminders: LastLook::new(self.clock.now()),
             channel_memories: Default::default(),
             channel_news: Default::default(),
@@ -133,6 +136,10 @@ impl Operator {
         });
         let mut watches = JoinSet::new();
         spawn_claims_watch(&mut watches, &ctx, claims_writer);
+        // Without a gateway there is no mail, and no right to look for it.
+        if ctx.policy.gateway_url.is_some() {
+            watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
+        }
         for scope in scopes {
             scope.spawn_watches(&mut watches, &ctx);
         }
@@ -152,7 +159,8 @@ impl Operator {
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = census::run(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census) }).await;
+            let mail = meta_grant::mail::run(Arc::clone(&ctx));
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail) }).await;
         }
     }
 }

@@ -26,7 +26,7 @@ pub enum Command {
     /// Run the operator (the default).
     Run(Box<RunSettings>),
     /// Run the gateway, which answers Meta's webhook requests.
-    Gateway(GatewaySettings),
+    Gateway(Box<GatewaySettings>),
     /// Print the CustomResourceDefinitions.
     Crds(CrdsSettings),
 }
@@ -62,15 +62,9 @@ impl CommonSettings {
     }
 }
 
-/// Flags of the operator.
+/// Flags of every server that asks Meta.
 #[derive(Args, Clone, Debug)]
-pub struct RunSettings {
-    /// Flags that every server has.
-    #[command(flatten)]
-    pub common: CommonSettings,
-    /// Namespace of the claims.
-    #[arg(long, env = "CLAIMS_NAMESPACE", default_value = "meta-channels", value_name = "NAMESPACE")]
-    pub claims_namespace: String,
+pub struct GraphSettings {
     /// Base URL of the Graph API.
     #[arg(long, env = "GRAPH_URL", default_value = META_GRAPH_URL, value_name = "URL")]
     pub graph_url: String,
@@ -80,6 +74,43 @@ pub struct RunSettings {
     /// Longest wait for one answer of the Graph API.
     #[arg(long, env = "GRAPH_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub graph_timeout: Duration,
+}
+
+impl GraphSettings {
+    /// Checks what clap cannot check flag by flag.
+    ///
+    /// # Errors
+    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        if self.is_test_graph() && !self.allow_test_graph {
+            anyhow::bail!(
+                "--graph-url is not Meta's ({META_GRAPH_URL}); add --allow-test-graph to send tokens and app secrets there"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the Graph API is not Meta's.
+    pub fn is_test_graph(&self) -> bool {
+        self.graph_url.trim_end_matches('/') != META_GRAPH_URL
+    }
+}
+
+/// Flags of the operator.
+#[derive(Args, Clone, Debug)]
+pub struct RunSettings {
+    /// Flags that every server has.
+    #[command(flatten)]
+    pub common: CommonSettings,
+    /// Namespace of the claims.
+    #[arg(long, env = "CLAIMS_NAMESPACE", default_value = "meta-channels", value_name = "NAMESPACE")]
+    pub claims_namespace: String,
+    /// Where the Graph API is.
+    #[command(flatten)]
+    pub graph: GraphSettings,
+    /// Where the gateway leaves what people authorised in the browser; the pod's namespace by default.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
+    pub mailbox_namespace: String,
     /// Public base URL of the gateway, such as https://hooks.example.com; absent when none is installed.
     #[arg(long, env = "GATEWAY_URL", value_parser = https_url, value_name = "URL")]
     pub gateway_url: Option<String>,
@@ -121,25 +152,10 @@ pub struct RunSettings {
 /// Base URL of Meta's Graph API (graph-api §1.1).
 pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
 
+/// Base URL of Meta's login dialog (graph-api §1.1).
+pub const META_LOGIN_URL: &str = "https://www.facebook.com";
+
 impl RunSettings {
-    /// Checks what clap cannot check flag by flag.
-    ///
-    /// # Errors
-    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens.
-    pub fn validate(&self) -> anyhow::Result<()> {
-        if self.is_test_graph() && !self.allow_test_graph {
-            anyhow::bail!(
-                "--graph-url is not Meta's ({META_GRAPH_URL}); add --allow-test-graph to send tokens and app secrets there"
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether the Graph API is not Meta's.
-    pub fn is_test_graph(&self) -> bool {
-        self.graph_url.trim_end_matches('/') != META_GRAPH_URL
-    }
-
     /// The name of this instance: the given one, else host and process.
     pub fn instance(&self) -> String {
         self.identity.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| {
@@ -155,12 +171,37 @@ pub struct GatewaySettings {
     /// Flags that every server has.
     #[command(flatten)]
     pub common: CommonSettings,
+    /// Where the Graph API is.
+    #[command(flatten)]
+    pub graph: GraphSettings,
+    /// Base URL of the login dialog that people are sent to. One that is not Meta's needs --allow-test-graph.
+    #[arg(long, env = "LOGIN_URL", default_value = META_LOGIN_URL, value_name = "URL")]
+    pub login_url: String,
+    /// Where to leave what people authorised in the browser, for the operator; the pod's namespace by default.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
+    pub mailbox_namespace: String,
     /// Address of the public listener; TLS ends before it.
     #[arg(long, env = "LISTEN_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen_addr: SocketAddr,
     /// Address of the probes and metrics listener.
     #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8081", value_name = "ADDRESS")]
     pub metrics_addr: SocketAddr,
+}
+
+impl GatewaySettings {
+    /// Checks what clap cannot check flag by flag.
+    ///
+    /// # Errors
+    /// When a URL is not Meta's and that was not allowed: a login page elsewhere could ask people for their passwords.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        self.graph.validate()?;
+        if self.login_url.trim_end_matches('/') != META_LOGIN_URL && !self.graph.allow_test_graph {
+            anyhow::bail!(
+                "--login-url is not Meta's ({META_LOGIN_URL}); add --allow-test-graph to send people there to log in"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Flags of the generator.
@@ -197,11 +238,27 @@ mod tests {
 
     #[test]
     fn a_graph_that_is_not_metas_must_be_allowed_explicitly() {
-        assert!(run(&[]).unwrap().validate().is_ok());
-        assert!(run(&["--graph-url", "https://graph.facebook.com/"]).unwrap().validate().is_ok());
-        assert!(run(&["--graph-url", "https://graph.facebook.com.evil.example"]).unwrap().validate().is_err());
-        assert!(run(&["--graph-url", "http://127.0.0.1:1"]).unwrap().validate().is_err());
-        assert!(run(&["--graph-url", "http://127.0.0.1:1", "--allow-test-graph"]).unwrap().validate().is_ok());
+        let valid = |args: &[&str]| run(args).unwrap().graph.validate().is_ok();
+        assert!(valid(&[]));
+        assert!(valid(&["--graph-url", "https://graph.facebook.com/"]));
+        assert!(!valid(&["--graph-url", "https://graph.facebook.com.evil.example"]));
+        assert!(!valid(&["--graph-url", "http://127.0.0.1:1"]));
+        assert!(valid(&["--graph-url", "http://127.0.0.1:1", "--allow-test-graph"]));
+    }
+
+    #[test]
+    fn people_are_sent_to_log_in_at_meta_unless_a_test_is_allowed() {
+        let valid = |args: &[&str]| {
+            let args = ["meta-channel-operator", "gateway"].iter().chain(args);
+            let Some(Command::Gateway(settings)) = Cli::try_parse_from(args).unwrap().command else { panic!() };
+            settings.validate().is_ok()
+        };
+        assert!(valid(&[]));
+        assert!(valid(&["--login-url", "https://www.facebook.com/"]));
+        assert!(!valid(&["--login-url", "https://www.facebook.com.evil.example"]));
+        assert!(!valid(&["--login-url", "http://www.facebook.com"]));
+        assert!(!valid(&["--graph-url", "http://127.0.0.1:1"]));
+        assert!(valid(&["--login-url", "http://127.0.0.1:1", "--allow-test-graph"]));
     }
 
     #[test]

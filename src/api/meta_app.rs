@@ -131,6 +131,9 @@ pub struct MetaAppStatus {
     /// Callback URL that Meta is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
+    /// Where the login dialog sends people back to after they authorised again. List it among the Valid OAuth Redirect URIs of the application at Meta; absent when no gateway is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth_redirect_uri: Option<String>,
     /// Name of the Secret with the generated verify token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_token_secret_name: Option<String>,

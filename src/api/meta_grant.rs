@@ -178,6 +178,7 @@ pub struct MetaGrantStatus {
 
 /// A page that a grant covers.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GrantedPageStatus {
     /// Id of the page.
     pub id: String,
@@ -188,4 +189,7 @@ pub struct GrantedPageStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub tasks: Vec<String>,
+    /// Whether a channel relies on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_use: bool,
 }

@@ -8,6 +8,7 @@ mod crds;
 mod facebook_channel;
 #[cfg(test)]
 pub(crate) mod laws;
+pub mod mailbox;
 mod management_policy;
 mod meta_app;
 mod meta_grant;

@@ -76,6 +76,8 @@ pub enum Purpose {
     VerifyToken,
     /// A page token that the operator publishes for a bot. It is of no use as a channel's own credential.
     PublishedPageToken,
+    /// Mail of the gateway for the operator, see [`super::mailbox`].
+    GrantMailbox,
 }
 
 impl Purpose {
@@ -88,6 +90,7 @@ impl Purpose {
             Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
             Self::PublishedPageToken => "published-page-token",
+            Self::GrantMailbox => "grant-mailbox",
         }
     }
 }

@@ -23,6 +23,7 @@ use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
 use super::last_look::LastLook;
+use super::mailbox::Mailbox;
 use super::memory::Memories;
 use super::misfits::Misfits;
 use super::own_secrets::Written;
@@ -42,6 +43,8 @@ use crate::metrics::Metrics;
 pub struct Policy {
     /// Namespace of the claims.
     pub claims_namespace: String,
+    /// Namespace of the gateway's mail, the release's own.
+    pub mailbox_namespace: String,
     /// Base URL of the Graph API, as it is shown in statuses.
     pub graph_url: String,
     /// Public base URL of the gateway, without a slash at the end; absent when none is installed.
@@ -94,6 +97,8 @@ pub struct Context {
     pub grant_memories: Memories<MetaGrantStatus>,
     /// What grants give to channels.
     pub grants: Grants,
+    /// What the gateway left for the operator.
+    pub mailbox: Mailbox,
     /// When somebody was reminded that a grant ends soon.
     pub grant_reminders: LastLook,
     /// What is remembered of channels.

@@ -6,24 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bucket::Bucket;
+
 /// So many looks are free at once.
 const BURST: i32 = 5;
-/// A token bucket, as the time at which it will be full again.
-#[derive(Clone, Copy, Debug)]
-struct Bucket(Timestamp);
-
-impl Bucket {
-    /// Takes a token, or says when there will be one.
-    fn take(&mut self, now: Timestamp, every: SignedDuration) -> Result<(), Timestamp> {
-        let full = self.0.max(now);
-        let next = full - every * (BURST - 1);
-        if next > now {
-            return Err(next);
-        }
-        self.0 = full + every;
-        Ok(())
-    }
-}
 
 /// What somebody changes when an object is edited. What it depends on changes without anybody's edit: a claim passes on,
 /// an application recovers.
@@ -65,15 +51,15 @@ impl Edits {
         // A full bucket is as good as none. They are dropped when there are twice as many as were kept last time, so
         // that 10,000 new objects do not cost 10,000 walks over all.
         if all.by_uid.len() >= 2 * all.kept.max(32) {
-            all.by_uid.retain(|_, (bucket, _)| bucket.0 > now);
+            all.by_uid.retain(|_, (bucket, _)| !bucket.is_full(now));
             all.kept = all.by_uid.len();
         }
         match all.by_uid.get_mut(uid) {
             Some((_, admitted)) if admitted == edit => Ok(()),
-            Some((bucket, admitted)) => bucket.take(now, self.every).map(|()| admitted.clone_from(edit)),
+            Some((bucket, admitted)) => bucket.take(now, BURST, self.every).map(|()| admitted.clone_from(edit)),
             None => {
-                let mut bucket = Bucket(now);
-                bucket.take(now, self.every)?;
+                let mut bucket = Bucket::full(now);
+                bucket.take(now, BURST, self.every)?;
                 all.by_uid.insert(uid.to_owned(), (bucket, edit.clone()));
                 Ok(())
             }

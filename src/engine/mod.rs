@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod breakers;
+pub mod bucket;
 pub mod budgets;
 pub mod clock;
 pub mod context;
@@ -22,6 +23,7 @@ pub mod key;
 pub mod last_look;
 pub mod leader;
 pub mod line;
+pub mod mailbox;
 pub mod memory;
 pub mod misfits;
 pub mod own_secrets;

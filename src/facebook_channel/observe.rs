@@ -140,8 +140,7 @@ pub async fn survey(
     let source = Source::of(ctx, channel);
     let app_key = source.app(ctx, &pass.uid);
     let app_object = app_key.as_ref().and_then(|key| ctx.app(key));
-    let see = |key| seen::see(app_object.as_deref(), key, &pass.key.namespace);
-    let app = app_key.as_ref().map_or(AppSeen::NotFound, see);
+    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let mut dependencies = source.dependencies();
     dependencies.extend(app_key.clone().map(Dependency::MetaApp));

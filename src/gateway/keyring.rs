@@ -30,6 +30,8 @@ pub(super) struct Keyring {
 
 /// What a request to one application is checked against.
 pub(super) struct AppKeys {
+    /// The application itself.
+    pub(super) app: Arc<MetaApp>,
     /// The generated verify token.
     pub(super) verify_token: Option<VerifyToken>,
     app_secret: Option<Arc<Released>>,
@@ -52,6 +54,11 @@ impl AppKeys {
         let released = self.app_secret.as_deref();
         let raw = [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY].into_iter().filter_map(move |key| released?.value(key));
         raw.filter_map(|raw| AppSecret::parse(raw).ok())
+    }
+
+    /// The app secret that Meta is asked with.
+    pub(super) fn current_secret(&self) -> Option<AppSecret> {
+        AppSecret::parse(self.app_secret.as_deref()?.value(APP_SECRET_KEY)?).ok()
     }
 }
 
@@ -113,7 +120,7 @@ impl Keyring {
             Some(VerifyToken(SecretSlice::from(bytes.to_vec())))
         });
         let secret = Key::new(&key.namespace, &app.spec.app_secret_ref.name);
-        Some(AppKeys { verify_token, app_secret: self.secrets.loaded(&secret, Purpose::AppSecret) })
+        Some(AppKeys { verify_token, app_secret: self.secrets.loaded(&secret, Purpose::AppSecret), app })
     }
 }
 

@@ -1,9 +1,11 @@
-//! The gateway: answers Meta's webhook requests. It has a public listener of its own and never needs the leader.
+//! The gateway: answers Meta's webhook requests, and lets people authorise again in a browser. It has a public listener of
+//! its own and never needs the leader.
 //!
-//! A request costs no read of the Kubernetes API: applications and their secrets are kept in memory by watches.
+//! A request costs no read of the Kubernetes API: applications, their secrets and grants are kept in memory by watches.
 
 mod challenge;
 mod keyring;
+mod oauth;
 pub mod signature;
 
 use std::sync::Arc;
@@ -17,14 +19,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kube::Client;
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Key;
+use crate::engine::{Clock, Key};
+use crate::graph::GraphClient;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use keyring::{AppKeys, Keyring};
+use oauth::{Grants, Login, OAuth};
 
 /// The largest event body that is read. Meta sends up to 1,000 updates in one (graph-api §5.6).
 const LARGEST_BODY: usize = 4 << 20;
@@ -38,59 +43,81 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bodies that may be in memory at once: whoever sends slowly must not fill it.
 const BODIES: usize = 16;
 
-/// What every request shares.
-struct Gateway {
+/// Everything the gateway needs from outside.
+pub struct Gateway {
+    /// Client of the Kubernetes API.
+    pub client: Client,
+    /// Client of the Graph API.
+    pub graph: GraphClient,
+    /// The one clock.
+    pub clock: Clock,
+    /// Watched namespaces; one empty name stands for all.
+    pub scopes: Vec<String>,
+    /// Where people log in to Meta.
+    pub login_url: Url,
+    /// Namespace for what people authorised.
+    pub mailbox_namespace: String,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Where to say that every application and grant is known.
+    pub ready: Readiness,
+    /// Ends the work.
+    pub shutdown: CancellationToken,
+}
+
+/// What every webhook request shares.
+struct Webhooks {
     bodies: Semaphore,
     keyring: Arc<Keyring>,
     metrics: Metrics,
 }
 
-/// Runs the gateway until the shutdown.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn run(
-    client: Client,
-    scopes: Vec<String>,
-    listener: TcpListener,
-    metrics: Metrics,
-    ready: Readiness,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let (keyring, watches) = Keyring::start(client, &scopes, metrics.clone());
-    let filled = {
-        let keyring = Arc::clone(&keyring);
-        async move {
-            keyring.wait_until_filled().await;
-            ready.set(true);
-            tracing::info!("every application is known; answering");
-            std::future::pending::<()>().await
-        }
-    };
-    let gateway = Arc::new(Gateway { bodies: Semaphore::new(BODIES), keyring, metrics });
-    let server = axum::serve(listener, router(gateway));
-    let ends = shutdown.clone();
-    let server = server.with_graceful_shutdown(async move { ends.cancelled().await });
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let result = tokio::select! {
-        result = server => result.map_err(Into::into),
-        () = filled => Ok(()),
-        () = overdue => Ok(()),
-    };
-    drop(watches);
-    result
+impl Gateway {
+    /// Answers until the shutdown.
+    ///
+    /// # Errors
+    /// When the listener breaks.
+    pub async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
+        let Self { client, scopes, metrics, ready, shutdown, .. } = self;
+        let (keyring, mut watches) = Keyring::start(client.clone(), &scopes, metrics.clone());
+        let grants = Arc::new(Grants::start(&client, &scopes, &metrics, &mut watches));
+        let filled = {
+            let (keyring, grants) = (Arc::clone(&keyring), Arc::clone(&grants));
+            async move {
+                tokio::join!(keyring.wait_until_filled(), grants.wait_until_filled());
+                ready.set(true);
+                tracing::info!("every application and grant is known; answering");
+                std::future::pending::<()>().await
+            }
+        };
+        let login = Login { url: self.login_url, mailbox_namespace: self.mailbox_namespace, clock: self.clock };
+        let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
+        let webhooks = Webhooks { bodies: Semaphore::new(BODIES), keyring, metrics };
+        let server = axum::serve(listener, router(webhooks, oauth));
+        let ends = shutdown.clone();
+        let server = server.with_graceful_shutdown(async move { ends.cancelled().await });
+        let overdue = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let result = tokio::select! {
+            result = server => result.map_err(Into::into),
+            () = filled => Ok(()),
+            () = overdue => Ok(()),
+        };
+        drop(watches);
+        result
+    }
 }
 
-fn router(gateway: Arc<Gateway>) -> Router {
+fn router(webhooks: Webhooks, oauth: OAuth) -> Router {
     Router::new()
         .route("/webhooks/{namespace}/{metaapp}", get(verify).post(receive))
+        .with_state(Arc::new(webhooks))
+        .merge(oauth::routes(Arc::new(oauth)))
         // One answer for everything that is unknown. A known application refuses what is wrong with 403, as Meta expects.
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
-        .with_state(gateway)
 }
 
 async fn not_found() -> StatusCode {
@@ -101,21 +128,21 @@ async fn not_found() -> StatusCode {
 /// unknown one.
 struct Known(AppKeys);
 
-impl FromRequestParts<Arc<Gateway>> for Known {
+impl FromRequestParts<Arc<Webhooks>> for Known {
     type Rejection = StatusCode;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, StatusCode> {
+    async fn from_request_parts(parts: &mut Parts, webhooks: &Arc<Webhooks>) -> Result<Self, StatusCode> {
         // A path that cannot be decoded is unknown too.
-        let path = Path::<(String, String)>::from_request_parts(parts, gateway).await;
-        let app = path.ok().and_then(|Path((namespace, name))| gateway.keyring.app(&Key::new(namespace, name)));
+        let path = Path::<(String, String)>::from_request_parts(parts, webhooks).await;
+        let app = path.ok().and_then(|Path((namespace, name))| webhooks.keyring.app(&Key::new(namespace, name)));
         app.map(Self).ok_or(StatusCode::NOT_FOUND)
     }
 }
 
 /// Meta's verification request (graph-api §5.2).
-async fn verify(State(gateway): State<Arc<Gateway>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
+async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_token.as_deref());
-    gateway.metrics.challenge(challenge.is_some());
+    webhooks.metrics.challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
         None => StatusCode::FORBIDDEN.into_response(),
@@ -124,19 +151,24 @@ async fn verify(State(gateway): State<Arc<Gateway>>, Known(app): Known, RawQuery
 
 /// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps. Without a
 /// signature to check the body is not read.
-async fn receive(State(gateway): State<Arc<Gateway>>, Known(app): Known, headers: HeaderMap, body: Body) -> StatusCode {
+async fn receive(
+    State(webhooks): State<Arc<Webhooks>>,
+    Known(app): Known,
+    headers: HeaderMap,
+    body: Body,
+) -> StatusCode {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).and_then(signature::parse);
     let Some(signature) = signature else {
-        gateway.metrics.signature(false);
+        webhooks.metrics.signature(false);
         return StatusCode::FORBIDDEN;
     };
-    let Ok(_slot) = gateway.bodies.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
+    let Ok(_slot) = webhooks.bodies.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
     let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
     let valid = app.secrets().any(|key| signature::holds(&signature, key.expose().as_bytes(), &body));
-    gateway.metrics.signature(valid);
+    webhooks.metrics.signature(valid);
     if valid { StatusCode::OK } else { StatusCode::FORBIDDEN }
 }

@@ -185,6 +185,17 @@ impl fmt::Debug for AppSubscription {
     }
 }
 
+/// A person, or another owner of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Person {
+    /// The id, as our application sees it.
+    #[serde(deserialize_with = "lenient_id")]
+    pub id: String,
+    /// The name, redacted.
+    #[serde(default, deserialize_with = "optional_text")]
+    pub name: Option<String>,
+}
+
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct PageNode {

@@ -43,9 +43,18 @@ pub enum Exchange {
     SystemUser,
 }
 
+/// A token that was handed out. How long it lives is not read: `debug_token` says it better.
 #[derive(Deserialize)]
-struct Exchanged {
+pub(super) struct Exchanged {
     access_token: SecretString,
+}
+
+impl Exchanged {
+    /// The token. The very one that was sent is masked in the answer, so that it is none here.
+    pub(super) fn token(&self) -> Result<Token, GraphError> {
+        let text = self.access_token.expose_secret();
+        Token::parse(text.as_bytes()).map_err(|_| unusable("the answer holds no other token"))
+    }
 }
 
 impl GraphClient {
@@ -98,9 +107,7 @@ impl GraphClient {
         }
         call.secrets.push(token.expose());
         let answer: Exchanged = self.transport.send(call).await?;
-        let text = answer.access_token.expose_secret();
-        // The very token that was sent is masked in the answer, so that it is none here.
-        Token::parse(text.as_bytes()).map_err(|_| unusable("the answer holds no other token"))
+        answer.token()
     }
 
     /// Ends one token: `GET /oauth/revoke`. That it has ended already is success too.

@@ -1,6 +1,7 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`: the calls we make; `grants`: those for people and system users; `batch`: many reads in one; `flight`: one call for all who ask the same; `call`: one
+//! - `client`: the calls we make; `grants`, `login`: those for people and system users; `batch`: many reads in one;
+//!   `flight`: one call for all who ask the same; `call`: one
 //!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
@@ -16,6 +17,7 @@ mod decode;
 mod error;
 mod flight;
 mod grants;
+mod login;
 mod redact;
 mod refused;
 mod signs;
@@ -28,8 +30,8 @@ mod verdict;
 mod version;
 
 pub use answers::{
-    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, TokenInfo,
-    TokenKind,
+    AppNode, AppPermission, AppSubscription, GranularScope, PageNode, PageSubscription, PermissionStatus, Person,
+    TokenInfo, TokenKind,
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
 pub use call::{CallObserver, GraphOptions, GraphSetupError};

@@ -103,6 +103,11 @@ impl AppSecret {
         fingerprint(self.expose(), context)
     }
 
+    /// A key that follows from the secret, another one for each `context`. Whoever knows it does not know the secret.
+    pub(crate) fn derived_key(&self, context: &str) -> [u8; 32] {
+        hmac(self.expose(), &[b"meta-channel-operator/key/", context.as_bytes()])
+    }
+
     /// The text itself, for proofs and webhook signatures.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()

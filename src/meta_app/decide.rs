@@ -257,6 +257,7 @@ impl Case<'_> {
             conditions,
             app_name: asked.node.as_ref().and_then(|it| it.as_ref().ok()?.name.clone()).or(previous.app_name),
             callback_url: self.seen.callback_url.clone(),
+            oauth_redirect_uri: self.seen.redirect_uri.clone(),
             verify_token_secret_name: (managed && self.seen.verify_token == VerifyTokenSeen::Ours)
                 .then(|| super::verify_token_secret_name(name)),
             subscription: if managed { self.subscription() } else { None },

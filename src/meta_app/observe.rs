@@ -34,6 +34,8 @@ pub struct Observed {
     pub verify_token: VerifyTokenSeen,
     /// Callback URL that Meta is to be given; `None` if there is nowhere to derive it from.
     pub callback_url: Option<String>,
+    /// Where the login dialog sends people back to; `None` if no gateway is there to receive them.
+    pub redirect_uri: Option<String>,
     /// Base URL of the Graph API.
     pub graph_url: String,
     /// Fingerprint of everything the answers depend on.
@@ -131,6 +133,7 @@ pub async fn observe(
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
     let callback_url = callback_url(ctx, app, &pass.key);
+    let redirect_uri = ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/oauth/callback"));
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", app.annotations().get(REQUESTED_AT))
@@ -138,6 +141,7 @@ pub async fn observe(
         .add("claim", &claim)
         .add("verify-token", verify_token)
         .add("callback", &callback_url)
+        .add("redirect", &redirect_uri)
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
@@ -161,6 +165,7 @@ pub async fn observe(
         claim,
         verify_token,
         callback_url,
+        redirect_uri,
         graph_url,
         inputs,
         look,

@@ -1,9 +1,9 @@
 //! A MetaApp as those see it that refer to it: the same for a channel and for a grant.
 
-use super::{Trouble, Verdict, fields, verdict};
+use super::{Trouble, Verdict, allows, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
-use crate::api::{MetaApp, NamespacesFrom, Reason};
+use crate::api::{MetaApp, Reason};
 use crate::engine::Key;
 
 /// The application that an object refers to.
@@ -32,9 +32,9 @@ pub fn key_of(app_ref: &MetaAppReference, namespace: &str) -> Key {
 }
 
 /// Sees an application from an object of this namespace.
-pub fn see(app: Option<&MetaApp>, app_key: &Key, namespace: &str) -> AppSeen {
+pub fn see(app: Option<&MetaApp>, namespace: &str) -> AppSeen {
     let Some(app) = app else { return AppSeen::NotFound };
-    if app.spec.allowed_namespaces.from == NamespacesFrom::Same && app_key.namespace != namespace {
+    if !allows(app, namespace) {
         return AppSeen::NotAllowed;
     }
     AppSeen::Found {

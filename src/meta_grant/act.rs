@@ -30,6 +30,11 @@ pub enum Mutation {
         /// Fingerprint of the seed that it comes from.
         seed: String,
     },
+    /// Throw away what came by mail.
+    Discard {
+        /// Why, if it was refused.
+        refused: Option<String>,
+    },
     /// End the token that was in use before.
     Revoke,
     /// Remove that one from the Secret of ours.
@@ -45,6 +50,8 @@ pub enum Which {
     InUse,
     /// The one that Meta handed out.
     Obtained,
+    /// The one that a person brought in the browser.
+    Mail,
     /// The one that was in use before.
     Previous,
 }
@@ -55,6 +62,7 @@ impl Mutation {
         match self {
             Self::Exchange { .. } => "exchanging the token of the grant at Meta",
             Self::Keep { .. } => "keeping the token of the grant",
+            Self::Discard { .. } => "throwing away what a person brought in the browser",
             Self::Revoke => "revoking the former token of the grant at Meta",
             Self::ForgetPrevious => "forgetting the former token of the grant",
         }
@@ -80,9 +88,19 @@ pub async fn act(
             Ok(Asked { exchanged, changes, ..seen.asked })
         }
         Mutation::Keep { which, seed } => {
+            let same = acts.is_in_use(which);
             acts.keep(which, seed).await?;
-            // What was known is about another token now.
-            Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() })
+            match same {
+                true => Ok(Asked { changes, ..seen.asked }),
+                // What was known is about another token now.
+                false => Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() }),
+            }
+        }
+        Mutation::Discard { refused } => {
+            for envelope in &seen.tokens.envelopes {
+                ctx.mailbox.discard(envelope).await?;
+            }
+            Ok(Asked { mail_refused: refused.or(seen.asked.mail_refused), changes, ..seen.asked })
         }
         Mutation::Revoke => {
             let revoked = Some(acts.revoke().await);
@@ -107,9 +125,16 @@ impl Acts<'_> {
         match which {
             Which::Seed => tokens.seed.clone(),
             Which::InUse => tokens.in_use.clone(),
+            Which::Mail => tokens.mail.clone(),
             Which::Obtained => tokens.obtained.as_ref().map(|(_, token)| token.clone()),
             Which::Previous => Some(tokens.living.as_ref()?.previous.as_ref()?.token.clone()),
         }
+    }
+
+    /// Whether it is the very token that was asked about as the one in use: the seed is, before anything is kept.
+    fn is_in_use(&self, which: Which) -> bool {
+        let context = living::context(&self.pass.key);
+        self.token(which).map(|token| token.fingerprint(&context)).is_some_and(|it| Some(it) == self.seen.in_use)
     }
 
     /// The token that was handed out is remembered in memory: should it not be possible to keep it, Meta is not asked for
@@ -139,7 +164,7 @@ impl Acts<'_> {
             replaced_at: self.pass.now,
         });
         let minted = match which {
-            Which::Seed => false,
+            Which::Seed | Which::Mail => false,
             Which::Obtained => true,
             Which::InUse => known.is_some_and(|living| living.minted),
             Which::Previous => known.and_then(|living| living.previous.as_ref()).is_some_and(|it| it.minted),

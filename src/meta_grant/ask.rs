@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::MetaGrantKind;
-use super::decide::token::{self, Word};
+use super::decide::token::{self, Candidate, Word};
 use super::observe::{self, Access, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
@@ -64,7 +64,8 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     let lives =
         [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
     let fresh = before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
-    (good && same && lives && fresh).then(|| before.info.clone())
+    // Mail is judged against what the token in use is now.
+    (good && same && lives && fresh && seen.mail.is_none()).then(|| before.info.clone())
 }
 
 struct Asks<'a> {
@@ -105,15 +106,29 @@ impl Asks<'_> {
             if seen.asked.seed.is_none() {
                 seen.asked.seed = Some(self.about(seed).await?);
             }
-            if good && seen.asked.seed_pages.is_none() && token::is_newer_seed(seen, self.pass.now) {
+            if good && seen.asked.seed_pages.is_none() && token::is_newer(Candidate::Seed, seen, self.pass.now) {
                 let pages = self.for_pages(seed, false).await?;
                 seen.asked.seed_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
             }
         }
+        self.about_mail(seen, good).await?;
         let previous = seen.tokens.living.as_ref().and_then(|living| Some(living.previous.as_ref()?.token.clone()));
         let seed_serves = matches!(token::seed(seen, self.pass.now), Word::Good(_));
         if let Some(previous) = previous.filter(|_| !good && !seed_serves && seen.asked.previous.is_none()) {
             seen.asked.previous = Some(self.about(&previous).await?);
+        }
+        Ok(())
+    }
+
+    /// Asks about what a person brought in the browser, by the same rule as about a seed.
+    async fn about_mail(&self, seen: &mut Observed, good: bool) -> Result<(), Failure> {
+        let Some(mail) = seen.tokens.mail.clone().filter(|_| seen.mail != seen.in_use) else { return Ok(()) };
+        if seen.asked.mail.is_none() {
+            seen.asked.mail = Some(self.about(&mail).await?);
+        }
+        if good && seen.asked.mail_pages.is_none() && token::is_newer(Candidate::Mail, seen, self.pass.now) {
+            let pages = self.for_pages(&mail, false).await?;
+            seen.asked.mail_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What to do about a grant: a function of values and a time, with no client in sight.
 
+mod mail;
 mod notes;
 mod renewal;
 mod seed;
@@ -20,7 +21,7 @@ use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::token_check::SOON;
 use crate::graph::Exchange;
-use token::Word;
+use token::{Candidate, Word};
 
 pub use status::counted;
 
@@ -107,7 +108,12 @@ impl Case<'_> {
         if self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
             return None;
         }
-        self.adoption().or_else(|| self.renewal()).or_else(|| self.revocation())
+        self.adoption().or_else(|| mail::mutation(self)).or_else(|| self.renewal()).or_else(|| self.revocation())
+    }
+
+    /// Whether another token may take the place of the one in use.
+    fn accepts(&self, which: Candidate) -> bool {
+        token::is_accepted(which, self.seen, self.now)
     }
 
     /// The token in use gives way to another one that is there, or is kept for the first time.
@@ -118,7 +124,7 @@ impl Case<'_> {
                 Word::Good(info) => self.take_seed(fingerprint, token::is_short(info, self.now)),
                 _ => None,
             },
-            LivingSeen::Present { .. } if seed::is_accepted(self) => match token::seed(self.seen, self.now) {
+            LivingSeen::Present { .. } if self.accepts(Candidate::Seed) => match token::seed(self.seen, self.now) {
                 Word::Good(info) => self.take_seed(fingerprint, token::is_short(info, self.now)),
                 _ => None,
             },
@@ -234,8 +240,10 @@ impl Case<'_> {
         let asked = &self.seen.asked;
         let pages = asked.pages.as_ref().and_then(|it| it.as_ref().err().cloned());
         let seed_pages = asked.seed_pages.as_ref().and_then(|it| it.as_ref().err().cloned());
-        let words = [token::in_use(self.seen, self.now), token::seed(self.seen, self.now)];
-        words.into_iter().filter_map(word).chain(pages).chain(seed_pages).collect()
+        let mail_pages = asked.mail_pages.as_ref().and_then(|it| it.as_ref().err().cloned());
+        let mail = token::candidate(Candidate::Mail, self.seen, self.now);
+        let words = [token::in_use(self.seen, self.now), token::seed(self.seen, self.now), mail];
+        words.into_iter().filter_map(word).chain(pages).chain(seed_pages).chain(mail_pages).collect()
     }
 
     /// The next time at which the decision would be another one, or something is tried again.

@@ -4,6 +4,7 @@ pub mod act;
 mod ask;
 pub mod decide;
 pub mod living;
+pub mod mail;
 pub mod observe;
 pub mod users;
 

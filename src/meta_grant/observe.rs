@@ -17,6 +17,7 @@ use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::grants::Granted;
 use crate::engine::index::Dependency;
+use crate::engine::mailbox::Envelope;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
@@ -35,6 +36,8 @@ pub struct Observed {
     pub living: LivingSeen,
     /// Fingerprint of the token in use, if there is one.
     pub in_use: Option<String>,
+    /// Fingerprint of the token that a person brought in the browser, if there is one to be judged.
+    pub mail: Option<String>,
     /// Who relies on the grant.
     pub users: Users,
     /// Where a person authorises again.
@@ -132,6 +135,12 @@ pub struct Asked {
     pub seed: Option<Answer<TokenInfo>>,
     /// The pages that the seed covers, if that is another token.
     pub seed_pages: Option<Answer<BTreeSet<String>>>,
+    /// What debug_token says of the token that a person brought in the browser.
+    pub mail: Option<Answer<TokenInfo>>,
+    /// The pages that this one covers.
+    pub mail_pages: Option<Answer<BTreeSet<String>>>,
+    /// Why this one was thrown away, if it was refused.
+    pub mail_refused: Option<String>,
     /// What debug_token says of the token that was in use before.
     pub previous: Option<Answer<TokenInfo>>,
     /// The outcome of exchanging a token for another one.
@@ -155,8 +164,8 @@ impl Asked {
         fn refusal<T>(answer: &Option<Answer<T>>) -> Option<&Refusal> {
             answer.as_ref()?.as_ref().err()
         }
-        let looks = [refusal(&self.token), refusal(&self.seed), refusal(&self.previous)];
-        let lists = [refusal(&self.pages), refusal(&self.seed_pages)];
+        let looks = [refusal(&self.token), refusal(&self.seed), refusal(&self.mail), refusal(&self.previous)];
+        let lists = [refusal(&self.pages), refusal(&self.seed_pages), refusal(&self.mail_pages)];
         let writes = [refusal(&self.exchanged), refusal(&self.revoked)];
         looks.into_iter().chain(lists).chain(writes).flatten()
     }
@@ -178,6 +187,10 @@ pub struct Tokens {
     pub in_use: Option<Token>,
     /// The seed.
     pub seed: Option<Token>,
+    /// The one that a person brought in the browser.
+    pub mail: Option<Token>,
+    /// What came by mail: that one first, and what came before it.
+    pub envelopes: Vec<Arc<Envelope>>,
     /// Those in the Secret of ours.
     pub living: Option<Living>,
     /// The version of that Secret, to be written over.
@@ -222,11 +235,15 @@ async fn survey(
     ctx.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
 
     let app_object = ctx.app(&app_key);
-    let app = seen::see(app_object.as_deref(), &app_key, &pass.key.namespace);
+    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
     let context = living::context(&pass.key);
     let (seed, seed_token) = see_seed(ctx, &seed_key, &context).await?;
     let (living, mut tokens) = see_living(living::look(ctx, &pass.key).await?, &context);
-    tokens.in_use = tokens.living.as_ref().map(|living| living.token.clone()).or_else(|| seed_token.clone());
+    (tokens.mail, tokens.envelopes) = open_mail(ctx, pass).await?;
+    let mail = tokens.mail.as_ref().map(|token| token.fingerprint(&context));
+    // Whoever has nothing else begins with what came by mail.
+    let first = seed_token.clone().or_else(|| tokens.mail.clone());
+    tokens.in_use = tokens.living.as_ref().map(|living| living.token.clone()).or(first);
     tokens.seed = seed_token;
     let in_use = tokens.in_use.as_ref().map(|token| token.fingerprint(&context));
     tokens.obtained = ctx.grants.obtained(&pass.key);
@@ -244,7 +261,7 @@ async fn survey(
     let changed = pass.previous.inputs.as_ref() != Some(&inputs);
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
-    let look = pass.due || changed || valid && before.is_none();
+    let look = pass.due || changed || valid && before.is_none() || mail.is_some() || asked.changes > 0;
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
             let credentials = meta_app::observe::find_credentials(ctx, object).await?;
@@ -257,6 +274,7 @@ async fn survey(
         seed,
         living,
         in_use,
+        mail,
         users: users::of(ctx, &pass.key),
         reauthorize_url: ctx.policy.gateway_url.as_ref().map(|url| super::reauthorize_url(url, &pass.key)),
         inputs,
@@ -302,6 +320,16 @@ fn needs(app: &AppSeen) -> impl std::fmt::Debug {
 /// The MetaApp that a grant names.
 pub fn app_key(grant: &MetaGrant, key: &Key) -> Key {
     seen::key_of(&grant.spec.app_ref, &key.namespace)
+}
+
+/// The token of the newest mail, and all mail with a token: what came before it is of no use any more.
+async fn open_mail(
+    ctx: &Context,
+    pass: &Pass<MetaGrantStatus>,
+) -> Result<(Option<Token>, Vec<Arc<Envelope>>), Failure> {
+    let envelopes = ctx.mailbox.tokens(&pass.key, &pass.uid);
+    let Some(newest) = envelopes.first() else { return Ok((None, envelopes)) };
+    Ok((ctx.read(ctx.mailbox.open(newest)).await??, envelopes))
 }
 
 async fn see_seed(ctx: &Context, secret: &Key, context: &str) -> Result<(SeedSeen, Option<Token>), Failure> {

@@ -8,6 +8,7 @@ mod kubeconfig;
 mod kubectl;
 mod process;
 mod progress;
+mod tls_front;
 mod wait;
 
 /// The simulated Graph API.
@@ -18,6 +19,7 @@ pub use control_plane::{ControlPlane, client};
 pub use kubectl::Kubectl;
 pub use process::{Exit, Process};
 pub use progress::Progress;
+pub use tls_front::TlsFront;
 pub use wait::{free_port, wait_for};
 
 /// Several crates below use rustls without a provider of their own.

@@ -1,6 +1,7 @@
 //! The built program as its users meet it: child processes against a real API server and the simulated Graph API.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod browser;
 mod canary;
 mod election;
 mod log;

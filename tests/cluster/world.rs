@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -17,11 +16,10 @@ use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
 use meta_channel_operator::engine::context::Policy;
-use meta_channel_operator::graph::{GraphClient, GraphOptions};
+use meta_channel_operator::install_crypto_provider;
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
-use meta_channel_operator::server::{self, Readiness};
-use meta_channel_operator::{gateway, install_crypto_provider};
+use meta_channel_operator::server::Readiness;
 use serde_json::json;
 use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed, When};
 use testkit::{ControlPlane, Kubectl, wait_for};
@@ -29,6 +27,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
 pub const PAGE_A: &str = "2200000000000001";
@@ -50,6 +49,7 @@ pub struct World {
     pub tenant_a: String,
     pub tenant_b: String,
     pub claims: String,
+    pub mailbox: String,
     gateway: Running,
     /// Judges what was stored when the test is over.
     _stored: Stored,
@@ -58,8 +58,8 @@ pub struct World {
 /// A server of ours in this process; it ends when this is dropped.
 pub struct Running {
     pub metrics: Metrics,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<()>,
 }
 
 impl Running {
@@ -134,9 +134,9 @@ impl World {
         install_crypto_provider();
         let client = plane.client().await?;
         let (platform, tenant_a) = (name("platform"), name("tenant-a"));
-        let (tenant_b, claims) = (name("tenant-b"), name("claims"));
+        let (tenant_b, claims, mailbox) = (name("tenant-b"), name("claims"), name("mailbox"));
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        for name in [&platform, &tenant_a, &tenant_b, &claims] {
+        for name in [&platform, &tenant_a, &tenant_b, &claims, &mailbox] {
             let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
             namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
         }
@@ -149,9 +149,16 @@ impl World {
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let stored = Stored::of(plane, scopes.clone());
-        let gateway = start_gateway(&client, &sandbox, scopes).await?;
         let shift = Shift::default();
-        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, gateway, _stored: stored })
+        let (gateway, url) = start_gateway(&client, &sandbox, &shift, scopes, &mailbox).await?;
+        sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
+        let _stored = stored;
+        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, mailbox, gateway, _stored })
+    }
+
+    /// The watched namespaces.
+    pub fn scopes(&self) -> Vec<String> {
+        vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()]
     }
 
     pub fn operator(&self) -> Running {
@@ -160,14 +167,13 @@ impl World {
 
     pub fn operator_with(&self, change: impl FnOnce(&mut Operator)) -> Running {
         let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
-        let mut options = GraphOptions::new(&self.sandbox.url()).unwrap();
-        options.timeout = Duration::from_secs(2);
         let mut operator = Operator {
             client: self.client.clone(),
-            graph: GraphClient::new(options, Arc::new(metrics.clone())).unwrap(),
+            graph: graph(&self.sandbox, &metrics),
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
                 claims_namespace: self.claims.clone(),
+                mailbox_namespace: self.mailbox.clone(),
                 graph_url: self.sandbox.url(),
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),
@@ -179,7 +185,7 @@ impl World {
                 edit_interval: Duration::from_secs(60),
                 staleness_limit: Duration::from_secs(60 * 60),
             },
-            scopes: vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()],
+            scopes: self.scopes(),
             concurrency: 8,
             instance: "test".into(),
             metrics: metrics.clone(),
@@ -359,7 +365,7 @@ pub fn shown(conditions: &[Condition]) -> Vec<String> {
     conditions.iter().map(|it| format!("{}={}/{}", it.type_, it.status, it.reason)).collect()
 }
 
-fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
+pub fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
     let shown = shown(conditions);
     for expected in expected {
         let there = match expected.strip_prefix('!') {
@@ -374,16 +380,6 @@ fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
 
 fn crds() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
-}
-
-async fn start_gateway(client: &Client, sandbox: &Sandbox, scopes: Vec<String>) -> Result<Running> {
-    let (metrics, shutdown, ready) = (Metrics::default(), CancellationToken::new(), Readiness::default());
-    let listener = server::bind("127.0.0.1:0".parse()?).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
-    let run = gateway::run(client.clone(), scopes, listener, metrics.clone(), ready, shutdown.clone());
-    let task = tokio::spawn(async move { run.await.unwrap() });
-    Ok(Running { metrics, shutdown, task })
 }
 
 /// Name and version of everything stored about the objects of a test, to see that nothing was written.

@@ -21,6 +21,8 @@ pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<N
     notes.extend(replaced(case));
     notes.extend(other_grantor(case));
     notes.extend(shrunk(case));
+    let refused = case.seen.asked.mail_refused.clone();
+    notes.extend(refused.map(|text| warning(crate::meta_grant::mail::REFUSED, "AdoptMail", text)));
     notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
     // Of a grant whose seed itself is in use, Ready says it.
     if matches!(case.seen.living, LivingSeen::Present { .. }) {
@@ -56,7 +58,7 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
     let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
     let text = format!("The grant is now {new}'s; before it was {old}'s.");
-    (old != new).then(|| Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
+    (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
 }
 
 /// That pages left the grant though channels use them.

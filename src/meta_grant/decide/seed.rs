@@ -1,7 +1,7 @@
 //! Whether the token in use comes from the seed that is declared, and if not, why the seed is refused.
 
 use super::Case;
-use super::token::{self, Word};
+use super::token::{self, Candidate, Word};
 use super::valid;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
@@ -46,36 +46,20 @@ fn rival(case: &Case<'_>) -> Finding {
     }
 }
 
-/// Whether a seed that is another one may take the place of the token in use.
-pub(super) fn is_accepted(case: &Case<'_>) -> bool {
-    if !matches!(token::seed(case.seen, case.now), Word::Good(_)) {
-        return false;
-    }
-    match token::in_use(case.seen, case.now) {
-        // Whatever serves is better than what does not.
-        Word::Flawed(..) => true,
-        Word::Good(_) => {
-            let lost = token::lost_with_seed(case.seen, case.now);
-            token::is_newer_seed(case.seen, case.now) && lost.is_some_and(|lost| lost.is_empty())
-        }
-        Word::Unasked | Word::Refused(_) => false,
-    }
-}
-
 /// Why a seed that serves does not take the place of the token in use.
 fn refusal(case: &Case<'_>) -> Option<Finding> {
     let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
     if !matches!(token::in_use(case.seen, case.now), Word::Good(_)) {
         return None;
     }
-    if !token::is_newer_seed(case.seen, case.now) {
+    if !token::is_newer(Candidate::Seed, case.seen, case.now) {
         let step = format!(
             "Whoever writes Secret {namespace}/{secret} must put a token into it that was issued later, or the seed back that the token in use comes from."
         );
         let seen = "The seed was issued before the token in use.";
         return Some(case.found(Status::False, Reason::SeedOlder, seen, step));
     }
-    let lost = token::lost_with_seed(case.seen, case.now).filter(|lost| !lost.is_empty())?;
+    let lost = token::lost_with(Candidate::Seed, case.seen, case.now).filter(|lost| !lost.is_empty())?;
     let step = format!(
         "Authorise again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that are to be given up."
     );

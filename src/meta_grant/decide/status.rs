@@ -77,7 +77,7 @@ fn rows(seen: &Observed) -> Option<Vec<GrantedPageStatus>> {
         let mut tasks = tasks.to_vec();
         tasks.sort();
         tasks.truncate(TASKS);
-        GrantedPageStatus { id: id.clone(), name: name.clone(), tasks }
+        GrantedPageStatus { id: id.clone(), name: name.clone(), tasks, in_use: seen.users.pages.contains(id) }
     };
     match (&seen.asked.pages, &seen.before) {
         (Some(Ok(rows)), _) => Some(rows.iter().map(|it| row(&it.id, &it.name, &it.tasks)).collect()),

@@ -2,6 +2,7 @@
 
 mod kept;
 mod life;
+mod mail;
 mod model;
 mod notes;
 mod renewal;

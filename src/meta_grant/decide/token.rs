@@ -30,7 +30,25 @@ pub fn in_use(seen: &Observed, now: Timestamp) -> Word<'_> {
 
 /// What is known of a seed that is another token than the one in use.
 pub fn seed(seen: &Observed, now: Timestamp) -> Word<'_> {
-    word(seen, seen.asked.seed.as_ref(), now)
+    candidate(Candidate::Seed, seen, now)
+}
+
+/// A token that may take the place of the one in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Candidate {
+    /// The seed, if it is another token than before.
+    Seed,
+    /// The one that a person brought in the browser.
+    Mail,
+}
+
+/// What is known of a token that may take the place of the one in use.
+pub fn candidate(which: Candidate, seen: &Observed, now: Timestamp) -> Word<'_> {
+    let answer = match which {
+        Candidate::Seed => &seen.asked.seed,
+        Candidate::Mail => &seen.asked.mail,
+    };
+    word(seen, answer.as_ref(), now)
 }
 
 /// What is known of the token that was in use before.
@@ -64,20 +82,39 @@ pub fn is_short(info: &TokenInfo, now: Timestamp) -> bool {
     info.kind == TokenKind::User && info.issued_at.is_none() && ends
 }
 
-/// Whether a seed that serves is not older than the token in use. What Meta tells no time of is taken for new: short-lived
+/// Whether a candidate that serves is not older than the token in use. What Meta tells no time of is taken for new: short-lived
 /// tokens are.
-pub fn is_newer_seed(seen: &Observed, now: Timestamp) -> bool {
-    let (Word::Good(seed), Word::Good(in_use)) = (seed(seen, now), in_use(seen, now)) else { return false };
-    seed.issued_at.zip(in_use.issued_at).is_none_or(|(seed, in_use)| seed >= in_use)
+pub fn is_newer(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
+    let words = (candidate(which, seen, now), in_use(seen, now));
+    let (Word::Good(other), Word::Good(in_use)) = words else { return false };
+    other.issued_at.zip(in_use.issued_at).is_none_or(|(other, in_use)| other >= in_use)
 }
 
-/// Pages in use that the token in use covers and the seed does not; `None` if that is not known.
-pub fn lost_with_seed(seen: &Observed, now: Timestamp) -> Option<Vec<String>> {
-    let (AppSeen::Found { required, .. }, Word::Good(info)) = (&seen.app, seed(seen, now)) else { return None };
-    let Some(Ok(of_seed)) = &seen.asked.seed_pages else { return None };
+/// Pages in use that the token in use covers and a candidate does not; `None` if that is not known.
+pub fn lost_with(which: Candidate, seen: &Observed, now: Timestamp) -> Option<Vec<String>> {
+    let words = (&seen.app, candidate(which, seen, now));
+    let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return None };
+    let pages = match which {
+        Candidate::Seed => &seen.asked.seed_pages,
+        Candidate::Mail => &seen.asked.mail_pages,
+    };
+    let Some(Ok(listed)) = pages else { return None };
     let covered = covered(seen)?;
-    let reaches = |page: &String| of_seed.contains(page) && required.iter().all(|scope| info.grants(scope, page));
+    let reaches = |page: &String| listed.contains(page) && required.iter().all(|scope| info.grants(scope, page));
     Some(seen.users.pages.iter().filter(|page| covered.contains(*page) && !reaches(page)).cloned().collect())
+}
+
+/// Whether a candidate may take the place of the token in use: the one rule for all of them.
+pub fn is_accepted(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
+    if !matches!(candidate(which, seen, now), Word::Good(_)) {
+        return false;
+    }
+    match in_use(seen, now) {
+        // Whatever serves is better than what does not.
+        Word::Flawed(..) => true,
+        Word::Good(_) => is_newer(which, seen, now) && lost_with(which, seen, now).is_some_and(|lost| lost.is_empty()),
+        Word::Unasked | Word::Refused(_) => false,
+    }
 }
 
 /// The pages that the token in use covers, as they were listed last.

@@ -83,6 +83,7 @@ impl Scene {
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             verify_token: VerifyTokenSeen::Ours,
             callback_url: Some(CALLBACK.to_owned()),
+            redirect_uri: Some("https://hooks.example.com/oauth/callback".to_owned()),
             graph_url: "https://graph.facebook.com".to_owned(),
             inputs: "inputs".to_owned(),
             look: true,

@@ -32,6 +32,8 @@ pub(super) struct Model {
     pub(super) tokens: BTreeMap<String, TokenInfo>,
     pub(super) revoked: BTreeSet<String>,
     pub(super) seed: String,
+    /// What a person brought in the browser.
+    pub(super) mail: Option<String>,
     pub(super) kept: Option<Kept>,
     pub(super) status: MetaGrantStatus,
     /// A token that was handed out, in the memory of the operator.
@@ -51,6 +53,7 @@ impl Model {
             tokens: [("seed".to_owned(), seed)].into(),
             revoked: BTreeSet::new(),
             seed: "seed".to_owned(),
+            mail: None,
             kept: None,
             status: MetaGrantStatus::default(),
             obtained: None,
@@ -124,6 +127,7 @@ impl Model {
                 self.revoked.insert(previous.fingerprint);
                 asked.revoked = Some(Ok(()));
             }
+            Mutation::Discard { .. } => self.mail = None,
             Mutation::ForgetPrevious => self.kept.as_mut().unwrap().previous = None,
         }
         asked
@@ -138,6 +142,7 @@ impl Model {
         });
         let (token, minted) = match which {
             Which::Seed => (self.seed.clone(), false),
+            Which::Mail => (self.mail.clone().unwrap(), false),
             Which::Obtained => (self.obtained.take().unwrap().1, true),
             Which::InUse => (self.in_use().to_owned(), former.unwrap().minted),
             Which::Previous => {
@@ -161,6 +166,7 @@ impl Model {
         seen.before = self.listed.then(|| Arc::new(granted(&[PAGE_A, PAGE_B])));
         let dummy = || Token::parse(b"EAA0000000000000000000").unwrap();
         seen.tokens.obtained = self.obtained.as_ref().map(|(of, _)| (of.clone(), dummy()));
+        seen.mail = self.mail.clone();
         seen.asked = asked;
         let about = |name: &str| Some(Ok(self.debug(name)));
         seen.asked.token = seen.asked.token.or_else(|| about(self.in_use()));
@@ -171,6 +177,10 @@ impl Model {
         if is_rival(&seen, good) {
             seen.asked.seed = seen.asked.seed.or_else(|| about(&self.seed));
             seen.asked.seed_pages = Some(Ok(words(&[PAGE_A, PAGE_B]).into_iter().collect()));
+        }
+        if let Some(mail) = self.mail.as_ref().filter(|mail| *mail != self.in_use()) {
+            seen.asked.mail = seen.asked.mail.or_else(|| about(mail));
+            seen.asked.mail_pages = Some(Ok(words(&[PAGE_A, PAGE_B]).into_iter().collect()));
         }
         if let Some(previous) = self.kept.as_ref().and_then(|kept| kept.previous.as_ref()).filter(|_| !good) {
             seen.asked.previous = about(&previous.fingerprint);

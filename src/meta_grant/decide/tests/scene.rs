@@ -160,6 +160,7 @@ impl Scene {
             },
             seed: SeedSeen::Present { fingerprint: "seed".to_owned() },
             living: living("seed", true, None),
+            mail: None,
             in_use: Some("in-use".to_owned()),
             users: Users { channels: 2, pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
             reauthorize_url: None,
@@ -208,6 +209,15 @@ impl Scene {
             scene.seen.seed = SeedSeen::Present { fingerprint: "new-seed".to_owned() };
             scene.seen.asked.seed = Some(Ok(info));
             scene.seen.asked.seed_pages = Some(Ok(words(pages).into_iter().collect()));
+        })
+    }
+
+    /// A person authorised again in the browser.
+    pub(super) fn mailed(info: TokenInfo, pages: &[&str]) -> Self {
+        Self::with(|scene| {
+            scene.seen.mail = Some("mail".to_owned());
+            scene.seen.asked.mail = Some(Ok(info));
+            scene.seen.asked.mail_pages = Some(Ok(words(pages).into_iter().collect()));
         })
     }
 

@@ -1,0 +1,177 @@
+// A person with a phone authorises again: start page, login dialog, confirmation; and meets some of what can go wrong.
+//
+// SCENE: {"start": URL of the start page, "port": of the TLS front, "spki": digest of its key, "person", "pages": {"used",
+// "unused"}}. All hosts are the real ones; they are mapped to the front, which leads to gateway and sandbox.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import chromium from '@sparticuz/chromium';
+import puppeteer from 'puppeteer-core';
+
+const scene = JSON.parse(process.argv[2]);
+const pictures = process.argv[3];
+const { origin } = new URL(scene.start);
+
+const browser = await puppeteer.launch({
+  executablePath: await chromium.executablePath(),
+  headless: 'shell',
+  // Not those that the package recommends: they switch off what is tested here.
+  args: [
+    '--no-sandbox',
+    '--no-zygote',
+    '--disable-gpu',
+    '--disable-dev-shm-usage',
+    `--host-resolver-rules=MAP * 127.0.0.1:${scene.port}`,
+    `--ignore-certificate-errors-spki-list=${scene.spki}`,
+  ],
+});
+
+/** Codes and states that went through this browser; none may stay anywhere. */
+const secrets = new Set();
+const complaints = [];
+
+/** A tab of a browser that nobody used before. */
+async function fresh() {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
+  const session = await page.createCDPSession();
+  await session.send('Network.enable');
+  await session.send('Log.enable');
+  await session.send('Audits.enable');
+  session.on('Audits.issueAdded', ({ issue }) => complaints.push(JSON.stringify(issue)));
+  session.on('Log.entryAdded', ({ entry }) => {
+    // That a page answers with 403 is meant; all else is not.
+    if (!/status of (403|404|503)/.test(entry.text)) complaints.push(`${entry.text} ${entry.url}`);
+  });
+  page.on('pageerror', error => complaints.push(String(error)));
+  page.on('request', request => {
+    const url = new URL(request.url());
+    if (url.origin === origin) for (const name of ['code', 'state']) {
+      const value = url.searchParams.get(name);
+      if (value) secrets.add(value);
+    }
+  });
+  return { context, page, session };
+}
+
+/** Takes a picture, and looks for what must not be there. */
+async function seen({ context, page, session }, name, title, path) {
+  assert.equal(await page.$eval('h1', element => element.textContent), title);
+  const url = new URL(page.url());
+  if (url.origin === origin) {
+    assert.equal(url.pathname + url.search + url.hash, path, 'the address');
+    const content = await page.content();
+    for (const secret of secrets) assert(!content.includes(secret), `${name}: a secret in the page`);
+    assert(!content.includes('EAA'), `${name}: a token in the page`);
+    assert.equal(await page.evaluate('document.cookie'), '', 'scripts see no cookie');
+    assert.equal(await page.evaluate('document.scripts.length'), 0);
+    assert.equal(await page.evaluate('document.referrer'), '');
+    const wide = await page.evaluate('document.documentElement.scrollWidth');
+    assert(wide <= 390, `${name}: ${wide} pixels wide`);
+    const { entries } = await session.send('Page.getNavigationHistory');
+    for (const entry of entries.filter(entry => new URL(entry.url).origin === origin)) {
+      assert(!/[?#]/.test(entry.url), `${name}: ${entry.url} in the history`);
+    }
+    const codes = JSON.stringify(entries.map(entry => entry.url));
+    for (const secret of secrets) assert(!codes.includes(`code=${secret}`), `${name}: a code in the history`);
+  }
+  for (const cookie of await context.cookies()) {
+    assert(cookie.httpOnly && cookie.secure && cookie.sameSite === 'Lax' && cookie.path === '/', cookie.name);
+    assert(cookie.name.startsWith('__Host-') && !cookie.value.includes('EAA'), cookie.name);
+  }
+  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+}
+
+const click = (page, selector) => Promise.all([page.waitForNavigation(), page.click(selector)]);
+
+/** From the start page to the login dialog. */
+async function begin(tab, name) {
+  await tab.page.goto(scene.start);
+  await seen(tab, `${name}-1-start`, 'Authorise again', new URL(scene.start).pathname);
+  await click(tab.page, 'button');
+  assert.equal(new URL(tab.page.url()).origin, 'https://www.facebook.com');
+  await seen(tab, `${name}-2-dialog`, 'Log in');
+}
+
+/** Logs in and agrees to some pages or to all. */
+async function agree({ page }, pages) {
+  await page.select('select[name=person]', scene.person);
+  if (pages) await page.click('input[value=selected]');
+  for (const id of pages ?? []) await page.click(`input[value="${id}"]`);
+  await click(page, 'button[value=continue]');
+}
+
+const CONFIRM = '/oauth/confirm';
+
+async function authorisesAgain() {
+  const tab = await fresh();
+  await begin(tab, 'good');
+  await agree(tab);
+  await seen(tab, 'good-3-confirm', 'Use this authorisation?', CONFIRM);
+  await tab.page.reload();
+  await seen(tab, 'good-3-confirm', 'Use this authorisation?', CONFIRM);
+  await click(tab.page, 'button[value=use]');
+  await seen(tab, 'good-4-done', 'Thank you', CONFIRM);
+  await tab.page.goBack();
+  await seen(tab, 'good-5-back', 'Thank you', CONFIRM);
+}
+
+async function choosesTooFewPages() {
+  const tab = await fresh();
+  await begin(tab, 'few');
+  await agree(tab, [scene.pages.unused]);
+  await seen(tab, 'few-3-refused', 'Pages are missing', CONFIRM);
+  // The way out is on the page.
+  await click(tab.page, 'button');
+  await agree(tab, [scene.pages.used]);
+  await seen(tab, 'few-4-confirm', 'Use this authorisation?', CONFIRM);
+  await click(tab.page, 'button[value=drop]');
+  await seen(tab, 'few-5-dropped', 'Not used', CONFIRM);
+}
+
+async function saysNo() {
+  const tab = await fresh();
+  await begin(tab, 'no');
+  await click(tab.page, 'button[value=cancel]');
+  await seen(tab, 'no-3-declined', 'You did not agree at Facebook', CONFIRM);
+}
+
+/** Somebody else's browser, with an address that was sent to it. */
+async function followsAStrangersLink() {
+  const [attacker, victim] = [await fresh(), await fresh()];
+  await begin(attacker, 'stranger');
+  await victim.page.goto(attacker.page.url());
+  await agree(victim);
+  await seen(victim, 'stranger-3-refused', 'Not begun in this browser', '/oauth/other-browser');
+}
+
+/** A page of another site that posts to ours. */
+async function isUsedByAnotherSite() {
+  const tab = await fresh();
+  await tab.page.setContent(`<form method="post" action="${scene.start}"><button>x</button></form>`);
+  await click(tab.page, 'button');
+  await seen(tab, 'site-1-refused', 'Not from this page', new URL(scene.start).pathname);
+}
+
+let failed = 0;
+for (const story of [authorisesAgain, choosesTooFewPages, saysNo, followsAStrangersLink, isUsedByAnotherSite]) {
+  try {
+    await story();
+    console.log(`ok ${story.name}`);
+  } catch (error) {
+    failed += 1;
+    console.error(`FAILED ${story.name}:`, error);
+  }
+}
+try {
+  assert.deepEqual(complaints, [], 'the browser complains');
+  assert(secrets.size > 0);
+} catch (error) {
+  failed += 1;
+  console.error(error);
+}
+// What went through the browser, for whoever looks for it in logs.
+console.log(JSON.stringify({ secrets: [...secrets] }));
+await browser.close();
+process.exit(failed ? 1 : 0);

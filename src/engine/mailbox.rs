@@ -1,0 +1,112 @@
+//! The operator's side of the mailbox: what the gateway left for it, watched as metadata.
+//!
+//! The namespace is the release's own. Nobody else may write there, so that who left something is no question; what was
+//! left is judged all the same.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, ResourceExt};
+use kube_runtime::reflector::{self, Store, store::Writer};
+use kube_runtime::watcher::Config;
+use tokio::sync::Notify;
+
+use super::context::Context;
+use super::failure::{Failure, kubernetes};
+use super::key::{Key, KindName};
+use super::watch::{self, Change};
+use crate::api::PURPOSE_LABEL;
+use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent};
+use crate::api::references::Purpose;
+use crate::graph::Token;
+
+/// The metadata of mail.
+pub type Envelope = PartialObjectMeta<Secret>;
+
+/// The mailbox of the release.
+pub struct Mailbox {
+    api: Api<Secret>,
+    store: Store<Envelope>,
+    /// Told when something came.
+    pub(crate) came: Notify,
+}
+
+impl Mailbox {
+    /// The mailbox in a namespace, to be filled by [`watch`].
+    pub fn new(client: &Client, namespace: &str) -> (Self, Writer<Envelope>) {
+        let (store, writer) = reflector::store();
+        (Self { api: Api::namespaced(client.clone(), namespace), store, came: Notify::new() }, writer)
+    }
+
+    /// Everything that is there, and what it says; `None` if that is nothing we know.
+    pub fn all(&self) -> Vec<(Arc<Envelope>, Option<Mail>)> {
+        let all = self.store.state().into_iter();
+        all.map(|envelope| (Arc::clone(&envelope), Mail::read(envelope.annotations()))).collect()
+    }
+
+    /// Tokens for a grant, the newest first.
+    pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<Arc<Envelope>> {
+        let is_for = |mail: &Mail| mail.content == MailContent::Token && is_about(mail, grant) && mail.grant_uid == uid;
+        let mail = self.all().into_iter().filter(|(_, mail)| mail.as_ref().is_some_and(is_for));
+        let mut tokens: Vec<_> = mail.map(|(envelope, _)| envelope).collect();
+        tokens.sort_by_key(|envelope| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
+        tokens
+    }
+
+    /// The token in mail, if it is still there and holds one.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn open(&self, envelope: &Envelope) -> Result<Option<Token>, Failure> {
+        let Some(secret) = kubernetes("reading mail", self.api.get_opt(&envelope.name_any())).await? else {
+            return Ok(None);
+        };
+        let ours = secret.type_.as_deref() == Some(MAIL_TYPE);
+        let raw = secret.data.and_then(|mut data| data.remove(MAIL_TOKEN_KEY)).filter(|_| ours);
+        Ok(raw.and_then(|raw| Token::parse(&raw.0).ok()))
+    }
+
+    /// Throws mail away. That it is gone is success too.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses or does not answer.
+    pub async fn discard(&self, envelope: &Envelope) -> Result<(), Failure> {
+        let preconditions = Some(Preconditions { uid: envelope.uid(), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let deletion = async {
+            match self.api.delete(&envelope.name_any(), &params).await {
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                result => result.map(|_| ()),
+            }
+        };
+        kubernetes("throwing mail away", deletion).await
+    }
+}
+
+/// Whether mail is about a grant of this name.
+fn is_about(mail: &Mail, grant: &Key) -> bool {
+    mail.grant.namespace == grant.namespace && mail.grant.name == grant.name
+}
+
+/// When mail came.
+pub fn came_at(envelope: &Envelope) -> Timestamp {
+    envelope.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
+}
+
+/// Keeps the mailbox filled, and wakes the grants that tokens came for.
+pub async fn watch(ctx: Arc<Context>, writer: Writer<Envelope>) {
+    let all: Api<Envelope> = Api::namespaced(ctx.client.clone(), &ctx.policy.mailbox_namespace);
+    let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
+    let report = |change: Change<'_, Envelope>| {
+        if let Change::Applied(envelope) = change {
+            if let Some(mail) = Mail::read(envelope.annotations()).filter(|mail| mail.content == MailContent::Token) {
+                ctx.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
+            }
+            ctx.mailbox.came.notify_one();
+        }
+    };
+    watch::run_metadata(all, labelled, writer, &ctx.metrics, report).await;
+}

@@ -1,0 +1,119 @@
+//! What a person brought back from Meta: whether it would do.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+
+use super::flow::{Offer, Refusal};
+use super::grants::{Grant, Page};
+use super::{App, OAuth};
+use crate::graph::{
+    AppReason, Caller, CutReason, Exchange, GraphError, Token, TokenInfo, TokenKind, Verdict, classify,
+};
+
+/// Longest time that a person waits for Meta, whatever it takes.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Codes bring tokens of an hour or two; whatever lives longer than this is none of them (graph-api §3.8).
+const SHORT: SignedDuration = SignedDuration::from_hours(24);
+
+/// The most that is told of what is missing; the rest is counted. It is kept in a cookie.
+const TOLD: usize = 10;
+
+/// The most bytes of names of other pages that are told, for the same cookie.
+const TOLD_BYTES: usize = 300;
+
+/// Exchanges the code and looks at what it stands for.
+pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &SecretString) -> Result<Offer, Refusal> {
+    within_limits(oauth, async {
+        let App { credentials, version, redirect_uri, .. } = app;
+        let exchanged = oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code).await;
+        let token = exchanged.map_err(|error| refusal(&error, Caller::AppToken))?;
+        let info = oauth.graph.debug_token(version, credentials, &token).await;
+        let info = info.map_err(|error| refusal(&error, Caller::AppToken))?;
+        is_sufficient(&info, app)?;
+        let on_its_behalf = |error: GraphError| refusal(&error, Caller::PageToken);
+        let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
+        let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
+        let (others, more) = compared(grant.pages_in_use(), &covered)?;
+        let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
+        let is_short = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
+        Ok(Offer { token, is_short, person, others, more })
+    })
+    .await
+}
+
+/// The token that lives for weeks, for one that lives for an hour (graph-api §3.3).
+pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Result<Token, Refusal> {
+    if !offer.is_short {
+        return Ok(offer.token.clone());
+    }
+    within_limits(oauth, async {
+        let extended =
+            oauth.graph.exchange_token(&app.version, &app.credentials, &offer.token, Exchange::ShortUser).await;
+        extended.map_err(|error| refusal(&error, Caller::PageToken))
+    })
+    .await
+}
+
+async fn within_limits<T>(oauth: &OAuth, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let _slot = oauth.logins.try_acquire().map_err(|_| Refusal::Unreachable)?;
+    tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Refusal::Unreachable))
+}
+
+/// What an error of Meta means for the person.
+fn refusal(error: &GraphError, caller: Caller) -> Refusal {
+    match classify(error, caller) {
+        Verdict::NoAnswer | Verdict::Throttled { .. } => Refusal::Unreachable,
+        Verdict::AppBroken(AppReason::AppCredentialsRejected | AppReason::SecretMismatch | AppReason::AppBlocked) => {
+            Refusal::AppBroken
+        }
+        Verdict::AccessCut(CutReason::WrongApp) => Refusal::WrongApp,
+        _ => Refusal::NotAccepted,
+    }
+}
+
+fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
+    if info.app_id.as_deref() != Some(&app.credentials.app_id) {
+        return Err(Refusal::WrongApp);
+    }
+    if !info.is_valid || info.kind != TokenKind::User {
+        return Err(Refusal::NotAccepted);
+    }
+    let missing = app.required.iter().filter(|scope| !info.scopes.contains(scope)).cloned();
+    let missing: Vec<_> = missing.take(TOLD).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::ScopesMissing(missing)) }
+}
+
+/// Pages that are covered, by id and name, against those in use: the names of others, and how many more there are.
+fn compared<'a>(
+    in_use: impl Iterator<Item = &'a Page>,
+    covered: &[(String, Option<String>)],
+) -> Result<(Vec<String>, usize), Refusal> {
+    let in_use: Vec<_> = in_use.map(|page| page.id.as_str()).collect();
+    let is_covered = |id: &str| covered.iter().any(|(other, _)| other == id);
+    let mut missing: Vec<_> = in_use.iter().filter(|id| !is_covered(id)).map(|id| (*id).to_owned()).collect();
+    if !missing.is_empty() {
+        let more = missing.len().saturating_sub(TOLD);
+        missing.truncate(TOLD);
+        return Err(Refusal::PagesMissing(missing, more));
+    }
+    let others: Vec<_> = covered.iter().filter(|(id, _)| !in_use.contains(&id.as_str())).collect();
+    let mut room = TOLD_BYTES;
+    let names = others.iter().map(|(id, name)| name.as_ref().unwrap_or(id));
+    let told: Vec<_> = names
+        .take_while(|name| {
+            let fits = name.len() <= room;
+            room = room.saturating_sub(name.len());
+            fits
+        })
+        .cloned()
+        .collect();
+    let more = others.len() - told.len();
+    Ok((told, more))
+}
+
+#[cfg(test)]
+#[path = "candidate_tests.rs"]
+mod tests;

@@ -1,0 +1,94 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+
+use super::*;
+use crate::graph::{AppCredentials, AppSecret, GraphFault, Version};
+
+const APP: &str = "1111000011110000";
+
+fn app() -> App {
+    App {
+        name: "Acme".to_owned(),
+        credentials: AppCredentials::new(APP, AppSecret::parse(&[b'a'; 32]).unwrap()),
+        version: Version::DEFAULT,
+        redirect_uri: "https://hooks.example.com/oauth/callback".parse().unwrap(),
+        required: ["pages_show_list", "pages_messaging"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// What debug_token says of a token that does, but for one change.
+fn info(name: &str, value: Value) -> TokenInfo {
+    let mut info = json!({
+        "app_id": APP, "type": "USER", "is_valid": true, "user_id": "66",
+        "scopes": ["pages_messaging", "pages_show_list", "public_profile"],
+    });
+    info[name] = value;
+    serde_json::from_value(info).unwrap()
+}
+
+#[test]
+fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
+    let missing = |scopes: &[&str]| Err(Refusal::ScopesMissing(scopes.iter().map(|it| (*it).to_owned()).collect()));
+    let rows = [
+        (info("user_id", json!("67")), Ok(())),
+        (info("app_id", json!("9999000099990000")), Err(Refusal::WrongApp)),
+        (info("app_id", json!(null)), Err(Refusal::WrongApp)),
+        (info("is_valid", json!(false)), Err(Refusal::NotAccepted)),
+        (info("type", json!("PAGE")), Err(Refusal::NotAccepted)),
+        (info("type", json!("SYSTEM_USER")), Err(Refusal::NotAccepted)),
+        (info("scopes", json!(["pages_show_list"])), missing(&["pages_messaging"])),
+        (info("scopes", json!([])), missing(&["pages_show_list", "pages_messaging"])),
+    ];
+    for (info, expected) in rows {
+        assert_eq!(is_sufficient(&info, &app()), expected, "{info:?}");
+    }
+}
+
+fn page(id: usize) -> Page {
+    serde_json::from_value(json!({"id": id.to_string(), "name": "x", "inUse": true})).unwrap()
+}
+
+fn covered(ids: impl IntoIterator<Item = usize>) -> Vec<(String, Option<String>)> {
+    ids.into_iter().map(|id| (id.to_string(), Some(format!("Page {id}")))).collect()
+}
+
+#[test]
+fn every_page_in_use_must_be_covered() {
+    let in_use: Vec<_> = (1..=3).map(page).collect();
+    assert_eq!(compared(in_use.iter(), &covered([3, 1, 2])), Ok((vec![], 0)));
+    assert_eq!(compared(in_use.iter(), &covered(1..=4)), Ok((vec!["Page 4".to_owned()], 0)));
+    let missing =
+        |ids: &[&str], more| Err(Refusal::PagesMissing(ids.iter().map(|it| (*it).to_owned()).collect(), more));
+    assert_eq!(compared(in_use.iter(), &covered([2, 4])), missing(&["1", "3"], 0));
+    assert_eq!(compared([].iter(), &covered([])), Ok((vec![], 0)));
+    let many: Vec<_> = (1..=15).map(page).collect();
+    let told: Vec<_> = (1..=10).map(|id: usize| id.to_string()).collect();
+    assert_eq!(compared(many.iter(), &[]), Err(Refusal::PagesMissing(told, 5)));
+}
+
+#[test]
+fn of_many_other_pages_the_first_are_told_and_the_rest_is_counted() {
+    let (told, more) = compared([].iter(), &covered(1..=1_000)).unwrap();
+    assert!(told.iter().map(String::len).sum::<usize>() <= TOLD_BYTES);
+    assert_eq!((told[0].as_str(), told.len() + more), ("Page 1", 1_000));
+    let unnamed = [("7".to_owned(), None), ("8".to_owned(), Some("x".repeat(TOLD_BYTES)))];
+    assert_eq!(compared([].iter(), &unnamed), Ok((vec!["7".to_owned()], 1)));
+}
+
+#[test]
+fn what_meta_refuses_is_told_by_who_has_to_act() {
+    let fault = |code, message: &str| GraphError::from(GraphFault::new(code, None, message));
+    let rows = [
+        (GraphError::Timeout, Refusal::Unreachable),
+        (fault(2, "later"), Refusal::Unreachable),
+        (fault(4, "too many calls"), Refusal::Unreachable),
+        (fault(100, "Invalid verification code format."), Refusal::NotAccepted),
+        (fault(100, "The App_id in the input_token did not match the Viewing App"), Refusal::WrongApp),
+        (fault(1, "Error validating client secret."), Refusal::AppBroken),
+        (fault(101, "Error validating application."), Refusal::AppBroken),
+    ];
+    for (error, expected) in rows {
+        assert_eq!(refusal(&error, Caller::AppToken), expected, "{error}");
+    }
+    assert_eq!(refusal(&fault(190, "Session has expired"), Caller::PageToken), Refusal::NotAccepted);
+}

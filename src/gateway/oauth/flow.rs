@@ -1,0 +1,175 @@
+//! One reauthorisation under way, as the browser keeps it from step to step.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use rand::RngExt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::graph::Token;
+
+/// How long a person may take at Meta, and then again for the confirmation.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A reauthorisation that a browser began.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Flow {
+    /// Digest of the state that Meta repeats, in hex. The state itself is kept by nobody.
+    state: String,
+    /// When this step is too late.
+    until: Timestamp,
+    /// How far it is.
+    pub(super) step: Step,
+}
+
+/// How far a reauthorisation is.
+#[derive(Deserialize, Serialize)]
+pub(super) enum Step {
+    /// The person was sent to Meta.
+    Begun,
+    /// The person came back with what is wanted, and has to agree.
+    Offered(Offer),
+    /// It ended without effect.
+    Refused(Refusal),
+    /// It was handed to the operator.
+    Done,
+}
+
+/// An authorisation that would do.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Offer {
+    /// Its token.
+    #[serde(serialize_with = "plain", deserialize_with = "parsed")]
+    pub(super) token: Token,
+    /// Whether it lives for an hour or two only, so that another one has to be stored in the end.
+    pub(super) is_short: bool,
+    /// Name of the person.
+    pub(super) person: Option<String>,
+    /// Names of pages that are covered and not in use.
+    pub(super) others: Vec<String>,
+    /// How many more are covered.
+    pub(super) more: usize,
+}
+
+/// Why a reauthorisation ended without effect.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Refusal {
+    /// The person said no at Meta.
+    Declined,
+    /// The person said no to what came of it.
+    Cancelled,
+    /// The step came too late.
+    Expired,
+    /// The state was used before.
+    Used,
+    /// Meta did not accept the code, or its token is none.
+    NotAccepted,
+    /// The token is another application's.
+    WrongApp,
+    /// These permissions are missing.
+    ScopesMissing(Vec<String>),
+    /// These pages in use are not covered, and so many more.
+    PagesMissing(Vec<String>, usize),
+    /// Meta, or our own API server, did not answer.
+    Unreachable,
+    /// Meta does not accept the application.
+    AppBroken,
+}
+
+impl Refusal {
+    /// The refusal as it stands in metrics and logs.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Used => "used",
+            Self::NotAccepted => "not_accepted",
+            Self::WrongApp => "wrong_app",
+            Self::ScopesMissing(_) => "scopes_missing",
+            Self::PagesMissing(..) => "pages_missing",
+            Self::Unreachable => "unreachable",
+            Self::AppBroken => "app_broken",
+        }
+    }
+}
+
+impl Flow {
+    /// Begins one. The state is for Meta to repeat.
+    pub(super) fn begin(now: Timestamp) -> (Self, String) {
+        let random: [u8; 32] = rand::rng().random();
+        let state = URL_SAFE_NO_PAD.encode(random);
+        (Self { state: digest(&state), until: now + PATIENCE, step: Step::Begun }, state)
+    }
+
+    /// Whether this is the state that it was begun with. Digests are compared, so that the time taken tells nothing.
+    pub(super) fn began_with(&self, state: &str) -> bool {
+        digest(state) == self.state
+    }
+
+    /// A name that is as unique as the state, and tells nothing about it.
+    pub(super) fn id(&self) -> &str {
+        self.state.get(..32).unwrap_or_default()
+    }
+
+    /// Whether the step comes too late.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until
+    }
+
+    /// The next step: the person has to agree, for which there is time again.
+    pub(super) fn offered(self, offer: Offer, now: Timestamp) -> Self {
+        Self { step: Step::Offered(offer), until: now + PATIENCE, ..self }
+    }
+
+    /// The last step.
+    pub(super) fn ended(self, step: Step) -> Self {
+        Self { step, ..self }
+    }
+}
+
+fn digest(state: &str) -> String {
+    hex::encode(Sha256::digest(state))
+}
+
+fn plain<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(token.expose())
+}
+
+fn parsed<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
+    let text = secrecy::SecretString::deserialize(from)?;
+    Token::parse(secrecy::ExposeSecret::expose_secret(&text).as_bytes()).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_state_is_long_random_and_recognised() {
+        let ((flow, state), (other, other_state)) = (Flow::begin(at(0)), Flow::begin(at(0)));
+        assert_eq!(state.len(), 43);
+        assert_ne!(state, other_state);
+        assert!(flow.began_with(&state) && other.began_with(&other_state));
+        for wrong in [&other_state, "", &state[..42], &format!("{state}A"), &state.to_lowercase(), flow.id()] {
+            assert!(!flow.began_with(wrong), "{wrong}");
+        }
+        assert_ne!(flow.id(), other.id());
+        assert!(!serde_json::to_string(&flow).unwrap().contains(&state), "the state is kept by nobody");
+    }
+
+    #[test]
+    fn each_step_has_ten_minutes() {
+        let (flow, _) = Flow::begin(at(1_000));
+        assert!(!flow.is_over(at(1_599)) && flow.is_over(at(1_600)));
+        let token = Token::parse(b"EAAB0123456789_abc.DEF-x").unwrap();
+        let flow = flow.offered(Offer { token, is_short: true, person: None, others: vec![], more: 0 }, at(1_500));
+        assert!(!flow.is_over(at(2_099)) && flow.is_over(at(2_100)));
+    }
+}

@@ -1,0 +1,138 @@
+//! The MetaGrants, as far as pages for people need them, kept in memory by watches.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta};
+use kube::{Api, Client, Resource};
+use kube_runtime::reflector::{self, Store};
+use kube_runtime::watcher::Config;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use crate::api::MetaGrant;
+use crate::api::references::MetaAppReference;
+use crate::engine::Key;
+use crate::engine::watch::{self, Change};
+use crate::meta_app::seen;
+use crate::metrics::Metrics;
+use crate::operator::api;
+
+/// A MetaGrant, of which nothing is decoded or kept but what is shown.
+#[derive(Clone, Debug, Deserialize)]
+pub(in crate::gateway) struct Grant {
+    metadata: ObjectMeta,
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    app_ref: MetaAppReference,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    pages: Vec<Page>,
+}
+
+/// A page that a grant is there for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::gateway) struct Page {
+    pub(in crate::gateway) id: String,
+    #[serde(default)]
+    pub(in crate::gateway) name: Option<String>,
+    /// Whether a channel relies on it.
+    #[serde(default)]
+    in_use: bool,
+}
+
+impl Grant {
+    pub(super) fn key(&self) -> Key {
+        Key::of(self)
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Its MetaApp.
+    pub(super) fn app(&self) -> Key {
+        seen::key_of(&self.spec.app_ref, &self.key().namespace)
+    }
+
+    /// The pages that channels rely on.
+    pub(super) fn pages_in_use(&self) -> impl Iterator<Item = &Page> {
+        self.status.pages.iter().filter(|page| page.in_use)
+    }
+}
+
+/// The MetaGrants of the watched namespaces.
+pub(in crate::gateway) struct Grants(Vec<Store<Grant>>);
+
+impl Grants {
+    /// Starts the watches.
+    pub(in crate::gateway) fn start(
+        client: &Client,
+        scopes: &[String],
+        metrics: &Metrics,
+        watches: &mut JoinSet<()>,
+    ) -> Self {
+        let watch = |namespace: &String| {
+            let (store, writer) = reflector::store();
+            let (all, metrics): (Api<DeserializeGuard<Grant>>, _) = (api(client, namespace), metrics.clone());
+            watches.spawn(async move {
+                watch::run(all, Config::default(), writer, &metrics, |_: Change<'_, Grant>| ()).await;
+            });
+            store
+        };
+        Self(scopes.iter().map(watch).collect())
+    }
+
+    /// Waits until every grant is known.
+    pub(in crate::gateway) async fn wait_until_filled(&self) {
+        // Fails only when a watch is gone, at shutdown.
+        let _ = futures::future::try_join_all(self.0.iter().map(Store::wait_until_ready)).await;
+    }
+
+    /// A grant, if it is known.
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Grant>> {
+        let reference = key.to_ref();
+        self.0.iter().find_map(|store| store.get(&reference))
+    }
+}
+
+/// As the kind says it.
+impl Resource for Grant {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(all: &()) -> Cow<'_, str> {
+        MetaGrant::kind(all)
+    }
+
+    fn group(all: &()) -> Cow<'_, str> {
+        MetaGrant::group(all)
+    }
+
+    fn version(all: &()) -> Cow<'_, str> {
+        MetaGrant::version(all)
+    }
+
+    fn plural(all: &()) -> Cow<'_, str> {
+        MetaGrant::plural(all)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,91 @@
+//! What every answer and every click has in common.
+
+use std::sync::LazyLock;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::Markup;
+use reqwest::Url;
+use sha2::{Digest, Sha256};
+
+use super::{OAuth, pages};
+
+/// Where the outcome of a step is shown. Nothing secret is in this address.
+pub(super) const CONFIRM: &str = "/oauth/confirm";
+/// Where a browser is told that what it brought does not belong to it.
+pub(super) const OTHER_BROWSER: &str = "/oauth/other-browser";
+
+/// A page for a person: nothing in it is loaded, framed or kept, and its forms go to us or to the login dialog alone.
+pub(super) fn page(oauth: &OAuth, status: StatusCode, content: Markup) -> Response {
+    static STYLE: LazyLock<String> = LazyLock::new(|| STANDARD.encode(Sha256::digest(pages::STYLE)));
+    // Browsers apply form-action also to where a form's answer leads.
+    let login = oauth.login_url.origin().ascii_serialization();
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {login}; frame-ancestors 'none'; base-uri 'none'",
+        *STYLE
+    );
+    let mut response = (status, Html(content.into_string())).into_response();
+    let headers = response.headers_mut();
+    harden(headers);
+    // An origin is plain ASCII, so this does not fail.
+    headers.extend(HeaderValue::try_from(policy).ok().map(|policy| (CONTENT_SECURITY_POLICY, policy)));
+    response
+}
+
+/// Leads to another address with GET, also after a POST.
+pub(super) fn see_other(address: &str, cookie: Option<HeaderValue>) -> Response {
+    let Ok(location) = HeaderValue::try_from(address) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
+    let headers = response.headers_mut();
+    harden(headers);
+    headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    response
+}
+
+fn harden(headers: &mut HeaderMap) {
+    let fixed: [(HeaderName, &'static str); 6] = [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+}
+
+/// A click on one of our own pages. Browsers say where a request comes from, and no page can make them lie.
+pub(super) struct Clicked;
+
+impl FromRequestParts<std::sync::Arc<OAuth>> for Clicked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, oauth: &std::sync::Arc<OAuth>) -> Result<Self, Response> {
+        let mut origins = parts.headers.get_all("sec-fetch-site").into_iter();
+        if origins.next().is_some_and(|value| value == "same-origin") && origins.next().is_none() {
+            return Ok(Self);
+        }
+        oauth.tell(None, "cross_site");
+        Err(page(oauth, StatusCode::FORBIDDEN, pages::cross_site()))
+    }
+}
+
+/// The origin of Meta's login dialog and its path, with what is asked for.
+pub(super) fn with_query(base: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url.query_pairs_mut().extend_pairs(query);
+    url
+}

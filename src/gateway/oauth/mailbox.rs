@@ -1,0 +1,85 @@
+//! The gateway's side of the mailbox: it creates, and may do nothing else.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+
+use super::flow::{Flow, Refusal};
+use super::grants::Grant;
+use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent, MailRefusal};
+use crate::api::references::NamespacedName;
+use crate::engine::failure::Failure;
+use crate::engine::failure::kubernetes;
+use crate::graph::Token;
+
+/// The Secrets of the release's namespace.
+pub(super) struct Mailbox(pub(super) Api<Secret>);
+
+impl Mailbox {
+    /// Notes that a state was used.
+    ///
+    /// # Errors
+    /// When it was used before, or that cannot be told.
+    pub(super) async fn spend(&self, grant: &Grant, flow: &Flow) -> Result<(), Refusal> {
+        if self.create(grant, flow, MailContent::SpentState, None).await? { Ok(()) } else { Err(Refusal::Used) }
+    }
+
+    /// Hands a token over. Once is enough: whoever clicks twice hands over the same authorisation.
+    ///
+    /// # Errors
+    /// When it could not be stored.
+    pub(super) async fn hand_over(&self, grant: &Grant, flow: &Flow, token: &Token) -> Result<(), Refusal> {
+        self.create(grant, flow, MailContent::Token, Some(token)).await.map(|_| ())
+    }
+
+    /// Tells why a person who authorised was refused, for those who look after the grant. A courtesy: the person knows
+    /// already.
+    pub(super) async fn report(&self, grant: &Grant, flow: &Flow, refusal: &Refusal) {
+        let refusal = match refusal {
+            Refusal::WrongApp => MailRefusal::WrongApp,
+            Refusal::ScopesMissing(scopes) => MailRefusal::ScopesMissing(scopes.clone()),
+            Refusal::PagesMissing(pages, _) => MailRefusal::PagesMissing(pages.clone()),
+            _ => return,
+        };
+        // What went wrong was logged.
+        let _ = self.create(grant, flow, MailContent::Refused(refusal), None).await;
+    }
+
+    /// Whether it was there before no more: of all who create one of this name, one succeeds.
+    async fn create(
+        &self,
+        grant: &Grant,
+        flow: &Flow,
+        content: MailContent,
+        token: Option<&Token>,
+    ) -> Result<bool, Refusal> {
+        let key = grant.key();
+        let grant_uid = grant.uid().to_owned();
+        let mail = Mail { grant: NamespacedName { namespace: key.namespace, name: key.name }, grant_uid, content };
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(mail.name(flow.id())),
+                labels: Some(Mail::labels()),
+                annotations: Some(mail.annotations()),
+                ..ObjectMeta::default()
+            },
+            data: token.map(|token| {
+                BTreeMap::from([(MAIL_TOKEN_KEY.to_owned(), ByteString(token.expose().as_bytes().to_vec()))])
+            }),
+            immutable: Some(true),
+            type_: Some(MAIL_TYPE.to_owned()),
+            ..Secret::default()
+        };
+        match kubernetes("putting mail into the mailbox", self.0.create(&PostParams::default(), &secret)).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Kubernetes { conflict: true, .. }) => Ok(false),
+            Err(failure) => {
+                tracing::warn!(%failure, "the mailbox cannot be used");
+                Err(Refusal::Unreachable)
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Reauthorising in the browser (design: a long user token cannot be renewed without its person).
+//!
+//! 1. `start`: a constant page without secrets says what is asked for. Only a click begins: it mints a state, keeps it
+//!    in the browser's cookie and sends the person to Meta's login dialog.
+//! 2. `callback`: where Meta sends the person back to. It checks the state, exchanges the code, looks at what was granted
+//!    (`candidate`), and leads away at once, so that neither code nor state stays in address bar or history.
+//! 3. `confirm`: says what became of it. Only when the person agrees there, the token is put into the mailbox (`mailbox`),
+//!    from which the operator takes it.
+//!
+//! What lies between the steps is kept by the browser, in one cookie that is sealed with a key derived from the app secret
+//! (`seal`). So any replica can go on where another one began, a click leaves nothing in a cluster that the whole Internet
+//! could fill, and the gateway needs no right to read what it stored. What a cookie cannot do is to forget: that a state
+//! is used once is ensured by creating an object named by its hash, since only one of many can create it.
+
+mod callback;
+mod candidate;
+mod confirm;
+mod cookie;
+mod flow;
+mod grants;
+mod http;
+mod mailbox;
+mod pages;
+mod seal;
+mod start;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::routing::get;
+use kube::{Api, Client};
+use reqwest::Url;
+use tokio::sync::Semaphore;
+
+use super::keyring::Keyring;
+use crate::engine::{Clock, Key};
+use crate::graph::{AppCredentials, GraphClient, Version};
+use crate::meta_app;
+use crate::metrics::Metrics;
+use flow::Flow;
+use grants::Grant;
+pub(super) use grants::Grants;
+use mailbox::Mailbox;
+use seal::Sealer;
+use start::Minting;
+
+/// Logins that Meta is asked about at once: who comes back from it waits for some answers.
+const LOGINS: usize = 8;
+
+/// The largest form that is read: ours has two short fields.
+const LARGEST_FORM: usize = 1024;
+
+/// The permission without which Meta does not list pages that belong to a business.
+const BUSINESS_PAGES: &str = "business_management";
+
+/// What every request shares.
+pub(super) struct OAuth {
+    clock: Clock,
+    graph: GraphClient,
+    grants: Arc<Grants>,
+    keyring: Arc<Keyring>,
+    login_url: Url,
+    logins: Semaphore,
+    mailbox: Mailbox,
+    metrics: Metrics,
+    minting: Minting,
+}
+
+/// What the application of a grant brings to a login.
+struct App {
+    name: String,
+    credentials: AppCredentials,
+    version: Version,
+    redirect_uri: Url,
+    /// The permissions without which nothing works.
+    required: Vec<String>,
+}
+
+/// What the browser knows of a reauthorisation that it began.
+struct Visit {
+    grant: Arc<Grant>,
+    app: App,
+    flow: Flow,
+}
+
+/// Where people log in, and what comes of it.
+pub(super) struct Login {
+    /// Base URL of the login dialog.
+    pub(super) url: Url,
+    /// Namespace of the mailbox.
+    pub(super) mailbox_namespace: String,
+    /// The one clock.
+    pub(super) clock: Clock,
+}
+
+impl OAuth {
+    pub(super) fn new(
+        client: Client,
+        graph: GraphClient,
+        login: Login,
+        grants: Arc<Grants>,
+        keyring: Arc<Keyring>,
+        metrics: Metrics,
+    ) -> Self {
+        let Login { url: login_url, mailbox_namespace, clock } = login;
+        let mailbox = Mailbox(Api::namespaced(client, &mailbox_namespace));
+        let (logins, minting) = (Semaphore::new(LOGINS), Minting::default());
+        Self { clock, graph, grants, keyring, login_url, logins, mailbox, metrics, minting }
+    }
+
+    /// The application of a grant, if people can log in to it now. Why they cannot is no business of the public.
+    fn app(&self, grant: &Grant) -> Option<App> {
+        let key = grant.app();
+        let keys = self.keyring.app(&key)?;
+        let app = &keys.app;
+        if !meta_app::allows(app, &grant.key().namespace) {
+            return None;
+        }
+        let status = app.status.as_ref()?;
+        let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
+        Some(App {
+            name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
+            credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
+            version: meta_app::observe::version(app),
+            redirect_uri,
+            required: app.spec.required_permissions.clone(),
+        })
+    }
+
+    /// What the browser began, if it is something of ours.
+    fn visit(&self, headers: &HeaderMap) -> Option<Visit> {
+        let (key, sealed) = cookie::read(headers)?;
+        let grant = self.grants.get(&key)?;
+        let app = self.app(&grant)?;
+        // Whoever began before the app secret was rotated may end all the same.
+        let secrets = self.keyring.app(&grant.app())?;
+        let flow = secrets.secrets().find_map(|secret| Sealer::new(&secret, grant.uid())?.open(sealed))?;
+        Some(Visit { grant, app, flow })
+    }
+
+    /// Counts and logs how a step ended.
+    fn tell(&self, grant: Option<&Key>, outcome: &'static str) {
+        self.metrics.reauthorisation(outcome);
+        tracing::info!(grant = grant.map(tracing::field::display), outcome, "reauthorisation in the browser");
+    }
+}
+
+/// The routes, for the public listener.
+pub(super) fn routes(oauth: Arc<OAuth>) -> Router {
+    Router::new()
+        .route("/oauth/{namespace}/{grant}/start", get(start::show).post(start::begin))
+        .route("/oauth/callback", get(callback::callback))
+        .route("/oauth/confirm", get(confirm::show).post(confirm::decide).layer(DefaultBodyLimit::max(LARGEST_FORM)))
+        .route("/oauth/other-browser", get(confirm::other_browser))
+        .with_state(oauth)
+}

@@ -1,0 +1,93 @@
+//! The start page, and the click that begins.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+
+use super::flow::Flow;
+use super::grants::Grant;
+use super::http::{Clicked, page, see_other, with_query};
+use super::seal::Sealer;
+use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
+use crate::engine::Key;
+use crate::engine::bucket::Bucket;
+
+/// The grant that an address names.
+pub(super) struct Named(Arc<Grant>);
+
+impl FromRequestParts<Arc<OAuth>> for Named {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, oauth: &Arc<OAuth>) -> Result<Self, StatusCode> {
+        // A path that cannot be decoded is unknown too.
+        let path = Path::<(String, String)>::from_request_parts(parts, oauth).await;
+        let grant = path.ok().and_then(|Path((namespace, name))| oauth.grants.get(&Key::new(namespace, name)));
+        grant.map(Self).ok_or(StatusCode::NOT_FOUND)
+    }
+}
+
+/// Says what is asked for. Nothing begins here: whoever prefetches, previews or reloads it changes nothing.
+pub(super) async fn show(State(oauth): State<Arc<OAuth>>, Named(grant): Named) -> Response {
+    match oauth.app(&grant) {
+        Some(app) => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name)),
+        None => page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(&grant)),
+    }
+}
+
+/// Mints a state and sends the person to Meta's login dialog (graph-api §3.1).
+pub(super) async fn begin(State(oauth): State<Arc<OAuth>>, Named(grant): Named, _: Clicked) -> Response {
+    let Some(app) = oauth.app(&grant) else {
+        oauth.tell(Some(&grant.key()), "not_possible");
+        return page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(&grant));
+    };
+    let now = oauth.clock.now();
+    if !oauth.minting.admits(&grant, now) {
+        oauth.tell(Some(&grant.key()), "too_many");
+        return page(&oauth, StatusCode::TOO_MANY_REQUESTS, pages::too_many(&grant));
+    }
+    let (flow, state) = Flow::begin(now);
+    let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
+    let cookie = sealed.and_then(|sealed| cookie::set(&grant.key(), &sealed));
+    oauth.tell(Some(&grant.key()), "begun");
+    see_other(&dialog(&oauth, &app, &state), cookie)
+}
+
+/// Where the login dialog is, for this state. Declined permissions are asked for again.
+fn dialog(oauth: &OAuth, app: &App, state: &str) -> String {
+    let mut scopes: Vec<_> = app.required.iter().map(String::as_str).collect();
+    if !scopes.contains(&BUSINESS_PAGES) {
+        scopes.push(BUSINESS_PAGES);
+    }
+    let query = [
+        ("client_id", app.credentials.app_id.as_str()),
+        ("redirect_uri", app.redirect_uri.as_str()),
+        ("state", state),
+        ("response_type", "code"),
+        ("scope", &scopes.join(",")),
+        ("auth_type", "rerequest"),
+    ];
+    with_query(&oauth.login_url, &[&app.version.to_string(), "dialog", "oauth"], &query).into()
+}
+
+/// So many states are minted for a grant at once, and then one in this time. Each one is good for one exchange at Meta and
+/// some objects in the mailbox, which is what is bounded here.
+const BURST: i32 = 10;
+const EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// When states were minted, by UID of the grant. There are no more than there are grants, but for those that were deleted.
+#[derive(Default)]
+pub(super) struct Minting(Mutex<HashMap<String, Bucket>>);
+
+impl Minting {
+    fn admits(&self, grant: &Grant, now: Timestamp) -> bool {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full bucket is as good as none.
+        buckets.retain(|_, bucket| !bucket.is_full(now));
+        buckets.entry(grant.uid().to_owned()).or_insert_with(|| Bucket::full(now)).take(now, BURST, EVERY).is_ok()
+    }
+}

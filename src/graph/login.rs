@@ -1,0 +1,53 @@
+//! The calls that follow a login in the browser (graph-api §3.1, §3.2).
+
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::answers::Person;
+use super::client::{GraphClient, app_call, page_call};
+use super::error::GraphError;
+use super::grants::Exchanged;
+use super::token::{AppCredentials, Token};
+use super::version::Version;
+
+impl GraphClient {
+    /// The token that a code of the login dialog stands for: `POST /oauth/access_token`. A code is good once.
+    ///
+    /// # Errors
+    /// The caller is [`super::Caller::AppToken`].
+    pub async fn exchange_code(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        redirect_uri: &str,
+        code: &SecretString,
+    ) -> Result<Token, GraphError> {
+        let path = ["oauth", "access_token"];
+        let mut call = app_call(Method::POST, "POST /oauth/access_token", version, app, &path);
+        // Who asks is said by id and secret, in the body.
+        call.open = true;
+        call.parameters.extend([
+            ("client_id", app.app_id.as_str()),
+            ("client_secret", app.secret.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code", code.expose_secret()),
+        ]);
+        call.secrets.push(code.expose_secret());
+        let answer: Exchanged = self.transport.send(call).await?;
+        answer.token()
+    }
+
+    /// Whose token it is: `GET /me`.
+    ///
+    /// # Errors
+    /// The caller is [`super::Caller::PageToken`].
+    pub async fn person(&self, version: &Version, app: &AppCredentials, token: &Token) -> Result<Person, GraphError> {
+        let mut call = page_call(Method::GET, "GET /me", version, app, token, &["me"]);
+        call.parameters.push(("fields", "id,name"));
+        self.transport.send(call).await
+    }
+}
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

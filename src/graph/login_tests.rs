@@ -1,0 +1,58 @@
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::super::testing::*;
+use super::super::{Caller, classify};
+use super::*;
+
+const V: &Version = &Version::DEFAULT;
+const NEW: &str = "EAABnew0123456789_abc.DEF-x";
+const CODE: &str = "AQDcode-of-the-login-0123456789";
+const REDIRECT: &str = "https://hooks.example.com/oauth/callback";
+
+#[tokio::test]
+async fn a_code_is_exchanged_in_the_body_and_nowhere_else() {
+    let graph = Double::json(&json!({"access_token": NEW, "token_type": "bearer", "expires_in": 5100})).await;
+    let token = graph.client().exchange_code(V, &app(), REDIRECT, &CODE.into()).await.expect("a token");
+    assert_eq!(token.expose(), NEW);
+    let seen = graph.only();
+    assert_eq!((seen.method.as_str(), seen.uri.to_string().as_str()), ("POST", "/v25.0/oauth/access_token"));
+    assert_eq!(seen.header("authorization"), "");
+    let expected = [("client_id", APP_ID), ("client_secret", SECRET), ("redirect_uri", REDIRECT), ("code", CODE)];
+    let expected: Vec<(String, String)> = expected.map(|(name, value)| (name.into(), value.into())).into();
+    assert_eq!(Seen::parameters(&seen.body), expected);
+}
+
+#[tokio::test]
+async fn a_code_that_is_refused_shows_nothing_secret() {
+    let code = SecretString::from(CODE);
+    let rows = [
+        (
+            json!({"error": {"code": 100, "error_subcode": 36009, "message": format!("used: {CODE}")}}),
+            "request_rejected",
+        ),
+        (json!({"error": {"code": 1, "message": format!("Error validating client secret. {SECRET}")}}), "app_broken"),
+        (json!({"error": {"code": 101, "message": "Error validating application."}}), "app_broken"),
+        (json!({"error": {"code": 2, "message": CODE}}), "no_answer"),
+    ];
+    for (answer, class) in rows {
+        let graph = Double::answering([json(400, &answer)]).await;
+        let error = graph.client().exchange_code(V, &app(), REDIRECT, &code).await.expect_err(class);
+        assert_eq!(classify(&error, Caller::AppToken).class(), class);
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains(CODE) && !told.contains(SECRET), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn the_person_behind_a_token_has_a_name_or_none() {
+    let rows = [(json!({"id": "66", "name": "Ada\u{202e} Lovelace"}), Some("Ada Lovelace")), (json!({"id": 66}), None)];
+    for (answer, name) in rows {
+        let graph = Double::json(&answer).await;
+        let person = graph.client().person(V, &app(), &token()).await.expect("a person");
+        assert_eq!((person.id.as_str(), person.name.as_deref()), ("66", name));
+        let seen = graph.only();
+        assert_eq!(seen.uri.path(), "/v25.0/me");
+        assert_eq!(seen.header("authorization"), format!("Bearer {TOKEN}"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Whether what a person brought in the browser takes the place of the token in use.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::model::Model;
+use super::scene::*;
+use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
+use crate::graph::{Caller, TokenInfo};
+use crate::meta_grant::act::{Mutation, Which};
+use crate::meta_grant::observe::{LivingSeen, SeedSeen};
+
+const BOTH: [&str; 2] = [PAGE_A, PAGE_B];
+
+/// It is kept; the seed that was known stays the known one.
+fn kept() -> Option<Mutation> {
+    Some(Mutation::Keep { which: Which::Mail, seed: "seed".to_owned() })
+}
+
+/// It is thrown away, for a reason with these words in it.
+fn refused(outcome: &Outcome, words: &str) {
+    let Some(Mutation::Discard { refused: Some(text) }) = &outcome.plan.mutation else {
+        panic!("{words}: {:?}", outcome.plan.mutation)
+    };
+    assert!(text.contains(words) && text.contains("The token that is in use stays."), "{text}");
+    assert!(text.contains("must authorise again"), "{text}");
+}
+
+#[test]
+fn what_would_do_as_a_new_seed_is_kept() {
+    let no_end = TokenInfo { issued_at: None, expires_at: None, ..long_user(0) };
+    for info in [long_user(0), long_user(10), no_end, system_user(9)] {
+        Scene::mailed(info, &BOTH).decide().mutates(kept());
+    }
+    // Whatever serves is better than what does not, also if it covers less.
+    let mut dead = Scene::mailed(long_user(30), &[PAGE_B]);
+    dead.seen.asked.token = Some(Ok(ended(460)));
+    dead.decide().mutates(kept());
+}
+
+#[test]
+fn what_would_not_do_as_a_new_seed_is_refused() {
+    let before = Scene::healthy().decide();
+    let foreign = TokenInfo { app_id: Some("9999000099990000".into()), ..long_user(0) };
+    let rows: [(TokenInfo, &[&str], &str); 5] = [
+        (long_user(11), &BOTH, "issued before"),
+        (long_user(0), &[PAGE_A], PAGE_B),
+        (foreign, &BOTH, "another application"),
+        (ended(460), &BOTH, "changed the password"),
+        (TokenInfo { scopes: vec![], ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
+    ];
+    for (info, pages, words) in rows {
+        let outcome = Scene::mailed(info, pages).after(&before).decide();
+        refused(&outcome, words);
+        outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (SeedAccepted, "True/SeedInUse")]);
+    }
+    let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
+    let text = "(#100) The App_id in the input_token did not match the Viewing App";
+    of_other_app.seen.asked.mail = Some(Err(fault(Caller::AppToken, 100, None, text)));
+    refused(&of_other_app.decide(), "Meta does not say what it is");
+    let mut unreadable = Scene::healthy();
+    unreadable.seen.tokens.envelopes = vec![Arc::default()];
+    refused(&unreadable.decide(), "holds no usable token");
+}
+
+#[test]
+fn a_refusal_is_told_once_it_is_thrown_away() {
+    let before = Scene::healthy().decide();
+    let mut scene = Scene::healthy();
+    scene.seen.asked.mail_refused = Some("why".to_owned());
+    assert_eq!(scene.after(&before).decide().notes(), ["AuthorizationRefused!"]);
+}
+
+#[test]
+fn without_an_answer_it_is_neither_kept_nor_refused() {
+    let silent = |change: fn(&mut Scene)| {
+        let mut scene = Scene::mailed(long_user(0), &BOTH);
+        change(&mut scene);
+        scene.decide().mutates(None);
+    };
+    silent(|scene| scene.seen.asked.mail = Some(Err(no_answer())));
+    silent(|scene| scene.seen.asked.mail = None);
+    silent(|scene| scene.seen.asked.mail_pages = Some(Err(throttled())));
+    silent(|scene| scene.seen.asked.mail_pages = None);
+    silent(|scene| scene.seen.asked.token = Some(Err(no_answer())));
+    // A token that does not serve any more needs no list of pages to be compared with.
+    let mut dead = Scene::mailed(long_user(0), &BOTH);
+    (dead.seen.asked.token, dead.seen.asked.mail_pages) = (Some(Ok(ended(460))), None);
+    dead.decide().mutates(kept());
+}
+
+#[test]
+fn what_was_kept_is_thrown_away() {
+    let mut scene = Scene::mailed(long_user(0), &BOTH);
+    scene.seen.in_use = Some("mail".to_owned());
+    (scene.seen.asked.mail, scene.seen.asked.mail_pages) = (None, None);
+    scene.decide().mutates(Some(Mutation::Discard { refused: None }));
+}
+
+#[test]
+fn a_grant_without_a_seed_begins_with_it() {
+    let mut scene = Scene::mailed(long_user(0), &BOTH);
+    scene.seen.seed = SeedSeen::NotReleased;
+    scene.seen.living = LivingSeen::Missing;
+    scene.seen.in_use = Some("mail".to_owned());
+    scene.seen.asked.token = Some(Ok(long_user(0)));
+    scene.decide().mutates(Some(Mutation::Keep { which: Which::Mail, seed: String::new() }));
+    scene.seen.asked.token = Some(Ok(ended(460)));
+    refused(&scene.decide(), "changed the password");
+    scene.seen.asked.token = Some(Err(no_answer()));
+    scene.decide().mutates(None);
+}
+
+/// A person authorises again shortly before the end; wherever the operator is killed, the new token is in use after the
+/// next pass and the mail is gone.
+#[test]
+fn mail_outlives_an_operator_that_is_killed() {
+    for killed_before in [None, Some(0), Some(1)] {
+        let mut model = Model::new(json!({}), long_user(50));
+        model.pass(None);
+        assert!(model.told().starts_with("ExpiresSoon"), "{}", model.told());
+        model.tokens.insert("mail".to_owned(), long_user(0));
+        model.mail = Some("mail".to_owned());
+        model.pass(killed_before);
+        assert!(model.lives(model.in_use()));
+        model.pass(None);
+        assert_eq!((model.in_use(), &model.mail), ("mail", &None), "{killed_before:?}");
+        assert!(model.told().starts_with("Reached"), "{}", model.told());
+        assert_eq!(model.kept.as_ref().map(|kept| kept.token.as_str()), Some("mail"));
+    }
+}

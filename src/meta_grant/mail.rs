@@ -1,0 +1,114 @@
+//! Mail of the gateway that is no token: it is told and thrown away. What nobody asks for any more goes too.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::ResourceExt;
+
+use crate::api::mailbox::{Mail, MailContent, MailRefusal};
+use crate::engine::answer::listed;
+use crate::engine::events::Note;
+use crate::engine::mailbox::{Envelope, came_at};
+use crate::engine::{Context, Key};
+use crate::graph::redact;
+
+/// The reason of the Event that an authorisation in the browser was refused.
+pub const REFUSED: &str = "AuthorizationRefused";
+
+/// How long mail stays that nobody takes. A login may take ten minutes and its confirmation ten more; until then it must
+/// be known which states were used.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+
+/// How often old mail is looked for.
+const TIDY: SignedDuration = SignedDuration::from_mins(10);
+
+/// The shortest time between two walks over all mail, however much comes.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Looks after the mailbox until the shutdown.
+pub async fn run(ctx: Arc<Context>) {
+    let mut told = HashSet::new();
+    loop {
+        let all = ctx.mailbox.all();
+        told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
+        for (envelope, mail) in all {
+            if is_done(&ctx, &envelope, mail.as_ref(), &mut told).await
+                && let Err(failure) = ctx.mailbox.discard(&envelope).await
+            {
+                tracing::warn!(%failure, "mail of the gateway cannot be thrown away");
+            }
+        }
+        tokio::select! {
+            () = ctx.shutdown.cancelled() => return,
+            () = async {
+                ctx.mailbox.came.notified().await;
+                tokio::time::sleep(PAUSE).await;
+            } => {}
+            () = ctx.clock.sleep_until(ctx.clock.now() + TIDY) => {}
+        }
+    }
+}
+
+/// Whether nobody needs this mail any more. A refusal is told before, once.
+async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: &mut HashSet<String>) -> bool {
+    let is_old = ctx.clock.now().duration_since(came_at(envelope)) > KEPT;
+    let Some(mail) = mail else { return is_old };
+    let grant = ctx.grant(&Key::new(&mail.grant.namespace, &mail.grant.name));
+    let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid));
+    match (&mail.content, grant) {
+        (MailContent::SpentState, _) | (_, None) => is_old,
+        // Its grant takes it, as soon as Meta says enough.
+        (MailContent::Token, Some(_)) => false,
+        (MailContent::Refused(refusal), Some(grant)) => {
+            if told.insert(envelope.uid().unwrap_or_default()) {
+                let note = Note { warning: true, reason: REFUSED, action: "AuthorizeAgain", text: text(refusal) };
+                ctx.events.publish(&*grant, &note).await;
+            }
+            true
+        }
+    }
+}
+
+fn text(refusal: &MailRefusal) -> String {
+    let clean = |names: &[String]| listed(&names.iter().map(|name| redact(name, &[])).collect::<Vec<_>>());
+    let (why, step) = match refusal {
+        MailRefusal::WrongApp => (
+            "its token belongs to another application".to_owned(),
+            "Whoever maintains the MetaApp must check its app id and secret.".to_owned(),
+        ),
+        MailRefusal::ScopesMissing(scopes) => (
+            format!("it lacks {}", clean(scopes)),
+            "The person must authorise again and leave every permission switched on.".to_owned(),
+        ),
+        MailRefusal::PagesMissing(pages) => (
+            format!("it does not cover pages that channels use: {}", clean(pages)),
+            "The person must authorise again with them selected; or delete the channels of pages that are to be given up."
+                .to_owned(),
+        ),
+    };
+    format!("What a person authorised in the browser was refused: {why}. Nothing was stored. {step}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_its_cause_and_the_next_step() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let rows = [
+            (MailRefusal::WrongApp, "another application", "must check its app id"),
+            (MailRefusal::ScopesMissing(names(&["pages_messaging"])), "lacks pages_messaging.", "every permission"),
+            (MailRefusal::PagesMissing(names(&["22", "23"])), "channels use: 22, 23.", "with them selected"),
+        ];
+        for (refusal, why, step) in rows {
+            let text = text(&refusal);
+            assert!(text.contains(why) && text.contains(step), "{text}");
+        }
+        let forged =
+            text(&MailRefusal::PagesMissing(names(&["EAAB0123456789abcdef0123456789", "https://a.example/?x=y"])));
+        assert!(!forged.contains("EAAB") && !forged.contains("x=y"), "{forged}");
+    }
+}

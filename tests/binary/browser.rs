@@ -1,0 +1,115 @@
+//! Authorising again in a real browser, through the program as its users run it. `hack/browser` drives the browser; set
+//! PICTURES to a directory for pictures of what the person sees.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use testkit::{Process, TlsFront, wait_for};
+
+use crate::server::PATIENCE;
+use crate::stage::*;
+
+/// Installing the browser takes a minute, and a slow machine some more.
+const LONGEST: Duration = Duration::from_secs(900);
+const HOST: &str = "hooks.example.com";
+const PERSON: &str = "6600000000000001";
+
+fn seed() -> String {
+    let redirect = format!("    require_proof: true\n    redirect_uris: [\"https://{HOST}/oauth/callback\"]\n");
+    let roles = format!("    tasks: {{{PERSON}: [MODERATE, MESSAGING]}}\n    fields:");
+    SEED.replacen("    require_proof: true\n", &redirect, 1).replace("    fields:", &roles)
+}
+
+/// What the driver prints last: the codes and states that went through the browser.
+fn secrets(output: &str) -> Result<Vec<String>> {
+    let line = output.lines().rfind(|line| line.starts_with("{\"secrets\"")).context("no last line")?;
+    let value: Value = serde_json::from_str(line)?;
+    Ok(serde_json::from_value(value["secrets"].clone())?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_authorises_again_in_a_browser() -> Result<()> {
+    let stage = Stage::with_seed(&seed()).await?;
+    let mailbox = format!("--mailbox-namespace={}", stage.claims);
+    let graph = format!("--graph-url={}", stage.sandbox.url());
+    let flags = [mailbox.as_str(), graph.as_str(), "--allow-test-graph", "--log-filter=trace"];
+    let (gateway, url) = stage.gateway(&flags).await?;
+    // The login dialog sends people to the real address; the front leads them back.
+    stage.sandbox.set_resolve(Default::default())?;
+    let local = |url: &str| -> Result<SocketAddr> { Ok(url.trim_start_matches("http://").parse()?) };
+    let hosts =
+        HashMap::from([(HOST.to_owned(), local(&url)?), ("www.facebook.com".to_owned(), local(&stage.sandbox.url())?)]);
+    let front = TlsFront::start(hosts).await?;
+
+    stage.apply(&stage.app("")).await?;
+    stage.apply(&grant(&stage)).await?;
+    status(
+        &stage,
+        "metaapp/acme",
+        &stage.platform,
+        &json!({"appName": "Acme Messaging", "oauthRedirectUri": format!("https://{HOST}/oauth/callback")}),
+    )
+    .await?;
+    let pages = json!([
+        {"id": PAGE_A, "name": "Acme Shop", "inUse": true},
+        {"id": PAGE_B, "name": "Acme Support"},
+    ]);
+    status(&stage, "metagrant/acme", &stage.tenant, &json!({ "pages": pages })).await?;
+    let start = format!("/oauth/{}/acme/start", stage.tenant);
+    meta_channel_operator::install_crypto_provider();
+    wait_for("the start page", PATIENCE, async || {
+        let text = reqwest::get(format!("{url}{start}")).await?.error_for_status()?.text().await?;
+        ensure!(text.contains(PAGE_A), "{text}");
+        Ok(())
+    })
+    .await?;
+
+    let scene = json!({
+        "start": format!("https://{HOST}{start}"),
+        "port": front.address.port(),
+        "spki": STANDARD.encode(front.public_key),
+        "person": PERSON,
+        "pages": {"used": PAGE_A, "unused": PAGE_B},
+    });
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/browser/run.sh"));
+    command.arg(scene.to_string()).args(std::env::var_os("PICTURES"));
+    let driver = Process::spawn(&command)?;
+    let ended = wait_for("the browser", LONGEST, async || driver.exit_status()?.context("it still runs")).await;
+    let output = driver.logs();
+    ensure!(ended?.success(), "{output}\n{}", gateway.process.last_lines(20));
+
+    // What the finest logs, the metrics and the mail say of it.
+    let mail = stage.plane.kubectl().get(&["secrets", "-n", &stage.claims]).await?;
+    let tokens: Vec<_> =
+        mail["items"].as_array().context("a list")?.iter().filter_map(|it| it["data"]["token"].as_str()).collect();
+    ensure!(tokens.len() == 1, "{} tokens in the mailbox", tokens.len());
+    let token = String::from_utf8(STANDARD.decode(tokens[0])?)?;
+    let (_, metrics) = gateway.get("/metrics").await?;
+    for told in [gateway.process.logs(), metrics] {
+        for secret in secrets(&output)?.iter().map(String::as_str).chain([token.as_str(), APP_SECRET]) {
+            ensure!(!told.contains(secret), "a secret was told");
+        }
+    }
+    gateway.ends_well("after the browser").await.map(|_| ())
+}
+
+fn grant(stage: &Stage) -> String {
+    format!(
+        "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
+        stage.tenant, stage.platform
+    )
+}
+
+/// What an operator would have written.
+async fn status(stage: &Stage, object: &str, namespace: &str, status: &Value) -> Result<()> {
+    let patch = json!({ "status": status }).to_string();
+    let command = ["patch", object, "-n", namespace, "--subresource=status", "--type=merge", "-p", &patch];
+    stage.plane.kubectl().run(&command).await.map(|_| ())
+}

@@ -1,0 +1,243 @@
+//! What somebody with bad intentions may try; in no case is anything stored.
+
+use anyhow::Result;
+use reqwest::StatusCode;
+
+use super::browser::{flow, parameter};
+use super::scene::*;
+
+const FOREIGN: &str = "Not begun in this browser";
+
+/// Nothing was exchanged and nothing told, and the browser is led away from what it brought.
+async fn nothing_came_of_it(scene: &Scene, outcome: &str) -> Result<()> {
+    assert!(scene.mail().await?.is_empty());
+    assert_eq!(scene.exchanges(), [0_u16; 0]);
+    assert_eq!(scene.outcomes(outcome), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_state_is_refused() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    let (code, state) = (parameter(&callback, "code")?, parameter(&callback, "state")?);
+    let other = scene.browser().begin(&scene.grant).await?;
+    let wrong = [
+        String::new(),
+        "x".repeat(43),
+        state.to_lowercase(),
+        state[..42].to_owned(),
+        format!("{state}A"),
+        parameter(other.as_str(), "state")?,
+    ];
+    for (number, forged) in (1..).zip(&wrong) {
+        let answer = browser.get(&format!("/oauth/callback?code={code}&state={forged}")).await?;
+        assert_eq!(answer.leads_to()?, "/oauth/other-browser", "{forged}");
+        assert_eq!(scene.outcomes("forged"), number, "{forged}");
+    }
+    for malformed in ["", "?code=x", "?state=", "?code=a&code=b&state=x", &format!("?state={state}&state={state}")] {
+        let answer = browser.get(&format!("/oauth/callback{malformed}")).await?;
+        assert_eq!(answer.leads_to()?, "/oauth/other-browser", "{malformed}");
+    }
+    browser.get("/oauth/other-browser").await?.is(StatusCode::FORBIDDEN, FOREIGN)?;
+    assert!(scene.mail().await?.is_empty());
+    assert_eq!(scene.exchanges(), [0_u16; 0]);
+    // The right one still serves: nobody can spoil what another browser began.
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_state_is_refused_even_with_a_fresh_code_and_the_old_cookie() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let begun = browser.cookie.clone();
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    // Going back or reloading shows the same offer, and exchanges nothing.
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    assert_eq!(scene.exchanges(), [200]);
+    let fresh = browser.log_in(&dialog, PERSON, &[]).await?;
+    assert_ne!(parameter(&fresh, "code")?, parameter(&callback, "code")?);
+    for replayed in [callback, fresh] {
+        browser.cookie = begun.clone();
+        browser.return_with(&replayed).await?.is(StatusCode::FORBIDDEN, "Used before")?;
+    }
+    assert_eq!(scene.exchanges(), [200]);
+    assert_eq!(scene.outcomes("used"), 2);
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_comes_back_many_times_at_once_serves_once() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let mut attempts = Vec::new();
+    for _ in 0..5 {
+        let mut other = scene.browser();
+        other.cookie = browser.cookie.clone();
+        let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+        attempts.push(async move { other.return_with(&callback).await });
+    }
+    let answers = futures::future::try_join_all(attempts).await?;
+    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 1);
+    assert_eq!(scene.exchanges(), [200]);
+    assert_eq!(scene.outcomes("used"), 4);
+    Ok(())
+}
+
+/// Somebody began, and sends the address of the login dialog to a person who may authorise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_was_sent_somebody_elses_link_gives_nothing_away() -> Result<()> {
+    let scene = Scene::new().await?;
+    let (mut attacker, mut victim) = (scene.browser(), scene.browser());
+    let dialog = attacker.begin(&scene.grant).await?;
+    let callback = victim.log_in(&dialog, PERSON, &[]).await?;
+    let answer = victim.return_with(&callback).await?;
+    answer.is(StatusCode::FORBIDDEN, FOREIGN)?;
+    assert!(answer.text.contains("If somebody sent you this link, do not go on"));
+    nothing_came_of_it(&scene, "foreign_browser").await?;
+    // Also if the victim has something of its own under way.
+    let own = victim.begin(&scene.grant).await?;
+    assert_eq!(victim.get(&callback).await?.leads_to()?, "/oauth/other-browser");
+    let callback = victim.log_in(&own, PERSON, &[]).await?;
+    victim.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    attacker.get("/oauth/confirm").await?.is(StatusCode::OK, "Authorise again")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_good_for_ten_minutes() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    scene.world.advance(10);
+    browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Too late")?;
+    nothing_came_of_it(&scene, "expired").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_is_good_for_ten_minutes() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    scene.world.advance(10);
+    browser.answer(&offer, "use").await?.is(StatusCode::FORBIDDEN, "Too late")?;
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_for_one_tenant_is_worth_nothing_to_another() -> Result<()> {
+    let scene = Scene::new().await?;
+    let (mut browser, mut other) = (scene.browser(), scene.browser());
+    let dialog = browser.begin(&scene.grant).await?;
+    other.begin(&scene.other).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    // The other tenant's cookie with this state, and this tenant's cookie under the other's name.
+    assert_eq!(other.get(&callback).await?.leads_to()?, "/oauth/other-browser");
+    let cookie = browser.cookie.clone().unwrap_or_default();
+    other.cookie = Some(cookie.replace(&scene.grant, &scene.other));
+    assert_eq!(other.get(&callback).await?.leads_to()?, "/oauth/other-browser");
+    assert!(scene.mail().await?.is_empty());
+    // An offer cannot be moved to another grant either.
+    let offer = browser.return_with(&callback).await?;
+    other.cookie = browser.cookie.as_ref().map(|cookie| cookie.replace(&scene.grant, &scene.other));
+    let form = [("flow", flow(&offer)?), ("decision", "use")];
+    other.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, FOREIGN)?;
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_decides_about_nothing_but_what_it_showed() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let first = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let second = browser.up_to_the_offer(&scene.other, PERSON, &[]).await?;
+    let wrong = [vec![("flow", flow(&first)?), ("decision", "use")], vec![("decision", "use")], vec![]];
+    for form in wrong {
+        browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, FOREIGN)?;
+    }
+    assert!(scene.told().await?.is_empty());
+    browser.answer(&second, "use").await?.is(StatusCode::OK, "Thank you")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_clicks_on_our_own_pages_count() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let start = format!("/oauth/{}/start", scene.grant);
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let form = [("flow", flow(&offer)?), ("decision", "use")];
+    for site in [None, Some("cross-site"), Some("same-site"), Some("none"), Some("")] {
+        browser.post(&start, &[], site).await?.is(StatusCode::FORBIDDEN, "Not from this page")?;
+        browser.post("/oauth/confirm", &form, site).await?.is(StatusCode::FORBIDDEN, "Not from this page")?;
+    }
+    assert_eq!(scene.outcomes("cross_site"), 10);
+    assert_eq!(scene.outcomes("begun"), 1);
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_another_application_is_refused() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let code = browser.code_of_another_app(&dialog, PERSON).await?;
+    let state = parameter(dialog.as_str(), "state")?;
+    let answer = browser.return_with(&format!("/oauth/callback?code={code}&state={state}")).await?;
+    answer.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
+    assert_eq!(scene.exchanges(), [400]);
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_begun_ten_times_at_once_and_then_now_and_then() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    for _ in 0..10 {
+        browser.begin(&scene.grant).await?;
+    }
+    let start = format!("/oauth/{}/start", scene.grant);
+    browser.click(&start, &[]).await?.is(StatusCode::TOO_MANY_REQUESTS, "Too often")?;
+    browser.begin(&scene.other).await?;
+    scene.world.advance(1);
+    browser.begin(&scene.grant).await?;
+    assert_eq!(scene.outcomes("too_many"), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_unknown_gets_the_same_answer_here_too() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let unknown = [
+        "/oauth".to_owned(),
+        "/oauth/".to_owned(),
+        format!("/oauth/{}", scene.grant),
+        format!("/oauth/{}/", scene.grant),
+        format!("/oauth/{}/start/", scene.grant),
+        format!("/oauth/{}/stop", scene.grant),
+        format!("/oauth/{}-x/start", scene.grant),
+        format!("/oauth/{}/acme/start", scene.world.platform),
+        format!("/oauth/{}/%ff/start", scene.world.tenant_a),
+        "/oauth/callback/more".to_owned(),
+    ];
+    for path in unknown {
+        let answers = [browser.get(&path).await?, browser.click(&path, &[]).await?];
+        for answer in answers {
+            assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, ""), "{path}");
+        }
+    }
+    for path in ["/oauth/callback", "/oauth/other-browser"] {
+        assert_eq!(browser.click(path, &[]).await?.status, StatusCode::NOT_FOUND, "POST {path}");
+    }
+    Ok(())
+}

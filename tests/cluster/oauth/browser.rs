@@ -1,0 +1,143 @@
+//! A browser, as far as the gateway sees one: it keeps the cookie, follows nothing by itself and remembers what it was shown.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
+
+use super::scene::{APP_REDIRECT, SCOPES};
+
+pub struct Browser {
+    client: Client,
+    pub base: String,
+    /// `name=value`, as it is sent.
+    pub cookie: Option<String>,
+    /// Every answer of the gateway: status, headers but for the cookie's value, and body.
+    pub shown: Vec<String>,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// Where it leads, which must be within the gateway.
+    pub fn leads_to(&self) -> Result<String> {
+        ensure!(self.status == StatusCode::SEE_OTHER, "{}: {}", self.status, self.text);
+        Ok(self.headers[LOCATION].to_str()?.to_owned())
+    }
+
+    /// Whether the page has this title.
+    pub fn is(&self, status: StatusCode, title: &str) -> Result<()> {
+        ensure!(self.status == status, "{}: {}", self.status, self.text);
+        ensure!(self.text.contains(&format!("<h1>{title}</h1>")), "not {title:?}: {}", self.text);
+        Ok(())
+    }
+}
+
+impl Browser {
+    pub fn new(base: &str) -> Self {
+        let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+        Self { client, base: base.to_owned(), cookie: None, shown: Vec::new() }
+    }
+
+    pub async fn get(&mut self, path: &str) -> Result<Answer> {
+        let request = self.client.get(format!("{}{path}", self.base)).header("sec-fetch-site", "cross-site");
+        self.send(request).await
+    }
+
+    /// A click on a button of one of the gateway's pages.
+    pub async fn click(&mut self, path: &str, form: &[(&str, &str)]) -> Result<Answer> {
+        self.post(path, form, Some("same-origin")).await
+    }
+
+    /// A POST that comes from somewhere.
+    pub async fn post(&mut self, path: &str, form: &[(&str, &str)], site: Option<&str>) -> Result<Answer> {
+        let request = self.client.post(format!("{}{path}", self.base)).form(form);
+        let request = site.into_iter().fold(request, |it, site| it.header("sec-fetch-site", site));
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Result<Answer> {
+        let request = self.cookie.iter().fold(request, |it, cookie| it.header("cookie", cookie));
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if let Some(set) = headers.get(SET_COOKIE) {
+            self.cookie = Some(set.to_str()?.split(';').next().context("a cookie")?.to_owned());
+        }
+        let text = response.text().await?;
+        // The address of the dialog holds the state, which is no secret of ours to hide from this browser.
+        let plain = headers.iter().filter(|(name, _)| ![SET_COOKIE, LOCATION].contains(*name));
+        self.shown.push(format!("{status} {plain:?} {text}", plain = plain.collect::<Vec<_>>()));
+        Ok(Answer { status, headers, text })
+    }
+
+    /// Begins at the start page of a grant: the address of the login dialog.
+    pub async fn begin(&mut self, grant: &str) -> Result<Url> {
+        let answer = self.click(&format!("/oauth/{grant}/start"), &[]).await?;
+        Ok(answer.leads_to()?.parse()?)
+    }
+
+    /// Decides at the login dialog: where the browser is sent, as path and query.
+    pub async fn decide(&self, dialog: &Url, more: &[(&str, &str)]) -> Result<String> {
+        let mut form: Vec<(String, String)> = dialog.query_pairs().into_owned().collect();
+        form.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+        form.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let mut base = dialog.clone();
+        base.set_query(None);
+        let response = self.client.post(base).form(&form).send().await?;
+        ensure!(response.status() == 302, "{}: {}", response.status(), response.text().await?);
+        let to: Url = response.headers()[LOCATION].to_str()?.parse()?;
+        Ok(format!("{}?{}", to.path(), to.query().unwrap_or_default()))
+    }
+
+    /// Logs in and agrees; without pages, to all.
+    pub async fn log_in(&self, dialog: &Url, person: &str, pages: &[&str]) -> Result<String> {
+        let chosen = pages.iter().map(|page| ("pages[]", *page));
+        let more: Vec<_> = [("decision", "continue"), ("person", person)].into_iter().chain(chosen).collect();
+        self.decide(dialog, &more).await
+    }
+
+    /// Goes where Meta sends it, and on to the page that says what became of it.
+    pub async fn return_with(&mut self, callback: &str) -> Result<Answer> {
+        let path = self.get(callback).await?.leads_to()?;
+        self.get(&path).await
+    }
+
+    /// All of it up to the page that asks for agreement.
+    pub async fn up_to_the_offer(&mut self, grant: &str, person: &str, pages: &[&str]) -> Result<Answer> {
+        let dialog = self.begin(grant).await?;
+        let callback = self.log_in(&dialog, person, pages).await?;
+        self.return_with(&callback).await
+    }
+
+    /// Agrees, or not, to what a page offers: the page that follows.
+    pub async fn answer(&mut self, offer: &Answer, decision: &str) -> Result<Answer> {
+        let path = self.click("/oauth/confirm", &[("flow", flow(offer)?), ("decision", decision)]).await?.leads_to()?;
+        self.get(&path).await
+    }
+
+    /// A code of the dialog of another application, for its own redirect URI.
+    pub async fn code_of_another_app(&self, dialog: &Url, person: &str) -> Result<String> {
+        let mut other = dialog.clone();
+        let query = [("client_id", "9999000099990000"), ("redirect_uri", APP_REDIRECT), ("scope", SCOPES)];
+        other.query_pairs_mut().clear().extend_pairs(query);
+        let callback = self.log_in(&other, person, &[]).await?;
+        parameter(&callback, "code")
+    }
+}
+
+/// Which reauthorisation a page is about, as its form says.
+pub fn flow(offer: &Answer) -> Result<&str> {
+    let (_, rest) = offer.text.split_once("name=\"flow\" value=\"").with_context(|| offer.text.clone())?;
+    rest.split('"').next().context("a value")
+}
+
+/// A parameter of a path with a query.
+pub fn parameter(path: &str, name: &str) -> Result<String> {
+    let url = Url::parse("http://localhost")?.join(path)?;
+    let value = url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned());
+    value.with_context(|| format!("no {name}"))
+}

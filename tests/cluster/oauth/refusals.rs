@@ -1,0 +1,151 @@
+//! What does not do, and what the person is told.
+
+use anyhow::Result;
+use kube::ResourceExt;
+use reqwest::StatusCode;
+use testkit::wait_for;
+
+use super::scene::*;
+use crate::props::*;
+use crate::world::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorisation_without_a_page_in_use_is_refused_by_name() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_B, PAGE_C]).await?;
+    answer.is(StatusCode::FORBIDDEN, "Pages are missing")?;
+    assert!(answer.text.contains("Acme Shop") && answer.text.contains(PAGE_A), "{}", answer.text);
+    assert!(!answer.text.contains(PAGE_B), "what is covered is not missing: {}", answer.text);
+    assert_eq!(scene.told().await?, ["PagesMissing"]);
+    let mail = scene.mail().await?;
+    let told = mail.iter().find(|mail| mail.annotations().contains_key("metachannels.io/missing"));
+    assert_eq!(told.map(|mail| mail.annotations()["metachannels.io/missing"].as_str()), Some(PAGE_A));
+    assert!(mail.iter().all(|mail| mail.data.is_none()), "no token is stored");
+    // Somebody without a role on the page cannot help.
+    let answer = scene.browser().up_to_the_offer(&scene.grant, COLLEAGUE, &[]).await?;
+    answer.is(StatusCode::FORBIDDEN, "Pages are missing")?;
+    // With all of them it goes.
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_permissions_are_named() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.other).await?;
+    let narrow = [("decision", "continue"), ("person", COLLEAGUE), ("scope", "pages_show_list")];
+    let callback = browser.decide(&dialog, &narrow).await?;
+    let answer = browser.return_with(&callback).await?;
+    answer.is(StatusCode::FORBIDDEN, "Permissions are missing")?;
+    for (scope, told) in [("pages_manage_metadata", true), ("pages_messaging", true), ("pages_show_list", false)] {
+        assert_eq!(answer.text.contains(scope), told, "{scope}: {}", answer.text);
+    }
+    assert_eq!(scene.told().await?, ["ScopesMissing"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_say_no_twice() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.decide(&dialog, &[("decision", "cancel")]).await?;
+    assert!(callback.contains("error=access_denied"), "{callback}");
+    browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "You did not agree at Facebook")?;
+    assert_eq!(scene.exchanges(), [0_u16; 0]);
+
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    browser.answer(&offer, "drop").await?.is(StatusCode::FORBIDDEN, "Not used")?;
+    // Not even a second look brings it back.
+    browser.answer(&offer, "use").await?.is(StatusCode::FORBIDDEN, "Not used")?;
+    assert!(scene.told().await?.is_empty());
+    assert_eq!(["declined", "cancelled"].map(|outcome| scene.outcomes(outcome)), [1, 1]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_meta_does_not_answer_the_person_may_try_again() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let silent =
+        "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {status: {code: 503, body: busy}}}";
+    scene.world.sandbox.add_fault(fault(silent));
+    let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    answer.is(StatusCode::FORBIDDEN, "No answer")?;
+    assert!(answer.text.contains(&format!("action=\"/oauth/{}/start\"", scene.grant)), "{}", answer.text);
+
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    scene.world.sandbox.add_fault(fault(silent));
+    let form = [("flow", super::browser::flow(&offer)?), ("decision", "use")];
+    let answer = browser.click("/oauth/confirm", &form).await?;
+    answer.is(StatusCode::SERVICE_UNAVAILABLE, "No answer")?;
+    assert!(scene.told().await?.is_empty());
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    assert_eq!(scene.told().await?, ["Token"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    scene.world.put_secret(&scene.world.platform, "acme-app", "app-secret", "app-secret", &"x".repeat(32)).await?;
+    // What was sealed with the former secret does not open any more; with it beside the new one it does.
+    wait_for("the new secret", PATIENCE, async || {
+        anyhow::ensure!(browser.get("/oauth/confirm").await?.status == StatusCode::FORBIDDEN);
+        Ok(())
+    })
+    .await?;
+    let patch = format!("{{\"stringData\":{{\"previous-app-secret\":\"{APP_SECRET}\"}}}}");
+    let secret = ["-n", &scene.world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
+    scene.world.kubectl().run(&secret).await?;
+    wait_for("the former secret to count", PATIENCE, async || {
+        anyhow::ensure!(browser.get("/oauth/confirm").await?.status == StatusCode::OK);
+        Ok(())
+    })
+    .await?;
+    let answer = browser.return_with(&callback).await?;
+    answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_wrote_is_shown_as_text() -> Result<()> {
+    let page = |seed: &mut testkit::sandbox::Seed| {
+        people(seed);
+        seed.pages[2].name = MARKUP.to_owned();
+    };
+    let scene = Scene::seeded(page).await?;
+    let mut browser = scene.browser();
+    let (bold, italic) = ("&lt;b onclick=&quot;x&quot;&gt;", "Acme &lt;i&gt;Messaging");
+    let start = browser.get(&format!("/oauth/{}/start", scene.grant)).await?;
+    // A page in use by name, the application.
+    assert!(start.text.contains(bold) && start.text.contains(italic), "{}", start.text);
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    assert_eq!(offer.text.matches(bold).count(), 2, "a page in use and another one: {}", offer.text);
+    let stranger = scene.browser().up_to_the_offer(&scene.other, COLLEAGUE, &[]).await?;
+    assert_eq!(stranger.text.matches(bold).count(), 2, "the person and a page in use: {}", stranger.text);
+    for page in [start, offer, stranger] {
+        assert!(!page.text.contains("<b") || !page.text.contains("<b onclick"), "{}", page.text);
+        assert!(!page.text.contains("<i>"), "{}", page.text);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_whose_application_is_not_there_cannot_be_begun() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    scene.world.kubectl().run(&["-n", &scene.world.platform, "delete", "mapp", "acme"]).await?;
+    let start = format!("/oauth/{}/start", scene.grant);
+    wait_for("the gateway to forget the app", PATIENCE, async || {
+        browser.get(&start).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
+    })
+    .await?;
+    browser.click(&start, &[]).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
+}

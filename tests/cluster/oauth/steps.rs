@@ -1,0 +1,160 @@
+//! The steps as they are meant.
+
+use anyhow::{Context, Result};
+use kube::ResourceExt;
+use reqwest::StatusCode;
+
+use super::browser::parameter;
+use super::scene::*;
+use crate::world::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_page_is_constant_and_begins_nothing() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let path = format!("/oauth/{}/start", scene.grant);
+    let first = browser.get(&path).await?;
+    first.is(StatusCode::OK, "Authorise again")?;
+    for part in [&scene.grant, "Acme Shop", PAGE_A, PAGE_B] {
+        assert!(first.text.contains(part), "{part}: {}", first.text);
+    }
+    assert!(!first.text.contains("Not in use"), "{}", first.text);
+    let again = browser.get(&path).await?;
+    assert_eq!(first.text, again.text);
+    assert_eq!(browser.cookie, None);
+    assert!(scene.mail().await?.is_empty());
+    assert!(scene.world.sandbox.ledger().is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_to_a_browser_is_kept_to_itself() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let start = format!("/oauth/{}/start", scene.grant);
+    let answers = [
+        browser.get(&start).await?,
+        browser.get("/oauth/confirm").await?,
+        browser.get("/oauth/other-browser").await?,
+        browser.get("/oauth/callback?code=x&state=y").await?,
+        browser.post(&start, &[], Some("cross-site")).await?,
+        browser.click(&start, &[]).await?,
+        browser.click("/oauth/confirm", &[]).await?,
+    ];
+    for answer in answers {
+        let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("cache-control"), Some("no-store"));
+        assert_eq!(header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(header("x-frame-options"), Some("DENY"));
+        if !answer.text.is_empty() {
+            let policy = header("content-security-policy").context("a policy")?;
+            let form_action = format!("form-action 'self' {};", scene.world.sandbox.url());
+            for part in ["default-src 'none';", "style-src 'sha256-", &form_action, "frame-ancestors 'none';"] {
+                assert!(policy.contains(part), "{part}: {policy}");
+            }
+            assert!(!answer.text.contains("<script") && answer.text.contains("name=\"viewport\""));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_leads_to_the_login_dialog_with_a_state_that_the_cookie_is_bound_to() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let answer = browser.click(&format!("/oauth/{}/start", scene.grant), &[]).await?;
+    let to = answer.leads_to()?;
+    assert!(to.starts_with(&format!("{}/v25.0/dialog/oauth?", scene.world.sandbox.url())), "{to}");
+    assert_eq!(parameter(&to, "client_id")?, "1111000011110000");
+    assert_eq!(parameter(&to, "redirect_uri")?, CALLBACK);
+    assert_eq!(parameter(&to, "response_type")?, "code");
+    assert_eq!(parameter(&to, "scope")?, format!("{SCOPES},business_management"));
+    assert_eq!(parameter(&to, "auth_type")?, "rerequest");
+    let state = parameter(&to, "state")?;
+    assert_eq!(state.len(), 43);
+    let cookie = answer.headers["set-cookie"].to_str()?;
+    assert!(cookie.starts_with("__Host-") && !cookie.contains(&state), "{cookie}");
+    assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=3600"), "{cookie}");
+    let other = scene.browser().begin(&scene.grant).await?;
+    assert_ne!(parameter(other.as_str(), "state")?, state);
+    assert!(scene.mail().await?.is_empty(), "a click leaves nothing in the cluster");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    let away = browser.get(&callback).await?;
+    assert_eq!(away.leads_to()?, "/oauth/confirm", "neither code nor state stays in the address");
+    let offer = browser.get("/oauth/confirm").await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    for part in ["Alex Grantor", &scene.grant, "Acme Shop", PAGE_B, "Acme Outlet"] {
+        assert!(offer.text.contains(part), "{part}: {}", offer.text);
+    }
+    assert!(scene.told().await?.is_empty(), "nothing is stored before the person agrees");
+
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    let mail = scene.mail().await?;
+    let mut tokens = mail.iter().filter(|mail| mail.annotations()["metachannels.io/mail"] == "Token");
+    let token = tokens.next().context("no token")?;
+    assert!(tokens.next().is_none());
+    assert_eq!(token.type_.as_deref(), Some("metachannels.io/grant-mailbox"));
+    assert_eq!(token.labels()["metachannels.io/purpose"], "grant-mailbox");
+    assert_eq!(token.annotations()["metachannels.io/grant-namespace"], scene.world.tenant_a);
+    assert_eq!(token.annotations()["metachannels.io/grant-name"], "acme");
+    assert!(!token.annotations()["metachannels.io/grant-uid"].is_empty());
+    let bytes = &token.data.as_ref().context("no data")?["token"];
+    assert!(bytes.0.starts_with(b"EAA"));
+    // A code brings a token for an hour or two; it was exchanged for one that lives for weeks.
+    assert_eq!(scene.exchanges(), [200]);
+    assert_eq!(scene.world.requests("GET", "/{version}/oauth/access_token").len(), 1);
+    assert_eq!(["begun", "offered", "confirmed"].map(|outcome| scene.outcomes(outcome)), [1, 1, 1]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_replica_goes_on_where_one_began() -> Result<()> {
+    let scene = Scene::new().await?;
+    let (_replica, url) = scene.world.replica().await?;
+    let mut browser = scene.browser();
+    let first = std::mem::replace(&mut browser.base, url);
+    // The replica has to know the grant too.
+    testkit::wait_for("the replica", PATIENCE, async || {
+        let mut other = super::browser::Browser::new(&browser.base);
+        other.get(&format!("/oauth/{}/start", scene.grant)).await?.is(StatusCode::OK, "Authorise again")
+    })
+    .await?;
+    let second = std::mem::replace(&mut browser.base, first.clone());
+    let dialog = browser.begin(&scene.grant).await?;
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    let begun = browser.cookie.clone();
+    browser.base = second;
+    let offer = browser.return_with(&callback).await?;
+    browser.base = first;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    // The state is used up for all of them.
+    browser.cookie = begun;
+    let fresh = browser.log_in(&dialog, PERSON, &[]).await?;
+    browser.return_with(&fresh).await?.is(StatusCode::FORBIDDEN, "Used before")?;
+    assert_eq!(scene.told().await?, ["Token"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_click_changes_nothing() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let cookie = browser.cookie.clone();
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    browser.answer(&offer, "drop").await?.is(StatusCode::OK, "Thank you")?;
+    browser.cookie = cookie;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    assert_eq!(scene.told().await?, ["Token"]);
+    Ok(())
+}
