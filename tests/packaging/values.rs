@@ -129,6 +129,7 @@ fn values_that_do_not_go_together_are_refused_with_a_sentence() {
         (&["--set=operator.replicas=2,operator.leaderElection.enabled=false"], "would work against each other"),
         (&["--set=gateway.enabled=true"], "gateway.url is empty"),
         (&["--set=graph.url=https://graph.facebook.com.evil.example"], "is not Meta's"),
+        (&["--set=graph.loginUrl=https://www.facebook.com.evil.example"], "people would be sent there to log in"),
         (&["--set=operator.serviceAccount.create=false"], "operator.serviceAccount.name is empty"),
         (
             &["--set=gateway.enabled=true,gateway.url=https://a.example,gateway.serviceAccount.create=false"],
