@@ -124,7 +124,7 @@ fn a_release_must_be_told_what_to_watch() {
 
 #[test]
 fn values_that_do_not_go_together_are_refused_with_a_sentence() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--set=claimsNamespace=tenant-a"], "could then forge claims"),
         (&["--set=operator.replicas=2,operator.leaderElection.enabled=false"], "would work against each other"),
         (&["--set=gateway.enabled=true"], "gateway.url is empty"),
