@@ -275,7 +275,7 @@ fn nothing_is_kept_of_what_is_gone_old_or_low() {
     for number in 0..1_000_u32 {
         let of = Metered::Object(format!("page-{number}"));
         all.hear("app", &usage(of.clone(), 79), at(0));
-        assert_eq!(all.lock().shares.len(), 1 + ((number + 1) / 2) as usize, "nothing is kept of it");
+        assert_eq!(all.lock().shares.len(), 1 + number.div_ceil(2) as usize, "nothing is kept of it");
         if number % 2 == 0 {
             all.hear("app", &usage(of, 80), at(number.into()));
         }

@@ -77,7 +77,8 @@ fn the_page_header_of_older_releases_is_about_the_page_that_was_asked_about() {
 #[test]
 fn what_an_answer_does_not_mention_is_fine_and_what_is_no_answer_says_nothing() {
     let app = [(APP_USAGE, r#"{"call_count":96}"#)];
-    let rows: [(&[(&str, &str)], Charged<'_>, bool, _); 8] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], Charged<'a>, bool, Vec<(String, u32)>);
+    let rows: [Row<'_>; 8] = [
         (&[], Charged::App, true, of(&[("app", 0)])),
         (&[], Charged::App, false, of(&[])),
         (&[], Charged::Page(PAGE), true, of(&[(PAGE, 0)])),

@@ -88,9 +88,13 @@ pub async fn act(
             Ok(Asked { exchanged, changes, ..seen.asked })
         }
         Mutation::Keep { which, seed } => {
+            let same = acts.is_in_use(which);
             acts.keep(which, seed).await?;
-            // What was known is about another token now.
-            Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() })
+            match same {
+                true => Ok(Asked { changes, ..seen.asked }),
+                // What was known is about another token now.
+                false => Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() }),
+            }
         }
         Mutation::Discard { refused } => {
             for envelope in &seen.tokens.envelopes {
@@ -125,6 +129,12 @@ impl Acts<'_> {
             Which::Obtained => tokens.obtained.as_ref().map(|(_, token)| token.clone()),
             Which::Previous => Some(tokens.living.as_ref()?.previous.as_ref()?.token.clone()),
         }
+    }
+
+    /// Whether it is the very token that was asked about as the one in use: the seed is, before anything is kept.
+    fn is_in_use(&self, which: Which) -> bool {
+        let context = living::context(&self.pass.key);
+        self.token(which).map(|token| token.fingerprint(&context)).is_some_and(|it| Some(it) == self.seen.in_use)
     }
 
     /// The token that was handed out is remembered in memory: should it not be possible to keep it, Meta is not asked for

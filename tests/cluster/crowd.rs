@@ -117,7 +117,8 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
     for_all("every channel to be connected", async || {
         let text = operator.metrics.text();
         let connected = text.lines().filter(|line| line.contains("connection=\"Connected\"")).count();
-        Ok(ensure!(connected == COUNT, "{connected} of {COUNT}"))
+        ensure!(connected == COUNT, "{connected} of {COUNT}");
+        Ok(())
     })
     .await?;
     quiet(&operator).await?;
@@ -132,7 +133,8 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
             operator = world.operator();
             for_all("a pass over each channel", async || {
                 let passes = operator.passes("FacebookChannel");
-                Ok(ensure!(passes >= COUNT as u64, "{passes} passes"))
+                ensure!(passes >= COUNT as u64, "{passes} passes");
+                Ok(())
             })
             .await?;
         }

@@ -152,7 +152,11 @@ async fn a_callback_that_somebody_else_put_in_the_place_of_ours_is_repaired_by_o
     // Also after a restart it is known whose callback stood there.
     operator.stop().await;
     let operator = world.operator();
-    wait_for("the first pass", PATIENCE, async || Ok(ensure!(operator.passes("MetaApp") >= 1))).await?;
+    wait_for("the first pass", PATIENCE, async || {
+        ensure!(operator.passes("MetaApp") >= 1);
+        Ok(())
+    })
+    .await?;
     advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
     assert_eq!(callback(), ours);
     assert_eq!(methods(&world, APP_ROWS, APP_ID), ["GET", "POST", "GET"]);

@@ -68,7 +68,11 @@ async fn the_age_of_the_oldest_answer_grows_until_everybody_is_answered_about() 
         advance_and_sweep(&world, &operator, 16).await?;
     }
     let period = f64::from(16 * 60);
-    wait_for("an age within a period", PATIENCE, async || Ok(ensure!(age() < period, "{}", age()))).await?;
+    wait_for("an age within a period", PATIENCE, async || {
+        ensure!(age() < period, "{}", age());
+        Ok(())
+    })
+    .await?;
     world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: html}}")));
     for _ in 0..2 {
         advance_and_sweep(&world, &operator, 16).await?;
@@ -76,5 +80,9 @@ async fn the_age_of_the_oldest_answer_grows_until_everybody_is_answered_about() 
     assert!(age() > period, "{}", age());
     world.sandbox.clear_faults();
     advance_and_sweep(&world, &operator, 16).await?;
-    wait_for("an age within a period", PATIENCE, async || Ok(ensure!(age() < period, "{}", age()))).await
+    wait_for("an age within a period", PATIENCE, async || {
+        ensure!(age() < period, "{}", age());
+        Ok(())
+    })
+    .await
 }

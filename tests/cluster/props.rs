@@ -92,7 +92,7 @@ pub async fn warned(world: &World, namespace: &str, expected: &[&str]) -> Result
 
 /// Waits until every pass has ended, and those that they caused.
 pub async fn quiet(operator: &Running) -> Result<()> {
-    let passes = || ["MetaApp", "FacebookChannel", "AssetClaim"].map(|kind| operator.passes(kind));
+    let passes = || ["MetaApp", "MetaGrant", "FacebookChannel", "AssetClaim"].map(|kind| operator.passes(kind));
     let (mut before, mut calm) = (passes(), 0);
     wait_for("the passes to end", PATIENCE, async || {
         let running = operator.gauge("reconciles_active");

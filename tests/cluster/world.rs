@@ -365,7 +365,7 @@ pub fn shown(conditions: &[Condition]) -> Vec<String> {
     conditions.iter().map(|it| format!("{}={}/{}", it.type_, it.status, it.reason)).collect()
 }
 
-fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
+pub fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
     let shown = shown(conditions);
     for expected in expected {
         let there = match expected.strip_prefix('!') {

@@ -58,7 +58,7 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
     let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
     let text = format!("The grant is now {new}'s; before it was {old}'s.");
-    (old != new).then(|| Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
+    (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
 }
 
 /// That pages left the grant though channels use them.

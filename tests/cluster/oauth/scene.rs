@@ -31,7 +31,7 @@ pub fn people(seed: &mut Seed) {
     for page in &mut seed.pages {
         let all = format!("{{{PERSON}: [MODERATE, MESSAGING, MANAGE]}}");
         let both = format!("{{{PERSON}: [MODERATE, MESSAGING, MANAGE], {COLLEAGUE}: [MODERATE, MESSAGING]}}");
-        let tasks = if page.id.to_string() == PAGE_B { both } else { all };
+        let tasks = if page.id == *PAGE_B { both } else { all };
         page.tasks = Some(serde_yaml_ng::from_str(&tasks).unwrap());
     }
 }

@@ -8,7 +8,7 @@ use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{
     AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
-    Reason,
+    PrimaryReceiverStatus, Reason, ReceiverEvidence,
 };
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
@@ -215,7 +215,7 @@ pub(super) fn publications() -> impl Strategy<Value = PublicationSeen> {
     select([&[Missing, Leftover, Taken], &ours[..]].concat())
 }
 
-const TYPES: [ConditionType; 10] = [
+const TYPES: [ConditionType; 11] = [
     ConditionType::Ready,
     ConditionType::Connected,
     ConditionType::Expired,
@@ -224,9 +224,20 @@ const TYPES: [ConditionType; 10] = [
     ConditionType::Authorized,
     ConditionType::PageUsable,
     ConditionType::Subscribed,
+    ConditionType::PrimaryReceiver,
     ConditionType::EndpointReady,
     ConditionType::TokenPublished,
 ];
+
+fn evidence() -> impl Strategy<Value = Option<PrimaryReceiverStatus>> {
+    use ReceiverEvidence::{ForeignOwnerVisible, InboxOwnsThreads, OwnersHidden, RoutingOff, ThreadsOwned};
+    let seen = select(vec![ForeignOwnerVisible, InboxOwnsThreads, OwnersHidden, RoutingOff, ThreadsOwned]);
+    let status = (seen, select(vec![1, 30, 24 * 8])).prop_map(|(evidence, hours)| PrimaryReceiverStatus {
+        evidence,
+        observed_at: now() - jiff::SignedDuration::from_hours(hours),
+    });
+    option::of(status)
+}
 
 /// Statuses of earlier generations and versions, also such as were never written.
 pub(super) fn statuses() -> impl Strategy<Value = FacebookChannelStatus> {
@@ -239,8 +250,10 @@ pub(super) fn statuses() -> impl Strategy<Value = FacebookChannelStatus> {
         let found = TYPES.into_iter().zip(values);
         found.filter_map(|(type_, value)| Some((type_, finding(value?)))).collect::<Vec<_>>()
     });
-    (findings, option::of(select(vec!["f1", "f2"])), option::of(Just("inputs")), option::of(Just("Do something.")))
-        .prop_map(|(findings, fingerprint, inputs, step)| FacebookChannelStatus {
+    let fingerprints = option::of(select(vec!["f1", "f2"]));
+    let remembered = (fingerprints, option::of(Just("inputs")), evidence(), times());
+    (findings, remembered, option::of(Just("Do something."))).prop_map(
+        |(findings, (fingerprint, inputs, primary_receiver, restricted_since), step)| FacebookChannelStatus {
             observed_generation: 3,
             conditions: assemble(&[], &findings, at("2026-02-01T00:00:00Z")),
             connection: Connection::Connected,
@@ -248,8 +261,11 @@ pub(super) fn statuses() -> impl Strategy<Value = FacebookChannelStatus> {
                 fingerprint: Some(fingerprint.to_owned()),
                 ..AuthorizationStatus::default()
             }),
+            primary_receiver,
+            restricted_since,
             inputs: inputs.map(str::to_owned),
             next_step: step.map(str::to_owned),
             ..FacebookChannelStatus::default()
-        })
+        },
+    )
 }

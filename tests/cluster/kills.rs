@@ -1,0 +1,158 @@
+//! An operator that is killed after any of its writes, at Meta or in the cluster, leaves a token that works.
+
+use anyhow::{Result, ensure};
+use meta_channel_operator::api::MetaGrant;
+use testkit::wait_for;
+
+use crate::fuse::Fuse;
+use crate::granting::*;
+use crate::props::*;
+use crate::world::*;
+
+const READY: &[&str] = &["Ready=True/Reached", "Valid=True/TokenValid", "SeedAccepted=True/SeedInUse"];
+
+/// Runs an operator that is killed after so many writes; whether it was, before it had nothing left to write.
+async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {
+    let fuse = Fuse::after(world, after).await?;
+    let operator = fuse.operator(world)?;
+    let finished = async {
+        wait_for("the work to be done", PATIENCE, async || {
+            ensure!(done(world).await?);
+            Ok(())
+        })
+        .await?;
+        quiet(&operator).await
+    };
+    let burnt = tokio::select! {
+        biased;
+        () = fuse.burns() => true,
+        finished = finished => {
+            finished?;
+            fuse.writes() >= after
+        }
+    };
+    drop(operator);
+    Ok(burnt)
+}
+
+/// Whether the status is about the token that is kept.
+async fn is_told(world: &World, than: &MetaGrant) -> Result<bool> {
+    let grant = world.grants().get("acme").await?;
+    let told = |grant: &MetaGrant| grant.status.as_ref().and_then(|status| status.token_fingerprint.clone());
+    Ok(told(&grant).is_some() && told(&grant) != told(than))
+}
+
+/// Has every write of a renewal be the last one of an operator, one after the other; in the end none of them is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
+    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&world.app_manifest_with("audience: Everyone")).await?;
+    let operator = world.daily();
+    world.put_grant(&text("robot"), "{}").await?;
+    world.grant_is(READY).await?;
+    quiet(&operator).await?;
+    operator.stop().await;
+    let mut cut_off = Vec::new();
+    for writes in 1.. {
+        assert!(writes < 10, "a renewal is no more than some writes: {cut_off:?}");
+        world.advance(41 * DAY);
+        let before = world.grants().get("acme").await?;
+        let in_use = world.in_use().await?;
+        let burnt = killed(&world, writes, async |world| is_told(world, &before).await).await?;
+        let left = world.in_use().await?;
+        assert!(world.works(&left).await?, "killed after write {writes}");
+
+        let operator = world.daily();
+        let grant = wait_for("the renewal", PATIENCE, async || {
+            ensure!(is_told(&world, &before).await?);
+            world.grant_is(READY).await
+        })
+        .await?;
+        quiet(&operator).await?;
+        operator.stop().await;
+        let renewed = world.in_use().await?;
+        assert!(renewed != in_use && world.works(&renewed).await?, "after write {writes}: {grant:?}");
+        if !burnt {
+            break;
+        }
+        cut_off.push(left != in_use);
+    }
+    assert!(cut_off.contains(&false) && cut_off.contains(&true), "before and after the token was kept: {cut_off:?}");
+    Ok(())
+}
+
+/// The same for the first token of a new grant, which is exchanged before it is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
+    for writes in 1.. {
+        assert!(writes < 10, "a beginning is no more than some writes");
+        let short = grant_token("alex", "user", PERSON, ", expires_at: +1h");
+        let world = World::seeded(|seed| seed.tokens.push(short)).await?;
+        world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+        world.apply(&world.app_manifest_with("audience: Everyone")).await?;
+        let operator = world.daily();
+        world.app_is(&["Ready=True"]).await?;
+        quiet(&operator).await?;
+        operator.stop().await;
+        world.put_grant(&text("alex"), "{}").await?;
+        let fresh = world.grants().get("acme").await?;
+        let burnt = killed(&world, writes, async |world| is_told(world, &fresh).await).await?;
+        assert!(world.works(&world.in_use().await?).await?, "killed after write {writes}");
+        let operator = world.daily();
+        world.grant_is(READY).await?;
+        quiet(&operator).await?;
+        let kept = world.kept("token").await?.unwrap();
+        assert!(kept != text("alex") && world.works(&kept).await?, "killed after write {writes}");
+        if !burnt {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The same for the end of a token that another one took the place of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
+    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&world.app_manifest_with("audience: Everyone")).await?;
+    let operator = world.daily();
+    world.put_grant(&text("robot"), "{revokeOld: true}").await?;
+    world.grant_is(READY).await?;
+    advance_and_pass(&world, &operator, 31 * DAY, "MetaGrant", 1).await?;
+    operator.stop().await;
+    for writes in 1.. {
+        assert!(writes < 10, "a revocation is no more than some writes");
+        // The token in use is one that was obtained, and gives way to another one.
+        world.advance(41 * DAY);
+        let old = world.in_use().await?;
+        let operator = world.daily();
+        wait_for("the renewal", PATIENCE, async || {
+            ensure!(world.in_use().await? != old);
+            Ok(())
+        })
+        .await?;
+        world.grant_is(READY).await?;
+        quiet(&operator).await?;
+        operator.stop().await;
+        world.advance(DAY + 1);
+        let gone = async |world: &World| Ok(world.kept("previous-token").await?.is_none());
+        let burnt = killed(&world, writes, gone).await?;
+        let in_use = world.in_use().await?;
+        assert!(in_use != old && world.works(&in_use).await?, "killed after write {writes}");
+        let operator = world.daily();
+        wait_for("the end of the former token", PATIENCE, async || {
+            ensure!(!world.works(&old).await? && world.kept("previous-token").await?.is_none());
+            Ok(())
+        })
+        .await?;
+        world.grant_is(READY).await?;
+        quiet(&operator).await?;
+        operator.stop().await;
+        if !burnt {
+            break;
+        }
+    }
+    Ok(())
+}
