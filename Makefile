@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test clients control-plane generate generated pictures lint tools
+.PHONY: help build demo test clients browser control-plane generate generated pictures lint tools
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
@@ -28,6 +28,9 @@ test: tools lint generated control-plane clients ## Check everything, as CI does
 clients: ## Run Graph clients of others, in Python and JavaScript, against the Graph sandbox
 	$(BUILD)
 	graph-sandbox/clients/run.sh "$(BIN)/graph-sandbox"
+
+browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
+	cargo test --locked --test binary browser
 
 control-plane: ## Build etcd, kube-apiserver, kubectl and helm (once, takes minutes) and print where they are
 	$(BUILD)

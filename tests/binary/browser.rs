@@ -21,10 +21,9 @@ const LONGEST: Duration = Duration::from_secs(900);
 const HOST: &str = "hooks.example.com";
 const PERSON: &str = "6600000000000001";
 
+/// The demonstration, with roles on its pages.
 fn seed() -> String {
-    let redirect = format!("    require_proof: true\n    redirect_uris: [\"https://{HOST}/oauth/callback\"]\n");
-    let roles = format!("    tasks: {{{PERSON}: [MODERATE, MESSAGING]}}\n    fields:");
-    SEED.replacen("    require_proof: true\n", &redirect, 1).replace("    fields:", &roles)
+    SEED.replace("    fields:", &format!("    tasks: {{{PERSON}: [MODERATE, MESSAGING]}}\n    fields:"))
 }
 
 /// What the driver prints last: the codes and states that went through the browser.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use meta_channel_operator::api::Connection;
 use testkit::wait_for;
 
-use crate::props::quiet;
+use crate::props::{quiet, versions};
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]

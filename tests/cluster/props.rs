@@ -1,8 +1,9 @@
 //! What tests put into the simulated Graph, and how they look at what came of it.
 
 use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
+use kube::{Api, ResourceExt};
 use testkit::sandbox::{Fault, LedgerEntry, Seed, SeedPage, SeedToken};
 use testkit::wait_for;
 
@@ -130,4 +131,28 @@ pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, k
     })
     .await?;
     quiet(operator).await
+}
+
+/// Name and version of everything stored about the objects of a test, to see that nothing was written.
+pub async fn versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
+    let mut all = Vec::new();
+    for namespace in [&world.tenant_a, &world.tenant_b] {
+        all.extend(
+            world
+                .channels(namespace)
+                .list(&Default::default())
+                .await?
+                .into_iter()
+                .map(|it| (it.name_any(), it.resource_version())),
+        );
+    }
+    all.extend(
+        world.apps().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
+    );
+    all.extend(
+        world.claims().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
+    );
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    all.extend(secrets.list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
+    Ok(all)
 }

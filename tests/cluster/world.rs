@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, Config};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
@@ -380,28 +380,4 @@ pub fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
 
 fn crds() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
-}
-
-/// Name and version of everything stored about the objects of a test, to see that nothing was written.
-pub async fn versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
-    let mut all = Vec::new();
-    for namespace in [&world.tenant_a, &world.tenant_b] {
-        all.extend(
-            world
-                .channels(namespace)
-                .list(&Default::default())
-                .await?
-                .into_iter()
-                .map(|it| (it.name_any(), it.resource_version())),
-        );
-    }
-    all.extend(
-        world.apps().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
-    );
-    all.extend(
-        world.claims().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
-    );
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
-    all.extend(secrets.list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
-    Ok(all)
 }

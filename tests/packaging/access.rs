@@ -98,13 +98,33 @@ fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_electio
 }
 
 #[test]
-fn the_gateway_only_reads() {
-    let expected = spelled(&["get,list,watch metaapps.metachannels.io", "get,list,watch secrets."]);
+fn the_gateway_only_reads_what_it_answers_for() {
+    let expected = spelled(&[
+        "get,list,watch metaapps.metachannels.io",
+        "get,list,watch metagrants.metachannels.io",
+        "get,list,watch secrets.",
+    ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator-gateway", Some(namespace)), expected);
     }
     let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
     assert_eq!(rights_of(&base, "ClusterRole", "meta-channel-gateway", None), expected);
+}
+
+#[test]
+fn the_gateway_leaves_mail_that_only_the_operator_can_read() {
+    let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
+    let rows = [
+        ("acme-meta-channel-operator-gateway-mailbox", "meta-channel-gateway-mailbox", "create secrets."),
+        ("acme-meta-channel-operator-mailbox", "meta-channel-operator-mailbox", "get,list,watch,delete secrets."),
+    ];
+    for (in_chart, in_base, rights) in rows {
+        let expected = spelled(&[rights]);
+        assert_eq!(rights_of(&chart(), "Role", in_chart, Some("ops")), expected);
+        assert_eq!(rights_of(&base, "Role", in_base, Some("meta-channel-system")), expected);
+    }
+    let without = Chart::OPERATOR.render(&Chart::OPERATOR.example("minimal")).unwrap();
+    assert!(without.one("Role", "acme-meta-channel-operator-mailbox").is_err(), "without a gateway there is no mail");
 }
 
 /// Who gets each role, as `RoleBinding namespace/role -> account`.
@@ -130,6 +150,8 @@ fn the_chart_binds_roles_in_the_namespaces_it_was_given() {
     let mut expected = vec![
         format!("meta-channels: ops.acme-meta-channel-operator-claims -> {operator}"),
         format!("ops: acme-meta-channel-operator-leases -> {operator}"),
+        format!("ops: acme-meta-channel-operator-mailbox -> {operator}"),
+        format!("ops: acme-meta-channel-operator-gateway-mailbox -> {operator}-gateway"),
     ];
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         expected.push(format!("{namespace}: ops.acme-meta-channel-operator -> {operator}"));

@@ -78,7 +78,7 @@ fn the_claims_namespace_stays_too() {
 #[test]
 fn each_part_can_be_left_out() {
     let kinds = |manifests: &Manifests| -> Vec<Value> { manifests.iter().map(|it| it["kind"].clone()).collect() };
-    assert_eq!(kinds(&example("bare")), ["CustomResourceDefinition"; 3]);
+    assert_eq!(kinds(&example("bare")), ["CustomResourceDefinition"; 4]);
     let values = Chart::ADMIN.example("default");
     let without = Chart::ADMIN.render_with(&values, &["--set=crds.enabled=false"]).unwrap();
     assert_eq!(kinds(&without), ["Namespace", "ClusterRole", "ClusterRole", "ClusterRole"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use testkit::sandbox::{Options, Sandbox, Seed};
-use testkit::{ControlPlane, Process, free_port};
+use testkit::{ControlPlane, Process, free_port, wait_for};
 
 use crate::cluster::make_namespaces;
 use crate::launch::Launch;
@@ -32,7 +32,7 @@ async fn installed(graph_url: &str) -> Result<ControlPlane> {
     let samples = path("config/samples").display().to_string();
     kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
     make_namespaces(&kubectl, &["ops"]).await?;
-    let graph = format!("--set=graph.url={graph_url}");
+    let graph = format!("--set=graph.url={graph_url},graph.loginUrl={graph_url}");
     let acme = ["install", "acme", "--namespace=ops", "--set=operator.leaderElection.enabled=true", &graph];
     helm_at(&cluster, &acme, &Chart::OPERATOR, &Chart::OPERATOR.example("sandbox"))?;
     Ok(cluster)
@@ -83,6 +83,7 @@ async fn what_the_charts_install_connects_the_samples() {
     wait(&cluster, &operator, "Ready", "facebookchannel/support", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Expired", "facebookchannel/outlet", "tenant-b").await.unwrap();
     owners(&cluster).await.unwrap();
+    reauthorised(&cluster, &graph, &format!("http://127.0.0.1:{port}")).await.unwrap();
 
     let exit = operator.terminate(PATIENCE).await.unwrap();
     assert!(exit.status.success(), "{}\n{}", exit.status, operator.last_lines(20));
@@ -95,6 +96,54 @@ async fn what_the_charts_install_connects_the_samples() {
             "a secret is in the logs:\n{logs}"
         );
     }
+}
+
+/// A person authorises in the browser for a grant that has no token yet: the gateway may leave what came of it, and the
+/// operator may take it and throw it away.
+async fn reauthorised(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) -> Result<()> {
+    let grant = "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {name: people, namespace: tenant-a}\nspec:\n  appRef: {name: acme, namespace: platform}\n  tokenSecretRef: {name: not-there}\n";
+    let kubectl = cluster.kubectl();
+    kubectl.apply(grant).await?;
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
+    let start = format!("{gateway}/oauth/tenant-a/people/start");
+    let begun = wait_for("the gateway to know the grant", PATIENCE, async || {
+        let answer = http.post(&start).header("sec-fetch-site", "same-origin").send().await?;
+        ensure!(answer.status() == 303, "{}", answer.status());
+        Ok(answer)
+    })
+    .await?;
+    let dialog = reqwest::Url::parse(header(&begun, "location")?)?;
+    ensure!(dialog.as_str().starts_with(&graph.url()), "{dialog}");
+    let mut form: Vec<(String, String)> = dialog.query_pairs().into_owned().collect();
+    form.extend([("decision", "continue"), ("person", "6600000000000001")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let decided = http.post(dialog).form(&form).send().await?;
+    let callback = header(&decided, "location")?;
+    let called = http.get(callback).header("cookie", cookie(&begun)?).send().await?;
+    let offer =
+        http.get(format!("{gateway}/oauth/confirm")).header("cookie", cookie(&called)?).send().await?.text().await?;
+    let flow =
+        offer.split("name=\"flow\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context(offer.clone())?;
+    let agreed = http.post(format!("{gateway}/oauth/confirm")).form(&[("flow", flow), ("decision", "use")]);
+    let agreed = agreed.header("sec-fetch-site", "same-origin").header("cookie", cookie(&called)?).send().await?;
+    ensure!(agreed.status() == 303, "{}", agreed.text().await?);
+    wait_for("the token to be kept and the mail to be thrown away", PATIENCE, async || {
+        kubectl.get(&["secret", "metagrant-people-token", "--namespace=tenant-a"]).await?;
+        let mail =
+            kubectl.get(&["secrets", "--namespace=ops", "--selector=metachannels.io/purpose=grant-mailbox"]).await?;
+        let left: Vec<_> =
+            mail["items"].as_array().context("a list")?.iter().map(|it| &it["metadata"]["name"]).collect();
+        ensure!(left.len() == 1 && left[0].as_str().is_some_and(|name| name.starts_with("grant-state-")), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+fn header<'a>(answer: &'a reqwest::Response, name: &str) -> Result<&'a str> {
+    Ok(answer.headers().get(name).with_context(|| format!("{}: no {name}", answer.status()))?.to_str()?)
+}
+
+fn cookie(answer: &reqwest::Response) -> Result<&str> {
+    header(answer, "set-cookie")?.split(';').next().context("a cookie")
 }
 
 /// Who holds the pages, and who holds the lease: the Pod, by its name, in the release's namespace.

@@ -124,11 +124,12 @@ fn a_release_must_be_told_what_to_watch() {
 
 #[test]
 fn values_that_do_not_go_together_are_refused_with_a_sentence() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--set=claimsNamespace=tenant-a"], "could then forge claims"),
         (&["--set=operator.replicas=2,operator.leaderElection.enabled=false"], "would work against each other"),
         (&["--set=gateway.enabled=true"], "gateway.url is empty"),
         (&["--set=graph.url=https://graph.facebook.com.evil.example"], "is not Meta's"),
+        (&["--set=graph.loginUrl=https://www.facebook.com.evil.example"], "people would be sent there to log in"),
         (&["--set=operator.serviceAccount.create=false"], "operator.serviceAccount.name is empty"),
         (
             &["--set=gateway.enabled=true,gateway.url=https://a.example,gateway.serviceAccount.create=false"],

@@ -37,10 +37,24 @@
   verbs: [get, create, update]
 {{- end }}
 
+{{/* In the release's namespace, with a gateway: what people authorised in the browser is taken and thrown away there. */}}
+{{- define "mco.operatorMailboxRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, delete]
+{{- end }}
+
+{{/* In the release's namespace. Whoever takes the gateway over can read there neither that nor anything else. */}}
+{{- define "mco.gatewayMailboxRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+{{- end }}
+
 {{/* What the gateway may do in each watched namespace. */}}
 {{- define "mco.gatewayWatchedRules" -}}
 - apiGroups: [metachannels.io]
-  resources: [metaapps]
+  resources: [metaapps, metagrants]
   verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [secrets]

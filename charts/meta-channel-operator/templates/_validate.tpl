@@ -15,6 +15,9 @@
 {{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.url) "https://graph.facebook.com") }}
 {{- fail (printf "graph.url %q is not Meta's: tokens and app secrets would be sent there; if that is meant, set graph.allowTestGraph" .Values.graph.url) }}
 {{- end }}
+{{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.loginUrl) "https://www.facebook.com") }}
+{{- fail (printf "graph.loginUrl %q is not Meta's: people would be sent there to log in; if that is meant, set graph.allowTestGraph" .Values.graph.loginUrl) }}
+{{- end }}
 {{- range $who := list "operator" "gateway" }}
 {{- $account := index $.Values $who "serviceAccount" }}
 {{- if and (not $account.create) (not $account.name) (or (eq $who "operator") $.Values.gateway.enabled) }}

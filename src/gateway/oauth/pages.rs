@@ -44,8 +44,8 @@ pub(super) fn start(grant: &Grant, app: &str) -> Markup {
             }
             p {
                 "Facebook will ask you to log in and to choose pages. "
-                strong { "Keep every page of this list chosen." }
-                " Afterwards you see what came of it; nothing changes before you agree."
+                strong { "Keep every page of this list chosen: what you leave out stops working at once." }
+                " Afterwards you see what came of it, and have to agree before it is used here."
             }
             (begin(grant, "Continue to Facebook"))
         },
@@ -98,7 +98,7 @@ pub(super) fn refused(grant: &Grant, app: &str, refusal: &Refusal) -> Markup {
         title,
         html! {
             (body)
-            p { strong { "Nothing was stored." } " What was authorised before stays as it is." }
+            p { strong { "Nothing was stored." } }
             (facts(grant, app, None))
             (begin(grant, "Start again"))
         },
@@ -148,6 +148,7 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
             html! {
                 p { "The application needs these permissions too:" }
                 ul { @for scope in scopes { li { code { (scope) } } } }
+                (at_once())
                 p { "Start again, and leave every permission switched on that Facebook shows." }
             },
         ),
@@ -159,6 +160,7 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
                     @for id in missing { (page_row(grant, id)) }
                     (and_more(*more))
                 }
+                (at_once())
                 p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: somebody who has it must authorise instead, or give it to you." }
             },
         ),
@@ -174,6 +176,16 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
                 p { "Facebook does not accept the application itself. You cannot repair that: tell whoever sent you here." }
             },
         ),
+    }
+}
+
+/// What people do not expect: a narrower choice counts for what was authorised before, too.
+fn at_once() -> Markup {
+    html! {
+        p.note {
+            "Facebook applies your choice at once. If it is your authorisation that is in use, what is missing has stopped "
+            "working until you choose it again."
+        }
     }
 }
 
