@@ -125,6 +125,7 @@ fn operator(
         channel_period: settings.probe_period,
         token_period: settings.token_probe_period,
         app_period: settings.app_probe_period,
+        count_period: Duration::from_secs(60),
         broken_period: Duration::from_secs(2 * 60 * 60),
         edit_interval: settings.edit_interval,
         staleness_limit: settings.staleness_limit,

@@ -30,8 +30,8 @@ use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::MetaAppKind;
-use crate::meta_grant::MetaGrantKind;
+use crate::meta_app::{MetaAppKind, census};
+use crate::meta_grant::{MetaGrantKind, users};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -106,6 +106,7 @@ impl Operator {
             claims: claims.clone(),
             index: Index::default(),
             app_memories: Default::default(),
+            counts: Default::default(),
             grant_memories: Default::default(),
             grants: Default::default(),
             grant_reminders: LastLook::new(self.clock.now()),
@@ -150,7 +151,8 @@ impl Operator {
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration) }).await;
+            let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census) }).await;
         }
     }
 }

@@ -211,6 +211,10 @@ pub struct FacebookChannelStatus {
     /// The page's subscription to our application as Meta reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<ChannelSubscriptionStatus>,
+    /// Since when Meta has restricted the page or kept it from sending; absent when it does neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub restricted_since: Option<Timestamp>,
     /// What was seen of the primary receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_receiver: Option<PrimaryReceiverStatus>,

@@ -25,7 +25,11 @@ use super::references::SecretReference;
     printcolumn(name = "App", type_ = "string", json_path = ".status.appName", description = "Name of the application at Meta"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
+    printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels.total", description = "Channels that name the application"),
+    printcolumn(name = "Connected", type_ = "integer", json_path = ".status.channels.connected", description = "Those that are connected"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "Expired", type_ = "integer", json_path = ".status.channels.expired", description = "Channels whose authorisation ended", priority = 1),
+    printcolumn(name = "Disconnected", type_ = "integer", json_path = ".status.channels.disconnected", description = "Channels without a working link", priority = 1),
     printcolumn(name = "App ID", type_ = "string", json_path = ".spec.appId", description = "Id of the application at Meta", priority = 1),
     printcolumn(name = "Callback", type_ = "string", json_path = ".status.callbackUrl", description = "Callback URL of the webhook", priority = 1)
 )]
@@ -140,6 +144,9 @@ pub struct MetaAppStatus {
     /// How much of what Meta allows in an hour is used; absent while it is little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageStatus>,
+    /// Its channels, counted at most once a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ChannelCounts>,
     /// Base URL of the Graph API that this application is managed through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_url: Option<String>,
@@ -214,4 +221,21 @@ pub struct AppPermissionStatus {
     pub name: String,
     /// What Meta says of it: live, unapproved, or missing when Meta does not list it.
     pub status: String,
+}
+
+/// How many channels name an application, and in what state they are. What is left over is pending.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct ChannelCounts {
+    /// All of them.
+    #[schemars(range(min = 0))]
+    pub total: i32,
+    /// Those that are connected.
+    #[schemars(range(min = 0))]
+    pub connected: i32,
+    /// Those whose authorisation ended.
+    #[schemars(range(min = 0))]
+    pub expired: i32,
+    /// Those without a working link.
+    #[schemars(range(min = 0))]
+    pub disconnected: i32,
 }

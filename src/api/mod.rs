@@ -28,8 +28,8 @@ pub use facebook_channel::{
 };
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
-    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, MetaApp, MetaAppSpec, MetaAppStatus,
-    NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
+    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec,
+    MetaAppStatus, NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
 };
 pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
 pub use primary_receiver::{

@@ -234,7 +234,7 @@ reasons! {
     NotApproved => Person,
     /// Somebody else changes it back again and again.
     RepairFight => Person,
-    /// The application has a callback that this MetaApp never wrote.
+    /// The application has a callback, and never had that of this MetaApp.
     ForeignCallback => Person,
     /// The application's webhook lacks fields that the channel declares.
     AppFieldsMissing => Person,

@@ -8,12 +8,12 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::decide::{Report, Then};
-use super::hold;
 use super::observe::Access;
+use super::{AssetClaimKind, hold};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::failure::{NEVER, kubernetes, next_try};
-use crate::engine::run::{Next, slots};
+use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
 use crate::graph::{Caller, Verdict};
 
@@ -72,8 +72,7 @@ pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Time
         }
     };
     if report.then == Then::Never {
-        ctx.claim_memories.forget(&key);
-        ctx.pace.forget(&key);
+        AssetClaimKind::forget(ctx, &key);
     }
     Ok(Next { at, class })
 }

@@ -118,8 +118,13 @@ impl Case<'_> {
                 .tombstone("Nothing was written at Meta, as deletionPolicy Orphan or managementPolicy Observe said,");
         }
         let app = self.app();
+        // Who was disconnected as declared left nothing. With an app that can be used that is made sure of once more.
+        let parted = self.claim.spec.subscribed_fields.is_empty();
         match &self.seen.app {
             AppSeen::Ready => Plan { release: true, ..self.rest(Then::Class(Class::Transient)) },
+            AppSeen::Missing | AppSeen::OtherApp(_) | AppSeen::SecretGone if parted => {
+                self.tombstone("Nothing was left at Meta, since the page was disconnected,")
+            }
             AppSeen::Missing => self.left_behind(&format!("{app} does not exist")),
             AppSeen::OtherApp(id) => self.left_behind(&format!("{app} is about app {id} now")),
             AppSeen::SecretGone => self.left_behind(&format!("{app} has no usable app secret")),

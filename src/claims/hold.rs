@@ -209,8 +209,8 @@ pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Resu
     }
 }
 
-/// Takes over a claim of the same namespace from an object that is gone. That somebody else of the namespace was faster
-/// is no error: the next look says who.
+/// Takes over a claim of the same namespace from an object that is gone. Without a `proof` it is taken as it is, for the same
+/// application. That somebody else of the namespace was faster is no error: the next look says who.
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
@@ -218,20 +218,41 @@ pub async fn adopt(
     ctx: &Context,
     wanted: &Wanted,
     of: &str,
-    proof: ProofMethod,
+    proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
-        return acquire(ctx, wanted, proof).await;
+        return match proof {
+            Some(proof) => acquire(ctx, wanted, proof).await,
+            None => Ok(None),
+        };
     };
     // The decision was made on what the watch had brought; what counts is who holds it now.
     let holder = &claim.spec.holder;
     if holder.namespace != wanted.holder.namespace || holder.uid != of || claim.is_being_released() {
         return Ok(None);
     }
-    claim.spec = wanted.claim(proof, ctx.clock.now()).spec;
+    let Some(spec) = adopted(&claim.spec, wanted, proof, ctx.clock.now()) else { return Ok(None) };
+    claim.spec = spec;
     kubernetes("adopting a claim", api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
     Ok(None)
+}
+
+/// What a claim says once it is adopted; `None` if that takes a proof.
+fn adopted(
+    before: &AssetClaimSpec,
+    wanted: &Wanted,
+    proof: Option<ProofMethod>,
+    now: Timestamp,
+) -> Option<AssetClaimSpec> {
+    let fresh = wanted.claim(proof.unwrap_or(before.proof.method), now).spec;
+    let fields = wanted.fields.as_ref().unwrap_or(&before.subscribed_fields).clone();
+    let spec = AssetClaimSpec { subscribed_fields: fields, ..fresh };
+    match proof {
+        Some(_) => Some(spec),
+        None if spec.app_id == before.app_id => Some(AssetClaimSpec { proof: before.proof.clone(), ..spec }),
+        None => None,
+    }
 }
 
 /// Writes into the object's own claim how the asset is used now, and through which application if that is proven.
@@ -282,6 +303,7 @@ pub(super) fn api(ctx: &Context) -> Api<AssetClaim> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::api::AssetClaimStatus;
 
@@ -354,6 +376,22 @@ mod tests {
             let mut wanted = wanted(holder("a", "shop", "u1"));
             change(&mut wanted);
             assert_eq!(recorded(&claim().spec, &wanted), expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_adopted_without_a_proof_only_as_it_is_and_for_the_same_app() {
+        let before = claim().spec;
+        let (now, next) = (Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1), holder("a", "next", "u2"));
+        let without_fields = Wanted { fields: None, ..wanted(next.clone()) };
+        let adopted = |wanted: &Wanted, proof| adopted(&before, wanted, proof, now);
+        let proven = adopted(&without_fields, Some(ProofMethod::DebugToken)).unwrap();
+        assert_eq!((&proven.holder, proven.proof.proven_at), (&next, now));
+        assert_eq!(proven.subscribed_fields, ["messages"], "what is not known stays as it was");
+        let unproven = adopted(&without_fields, None).unwrap();
+        assert_eq!((&unproven.holder, &unproven.proof), (&next, &before.proof));
+        for other in ["3", ""] {
+            assert_eq!(adopted(&Wanted { app_id: other.to_owned(), ..without_fields.clone() }, None), None);
         }
     }
 }

@@ -72,4 +72,9 @@ impl Kind for AssetClaimKind {
     fn memories(ctx: &Context) -> &Memories<AssetClaimStatus> {
         &ctx.claim_memories
     }
+
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        ctx.pace.forget(key);
+        ctx.claim_memories.forget(key)
+    }
 }

@@ -19,8 +19,9 @@ use crate::graph::{Metered, ThrottleScope, Usage, Verdict};
 
 /// Over how long those are spread who wait for the same limit.
 const SPREAD: SignedDuration = SignedDuration::from_mins(1);
-/// Meta counts the calls of an hour, so that what was heard an hour ago says nothing any more.
-const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// Meta counts the calls of an hour: what was heard almost an hour ago says nothing any more. Less than the hour, so that
+/// the look an hour later, which may come a little sooner than the one before did, is not held back.
+const WINDOW: SignedDuration = SignedDuration::from_mins(50);
 /// How long what was heard of an application is believed without asking again.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
 /// Whoever is held back asks again after that, and after twice as long at most, though it is called when its turn comes.

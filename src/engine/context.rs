@@ -14,6 +14,7 @@ use super::answer::{PageNews, Refusal};
 use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
+use super::counts::Counts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
@@ -55,6 +56,8 @@ pub struct Policy {
     pub broken_period: Duration,
     /// How often an object that is edited over and over is looked at, after the first few edits.
     pub edit_interval: Duration,
+    /// How often the channels of an application are counted.
+    pub count_period: Duration,
     /// How long a value may be kept without an answer from Meta before it becomes Unknown.
     pub staleness_limit: Duration,
 }
@@ -85,6 +88,8 @@ pub struct Context {
     pub index: Index,
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
+    /// How many channels each application has.
+    pub counts: Counts,
     /// What is remembered of grants.
     pub grant_memories: Memories<MetaGrantStatus>,
     /// What grants give to channels.

@@ -48,7 +48,7 @@ impl Line {
     /// Calls the next one whose priority is let through, and gives it a ticket.
     pub fn call(&mut self, now: Timestamp, is_open: impl Fn(Priority) -> bool) -> Option<Called> {
         let mut open = self.turns.iter_mut().filter(|(priority, _)| is_open(**priority));
-        let (priority, called) = open.find_map(|(priority, turns)| Some((*priority, turns.next()?)))?;
+        let (priority, called) = open.find_map(|(priority, turns)| Some((*priority, turns.take()?)))?;
         self.waiting.remove(&called.key);
         self.tickets.insert(called.key.clone(), (priority, now + TICKET));
         Some(called)
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
@@ -122,7 +122,7 @@ mod tests {
         join(&mut line, "a", "swept", Priority::Sweep);
         join(&mut line, "a", "new", Priority::Unverified);
         assert_eq!(line.call(at(0), |priority| priority == Priority::Edit), None);
-        assert_eq!(line.len(), 2);
+        assert_eq!(line.waiting(), 2);
         assert_eq!((line.has(Priority::Edit), line.has(Priority::Unverified)), (false, true));
         assert_eq!(line.call(at(0), |priority| priority == Priority::Sweep).unwrap().uid, "swept");
     }
@@ -134,7 +134,7 @@ mod tests {
         for priority in [Priority::Unverified, Priority::Sweep, Priority::Edit, Priority::Unverified] {
             join(&mut line, "a", "twice", priority);
         }
-        assert_eq!(line.len(), 2);
+        assert_eq!(line.waiting(), 2);
         assert_eq!([call(&mut line), call(&mut line), call(&mut line)], ["twice", "first", ""]);
         assert_eq!(line.ticket(&Key::new("a", "twice"), at(1)), Some(Priority::Edit));
     }

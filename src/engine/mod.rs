@@ -10,6 +10,7 @@ pub mod breakers;
 pub mod budgets;
 pub mod clock;
 pub mod context;
+pub mod counts;
 pub mod edits;
 pub mod events;
 pub mod failure;

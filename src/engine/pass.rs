@@ -177,6 +177,35 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
+    /// Ends a pass that found nothing to look at, but something else to say: the object keeps its time.
+    ///
+    /// # Errors
+    /// When the status could not be written.
+    pub async fn amend<K: Kind<Status = S>>(
+        mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: S,
+    ) -> Result<Next, Failure> {
+        if status != self.previous {
+            self.write::<K>(ctx, object, &status).await?;
+        }
+        Ok(self.unchanged::<K>(ctx))
+    }
+
+    async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: &S,
+    ) -> Result<(), Failure> {
+        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+        let written = status::write(&api, object, status).await?;
+        ctx.metrics.status_written(K::NAME);
+        self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
+        Ok(())
+    }
+
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
     ///
     /// # Errors
@@ -229,33 +258,6 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Effect::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
             Effect::None => None,
         }
-    }
-
-    async fn write<K: Kind<Status = S>>(
-        &mut self,
-        ctx: &Context,
-        object: &K::Object,
-        status: &S,
-    ) -> Result<(), Failure> {
-        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-        let written = status::write(&api, object, status).await?;
-        ctx.metrics.status_written(K::NAME);
-        self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
-        Ok(())
-    }
-
-    /// Ends a pass that found nothing to look at, but something to write that no look is needed for.
-    ///
-    /// # Errors
-    /// When the status could not be written.
-    pub async fn amend<K: Kind<Status = S>>(
-        mut self,
-        ctx: &Context,
-        object: &K::Object,
-        status: S,
-    ) -> Result<Next, Failure> {
-        self.write::<K>(ctx, object, &status).await?;
-        Ok(self.unchanged::<K>(ctx))
     }
 
     /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.

@@ -79,3 +79,29 @@ pub fn are_alike(one: Option<&UsageStatus>, other: Option<&UsageStatus>) -> bool
     let levels = |usage: Option<&UsageStatus>| usage.map(UsageStatus::levels).unwrap_or_default();
     levels(one) == levels(other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::budgets::Budget;
+    use super::*;
+
+    #[test]
+    fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {
+        let (budgets, metrics, app) = (Arc::new(Budgets::default()), Metrics::default(), Key::new("platform", "acme"));
+        let (clock, uid) = (Clock::System, "uid".to_owned());
+        let ear = Ear { budgets: Arc::clone(&budgets), metrics: metrics.clone(), clock, app: app.clone(), uid };
+        let hear = |of, percent| ear.heard(&Usage { of, percent, regain_access: None });
+        let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
+        let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());
+        hear(Metered::Object("2200000000000001".to_owned()), 97);
+        assert_eq!((shown(), is_tight(Budget::page("uid", "2200000000000001"))), (None, true));
+        let gauge = "meta_channel_operator_app_usage_percent{namespace=\"platform\",name=\"acme\"}";
+        for (percent, tight) in [(28, false), (96, true), (0, false)] {
+            hear(Metered::App, percent);
+            assert_eq!((shown(), is_tight(Budget::app("uid"))), (Some(format!("{gauge} {percent}")), tight));
+        }
+        assert!(!metrics.text().contains("2200000000000001"), "no label holds an id");
+        metrics.forget_app(&app);
+        assert_eq!(shown(), None);
+    }
+}

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::events::Note;
 use crate::api::Reason;
+use crate::api::conditions::Status;
 
 /// When something that was written is looked at again.
 const AGAIN: [SignedDuration; 3] =
@@ -20,7 +21,7 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(30);
 /// What a write at Meta would be, when something there is not as declared.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Standing {
-    /// The first one: the inputs are others than at the last complete look.
+    /// The first one: the inputs are others than at the last complete look, or it was not as declared then.
     #[default]
     New,
     /// A repair: somebody else changed what was as declared before.
@@ -51,9 +52,9 @@ impl Effect {
         }
     }
 
-    /// The Event of a repair. Repetitions are counted in one Event, so the text names no details.
-    pub fn note(self, what: &'static str) -> Option<Note> {
-        let text = format!("{what} had been changed at Meta by somebody else; the operator restored it.");
+    /// The Event of a repair. Repetitions are counted in one Event, so what was done names no details.
+    pub fn note(self, done: &'static str) -> Option<Note> {
+        let text = format!("{done} at Meta by somebody else; the operator restored what is declared.");
         (self == Self::Repaired).then_some(Note { warning: false, reason: "Repaired", action: "Repair", text })
     }
 }
@@ -86,7 +87,12 @@ impl Repairs {
         }
         let said = condition.is_some_and(|it| it.reason == Reason::RepairFight.as_str());
         let remembered = self.inputs.as_deref() == Some(inputs) && (self.gave_up || self.is_fight(now));
-        if said || remembered { Standing::Fought } else { Standing::Known }
+        if said || remembered {
+            return Standing::Fought;
+        }
+        // Of what was not as declared when it was seen last, nobody changed anything since.
+        let broken = condition.is_some_and(|it| it.status == Status::False.as_str());
+        if broken { Standing::New } else { Standing::Known }
     }
 
     fn is_fight(&self, now: Timestamp) -> bool {
@@ -188,11 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_as_declared_when_it_was_seen_last_is_no_repair() {
+        let fresh = Repairs::default();
+        for reason in [Reason::FieldsMissing, Reason::CallbackVerificationFailed, Reason::WithoutEffect] {
+            assert_eq!(
+                fresh.standing(INPUTS, Some(INPUTS), Some(&condition(reason)), at(0)),
+                Standing::New,
+                "{reason:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_the_status_says_of_a_fight_counts_after_a_restart() {
         let fresh = Repairs::default();
         let standing = |known: Option<&str>, reason| fresh.standing(INPUTS, known, Some(&condition(reason)), at(0));
         assert_eq!(standing(Some(INPUTS), Reason::RepairFight), Standing::Fought);
-        assert_eq!(standing(Some(INPUTS), Reason::FieldsMissing), Standing::Known);
         assert_eq!(standing(Some("others"), Reason::RepairFight), Standing::New);
         assert_eq!(standing(None, Reason::RepairFight), Standing::New);
     }

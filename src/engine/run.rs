@@ -68,6 +68,11 @@ pub trait Kind: Send + Sync + 'static {
 
     /// What is remembered of the objects of this kind.
     fn memories(ctx: &Context) -> &Memories<Self::Status>;
+
+    /// Forgets everything that is remembered of an object that is gone; its UID, if it was known.
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        Self::memories(ctx).forget(key)
+    }
 }
 
 /// The regular slots of an object.
@@ -147,7 +152,7 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
 fn set_timer<K: Kind>(ctx: &Context, object: &K::Object, key: Key, at: Timestamp) {
     let there = K::stored(ctx, &key).is_some_and(|stored| stored.uid() == object.uid());
     if !there {
-        K::memories(ctx).forget(&key);
+        K::forget(ctx, &key);
         ctx.index.forget(&(K::NAME, key));
     } else if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
         if at == NEVER { timer.forget(key) } else { timer.set(key, at) }

@@ -231,7 +231,7 @@ async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<
     keys.into_iter().for_each(|key| turns.join(&key.namespace.clone(), key));
     let mut visits = Vec::new();
     // If it comes to an end early, each namespace has had its share.
-    while let Some(key) = turns.next() {
+    while let Some(key) = turns.take() {
         visits.extend(prepare::<K>(ctx, &key).await);
     }
     let mut rest = visits.into_iter();
@@ -284,6 +284,11 @@ async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::
 
 fn settle<K: Swept>(ctx: &Context, seen: &Seen) {
     ctx.metrics.visited(K::NAME, seen.found.as_str());
+    if K::stored(ctx, &seen.key).is_none() {
+        // It went while it was visited; what the visit noted of it would be remembered for ever.
+        K::forget(ctx, &seen.key);
+        return;
+    }
     match seen.found {
         // Its pass says what is known of it then.
         Found::News => wake::<K>(ctx, &seen.key, &seen.uid),

@@ -24,7 +24,7 @@ impl<T> Turns<T> {
 
     /// Whose turn it is: the first of the namespace that comes after the one before. While others wait, no namespace thus
     /// gets more than every second turn.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn take(&mut self) -> Option<T> {
         let after = (std::ops::Bound::Excluded(self.last.as_str()), std::ops::Bound::Unbounded);
         let namespace = self.waiting.range::<str, _>(after).chain(&self.waiting).next()?.0.clone();
         let waiting = self.waiting.get_mut(&namespace)?;
@@ -81,7 +81,7 @@ mod tests {
         for (namespace, who) in [("b", 1), ("b", 2), ("b", 3), ("a", 4), ("c", 5), ("a", 6)] {
             turns.join(namespace, who);
         }
-        let order: Vec<_> = std::iter::from_fn(|| turns.next()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| turns.take()).collect();
         assert_eq!(order, [4, 1, 5, 6, 2, 3]);
         assert!(turns.is_empty());
         // Who was served last does not come first again.
@@ -89,7 +89,7 @@ mod tests {
             turns.join(namespace, who);
         }
         turns.leave("c", |who| *who == 8);
-        assert_eq!(turns.next(), Some(9));
+        assert_eq!(turns.take(), Some(9));
         turns.leave("b", |_| true);
         assert!(turns.is_empty());
     }
@@ -130,7 +130,7 @@ mod tests {
                         (0..count).for_each(|_| turns.join(&namespace.to_string(), usize::from(namespace)));
                     }
                     Step::Next => {
-                        let Some(namespace) = turns.next() else {
+                        let Some(namespace) = turns.take() else {
                             prop_assert_eq!(waiting, [0; 4], "somebody waits in vain");
                             continue;
                         };

@@ -20,6 +20,8 @@ pub enum Mutation {
     AdoptClaim {
         /// UID of that one.
         of: String,
+        /// Whether the credential was proven in this pass. To end what that one left needs no proof.
+        proven: bool,
     },
     /// Write into our claim how the page is used now.
     RecordClaim {
@@ -67,7 +69,7 @@ pub async fn act(
 ) -> Result<Asked, Failure> {
     tracing::info!(kind = "FacebookChannel", object = %pass.key, "{}", mutation.told());
     let mut asked = seen.asked;
-    let wanted = observe::wanted(channel, pass, seen.app_key.as_ref(), &seen.app);
+    let wanted = observe::wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &asked);
     let proof = match seen.token {
         TokenSeen::Granted(_) => ProofMethod::GrantListing,
         _ => ProofMethod::DebugToken,
@@ -77,7 +79,8 @@ pub async fn act(
             asked.claims_unavailable = claims::acquire(ctx, &wanted, proof).await?;
             asked.claimed = true;
         }
-        (Mutation::AdoptClaim { of }, _) => {
+        (Mutation::AdoptClaim { of, proven }, _) => {
+            let proof = proven.then_some(proof);
             asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, proof).await?;
             asked.claimed = true;
         }

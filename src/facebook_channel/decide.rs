@@ -1,6 +1,7 @@
 //! What to do about a channel: a function of values and a time, with no client in sight.
 
 pub mod authorization;
+mod claim;
 mod connection;
 mod endpoint;
 pub mod grant;
@@ -8,6 +9,7 @@ mod page;
 mod parting;
 mod publication;
 mod receiver;
+mod restriction;
 mod token_status;
 
 use jiff::Timestamp;
@@ -16,8 +18,8 @@ use super::act::Mutation;
 use super::observe::{AppSeen, Observed};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
-    FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, DeclaredConnection, EndpointStatus,
+    FacebookChannel, FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
 use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
@@ -58,7 +60,7 @@ pub fn decide(
         return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
     }
     let authorized = authorization::authorized(&case);
-    let (claimed, claim_mutation) = case.claimed(&authorized);
+    let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
     let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
     let (parting, page_mutation) = match parting::parting(&case, &claimed) {
@@ -142,6 +144,11 @@ impl Case<'_> {
         look_again("fbc", &self.channel.metadata)
     }
 
+    /// Whether the page is to be disconnected.
+    fn parts(&self) -> bool {
+        self.channel.spec.connection == DeclaredConnection::Disconnected
+    }
+
     /// Whether nothing may be written at Meta.
     fn observes(&self) -> bool {
         self.channel.spec.management_policy == ManagementPolicy::Observe
@@ -162,48 +169,6 @@ impl Case<'_> {
 
     fn proves(&self) -> bool {
         authorization::is_proven(self.channel, self.seen, self.now)
-    }
-
-    fn claimed(&self, authorized: &Finding) -> (Finding, Option<Mutation>) {
-        let (page, tried) = (&self.channel.spec.page_id, self.seen.asked.claimed);
-        let pending = |mutation: Mutation| {
-            if !self.proven(authorized) {
-                let seen = "The page is claimed once a credential has proven it.";
-                return (self.found(Status::Unknown, Reason::NotProven, seen, ""), None);
-            }
-            let seen = "The page is being claimed.";
-            (self.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
-        };
-        match &self.seen.claim {
-            ClaimSeen::Free => pending(Mutation::AcquireClaim),
-            ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone() }),
-            ClaimSeen::Ours { .. } => {
-                let outdated = match self.seen.record {
-                    Record::Current => false,
-                    Record::Outdated => true,
-                    Record::OtherApp => self.proven(authorized),
-                };
-                let mutation = (outdated && !tried).then(|| Mutation::RecordClaim { proven: self.proven(authorized) });
-                (self.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
-            }
-            ClaimSeen::Releasing => {
-                let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
-                (self.found(Status::Unknown, Reason::Pending, seen, ""), None)
-            }
-            ClaimSeen::Unavailable(why) => {
-                (self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()), None)
-            }
-            ClaimSeen::Duplicate { name } => {
-                let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
-                let step = "Delete one of the two.";
-                (self.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
-            }
-            ClaimSeen::Elsewhere { namespace } => {
-                let seen = format!("Namespace {namespace} holds page {page}.");
-                let step = "Delete this channel; or have the channel there deleted and its AssetClaim too, by a cluster administrator.";
-                (self.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
-            }
-        }
     }
 
     fn report(
@@ -229,10 +194,11 @@ impl Case<'_> {
             Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
             class => class,
         };
-        let subscribed = findings.subscribed.status == Status::True;
-        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let (effect, done) = self.effect(findings);
         let mut notes = self.notes(&state);
-        notes.extend(effect.note("The subscription of the page"));
+        notes.extend(effect.note(done));
+        notes.extend(restriction::note(self, &findings.page_usable));
+        let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
@@ -243,6 +209,7 @@ impl Case<'_> {
             last_verified_at: self.last_verified_at(info, authorization.as_ref()),
             authorization,
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
+            restricted_since,
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             published_secret_name: publication::secret_name(self, findings),
@@ -252,8 +219,27 @@ impl Case<'_> {
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
-        let until = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
         Report { status, class, answered, until, effect, notes }
+    }
+
+    /// What the pass came to for the page's subscription, and what somebody else had done to it.
+    fn effect(&self, findings: &Findings) -> (Effect, &'static str) {
+        let (standing, asked) = (self.seen.standing, &self.seen.asked);
+        match &findings.parting {
+            Some(parting) => {
+                let effect = Effect::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
+                (effect, "The page had been subscribed again")
+            }
+            None => {
+                let well = findings.subscribed.status == Status::True;
+                (
+                    Effect::of(standing, asked.subscribed.is_some(), well),
+                    "The subscription of the page had been changed",
+                )
+            }
+        }
     }
 
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.

@@ -6,6 +6,7 @@ pub mod decide;
 pub mod doubts;
 pub mod due;
 pub mod observe;
+pub mod parted;
 pub mod publication;
 pub mod restraint;
 pub mod sweep;
@@ -65,5 +66,11 @@ impl Kind for FacebookChannelKind {
 
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
         &ctx.channel_memories
+    }
+
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        ctx.evidence_looks.forget(key);
+        ctx.doubts.forget(key);
+        ctx.channel_memories.forget(key)
     }
 }

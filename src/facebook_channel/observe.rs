@@ -9,13 +9,15 @@ use super::credentials::{Source, see_access};
 use super::decide::{authorization, grant};
 use super::doubts;
 use super::due;
+use super::parted;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
-use super::threads;
+use super::threads::{self, Look};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
-    AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy, REQUESTED_AT,
+    AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
+    ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, PageNews, Refusal, answer};
@@ -53,7 +55,7 @@ pub struct Observed {
     pub look: bool,
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
-    /// What subscribing the page would be.
+    /// What subscribing the page would be, or ending its subscription.
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
@@ -140,7 +142,7 @@ pub async fn survey(
     let app_object = app_key.as_ref().and_then(|key| ctx.app(key));
     let see = |key| seen::see(app_object.as_deref(), key, &pass.key.namespace);
     let app = app_key.as_ref().map_or(AppSeen::NotFound, see);
-    let wanted = wanted(channel, pass, app_key.as_ref(), &app);
+    let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let mut dependencies = source.dependencies();
     dependencies.extend(app_key.clone().map(Dependency::MetaApp));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
@@ -168,7 +170,11 @@ pub async fn survey(
     let look = !paused && (pass.due || news || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
-    let standing = pass.standing::<FacebookChannelKind>(ConditionType::Subscribed, &inputs);
+    let thing = match channel.spec.connection {
+        DeclaredConnection::Connected => ConditionType::Subscribed,
+        DeclaredConnection::Disconnected => ConditionType::Ready,
+    };
+    let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
     Ok(Observed {
         app_key,
         app,
@@ -198,19 +204,18 @@ pub fn wanted(
     pass: &Pass<FacebookChannelStatus>,
     app_key: Option<&Key>,
     app: &AppSeen,
+    asked: &Asked,
 ) -> Wanted {
     let app_id = app.id().unwrap_or_default().to_owned();
     let holder =
         ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    let declared = channel.spec.subscribed_fields.clone();
-    let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
     let app_ref = |key: &Key| NamespacedName { namespace: key.namespace.clone(), name: key.name.clone() };
     Wanted {
         kind: AssetKind::FacebookPage,
         id: channel.spec.page_id.clone(),
         app_id,
         app_ref: app_key.map(app_ref),
-        fields: declared.or(of_app),
+        fields: parted::claimed_fields(channel, &pass.previous, app, asked),
         deletion_policy: on_deletion(channel),
         holder,
     }
@@ -306,8 +311,7 @@ async fn ask_about_page(
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
-    let Some(access) = &seen.access else { return Ok(()) };
-    let Access { version, credentials, token } = access;
+    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
     if let Some(PageNews { page, subscriptions, threads }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
         asked.page.get_or_insert(page);
@@ -323,7 +327,8 @@ async fn ask_about_page(
         asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
     }
     if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
-        seen.asked.threads = Some(threads::read(ctx, channel, access, pass).await?);
+        let found = threads::read(ctx, version, credentials, &[Look { channel, token, pass }]).await?;
+        seen.asked.threads = found.into_iter().next();
     }
     Ok(())
 }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::FacebookChannelKind;
 use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
 use super::restraint::{Restraint, priority_of_visit};
-use super::threads;
+use super::threads::{self, Look};
 use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
@@ -20,9 +19,6 @@ use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::{Caller, GraphError, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
-
-/// Channels of a batch whose threads are read at once.
-const EVIDENCE_AT_ONCE: usize = 4;
 
 /// A channel whose page can be read together with others.
 pub struct Visit {
@@ -102,13 +98,27 @@ impl Swept for FacebookChannelKind {
             },
         };
         note_reach(ctx, &visits[0], &answers);
-        let looks = visits.into_iter().zip(answers).map(|(visit, answers)| async move {
-            // Of a page that Meta is silent about nothing more is asked.
-            let visit = if answers.page.is_ok() { visit.with_evidence(ctx).await } else { visit };
-            visit.compare(ctx, answers)
-        });
-        stream::iter(looks).buffered(EVIDENCE_AT_ONCE).collect().await
+        let visits = with_evidence(ctx, visits, &answers).await;
+        visits.into_iter().zip(answers).map(|(visit, answers)| visit.compare(ctx, answers)).collect()
     }
+}
+
+/// Looks for evidence of the primary receiver too, once an hour: it is never pressing. Of a page that Meta is silent about
+/// nothing more is asked.
+async fn with_evidence(ctx: &Context, mut visits: Vec<Visit>, answers: &[PageAnswers]) -> Vec<Visit> {
+    let is_due = |visit: &Visit| {
+        let limited = visit.restraint.is_limited(ctx, &visit.pass, Priority::Sweep);
+        !limited && threads::are_due(ctx, &visit.channel, &visit.pass)
+    };
+    let due = visits.iter().zip(answers).enumerate();
+    let due: Vec<_> = due.filter(|(_, (visit, it))| it.page.is_ok() && is_due(visit)).map(|(at, _)| at).collect();
+    let Some(Access { version, credentials, .. }) = visits.first().map(|visit| &visit.access) else { return visits };
+    let looks = due.iter().map(|at| visits[*at].look());
+    let found = threads::read(ctx, version, credentials, &looks.collect::<Vec<_>>()).await;
+    for (at, threads) in due.into_iter().zip(found.unwrap_or_default()) {
+        visits[at].seen.asked.threads = Some(threads);
+    }
+    visits
 }
 
 /// One request is one sign of silence, of however many pages it was.
@@ -128,13 +138,8 @@ impl Visit {
         Seen { key: self.pass.key.clone(), uid: self.pass.uid.clone(), found }
     }
 
-    /// Looks for evidence of the primary receiver too, once an hour. It is never pressing.
-    async fn with_evidence(mut self, ctx: &Context) -> Self {
-        let due = threads::are_due(ctx, &self.channel, &self.pass);
-        if due && !self.restraint.is_limited(ctx, &self.pass, Priority::Sweep) {
-            self.seen.asked.threads = threads::read(ctx, &self.channel, &self.access, &self.pass).await.ok();
-        }
-        self
+    fn look(&self) -> Look<'_> {
+        Look { channel: &self.channel, token: &self.access.token, pass: &self.pass }
     }
 
     /// Compares what was read with the status by deciding about it.
@@ -148,6 +153,7 @@ impl Visit {
             ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
+        let refusals = refusals.chain(news.threads.as_ref().and_then(|it| it.as_ref().err()));
         ctx.heed(&self.restraint.budgets, refusals, self.pass.now);
         self.seen.asked.page = Some(news.page.clone());
         self.seen.asked.subscriptions = Some(news.subscriptions.clone());

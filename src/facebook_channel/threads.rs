@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::{Access, Observed};
+use super::observe::Observed;
 use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
-use crate::graph::{Caller, Conversation, GraphError, Thread};
+use crate::graph::{AppCredentials, Caller, Conversation, GraphError, OwnerRead, PageRead, Thread, Token, Version};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
@@ -43,37 +42,70 @@ fn is_wanted(channel: &FacebookChannel) -> bool {
     channel.spec.connection == DeclaredConnection::Connected && demanded != ReceiverRequirement::Ignored
 }
 
-/// Looks for evidence.
+/// A page whose threads are to be looked at.
+pub struct Look<'a> {
+    /// Its channel.
+    pub channel: &'a FacebookChannel,
+    /// The page token.
+    pub token: &'a Token,
+    /// The pass or visit in which it is looked at.
+    pub pass: &'a Pass<FacebookChannelStatus>,
+}
+
+/// Looks for evidence about pages of one application, at all of them at once.
 ///
 /// # Errors
 /// When the process shuts down.
 pub async fn read(
     ctx: &Context,
-    channel: &FacebookChannel,
-    access: &Access,
-    pass: &Pass<FacebookChannelStatus>,
-) -> Result<Answer<Vec<Thread>>, Failure> {
-    ctx.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
-    let threads = ctx.read(threads(ctx, &channel.spec.page_id, access, pass.now)).await?;
-    Ok(answer("conversations", Caller::PageToken, threads))
+    version: &Version,
+    credentials: &AppCredentials,
+    looks: &[Look<'_>],
+) -> Result<Vec<Answer<Vec<Thread>>>, Failure> {
+    for Look { pass, .. } in looks {
+        ctx.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
+    }
+    let threads = ctx.read(threads(ctx, version, credentials, looks)).await?;
+    Ok(threads.into_iter().map(|threads| answer("conversations", Caller::PageToken, threads)).collect())
 }
 
-async fn threads(ctx: &Context, page_id: &str, access: &Access, now: Timestamp) -> Result<Vec<Thread>, GraphError> {
-    let Access { version, credentials, token } = access;
-    let rows = ctx.graph.conversations(version, credentials, token, page_id, CONVERSATIONS).await?;
-    let rows: Vec<_> = rows.into_iter().filter(|row| is_active(row, now)).collect();
-    let owners = rows.iter().enumerate().map(|(index, row)| async move {
-        match row.person.as_ref().filter(|_| row.routed && index < OWNERS) {
-            Some(person) => ctx.graph.thread_owner(version, credentials, token, page_id, person).await,
-            None => Ok(None),
-        }
+type Conversations = Result<Vec<Conversation>, GraphError>;
+
+async fn threads(
+    ctx: &Context,
+    version: &Version,
+    credentials: &AppCredentials,
+    looks: &[Look<'_>],
+) -> Vec<Result<Vec<Thread>, GraphError>> {
+    let pages: Vec<_> =
+        looks.iter().map(|look| PageRead { page_id: &look.channel.spec.page_id, token: look.token }).collect();
+    let found = ctx.graph.conversations(version, credentials, &pages, CONVERSATIONS).await;
+    let active = |(rows, look): (Conversations, &Look<'_>)| -> Conversations {
+        Ok(rows?.into_iter().filter(|row| is_active(row, look.pass.now)).collect())
+    };
+    let found: Vec<_> = found.into_iter().zip(looks).map(active).collect();
+    let owned = found.iter().zip(&pages).flat_map(|(rows, page)| {
+        let persons = rows.iter().flatten().take(OWNERS).filter_map(asked_about);
+        persons.map(|person| OwnerRead { page_id: page.page_id, token: page.token, person })
     });
-    let owners = join_all(owners).await;
-    let seen = rows
-        .iter()
-        .zip(owners)
-        .map(|(row, owner)| Ok(Thread { updated_at: row.updated_at, routed: row.routed, owner: owner? }));
-    seen.collect()
+    let owned: Vec<_> = owned.collect();
+    let mut owners = ctx.graph.thread_owners(version, credentials, &owned).await.into_iter();
+    let mut with_owner = |(index, row): (usize, &Conversation)| {
+        let asked = index < OWNERS && asked_about(row).is_some();
+        let owner = if asked { owners.next().unwrap_or(Ok(None)) } else { Ok(None) };
+        owner.map(|owner| Thread { updated_at: row.updated_at, routed: row.routed, owner })
+    };
+    let page = |rows: Conversations| -> Result<Vec<Thread>, GraphError> {
+        // All before the first error is looked at: the owners come in the order in which they were asked for.
+        let threads: Vec<_> = rows?.iter().enumerate().map(&mut with_owner).collect();
+        threads.into_iter().collect()
+    };
+    found.into_iter().map(page).collect()
+}
+
+/// The person whose thread's owner is asked for; Graph tells it only while routing is on.
+fn asked_about(row: &Conversation) -> Option<&str> {
+    row.person.as_deref().filter(|_| row.routed)
 }
 
 fn is_active(row: &Conversation, now: Timestamp) -> bool {

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use super::answers::{PageNode, PageSubscription};
 use super::call::{bad, read_answer};
 use super::classes::{Caller, classify};
-use super::client::{GraphClient, LIST_LIMIT, List, READ_PAGE, READ_ROWS, ROW_FIELDS, app_call, same_object, unusable};
+use super::client::{
+    GraphClient, LIST_LIMIT, List, READ_PAGE, READ_ROWS, ROW_FIELDS, app_call, page_call, same_object, unusable,
+};
 use super::error::GraphError;
 use super::token::{AppCredentials, Token};
 use super::usage::{Charged, Headers};
@@ -41,6 +43,15 @@ pub struct PageRead<'a> {
     pub page_id: &'a str,
     /// The page token.
     pub token: &'a Token,
+}
+
+/// One operation of a batch: a read with a token of its own.
+pub(crate) struct Ask<'a> {
+    /// What the metrics call it.
+    pub(crate) template: &'static str,
+    pub(crate) token: &'a Token,
+    pub(crate) path: Vec<&'a str>,
+    pub(crate) parameters: Vec<(&'static str, &'a str)>,
 }
 
 /// What Graph answers about a page.
@@ -99,19 +110,77 @@ impl GraphClient {
         if self.batches.are_refused(&app.app_id, *version, Instant::now()) {
             return Ok(self.alone(version, app, reads).await);
         }
-        let error = match self.batch(version, app, reads).await {
-            Ok(parts) => return Ok(self.complete(version, app, reads, parts).await),
-            Err(error) => error,
+        match self.batch(version, app, reads).await {
+            Ok(parts) => Ok(self.complete(version, app, reads, parts).await),
+            Err(error) => {
+                self.may_ask_alone(version, app, error)?;
+                Ok(self.alone(version, app, reads).await)
+            }
+        }
+    }
+
+    /// Makes many reads in batches. What a batch leaves open, and a single one, is asked alone.
+    pub(crate) async fn each<T: DeserializeOwned>(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        asks: &[Ask<'_>],
+    ) -> Vec<Result<T, GraphError>> {
+        let mut parts = Vec::with_capacity(asks.len());
+        for asks in asks.chunks(OPERATIONS) {
+            parts.extend(self.parts(version, app, asks).await);
+        }
+        let answers = parts.into_iter().zip(asks).map(|(part, ask)| async move {
+            if let Part::Told(result) = part {
+                return result;
+            }
+            let mut call = page_call(Method::GET, ask.template, version, app, ask.token, &ask.path);
+            call.parameters.extend(&ask.parameters);
+            self.transport.send(call).await
+        });
+        let answers: Vec<_> = answers.collect();
+        stream::iter(answers).buffered(ALONE_AT_ONCE).collect().await
+    }
+
+    async fn parts<T: DeserializeOwned>(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        asks: &[Ask<'_>],
+    ) -> Vec<Part<T>> {
+        let open = || asks.iter().map(|_| Part::Open).collect();
+        if asks.len() < 2 || self.batches.are_refused(&app.app_id, *version, Instant::now()) {
+            return open();
+        }
+        let told = |(item, ask): (Option<Item>, &Ask<'_>)| {
+            let Some(item) = item else { return Part::Open };
+            let result = item.read(&[ask.token.expose(), &app.proof(ask.token), app.secret.expose()]);
+            self.transport.batched(ask.template, &result);
+            Part::Told(result)
         };
+        match self.operations(version, app, asks).await {
+            Ok(items) => items.into_iter().zip(asks).map(told).collect(),
+            Err(error) => match self.may_ask_alone(version, app, error) {
+                Ok(()) => open(),
+                Err(error) => asks.iter().map(|_| Part::Told(Err(error.clone()))).collect(),
+            },
+        }
+    }
+
+    /// Whether to ask alone after a batch that failed as a whole.
+    ///
+    /// # Errors
+    /// The error again, if it says something about the app or Graph does not answer at all.
+    fn may_ask_alone(&self, version: &Version, app: &AppCredentials, error: GraphError) -> Result<(), GraphError> {
         match classify(&error, Caller::AppToken) {
             // One page that hangs must not hide the others.
-            Verdict::NoAnswer if error == GraphError::Timeout => Ok(self.alone(version, app, reads).await),
+            Verdict::NoAnswer if error == GraphError::Timeout => Ok(()),
             Verdict::NoAnswer if !refused_by_status(&error) => Err(error),
             Verdict::Throttled { .. } | Verdict::AppBroken(_) | Verdict::VersionRetired => Err(error),
             _ => {
                 tracing::info!(%error, "Graph refuses batches; reading one by one for an hour");
                 self.batches.remember(&app.app_id, *version, Instant::now());
-                Ok(self.alone(version, app, reads).await)
+                Ok(())
             }
         }
     }
@@ -123,32 +192,50 @@ impl GraphClient {
         reads: &[PageRead<'_>],
     ) -> Result<Vec<(Part<PageNode>, Part<Vec<PageSubscription>>)>, GraphError> {
         let fields = self.page_fields(version, app);
-        let proofs: Vec<_> = reads.iter().map(|read| app.proof(read.token)).collect();
-        let mut operations = Vec::with_capacity(reads.len() * PER_PAGE);
-        for (read, proof) in reads.iter().zip(&proofs) {
-            let credential = [("access_token", read.token.expose()), ("appsecret_proof", proof.as_str())];
-            let rows = [("fields", ROW_FIELDS), ("limit", LIST_LIMIT)];
-            operations.push(operation(&[read.page_id], &[&[("fields", fields.as_str())], &credential[..]].concat()));
-            operations.push(operation(&[read.page_id, "subscribed_apps"], &[rows, credential].concat()));
+        let mut asks = Vec::with_capacity(reads.len() * PER_PAGE);
+        for read in reads {
+            let (template, token, parameters) = (READ_PAGE, read.token, vec![("fields", fields.as_str())]);
+            asks.push(Ask { template, token, path: vec![read.page_id], parameters });
+            let (template, parameters) = (READ_ROWS, vec![("fields", ROW_FIELDS), ("limit", LIST_LIMIT)]);
+            asks.push(Ask { template, token, path: vec![read.page_id, "subscribed_apps"], parameters });
         }
-        let body = Value::Array(operations).to_string();
-        // The last segment is empty: the path ends in a slash.
-        let mut call = app_call(Method::POST, "POST / (batch)", version, app, &[""]);
-        call.parameters.extend([("batch", body.as_str()), ("include_headers", "true")]);
-        // It is its operations that count.
-        call.charged = Charged::Unknown;
-        call.secrets.extend(reads.iter().map(|read| read.token.expose()));
-        call.secrets.extend(proofs.iter().map(String::as_str));
-        let items: Vec<Option<Item>> = self.transport.send(call).await?;
-        if items.len() != reads.len() * PER_PAGE {
-            return Err(unusable("the batch has another number of answers"));
-        }
-        let parts = items.chunks(PER_PAGE).zip(reads).zip(&proofs).map(|((items, read), proof)| {
-            let secrets = [read.token.expose(), proof, app.secret.expose()];
-            items.iter().flatten().for_each(|item| item.tell_usage(app, read.page_id));
+        let items = self.operations(version, app, &asks).await?;
+        let parts = items.chunks(PER_PAGE).zip(reads).map(|(items, read)| {
+            let proof = app.proof(read.token);
+            let secrets = [read.token.expose(), &proof, app.secret.expose()];
             (self.page_part(items[0].as_ref(), read, &secrets), self.rows_part(items[1].as_ref(), &secrets))
         });
         Ok(parts.collect())
+    }
+
+    /// Sends one batch; there are as many items as were asked for.
+    async fn operations(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        asks: &[Ask<'_>],
+    ) -> Result<Vec<Option<Item>>, GraphError> {
+        let proofs: Vec<_> = asks.iter().map(|ask| app.proof(ask.token)).collect();
+        let operations = asks.iter().zip(&proofs).map(|(ask, proof)| {
+            let credential = [("access_token", ask.token.expose()), ("appsecret_proof", proof.as_str())];
+            operation(&ask.path, &[&ask.parameters[..], &credential].concat())
+        });
+        let body = Value::Array(operations.collect()).to_string();
+        // The last segment is empty: the path ends in a slash.
+        let mut call = app_call(Method::POST, "POST / (batch)", version, app, &[""]);
+        call.parameters.extend([("batch", body.as_str()), ("include_headers", "true")]);
+        call.secrets.extend(asks.iter().map(|ask| ask.token.expose()));
+        // It is its operations that count.
+        call.charged = Charged::Unknown;
+        call.secrets.extend(proofs.iter().map(String::as_str));
+        let items: Vec<Option<Item>> = self.transport.send(call).await?;
+        if items.len() != asks.len() {
+            return Err(unusable("the batch has another number of answers"));
+        }
+        for (item, ask) in items.iter().zip(asks) {
+            item.iter().for_each(|item| item.tell_usage(app, ask.path[0]));
+        }
+        Ok(items)
     }
 
     fn page_part(&self, item: Option<&Item>, read: &PageRead<'_>, secrets: &[&str]) -> Part<PageNode> {

@@ -38,7 +38,7 @@ pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use grants::{Account, Exchange};
 pub use redact::redact;
-pub use threads::{Conversation, Thread, ThreadOwner};
+pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
 pub use usage::{Meter, Metered, Usage, UsageListener};
 pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};

@@ -2,11 +2,11 @@
 //! releases a thread.
 
 use jiff::Timestamp;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{GraphClient, page_call};
+use super::batch::{Ask, PageRead};
+use super::client::GraphClient;
 use super::decode::{lenient_id, optional_flag, optional_id, optional_time};
 use super::error::GraphError;
 use super::token::{AppCredentials, Token};
@@ -87,50 +87,78 @@ fn graph_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", text).ok())
 }
 
+/// A thread whose owner is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnerRead<'a> {
+    /// Id of the page.
+    pub page_id: &'a str,
+    /// The page token.
+    pub token: &'a Token,
+    /// Page-scoped id of the person.
+    pub person: &'a str,
+}
+
+const READ_CONVERSATIONS: &str = "GET /{page}/conversations";
+const READ_OWNER: &str = "GET /{page}/thread_owner";
+
+/// Parameters of a read of conversations. Neither names nor words are asked for.
+fn latest(limit: &str) -> [(&'static str, &str); 3] {
+    [("platform", "messenger"), ("fields", "id,is_owner,updated_time,participants"), ("limit", limit)]
+}
+
+fn of_page(rows: Rows<ConversationRow>, page_id: &str) -> Vec<Conversation> {
+    rows.data.into_iter().map(|row| row.of_page(page_id)).collect()
+}
+
+fn told(rows: Rows<Value>) -> Option<ThreadOwner> {
+    let row: OwnerRow = serde_json::from_value(rows.data.into_iter().next()?).ok()?;
+    row.thread_owner.filter(|owner| *owner != ThreadOwner::default())
+}
+
 impl GraphClient {
-    /// The page's latest Messenger conversations, at most `limit`: `GET /{page}/conversations`. Meta allows two of these
-    /// calls a second for a page.
+    /// The latest Messenger conversations of each page, at most `limit`: `GET /{page}/conversations`. Meta allows two of these
+    /// calls a second for a page. Many pages are read in batches.
     ///
     /// # Errors
-    /// The caller is [`super::Caller::PageToken`].
+    /// Each in its place; the caller is [`super::Caller::PageToken`].
     pub async fn conversations(
         &self,
         version: &Version,
         app: &AppCredentials,
-        token: &Token,
-        page_id: &str,
+        reads: &[PageRead<'_>],
         limit: u8,
-    ) -> Result<Vec<Conversation>, GraphError> {
-        let (path, limit) = ([page_id, "conversations"], limit.to_string());
-        let mut call = page_call(Method::GET, "GET /{page}/conversations", version, app, token, &path);
-        call.parameters.extend([
-            ("platform", "messenger"),
-            ("fields", "id,is_owner,updated_time,participants"),
-            ("limit", &limit),
-        ]);
-        let rows: Rows<ConversationRow> = self.transport.send(call).await?;
-        Ok(rows.data.into_iter().map(|row| row.of_page(page_id)).collect())
+    ) -> Vec<Result<Vec<Conversation>, GraphError>> {
+        let limit = limit.to_string();
+        let asks: Vec<_> = reads
+            .iter()
+            .map(|read| {
+                let (path, parameters) = (vec![read.page_id, "conversations"], latest(&limit).to_vec());
+                Ask { template: READ_CONVERSATIONS, token: read.token, path, parameters }
+            })
+            .collect();
+        let rows = self.each::<Rows<ConversationRow>>(version, app, &asks).await;
+        rows.into_iter().zip(reads).map(|(rows, read)| rows.map(|rows| of_page(rows, read.page_id))).collect()
     }
 
-    /// Who owns the thread with a person: `GET /{page}/thread_owner`; `None` if Graph tells nothing.
+    /// Who owns each thread: `GET /{page}/thread_owner`; `None` if Graph tells nothing. Many are read in batches.
     ///
     /// # Errors
-    /// The caller is [`super::Caller::PageToken`].
-    pub async fn thread_owner(
+    /// Each in its place; the caller is [`super::Caller::PageToken`].
+    pub async fn thread_owners(
         &self,
         version: &Version,
         app: &AppCredentials,
-        token: &Token,
-        page_id: &str,
-        person: &str,
-    ) -> Result<Option<ThreadOwner>, GraphError> {
-        let path = [page_id, "thread_owner"];
-        let mut call = page_call(Method::GET, "GET /{page}/thread_owner", version, app, token, &path);
-        call.parameters.push(("recipient", person));
-        let rows: Rows<Value> = self.transport.send(call).await?;
-        let first = rows.data.into_iter().next();
-        let row: Option<OwnerRow> = first.and_then(|row| serde_json::from_value(row).ok());
-        Ok(row.and_then(|row| row.thread_owner).filter(|owner| *owner != ThreadOwner::default()))
+        reads: &[OwnerRead<'_>],
+    ) -> Vec<Result<Option<ThreadOwner>, GraphError>> {
+        let asks: Vec<_> = reads
+            .iter()
+            .map(|read| {
+                let (path, parameters) = (vec![read.page_id, "thread_owner"], vec![("recipient", read.person)]);
+                Ask { template: READ_OWNER, token: read.token, path, parameters }
+            })
+            .collect();
+        let rows = self.each::<Rows<Value>>(version, app, &asks).await;
+        rows.into_iter().map(|rows| rows.map(told)).collect()
     }
 }
 
@@ -154,7 +182,8 @@ mod tests {
         silent.as_object_mut().expect("an object").remove("is_owner");
         let rows = [row(json!(true), "2026-11-20T09:30:00+0000"), row(json!("false"), "nonsense"), silent, json!({})];
         let graph = Double::json(&json!({"data": rows})).await;
-        let found = graph.client().conversations(V, &app(), &token(), PAGE, 5).await.expect("rows");
+        let reads = [PageRead { page_id: PAGE, token: &token() }];
+        let found = graph.client().conversations(V, &app(), &reads, 5).await.remove(0).expect("rows");
         let time: Timestamp = "2026-11-20T09:30:00Z".parse().expect("a time");
         let conversation = |updated_at, routed| Conversation { person: Some(PERSON.to_owned()), updated_at, routed };
         let nothing = Conversation { person: None, updated_at: None, routed: false };
@@ -186,9 +215,72 @@ mod tests {
         ];
         for (data, expected) in cases {
             let graph = Double::json(&json!({"data": data})).await;
-            let found = graph.client().thread_owner(V, &app(), &token(), PAGE, PERSON).await.expect("an answer");
+            let reads = [OwnerRead { page_id: PAGE, token: &token(), person: PERSON }];
+            let found = graph.client().thread_owners(V, &app(), &reads).await.remove(0).expect("an answer");
             assert_eq!(found, expected, "{data}");
             assert!(graph.seen()[0].uri.query().expect("a query").contains(&format!("recipient={PERSON}")));
         }
+    }
+
+    fn other() -> (&'static str, Token) {
+        ("2200000000000002", Token::parse(b"EAABother-00000000000000000000").expect("well formed"))
+    }
+
+    fn item(code: u16, body: &Value) -> Value {
+        json!({"code": code, "body": body.to_string()})
+    }
+
+    #[tokio::test]
+    async fn many_are_read_in_one_request_each_with_its_own_token_and_answered_in_its_place() {
+        let conversation = json!({"data": [{"updated_time": "2026-11-20T09:30:00+0000", "is_owner": true,
+            "participants": {"data": [{"id": PERSON}]}}]});
+        let fault = json!({"error": {"message": "text", "type": "OAuthException", "code": 190}});
+        let graph = Double::json(&json!([item(400, &fault), item(200, &conversation)])).await;
+        let (page, token, (other_page, other_token)) = (PAGE, token(), other());
+        let reads = [PageRead { page_id: page, token: &token }, PageRead { page_id: other_page, token: &other_token }];
+        let found = graph.client().conversations(V, &app(), &reads, 5).await;
+        assert!(matches!(&found[0], Err(GraphError::Fault(fault)) if fault.code == 190), "{found:?}");
+        assert_eq!(found[1].as_ref().expect("rows")[0].person.as_deref(), Some(PERSON));
+        let seen = graph.only();
+        assert!(!seen.uri.to_string().contains(token.expose()), "{}", seen.uri);
+        let form = Seen::parameters(&seen.body);
+        let batch = form.iter().find(|(name, _)| name == "batch").expect("a batch");
+        let operations: Vec<Value> = serde_json::from_str(&batch.1).expect("a list");
+        for (operation, read) in operations.iter().zip(&reads) {
+            let url = operation["relative_url"].as_str().expect("text");
+            assert!(url.starts_with(&format!("{}/conversations?platform=messenger", read.page_id)), "{url}");
+            assert!(url.contains(read.token.expose()) && url.contains(&app().proof(read.token)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_leaves_open_or_refuses_as_a_whole_is_asked_alone() {
+        let owner = json!({"data": [{"thread_owner": {"app_id": "900000000000001"}}]});
+        let open = json!([null, item(200, &json!({"data": []}))]);
+        for (batch, alone) in [((200, open), 1), ((404, json!({})), 2)] {
+            let owner = owner.clone();
+            let graph = Double::deciding(move |seen| {
+                let (status, body) = if seen.method == "POST" { (batch.0, &batch.1) } else { (200, &owner) };
+                Some(json(status, body))
+            })
+            .await;
+            let (token, (other_page, other_token)) = (token(), other());
+            let read = |page_id, token| OwnerRead { page_id, token, person: PERSON };
+            let found =
+                graph.client().thread_owners(V, &app(), &[read(PAGE, &token), read(other_page, &other_token)]).await;
+            let told: Vec<_> = found.iter().map(|it| it.as_ref().expect("an answer").is_some()).collect();
+            assert_eq!(told, [true, alone == 2]);
+            assert_eq!(graph.seen().iter().filter(|seen| seen.method == "GET").count(), alone);
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_about_a_batch_is_silence_about_each() {
+        let graph = Double::deciding(|_| Some(json(500, &json!({})))).await;
+        let (token, (other_page, other_token)) = (token(), other());
+        let reads = [PageRead { page_id: PAGE, token: &token }, PageRead { page_id: other_page, token: &other_token }];
+        let found = graph.client().conversations(V, &app(), &reads, 5).await;
+        assert_eq!((found.len(), found.iter().filter(|it| it.is_err()).count()), (2, 2));
+        assert_eq!(graph.seen().len(), 1);
     }
 }

@@ -75,7 +75,7 @@ pub async fn act(
         }
         Mutation::AdoptClaim { of } => {
             let wanted = observe::wanted(app, pass);
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, ProofMethod::AppToken).await?;
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, Some(ProofMethod::AppToken)).await?;
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {

@@ -31,7 +31,7 @@ pub struct Plan {
 /// Decides about an application; `None` if nothing has changed since it was looked at.
 pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
     if app.spec.management_policy == ManagementPolicy::Pause {
-        return Some(Plan { mutation: None, report: paused(app, previous, now) });
+        return Some(Plan { mutation: None, report: paused(app, previous, seen, now) });
     }
     if !seen.look {
         return None;
@@ -47,10 +47,11 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     Some(Plan { mutation, report })
 }
 
-/// The status of an application of which nothing is to be looked at, if it says something else of the usage.
-pub fn amended(previous: &MetaAppStatus, seen: &Observed) -> Option<MetaAppStatus> {
-    let usage = usage(previous, seen);
-    (usage != previous.usage).then(|| MetaAppStatus { usage, ..previous.clone() })
+/// The status of an application of which nothing is to be looked at: it may say something else of the usage, or count
+/// other channels.
+pub fn amended(previous: &MetaAppStatus, seen: &Observed) -> MetaAppStatus {
+    let channels = seen.channels.clone().or_else(|| previous.channels.clone());
+    MetaAppStatus { usage: usage(previous, seen), channels, ..previous.clone() }
 }
 
 /// The usage to tell: what was told before unless it comes to something else now, so that a number that moves rewrites
@@ -61,7 +62,7 @@ fn usage(previous: &MetaAppStatus, seen: &Observed) -> Option<UsageStatus> {
 }
 
 /// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
-fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<MetaAppStatus> {
+fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Report<MetaAppStatus> {
     use ConditionType::{CredentialsValid, PermissionsApproved, WebhookSubscribed};
     let generation = app.metadata.generation.unwrap_or_default();
     let managed = app.spec.webhook.as_ref().map(|_| WebhookSubscribed);
@@ -71,7 +72,8 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, now: Timestamp) -> Report<Met
         observed_generation: generation,
         conditions: assemble(&previous.conditions, &state.findings, now),
         next_step: state.next_step,
-        ..previous.clone()
+        usage: previous.usage.clone(),
+        ..amended(previous, seen)
     };
     let (class, effect) = (Class::Paused, Effect::None);
     Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
@@ -233,7 +235,7 @@ impl Case<'_> {
         let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
         let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
         let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
-        notes.extend(effect.note("The webhook of the app"));
+        notes.extend(effect.note("The webhook of the app had been changed"));
         let webhook = webhook.map(|finding| (ConditionType::WebhookSubscribed, finding));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
@@ -246,7 +248,7 @@ impl Case<'_> {
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {
-        let (asked, previous) = (&self.seen.asked, self.previous.clone());
+        let (asked, previous) = (&self.seen.asked, amended(self.previous, self.seen));
         let inputs = Some(self.seen.inputs.clone());
         let managed = self.app.spec.webhook.is_some();
         let name = self.app.metadata.name.as_deref().unwrap_or_default();
@@ -262,7 +264,8 @@ impl Case<'_> {
                 Some(Ok(listed)) => self.permission_rows(listed),
                 _ => previous.permissions,
             },
-            usage: usage(self.previous, self.seen),
+            usage: previous.usage,
+            channels: previous.channels,
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.

@@ -1,6 +1,7 @@
 //! MetaApp: its whole life, as a table of contents.
 
 pub mod act;
+pub mod census;
 pub mod decide;
 pub mod observe;
 pub mod seen;
@@ -32,10 +33,8 @@ impl Kind for MetaAppKind {
         loop {
             let seen = observe::observe(ctx, app, &pass, asked).await?;
             let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
-                return match decide::amended(&pass.previous, &seen) {
-                    Some(status) => pass.amend::<Self>(ctx, app, status).await,
-                    None => Ok(pass.unchanged::<Self>(ctx)),
-                };
+                let status = decide::amended(&pass.previous, &seen);
+                return pass.amend::<Self>(ctx, app, status).await;
             };
             match plan.mutation {
                 Some(mutation) => asked = act::act(ctx, app, &pass, mutation, seen.asked).await?,

@@ -8,7 +8,8 @@ use super::MetaAppKind;
 use crate::api::conditions::ConditionType;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
 use crate::api::{
-    AssetKind, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT, UsageStatus,
+    AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
+    UsageStatus,
 };
 use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal, answer};
@@ -45,6 +46,8 @@ pub struct Observed {
     pub stale: bool,
     /// How much of what Meta allows is used, if it is much.
     pub usage: Option<UsageStatus>,
+    /// Its channels, if they were counted.
+    pub channels: Option<ChannelCounts>,
     /// What Meta answered in this pass.
     pub asked: Asked,
 }
@@ -152,8 +155,21 @@ pub async fn observe(
         Some(Ok(_)) => SecretSeen::Present,
     };
     let graph_url = ctx.policy.graph_url.clone();
-    let (stale, usage) = (pass.stale, ctx.budgets.usage(&pass.uid, pass.now));
-    Ok(Observed { secret, claim, verify_token, callback_url, graph_url, inputs, look, standing, stale, usage, asked })
+    let (channels, usage) = (ctx.counts.of(&pass.key), ctx.budgets.usage(&pass.uid, pass.now));
+    Ok(Observed {
+        secret,
+        claim,
+        verify_token,
+        callback_url,
+        graph_url,
+        inputs,
+        look,
+        standing,
+        stale: pass.stale,
+        usage,
+        channels,
+        asked,
+    })
 }
 
 /// The claim that an application with a webhook has to hold.

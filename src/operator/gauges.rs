@@ -77,14 +77,15 @@ impl Gauges {
 }
 
 type Label<'a> = (&'static str, &'a str);
+type Pair<'a> = [Label<'a>; 2];
 
-fn object(metadata: &ObjectMeta) -> [Label<'_>; 2] {
+fn object(metadata: &ObjectMeta) -> Pair<'_> {
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
     [("namespace", namespace.unwrap_or_default()), ("name", name.unwrap_or_default())]
 }
 
 /// Labels and value of what Ready says of an object; `None` before its first pass.
-fn readiness<K: Kind>(of: &K::Object) -> Option<(([Label<'_>; 2], [Label<'_>; 2]), f64)> {
+fn readiness<K: Kind>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64)> {
     let ready = find(K::conditions(K::status(of)?), ConditionType::Ready)?;
     let labels = (object(of.meta()), [("kind", K::NAME.as_str()), ("reason", ready.reason.as_str())]);
     Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))

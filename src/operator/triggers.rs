@@ -9,10 +9,14 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
+use crate::claims::AssetClaimKind;
 use crate::engine::index::Dependency;
+use crate::engine::run::Kind;
 use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
-use crate::{meta_app, meta_grant};
+use crate::facebook_channel::FacebookChannelKind;
+use crate::meta_app::{self, MetaAppKind};
+use crate::meta_grant;
 
 /// What the objects of one watch looked like to themselves and to their dependents.
 #[derive(Default)]
@@ -51,7 +55,7 @@ impl Triggers {
 
     fn forget_app(&mut self, ctx: &Context, key: &Key) {
         self.forget(key);
-        if let Some(uid) = ctx.app_memories.forget(key) {
+        if let Some(uid) = MetaAppKind::forget(ctx, key) {
             ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
             ctx.budgets.forget_app(&uid);
         }
@@ -124,9 +128,7 @@ impl Triggers {
     /// Forgets a channel; whether it was known what it depended on, its claim among it.
     fn forget_channel(&mut self, ctx: &Context, key: &Key) -> bool {
         self.forget(key);
-        ctx.channel_memories.forget(key);
-        ctx.evidence_looks.forget(key);
-        ctx.doubts.forget(key);
+        FacebookChannelKind::forget(ctx, key);
         ctx.budgets.forget(key);
         forget(ctx, KindName::FacebookChannel, key)
     }
@@ -166,8 +168,7 @@ pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
         }
         Change::Misfit { key, .. } | Change::Deleted(key) => {
             forget(ctx, KindName::AssetClaim, key);
-            ctx.claim_memories.forget(key);
-            ctx.pace.forget(key);
+            AssetClaimKind::forget(ctx, key);
             key.name.clone()
         }
         Change::Forbidden => return,

@@ -190,13 +190,28 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     assert_eq!(rows[1][..5], ["shop", "Acme Shop", "Connected", "True", "Reached"]);
     let wide = table(get(&["fbc", "outlet", "-o", "wide"]).await?);
     assert_eq!(wide[0][7..], ["PAGE ID", "APP", "GRANT", "PRIMARY RECEIVER", "ENDPOINT"]);
-    assert!(wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "NotVerifiable".into(), "Direct".into()]), "{wide:?}");
+    assert!(wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "Unreadable".into(), "Direct".into()]), "{wide:?}");
     assert_eq!(wide[1][1..4], ["Expired", "False", "PasswordChanged"], "the page was never read: {wide:?}");
     let all = kubectl.text(&["get", "metachannels", "-A", "--no-headers"]).await?;
     assert!(all.lines().any(|line| line.contains(namespace.as_str()) && line.contains("shop")), "{all}");
     assert!(!all.contains("acme"), "only channels: {all}");
     let apps = table(kubectl.text(&["-n", &world.platform, "get", "mapp", "-o", "wide"]).await?);
-    assert_eq!(apps[0], ["NAME", "APP", "READY", "REASON", "AGE", "APP ID", "CALLBACK"]);
+    assert_eq!(
+        apps[0],
+        [
+            "NAME",
+            "APP",
+            "READY",
+            "REASON",
+            "CHANNELS",
+            "CONNECTED",
+            "AGE",
+            "EXPIRED",
+            "DISCONNECTED",
+            "APP ID",
+            "CALLBACK"
+        ]
+    );
     let claims = table(kubectl.text(&["-n", &world.claims, "get", "mclaim"]).await?);
     assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "STATE", "AGE"]);
     Ok(())

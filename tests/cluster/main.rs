@@ -4,7 +4,9 @@
 mod claims;
 mod cleanup;
 mod connect;
+mod counts;
 mod crds;
+mod crowd;
 mod drift;
 mod faults;
 mod fuse;

@@ -3,11 +3,13 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use meta_channel_operator::api::{Connection, FacebookChannel};
+use meta_channel_operator::api::{ClaimState, Connection, FacebookChannel};
 use testkit::sandbox::{Invalidation, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
 
+use crate::drift::change_row;
 use crate::props::*;
+use crate::restraint::repaired;
 use crate::world::*;
 
 const PARTED: [&str; 8] = [
@@ -180,4 +182,80 @@ async fn an_undone_disconnection_is_reported_under_observe() -> Result<()> {
     parted(&world).await?;
     assert_eq!(world.requests("DELETE", PAGE_ROWS).len(), 1);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_somebody_subscribes_again_and_again_is_left_alone_after_three_repairs() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    declare(&world, "connection: Disconnected").await?;
+    parted(&world).await?;
+    world.sandbox.clear_ledger();
+    let taken = || change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]));
+    taken()?;
+    for (minutes, count) in [(16, 1), (1, 2), (1, 3)] {
+        repaired(&world, &operator, minutes, PAGE_ROWS, count).await?;
+        taken()?;
+    }
+    world.advance(1);
+    let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=False/RepairFight", "Stalled=True"]).await?;
+    assert!(channel.status.unwrap().conditions[0].message.contains("Found: messages."));
+    advance_and_sweep(&world, &operator, 125).await?;
+    // A restart forgets nothing of it.
+    operator.stop().await;
+    let operator = world.operator();
+    advance_and_sweep(&world, &operator, 125).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/RepairFight"]).await?;
+    assert_eq!(world.writes().len(), 3);
+    warned(&world, &world.tenant_a, &["shop RepairFight"]).await?;
+    let told = told(&world, &world.tenant_a, "Normal").await?;
+    assert_eq!(told.iter().filter(|told| *told == "shop Repaired").count(), 3, "{told:?}");
+    // A person says that it may be ended once more.
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    parted(&world).await?;
+    assert!(!is_subscribed(&world, PAGE_A));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_without_a_token_disconnects_the_page_of_the_one_before_it() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    connected(&world).await?;
+    let proof = || async { anyhow::Ok(world.claims().get(&format!("facebook-page-{PAGE_A}")).await?.spec.proof) };
+    let before = proof().await?;
+    world.channels(&world.tenant_a).delete("shop", &Default::default()).await?;
+    let next = world.channel_manifest_with(&world.tenant_a, "next", PAGE_A, "connection: Disconnected");
+    world.apply(&next).await?;
+    world.channel_is(&world.tenant_a, "next", &[&PARTED[..], &["Claimed=True"]].concat()).await?;
+    assert!(!is_subscribed(&world, PAGE_A));
+    assert_eq!(world.requests("DELETE", PAGE_ROWS).len(), 1);
+    assert_eq!(proof().await?, before, "nothing was proven anew");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_disconnected_page_nothing_is_said_to_be_left_behind() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    connected(&world).await?;
+    let name = format!("facebook-page-{PAGE_A}");
+    assert!(!world.claims().get(&name).await?.spec.subscribed_fields.is_empty());
+    declare(&world, "connection: Disconnected").await?;
+    parted(&world).await?;
+    assert_eq!(world.claims().get(&name).await?.spec.subscribed_fields, [""; 0]);
+    world.apps().delete("acme", &Default::default()).await?;
+    world.channels(&world.tenant_a).delete("shop", &Default::default()).await?;
+    let state = async |expected: ClaimState| {
+        wait_for(&format!("the claim to be {}", expected.as_str()), PATIENCE, async || {
+            let claim = world.claims().get(&name).await?;
+            ensure!(claim.state() == expected, "{:?}", claim.status);
+            Ok(())
+        })
+        .await
+    };
+    state(ClaimState::CleanupPending).await?;
+    world.advance(2);
+    state(ClaimState::Tombstone).await
 }

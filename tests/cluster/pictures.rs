@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
 use regex::{Captures, Regex};
 use serde_json::json;
 use testkit::sandbox::{Invalidation, SeedPage};
-use testkit::{ControlPlane, Kubectl};
+use testkit::{ControlPlane, Kubectl, wait_for};
 use tokio::sync::OnceCell;
 
 use crate::drift::change_row;
@@ -20,6 +21,9 @@ use crate::world::*;
 
 const DOCUMENTS: [&str; 2] = ["docs/kubectl.md", "README.md"];
 const KIOSK: &str = "2200000000000004";
+
+/// How often the channels of an application are counted.
+const COUNTED: Duration = Duration::from_secs(60);
 
 /// When the pictures are taken, and when the authorisations end. All other times are shown as if they were the first.
 const NOW: &str = "2026-11-20T09:30:00Z";
@@ -37,7 +41,7 @@ async fn the_documents_show_what_kubectl_shows() -> Result<()> {
     })
     .await?;
     world.set_clock(NOW.parse()?)?;
-    let operator = world.operator();
+    let operator = world.operator_with(|operator| operator.policy.count_period = COUNTED);
     play(&world, &operator).await?;
     for document in DOCUMENTS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
@@ -74,6 +78,15 @@ async fn play(world: &World, operator: &Running) -> Result<()> {
     fight(world, operator).await?;
     world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
     warned(world, &world.tenant_b, &["kiosk RepairFight", "outlet PasswordChanged"]).await?;
+    quiet(operator).await?;
+    world.advance(2);
+    wait_for("the channels to be counted", PATIENCE, async || {
+        let counts = world.apps().get("acme").await?.status.context("no status")?.channels;
+        let counts = counts.context("not counted")?;
+        ensure!((counts.total, counts.connected, counts.expired, counts.disconnected) == (4, 1, 1, 2), "{counts:?}");
+        Ok(())
+    })
+    .await?;
     quiet(operator).await
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::ClaimState;
 use serde_json::json;
 use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
@@ -22,7 +23,7 @@ pub async fn repaired(world: &World, operator: &Running, minutes: i64, template:
     quiet(operator).await?;
     world.advance(minutes);
     wait_for(&format!("{count} writes"), PATIENCE, async || {
-        let writes = world.requests("POST", template).len();
+        let writes = world.writes().into_iter().filter(|it| it.template.as_deref() == Some(template)).count();
         ensure!(writes == count, "{writes} writes");
         Ok(())
     })
@@ -35,10 +36,6 @@ async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_
     let world = World::new().await?;
     let operator = world.operator();
     connected(&world).await?;
-    let take_over = |more: &str| world.app_manifest_with(&format!("webhook: {{takeOverFrom: {FOREIGN}{more}}}"));
-    world.apply(&take_over("")).await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.sandbox.clear_ledger();
     let rewrite = || {
         let callback_url = Some(format!("{FOREIGN}?key=hidden"));
         change_app(&world, AppSubscriptionChange { callback_url, ..AppSubscriptionChange::default() })
@@ -74,7 +71,7 @@ async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_
     let told = told(&world, &world.platform, "Normal").await?;
     assert_eq!(told.iter().filter(|told| *told == "acme Repaired").count(), 3, "{told:?}");
 
-    world.apply(&take_over(", fields: [messages, standby]")).await?;
+    world.apply(&world.app_manifest_with("webhook: {fields: [messages, standby]}")).await?;
     world.app_is(&["Ready=True", "WebhookSubscribed=True", "!Stalled"]).await?;
     assert_eq!(world.requests("POST", APP_ROWS).len(), 4);
     Ok(())
@@ -205,7 +202,7 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     const CHANNELS: usize = 30;
-    let world = World::seeded(|seed| add_pages(seed, CHANNELS)).await?;
+    let world = World::seeded(|seed| add_pages(seed, CHANNELS + 1)).await?;
     let operator = world.operator();
     world.put_app().await?;
     let names: Vec<_> = (0..CHANNELS).map(|number| format!("channel-{number}")).collect();
@@ -216,6 +213,8 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     for name in &names {
         world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
     }
+    world.put_channel(&world.tenant_b, "gone", &page(CHANNELS), &text(&format!("page-{CHANNELS}"))).await?;
+    world.channel_is(&world.tenant_b, "gone", &["Ready=True"]).await?;
     world.sandbox.clear_ledger();
     world.sandbox.add_fault(fault("{match: {}, do: html}"));
     let unreachable = async |count: u64| {
@@ -232,6 +231,17 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
         world.request_look(&world.tenant_a, name, "once").await?;
     }
     unreachable(1).await?;
+    // What a deleted channel leaves waits as well.
+    world.channels(&world.tenant_b).delete("gone", &Default::default()).await?;
+    let claim_is = async |expected: ClaimState| {
+        wait_for(&format!("the claim to be {expected:?}"), PATIENCE, async || {
+            let state = world.claims().get(&format!("facebook-page-{}", page(CHANNELS))).await?.state();
+            ensure!(state == expected, "{state:?}");
+            Ok(())
+        })
+        .await
+    };
+    claim_is(ClaimState::CleanupPending).await?;
     // The channels' slots come and go, and the app alone is asked about.
     quiet(&operator).await?;
     world.sandbox.clear_ledger();
@@ -260,6 +270,7 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     for name in &names {
         world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
     }
+    claim_is(ClaimState::Tombstone).await?;
     warned(&world, &world.tenant_a, &[""; 0]).await?;
     Ok(())
 }

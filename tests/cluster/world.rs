@@ -174,6 +174,7 @@ impl World {
                 // So long that no slot of a token comes by chance within the minutes of a test.
                 token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),
                 app_period: Duration::from_secs(60 * 60),
+                count_period: Duration::from_secs(365 * 24 * 60 * 60),
                 broken_period: Duration::from_secs(2 * 60 * 60),
                 edit_interval: Duration::from_secs(60),
                 staleness_limit: Duration::from_secs(60 * 60),

@@ -1,7 +1,7 @@
 //! Whether the page can be used, and whether it is subscribed to our application.
 
 use super::super::act::Mutation;
-use super::Case;
+use super::{Case, restriction};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{DeclaredConnection, Reason};
 use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
@@ -14,7 +14,7 @@ use crate::meta_app::WebhookVerdict;
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let page = &case.channel.spec.page_id;
     if let Some(finding) = case.refused_reads().chain(case.refused_write()).find_map(|it| page_fault(case, it)) {
-        return finding;
+        return restriction::lasting(case, finding);
     }
     match &case.seen.asked.page {
         None => unread(case, ConditionType::PageUsable, authorized, claimed),
@@ -203,6 +203,11 @@ fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: 
             return kept;
         }
     }
+    not_read(case)
+}
+
+/// Nothing is known of what only a proven credential and the claim let the operator read.
+pub(super) fn not_read(case: &Case<'_>) -> Finding {
     let seen = "It is read once the credential is proven and the page is claimed.";
     case.found(Status::Unknown, Reason::Unreadable, seen, "")
 }

@@ -6,11 +6,12 @@
 
 use super::super::act::Mutation;
 use super::{Case, authorization};
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{Finding, Status};
 use crate::api::{DeclaredConnection, Reason};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Kept, Refusal, drift_observed, keep, without_effect};
-use crate::facebook_channel::observe::AppSeen;
+use crate::engine::answer::{Kept, Refusal, drift_observed, keep, repair_fight, without_effect};
+use crate::engine::repairs::Standing;
+use crate::facebook_channel::parted;
 use crate::graph::Verdict;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
@@ -29,34 +30,17 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
             return Some((claimed.clone(), None));
         }
     }
-    let row = subscribed(case);
+    let (app, asked) = (&case.seen.app, &case.seen.asked);
+    let row = parted::row(app, asked);
     let (finding, mutation) = match row {
-        Some(false) => (parted(case), None),
-        Some(true) => part(case, still_subscribed(case)),
-        None if remembered(case) || matches!(case.seen.asked.unsubscribed, Some(Ok(()))) => (parted(case), None),
-        None => part(case, not_seen(case)),
+        Some(Some(row)) => part(case, still_subscribed(case), &row.subscribed_fields),
+        _ if parted::is_parted(case.channel, case.previous, app, asked) => (parted(case), None),
+        _ => part(case, not_seen(case), &[]),
     };
-    let unseen = row.is_none() && mutation.is_none() && finding.status != Status::False;
+    let open = finding.status != Status::False || finding.reason == Reason::RepairFight;
+    let unseen = row.is_none() && mutation.is_none() && open;
     let stale = silence(case).filter(|_| unseen && case.seen.stale);
     Some((stale.map_or(finding, |refusal| too_old(case, refusal)), mutation))
-}
-
-/// Whether our application's row is at the page; `None` if that was not seen.
-fn subscribed(case: &Case<'_>) -> Option<bool> {
-    let (Some(Ok(rows)), AppSeen::Found { app_id, .. }) = (&case.seen.asked.subscriptions, &case.seen.app) else {
-        return None;
-    };
-    Some(rows.iter().any(|row| &row.id == app_id))
-}
-
-/// Whether the page was parted from since the declaration changed last. What an earlier declaration came to does not
-/// count: the page may have been subscribed in between.
-fn remembered(case: &Case<'_>) -> bool {
-    find(&case.previous.conditions, ConditionType::Subscribed).is_some_and(|it| {
-        it.status == Status::False.as_str()
-            && it.reason == Reason::DeclaredDisconnected.as_str()
-            && it.observed_generation == Some(case.generation)
-    })
 }
 
 /// The refusal of a read or write that says nothing, if there is one.
@@ -79,8 +63,8 @@ fn not_seen(case: &Case<'_>) -> Finding {
     case.found(Status::Unknown, Reason::Pending, seen, "")
 }
 
-/// Ends the subscription, or says why that is not done.
-fn part(case: &Case<'_>, defect: Finding) -> (Finding, Option<Mutation>) {
+/// Ends the subscription, or says why that is not done; `held` are the fields that were seen.
+fn part(case: &Case<'_>, defect: Finding, held: &[String]) -> (Finding, Option<Mutation>) {
     if let Some(trouble) = authorization::app_unusable(case) {
         return (trouble, None);
     }
@@ -89,6 +73,7 @@ fn part(case: &Case<'_>, defect: Finding) -> (Finding, Option<Mutation>) {
         _ if case.observes() && defect.status == Status::Unknown => (defect, None),
         _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
+        None if case.seen.standing == Standing::Fought => (repair_fight(defect, held, &case.look_again()), None),
         None => (defect, Some(Mutation::Unsubscribe)),
         Some(Ok(())) => (without_effect(defect), None),
         Some(Err(refusal)) if refusal.says_nothing() => (defect, None),

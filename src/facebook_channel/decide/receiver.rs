@@ -4,9 +4,12 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::Case;
+use super::page::not_read;
 use crate::api::Reason;
-use crate::api::conditions::{Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
+use crate::claims::ClaimSeen;
+use crate::engine::token_check::blames_the_app;
 use crate::facebook_channel::observe::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;
@@ -91,12 +94,24 @@ pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>
             case.found(Status::True, Reason::Attested, seen, "")
         }
         (None, Some(evidence)) => measured(case, evidence.evidence),
+        (None, None) if !is_readable(case) => not_read(case),
         (None, None) => case.found(
             Status::Unknown,
             Reason::NotVerifiable,
             "No recently active conversation tells which application is the default app of the page.",
             SETTINGS,
         ),
+    }
+}
+
+/// Whether conversations may be asked for. While it is not known whether the token serves, it counts as it did.
+fn is_readable(case: &Case<'_>) -> bool {
+    match &case.debugged {
+        Some(answer @ Err(refusal)) if refusal.says_nothing() || blames_the_app(answer) => {
+            let before = find(&case.previous.conditions, ConditionType::PrimaryReceiver);
+            before.is_none_or(|it| it.reason != Reason::Unreadable.as_str())
+        }
+        _ => case.proves() && matches!(case.seen.claim, ClaimSeen::Ours { .. }),
     }
 }
 

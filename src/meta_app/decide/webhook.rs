@@ -140,8 +140,10 @@ impl Case<'_> {
         (!missing.is_empty()).then(|| self.found(Status::False, Reason::FieldsMissing, seen(), ""))
     }
 
+    /// Another callback than the declared one stands at Meta. Once ours stood there, that is drift like any other. Before, the
+    /// app is somebody else's, who would lose its events.
     fn other_callback(&self, found: &str) -> Finding {
-        let ours_before = self.previous.subscription.as_ref().and_then(|it| it.callback_url.as_deref()) == Some(found);
+        let ours_before = self.previous.subscription.as_ref().is_some_and(|it| it.callback_url.is_some());
         let shown = crate::graph::redact(found, &[]);
         // The URL as it was shown will do: it is all that somebody who reads the message can write down.
         let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref());

@@ -110,6 +110,19 @@ fn what_cannot_be_cleaned_up_is_left_behind_and_named() {
 }
 
 #[test]
+fn a_page_that_was_disconnected_leaves_nothing_behind() {
+    let mut parted = claim(ClaimState::CleanupPending, 60);
+    parted.spec.subscribed_fields.clear();
+    let other = AppSeen::OtherApp("9999000099990000".to_owned());
+    for app in [AppSeen::Missing, AppSeen::SecretGone, other] {
+        let plan = decided(&parted, &Observed { app, ..checked(Checked::Gone) });
+        assert_eq!(shown(&plan), Some((ClaimState::Tombstone, "Tombstone".to_owned())));
+        assert!(message(&plan).starts_with("Nothing was left at Meta"), "{}", message(&plan));
+    }
+    assert!(decided(&parted, &checked(Checked::Gone)).release, "where that is possible it is made sure of");
+}
+
+#[test]
 fn what_was_left_behind_is_cleaned_up_when_the_app_is_back_and_not_asked_about_before() {
     let left = claim(ClaimState::LeftBehind, 6000);
     for app in [AppSeen::Missing, AppSeen::SecretGone, AppSeen::NotReady("why".to_owned())] {

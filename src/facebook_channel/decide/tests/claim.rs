@@ -17,7 +17,7 @@ fn claim(claim: ClaimSeen) -> Scene {
 fn a_page_is_claimed_or_adopted_after_proof_and_once_a_pass() {
     for (seen, mutation) in [
         (ClaimSeen::Free, Mutation::AcquireClaim),
-        (ClaimSeen::Orphaned { of: "gone".to_owned() }, Mutation::AdoptClaim { of: "gone".to_owned() }),
+        (ClaimSeen::Orphaned { of: "gone".to_owned() }, Mutation::AdoptClaim { of: "gone".to_owned(), proven: true }),
     ] {
         let mut scene = claim(seen);
         let outcome = scene.decide();

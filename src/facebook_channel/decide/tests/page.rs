@@ -1,6 +1,9 @@
 //! Whether the page can be used.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
+use crate::api::DeclaredConnection;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, PageUsable, Ready};
 use crate::engine::Class;
 use crate::graph::{Caller, PageNode, Verdict};
@@ -55,6 +58,57 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
             outcome.no_mutation();
         }
     }
+}
+
+fn restricted(code: u32) -> Scene {
+    Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Caller::PageToken, code, None, "x"))))
+}
+
+/// Reasons of the Events that an outcome tells of a restriction that lasts.
+fn outlasting(outcome: &Outcome) -> Vec<&str> {
+    let notes = outcome.plan.report.notes.iter().filter(|note| note.warning).map(|note| note.reason);
+    notes.filter(|reason| *reason == "RestrictionOutlastedGrace").collect()
+}
+
+#[test]
+fn a_restriction_that_lasts_for_48_hours_is_told_once_more_and_never_again() {
+    for code in [368, 2022] {
+        let first = restricted(code).decide();
+        assert_eq!((first.status().restricted_since, outlasting(&first).len()), (Some(now()), 0));
+        assert_eq!(first.plan.report.until, Some(now() + SignedDuration::from_hours(48)), "looked at then");
+        let after = |hours: i64, before: &Outcome| {
+            let mut scene = restricted(code).after(before);
+            scene.now = now() + SignedDuration::from_hours(hours);
+            scene.decide()
+        };
+        let waiting = after(47, &first);
+        assert_eq!((outlasting(&waiting).len(), waiting.message(PageUsable)), (0, first.message(PageUsable)));
+        let told = after(48, &waiting);
+        assert_eq!(outlasting(&told), ["RestrictionOutlastedGrace"]);
+        let message = told.message(PageUsable);
+        assert!(message.contains("more than 48 hours") && message.contains("Meta's support"), "{message}");
+        assert_eq!(told.of(Ready), first.of(Ready), "it is the same cause");
+        let later = after(1000, &told);
+        assert_eq!((outlasting(&later).len(), later.status().restricted_since), (0, Some(now())));
+    }
+}
+
+#[test]
+fn a_restriction_is_counted_over_silence_and_not_over_a_page_that_was_usable() {
+    let first = restricted(368).decide();
+    let mut silent = Scene::with(|scene| scene.seen.asked.page = Some(Err(no_answer()))).after(&first);
+    silent.seen.stale = true;
+    let silent = silent.decide();
+    silent.shows(&[(PageUsable, "Unknown/GraphUnavailable")]);
+    // Another word for it is no new beginning.
+    assert_eq!(restricted(2022).after(&silent).decide().status().restricted_since, Some(now()));
+    let usable = Scene::healthy().after(&silent).decide();
+    assert_eq!((usable.status().restricted_since, usable.plan.report.until), (None, None));
+    let again = restricted(368).after(&usable);
+    assert_eq!(again.decide().status().restricted_since, Some(again.now));
+    let mut parted = restricted(368).after(&first);
+    parted.channel.spec.connection = DeclaredConnection::Disconnected;
+    assert_eq!(parted.decide().status().restricted_since, None, "it is not judged");
 }
 
 #[test]

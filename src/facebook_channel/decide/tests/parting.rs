@@ -8,6 +8,7 @@ use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::Answer;
+use crate::engine::repairs::{Effect, Standing};
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, Caller, GraphFault, TokenInfo, Verdict};
@@ -115,12 +116,9 @@ fn without_the_claim_nothing_is_ended_and_the_declaration_counts_as_reached() {
         assert!(outcome.message(Ready).contains("does not hold it"), "{}", outcome.message(Ready));
     }
     // What was held for another channel before may be subscribed still.
-    let orphaned = ClaimSeen::Orphaned { of: "gone".to_owned() };
-    for (claim, reason) in [(orphaned, "NotProven"), (ClaimSeen::Releasing, "Pending")] {
-        let mut scene = dead();
-        scene.seen.claim = claim;
-        scene.decide().reconciling(&format!("Unknown/{reason}"));
-    }
+    let mut scene = dead();
+    scene.seen.claim = ClaimSeen::Releasing;
+    scene.decide().reconciling("Unknown/Pending");
     let mut proven = parting(Scene::debugged(Ok(token_info())));
     proven.seen.claim = ClaimSeen::Free;
     assert_eq!(proven.decide().plan.mutation, Some(Mutation::AcquireClaim));
@@ -233,4 +231,62 @@ fn a_channel_that_is_to_be_connected_again_is_judged_and_subscribed() {
     assert_eq!(scene.decide().plan.mutation, Some(Mutation::Subscribe { fields: words(&FIELDS) }));
     scene.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
     scene.decide().shows(&[(Disconnected, "True/DeclaredDisconnected"), (Authorized, "Unknown/GraphUnavailable")]);
+}
+
+#[test]
+fn what_a_channel_before_it_left_is_taken_over_without_a_proof_to_be_ended() {
+    for mut scene in [dead(), missing(), silent()] {
+        scene.seen.claim = ClaimSeen::Orphaned { of: "gone".to_owned() };
+        let adopt = |proven| Some(Mutation::AdoptClaim { of: "gone".to_owned(), proven });
+        assert_eq!(scene.decide().plan.mutation, adopt(false));
+        let mut proven = parting(Scene::debugged(Ok(token_info())));
+        proven.seen.claim = scene.seen.claim.clone();
+        assert_eq!(proven.decide().plan.mutation, adopt(true));
+        // Once a pass; the claim may be another application's, or somebody else may be faster.
+        scene.seen.asked.claimed = true;
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.reconciling("Unknown/Pending");
+        // What is free is claimed with a proof only.
+        scene.seen.claim = ClaimSeen::Free;
+        scene.seen.asked.claimed = false;
+        scene.decide().no_mutation();
+    }
+}
+
+#[test]
+fn a_page_that_is_subscribed_again_and_again_is_left_to_a_person() {
+    let mut scene = parting(Scene::healthy());
+    scene.seen.standing = Standing::Fought;
+    let outcome = scene.decide();
+    outcome.no_mutation();
+    outcome.stalled("RepairFight");
+    assert!(outcome.message(Ready).contains("Found: messages, messaging_postbacks."), "{}", outcome.message(Ready));
+    assert_eq!((outcome.plan.report.class, outcome.plan.report.effect), (Class::Terminal, Effect::GaveUp));
+    // That Meta is silent or the token ends does not begin it anew, until it is too old.
+    for mut unseen in [silent(), dead(), missing()] {
+        unseen = unseen.after(&outcome);
+        unseen.seen.standing = Standing::Fought;
+        let unseen = unseen.decide();
+        unseen.no_mutation();
+        unseen.stalled("RepairFight");
+    }
+    let mut stale = silent().after(&outcome);
+    (stale.seen.standing, stale.seen.stale) = (Standing::Fought, true);
+    let stale = stale.decide();
+    stale.no_mutation();
+    stale.reconciling("Unknown/GraphUnavailable");
+}
+
+#[test]
+fn ending_what_somebody_else_subscribed_again_is_a_repair_and_the_first_end_is_none() {
+    let before = ended(parting(Scene::rows(vec![])), Ok(())).decide();
+    for (standing, effect) in [(Standing::Known, Effect::Repaired), (Standing::New, Effect::None)] {
+        let mut scene = ended(parting(Scene::rows(vec![])), Ok(())).after(&before);
+        scene.seen.standing = standing;
+        let outcome = scene.decide();
+        assert_eq!(outcome.plan.report.effect, effect);
+        let told: Vec<_> = outcome.plan.report.notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(told.iter().any(|text| text.contains("subscribed again")), effect == Effect::Repaired, "{told:?}");
+    }
 }

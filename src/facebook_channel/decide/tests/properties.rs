@@ -65,9 +65,10 @@ proptest! {
                 prop_assert_eq!(mutation, &Mutation::RecordClaim { proven: false });
             }
             Some(Mutation::AcquireClaim) => prop_assert!(proven && scene.seen.claim == ClaimSeen::Free),
-            Some(Mutation::AdoptClaim { .. }) => {
+            Some(Mutation::AdoptClaim { proven: said, .. }) => {
                 let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
-                prop_assert!(proven && orphaned);
+                prop_assert!(orphaned && (proven || !*said));
+                prop_assert!(proven || connection == DeclaredConnection::Disconnected, "to end what was left");
             },
             Some(Mutation::RecordClaim { proven: said }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::scene::*;
 use crate::api::PrimaryReceiver;
 use crate::api::conditions::ConditionType::{Connected, Disconnected, PrimaryReceiver as Receiver, Ready};
-use crate::graph::{Thread, ThreadOwner};
+use crate::claims::ClaimSeen;
+use crate::graph::{Thread, ThreadOwner, TokenInfo};
 
 const INBOX: &str = "263902037430900";
 
@@ -183,4 +184,27 @@ fn evidence_that_stays_the_same_is_written_once_a_day() {
     let observed = first.status().primary_receiver.clone().unwrap().observed_at;
     assert_eq!(again(23), observed);
     assert_eq!(again(25), now() + SignedDuration::from_hours(25));
+}
+
+#[test]
+fn what_cannot_be_read_is_not_called_unverifiable_and_silence_changes_neither_word() {
+    let dead = || Scene::debugged(Ok(TokenInfo { is_valid: false, ..token_info() }));
+    let elsewhere = || {
+        let mut scene = Scene::debugged(Ok(token_info()));
+        scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
+        scene
+    };
+    for unreadable in [dead(), elsewhere()] {
+        let outcome = unreadable.decide();
+        outcome.shows(&[(Receiver, "Unknown/Unreadable")]);
+        assert!(!outcome.message(Receiver).contains("msgr_conversation_routing"), "{}", outcome.message(Receiver));
+        let silent = Scene::debugged(Err(no_answer())).after(&outcome).decide();
+        silent.shows(&[(Receiver, "Unknown/Unreadable")]);
+    }
+    let verifiable = scene("NotContradicted", vec![]).decide();
+    let silent = Scene::debugged(Err(no_answer())).after(&verifiable).decide();
+    silent.shows(&[(Receiver, "Unknown/NotVerifiable")]);
+    // What was seen while the token lived still counts.
+    let seen = scene("NotContradicted", vec![ours()]).decide();
+    dead().after(&seen).decide().shows(&[(Receiver, "True/DefaultApp")]);
 }

@@ -1,9 +1,11 @@
 //! No answer is not an answer: what is kept, and for how long.
 
+use super::super::amended;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
 };
+use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::graph::PermissionStatus;
@@ -126,4 +128,27 @@ fn what_was_found_without_meta_is_found_anew_and_never_kept() {
     let elsewhere = Scene::with(|scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() });
     let outcome = Scene::refused(no_answer()).after(&elsewhere.decide()).decide();
     outcome.shows(&[(WebhookSubscribed, "Unknown/GraphUnavailable")]);
+}
+
+#[test]
+fn the_number_of_channels_is_told_whatever_else_is_known_and_kept_until_they_are_counted_again() {
+    let counts = |total| Some(ChannelCounts { total, ..ChannelCounts::default() });
+    let mut scene = Scene::healthy();
+    scene.seen.channels = counts(3);
+    let before = scene.decide();
+    assert_eq!(before.status().channels, counts(3));
+    for mut next in [Scene::healthy(), Scene::refused(no_answer()), paused()] {
+        next = next.after(&before);
+        assert_eq!(next.decide().status().channels, counts(3), "not counted since");
+        next.seen.channels = counts(4);
+        assert_eq!(next.decide().status().channels, counts(4));
+    }
+    let mut unchanged = Scene::healthy().after(&before);
+    unchanged.seen.channels = counts(5);
+    let status = amended(&unchanged.previous, &unchanged.seen);
+    assert_eq!(status, MetaAppStatus { channels: counts(5), ..before.status().clone() });
+}
+
+fn paused() -> Scene {
+    Scene::with(|scene| scene.app.spec.management_policy = ManagementPolicy::Pause)
 }

@@ -40,7 +40,9 @@ fn what_differs_under_observe_is_named_with_what_would_be_written_and_left_alone
         assert!(message.starts_with(what) && message.contains(&plan), "{message}");
         assert_eq!(outcome.plan.report.class, Class::Settled, "looking on is what is declared");
     }
-    observed(Scene::rows(vec![row(FOREIGN, true, &FIELDS)])).decide().stalled("ForeignCallback");
+    let foreign = || observed(Scene::rows(vec![row(FOREIGN, true, &FIELDS)]));
+    foreign().decide().stalled("ForeignCallback");
+    foreign().after(&Scene::healthy().decide()).decide().stalled("DriftObserved");
 }
 
 #[test]

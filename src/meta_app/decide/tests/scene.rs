@@ -89,6 +89,7 @@ impl Scene {
             standing: Standing::Known,
             stale: false,
             usage: None,
+            channels: None,
             asked: Asked {
                 node: Some(Ok(node)),
                 permissions: Some(Ok(approved())),

@@ -77,11 +77,15 @@ fn a_callback_of_ours_is_known_again_after_the_declared_one_changed() {
     let moved = Scene::rows(vec![row(old, true, &FIELDS)]).after(&before).decide();
     moved.shows(&[(WebhookSubscribed, "False/NotSubscribed")]);
     assert_eq!(moved.plan.mutation, subscribe());
-    // What stands there meanwhile is no longer ours.
-    let stolen = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).after(&before).decide();
-    stolen.stalled("ForeignCallback");
-    stolen.no_mutation();
-    assert_eq!(stolen.status().subscription.as_ref().unwrap().callback_url.as_deref(), Some(old));
+    // What somebody else put in its place is drift, however long it stands there.
+    let mut rewritten = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).after(&before);
+    assert_eq!(rewritten.decide().plan.mutation, subscribe());
+    rewritten.seen.asked.subscribed = Some(Err(no_answer()));
+    let open = rewritten.decide();
+    open.reconciling("False/NotSubscribed");
+    assert!(open.message(WebhookSubscribed).contains("https://old.example/bot"), "{}", open.message(WebhookSubscribed));
+    assert_eq!(open.status().subscription.as_ref().unwrap().callback_url.as_deref(), Some(old));
+    assert_eq!(Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).after(&open).decide().plan.mutation, subscribe());
 }
 
 #[test]
@@ -242,9 +246,9 @@ fn a_webhook_that_somebody_else_changes_back_again_and_again_is_left_to_a_person
         (row(FOREIGN, true, &FIELDS), "https://old.example/bot"),
         (row(CALLBACK, true, &["messages"]), "messaging_postbacks"),
     ];
+    let before = Scene::healthy().decide();
     for (row, found) in rows {
-        let mut scene = Scene::rows(vec![row]);
-        scene.webhook().take_over_from = Some(FOREIGN.to_owned());
+        let mut scene = Scene::rows(vec![row]).after(&before);
         assert_eq!(scene.decide().plan.mutation, subscribe(), "it would be repaired");
         scene.seen.standing = Standing::Fought;
         let outcome = scene.decide();

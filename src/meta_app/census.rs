@@ -1,0 +1,81 @@
+//! Counts the channels of each application, for its status.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{ChannelCounts, Connection, FacebookChannel};
+use crate::engine::sweep::Swept;
+use crate::engine::{Context, Key, KindName};
+use crate::facebook_channel::FacebookChannelKind;
+
+/// Counts in every period until the shutdown, and wakes the applications whose statuses say something else. That is all a
+/// change of channels costs: their own passes wake nobody.
+pub async fn run(ctx: Arc<Context>) {
+    let period = SignedDuration::try_from(ctx.policy.count_period).unwrap_or(SignedDuration::MAX);
+    loop {
+        let next = ctx.clock.now().checked_add(period).unwrap_or(Timestamp::MAX);
+        if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
+            return;
+        }
+        let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
+        let channels = FacebookChannelKind::all(&ctx);
+        let connection =
+            |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();
+        let channels = channels.iter().map(|it| (FacebookChannelKind::group(&ctx, it), connection(it)));
+        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels);
+        let said = |key: &Key| ctx.app(key)?.status.as_ref()?.channels.clone();
+        let changed: Vec<_> = counted.iter().filter(|(key, counts)| said(key).as_ref() != Some(counts)).collect();
+        let changed: Vec<_> = changed.into_iter().map(|(key, _)| key.clone()).collect();
+        ctx.counts.replace(counted);
+        changed.into_iter().for_each(|key| ctx.wake(KindName::MetaApp, key));
+    }
+}
+
+/// How many channels each of these applications has, and in what state they are.
+fn count(
+    apps: impl Iterator<Item = Key>,
+    channels: impl Iterator<Item = (Key, Connection)>,
+) -> HashMap<Key, ChannelCounts> {
+    let mut counted: HashMap<_, _> = apps.map(|app| (app, ChannelCounts::default())).collect();
+    for (app, connection) in channels {
+        let Some(counts) = counted.get_mut(&app) else { continue };
+        counts.total += 1;
+        match connection {
+            Connection::Pending => {}
+            Connection::Connected => counts.connected += 1,
+            Connection::Expired => counts.expired += 1,
+            Connection::Disconnected => counts.disconnected += 1,
+        }
+    }
+    counted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_app_has_the_channels_that_are_connected_through_it() {
+        use Connection::{Connected, Disconnected, Expired, Pending};
+        let acme = |namespace: &str| Key::new(namespace, "acme");
+        let channels = [
+            (acme("platform"), Connected),
+            (acme("platform"), Connected),
+            (acme("platform"), Expired),
+            (acme("platform"), Disconnected),
+            (acme("platform"), Pending),
+            (acme("tenant-b"), Connected),
+            (Key::new("tenant-b", "missing"), Connected),
+        ];
+        let apps = ["platform", "tenant-a", "tenant-b"].map(acme);
+        let counted = count(apps.clone().into_iter(), channels.into_iter());
+        let counts =
+            |total, connected, expired, disconnected| ChannelCounts { total, connected, expired, disconnected };
+        assert_eq!(counted[&apps[0]], counts(5, 2, 1, 1));
+        assert_eq!(counted[&apps[1]], counts(0, 0, 0, 0), "an app without channels has none");
+        assert_eq!(counted[&apps[2]], counts(1, 1, 0, 0));
+        assert_eq!(counted.len(), 3, "what is not there is not counted for");
+    }
+}
