@@ -32,7 +32,7 @@ use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, census};
-use crate::meta_grant::{self, MetaGrantKind};
+use crate::meta_grant::{self, MetaGrantKind, users};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use gauges::Gauges;
@@ -158,7 +158,7 @@ impl Operator {
             let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            let census = census::run(Arc::clone(&ctx));
+            let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
             drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail) }).await;
         }

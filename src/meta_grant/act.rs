@@ -11,7 +11,6 @@ use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
 use crate::graph::{Caller, Exchange, Token};
-use crate::metrics::Renewal;
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -147,9 +146,9 @@ impl Acts<'_> {
             self.ctx.grants.obtain(&self.pass.key, &of, new);
         });
         self.ctx.metrics.grant_renewed(match &answered {
-            Ok(()) => Renewal::Renewed,
-            Err(refusal) if refusal.says_nothing() => Renewal::Unanswered,
-            Err(_) => Renewal::Refused,
+            Ok(()) => "renewed",
+            Err(refusal) if refusal.says_nothing() => "unanswered",
+            Err(_) => "refused",
         });
         answered
     }

@@ -247,6 +247,7 @@ async fn survey(
     tokens.seed = seed_token;
     let in_use = tokens.in_use.as_ref().map(|token| token.fingerprint(&context));
     tokens.obtained = ctx.grants.obtained(&pass.key);
+    let users = users::of(ctx, &pass.key);
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", grant.annotations().get(REQUESTED_AT))
@@ -255,6 +256,7 @@ async fn survey(
         .add("seed", &seed)
         .add("living", &living)
         .add("in-use", &in_use)
+        .add("users", judged_by(&seed, &living, &users))
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let before = ctx.grants.get(&pass.key).filter(|it| it.uid == pass.uid);
@@ -275,7 +277,7 @@ async fn survey(
         living,
         in_use,
         mail,
-        users: users::of(ctx, &pass.key),
+        users,
         reauthorize_url: ctx.policy.gateway_url.as_ref().map(|url| super::reauthorize_url(url, &pass.key)),
         inputs,
         look,
@@ -315,6 +317,12 @@ fn needs(app: &AppSeen) -> impl std::fmt::Debug {
             Ok((app_id.clone(), required.clone(), verdict.credentials.clone()))
         }
     }
+}
+
+/// The pages in use, if a seed is judged by them that is another one than that of the token in use.
+fn judged_by<'a>(seed: &SeedSeen, living: &LivingSeen, users: &'a Users) -> Option<&'a BTreeSet<String>> {
+    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (seed, living) else { return None };
+    (seed != fingerprint).then_some(&users.pages)
 }
 
 /// The MetaApp that a grant names.
