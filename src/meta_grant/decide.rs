@@ -92,7 +92,9 @@ impl Case<'_> {
     /// The earlier one of the ends of the token in use and of the access to the person's data.
     fn expires(&self) -> Option<Timestamp> {
         let ends = match token::in_use(self.seen, self.now) {
-            Word::Good(info) | Word::Flawed(info, _) if info.is_valid => [info.expires_at, info.data_access_expires_at],
+            Word::Good(info) | Word::Flawed(Some(info), _) if info.is_valid => {
+                [info.expires_at, info.data_access_expires_at]
+            }
             _ if self.is_same_token() => [self.previous.expires_at, self.previous.data_access_expires_at],
             _ => return None,
         };

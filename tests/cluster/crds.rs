@@ -30,7 +30,7 @@ async fn every_field_is_explained() -> Result<()> {
     let world = World::new().await?;
     let crds: Api<CustomResourceDefinition> = Api::all(world.client.clone());
     let mut all = BTreeSet::new();
-    for plural in ["metaapps", "facebookchannels", "assetclaims"] {
+    for plural in ["metaapps", "facebookchannels", "metagrants", "assetclaims"] {
         let crd = crds.get(&format!("{plural}.metachannels.io")).await?;
         let version = crd.spec.versions.first().context("no version")?;
         let schema = version.schema.as_ref().and_then(|it| it.open_api_v3_schema.as_ref()).context("no schema")?;

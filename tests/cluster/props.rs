@@ -105,6 +105,17 @@ pub async fn quiet(operator: &Running) -> Result<()> {
     .await
 }
 
+/// Waits until an operator that has just begun has passed over what there is.
+pub async fn awake(operator: &Running) -> Result<()> {
+    wait_for("the first passes", PATIENCE, async || {
+        let passes = ["MetaApp", "FacebookChannel"].map(|kind| operator.passes(kind));
+        ensure!(passes.iter().all(|passes| *passes > 0), "{passes:?}");
+        Ok(())
+    })
+    .await?;
+    quiet(operator).await
+}
+
 /// Moves the clock and waits until everybody whose slot came was visited.
 pub async fn advance_and_sweep(world: &World, operator: &Running, minutes: i64) -> Result<()> {
     quiet(operator).await?;

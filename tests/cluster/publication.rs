@@ -142,7 +142,7 @@ async fn what_is_published_follows_the_token_and_an_unchanged_one_is_left_alone(
     operator.stop().await;
     let before = versions(&world).await?;
     let operator = world.operator();
-    quiet(&operator).await?;
+    awake(&operator).await?;
     // The app's secret, which application and channel may read at once, and the channel's own token.
     let reads = secret_reads(&operator);
     assert!(reads <= 3.0, "{reads}");

@@ -1,7 +1,9 @@
 //! New seeds for a grant: what is adopted, and what is refused.
 
-use anyhow::Result;
-use testkit::sandbox::Invalidation;
+use anyhow::{Result, ensure};
+use kube::api::DeleteParams;
+use testkit::sandbox::{Invalidation, PersonChange};
+use testkit::wait_for;
 
 use crate::granting::*;
 use crate::props::*;
@@ -65,9 +67,92 @@ async fn whatever_works_takes_the_place_of_a_token_that_ended() -> Result<()> {
     world.put_seed(&text("alex")).await?;
     world.grant_is(READY).await?;
     assert_eq!(world.in_use().await?, text("alex"));
+    quiet(&operator).await?;
     let events = told(&world, &world.tenant_a, "Normal").await?;
     for reason in ["acme TokenReplaced", "acme GrantorChanged"] {
         assert!(events.contains(&reason.to_owned()), "no {reason} in {events:?}");
     }
+    Ok(())
+}
+
+/// The channels of the pages A and B, by the grant.
+async fn put_channels(world: &World) -> Result<()> {
+    let channels = [("shop", PAGE_A), ("support", PAGE_B)];
+    let channels = channels.map(|(name, page)| world.granted_manifest(&world.tenant_a, name, page, "acme"));
+    world.apply(&channels.join("---\n")).await?;
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_that_covers_less_than_what_is_in_use_is_refused_until_nobody_uses_it() -> Result<()> {
+    let other = "6600000000000002";
+    let world = World::seeded(|seed| {
+        seed.people.push(serde_yaml_ng::from_str(&format!("{{id: {other}, name: Billie Second}}")).unwrap());
+        let alone = format!("{{{PERSON}: [MODERATE, MESSAGING]}}");
+        let both = format!("{{{PERSON}: [MODERATE, MESSAGING], {other}: [MODERATE, MESSAGING]}}");
+        for (page, tasks) in seed.pages.iter_mut().zip([alone, both]) {
+            page.tasks = serde_yaml_ng::from_str(&tasks).unwrap();
+        }
+        seed.tokens.push(grant_token("alex", "user", PERSON, ", issued_at: -2d, expires_at: +58d"));
+        seed.tokens.push(grant_token("billie", "user", other, ", issued_at: -1d, expires_at: +58d"));
+    })
+    .await?;
+    let operator = world.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
+    world.put_app().await?;
+    world.put_grant(&text("alex"), "{}").await?;
+    put_channels(&world).await?;
+    world.put_seed(&text("billie")).await?;
+    let refused = world.grant_is(&[READY, &["SeedAccepted=False/SeedNarrower"]].concat()).await?;
+    let message = refused.status.unwrap().next_step.unwrap_or_default();
+    assert!(message.contains("delete the channels"), "{message}");
+    warned(&world, &world.tenant_a, &["acme SeedRefused"]).await?;
+    assert_eq!(world.in_use().await?, text("alex"));
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+
+    // The page is given up.
+    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    quiet(&operator).await?;
+    world.advance(2);
+    let adopted = world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    assert_eq!(world.in_use().await?, text("billie"));
+    let status = adopted.status.unwrap();
+    assert_eq!((status.channels, status.grantor_id.as_deref()), (1, Some(other)));
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    Ok(())
+}
+
+/// The person authorises again with one page only: Meta takes the other one from every token of that person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_from_a_login_with_fewer_pages_is_no_narrower_than_what_meta_left_of_the_grant() -> Result<()> {
+    let world = World::seeded(|seed| {
+        seed.tokens.push(grant_token("first", "user", PERSON, ", issued_at: -2d, expires_at: +58d"));
+        seed.tokens.push(grant_token("second", "user", PERSON, ", issued_at: -1d, expires_at: +58d"));
+        for page in &mut seed.pages {
+            page.tasks = serde_yaml_ng::from_str(&format!("{{{PERSON}: [MODERATE, MESSAGING]}}")).unwrap();
+        }
+    })
+    .await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_grant(&text("first"), "{}").await?;
+    put_channels(&world).await?;
+    let change = format!("regrant: {{app: {APP_ID}, pages: [{PAGE_B}]}}");
+    let change: PersonChange = serde_yaml_ng::from_str(&change)?;
+    world.sandbox.change_person(PERSON, change)?;
+    world.put_seed(&text("second")).await?;
+    wait_for("the new seed to be in use", PATIENCE, async || {
+        ensure!(world.in_use().await? == text("second"));
+        Ok(())
+    })
+    .await?;
+    world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotInGrant", "Expired=False"]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    warned(&world, &world.tenant_a, &["acme GrantShrunk", "shop NotInGrant"]).await?;
     Ok(())
 }

@@ -249,13 +249,6 @@ impl World {
         )
     }
 
-    /// The manifest of a channel that a MetaGrant authorises.
-    pub fn granted_manifest(&self, namespace: &str, name: &str, page: &str, grant: &str) -> String {
-        format!(
-            "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  pageId: \"{page}\"\n  credentials: {{grantRef: {{name: {grant}}}}}\n  endpoint: {{direct: {{}}}}\n"
-        )
-    }
-
     /// The manifest of a channel that declares more.
     pub fn channel_manifest_with(&self, namespace: &str, name: &str, page: &str, more: &str) -> String {
         format!("{}  {more}\n", self.channel_manifest(namespace, name, page))

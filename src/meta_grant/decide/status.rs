@@ -25,7 +25,7 @@ pub(super) fn status(
 ) -> MetaGrantStatus {
     let (seen, previous) = (case.seen, case.previous);
     let known = match token::in_use(seen, case.now) {
-        Word::Good(info) | Word::Flawed(info, _) if info.is_valid => described(info),
+        Word::Good(info) | Word::Flawed(Some(info), _) if info.is_valid => described(info),
         // An ended token tells little; what was known of it before helps whoever has to authorise again.
         _ => previous.clone(),
     };

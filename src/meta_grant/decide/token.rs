@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{MetaGrant, RenewalPolicy};
+use crate::api::{MetaGrant, Reason, RenewalPolicy};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::token_check::{self, Flaw};
-use crate::graph::{TokenInfo, TokenKind};
+use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::meta_grant::observe::{AppSeen, Observed};
 
 /// What is known of a token.
@@ -19,8 +19,8 @@ pub enum Word<'a> {
     Refused(Refusal),
     /// It serves.
     Good(&'a TokenInfo),
-    /// It does not serve, for this reason.
-    Flawed(&'a TokenInfo, Flaw),
+    /// It does not serve, for this reason. Of another application's token nothing else is said.
+    Flawed(Option<&'a TokenInfo>, Flaw),
 }
 
 /// What is known of the token in use.
@@ -60,9 +60,12 @@ fn word<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Timesta
     let AppSeen::Found { app_id, required, .. } = &seen.app else { return Word::Unasked };
     match token_check::debugged(answer) {
         None => Word::Unasked,
+        Some(Err(Refusal { verdict: Verdict::AccessCut(CutReason::WrongApp), fact, .. })) => {
+            Word::Flawed(None, Flaw::Cut(Reason::WrongApp, fact))
+        }
         Some(Err(refusal)) => Word::Refused(refusal),
         Some(Ok(info)) => match flaw(app_id, required, info, now) {
-            Some(flaw) => Word::Flawed(info, flaw),
+            Some(flaw) => Word::Flawed(Some(info), flaw),
             None => Word::Good(info),
         },
     }

@@ -77,9 +77,6 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
 fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
         Verdict::NoAnswer | Verdict::Throttled { .. } => kept(case, refusal),
-        Verdict::AccessCut(CutReason::WrongApp) => {
-            told(case, "The token of the grant", &Flaw::Cut(Reason::WrongApp, refusal.fact.clone()))
-        }
         Verdict::RequestRejected => rejected(case, &refusal.fact),
         // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
         // stays.
@@ -162,7 +159,7 @@ fn app_key(case: &Case<'_>) -> Key {
 
 fn granted_by(case: &Case<'_>) -> String {
     let now = match token::in_use(case.seen, case.now) {
-        Word::Good(info) | Word::Flawed(info, _) => info.user_id.clone(),
+        Word::Good(info) | Word::Flawed(Some(info), _) => info.user_id.clone(),
         _ => None,
     };
     let by = now.or_else(|| case.previous.grantor_id.clone());
