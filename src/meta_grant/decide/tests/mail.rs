@@ -58,7 +58,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
     of_other_app.seen.asked.mail = Some(Err(fault(Caller::AppToken, 100, None, text)));
-    refused(&of_other_app.decide(), "Meta does not say what it is");
+    refused(&of_other_app.decide(), "another application");
     let mut unreadable = Scene::healthy();
     unreadable.seen.tokens.envelopes = vec![Arc::default()];
     refused(&unreadable.decide(), "holds no usable token");
