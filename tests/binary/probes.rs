@@ -3,31 +3,36 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use testkit::{Process, free_port};
+use testkit::{Process, free_port, wait_for};
 
 use crate::openmetrics::families;
 use crate::proxy::Proxy;
-use crate::server::{Server, loopback};
+use crate::server::{PATIENCE, Server, loopback};
 use crate::stage::*;
 
 /// What only passes make, which a gateway has none of.
-const OF_PASSES: [(&str, &str); 3] = [
+const OF_PASSES: [(&str, &str); 4] = [
     ("graph_request_duration_seconds", "histogram"),
     ("reconcile_duration_seconds", "histogram"),
+    ("reconciles_active", "gauge"),
     ("status_writes", "counter"),
 ];
 
-/// What is read from the stores, which only a leader has. Here alone objects are named.
-const OF_OBJECTS: [(&str, &str); 4] = [
+/// What is told of objects, which only a leader does. Here alone they are named.
+const OF_OBJECTS: [(&str, &str); 6] = [
+    ("app_usage_percent", "gauge"),
     ("channel_connection", "gauge"),
     ("channel_expiry_timestamp_seconds", "gauge"),
+    ("grant_expiry_timestamp_seconds", "gauge"),
     ("longest_unverified_seconds", "gauge"),
     ("ready", "gauge"),
 ];
 
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 11] = [
+    ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),
+    ("looks_held_back", "counter"),
     ("repairs", "counter"),
     ("secret_reads", "counter"),
     ("test_graph", "gauge"),
@@ -38,8 +43,14 @@ const FAMILIES: [(&str, &str); 9] = [
 ];
 
 /// What rounds of the sweep make; they come once in half a minute.
-const OF_ROUNDS: [&str; 5] =
-    ["graph_batch_operations", "longest_unanswered_seconds", "sweep_lag_seconds", "sweep_rounds", "sweep_visits"];
+const OF_ROUNDS: [&str; 6] = [
+    "graph_batch_operations",
+    "longest_unanswered_seconds",
+    "sweep_complete_timestamp_seconds",
+    "sweep_lag_seconds",
+    "sweep_rounds",
+    "sweep_visits",
+];
 
 async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()> {
     for probe in ["/healthz", "/readyz"] {
@@ -71,7 +82,8 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
     let forged = forged.post(format!("{url}/webhooks/{}/acme", stage.platform)).body("{}").send().await?;
     ensure!(forged.status() == 403);
 
-    probes_answer(&operator, &[&OF_PASSES[..], &OF_OBJECTS[..], &FAMILIES[..]].concat()).await?;
+    let of_operator = [&OF_PASSES[..], &OF_OBJECTS[..], &FAMILIES[..]].concat();
+    wait_for("every family", PATIENCE, async || probes_answer(&operator, &of_operator).await).await?;
     probes_answer(&gateway, &FAMILIES).await?;
     for metric in
         ["leader", "test_graph", "status_writes_total", "secret_reads_total", "graph_request_duration_seconds_count"]
