@@ -38,7 +38,7 @@ pub const TOKEN_B: &str = "EAAsandbox-page-b-000000000000000000";
 /// Has ended: the person behind it changed the password.
 pub const TOKEN_C: &str = "EAAsandbox-page-c-000000000000000000";
 pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
     plane: &'static ControlPlane,
