@@ -147,6 +147,10 @@ pub struct MetaGrantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub pages: Vec<GrantedPageStatus>,
+    /// Pages that channels use and the grant does not cover, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub missing_pages: Vec<MissingPageStatus>,
     /// How many pages the grant covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_count: Option<i64>,
@@ -192,4 +196,14 @@ pub struct GrantedPageStatus {
     /// Whether a channel relies on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_use: bool,
+}
+
+/// A page that channels use and a grant does not cover.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct MissingPageStatus {
+    /// Id of the page.
+    pub id: String,
+    /// Name of the page, if the grant ever covered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }

@@ -32,7 +32,9 @@ pub use meta_app::{
     AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec,
     MetaAppStatus, NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
 };
-pub use meta_grant::{GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, Renewal, RenewalPolicy};
+pub use meta_grant::{
+    GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, MissingPageStatus, Renewal, RenewalPolicy,
+};
 pub use primary_receiver::{
     Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };

@@ -36,10 +36,12 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let on_its_behalf = |error: GraphError| refusal(&error, Caller::PageToken);
         let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
-        let (others, more) = compared(grant.pages_in_use(), &covered)?;
+        let (others, more) = compared(grant.pages_in_use(), grant.missing_pages(), &covered)?;
+        let uncovered = grant.missing_pages().iter().filter(|page| covered.iter().all(|(id, _)| *id != page.id));
+        let uncovered = uncovered.take(TOLD).map(|page| page.id.clone()).collect();
         let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
         let is_short = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
-        Ok(Offer { token, is_short, person, others, more })
+        Ok(Offer { token, is_short, person, uncovered, others, more })
     })
     .await
 }
@@ -89,17 +91,19 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
 /// Pages that are covered, by id and name, against those in use: the names of others, and how many more there are.
 fn compared<'a>(
     in_use: impl Iterator<Item = &'a Page>,
+    missing: &[Page],
     covered: &[(String, Option<String>)],
 ) -> Result<(Vec<String>, usize), Refusal> {
     let in_use: Vec<_> = in_use.map(|page| page.id.as_str()).collect();
     let is_covered = |id: &str| covered.iter().any(|(other, _)| other == id);
-    let mut missing: Vec<_> = in_use.iter().filter(|id| !is_covered(id)).map(|id| (*id).to_owned()).collect();
-    if !missing.is_empty() {
-        let more = missing.len().saturating_sub(TOLD);
-        missing.truncate(TOLD);
-        return Err(Refusal::PagesMissing(missing, more));
+    let mut lost: Vec<_> = in_use.iter().filter(|id| !is_covered(id)).map(|id| (*id).to_owned()).collect();
+    if !lost.is_empty() {
+        let more = lost.len().saturating_sub(TOLD);
+        lost.truncate(TOLD);
+        return Err(Refusal::PagesMissing(lost, more));
     }
-    let others: Vec<_> = covered.iter().filter(|(id, _)| !in_use.contains(&id.as_str())).collect();
+    let relied_on = |id: &str| in_use.contains(&id) || missing.iter().any(|page| page.id == id);
+    let others: Vec<_> = covered.iter().filter(|(id, _)| !relied_on(id)).collect();
     let mut room = TOLD_BYTES;
     let names = others.iter().map(|(id, name)| name.as_ref().unwrap_or(id));
     let told: Vec<_> = names

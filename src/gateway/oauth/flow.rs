@@ -46,6 +46,8 @@ pub(super) struct Offer {
     pub(super) is_short: bool,
     /// Name of the person.
     pub(super) person: Option<String>,
+    /// Ids of pages in use that stay uncovered, as they were before.
+    pub(super) uncovered: Vec<String>,
     /// Names of pages that are covered and not in use.
     pub(super) others: Vec<String>,
     /// How many more are covered.
@@ -169,7 +171,10 @@ mod tests {
         let (flow, _) = Flow::begin(at(1_000));
         assert!(!flow.is_over(at(1_599)) && flow.is_over(at(1_600)));
         let token = Token::parse(b"EAAB0123456789_abc.DEF-x").unwrap();
-        let flow = flow.offered(Offer { token, is_short: true, person: None, others: vec![], more: 0 }, at(1_500));
+        let flow = flow.offered(
+            Offer { token, is_short: true, uncovered: vec![], person: None, others: vec![], more: 0 },
+            at(1_500),
+        );
         assert!(!flow.is_over(at(2_099)) && flow.is_over(at(2_100)));
     }
 }

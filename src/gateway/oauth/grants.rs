@@ -38,6 +38,8 @@ struct Spec {
 struct Status {
     #[serde(default)]
     pages: Vec<Page>,
+    #[serde(default)]
+    missing_pages: Vec<Page>,
 }
 
 /// A page that a grant is there for.
@@ -66,9 +68,14 @@ impl Grant {
         seen::key_of(&self.spec.app_ref, &self.key().namespace)
     }
 
-    /// The pages that channels rely on.
+    /// The pages that channels rely on and the grant covers: none of them may get lost.
     pub(super) fn pages_in_use(&self) -> impl Iterator<Item = &Page> {
         self.status.pages.iter().filter(|page| page.in_use)
+    }
+
+    /// The pages that channels rely on and the grant does not cover.
+    pub(super) fn missing_pages(&self) -> &[Page] {
+        &self.status.missing_pages
     }
 }
 

@@ -38,13 +38,17 @@ pub(super) fn start(grant: &Grant, app: &str) -> Markup {
             p { "An authorisation at Facebook ends from time to time. This page renews one:" }
             (facts(grant, app, None))
             (pages_in_use(grant, "Pages that rely on it"))
+            @if !grant.missing_pages().is_empty() {
+                h2 { "Pages that rely on it and are missing" }
+                ul { @for page in grant.missing_pages() { (page_row(grant, &page.id)) } }
+            }
             p.note {
                 "Go on only if you look after these pages and somebody you know asked you to. "
                 "If a stranger sent you here, close this page."
             }
             p {
                 "Facebook will ask you to log in and to choose pages. "
-                strong { "Keep every page of this list chosen: what you leave out stops working at once." }
+                strong { "Choose every page that is named here: what you leave out stops working at once." }
                 " Afterwards you see what came of it, and have to agree before it is used here."
             }
             (begin(grant, "Continue to Facebook"))
@@ -60,6 +64,10 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
             p { "Facebook has authorised the application. Nothing was stored yet." }
             (facts(grant, app, Some(offer.person.as_deref().unwrap_or("a person without a name"))))
             (pages_in_use(grant, "Pages that rely on it, all covered"))
+            @if !offer.uncovered.is_empty() {
+                h2 { "Pages that rely on it, still missing" }
+                ul { @for id in &offer.uncovered { (page_row(grant, id)) } }
+            }
             @if !offer.others.is_empty() || offer.more > 0 {
                 h2 { "Other pages that it covers" }
                 ul {
@@ -279,7 +287,8 @@ fn pages_in_use(grant: &Grant, title: &str) -> Markup {
 
 /// A page in use by name, if it has one, and id.
 fn page_row(grant: &Grant, id: &str) -> Markup {
-    let name = grant.pages_in_use().find(|page| page.id == id).and_then(|page| page.name.as_deref());
+    let mut known = grant.pages_in_use().chain(grant.missing_pages());
+    let name = known.find(|page| page.id == id).and_then(|page| page.name.as_deref());
     html! {
         li {
             @if let Some(name) = name { (name) " " }

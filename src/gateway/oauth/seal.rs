@@ -60,8 +60,14 @@ mod tests {
     fn offered() -> Flow {
         let (flow, _) = Flow::begin(Timestamp::UNIX_EPOCH);
         let token = Token::parse(TOKEN.as_bytes()).unwrap();
-        let offer =
-            Offer { token, is_short: true, person: Some("Ada".to_owned()), others: vec!["Shop".to_owned()], more: 3 };
+        let offer = Offer {
+            token,
+            is_short: true,
+            uncovered: vec![],
+            person: Some("Ada".to_owned()),
+            others: vec!["Shop".to_owned()],
+            more: 3,
+        };
         flow.offered(offer, Timestamp::UNIX_EPOCH)
     }
 

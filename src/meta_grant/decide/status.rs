@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Case;
 use super::token::{self, Word};
-use crate::api::{GrantedPageStatus, MetaGrantStatus};
+use crate::api::{GrantedPageStatus, MetaGrantStatus, MissingPageStatus};
 use crate::graph::TokenInfo;
 use crate::meta_grant::observe::{LivingSeen, Observed, SeedSeen};
 use crate::meta_grant::users::Users;
@@ -46,6 +46,7 @@ pub(super) fn status(
         // Kept while nothing new was learned, so that an outage does not rewrite every status.
         inputs: inputs.filter(|inputs| answered || previous.inputs.as_ref() == Some(inputs)),
         pages: previous.pages.clone(),
+        missing_pages: previous.missing_pages.clone(),
         page_count: previous.page_count,
         pages_truncated: previous.pages_truncated,
         channels: previous.channels,
@@ -61,14 +62,34 @@ pub fn counted(previous: &MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
 
 fn with_pages(status: MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
     let status = MetaGrantStatus { channels: i64::try_from(seen.users.channels).unwrap_or(i64::MAX), ..status };
-    let Some(pages) = rows(seen) else { return status };
+    let missing_pages = missing(&status, seen);
+    let Some(pages) = rows(seen) else {
+        let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };
+        let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.users);
+        return MetaGrantStatus { pages, missing_pages, ..status };
+    };
     let count = pages.len();
     MetaGrantStatus {
         page_count: Some(i64::try_from(count).unwrap_or(i64::MAX)),
         pages: first(pages, &seen.users),
         pages_truncated: count > LISTED,
+        missing_pages,
         ..status
     }
+}
+
+/// Pages in use that are not covered, as far as that is known; by the names that they had when they were.
+fn missing(status: &MetaGrantStatus, seen: &Observed) -> Vec<MissingPageStatus> {
+    let name = |id: &String| {
+        let covered = status.pages.iter().find(|page| page.id == *id).map(|page| &page.name);
+        covered.or_else(|| status.missing_pages.iter().find(|page| page.id == *id).map(|page| &page.name)).cloned()
+    };
+    let is_missing = |id: &&String| match token::covered(seen) {
+        Some(covered) => !covered.contains(*id),
+        None => status.missing_pages.iter().any(|page| page.id == **id),
+    };
+    let missing = seen.users.pages.iter().filter(is_missing).take(LISTED);
+    missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
 }
 
 /// The pages as they were listed last, if they were.

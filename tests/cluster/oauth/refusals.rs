@@ -31,6 +31,30 @@ async fn an_authorisation_without_a_page_in_use_is_refused_by_name() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<()> {
+    let scene = Scene::new().await?;
+    let lost = "{\"status\":{\"missingPages\":[{\"id\":\"2200000000000003\",\"name\":\"Lost Outlet\"}]}}";
+    let patch =
+        ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
+    scene.world.kubectl().run(&patch).await?;
+    let mut browser = scene.browser();
+    let start = format!("/oauth/{}/start", scene.other);
+    wait_for("the lost page on the start page", PATIENCE, async || {
+        let text = browser.get(&start).await?.text;
+        anyhow::ensure!(text.contains("Lost Outlet"), "{text}");
+        Ok(())
+    })
+    .await?;
+    let without = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B]).await?;
+    without.is(StatusCode::OK, "Use this authorisation?")?;
+    assert!(without.text.contains("still missing") && without.text.contains("Lost Outlet"), "{}", without.text);
+    let with = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B, PAGE_C]).await?;
+    with.is(StatusCode::OK, "Use this authorisation?")?;
+    assert!(!with.text.contains("still missing"), "{}", with.text);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn missing_permissions_are_named() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();

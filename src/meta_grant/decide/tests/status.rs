@@ -32,6 +32,33 @@ fn channels_that_come_and_go_are_counted_without_a_look() {
 }
 
 #[test]
+fn pages_in_use_are_marked_and_those_that_are_not_covered_are_named() {
+    let of = |outcome: &Outcome| {
+        let status = outcome.status();
+        let used = status.pages.iter().filter(|page| page.in_use).map(|page| page.id.clone()).collect::<Vec<_>>();
+        (used, status.missing_pages.iter().map(|it| (it.id.clone(), it.name.clone())).collect::<Vec<_>>())
+    };
+    let lost = |name: Option<String>| vec![(PAGE_A.to_owned(), name)];
+    let before = Scene::healthy().decide();
+    assert_eq!(of(&before), (words(&[PAGE_A, PAGE_B]), vec![]));
+    // A person chose fewer pages; its name is known from before.
+    let mut shrunk = Scene::healthy().after(&before);
+    shrunk.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])));
+    let shrunk = shrunk.decide();
+    assert_eq!(of(&shrunk), (words(&[PAGE_B]), lost(Some(format!("Page {PAGE_A}")))));
+    // Nothing is known of the pages any more; a channel goes, and what it used is not in use.
+    let mut dead = Scene::of(ended(460)).after(&shrunk);
+    (dead.seen.asked.pages, dead.seen.before) = (None, None);
+    assert_eq!(of(&dead.decide()), of(&shrunk));
+    dead.seen.users.pages.clear();
+    assert_eq!(of(&dead.decide()), (vec![], vec![]));
+    // One that was never covered has no name.
+    let mut never = Scene::healthy();
+    never.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])));
+    assert_eq!(of(&never.decide()), (words(&[PAGE_B]), lost(None)));
+}
+
+#[test]
 fn what_was_known_of_a_token_stays_when_it_ended_and_its_end_is_in_the_past() {
     let before = Scene::of(long_user(10)).decide();
     let dead = Scene::of(ended(460)).after(&before).decide();
