@@ -14,6 +14,7 @@ use crate::api::MetaGrant;
 use crate::api::references::MetaAppReference;
 use crate::engine::Key;
 use crate::engine::watch::{self, Change};
+use crate::graph::TokenKind;
 use crate::meta_app::seen;
 use crate::metrics::Metrics;
 use crate::operator::api;
@@ -36,6 +37,8 @@ struct Spec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[serde(default)]
+    token_type: Option<String>,
     #[serde(default)]
     pages: Vec<Page>,
     #[serde(default)]
@@ -66,6 +69,11 @@ impl Grant {
     /// Its MetaApp.
     pub(super) fn app(&self) -> Key {
         seen::key_of(&self.spec.app_ref, &self.key().namespace)
+    }
+
+    /// Whether no person stands behind it: its token is renewed by the operator, and no person's may take its place.
+    pub(super) fn is_of_system_user(&self) -> bool {
+        self.status.token_type.as_deref() == Some(TokenKind::SystemUser.as_str())
     }
 
     /// The pages that channels rely on and the grant covers: none of them may get lost.

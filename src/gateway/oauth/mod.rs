@@ -115,7 +115,7 @@ impl OAuth {
         let key = grant.app();
         let keys = self.keyring.app(&key)?;
         let app = &keys.app;
-        if !meta_app::allows(app, &grant.key().namespace) {
+        if !meta_app::allows(app, &grant.key().namespace) || grant.is_of_system_user() {
             return None;
         }
         let status = app.status.as_ref()?;
@@ -140,10 +140,13 @@ impl OAuth {
         Some(Visit { grant, app, flow })
     }
 
-    /// Counts and logs how a step ended.
+    /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.
     fn tell(&self, grant: Option<&Key>, outcome: &'static str) {
         self.metrics.reauthorisation(outcome);
-        tracing::info!(grant = grant.map(tracing::field::display), outcome, "reauthorisation in the browser");
+        match grant {
+            Some(grant) => tracing::info!(%grant, outcome, "reauthorisation in the browser"),
+            None => tracing::debug!(outcome, "reauthorisation in the browser"),
+        }
     }
 }
 

@@ -219,6 +219,17 @@ pub(super) fn not_possible(grant: &Grant) -> Markup {
     )
 }
 
+/// No person can do anything about a system user's token.
+pub(super) fn of_system_user(grant: &Grant) -> Markup {
+    document(
+        "Nothing to do for you",
+        html! {
+            p { "The authorisation " strong { (grant.key()) } " is a system user's. It is renewed without anybody's help, and no person's can take its place." }
+            p { "If it does not work any more, an administrator of the business must generate a new token of the system user." }
+        },
+    )
+}
+
 /// More clicks than one person makes.
 pub(super) fn too_many(grant: &Grant) -> Markup {
     document(

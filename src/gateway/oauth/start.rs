@@ -35,19 +35,26 @@ impl FromRequestParts<Arc<OAuth>> for Named {
 pub(super) async fn show(State(oauth): State<Arc<OAuth>>, Named(grant): Named) -> Response {
     match oauth.app(&grant) {
         Some(app) => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name)),
-        None => page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(&grant)),
+        None => not_possible(&oauth, &grant),
     }
+}
+
+fn not_possible(oauth: &OAuth, grant: &Grant) -> Response {
+    if grant.is_of_system_user() {
+        return page(oauth, StatusCode::OK, pages::of_system_user(grant));
+    }
+    page(oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(grant))
 }
 
 /// Mints a state and sends the person to Meta's login dialog (graph-api §3.1).
 pub(super) async fn begin(State(oauth): State<Arc<OAuth>>, Named(grant): Named, _: Clicked) -> Response {
     let Some(app) = oauth.app(&grant) else {
-        oauth.tell(Some(&grant.key()), "not_possible");
-        return page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(&grant));
+        oauth.tell(None, "not_possible");
+        return not_possible(&oauth, &grant);
     };
     let now = oauth.clock.now();
     if !oauth.minting.admits(&grant, now) {
-        oauth.tell(Some(&grant.key()), "too_many");
+        oauth.tell(None, "too_many");
         return page(&oauth, StatusCode::TOO_MANY_REQUESTS, pages::too_many(&grant));
     }
     let (flow, state) = Flow::begin(now);

@@ -5,6 +5,7 @@ use super::Case;
 use super::token::{self, Candidate, Word};
 use super::valid;
 use crate::engine::answer::{Refusal, listed};
+use crate::graph::TokenKind;
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 
@@ -24,9 +25,17 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
         Word::Refused(refusal) if refusal.says_nothing() => None,
         Word::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
         Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
+        Word::Good(info) if stands_for_a_business(case) && info.kind == TokenKind::User => {
+            Some(refused("the token in use is a system user's, and no person's may take its place"))
+        }
         Word::Good(_) if case.accepts(Candidate::Mail) => Some(keep(case)),
         Word::Good(_) => why_not(case),
     }
+}
+
+/// Whether the token in use serves and is a system user's, which outlives people and is renewed without them.
+fn stands_for_a_business(case: &Case<'_>) -> bool {
+    matches!(token::in_use(case.seen, case.now), Word::Good(info) if info.kind == TokenKind::SystemUser)
 }
 
 /// What came by mail is in use: it was kept just now, or there was nothing else to begin with.

@@ -162,6 +162,27 @@ async fn what_strangers_wrote_is_shown_as_text() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let offer = browser.up_to_the_offer(&scene.other, PERSON, &[]).await?;
+    let kind = "{\"status\":{\"tokenType\":\"SYSTEM_USER\"}}";
+    let patch =
+        ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
+    scene.world.kubectl().run(&patch).await?;
+    let start = format!("/oauth/{}/start", scene.other);
+    wait_for("the start page", PATIENCE, async || {
+        browser.get(&start).await?.is(StatusCode::OK, "Nothing to do for you")
+    })
+    .await?;
+    browser.click(&start, &[]).await?.is(StatusCode::OK, "Nothing to do for you")?;
+    let form = [("flow", super::browser::flow(&offer)?), ("decision", "use")];
+    browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
+    assert!(scene.told().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_whose_application_is_not_there_cannot_be_begun() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();

@@ -41,7 +41,7 @@ fn what_would_do_as_a_new_seed_is_kept() {
 
 #[test]
 fn what_would_not_do_as_a_new_seed_is_refused() {
-    let before = Scene::healthy().decide();
+    let before = Scene::of(long_user(10)).decide();
     let foreign = TokenInfo { app_id: Some("9999000099990000".into()), ..long_user(0) };
     let rows: [(TokenInfo, &[&str], &str); 5] = [
         (long_user(11), &BOTH, "issued before"),
@@ -55,6 +55,9 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
         refused(&outcome, words);
         outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (SeedAccepted, "True/SeedInUse")]);
     }
+    let mut of_a_business = Scene::mailed(long_user(0), &BOTH);
+    of_a_business.seen.asked.token = Some(Ok(system_user(10)));
+    refused(&of_a_business.decide(), "no person's may take its place");
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
     of_other_app.seen.asked.mail = Some(Err(fault(Caller::AppToken, 100, None, text)));

@@ -215,6 +215,7 @@ impl Scene {
     /// A person authorised again in the browser.
     pub(super) fn mailed(info: TokenInfo, pages: &[&str]) -> Self {
         Self::with(|scene| {
+            scene.seen.asked.token = Some(Ok(long_user(10)));
             scene.seen.mail = Some("mail".to_owned());
             scene.seen.asked.mail = Some(Ok(info));
             scene.seen.asked.mail_pages = Some(Ok(words(pages).into_iter().collect()));
