@@ -79,6 +79,7 @@ async fn what_the_charts_install_connects_the_samples() {
     let operator = start(&cluster, "operator", None).await.unwrap();
 
     wait(&cluster, &operator, "Ready", "metaapp/acme", "platform").await.unwrap();
+    wait(&cluster, &operator, "Ready", "metagrant/acme", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Ready", "facebookchannel/shop", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Ready", "facebookchannel/support", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Expired", "facebookchannel/outlet", "tenant-b").await.unwrap();
