@@ -37,3 +37,4 @@ mod stored;
 mod tokens;
 mod usage;
 mod world;
+mod year;
