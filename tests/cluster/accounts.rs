@@ -72,7 +72,7 @@ impl Account {
     }
 
     /// What was asked so far, as `verb resource.group` and `namespace`, with the statuses of the answers.
-    pub fn asked(&self) -> BTreeMap<(String, String), BTreeSet<u16>> {
+    pub fn asked(&self) -> Asked {
         self.log.0.lock().unwrap().clone()
     }
 }
@@ -120,9 +120,12 @@ async fn is_allowed(client: &Client, rule: &PolicyRule, namespace: &str) -> Resu
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-/// What was asked of the API server, and the statuses of its answers.
+/// Rights that were used, each with a namespace, and the statuses of the answers.
+type Asked = BTreeMap<(String, String), BTreeSet<u16>>;
+
+/// What was asked of the API server.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<BTreeMap<(String, String), BTreeSet<u16>>>>);
+struct Log(Arc<Mutex<Asked>>);
 
 impl<S> Layer<S> for Log {
     type Service = Logged<S>;
