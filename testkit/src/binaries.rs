@@ -1,14 +1,15 @@
 //! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::go_module::{GoModule, read};
 
-/// The modules of the control plane and of the judge of statuses.
+/// Where the Go modules are, and that of the control plane.
+const HACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack");
 const CONTROL_PLANE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/control-plane");
-const STATUS_CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/status-check");
 
 const ETCD: &str = "etcd";
 const KUBE_APISERVER: &str = "kube-apiserver";
@@ -94,9 +95,64 @@ impl Binaries {
 /// # Errors
 /// If it cannot be built.
 pub fn status_check() -> Result<PathBuf> {
-    const NAME: &str = "status-check";
-    let flags = "-s -w".to_owned();
-    GoModule::new(Path::new(STATUS_CHECK), &cache_root()?.join(NAME), &[NAME], flags)?.program(NAME)
+    own("status-check")
+}
+
+/// The judge of Prometheus' rules: promtool, without the service discoveries, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn promtool() -> Result<PathBuf> {
+    pinned("promtool", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd")
+}
+
+/// Helm 3, which many still install charts with, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn helm3() -> Result<PathBuf> {
+    pinned("helm3", "helm.sh/helm/v3/cmd/helm", "")
+}
+
+/// The writer of the charts' READMEs, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn helm_docs() -> Result<PathBuf> {
+    pinned("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs", "")
+}
+
+/// A program of others, at the version that the module `hack/NAME` pins.
+fn pinned(name: &str, import: &'static str, tags: &'static str) -> Result<PathBuf> {
+    GoModule::pinning(&Path::new(HACK).join(name), &cache_root()?.join(name), import, tags)?.program(name)
+}
+
+/// Where the kinds of the Prometheus operator are, one file each: in its module, at the version that `hack/prometheus-operator` pins.
+///
+/// # Errors
+/// If it cannot be had.
+pub fn prometheus_operator_crds() -> Result<PathBuf> {
+    const MODULE: &str = "github.com/prometheus-operator/prometheus-operator";
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", MODULE]).current_dir(Path::new(HACK).join("prometheus-operator"));
+    let output = go.env("GOWORK", "off").output().context("the Go toolchain cannot be started")?;
+    ensure!(output.status.success(), "{MODULE}: {}", String::from_utf8_lossy(&output.stdout));
+    let module: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let folder = module["Dir"].as_str().context("the module has no folder")?;
+    Ok(Path::new(folder).join("example/prometheus-operator-crd"))
+}
+
+/// The program that computes the health of objects as Argo CD does, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn argocd_health() -> Result<PathBuf> {
+    own("argocd-health")
+}
+
+/// A program of ours in the module `hack/NAME`.
+fn own(name: &str) -> Result<PathBuf> {
+    GoModule::new(&Path::new(HACK).join(name), &cache_root()?.join(name), &[name], "-s -w".to_owned())?.program(name)
 }
 
 /// Where built programs are kept.
