@@ -7,9 +7,12 @@ mod admin_chart;
 mod channels_chart;
 mod cluster;
 mod dockerfile;
+#[path = "../binary/families.rs"]
+mod families;
 mod flags;
 mod installed;
 mod launch;
+mod monitoring;
 mod operator_chart;
 mod samples;
 mod tools;
