@@ -16,4 +16,5 @@ mod monitoring;
 mod operator_chart;
 mod samples;
 mod tools;
+mod upgrade;
 mod values;
