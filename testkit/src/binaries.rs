@@ -290,6 +290,25 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_others_is_built_by_its_import_path_without_what_tags_leave_out() {
+        let fixture = Fixture::new("");
+        let source = fixture.directory.path().join("module");
+        fs::write(source.join("build"), "echo \"$@\" > ../arguments; while [ \"$1\" != -o ]; do shift; done; : > $2")
+            .unwrap();
+        let cache = fixture.directory.path().join("cache");
+        let pinned = |tags| GoModule::pinning(&source, &cache, "example.com/tool/cmd/tool", tags).unwrap();
+        let mut tool = pinned("small");
+        tool.go = PathBuf::from("/bin/sh");
+        assert!(tool.program("tool").unwrap().is_file());
+        let arguments = fs::read_to_string(fixture.directory.path().join("arguments")).unwrap();
+        assert!(
+            arguments.contains(" -tags=small ") && arguments.ends_with(" example.com/tool/cmd/tool\n"),
+            "{arguments}"
+        );
+        assert_ne!(tool.cache, pinned("").cache, "other tags are another build");
+    }
+
+    #[test]
     fn other_sources_are_another_build() {
         let fixture = Fixture::new("");
         let before = fixture.key();

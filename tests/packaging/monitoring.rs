@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use meta_channel_operator::api::{Connection, Reason};
 use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS};
 use crate::tools::{Chart, Manifests, path, read, run};
 
+const KINDS: [&str; 3] = ["MetaApp", "MetaGrant", "FacebookChannel"];
 const PREFIX: &str = "meta_channel_operator_";
 
 fn full() -> Manifests {
@@ -149,6 +151,28 @@ fn every_metric_that_is_asked_for_is_one_of_the_program() {
         }
         assert!(metric.is_match(&expression), "{expression}");
     }
+}
+
+#[test]
+fn every_reason_and_state_that_is_asked_for_is_one_of_the_program() {
+    let matcher = Regex::new("(reason|connection|kind)(?:=~|!~|!=|=)\"([^\"]*)\"").unwrap();
+    let mut ended = BTreeSet::new();
+    for expression in expressions() {
+        for found in matcher.captures_iter(&expression) {
+            for value in found[2].split('|') {
+                let known = match &found[1] {
+                    "reason" => Reason::parse(value).is_some(),
+                    "connection" => serde_json::from_value::<Connection>(value.into()).is_ok(),
+                    _ => KINDS.contains(&value),
+                };
+                assert!(known, "{value} of {expression}");
+            }
+            if found[2].contains("TokenExpired") {
+                ended.extend(found[2].split('|').map(|value| Reason::parse(value).unwrap()));
+            }
+        }
+    }
+    assert_eq!(ended, Reason::ALL.iter().copied().filter(|reason| reason.ends_authorization()).collect());
 }
 
 #[test]
