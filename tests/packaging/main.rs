@@ -16,6 +16,7 @@ mod launch;
 mod monitoring;
 mod operator_chart;
 mod samples;
+mod side_by_side;
 mod tools;
 mod upgrade;
 mod values;
