@@ -12,6 +12,9 @@ CRDS := crds charts/meta-channel-operator-admin/files/crds
 BUILD := cargo build --locked --workspace --bins
 BIN = $$(cargo metadata --locked --no-deps --format-version=1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
+# Writes the README of each chart from README.md.gotmpl and the comments of values.yaml.
+HELM_DOCS = "$$("$(BIN)/control-plane" helm-docs)" --template-files=README.md.gotmpl --sort-values-order=file --log-level=warning
+
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
@@ -32,13 +35,15 @@ clients: ## Run Graph clients of others, in Python and JavaScript, against the G
 browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
 	cargo test --locked --test binary browser
 
-control-plane: ## Build etcd, kube-apiserver, kubectl and helm (once, takes minutes) and print where they are
+control-plane: ## Build etcd, kube-apiserver, kubectl, helm and what judges manifests (once, takes minutes) and print where they are
 	$(BUILD)
 	@"$(BIN)/control-plane"
 
-generate: ## Write the CRDs from the Rust types
+generate: ## Write the CRDs from the Rust types, and from them and the values what the charts say of them
 	$(BUILD)
 	for directory in $(CRDS); do "$(BIN)/meta-channel-operator" crds --dir "$$directory"; done
+	UPDATE_CHARTS=1 cargo test --locked --package meta-channel-operator --test packaging the_schema_knows_the_fields
+	$(HELM_DOCS) --chart-search-root=charts
 
 generated: ## Fail if `make generate` would change something
 	$(BUILD)
@@ -46,7 +51,9 @@ generated: ## Fail if `make generate` would change something
 	"$(BIN)/meta-channel-operator" crds --dir "$$fresh"; \
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
-	done
+	done; \
+	cp -r charts "$$fresh/"; $(HELM_DOCS) --chart-search-root="$$fresh/charts"; \
+	diff --recursive --unified charts "$$fresh/charts" || { echo "charts is out of date: run make generate" >&2; exit 1; }
 
 pictures: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
 	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster pictures

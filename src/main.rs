@@ -66,6 +66,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         tracing::warn!("the Graph API is not Meta's: tokens and app secrets go to --graph-url");
     }
     if !settings.leader_elect {
+        metrics.leading(true);
         operator.run().await;
         return Ok(());
     }

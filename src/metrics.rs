@@ -198,7 +198,11 @@ impl Default for Metrics {
             "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
             metrics.held_back.clone(),
         );
-        registry.register("leader", "1 while this instance holds the lease", metrics.leader.clone());
+        registry.register(
+            "leader",
+            "1 while this instance holds the lease, or works without one",
+            metrics.leader.clone(),
+        );
         registry.register(
             "test_graph",
             "1 if the Graph API is not Meta's (--allow-test-graph)",
@@ -317,7 +321,7 @@ impl Metrics {
         self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
     }
 
-    /// Says whether this instance holds the lease.
+    /// Says whether this instance holds the lease, or works without one.
     pub fn leading(&self, leading: bool) {
         self.leader.set(leading.into());
     }

@@ -55,6 +55,9 @@ impl Collector for Gauges {
         let expires = |grant: &MetaGrant| end(grant.status.as_ref()?.expires.as_ref());
         let ends = grants.iter().filter_map(|grant| Some((object(&grant.metadata), expires(grant)?)));
         family(&mut encoder, "grant_expiry_timestamp_seconds", "When the authorisation of a grant ends", ends)?;
+        let failing = grants.iter().filter_map(|grant| Some((object(&grant.metadata), renewal_failing(grant)?)));
+        let help = "1 while the token of a grant cannot be renewed, else 0";
+        family(&mut encoder, "grant_renewal_failing", help, failing)?;
         let expires = |channel: &FacebookChannel| end(channel.status.as_ref()?.expires.as_ref());
         let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
         family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorisation of a channel ends", ends)?;
@@ -95,6 +98,16 @@ fn readiness<K: Kind>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64)> {
 fn end(expires: Option<&String>) -> Option<f64> {
     let end: Timestamp = expires?.parse().ok()?;
     Some(end.as_duration().as_secs_f64())
+}
+
+/// What Renewed says of a grant; nothing where it is not known, as of what is not renewed at all.
+fn renewal_failing(grant: &MetaGrant) -> Option<f64> {
+    let renewed = find(&grant.status.as_ref()?.conditions, ConditionType::Renewed)?;
+    match renewed.status.as_str() {
+        "True" => Some(0.0),
+        "False" => Some(1.0),
+        _ => None,
+    }
 }
 
 /// Whether Meta is asked about a channel in every period: not about one that is paused, waits for something in the cluster, is

@@ -1,14 +1,15 @@
 //! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::go_module::{GoModule, read};
 
-/// The modules of the control plane and of the judge of statuses.
+/// Where the Go modules are, and that of the control plane.
+const HACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack");
 const CONTROL_PLANE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/control-plane");
-const STATUS_CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/status-check");
 
 const ETCD: &str = "etcd";
 const KUBE_APISERVER: &str = "kube-apiserver";
@@ -94,9 +95,64 @@ impl Binaries {
 /// # Errors
 /// If it cannot be built.
 pub fn status_check() -> Result<PathBuf> {
-    const NAME: &str = "status-check";
-    let flags = "-s -w".to_owned();
-    GoModule::new(Path::new(STATUS_CHECK), &cache_root()?.join(NAME), &[NAME], flags)?.program(NAME)
+    own("status-check")
+}
+
+/// The judge of Prometheus' rules: promtool, without the service discoveries, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn promtool() -> Result<PathBuf> {
+    pinned("promtool", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd")
+}
+
+/// Helm 3, which many still install charts with, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn helm3() -> Result<PathBuf> {
+    pinned("helm3", "helm.sh/helm/v3/cmd/helm", "")
+}
+
+/// The writer of the charts' READMEs, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn helm_docs() -> Result<PathBuf> {
+    pinned("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs", "")
+}
+
+/// A program of others, at the version that the module `hack/NAME` pins.
+fn pinned(name: &str, import: &'static str, tags: &'static str) -> Result<PathBuf> {
+    GoModule::pinning(&Path::new(HACK).join(name), &cache_root()?.join(name), import, tags)?.program(name)
+}
+
+/// Where the kinds of the Prometheus operator are, one file each: in its module, at the version that `hack/prometheus-operator` pins.
+///
+/// # Errors
+/// If it cannot be had.
+pub fn prometheus_operator_crds() -> Result<PathBuf> {
+    const MODULE: &str = "github.com/prometheus-operator/prometheus-operator";
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", MODULE]).current_dir(Path::new(HACK).join("prometheus-operator"));
+    let output = go.env("GOWORK", "off").output().context("the Go toolchain cannot be started")?;
+    ensure!(output.status.success(), "{MODULE}: {}", String::from_utf8_lossy(&output.stdout));
+    let module: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let folder = module["Dir"].as_str().context("the module has no folder")?;
+    Ok(Path::new(folder).join("example/prometheus-operator-crd"))
+}
+
+/// The program that computes the health of objects as Argo CD does, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn argocd_health() -> Result<PathBuf> {
+    own("argocd-health")
+}
+
+/// A program of ours in the module `hack/NAME`.
+fn own(name: &str) -> Result<PathBuf> {
+    GoModule::new(&Path::new(HACK).join(name), &cache_root()?.join(name), &[name], "-s -w".to_owned())?.program(name)
 }
 
 /// Where built programs are kept.
@@ -231,6 +287,25 @@ mod tests {
         let error = format!("{:#}", fixture.binaries.kubectl().unwrap_err());
         assert!(error.contains("holds no kubectl"), "{error}");
         assert_eq!(fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(), "built\n");
+    }
+
+    #[test]
+    fn a_program_of_others_is_built_by_its_import_path_without_what_tags_leave_out() {
+        let fixture = Fixture::new("");
+        let source = fixture.directory.path().join("module");
+        fs::write(source.join("build"), "echo \"$@\" > ../arguments; while [ \"$1\" != -o ]; do shift; done; : > $2")
+            .unwrap();
+        let cache = fixture.directory.path().join("cache");
+        let pinned = |tags| GoModule::pinning(&source, &cache, "example.com/tool/cmd/tool", tags).unwrap();
+        let mut tool = pinned("small");
+        tool.go = PathBuf::from("/bin/sh");
+        assert!(tool.program("tool").unwrap().is_file());
+        let arguments = fs::read_to_string(fixture.directory.path().join("arguments")).unwrap();
+        assert!(
+            arguments.contains(" -tags=small ") && arguments.ends_with(" example.com/tool/cmd/tool\n"),
+            "{arguments}"
+        );
+        assert_ne!(tool.cache, pinned("").cache, "other tags are another build");
     }
 
     #[test]

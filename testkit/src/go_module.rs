@@ -1,4 +1,5 @@
-//! Programs in Go: built once from a module with one `cmd/<program>` each, into a cache that is keyed by the sources.
+//! Programs in Go: built once from a module with one `cmd/<program>` each, or from packages of others at the versions that a
+//! module pins, into a cache that is keyed by the sources.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(crate) struct GoModule {
     source: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) link_flags: String,
+    /// Import path of the one program, if it is not the module's own, and the build tags that leave parts of it out.
+    foreign: Option<(&'static str, &'static str)>,
     /// The compiler.
     pub(crate) go: PathBuf,
 }
@@ -29,7 +32,13 @@ impl GoModule {
     pub(crate) fn new(source: &Path, cache: &Path, programs: &[&str], link_flags: String) -> Result<Self> {
         let key = key(source, programs, &link_flags)?;
         let cache = std::path::absolute(cache)?.join(key);
-        Ok(Self { source: source.to_owned(), cache, link_flags, go: PathBuf::from("go") })
+        Ok(Self { source: source.to_owned(), cache, link_flags, foreign: None, go: PathBuf::from("go") })
+    }
+
+    /// The module at `source`, which pins the version of a program of others: the package `import`, built with `tags`.
+    pub(crate) fn pinning(source: &Path, cache: &Path, import: &'static str, tags: &'static str) -> Result<Self> {
+        let module = Self::new(source, cache, &[], format!("-s -w -tags={tags}"))?;
+        Ok(Self { link_flags: "-s -w".to_owned(), foreign: Some((import, tags)), ..module })
     }
 
     /// Path of a program; it is built if it is not there yet.
@@ -78,13 +87,18 @@ impl GoModule {
                 self.source.join("go.mod").display()
             );
         }
+        let (package, tags) = match self.foreign {
+            Some((import, tags)) => (import.to_owned(), tags),
+            None => (format!("./cmd/{program}"), ""),
+        };
         let mut go = Command::new(&self.go);
         go.current_dir(&self.source)
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
             .arg(format!("-ldflags={}", self.link_flags))
+            .arg(format!("-tags={tags}"))
             .arg("-o")
             .arg(output)
-            .arg(format!("./cmd/{program}"))
+            .arg(package)
             .env("CGO_ENABLED", "0")
             .env("GOWORK", "off");
         Process::spawn_in(&go, work)

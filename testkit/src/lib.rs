@@ -5,6 +5,7 @@ mod binaries;
 mod certificates;
 mod control_plane;
 mod go_module;
+mod judges;
 mod kubeconfig;
 mod kubectl;
 mod process;
@@ -16,8 +17,9 @@ mod wait;
 pub use graph_sandbox as sandbox;
 
 pub use audit::{AuditEvent, AuditObject};
-pub use binaries::{Binaries, status_check};
+pub use binaries::{Binaries, argocd_health, helm_docs, helm3, prometheus_operator_crds, promtool, status_check};
 pub use control_plane::{ControlPlane, client};
+pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;
 pub use process::{Exit, Process};
 pub use progress::Progress;

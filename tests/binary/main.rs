@@ -4,6 +4,7 @@
 mod browser;
 mod canary;
 mod election;
+mod families;
 mod log;
 mod openmetrics;
 mod probes;

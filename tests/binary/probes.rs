@@ -5,52 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testkit::{Process, free_port, wait_for};
 
+use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS};
 use crate::openmetrics::families;
 use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, loopback};
 use crate::stage::*;
-
-/// What only passes make, which a gateway has none of.
-const OF_PASSES: [(&str, &str); 4] = [
-    ("graph_request_duration_seconds", "histogram"),
-    ("reconcile_duration_seconds", "histogram"),
-    ("reconciles_active", "gauge"),
-    ("status_writes", "counter"),
-];
-
-/// What is told of objects, which only a leader does. Here alone they are named.
-const OF_OBJECTS: [(&str, &str); 6] = [
-    ("app_usage_percent", "gauge"),
-    ("channel_connection", "gauge"),
-    ("channel_expiry_timestamp_seconds", "gauge"),
-    ("grant_expiry_timestamp_seconds", "gauge"),
-    ("longest_unverified_seconds", "gauge"),
-    ("ready", "gauge"),
-];
-
-const FAMILIES: [(&str, &str); 11] = [
-    ("grant_renewals", "counter"),
-    ("invalid_objects", "counter"),
-    ("leader", "gauge"),
-    ("looks_held_back", "counter"),
-    ("repairs", "counter"),
-    ("secret_reads", "counter"),
-    ("test_graph", "gauge"),
-    ("unreachable_apps", "gauge"),
-    ("watch_errors", "counter"),
-    ("webhook_challenges", "counter"),
-    ("webhook_signatures", "counter"),
-];
-
-/// What rounds of the sweep make; they come once in half a minute.
-const OF_ROUNDS: [&str; 6] = [
-    "graph_batch_operations",
-    "longest_unanswered_seconds",
-    "sweep_complete_timestamp_seconds",
-    "sweep_lag_seconds",
-    "sweep_rounds",
-    "sweep_visits",
-];
 
 async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()> {
     for probe in ["/healthz", "/readyz"] {

@@ -84,6 +84,8 @@ async fn the_age_of_the_oldest_answer_grows_until_everybody_is_answered_about() 
         advance_and_sweep(&world, &operator, 16).await?;
     }
     assert!(age() > period, "{}", age());
+    let open = operator.gauge("longest_unanswered_seconds{kind=\"FacebookChannel\"} ");
+    assert!(open > 0.0 && open < 3.0 * period, "{open}");
     world.sandbox.clear_faults();
     advance_and_sweep(&world, &operator, 16).await?;
     recent().await

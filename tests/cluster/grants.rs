@@ -148,6 +148,16 @@ async fn a_refused_renewal_leaves_the_grant_ready_and_is_made_up_for() -> Result
     assert_eq!(ready_since(&ready), ready_since(&refused));
     assert!(status(refused).next_step.unwrap().contains("generate a new token"));
     warned(&world, &world.tenant_a, &["acme RenewalRefused"]).await?;
+    let failing = async |expected: f64| {
+        wait_for("the gauge", PATIENCE, async || {
+            let found =
+                operator.gauge(&format!("grant_renewal_failing{{namespace=\"{}\",name=\"acme\"}} ", world.tenant_a));
+            ensure!(found == expected && operator.metrics.text().contains("grant_renewal_failing{"), "{found}");
+            Ok(())
+        })
+        .await
+    };
+    failing(1.0).await?;
     let tries = world.calls(EXCHANGE).len();
     advance_and_pass(&world, &operator, 121, "MetaGrant", 1).await?;
     ensure!(world.calls(EXCHANGE).len() > tries, "it is tried again every two hours");
@@ -157,6 +167,7 @@ async fn a_refused_renewal_leaves_the_grant_ready_and_is_made_up_for() -> Result
     world.sandbox.clear_faults();
     advance_and_pass(&world, &operator, 121, "MetaGrant", 1).await?;
     let healed = world.grant_is(&[READY, &["Renewed=True/UpToDate"]].concat()).await?;
+    failing(0.0).await?;
     assert_eq!(
         (ready_since(&ready), status(healed).next_step),
         (ready_since(&world.grants().get("acme").await?), None)

@@ -1,8 +1,8 @@
-//! Every status that the API server ever stored in a test, judged by kstatus and Flux's rules in their own code.
+//! Every status that the API server ever stored in a test, judged by kstatus and Flux's rules in their own code, and by Argo
+//! CD's scripts.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,9 +14,8 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject};
 use kube_runtime::{WatchStreamExt, watcher};
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
-use serde::Deserialize;
 use serde_json::Value;
-use testkit::ControlPlane;
+use testkit::{ControlPlane, health, verdicts};
 use tokio_util::sync::CancellationToken;
 
 /// Records stored versions on a thread of its own until it is dropped, and then judges them.
@@ -43,11 +42,15 @@ impl Stored {
         let versions = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))??;
         let versions = statuses(versions);
         let verdicts = verdicts(&versions)?;
-        ensure!(verdicts.len() == versions.len(), "{} verdicts on {} versions", verdicts.len(), versions.len());
         for (version, verdict) in versions.iter().zip(verdicts) {
             ensure!(verdict.violations.is_empty(), "{:?} by {version:#}", verdict.violations);
             let meant = meant(version);
             ensure!(verdict.state == meant, "{} ({}), not {meant}: {version:#}", verdict.state, verdict.message);
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/argocd/health.lua");
+        for (version, health) in versions.iter().zip(health(&script, &versions)?) {
+            let meant = meant_by_argo_cd(version);
+            ensure!(health.status == meant, "{} ({}), not {meant}: {version:#}", health.status, health.message);
         }
         Ok(())
     }
@@ -123,26 +126,19 @@ fn meant(version: &Value) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
-struct Verdict {
-    state: String,
-    message: String,
-    violations: Vec<String>,
-}
-
-fn verdicts(versions: &[Value]) -> Result<Vec<Verdict>> {
-    let mut judge = Command::new(testkit::status_check()?)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let mut input = judge.stdin.take().context("no input")?;
-    let lines: Vec<String> = versions.iter().map(Value::to_string).collect();
-    let writer = std::thread::spawn(move || input.write_all(lines.join("\n").as_bytes()));
-    let output = judge.wait_with_output()?;
-    writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-    ensure!(output.status.success(), "status-check: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(|verdict| Ok(verdict?)).collect()
+/// What Argo CD shall show of a version.
+fn meant_by_argo_cd(version: &Value) -> &'static str {
+    let conditions = version["status"]["conditions"].as_array().into_iter().flatten();
+    let paused = conditions.into_iter().any(|it| it["type"] == "Ready" && it["reason"] == "Paused");
+    match meant(version) {
+        _ if paused => "Suspended",
+        _ if version["status"]["observedGeneration"].as_i64() < version["metadata"]["generation"].as_i64() => {
+            "Progressing"
+        }
+        "Failed" => "Degraded",
+        "Current" => "Healthy",
+        _ => "Progressing",
+    }
 }
 
 #[cfg(test)]

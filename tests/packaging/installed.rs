@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use testkit::sandbox::{Options, Sandbox, Seed};
 use testkit::{ControlPlane, Process, free_port, wait_for};
 
-use crate::cluster::make_namespaces;
+use crate::cluster::{established, make_namespaces};
 use crate::launch::Launch;
 use crate::tools::{Chart, Manifests, helm_at, path};
 
@@ -27,8 +27,7 @@ async fn installed(graph_url: &str) -> Result<ControlPlane> {
     let cluster = ControlPlane::start().await?;
     let kubectl = cluster.kubectl();
     helm_at(&cluster, &["install", "admin"], &Chart::ADMIN, &Chart::ADMIN.example("default"))?;
-    let established = ["wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"];
-    kubectl.run(&established).await?;
+    established(&kubectl).await?;
     let samples = path("config/samples").display().to_string();
     kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
     make_namespaces(&kubectl, &["ops"]).await?;

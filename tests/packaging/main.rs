@@ -4,13 +4,19 @@
 
 mod access;
 mod admin_chart;
+mod argocd;
+mod channels_chart;
 mod cluster;
 mod dockerfile;
+#[path = "../binary/families.rs"]
+mod families;
 mod flags;
 mod installed;
 mod launch;
+mod monitoring;
 mod operator_chart;
 mod samples;
 mod side_by_side;
 mod tools;
+mod upgrade;
 mod values;

@@ -8,10 +8,12 @@ use crate::launch::Launch;
 use crate::tools::{Chart, Manifests, kustomize, read};
 
 /// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 10] = [
+    "ConfigMap",
     "Deployment",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PrometheusRule",
     "Role",
     "RoleBinding",
     "Service",
@@ -25,14 +27,6 @@ fn example(name: &str) -> Manifests {
 
 fn with(arguments: &[&str]) -> Manifests {
     Chart::OPERATOR.render_with(&Chart::OPERATOR.example("sandbox"), arguments).unwrap()
-}
-
-#[test]
-fn every_example_passes_helms_own_check() {
-    for values in Chart::OPERATOR.examples().unwrap() {
-        let report = Chart::OPERATOR.lint(&values).unwrap();
-        assert!(report.contains("1 chart(s) linted, 0 chart(s) failed"), "{report}");
-    }
 }
 
 #[test]
@@ -66,7 +60,7 @@ fn every_object_carries_the_standard_labels() {
 
 #[test]
 fn charts_images_and_bases_carry_the_programs_version() {
-    for chart in [Chart::OPERATOR, Chart::ADMIN] {
+    for chart in Chart::ALL {
         let text = read(&chart.file("Chart.yaml")).unwrap();
         let chart: Value = serde_yaml_ng::from_str(&text).unwrap();
         assert_eq!(
@@ -169,6 +163,8 @@ fn a_switch_brings_what_belongs_to_it() {
     let count = |manifests: &Manifests, kind| manifests.of_kind(kind).count();
     assert_eq!(count(&with(&[]), "PodDisruptionBudget"), 0, "one replica");
     assert_eq!(count(&with(&["--set=gateway.replicas=2"]), "PodDisruptionBudget"), 1);
+    let two = Chart::OPERATOR.render_with(&Chart::OPERATOR.example("minimal"), &["--set=operator.replicas=2"]).unwrap();
+    assert_eq!(count(&two, "PodDisruptionBudget"), 1, "the operator's");
     assert_eq!(count(&with(&["--set=networkPolicy.enabled=true"]), "NetworkPolicy"), 2);
     assert_eq!(count(&with(&["--set=networkPolicy.enabled=false"]), "NetworkPolicy"), 0);
     assert_eq!(count(&with(&["--set=serviceMonitor.enabled=true"]), "ServiceMonitor"), 2);
@@ -191,7 +187,8 @@ fn metrics_are_no_part_of_the_public_service() {
 fn probes_ask_the_listener_that_answers_them() {
     for deployment in example("full").of_kind("Deployment") {
         let container = container(deployment);
-        for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        let probes = [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")];
+        for (probe, path) in probes {
             assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "metrics"}));
         }
         let launch = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
@@ -199,6 +196,24 @@ fn probes_ask_the_listener_that_answers_them() {
         let declared = container["ports"].as_array().unwrap().iter().find(|port| port["name"] == "metrics").unwrap();
         assert_eq!(address, format!("0.0.0.0:{}", declared["containerPort"]));
     }
+}
+
+#[test]
+fn a_pod_gets_what_it_is_given_and_keeps_what_it_needs() {
+    let full = example("full");
+    let pod = |name: &str| full.one("Deployment", name).unwrap()["spec"]["template"]["spec"].clone();
+    let operator = pod("channels");
+    assert_eq!(operator["affinity"]["nodeAffinity"].as_object().unwrap().len(), 1);
+    assert_eq!(operator["topologySpreadConstraints"][0]["topologyKey"], "topology.kubernetes.io/zone");
+    assert_eq!(operator["volumes"], json!([{"name": "certificates", "configMap": {"name": "proxy-certificates"}}]));
+    let container = &operator["containers"][0];
+    assert_eq!(container["volumeMounts"][0]["mountPath"], "/etc/ssl/certs");
+    let names: Vec<_> = container["env"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["POD_NAME", "POD_NAMESPACE", "HTTPS_PROXY"]);
+    // What is given to one is not given to the other, which is spread by default.
+    let gateway = pod("channels-gateway");
+    assert!(gateway["volumes"].is_null() && gateway["affinity"].is_null());
+    assert_eq!(gateway["topologySpreadConstraints"][0]["topologyKey"], "kubernetes.io/hostname");
 }
 
 #[test]

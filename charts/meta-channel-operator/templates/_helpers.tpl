@@ -56,3 +56,8 @@ app.kubernetes.io/component: {{ .component }}
 {{- define "mco.gatewayServiceAccount" -}}
 {{- default (include "mco.gatewayName" .) .Values.gateway.serviceAccount.name }}
 {{- end }}
+
+{{/* Tells the series of this release from those of others; rules and dashboard pick them by it. */}}
+{{- define "mco.releaseLabel" -}}
+{{ .Release.Namespace }}/{{ .Release.Name }}
+{{- end }}

@@ -25,7 +25,7 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{- define "mco.podScheduling" -}}
+{{- define "mco.podSpec" -}}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -41,7 +41,14 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if gt (int .settings.replicas) 1 }}
+{{- with .settings.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .settings.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml .settings.topologySpreadConstraints | nindent 2 }}
+{{- else if gt (int .settings.replicas) 1 }}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
@@ -49,6 +56,10 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "mco.selectorLabels" . | nindent 8 }}
+{{- end }}
+{{- with .settings.extraVolumes }}
+volumes:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -62,9 +73,27 @@ env:
     valueFrom:
       fieldRef:
         fieldPath: metadata.namespace
+  {{- with .extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "mco.podMounts" -}}
+{{- with .extraVolumeMounts }}
+volumeMounts:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "mco.podProbes" -}}
+# Both listen within a second; a node under pressure gets a minute.
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: metrics
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 30
 livenessProbe:
   httpGet:
     path: /healthz

@@ -18,6 +18,9 @@
 {{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.loginUrl) "https://www.facebook.com") }}
 {{- fail (printf "graph.loginUrl %q is not Meta's: people would be sent there to log in; if that is meant, set graph.allowTestGraph" .Values.graph.loginUrl) }}
 {{- end }}
+{{- if and .Values.prometheusRule.enabled (not .Values.serviceMonitor.enabled) (not .Values.prometheusRule.selector) }}
+{{- fail "prometheusRule.enabled is true but serviceMonitor.enabled is false: give prometheusRule.selector, the label matchers by which your Prometheus knows this release's series" }}
+{{- end }}
 {{- range $who := list "operator" "gateway" }}
 {{- $account := index $.Values $who "serviceAccount" }}
 {{- if and (not $account.create) (not $account.name) (or (eq $who "operator") $.Values.gateway.enabled) }}

@@ -1,14 +1,36 @@
-//! Builds what demo and tests need of a control plane, and what judges statuses, and prints where it is.
+//! Builds what demo and tests need of a control plane, and what judges statuses, rules and charts, and prints where it is; with
+//! the name of one of them, only its path.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
 use testkit::Binaries;
+
+type Program = (&'static str, fn(&Binaries) -> Result<PathBuf>);
+
+const PROGRAMS: [Program; 8] = [
+    ("etcd", Binaries::etcd),
+    ("kube-apiserver", Binaries::kube_apiserver),
+    ("kubectl", Binaries::kubectl),
+    ("helm", Binaries::helm),
+    ("status-check", |_| testkit::status_check()),
+    ("argocd-health", |_| testkit::argocd_health()),
+    ("helm-docs", |_| testkit::helm_docs()),
+    ("promtool", |_| testkit::promtool()),
+];
 
 fn main() -> Result<()> {
     let binaries = Binaries::locate()?;
-    println!("etcd            {}", binaries.etcd()?.display());
-    println!("kube-apiserver  {}", binaries.kube_apiserver()?.display());
-    println!("kubectl         {}", binaries.kubectl()?.display());
-    println!("helm            {}", binaries.helm()?.display());
-    println!("status-check    {}", testkit::status_check()?.display());
+    let Some(wanted) = std::env::args().nth(1) else {
+        for (name, path) in PROGRAMS {
+            println!("{name:<15} {}", path(&binaries)?.display());
+        }
+        println!("{:<15} {}", "helm 3", testkit::helm3()?.display());
+        return Ok(());
+    };
+    let Some((_, path)) = PROGRAMS.iter().find(|(name, _)| *name == wanted) else {
+        bail!("{wanted} is none of {}", PROGRAMS.map(|(name, _)| name).join(", "));
+    };
+    println!("{}", path(&binaries)?.display());
     Ok(())
 }

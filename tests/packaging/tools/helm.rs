@@ -10,13 +10,22 @@ use super::{Manifests, path, run, yaml_files};
 
 /// Helm, without any settings or plug-ins of whoever runs the tests.
 pub(crate) fn helm() -> Result<Command> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
-    let mut helm = Command::new(Binaries::locate()?.helm()?);
+    Ok(at_home(Binaries::locate()?.helm()?, "helm"))
+}
+
+/// The same, of the version before.
+pub(crate) fn helm3() -> Result<Command> {
+    Ok(at_home(testkit::helm3()?, "helm3"))
+}
+
+fn at_home(program: PathBuf, folder: &str) -> Command {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let mut helm = Command::new(program);
     helm.env("HELM_CACHE_HOME", home.join("cache"))
         .env("HELM_CONFIG_HOME", home.join("config"))
         .env("HELM_DATA_HOME", home.join("data"))
         .env_remove("KUBECONFIG");
-    Ok(helm)
+    helm
 }
 
 /// Helm on a cluster: `install` or `upgrade` of a chart with these values.
@@ -35,9 +44,19 @@ impl Chart {
     /// Once per cluster.
     pub(crate) const ADMIN: Self = Self("charts/meta-channel-operator-admin");
 
+    /// What a tenant declares.
+    pub(crate) const CHANNELS: Self = Self("charts/meta-channels");
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::OPERATOR, Self::ADMIN, Self::CHANNELS];
+
     /// The chart's folder.
     pub(crate) fn path(&self) -> PathBuf {
         path(self.0)
+    }
+
+    /// Its name, which is its folder's.
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.rsplit('/').next().unwrap_or(self.0)
     }
 
     /// A file of the chart, relative to the repository.

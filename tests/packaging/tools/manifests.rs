@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The objects of a stream of YAML documents.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Manifests(Vec<Value>);
 
 impl Manifests {
@@ -53,9 +53,9 @@ impl Manifests {
         self.0.iter().map(title).collect()
     }
 
-    /// All but these.
-    pub(crate) fn without(mut self, unwanted: impl Fn(&Value) -> bool) -> Self {
-        self.0.retain(|object| !unwanted(object));
+    /// The same in the order of their names.
+    pub(crate) fn sorted(mut self) -> Self {
+        self.0.sort_by_key(title);
         self
     }
 

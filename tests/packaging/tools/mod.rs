@@ -3,7 +3,7 @@
 mod helm;
 mod manifests;
 
-pub(crate) use helm::{Chart, helm, helm_at};
+pub(crate) use helm::{Chart, helm, helm_at, helm3};
 pub(crate) use manifests::Manifests;
 
 use std::path::{Path, PathBuf};

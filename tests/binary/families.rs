@@ -1,0 +1,44 @@
+//! The families of metrics that operator and gateway have, without their common prefix. The tests of the charts read the list too.
+
+/// What only passes make, which a gateway has none of.
+pub const OF_PASSES: [(&str, &str); 4] = [
+    ("graph_request_duration_seconds", "histogram"),
+    ("reconcile_duration_seconds", "histogram"),
+    ("reconciles_active", "gauge"),
+    ("status_writes", "counter"),
+];
+
+/// What is told of objects, which only a leader does. Here alone they are named.
+pub const OF_OBJECTS: [(&str, &str); 7] = [
+    ("app_usage_percent", "gauge"),
+    ("channel_connection", "gauge"),
+    ("channel_expiry_timestamp_seconds", "gauge"),
+    ("grant_expiry_timestamp_seconds", "gauge"),
+    ("grant_renewal_failing", "gauge"),
+    ("longest_unverified_seconds", "gauge"),
+    ("ready", "gauge"),
+];
+
+pub const FAMILIES: [(&str, &str); 11] = [
+    ("grant_renewals", "counter"),
+    ("invalid_objects", "counter"),
+    ("leader", "gauge"),
+    ("looks_held_back", "counter"),
+    ("repairs", "counter"),
+    ("secret_reads", "counter"),
+    ("test_graph", "gauge"),
+    ("unreachable_apps", "gauge"),
+    ("watch_errors", "counter"),
+    ("webhook_challenges", "counter"),
+    ("webhook_signatures", "counter"),
+];
+
+/// What rounds of the sweep make; they come once in half a minute.
+pub const OF_ROUNDS: [&str; 6] = [
+    "graph_batch_operations",
+    "longest_unanswered_seconds",
+    "sweep_complete_timestamp_seconds",
+    "sweep_lag_seconds",
+    "sweep_rounds",
+    "sweep_visits",
+];
