@@ -49,6 +49,12 @@ pub const CATEGORY: &str = "metachannels";
 /// Annotation that asks for a fresh look at Meta now; any new value counts, a timestamp is customary.
 pub const REQUESTED_AT: &str = "metachannels.io/requested-at";
 
+/// Name of the ConfigMap in each watched namespace that says which release the namespace belongs to.
+pub const RELEASE_BINDING: &str = "metachannels-release";
+
+/// Its key with the name of the release: namespace and name of its Lease, with a slash between them.
+pub const RELEASE_KEY: &str = "release";
+
 /// Label that releases a Secret to the operator for exactly one purpose.
 pub const PURPOSE_LABEL: &str = "metachannels.io/purpose";
 

@@ -188,6 +188,9 @@ pub enum Failure {
         /// Whether somebody else wrote first.
         conflict: bool,
     },
+    /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
+    #[error("the namespace belongs to this release no longer")]
+    NotOurs,
     /// The process is shutting down; the pass was given up before it wrote anything.
     #[error("given up because of the shutdown")]
     ShuttingDown,
@@ -211,7 +214,7 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
-            Self::Kubernetes { .. } | Self::ShuttingDown => Class::Transient,
+            Self::Kubernetes { .. } | Self::NotOurs | Self::ShuttingDown => Class::Transient,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
 
 pub mod answer;
+pub mod bindings;
 pub mod breakers;
 pub mod bucket;
 pub mod budgets;
@@ -26,6 +27,7 @@ pub mod line;
 pub mod mailbox;
 pub mod memory;
 pub mod misfits;
+pub mod objects;
 pub mod own_secrets;
 pub mod pace;
 pub mod pass;

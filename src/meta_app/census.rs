@@ -19,7 +19,7 @@ pub async fn run(ctx: Arc<Context>) {
         if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
             return;
         }
-        let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
+        let apps = ctx.apps.all();
         let channels = FacebookChannelKind::all(&ctx);
         let connection =
             |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();

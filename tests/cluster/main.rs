@@ -26,6 +26,7 @@ mod props;
 mod publication;
 mod receiver;
 mod record;
+mod releases;
 mod replica;
 mod repository;
 mod restraint;

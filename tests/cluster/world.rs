@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::releases::bind;
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
@@ -50,6 +51,8 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     pub mailbox: String,
+    /// The release that the watched namespaces are bound to.
+    pub release: String,
     gateway: Running,
     /// Judges what was stored when the test is over.
     _stored: Stored,
@@ -148,12 +151,29 @@ impl World {
         }
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
+        let release = format!("{mailbox}/acme");
+        for scope in &scopes {
+            bind(&client, scope, &release).await?;
+        }
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
         let (gateway, url) = start_gateway(&client, &sandbox, &shift, scopes, &mailbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
         let _stored = stored;
-        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, mailbox, gateway, _stored })
+        Ok(Self {
+            plane,
+            client,
+            sandbox,
+            shift,
+            platform,
+            tenant_a,
+            tenant_b,
+            claims,
+            mailbox,
+            release,
+            gateway,
+            _stored,
+        })
     }
 
     /// The watched namespaces.
@@ -186,6 +206,7 @@ impl World {
                 staleness_limit: Duration::from_secs(60 * 60),
             },
             scopes: self.scopes(),
+            release: self.release.clone(),
             concurrency: 8,
             instance: "test".into(),
             metrics: metrics.clone(),
