@@ -26,6 +26,7 @@ use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
+use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::objects::Objects;
@@ -34,7 +35,7 @@ use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::{MetaAppKind, census};
+use crate::meta_app::{MetaAppKind, allowed, census};
 use crate::meta_grant::{self, MetaGrantKind, users};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
@@ -113,6 +114,7 @@ impl Operator {
             channels: Objects::new(scopes.iter().map(|scope| scope.channels.0.clone()).collect(), &bindings),
             bindings,
             claims: claims.clone(),
+            labels: NamespaceLabels::new(self.client.clone()),
             index: Index::default(),
             app_memories: Default::default(),
             counts: Default::default(),
@@ -167,7 +169,8 @@ impl Operator {
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
-            let tenures = namespaces::run(Arc::clone(&ctx), told);
+            let tenures =
+                async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
             drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, tenures) })
                 .await;
         }

@@ -23,6 +23,7 @@ use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
+use super::labels::NamespaceLabels;
 use super::last_look::LastLook;
 use super::mailbox::Mailbox;
 use super::memory::Memories;
@@ -93,6 +94,8 @@ pub struct Context {
     pub claims: Store<AssetClaim>,
     /// Who depends on what.
     pub index: Index,
+    /// The labels of namespaces.
+    pub labels: NamespaceLabels,
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
     /// How many channels each application has.

@@ -77,6 +77,7 @@ impl From<Reason> for Class {
             | Reason::AppBlocked
             | Reason::GraphVersionRetired => Self::AppBroken,
             Reason::AppNotFound
+            | Reason::NamespaceUnverified
             | Reason::AppNotReady
             | Reason::AppUnverified
             | Reason::GrantNotFound

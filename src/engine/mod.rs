@@ -21,6 +21,7 @@ pub mod grants;
 pub mod handover;
 pub mod index;
 pub mod key;
+pub mod labels;
 pub mod last_look;
 pub mod leader;
 pub mod line;

@@ -33,6 +33,7 @@ mod restraint;
 mod ring;
 mod seeds;
 mod stored;
+mod tenants;
 mod tokens;
 mod usage;
 mod world;
