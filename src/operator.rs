@@ -181,7 +181,7 @@ impl Operator {
 /// its store yet would be taken for a missing one. A namespace where something cannot be listed is not waited for, and
 /// nothing is done there until it can. Nor are claims that may not be listed: who needs one asks for it, and says that there
 /// is no answer.
-async fn filled(ctx: &Context) -> Option<namespaces::Told> {
+async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
         tokio::select! {

@@ -100,10 +100,14 @@ async fn drive<K>(
 {
     let mut seen = Seen::default();
     let mut events = pin!(events);
+    let mut unlisted = None;
     while let Some(event) = events.next().await {
         match event {
             Ok(Incoming::Event(event)) => {
                 let event = event.modify(prune);
+                if !matches!(event, Event::Init) {
+                    unlisted = None;
+                }
                 store.apply_watcher_event(&event);
                 seen.digest(&event, &mut report);
             }
@@ -117,8 +121,13 @@ async fn drive<K>(
             }
             Err(error) => {
                 metrics.watch_error(&K::kind(&()));
-                tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
-                if let Some(why) = unlisted(&error) {
+                let why = why_unlisted(&error);
+                // What is refused once is refused for long: that it is tried again and again is no news.
+                if why.is_none() || why != unlisted {
+                    tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
+                }
+                unlisted = why;
+                if let Some(why) = why {
                     report(Change::Unlisted(why));
                 }
             }
@@ -127,7 +136,7 @@ async fn drive<K>(
 }
 
 /// Why the objects cannot be listed, if that is what the API server says.
-fn unlisted(error: &watcher::Error) -> Option<Unlisted> {
+fn why_unlisted(error: &watcher::Error) -> Option<Unlisted> {
     let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return None };
     match status.code {
         403 => Some(Unlisted::Forbidden),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::triggers;
@@ -44,13 +45,13 @@ pub(super) fn binding(ctx: &Context, change: Change<'_, ConfigMap>) {
 
 /// Waits until it is known of each watched namespace whether it is ours, and tells of those that are not; `None` if the
 /// shutdown came first. Where nothing at all can be listed nothing can be done: that is waited for too.
-pub(super) async fn settled(ctx: &Context) -> Option<Told> {
+pub(super) async fn settled(ctx: &Arc<Context>) -> Option<Told> {
     let (mut changes, mut told) = (ctx.bindings.subscribe(), Told::new());
     loop {
         let found = ctx.bindings.tenures();
         for (namespace, tenure) in news(&told, &found) {
             if let Some(Err(refusal)) = &tenure.verdict {
-                refuse(ctx, namespace, refusal).await;
+                refuse(ctx, namespace, refusal);
             }
         }
         told = found;
@@ -73,7 +74,7 @@ pub(super) async fn run(ctx: Arc<Context>, mut told: Told) {
                 Some(Ok(())) => begin(&ctx, namespace),
                 Some(Err(refusal)) => {
                     end(&ctx, namespace);
-                    refuse(&ctx, namespace, refusal).await;
+                    refuse(&ctx, namespace, refusal);
                 }
                 None => {}
             }
@@ -126,19 +127,27 @@ fn end(ctx: &Context, namespace: &str) {
     }
 }
 
-/// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it.
-async fn refuse(ctx: &Context, namespace: &str, refusal: &Refusal) {
+/// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it. Nobody
+/// waits for the Event.
+fn refuse(ctx: &Arc<Context>, namespace: &str, refusal: &Refusal) {
     let text = why(namespace, ctx.bindings.release(), refusal);
     tracing::warn!(namespace = shown(namespace), reason = refusal.as_str(), "{text}");
-    if !matches!(refusal, Refusal::OtherRelease(_)) {
-        // There is nothing that an Event could be about.
-        return;
-    }
-    let bindings: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
-    let found = ctx.read(kubernetes("reading the binding of a namespace", bindings.get_opt(RELEASE_BINDING))).await;
-    if let Ok(Ok(Some(binding))) = found {
+    // Otherwise there is nothing that an Event could be about.
+    if let Refusal::OtherRelease(_) = refusal {
         let note = Note { warning: true, reason: "NamespaceRefused", action: "Watch", text };
-        ctx.events.publish(&binding, &note).await;
+        tokio::spawn(tell(Arc::clone(ctx), namespace.to_owned(), note));
+    }
+}
+
+/// Publishes an Event about the binding of a namespace. It is listed as the watch does it, since nothing else may be read.
+async fn tell(ctx: Arc<Context>, namespace: String, note: Note) {
+    let bindings: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &namespace);
+    let named = ListParams::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
+    let found = ctx.read(kubernetes("reading the binding of a namespace", bindings.list(&named))).await;
+    if let Ok(Ok(found)) = found
+        && let Some(binding) = found.items.first()
+    {
+        ctx.events.publish(binding, &note).await;
     }
 }
 

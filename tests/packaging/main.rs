@@ -10,6 +10,7 @@ mod flags;
 mod installed;
 mod launch;
 mod operator_chart;
+mod releases;
 mod samples;
 mod tools;
 mod values;

@@ -8,7 +8,8 @@ use crate::launch::Launch;
 use crate::tools::{Chart, Manifests, kustomize, read};
 
 /// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
+    "ConfigMap",
     "Deployment",
     "NetworkPolicy",
     "PodDisruptionBudget",
