@@ -133,7 +133,7 @@ async fn a_selector_that_selects_nothing_in_particular_is_refused_by_the_schema(
 /// An account with these rights in the platform's namespace and that of one tenant, and with none in the other's.
 async fn account(world: &World) -> Result<kube::Client> {
     let mut yaml = format!(
-        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: operator, namespace: {}}}\n---\n{}",
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: partial, namespace: {}}}\n---\n{}",
         world.mailbox,
         role(world, &world.claims)
     );
@@ -141,7 +141,7 @@ async fn account(world: &World) -> Result<kube::Client> {
         yaml += &format!("---\n{}", role(world, namespace));
     }
     world.apply(&yaml).await?;
-    world.client_of(&world.mailbox, "operator").await
+    world.client_of(&world.mailbox, "partial").await
 }
 
 /// Everything in a namespace that the operator needs, but reading the Namespace itself.
@@ -149,7 +149,7 @@ fn role(world: &World, namespace: &str) -> String {
     rights(
         world,
         namespace,
-        "operator",
+        "partial",
         "['', metachannels.io, events.k8s.io]",
         "[secrets, configmaps, events, metaapps, metagrants, facebookchannels, assetclaims, metaapps/status, metagrants/status, facebookchannels/status, assetclaims/status]",
     )
@@ -157,7 +157,7 @@ fn role(world: &World, namespace: &str) -> String {
 
 fn rights(world: &World, namespace: &str, name: &str, groups: &str, resources: &str) -> String {
     format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: {groups}, resources: {resources}, verbs: ['*']}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\nsubjects: [{{kind: ServiceAccount, name: operator, namespace: {}}}]\n",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: {groups}, resources: {resources}, verbs: ['*']}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\nsubjects: [{{kind: ServiceAccount, name: partial, namespace: {}}}]\n",
         world.mailbox
     )
 }

@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
@@ -27,7 +26,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::releases::bind;
+use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, Rules, WATCHED};
+use crate::releases::bind_all;
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
@@ -42,7 +42,7 @@ pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
-    plane: &'static ControlPlane,
+    pub plane: &'static ControlPlane,
     pub client: Client,
     pub sandbox: Sandbox,
     pub shift: Shift,
@@ -53,6 +53,9 @@ pub struct World {
     pub mailbox: String,
     /// The release that the watched namespaces are bound to.
     pub release: String,
+    /// Whom the operator acts as, and whom the gateway.
+    pub account: Account,
+    pub gateway_account: Account,
     gateway: Running,
     /// Judges what was stored when the test is over.
     _stored: Stored,
@@ -89,9 +92,7 @@ impl Running {
         let counts = text.lines().filter(|line| line.contains(&label)).filter_map(|line| line.rsplit(' ').next());
         counts.filter_map(|count| count.parse::<u64>().ok()).sum()
     }
-}
 
-impl Running {
     /// The sum of the gauges whose names and labels begin so.
     pub fn gauge(&self, begin: &str) -> f64 {
         let text = self.metrics.text();
@@ -152,14 +153,17 @@ impl World {
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let release = format!("{mailbox}/acme");
-        for scope in &scopes {
-            bind(&client, scope, &release).await?;
-        }
+        bind_all(&client, &scopes, &release).await?;
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
-        let (gateway, url) = start_gateway(&client, &sandbox, &shift, scopes, &mailbox).await?;
+        let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &mailbox)]);
+        let gateways = rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &mailbox)]);
+        let (account, gateway_account) = tokio::try_join!(
+            Account::new(plane, &mailbox, "operator", &operators),
+            Account::new(plane, &mailbox, "gateway", &gateways),
+        )?;
+        let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &mailbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
-        let _stored = stored;
         Ok(Self {
             plane,
             client,
@@ -171,8 +175,10 @@ impl World {
             claims,
             mailbox,
             release,
+            account,
+            gateway_account,
             gateway,
-            _stored,
+            _stored: stored,
         })
     }
 
@@ -188,7 +194,7 @@ impl World {
     pub fn operator_with(&self, change: impl FnOnce(&mut Operator)) -> Running {
         let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
         let mut operator = Operator {
-            client: self.client.clone(),
+            client: self.account.client.clone(),
             graph: graph(&self.sandbox, &metrics),
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
@@ -238,13 +244,6 @@ impl World {
 
     pub fn kubectl(&self) -> Kubectl {
         self.plane.kubectl()
-    }
-
-    /// A client that has no rights but those of this ServiceAccount.
-    pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
-        let kubeconfig = Kubeconfig::read_from(self.plane.service_account_kubeconfig(namespace, account).await?)?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
     }
 
     /// Applies manifests as somebody with kubectl would.
@@ -372,6 +371,11 @@ impl World {
     pub fn gateway_metrics(&self) -> &Metrics {
         &self.gateway.metrics
     }
+}
+
+/// Rules in every watched namespace, and others.
+fn rights<'a>(scopes: &'a [String], watched: Rules, others: &[(Rules, &'a str)]) -> Vec<(Rules, &'a str)> {
+    scopes.iter().map(|scope| (watched, scope.as_str())).chain(others.iter().copied()).collect()
 }
 
 /// The conditions as `Type=Status/Reason`.

@@ -12,5 +12,6 @@ mod launch;
 mod operator_chart;
 mod releases;
 mod samples;
+mod side_by_side;
 mod tools;
 mod values;
