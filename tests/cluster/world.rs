@@ -51,7 +51,6 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     pub mailbox: String,
-    /// The release that the watched namespaces are bound to.
     pub release: String,
     /// Whom the operator acts as, and whom the gateway.
     pub account: Account,
@@ -69,10 +68,9 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
-        let mut this = self;
-        (&mut this.task).await.unwrap();
+        (&mut self.task).await.unwrap();
     }
 
     /// Passes of a kind with an outcome, so far.
@@ -238,7 +236,7 @@ impl World {
     /// Sets the clocks of operator and sandbox; they run on from there.
     pub fn set_clock(&self, moment: Timestamp) -> Result<()> {
         self.sandbox.set_clock(moment)?;
-        self.shift.advance(moment.duration_since(Clock::Shifted(self.shift.clone()).now()));
+        self.shift.advance(moment.duration_since(self.now()));
         Ok(())
     }
 
