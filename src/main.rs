@@ -137,6 +137,7 @@ fn operator(
         clock: Clock::System,
         policy,
         scopes: settings.common.scopes(),
+        release: settings.release(),
         concurrency: settings.concurrency,
         instance: settings.instance(),
         metrics,

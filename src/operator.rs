@@ -1,14 +1,15 @@
 //! Wires the operator together: stores and their watches, triggers, controllers.
 
 mod gauges;
+mod namespaces;
 mod triggers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, try_join_all};
-use k8s_openapi::api::core::v1::Secret;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
@@ -17,21 +18,24 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
+use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL, RELEASE_BINDING};
 use crate::claims::AssetClaimKind;
+use crate::engine::bindings::{Bindings, List};
 use crate::engine::breakers::Breakers;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
+use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
+use crate::engine::objects::Objects;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::{MetaAppKind, census};
+use crate::meta_app::{MetaAppKind, allowed, census};
 use crate::meta_grant::{self, MetaGrantKind, users};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
@@ -50,6 +54,8 @@ pub struct Operator {
     pub policy: Policy,
     /// Watched namespaces; one empty name stands for all.
     pub scopes: Vec<String>,
+    /// Name of this release: namespace and name of its Lease, with a slash between them.
+    pub release: String,
     /// Passes that may run at once.
     pub concurrency: u16,
     /// Unique name of this instance.
@@ -98,14 +104,17 @@ impl Operator {
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace);
+        let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
-            secrets: Secrets::new(self.client.clone(), secrets, self.metrics.clone()),
+            secrets: Secrets::new(self.client.clone(), Objects::new(secrets, &bindings), self.metrics.clone()),
             published: Default::default(),
-            apps: scopes.iter().map(|scope| scope.apps.0.clone()).collect(),
-            grant_objects: scopes.iter().map(|scope| scope.grants.0.clone()).collect(),
-            channels: scopes.iter().map(|scope| scope.channels.0.clone()).collect(),
+            apps: Objects::new(scopes.iter().map(|scope| scope.apps.0.clone()).collect(), &bindings),
+            grant_objects: Objects::new(scopes.iter().map(|scope| scope.grants.0.clone()).collect(), &bindings),
+            channels: Objects::new(scopes.iter().map(|scope| scope.channels.0.clone()).collect(), &bindings),
+            bindings,
             claims: claims.clone(),
+            labels: NamespaceLabels::new(self.client.clone()),
             index: Index::default(),
             app_memories: Default::default(),
             counts: Default::default(),
@@ -143,7 +152,7 @@ impl Operator {
         for scope in scopes {
             scope.spawn_watches(&mut watches, &ctx);
         }
-        if filled(&ctx).await {
+        if let Some(told) = filled(&ctx).await {
             ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
@@ -160,18 +169,19 @@ impl Operator {
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail) }).await;
+            let tenures =
+                async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, tenures) })
+                .await;
         }
     }
 }
 
-/// Waits for every store to be filled; `false` if the shutdown came first. No pass starts before: an object that is not
-/// in its store yet would be taken for a missing one. Claims that may not be listed are not waited for: who needs one asks
-/// for it, and says that there is no answer.
-async fn filled(ctx: &Context) -> bool {
-    let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
-    let grants = try_join_all(ctx.grant_objects.iter().map(Store::wait_until_ready));
-    let channels = try_join_all(ctx.channels.iter().map(Store::wait_until_ready));
+/// Waits for every store to be filled; `None` if the shutdown came first. No pass starts before: an object that is not in
+/// its store yet would be taken for a missing one. A namespace where something cannot be listed is not waited for, and
+/// nothing is done there until it can. Nor are claims that may not be listed: who needs one asks for it, and says that there
+/// is no answer.
+async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
         tokio::select! {
@@ -179,8 +189,9 @@ async fn filled(ctx: &Context) -> bool {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let stores = async { tokio::join!(apps, grants, channels, ctx.secrets.wait_until_ready(), claims) };
-    ctx.read(stores).await.is_ok()
+    let told = namespaces::settled(ctx).await?;
+    ctx.read(claims).await.ok()?;
+    Some(told)
 }
 
 /// Runs the work until it ends after the shutdown, but not much longer.
@@ -212,26 +223,50 @@ impl Scope {
         let grants: Api<DeserializeGuard<MetaGrant>> = api(client, namespace);
         let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
         let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
+        let bindings: Api<DeserializeGuard<ConfigMap>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
-        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        let named = Config::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
+        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
         watches.spawn(async move {
-            let report = |change: watch::Change<'_, MetaApp>| triggers.app(&context, change);
+            let report = |change: watch::Change<'_, MetaApp>| {
+                namespaces::note(&context, &scope, List::Apps, &change);
+                triggers.app(&context, change);
+            };
             watch::run(apps, Config::default(), self.apps.1, &context.metrics, report).await;
         });
-        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
         watches.spawn(async move {
-            let report = |change: watch::Change<'_, MetaGrant>| triggers.grant(&context, change);
+            let report = |change: watch::Change<'_, MetaGrant>| {
+                namespaces::note(&context, &scope, List::Grants, &change);
+                triggers.grant(&context, change);
+            };
             watch::run(grants, Config::default(), self.grants.1, &context.metrics, report).await;
         });
-        let (context, mut triggers) = (Arc::clone(ctx), Triggers::default());
+        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
         watches.spawn(async move {
-            let report = |change: watch::Change<'_, FacebookChannel>| triggers.channel(&context, change);
+            let report = |change: watch::Change<'_, FacebookChannel>| {
+                namespaces::note(&context, &scope, List::Channels, &change);
+                triggers.channel(&context, change);
+            };
             watch::run(channels, Config::default(), self.channels.1, &context.metrics, report).await;
         });
-        let context = Arc::clone(ctx);
+        let (context, scope) = (Arc::clone(ctx), namespace.clone());
         watches.spawn(async move {
-            let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| triggers::secret(&context, change);
+            let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| {
+                namespaces::note(&context, &scope, List::Secrets, &change);
+                triggers::secret(&context, change);
+            };
             watch::run_metadata(secrets, released, self.secrets.1, &context.metrics, report).await;
+        });
+        let (context, scope) = (Arc::clone(ctx), namespace.clone());
+        watches.spawn(async move {
+            let report = |change: watch::Change<'_, ConfigMap>| {
+                namespaces::note(&context, &scope, List::Binding, &change);
+                namespaces::binding(&context, change);
+            };
+            // What it holds is kept as what follows from it.
+            let (_, unread) = reflector::store();
+            watch::run(bindings, named, unread, &context.metrics, report).await;
         });
     }
 }

@@ -156,6 +156,12 @@ pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
 pub const META_LOGIN_URL: &str = "https://www.facebook.com";
 
 impl RunSettings {
+    /// The name of this release, by which namespaces are bound to it: namespace and name of its Lease, which two releases
+    /// can never share.
+    pub fn release(&self) -> String {
+        format!("{}/{}", self.leader_election_namespace, self.leader_election_id)
+    }
+
     /// The name of this instance: the given one, else host and process.
     pub fn instance(&self) -> String {
         self.identity.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| {

@@ -5,9 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ManagementPolicy;
 use super::conditions::conditions_schema;
 use super::references::SecretReference;
+use super::{AllowedNamespaces, ManagementPolicy};
 
 /// One Meta application: its credentials, its webhook and what Meta approved it for.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -55,7 +55,7 @@ pub struct MetaAppSpec {
     /// Whom the application serves: Everyone needs approved permissions; Testers are people with a role in the application.
     #[serde(default)]
     pub audience: Audience,
-    /// Namespaces whose channels may use this application.
+    /// Namespaces whose channels and grants may use this application.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
     /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether; channels go on with what was known.
@@ -94,24 +94,6 @@ pub enum Audience {
     Everyone,
     /// People with a role in the application: approval is reported but not required.
     Testers,
-}
-
-/// Namespaces whose channels may use an application.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-pub struct AllowedNamespaces {
-    /// Same: only the namespace of the MetaApp. All: every namespace that this release watches.
-    #[serde(default)]
-    pub from: NamespacesFrom,
-}
-
-/// How the namespaces that may use an application are chosen.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub enum NamespacesFrom {
-    /// Only the namespace of the MetaApp.
-    #[default]
-    Same,
-    /// Every namespace that this release watches.
-    All,
 }
 
 /// What was observed about an application.

@@ -2,6 +2,7 @@
 //!
 //! This module knows neither controllers nor HTTP: it is what a client of the API would import.
 
+mod allowed_namespaces;
 mod asset_claim;
 pub mod conditions;
 mod crds;
@@ -17,6 +18,7 @@ pub mod readiness;
 pub mod reasons;
 pub mod references;
 
+pub use allowed_namespaces::{AllowedNamespaces, LabelOperator, LabelRequirement, NamespaceSelector, NamespacesFrom};
 pub use asset_claim::{
     AssetClaim, AssetClaimSpec, AssetClaimStatus, AssetKind, ClaimHolder, ClaimProof, ClaimState, DeletionPolicy,
     LeftAtMeta, ProofMethod,
@@ -29,8 +31,8 @@ pub use facebook_channel::{
 };
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
-    AllowedNamespaces, AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec,
-    MetaAppStatus, NamespacesFrom, UsageLevel, UsageShare, UsageStatus, Webhook,
+    AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec, MetaAppStatus,
+    UsageLevel, UsageShare, UsageStatus, Webhook,
 };
 pub use meta_grant::{
     GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, MissingPageStatus, Renewal, RenewalPolicy,
@@ -48,6 +50,12 @@ pub const CATEGORY: &str = "metachannels";
 
 /// Annotation that asks for a fresh look at Meta now; any new value counts, a timestamp is customary.
 pub const REQUESTED_AT: &str = "metachannels.io/requested-at";
+
+/// Name of the ConfigMap in each watched namespace that says which release the namespace belongs to.
+pub const RELEASE_BINDING: &str = "metachannels-release";
+
+/// Its key with the name of the release: namespace and name of its Lease, with a slash between them.
+pub const RELEASE_KEY: &str = "release";
 
 /// Label that releases a Secret to the operator for exactly one purpose.
 pub const PURPOSE_LABEL: &str = "metachannels.io/purpose";

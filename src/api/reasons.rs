@@ -62,8 +62,8 @@ impl Reason {
         matches!(
             self,
             Self::AppNotFound
+                | Self::NamespaceUnverified
                 | Self::AppNotReady
-                | Self::AppNotAllowed
                 | Self::AppFieldsMissing
                 | Self::GrantNotFound
                 | Self::GrantNotReady
@@ -137,8 +137,10 @@ reasons! {
     CleanupPending => Operator,
     /// It cannot be read without a working authorisation and the claim.
     Unreadable => Operator,
-    /// The referenced MetaApp does not exist.
+    /// The referenced MetaApp does not exist, or does not allow this namespace.
     AppNotFound => Operator,
+    /// Whether the referenced MetaApp allows this namespace is not known.
+    NamespaceUnverified => Operator,
     /// The MetaApp is not usable; its own conditions say why.
     AppNotReady => Operator,
     /// Whether the MetaApp is usable is not known.
@@ -204,8 +206,6 @@ reasons! {
     SeedOlder => Person,
     /// The seed does not cover pages that channels use.
     SeedNarrower => Person,
-    /// The MetaApp does not allow this namespace.
-    AppNotAllowed => Person,
     /// Another namespace holds the asset.
     ClaimedElsewhere => Person,
     /// Another object of this namespace holds the asset.

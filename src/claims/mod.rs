@@ -32,9 +32,9 @@ impl Kind for AssetClaimKind {
 
     async fn reconcile(ctx: &Context, claim: &AssetClaim) -> Result<Next, Failure> {
         // A webhook needs no cleaning up: it belongs to the application, and the next MetaApp for it adopts the claim. And
-        // of a namespace that is not watched here nothing is known; another release looks after its claims.
+        // of a namespace that is not ours nothing is known; another release looks after its claims.
         let cleaned_up = claim.spec.asset_kind == AssetKind::FacebookPage;
-        if !cleaned_up || !ctx.watches(&claim.spec.holder.namespace) {
+        if !cleaned_up || !ctx.is_ours(&claim.spec.holder.namespace) {
             return Ok(Next { at: NEVER, class: Class::Settled });
         }
         let mut claim = claim.clone();

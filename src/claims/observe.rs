@@ -145,6 +145,9 @@ fn app_key(claim: &AssetClaim) -> Option<Key> {
 
 async fn see_app(ctx: &Context, claim: &AssetClaim, key: Option<&Key>) -> Result<(AppSeen, Option<Access>), Failure> {
     let Some(key) = key else { return Ok((AppSeen::Missing, None)) };
+    if ctx.watches(&key.namespace) && !ctx.is_ours(&key.namespace) {
+        return Ok((AppSeen::NotReady("its namespace is not bound to this release".to_owned()), None));
+    }
     let Some(app) = ctx.app(key) else {
         let misfit = ctx.misfits.uid(KindName::MetaApp, key).is_some();
         let seen = if misfit { AppSeen::NotReady("it cannot be decoded".to_owned()) } else { AppSeen::Missing };

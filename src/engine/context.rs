@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{PageNews, Refusal};
+use super::bindings::Bindings;
 use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
@@ -22,10 +23,12 @@ use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName};
+use super::labels::NamespaceLabels;
 use super::last_look::LastLook;
 use super::mailbox::Mailbox;
 use super::memory::Memories;
 use super::misfits::Misfits;
+use super::objects::Objects;
 use super::own_secrets::Written;
 use super::pace::Pace;
 use super::ration::Ear;
@@ -79,16 +82,20 @@ pub struct Context {
     pub secrets: Secrets,
     /// Published Secrets as they were written.
     pub published: Written,
-    /// The MetaApps of each watched namespace.
-    pub apps: Vec<Store<MetaApp>>,
-    /// The MetaGrants of each watched namespace.
-    pub grant_objects: Vec<Store<MetaGrant>>,
-    /// The FacebookChannels of each watched namespace.
-    pub channels: Vec<Store<FacebookChannel>>,
+    /// Which release the watched namespaces belong to.
+    pub bindings: Arc<Bindings>,
+    /// The MetaApps.
+    pub apps: Objects<MetaApp>,
+    /// The MetaGrants.
+    pub grant_objects: Objects<MetaGrant>,
+    /// The FacebookChannels.
+    pub channels: Objects<FacebookChannel>,
     /// All claims.
     pub claims: Store<AssetClaim>,
     /// Who depends on what.
     pub index: Index,
+    /// The labels of namespaces.
+    pub labels: NamespaceLabels,
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
     /// How many channels each application has.
@@ -193,7 +200,12 @@ impl Context {
         }
     }
 
-    /// Whether a namespace is watched here; what lies in others is another release's.
+    /// Whether a namespace is ours; what lies in others is another release's.
+    pub fn is_ours(&self, namespace: &str) -> bool {
+        self.bindings.is_ours(namespace)
+    }
+
+    /// Whether a namespace is watched here, though it may be another release's.
     pub fn watches(&self, namespace: &str) -> bool {
         self.timer(KindName::FacebookChannel, namespace).is_some()
     }
@@ -226,21 +238,18 @@ impl Context {
         }
     }
 
-    /// A MetaApp in a watched namespace.
+    /// A MetaApp in a namespace of ours.
     pub fn app(&self, key: &Key) -> Option<Arc<MetaApp>> {
-        let reference = key.to_ref();
-        self.apps.iter().find_map(|store| store.get(&reference))
+        self.apps.get(key)
     }
 
-    /// A MetaGrant in a watched namespace.
+    /// A MetaGrant in a namespace of ours.
     pub fn grant(&self, key: &Key) -> Option<Arc<MetaGrant>> {
-        let reference = key.to_ref();
-        self.grant_objects.iter().find_map(|store| store.get(&reference))
+        self.grant_objects.get(key)
     }
 
-    /// A FacebookChannel in a watched namespace.
+    /// A FacebookChannel in a namespace of ours.
     pub fn channel(&self, key: &Key) -> Option<Arc<FacebookChannel>> {
-        let reference = key.to_ref();
-        self.channels.iter().find_map(|store| store.get(&reference))
+        self.channels.get(key)
     }
 }

@@ -77,6 +77,7 @@ impl From<Reason> for Class {
             | Reason::AppBlocked
             | Reason::GraphVersionRetired => Self::AppBroken,
             Reason::AppNotFound
+            | Reason::NamespaceUnverified
             | Reason::AppNotReady
             | Reason::AppUnverified
             | Reason::GrantNotFound
@@ -188,6 +189,9 @@ pub enum Failure {
         /// Whether somebody else wrote first.
         conflict: bool,
     },
+    /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
+    #[error("the namespace belongs to this release no longer")]
+    NotOurs,
     /// The process is shutting down; the pass was given up before it wrote anything.
     #[error("given up because of the shutdown")]
     ShuttingDown,
@@ -211,7 +215,7 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
-            Self::Kubernetes { .. } | Self::ShuttingDown => Class::Transient,
+            Self::Kubernetes { .. } | Self::NotOurs | Self::ShuttingDown => Class::Transient,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Dependency {
     GrantedPage(Key, String),
     /// An AssetClaim, by its name.
     Claim(String),
+    /// Whether a MetaApp allows this namespace by its labels.
+    Allowed(Key, String),
 }
 
 /// An object that depends on something.

@@ -6,6 +6,7 @@
 //! written only if it differs ([`status`]), and the time of the next pass ([`failure::next_try`]).
 
 pub mod answer;
+pub mod bindings;
 pub mod breakers;
 pub mod bucket;
 pub mod budgets;
@@ -20,12 +21,14 @@ pub mod grants;
 pub mod handover;
 pub mod index;
 pub mod key;
+pub mod labels;
 pub mod last_look;
 pub mod leader;
 pub mod line;
 pub mod mailbox;
 pub mod memory;
 pub mod misfits;
+pub mod objects;
 pub mod own_secrets;
 pub mod pace;
 pub mod pass;

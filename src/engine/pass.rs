@@ -199,6 +199,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         status: &S,
     ) -> Result<(), Failure> {
+        if !ctx.is_ours(&self.key.namespace) {
+            return Err(Failure::NotOurs);
+        }
         let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
         let written = status::write(&api, object, status).await?;
         ctx.metrics.status_written(K::NAME);

@@ -53,7 +53,7 @@ pub async fn run<K: Kind>(ctx: Arc<Context>) {
         if now.duration_since(seen_to) >= SEE_TO {
             seen_to = now;
             ctx.budgets.clear_up(now);
-            ctx.apps.iter().flat_map(|store| store.state()).for_each(|app| see_to(&ctx, &app, now));
+            ctx.apps.all().iter().for_each(|app| see_to(&ctx, app, now));
         }
     }
 }

@@ -54,7 +54,7 @@ pub trait Kind: Send + Sync + 'static {
     /// When the Kubernetes API does not answer. What Meta does or does not answer is an observation, not an error.
     fn reconcile(ctx: &Context, object: &Self::Object) -> impl Future<Output = Result<Next, Failure>> + Send;
 
-    /// The object of this name in the stores.
+    /// The object of this name in the stores, if it is ours.
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<Self::Object>>;
 
     /// The status of an object.
@@ -119,6 +119,10 @@ pub async fn run<K: Kind>(
 
 async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
     let _slot = ctx.read(ctx.slots.acquire()).await?;
+    if K::stored(&ctx, &Key::of(&*object)).is_none() {
+        // It went, or its namespace is not ours any more.
+        return Ok(Action::await_change());
+    }
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let outcome = K::reconcile(&ctx, &object).await;
@@ -139,6 +143,8 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
         let at = next_try(failure.class(), attempts, now, slots(&ctx, K::NAME, &uid, now));
         if failure.class() == Class::Conflict {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");
+        } else if matches!(failure, Failure::NotOurs) {
+            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "a pass was given up");
         } else {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         }

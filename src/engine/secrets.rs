@@ -11,11 +11,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
-use kube_runtime::reflector::Store;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::failure::{Failure, kubernetes};
 use super::key::Key;
+use super::objects::Objects;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
@@ -107,21 +107,20 @@ pub struct NotReleased;
 /// Reads released Secrets, at most once per version.
 pub struct Secrets {
     client: Client,
-    stores: Vec<Store<PartialObjectMeta<Secret>>>,
+    shown: Objects<PartialObjectMeta<Secret>>,
     cache: Mutex<HashMap<Key, Arc<Released>>>,
     metrics: Metrics,
 }
 
 impl Secrets {
-    /// Reads through `client` what the stores, one for each watched namespace, say is there.
-    pub fn new(client: Client, stores: Vec<Store<PartialObjectMeta<Secret>>>, metrics: Metrics) -> Self {
-        Self { client, stores, cache: Mutex::default(), metrics }
+    /// Reads through `client` what the watches show.
+    pub fn new(client: Client, shown: Objects<PartialObjectMeta<Secret>>, metrics: Metrics) -> Self {
+        Self { client, shown, cache: Mutex::default(), metrics }
     }
 
     /// Waits until it is known which Secrets are released.
     pub async fn wait_until_ready(&self) {
-        // Fails only when a watch is gone, at shutdown.
-        let _ = futures::future::try_join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+        self.shown.wait_until_ready().await;
     }
 
     /// The Secret, if it is released for this purpose.
@@ -153,7 +152,7 @@ impl Secrets {
 
     /// Whether every Secret that is there was read.
     pub fn is_loaded(&self) -> bool {
-        let there = self.stores.iter().map(|store| store.len()).sum::<usize>();
+        let there = self.shown.count_shown();
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).len() >= there
     }
 
@@ -181,9 +180,13 @@ impl Secrets {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// The Secrets that the watches show in a namespace, be it ours or not; "" is all of them.
+    pub fn shown_in(&self, namespace: &str) -> Vec<Key> {
+        self.shown.shown_in(namespace).iter().map(|secret| Key::of(&**secret)).collect()
+    }
+
     fn find(&self, key: &Key) -> Option<Arc<PartialObjectMeta<Secret>>> {
-        let reference = key.to_ref();
-        self.stores.iter().find_map(|store| store.get(&reference))
+        self.shown.get(key)
     }
 
     fn kept(&self, key: &Key, is_good: impl Fn(&Released) -> bool) -> Option<Arc<Released>> {

@@ -15,6 +15,7 @@ use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::{Config, Event};
 use kube_runtime::{WatchStreamExt, watcher};
 
+use super::bindings::Unlisted;
 use super::key::Key;
 use crate::metrics::Metrics;
 
@@ -31,8 +32,10 @@ pub enum Change<'a, K> {
     },
     /// The object is gone, also if it went while the watch was interrupted.
     Deleted(&'a Key),
-    /// The objects may not be listed, so nothing is known of any.
-    Forbidden,
+    /// Everything that there is was reported, and the store holds it.
+    Listed,
+    /// The objects cannot be listed, so nothing is known of any.
+    Unlisted(Unlisted),
 }
 
 /// An event of a watch, taken apart.
@@ -97,10 +100,14 @@ async fn drive<K>(
 {
     let mut seen = Seen::default();
     let mut events = pin!(events);
+    let mut unlisted = None;
     while let Some(event) = events.next().await {
         match event {
             Ok(Incoming::Event(event)) => {
                 let event = event.modify(prune);
+                if !matches!(event, Event::Init) {
+                    unlisted = None;
+                }
                 store.apply_watcher_event(&event);
                 seen.digest(&event, &mut report);
             }
@@ -114,12 +121,27 @@ async fn drive<K>(
             }
             Err(error) => {
                 metrics.watch_error(&K::kind(&()));
-                tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
-                if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403) {
-                    report(Change::Forbidden);
+                let why = why_unlisted(&error);
+                // What is refused once is refused for long: that it is tried again and again is no news.
+                if why.is_none() || why != unlisted {
+                    tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
+                }
+                unlisted = why;
+                if let Some(why) = why {
+                    report(Change::Unlisted(why));
                 }
             }
         }
+    }
+}
+
+/// Why the objects cannot be listed, if that is what the API server says.
+fn why_unlisted(error: &watcher::Error) -> Option<Unlisted> {
+    let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return None };
+    match status.code {
+        403 => Some(Unlisted::Forbidden),
+        404 => Some(Unlisted::NotFound),
+        _ => None,
     }
 }
 
@@ -219,6 +241,7 @@ impl Seen {
                 };
                 self.objects.retain(|key, (seen, _)| there(key, *seen));
                 self.misfits.retain(|key, (seen, _)| there(key, *seen));
+                report(Change::Listed);
             }
         }
     }
@@ -260,7 +283,8 @@ mod tests {
             Change::Applied(object) => format!("applied {}", object.name_any()),
             Change::Misfit { key, uid } => format!("misfit {} {uid}", key.name),
             Change::Deleted(key) => format!("deleted {}", key.name),
-            Change::Forbidden => "forbidden".to_owned(),
+            Change::Listed => "listed".to_owned(),
+            Change::Unlisted(why) => format!("unlisted {why:?}"),
         }
     }
 
@@ -315,7 +339,8 @@ mod tests {
                 }
             }
         }
-        let expected = ["applied x", "misfit y u", "misfit z u", "misfit x u", "deleted x", "applied z", "deleted y"];
+        let first = ["applied x", "misfit y u", "misfit z u", "listed", "misfit x u", "deleted x", "applied z"];
+        let expected = [&first[..], &["deleted y", "listed"]].concat();
         assert_eq!(reports, expected);
         let stored: Vec<_> = reader.state().iter().map(|it| it.name_any()).collect();
         assert_eq!(stored, ["z"], "a misfit is not acted on");
@@ -327,7 +352,7 @@ mod tests {
             [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2")), Event::InitDone];
         let again = [Event::Init, Event::InitApply(object("y", "2")), Event::InitDone];
         let all = first.into_iter().chain(again).collect();
-        assert_eq!(reports(all), ["applied x", "applied y", "deleted x"]);
+        assert_eq!(reports(all), ["applied x", "applied y", "listed", "deleted x", "listed"]);
     }
 
     #[test]

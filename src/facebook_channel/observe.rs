@@ -16,7 +16,7 @@ use super::threads::{self, Look};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
-    AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
+    AssetClaim, AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
     ManagementPolicy, REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
@@ -139,15 +139,14 @@ pub async fn survey(
 ) -> Result<Observed, Failure> {
     let source = Source::of(ctx, channel);
     let app_key = source.app(ctx, &pass.uid);
-    let app_object = app_key.as_ref().and_then(|key| ctx.app(key));
-    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
-    let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let mut dependencies = source.dependencies();
-    dependencies.extend(app_key.clone().map(Dependency::MetaApp));
+    dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(ctx, key, &pass.key.namespace)));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
-    dependencies.push(Dependency::Claim(wanted.claim_name()));
+    dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
     ctx.index.set(&(KindName::FacebookChannel, pass.key.clone()), dependencies);
 
+    let (app, app_object) = seen::look(ctx, app_key.as_ref(), &pass.key.namespace).await?;
+    let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let (seen_token, token) = source.look(ctx, &pass.uid, pass.now).await?;
     let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);

@@ -26,7 +26,8 @@ pub struct Restraint {
 impl Restraint {
     /// What applies to a channel.
     pub fn of(ctx: &Context, channel: &FacebookChannel, seen: &Observed) -> Self {
-        let found = seen.app_key.as_ref().and_then(|key| ctx.app(key));
+        let usable = seen.app_key.as_ref().filter(|_| seen.app.id().is_some());
+        let found = usable.and_then(|key| ctx.app(key));
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         let app = found.and_then(|app| app.uid()).unwrap_or_default();
         let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));

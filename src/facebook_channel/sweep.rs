@@ -35,7 +35,7 @@ impl Swept for FacebookChannelKind {
     const TOGETHER: usize = PAGES_PER_BATCH;
 
     fn all(ctx: &Context) -> Vec<Arc<FacebookChannel>> {
-        ctx.channels.iter().flat_map(|store| store.state()).collect()
+        ctx.channels.all()
     }
 
     fn group(ctx: &Context, channel: &FacebookChannel) -> Key {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, PURPOSE_LABEL};
+use crate::engine::objects::Objects;
 use crate::engine::secrets::{Released, Secrets};
 use crate::engine::watch::{self, Change};
 use crate::engine::{Key, failure};
@@ -87,7 +88,7 @@ impl Keyring {
                     let key = match change {
                         Change::Applied(secret) => Key::of(secret),
                         Change::Deleted(key) | Change::Misfit { key, .. } => key.clone(),
-                        Change::Forbidden => return,
+                        Change::Listed | Change::Unlisted(_) => return,
                     };
                     // Fails only at the end of the process.
                     let _ = changed.send(key);
@@ -95,7 +96,7 @@ impl Keyring {
                 watch::run_metadata(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
             });
         }
-        let keyring = Arc::new(Self { apps, secrets: Secrets::new(client, secrets, metrics) });
+        let keyring = Arc::new(Self { apps, secrets: Secrets::new(client, Objects::unbound(secrets), metrics) });
         watches.spawn(load(Arc::clone(&keyring), changes));
         (keyring, watches)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::allowed::Answers;
 use crate::api::{ChannelCounts, Connection, FacebookChannel};
 use crate::engine::sweep::Swept;
 use crate::engine::{Context, Key, KindName};
@@ -19,12 +20,18 @@ pub async fn run(ctx: Arc<Context>) {
         if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
             return;
         }
-        let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
+        let apps = ctx.apps.all();
         let channels = FacebookChannelKind::all(&ctx);
         let connection =
             |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();
-        let channels = channels.iter().map(|it| (FacebookChannelKind::group(&ctx, it), connection(it)));
-        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels);
+        let mut answers = Answers::new(&ctx);
+        let channels = channels.iter().map(|it| (FacebookChannelKind::group(&ctx, it), it));
+        // Who merely names an application is none of its channels.
+        let channels: Vec<_> = channels
+            .filter(|(app, it)| answers.allowed(app, it.metadata.namespace.as_deref().unwrap_or_default()))
+            .map(|(app, it)| (app, connection(it)))
+            .collect();
+        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels.into_iter());
         let said = |key: &Key| ctx.app(key)?.status.as_ref()?.channels.clone();
         let changed: Vec<_> = counted.iter().filter(|(key, counts)| said(key).as_ref() != Some(counts)).collect();
         let changed: Vec<_> = changed.into_iter().map(|(key, _)| key.clone()).collect();

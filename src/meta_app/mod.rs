@@ -1,6 +1,7 @@
 //! MetaApp: its whole life, as a table of contents.
 
 pub mod act;
+pub mod allowed;
 pub mod census;
 pub mod decide;
 pub mod observe;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{ConditionType, find};
-use crate::api::{MetaApp, MetaAppStatus, NamespacesFrom};
+use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
@@ -109,14 +110,6 @@ pub fn verdict(app: &MetaApp) -> Verdict {
             .unwrap_or(status.observed_generation),
         credentials: holds(&status.conditions, ConditionType::CredentialsValid),
         webhook,
-    }
-}
-
-/// Whether objects in this namespace may use an application.
-pub fn allows(app: &MetaApp, namespace: &str) -> bool {
-    match app.spec.allowed_namespaces.from {
-        NamespacesFrom::Same => app.metadata.namespace.as_deref() == Some(namespace),
-        NamespacesFrom::All => true,
     }
 }
 

@@ -1,18 +1,22 @@
 //! A MetaApp as those see it that refer to it: the same for a channel and for a grant.
 
-use super::{Trouble, Verdict, allows, fields, verdict};
+use std::sync::Arc;
+
+use super::{Trouble, Verdict, allowed, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
-use crate::engine::Key;
+use crate::engine::index::Dependency;
+use crate::engine::{Context, Failure, Key};
 
 /// The application that an object refers to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AppSeen {
-    /// There is no such MetaApp.
+    /// There is no such MetaApp, or it does not allow the object's namespace: one answer for both, since anything else
+    /// would tell which MetaApps exist in other namespaces.
     NotFound,
-    /// It does not allow the object's namespace.
-    NotAllowed,
+    /// Whether it allows the object's namespace is not known.
+    Unjudged,
     /// It is there.
     Found {
         /// Id of the application at Meta.
@@ -31,11 +35,35 @@ pub fn key_of(app_ref: &MetaAppReference, namespace: &str) -> Key {
     Key::new(app_ref.namespace.as_deref().unwrap_or(namespace), &app_ref.name)
 }
 
-/// Sees an application from an object of this namespace.
-pub fn see(app: Option<&MetaApp>, namespace: &str) -> AppSeen {
-    let Some(app) = app else { return AppSeen::NotFound };
-    if !allows(app, namespace) {
-        return AppSeen::NotAllowed;
+/// Looks at an application from an object of this namespace. The MetaApp comes with it only if it may be used: nothing about
+/// it may show otherwise.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn look(
+    ctx: &Context,
+    app: Option<&Key>,
+    namespace: &str,
+) -> Result<(AppSeen, Option<Arc<MetaApp>>), Failure> {
+    let Some(app) = app.and_then(|key| ctx.app(key)) else { return Ok((AppSeen::NotFound, None)) };
+    let seen = see(&app, allowed::look(ctx, &app, namespace).await?);
+    let usable = matches!(seen, AppSeen::Found { .. });
+    Ok((seen, usable.then_some(app)))
+}
+
+/// What an object of this namespace depends on, to use an application.
+pub fn dependencies(ctx: &Context, app: &Key, namespace: &str) -> Vec<Dependency> {
+    let chosen = ctx.app(app).is_some_and(|app| allowed::depends_on_labels(&app, namespace));
+    let labels = chosen.then(|| Dependency::Allowed(app.clone(), namespace.to_owned()));
+    std::iter::once(Dependency::MetaApp(app.clone())).chain(labels).collect()
+}
+
+/// Sees an application that allows the object's namespace, or does not, if that is known.
+fn see(app: &MetaApp, allowed: Option<bool>) -> AppSeen {
+    match allowed {
+        None => return AppSeen::Unjudged,
+        Some(false) => return AppSeen::NotFound,
+        Some(true) => {}
     }
     AppSeen::Found {
         app_id: app.spec.app_id.clone(),
@@ -72,21 +100,32 @@ impl AppSeen {
         if let Self::Found { app_id, .. } = self { Some(app_id) } else { None }
     }
 
-    /// That there is no application to use; `whose` are the objects that need it, such as "channels".
-    pub fn missing(&self, app: &Key, whose: &str, namespace: &str) -> Option<Obstacle> {
+    /// That there is no application to use for the objects of this namespace.
+    pub fn missing(&self, app: &Key, namespace: &str) -> Option<Obstacle> {
         match self {
-            Self::NotFound => Some(Obstacle {
+            Self::NotFound if app.namespace == namespace => Some(Obstacle {
                 status: Status::Unknown,
                 reason: Reason::AppNotFound,
                 seen: format!("There is no MetaApp {app}."),
                 next_step: "Create it; nothing has to be done here then.".to_owned(),
             }),
-            Self::NotAllowed => Some(Obstacle {
-                status: Status::False,
-                reason: Reason::AppNotAllowed,
-                seen: format!("MetaApp {app} does not allow {whose} of namespace {namespace}."),
+            Self::NotFound => Some(Obstacle {
+                status: Status::Unknown,
+                reason: Reason::AppNotFound,
+                seen: format!("There is no MetaApp {app} that namespace {namespace} may use."),
                 next_step: format!(
-                    "Whoever maintains the MetaApp must set spec.allowedNamespaces.from to All, or {whose} here need another MetaApp."
+                    "Whoever maintains namespace {} must create it, or allow namespace {namespace} in its spec.allowedNamespaces; nothing has to be done here then.",
+                    app.namespace
+                ),
+            }),
+            Self::Unjudged => Some(Obstacle {
+                status: Status::Unknown,
+                reason: Reason::NamespaceUnverified,
+                seen: format!(
+                    "Whether namespace {namespace} may use MetaApp {app} is not known: the namespace's labels cannot be read."
+                ),
+                next_step: format!(
+                    "If it stays so, whoever maintains this release must let the operator get the Namespace {namespace}, as the chart does."
                 ),
             }),
             Self::Found { .. } => None,

@@ -227,15 +227,11 @@ async fn survey(
 ) -> Result<Observed, Failure> {
     let app_key = app_key(grant, &pass.key);
     let seed_key = Key::new(&pass.key.namespace, &grant.spec.token_secret_ref.name);
-    let dependencies = vec![
-        Dependency::MetaApp(app_key.clone()),
-        Dependency::Secret(seed_key.clone()),
-        Dependency::Secret(living::key(&pass.key)),
-    ];
+    let mut dependencies = seen::dependencies(ctx, &app_key, &pass.key.namespace);
+    dependencies.extend([seed_key.clone(), living::key(&pass.key)].map(Dependency::Secret));
     ctx.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
 
-    let app_object = ctx.app(&app_key);
-    let app = seen::see(app_object.as_deref(), &pass.key.namespace);
+    let (app, app_object) = seen::look(ctx, Some(&app_key), &pass.key.namespace).await?;
     let context = living::context(&pass.key);
     let (seed, seed_token) = see_seed(ctx, &seed_key, &context).await?;
     let (living, mut tokens) = see_living(living::look(ctx, &pass.key).await?, &context);
@@ -312,7 +308,7 @@ fn times(ctx: &Context, pass: &Pass<MetaGrantStatus>) -> Times {
 fn needs(app: &AppSeen) -> impl std::fmt::Debug {
     match app {
         AppSeen::NotFound => Err("not found"),
-        AppSeen::NotAllowed => Err("not allowed"),
+        AppSeen::Unjudged => Err("not judged"),
         AppSeen::Found { app_id, required, verdict, .. } => {
             Ok((app_id.clone(), required.clone(), verdict.credentials.clone()))
         }

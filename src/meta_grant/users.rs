@@ -39,7 +39,7 @@ pub async fn run(ctx: Arc<Context>) {
         }
         let channels = FacebookChannelKind::all(&ctx);
         let counted = count(channels.iter().filter_map(|channel| grant_of(channel)));
-        for grant in ctx.grant_objects.iter().flat_map(|store| store.state()) {
+        for grant in ctx.grant_objects.all() {
             let key = Key::of(&*grant);
             let said = grant.status.as_ref().map(|status| status.channels);
             // One that was not looked at yet counts when it is.

@@ -41,9 +41,9 @@ impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(ctx) = self.ctx.upgrade() else { return Ok(()) };
         let channels = FacebookChannelKind::all(&ctx);
-        let apps: Vec<_> = ctx.apps.iter().flat_map(|store| store.state()).collect();
+        let apps = ctx.apps.all();
         let ready = apps.iter().filter_map(|app| readiness::<MetaAppKind>(app));
-        let grants: Vec<_> = ctx.grant_objects.iter().flat_map(|store| store.state()).collect();
+        let grants = ctx.grant_objects.all();
         let ready = ready.chain(grants.iter().filter_map(|grant| readiness::<MetaGrantKind>(grant)));
         let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannelKind>(channel)));
         family(&mut encoder, "ready", "1 if an object is Ready, else 0; the reason says why", ready)?;
@@ -64,7 +64,14 @@ impl Collector for Gauges {
         let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&ctx, channel));
         let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
         let help = "Age of the oldest answer about one of the channels that are looked at in every period";
-        family(&mut encoder, "longest_unverified_seconds", help, [longest])
+        family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
+        let tenures = ctx.bindings.tenures();
+        let refused = tenures.iter().filter_map(|(namespace, tenure)| {
+            let refusal = tenure.verdict.as_ref()?.as_ref().err()?;
+            Some(([("namespace", namespace.as_str()), ("reason", refusal.as_str())], 1.0))
+        });
+        let help = "1 for each watched namespace in which nothing is done, since it is not bound to this release or cannot be read";
+        family(&mut encoder, "namespaces_refused", help, refused)
     }
 }
 

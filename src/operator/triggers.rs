@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
 use crate::claims::AssetClaimKind;
+use crate::engine::bindings::Unlisted;
 use crate::engine::index::Dependency;
 use crate::engine::run::Kind;
 use crate::engine::watch::Change;
@@ -43,25 +44,16 @@ impl Triggers {
             }
             Change::Misfit { key, uid } => {
                 ctx.misfits.note(KindName::MetaApp, key, uid);
-                self.forget_app(ctx, key);
+                self.forget(key);
+                app_went(ctx, key);
             }
             Change::Deleted(key) => {
                 ctx.misfits.forget(KindName::MetaApp, key);
-                self.forget_app(ctx, key);
+                self.forget(key);
+                app_went(ctx, key);
             }
-            Change::Forbidden => {}
+            Change::Listed | Change::Unlisted(_) => {}
         }
-    }
-
-    fn forget_app(&mut self, ctx: &Context, key: &Key) {
-        self.forget(key);
-        if let Some(uid) = MetaAppKind::forget(ctx, key) {
-            ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
-            ctx.budgets.forget_app(&uid);
-        }
-        ctx.metrics.forget_app(key);
-        forget(ctx, KindName::MetaApp, key);
-        ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
     }
 
     /// A MetaGrant changed.
@@ -79,23 +71,16 @@ impl Triggers {
             }
             Change::Misfit { key, uid } => {
                 ctx.misfits.note(KindName::MetaGrant, key, uid);
-                self.forget_grant(ctx, key);
+                self.forget(key);
+                grant_went(ctx, key);
             }
             Change::Deleted(key) => {
                 ctx.misfits.forget(KindName::MetaGrant, key);
-                self.forget_grant(ctx, key);
+                self.forget(key);
+                grant_went(ctx, key);
             }
-            Change::Forbidden => {}
+            Change::Listed | Change::Unlisted(_) => {}
         }
-    }
-
-    fn forget_grant(&mut self, ctx: &Context, key: &Key) {
-        self.forget(key);
-        ctx.grant_memories.forget(key);
-        ctx.grants.forget(key);
-        ctx.grant_reminders.forget(key);
-        forget(ctx, KindName::MetaGrant, key);
-        ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
 
     /// A FacebookChannel changed.
@@ -112,31 +97,51 @@ impl Triggers {
             }
             Change::Misfit { key, uid } => {
                 ctx.misfits.note(KindName::FacebookChannel, key, uid);
-                self.forget_channel(ctx, key);
+                self.forget(key);
+                channel_went(ctx, key);
             }
             Change::Deleted(key) => {
                 ctx.misfits.forget(KindName::FacebookChannel, key);
-                let known = self.forget_channel(ctx, key);
-                if !known {
+                self.forget(key);
+                if !channel_went(ctx, key) {
                     wake_claims_of(ctx, key);
                 }
             }
-            Change::Forbidden => {}
+            Change::Listed | Change::Unlisted(_) => {}
         }
-    }
-
-    /// Forgets a channel; whether it was known what it depended on, its claim among it.
-    fn forget_channel(&mut self, ctx: &Context, key: &Key) -> bool {
-        self.forget(key);
-        FacebookChannelKind::forget(ctx, key);
-        ctx.budgets.forget(key);
-        forget(ctx, KindName::FacebookChannel, key)
     }
 
     fn forget(&mut self, key: &Key) {
         self.own.remove(key);
         self.outer.remove(key);
     }
+}
+
+/// Forgets a MetaApp that went, or is not ours any more.
+pub(super) fn app_went(ctx: &Context, key: &Key) {
+    if let Some(uid) = MetaAppKind::forget(ctx, key) {
+        ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
+        ctx.budgets.forget_app(&uid);
+    }
+    ctx.metrics.forget_app(key);
+    forget(ctx, KindName::MetaApp, key);
+    ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
+}
+
+/// Forgets a MetaGrant that went, or is not ours any more.
+pub(super) fn grant_went(ctx: &Context, key: &Key) {
+    ctx.grant_memories.forget(key);
+    ctx.grants.forget(key);
+    ctx.grant_reminders.forget(key);
+    forget(ctx, KindName::MetaGrant, key);
+    ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
+}
+
+/// Forgets a channel that went, or is not ours any more; whether it was known what it depended on, its claim among it.
+pub(super) fn channel_went(ctx: &Context, key: &Key) -> bool {
+    FacebookChannelKind::forget(ctx, key);
+    ctx.budgets.forget(key);
+    forget(ctx, KindName::FacebookChannel, key)
 }
 
 /// A released Secret changed.
@@ -149,14 +154,14 @@ pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>
             key.clone()
         }
         // Metadata always decodes.
-        Change::Misfit { .. } | Change::Forbidden => return,
+        Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => return,
     };
     ctx.wake_dependents(&Dependency::Secret(key));
 }
 
-/// A claim changed. It is looked after by the release that watches the namespace of its holder.
+/// A claim changed. It is looked after by the release that the namespace of its holder belongs to.
 pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
-    let forbidden = matches!(change, Change::Forbidden);
+    let forbidden = matches!(change, Change::Unlisted(Unlisted::Forbidden));
     ctx.claims_forbidden.send_if_modified(|was| std::mem::replace(was, forbidden) != forbidden);
     let name = match change {
         Change::Applied(claim) => {
@@ -171,7 +176,7 @@ pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
             AssetClaimKind::forget(ctx, key);
             key.name.clone()
         }
-        Change::Forbidden => return,
+        Change::Listed | Change::Unlisted(_) => return,
     };
     ctx.wake_dependents(&Dependency::Claim(name));
 }

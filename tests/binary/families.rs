@@ -9,13 +9,14 @@ pub const OF_PASSES: [(&str, &str); 4] = [
 ];
 
 /// What is told of objects, which only a leader does. Here alone they are named.
-pub const OF_OBJECTS: [(&str, &str); 7] = [
+pub const OF_OBJECTS: [(&str, &str); 8] = [
     ("app_usage_percent", "gauge"),
     ("channel_connection", "gauge"),
     ("channel_expiry_timestamp_seconds", "gauge"),
     ("grant_expiry_timestamp_seconds", "gauge"),
     ("grant_renewal_failing", "gauge"),
     ("longest_unverified_seconds", "gauge"),
+    ("namespaces_refused", "gauge"),
     ("ready", "gauge"),
 ];
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client};
-use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
+use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant, RELEASE_BINDING};
 use testkit::sandbox::{Fault, FaultEffect, FaultMatch, Options, Sandbox, Seed};
 use testkit::{ControlPlane, free_port, wait_for};
 use tokio::sync::OnceCell;
@@ -67,6 +67,11 @@ impl Stage {
         let namespaces = [&stage.platform, &stage.tenant, &stage.claims]
             .map(|name| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"));
         stage.apply(&namespaces.concat()).await?;
+        let bindings = [&stage.platform, &stage.tenant].map(|namespace| {
+            let release = format!("{}/meta-channel-operator", stage.platform);
+            format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {RELEASE_BINDING}, namespace: {namespace}}}\ndata: {{release: {release}}}\n")
+        });
+        stage.apply(&bindings.concat()).await?;
         Ok(stage)
     }
 

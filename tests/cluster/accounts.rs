@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use testkit::{ControlPlane, wait_for};
 use tower::{Layer, Service};
 
-use crate::world::PATIENCE;
+use crate::world::{PATIENCE, World};
 
 /// A rule set of config/ and the object in the file that holds it.
 pub type Rules = (&'static str, &'static str);
@@ -30,6 +30,15 @@ pub const MAILBOX: Rules = (include_str!("../../config/gateway/mailbox_roles.yam
 pub const GATEWAY: Rules = (include_str!("../../config/gateway/role.yaml"), "meta-channel-gateway");
 pub const GATEWAY_MAILBOX: Rules =
     (include_str!("../../config/gateway/mailbox_roles.yaml"), "meta-channel-gateway-mailbox");
+
+impl World {
+    /// A client that has no rights but those of this ServiceAccount.
+    pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(self.plane.service_account_kubeconfig(namespace, account).await?)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
+    }
+}
 
 /// The rules in a file of config/.
 pub fn rules((file, name): Rules) -> Result<Vec<PolicyRule>> {

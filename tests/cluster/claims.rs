@@ -10,6 +10,7 @@ use meta_channel_operator::api::AssetClaim;
 use testkit::wait_for;
 
 use crate::props::*;
+use crate::releases::bind_all;
 use crate::world::*;
 
 fn claim_name(page: &str) -> String {
@@ -176,6 +177,7 @@ async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page(
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
         namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
     }
+    bind_all(&world.client, &tenants, &world.release).await?;
     world.put_app().await?;
     let mut manifests = Vec::new();
     for (number, namespace) in tenants.iter().enumerate() {

@@ -281,7 +281,7 @@ async fn a_closed_claims_namespace_is_named_and_used_once_it_is_open() -> Result
             "{head}\nkind: ClusterRole\nmetadata: {{name: {name}}}\nrules: {rules}\n---\n{head}\nkind: ClusterRoleBinding\nmetadata: {{name: {name}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}\n{to}\n---\n"
         )
     };
-    let rules = "[{apiGroups: [metachannels.io], resources: [metaapps, metagrants, facebookchannels, metaapps/status, metagrants/status, facebookchannels/status], verbs: ['*']}, {apiGroups: [''], resources: [secrets], verbs: ['*']}, {apiGroups: [events.k8s.io], resources: [events], verbs: ['*']}]";
+    let rules = "[{apiGroups: [metachannels.io], resources: [metaapps, metagrants, facebookchannels, metaapps/status, metagrants/status, facebookchannels/status], verbs: ['*']}, {apiGroups: [''], resources: [secrets, configmaps], verbs: ['*']}, {apiGroups: [events.k8s.io], resources: [events], verbs: ['*']}]";
     world.apply(&role("watched", rules)).await?;
     let client = world.client_of(platform, "operator").await?;
     let _operator = world.operator_with(|operator| operator.client = client);

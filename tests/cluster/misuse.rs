@@ -20,7 +20,7 @@ async fn an_app_that_does_not_allow_a_namespace_is_not_used_from_there() -> Resu
     world.app_is(&["Ready=True"]).await?;
     world.sandbox.clear_ledger();
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    let refused = ["Ready=False/AppNotAllowed", "Authorized=False/AppNotAllowed", "Stalled=True", "Claimed=Unknown"];
+    let refused = ["Ready=False/AppNotFound", "Authorized=Unknown/AppNotFound", "Reconciling=True", "Claimed=Unknown"];
     let channel = world.channel_is(&world.tenant_a, "shop", &refused).await?;
     let step = channel.status.unwrap().next_step.unwrap();
     assert!(step.contains("allowedNamespaces"), "{step}");
@@ -32,7 +32,7 @@ async fn an_app_that_does_not_allow_a_namespace_is_not_used_from_there() -> Resu
     world.apply(&world.app_manifest()).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Stalled"]).await?;
     world.apply(&closed).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotAllowed", "Stalled=True", "Claimed=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotFound", "!Stalled", "Claimed=True"]).await?;
     Ok(())
 }
 

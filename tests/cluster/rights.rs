@@ -72,6 +72,8 @@ async fn every_right_that_is_given_is_used() -> Result<()> {
 
 async fn connected(world: &World) -> Result<()> {
     world.put_app().await?;
+    // Whom a selector selects is said by labels.
+    world.apply(&world.app_manifest().replace("{from: All}", "{from: Selector, selector: {}}")).await?;
     world.put_grant(&text("robot"), "{}").await?;
     let shop = world.granted_manifest(&world.tenant_a, "shop", &page(0), "acme");
     world.apply(&format!("{shop}  publishToken: true\n")).await?;

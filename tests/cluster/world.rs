@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use meta_channel_operator::api::{AssetClaim, FacebookChannel, MetaApp};
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
@@ -28,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, Rules, WATCHED};
+use crate::releases::bind_all;
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
@@ -42,7 +42,7 @@ pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
-    plane: &'static ControlPlane,
+    pub plane: &'static ControlPlane,
     pub client: Client,
     pub sandbox: Sandbox,
     pub shift: Shift,
@@ -51,6 +51,7 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     pub mailbox: String,
+    pub release: String,
     /// Whom the operator acts as, and whom the gateway.
     pub account: Account,
     pub gateway_account: Account,
@@ -67,10 +68,9 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
-        let mut this = self;
-        (&mut this.task).await.unwrap();
+        (&mut self.task).await.unwrap();
     }
 
     /// Passes of a kind with an outcome, so far.
@@ -90,9 +90,7 @@ impl Running {
         let counts = text.lines().filter(|line| line.contains(&label)).filter_map(|line| line.rsplit(' ').next());
         counts.filter_map(|count| count.parse::<u64>().ok()).sum()
     }
-}
 
-impl Running {
     /// The sum of the gauges whose names and labels begin so.
     pub fn gauge(&self, begin: &str) -> f64 {
         let text = self.metrics.text();
@@ -152,6 +150,8 @@ impl World {
         }
         let sandbox = Sandbox::start(seed, Options::default()).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
+        let release = format!("{mailbox}/acme");
+        bind_all(&client, &scopes, &release).await?;
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
         let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &mailbox)]);
@@ -162,7 +162,6 @@ impl World {
         )?;
         let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &mailbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
-        let _stored = stored;
         Ok(Self {
             plane,
             client,
@@ -173,10 +172,11 @@ impl World {
             tenant_b,
             claims,
             mailbox,
+            release,
             account,
             gateway_account,
             gateway,
-            _stored,
+            _stored: stored,
         })
     }
 
@@ -210,6 +210,7 @@ impl World {
                 staleness_limit: Duration::from_secs(60 * 60),
             },
             scopes: self.scopes(),
+            release: self.release.clone(),
             concurrency: 8,
             instance: "test".into(),
             metrics: metrics.clone(),
@@ -235,19 +236,12 @@ impl World {
     /// Sets the clocks of operator and sandbox; they run on from there.
     pub fn set_clock(&self, moment: Timestamp) -> Result<()> {
         self.sandbox.set_clock(moment)?;
-        self.shift.advance(moment.duration_since(Clock::Shifted(self.shift.clone()).now()));
+        self.shift.advance(moment.duration_since(self.now()));
         Ok(())
     }
 
     pub fn kubectl(&self) -> Kubectl {
         self.plane.kubectl()
-    }
-
-    /// A client that has no rights but those of this ServiceAccount.
-    pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
-        let kubeconfig = Kubeconfig::read_from(self.plane.service_account_kubeconfig(namespace, account).await?)?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
     }
 
     /// Applies manifests as somebody with kubectl would.

@@ -6,17 +6,25 @@ use serde_json::Value;
 
 use crate::tools::{Chart, Manifests, kustomize};
 
-/// What an account may do, as `verb resource.group`, one each; how rules are grouped makes no difference.
+/// What an account may do, as `verb resource.group`, one each, with `/name` if it is about one object; how rules are grouped
+/// makes no difference.
 type Rights = BTreeSet<String>;
 
 fn rights(role: &Value) -> Rights {
     let mut rights = Rights::new();
     for rule in role["rules"].as_array().unwrap() {
         let keys: Vec<_> = rule.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["apiGroups", "resources", "verbs"], "a rule that this comparison cannot see whole");
+        let seen = ["apiGroups", "resourceNames", "resources", "verbs"];
+        assert!(keys.iter().all(|key| seen.contains(key)), "a rule that this comparison cannot see whole: {keys:?}");
+        let names: Vec<_> = match rule.get("resourceNames") {
+            Some(names) => strings(names).map(|name| format!("/{name}")).collect(),
+            None => vec![String::new()],
+        };
         for group in strings(&rule["apiGroups"]) {
             for resource in strings(&rule["resources"]) {
-                rights.extend(strings(&rule["verbs"]).map(|verb| format!("{verb} {resource}.{group}")));
+                for name in &names {
+                    rights.extend(strings(&rule["verbs"]).map(|verb| format!("{verb} {resource}.{group}{name}")));
+                }
             }
         }
     }
@@ -66,6 +74,8 @@ fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
         "patch facebookchannels/status.metachannels.io",
         "get,list,watch,create,update,delete secrets.",
         "create,patch events.events.k8s.io",
+        "list,watch configmaps./metachannels-release",
+        "get namespaces.",
     ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator", Some(namespace)), expected);

@@ -183,6 +183,10 @@ async fn rights_of_the_operator(cluster: &ControlPlane, manifests: &Manifests) -
             ("update", "secrets", "ops", false),
             ("get", "secrets", "elsewhere", false),
             ("list", "facebookchannels.metachannels.io", "", false),
+            ("get", "namespaces", "tenant-a", true),
+            ("list", "namespaces", "", false),
+            ("list", "configmaps", "tenant-a", false),
+            ("create", "configmaps", "tenant-a", false),
         ],
     )
     .await

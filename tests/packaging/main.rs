@@ -15,6 +15,7 @@ mod installed;
 mod launch;
 mod monitoring;
 mod operator_chart;
+mod releases;
 mod samples;
 mod side_by_side;
 mod tools;

@@ -18,6 +18,15 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Which release the namespace belongs to.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [metachannels-release]
+  verbs: [list, watch]
+# The namespace's own labels, for MetaApps that choose by them who may use them. In a Role this is this one namespace.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 {{- end }}
 
 {{/* In the claims namespace. Claims are never deleted: they are other tenants' locks too. */}}

@@ -60,7 +60,7 @@ pub(super) fn app_unusable(case: &Case<'_>) -> Option<Finding> {
 fn app_missing(case: &Case<'_>) -> Option<Finding> {
     // Which one it is follows from the credential.
     let Some(app_key) = &case.seen.app_key else { return token_missing(case) };
-    let obstacle = case.seen.app.missing(app_key, "channels", case.namespace())?;
+    let obstacle = case.seen.app.missing(app_key, case.namespace())?;
     Some(obstacle.finding(case.generation))
 }
 

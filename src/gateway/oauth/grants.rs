@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta};
 use kube::{Api, Client, Resource};
 use kube_runtime::reflector::{self, Store};
@@ -10,8 +11,9 @@ use kube_runtime::watcher::Config;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use crate::api::MetaGrant;
+use crate::api::conditions::{ConditionType, find};
 use crate::api::references::MetaAppReference;
+use crate::api::{MetaGrant, Reason};
 use crate::engine::Key;
 use crate::engine::watch::{self, Change};
 use crate::graph::TokenKind;
@@ -43,6 +45,8 @@ struct Status {
     pages: Vec<Page>,
     #[serde(default)]
     missing_pages: Vec<Page>,
+    #[serde(default)]
+    conditions: Vec<Condition>,
 }
 
 /// A page that a grant is there for.
@@ -69,6 +73,12 @@ impl Grant {
     /// Its MetaApp.
     pub(super) fn app(&self) -> Key {
         seen::key_of(&self.spec.app_ref, &self.key().namespace)
+    }
+
+    /// Whether the operator found that it may use its MetaApp.
+    pub(super) fn found_its_app(&self) -> bool {
+        let reason = find(&self.status.conditions, ConditionType::Valid).and_then(|it| Reason::parse(&it.reason));
+        reason.is_some_and(|reason| !matches!(reason, Reason::AppNotFound | Reason::NamespaceUnverified))
     }
 
     /// Whether no person stands behind it: its token is renewed by the operator, and no person's may take its place.

@@ -39,7 +39,7 @@ pub(super) fn expired(valid: &Finding) -> Finding {
 /// What is missing before the token can be asked about.
 fn dependencies(case: &Case<'_>) -> Option<Finding> {
     let (app, generation) = (&case.seen.app, case.generation);
-    let missing = app.missing(&app_key(case), "grants", case.namespace()).map(|it| it.finding(generation));
+    let missing = app.missing(&app_key(case), case.namespace()).map(|it| it.finding(generation));
     missing.or_else(|| no_token(case)).or_else(|| Some(app.broken(&app_key(case))?.finding(generation)))
 }
 

@@ -163,7 +163,7 @@ fn nothing_is_ended_through_an_app_that_cannot_be_used() {
     let broken = |trouble| app(Err(trouble), WebhookVerdict::NotManaged);
     let rows = [
         (AppSeen::NotFound, "False/AppNotFound"),
-        (AppSeen::NotAllowed, "False/AppNotAllowed"),
+        (AppSeen::Unjudged, "Unknown/NamespaceUnverified"),
         (broken(Trouble::Broken("why".to_owned())), "False/AppNotReady"),
         (broken(Trouble::Unknown("why".to_owned())), "Unknown/AppUnverified"),
     ];

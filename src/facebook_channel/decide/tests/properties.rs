@@ -114,7 +114,7 @@ proptest! {
         let outcome = scene.decide();
         for type_ in open_conditions(&scene.seen) {
             if status_of(&outcome.status().conditions, type_) == Some(Status::False) {
-                let known_here = ["SecretNotReleased", "SecretMalformed", "AppNotAllowed"];
+                let known_here = ["SecretNotReleased", "SecretMalformed"];
                 let reason = outcome.of(type_).replace("False/", "");
                 let was_false = status_of(&scene.previous.conditions, type_) == Some(Status::False);
                 let paused = scene.channel.spec.management_policy == ManagementPolicy::Pause;

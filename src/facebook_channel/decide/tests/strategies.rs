@@ -132,7 +132,7 @@ fn apps() -> impl Strategy<Value = AppSeen> {
         8 => webhook.prop_map(|webhook| app(Ok(()), webhook)),
         1 => Just(app(Err(Trouble::Broken("why".to_owned())), WebhookVerdict::NotManaged)),
         1 => Just(AppSeen::NotFound),
-        1 => Just(AppSeen::NotAllowed),
+        1 => Just(AppSeen::Unjudged),
     ]
 }
 

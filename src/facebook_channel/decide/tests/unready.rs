@@ -27,7 +27,7 @@ fn unasked(change: impl FnOnce(&mut Scene)) -> Outcome {
 fn a_missing_or_unready_app_is_waited_for_and_not_blamed_on_the_token() {
     let broken = || app(Err(Trouble::Broken("AppBlocked: Meta rejects it.".to_owned())), WebhookVerdict::NotManaged);
     let rows: [(AppSeen, &str, &str); 2] = [
-        (AppSeen::NotFound, "AppNotFound", "There is no MetaApp platform/acme."),
+        (AppSeen::NotFound, "AppNotFound", "There is no MetaApp platform/acme that namespace tenant-a may use."),
         (broken(), "AppNotReady", "MetaApp platform/acme is not usable: AppBlocked: Meta rejects it."),
     ];
     for (app, reason, message) in rows {
@@ -50,10 +50,13 @@ fn of_an_app_that_was_not_verified_nothing_is_known() {
 }
 
 #[test]
-fn an_app_that_does_not_allow_the_namespace_is_for_a_person_to_decide() {
-    let outcome = unasked(|scene| scene.seen.app = AppSeen::NotAllowed);
-    outcome.stalled("AppNotAllowed");
-    assert!(outcome.message(Authorized).contains("does not allow channels of namespace tenant-a"));
+fn whether_an_app_may_be_used_is_waited_for() {
+    let outcome = unasked(|scene| scene.seen.app = AppSeen::Unjudged);
+    outcome.reconciling("Unknown/NamespaceUnverified");
+    outcome.shows(&[(Authorized, "Unknown/NamespaceUnverified"), (Connected, "Unknown/NamespaceUnverified")]);
+    let message = outcome.message(Authorized);
+    assert!(message.starts_with("Whether namespace tenant-a may use MetaApp platform/acme is not known"), "{message}");
+    assert_eq!(outcome.status().connection.as_str(), "Pending");
 }
 
 #[test]

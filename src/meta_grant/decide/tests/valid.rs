@@ -89,7 +89,7 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
     };
     let rows = [
         (app(AppSeen::NotFound), "False/AppNotFound", "Reconciling"),
-        (app(AppSeen::NotAllowed), "False/AppNotAllowed", "Stalled"),
+        (app(AppSeen::Unjudged), "Unknown/NamespaceUnverified", "Reconciling"),
         (broken(Trouble::Broken("AppBlocked: x".into())), "False/AppNotReady", "Reconciling"),
         (broken(Trouble::Unknown("x".into())), "Unknown/AppUnverified", "Reconciling"),
         (seed(SeedSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),

@@ -1,0 +1,87 @@
+//! The labels of namespaces, for MetaApps that choose by them who may use them. They are read one by one, since that can be
+//! allowed for single namespaces, and kept in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+
+use super::failure::{Failure, kubernetes};
+
+/// The labels of a namespace.
+pub type Labels = BTreeMap<String, String>;
+
+/// The labels of namespaces, as they were read last.
+pub struct NamespaceLabels {
+    api: Api<Namespace>,
+    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
+}
+
+#[derive(Default)]
+struct Known {
+    labels: Option<Arc<Labels>>,
+    read_at: Option<Timestamp>,
+}
+
+/// What came of a look.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// What was known before it.
+    pub before: Option<Arc<Labels>>,
+    /// What is known now; `None` if the namespace may not be read, or is not there, and never was.
+    pub now: Option<Arc<Labels>>,
+}
+
+impl NamespaceLabels {
+    /// Reads through `client`.
+    pub fn new(client: Client) -> Self {
+        Self { api: Api::all(client), known: Mutex::default() }
+    }
+
+    /// The namespaces that were asked for.
+    pub fn asked_for(&self) -> Vec<String> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// What is known of a namespace, if it is not being read just now.
+    pub fn known(&self, namespace: &str) -> Option<Arc<Labels>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(namespace)?.try_lock().ok()?.labels.clone()
+    }
+
+    /// What is known of a namespace. It is read if that was not done within `age`; without an answer, what was known stays.
+    /// Whoever asks meanwhile waits for the same answer.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer, and nothing was known.
+    pub async fn look(&self, namespace: &str, now: Timestamp, age: SignedDuration) -> Result<Looked, Failure> {
+        let known = Arc::clone(
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(namespace.to_owned()).or_default(),
+        );
+        let mut known = known.lock().await;
+        let before = known.labels.clone();
+        if known.read_at.is_some_and(|at| now.duration_since(at) < age) {
+            return Ok(Looked { now: before.clone(), before });
+        }
+        match self.read(namespace).await {
+            Ok(Some(labels)) => known.labels = Some(Arc::new(labels)),
+            Ok(None) => tracing::warn!(namespace, "the labels of the namespace may not be read, or it is not there"),
+            Err(failure) if before.is_none() => return Err(failure),
+            Err(failure) => tracing::info!(namespace, %failure, "the labels of the namespace stay as they were known"),
+        }
+        known.read_at = Some(now);
+        Ok(Looked { now: known.labels.clone(), before })
+    }
+
+    async fn read(&self, namespace: &str) -> Result<Option<Labels>, Failure> {
+        let answer = async {
+            match self.api.get_metadata_opt(namespace).await {
+                Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+                answer => answer.map(|found| found.map(|it| it.metadata.labels.unwrap_or_default())),
+            }
+        };
+        kubernetes("reading the labels of a namespace", answer).await
+    }
+}

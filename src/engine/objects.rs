@@ -1,0 +1,83 @@
+//! What the watches of one kind show, in all watched namespaces that are ours.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use kube::Resource;
+use kube_runtime::reflector::{Lookup, Store};
+
+use super::bindings::Bindings;
+use super::key::Key;
+
+/// The objects of one kind. What lies in a namespace that is not ours is not there.
+pub struct Objects<K>
+where
+    K: Lookup + Clone + 'static,
+    K::DynamicType: Eq + Hash,
+{
+    stores: Vec<Store<K>>,
+    /// Who says what is ours; without it everything is.
+    bindings: Option<Arc<Bindings>>,
+}
+
+impl<K> Objects<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    /// What the stores hold, one for each watched namespace, as far as it is ours.
+    pub fn new(stores: Vec<Store<K>>, bindings: &Arc<Bindings>) -> Self {
+        Self { stores, bindings: Some(Arc::clone(bindings)) }
+    }
+
+    /// Everything that the stores hold.
+    pub fn unbound(stores: Vec<Store<K>>) -> Self {
+        Self { stores, bindings: None }
+    }
+
+    /// The object of this name.
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        if !self.is_ours(&key.namespace) {
+            return None;
+        }
+        let reference = key.to_ref();
+        self.stores.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        let mut all = self.shown();
+        all.retain(|object| self.is_ours(namespace_of(&**object)));
+        all
+    }
+
+    /// What the watches show in a namespace, be it ours or not; "" is all of them.
+    pub fn shown_in(&self, namespace: &str) -> Vec<Arc<K>> {
+        let mut all = self.shown();
+        all.retain(|object| namespace.is_empty() || namespace_of(&**object) == namespace);
+        all
+    }
+
+    /// How many the watches show.
+    pub fn count_shown(&self) -> usize {
+        self.stores.iter().map(Store::len).sum()
+    }
+
+    /// Waits until the watches have shown everything.
+    pub async fn wait_until_ready(&self) {
+        // Fails only when a watch is gone, at shutdown.
+        let _ = futures::future::try_join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+    }
+
+    fn shown(&self) -> Vec<Arc<K>> {
+        self.stores.iter().flat_map(Store::state).collect()
+    }
+
+    fn is_ours(&self, namespace: &str) -> bool {
+        self.bindings.as_ref().is_none_or(|bindings| bindings.is_ours(namespace))
+    }
+}
+
+fn namespace_of<K: Resource>(object: &K) -> &str {
+    object.meta().namespace.as_deref().unwrap_or_default()
+}

@@ -1,0 +1,207 @@
+//! What becomes of a namespace that turns out to be ours, or not to be, or not any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::triggers;
+use crate::api::{RELEASE_BINDING, RELEASE_KEY};
+use crate::engine::bindings::{List, Refusal, Tenure, Unlisted};
+use crate::engine::events::Note;
+use crate::engine::failure::kubernetes;
+use crate::engine::index::Dependency;
+use crate::engine::watch::Change;
+use crate::engine::{Context, Key, KindName};
+use crate::graph::redact;
+
+/// What was told of each namespace.
+pub(super) type Told = BTreeMap<String, Tenure>;
+
+/// Notes whether something is listed in a watched namespace.
+pub(super) fn note<K>(ctx: &Context, scope: &str, list: List, change: &Change<'_, K>) {
+    match change {
+        Change::Listed => ctx.bindings.listed(scope, list, Ok(())),
+        Change::Unlisted(why) => ctx.bindings.listed(scope, list, Err(*why)),
+        Change::Applied(_) | Change::Misfit { .. } | Change::Deleted(_) => {}
+    }
+}
+
+/// A binding changed.
+pub(super) fn binding(ctx: &Context, change: Change<'_, ConfigMap>) {
+    match change {
+        Change::Applied(binding) => {
+            let release = binding.data.as_ref().and_then(|data| data.get(RELEASE_KEY)).cloned();
+            // One that names nobody is not ours either.
+            ctx.bindings.bound(&binding.namespace().unwrap_or_default(), Some(release.unwrap_or_default()));
+        }
+        Change::Misfit { key, .. } => ctx.bindings.bound(&key.namespace, Some(String::new())),
+        Change::Deleted(key) => ctx.bindings.bound(&key.namespace, None),
+        Change::Listed | Change::Unlisted(_) => {}
+    }
+}
+
+/// Waits until it is known of each watched namespace whether it is ours, and tells of those that are not; `None` if the
+/// shutdown came first. Where nothing at all can be listed nothing can be done: that is waited for too.
+pub(super) async fn settled(ctx: &Arc<Context>) -> Option<Told> {
+    let (mut changes, mut told) = (ctx.bindings.subscribe(), Told::new());
+    loop {
+        let found = ctx.bindings.tenures();
+        for (namespace, tenure) in news(&told, &found) {
+            if let Some(Err(refusal)) = &tenure.verdict {
+                refuse(ctx, namespace, refusal);
+            }
+        }
+        told = found;
+        let is_listed = |tenure: &Tenure| !matches!(tenure.verdict, Some(Err(Refusal::Unlisted(_))));
+        let known = told.values().all(|tenure| tenure.verdict.is_some());
+        if known && told.values().any(is_listed) {
+            return Some(told);
+        }
+        let _ = ctx.read(changes.changed()).await.ok()?;
+    }
+}
+
+/// Follows what becomes of the namespaces, until the shutdown.
+pub(super) async fn run(ctx: Arc<Context>, mut told: Told) {
+    let mut changes = ctx.bindings.subscribe();
+    loop {
+        let found = ctx.bindings.tenures();
+        for (namespace, tenure) in news(&told, &found) {
+            match &tenure.verdict {
+                Some(Ok(())) => begin(&ctx, namespace),
+                Some(Err(refusal)) => {
+                    end(&ctx, namespace);
+                    refuse(&ctx, namespace, refusal);
+                }
+                None => {}
+            }
+        }
+        told = found;
+        if ctx.read(changes.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn news<'a>(told: &Told, found: &'a Told) -> impl Iterator<Item = (&'a str, &'a Tenure)> {
+    found.iter().filter(|(name, tenure)| told.get(*name) != Some(tenure)).map(|(name, tenure)| (name.as_str(), tenure))
+}
+
+/// Wakes everything in a namespace that is ours now, and who depends on it.
+fn begin(ctx: &Context, namespace: &str) {
+    tracing::info!(namespace = shown(namespace), "the namespace belongs to this release; its objects are looked after");
+    for app in ctx.apps.shown_in(namespace) {
+        ctx.wake(KindName::MetaApp, Key::of(&*app));
+        ctx.wake_dependents(&Dependency::MetaApp(Key::of(&*app)));
+    }
+    for grant in ctx.grant_objects.shown_in(namespace) {
+        ctx.wake(KindName::MetaGrant, Key::of(&*grant));
+    }
+    for channel in ctx.channels.shown_in(namespace) {
+        ctx.wake(KindName::FacebookChannel, Key::of(&*channel));
+    }
+    for claim in ctx.claims.state() {
+        if namespace.is_empty() || claim.spec.holder.namespace == namespace {
+            ctx.wake_claim(&claim.name_any());
+        }
+    }
+}
+
+/// Forgets everything in a namespace that is not ours any more, its Secrets before all.
+fn end(ctx: &Context, namespace: &str) {
+    for key in ctx.secrets.shown_in(namespace) {
+        ctx.secrets.forget(&key);
+        ctx.published.forget(&key);
+    }
+    for app in ctx.apps.shown_in(namespace) {
+        triggers::app_went(ctx, &Key::of(&*app));
+    }
+    for grant in ctx.grant_objects.shown_in(namespace) {
+        triggers::grant_went(ctx, &Key::of(&*grant));
+    }
+    for channel in ctx.channels.shown_in(namespace) {
+        triggers::channel_went(ctx, &Key::of(&*channel));
+    }
+}
+
+/// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it. Nobody
+/// waits for the Event.
+fn refuse(ctx: &Arc<Context>, namespace: &str, refusal: &Refusal) {
+    let text = why(namespace, ctx.bindings.release(), refusal);
+    tracing::warn!(namespace = shown(namespace), reason = refusal.as_str(), "{text}");
+    // Otherwise there is nothing that an Event could be about.
+    if let Refusal::OtherRelease(_) = refusal {
+        let note = Note { warning: true, reason: "NamespaceRefused", action: "Watch", text };
+        tokio::spawn(tell(Arc::clone(ctx), namespace.to_owned(), note));
+    }
+}
+
+/// Publishes an Event about the binding of a namespace. It is listed as the watch does it, since nothing else may be read.
+async fn tell(ctx: Arc<Context>, namespace: String, note: Note) {
+    let bindings: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &namespace);
+    let named = ListParams::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
+    let found = ctx.read(kubernetes("reading the binding of a namespace", bindings.list(&named))).await;
+    if let Ok(Ok(found)) = found
+        && let Some(binding) = found.items.first()
+    {
+        ctx.events.publish(binding, &note).await;
+    }
+}
+
+fn shown(namespace: &str) -> &str {
+    if namespace.is_empty() { "*" } else { namespace }
+}
+
+fn why(namespace: &str, release: &str, refusal: &Refusal) -> String {
+    let namespace = shown(namespace);
+    match refusal {
+        Refusal::Unbound => format!(
+            "Namespace {namespace} is bound to no release, so that nothing is done there. Whoever maintains release {release} must create the ConfigMap {RELEASE_BINDING} there with {RELEASE_KEY}: {release}, as the chart does; or take the namespace out of the watched ones."
+        ),
+        Refusal::OtherRelease(other) => format!(
+            "Namespace {namespace} is bound to release {}, so that release {release} does nothing there. Whoever maintains {release} must take the namespace out of the watched ones; or, if it is to move, whoever maintains the other release must do so there first, which removes the ConfigMap {RELEASE_BINDING}.",
+            clean(other)
+        ),
+        Refusal::Unlisted(Unlisted::Forbidden) => format!(
+            "Release {release} may not list what it needs in namespace {namespace}, so that nothing is done there. Whoever maintains it must give it its Role there, as the chart does; or take the namespace out of the watched ones."
+        ),
+        Refusal::Unlisted(Unlisted::NotFound) => format!(
+            "The API server does not serve a kind that release {release} needs in namespace {namespace}, so that nothing is done there. A cluster administrator must install the CustomResourceDefinitions of this version."
+        ),
+    }
+}
+
+/// A release, as a binding names it, if it can be one; anybody who may write in the namespace may write anything.
+fn clean(release: &str) -> String {
+    if release.is_empty() { "without a name".to_owned() } else { redact(release, &[]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_was_seen_and_who_must_do_what() {
+        let rows = [
+            (Refusal::Unbound, "tenant-a is bound to no release", "metachannels-release there with release: ops/acme"),
+            (
+                Refusal::OtherRelease("ops/other".to_owned()),
+                "bound to release ops/other",
+                "maintains ops/acme must take",
+            ),
+            (Refusal::OtherRelease(String::new()), "bound to release without a name", "must take"),
+            (Refusal::Unlisted(Unlisted::Forbidden), "may not list", "give it its Role"),
+            (Refusal::Unlisted(Unlisted::NotFound), "does not serve a kind", "install the CustomResourceDefinitions"),
+        ];
+        for (refusal, seen, step) in rows {
+            let text = why("tenant-a", "ops/acme", &refusal);
+            assert!(text.contains(seen) && text.contains(step), "{text}");
+        }
+        let forged = Refusal::OtherRelease("EAAB0123456789abcdef0123456789 https://a.example/?x=y".to_owned());
+        let text = why("tenant-a", "ops/acme", &forged);
+        assert!(!text.contains("EAAB") && !text.contains("x=y"), "{text}");
+    }
+}

@@ -1,0 +1,83 @@
+//! A namespace belongs to one release: what says so, and what Helm does about a second one.
+
+use serde_json::{Value, json};
+use testkit::ControlPlane;
+
+use crate::cluster::make_namespaces;
+use crate::launch::Launch;
+use crate::tools::{Chart, Manifests, helm_at, kustomize, run};
+
+const BINDING: &str = "metachannels-release";
+
+/// Checks that every watched namespace is bound to the release that watches it, and no other is.
+fn each_is_bound(manifests: &Manifests) {
+    let operator = Launch::of(manifests, "operator", "pod").unwrap();
+    // Namespace and name of the Lease, as the program is told them, or by default.
+    let lease = operator.flag("--leader-election-id").unwrap_or("meta-channel-operator");
+    let release = format!("{}/{lease}", operator.namespace);
+    let watched = operator.flag("--watch-namespaces").unwrap();
+    let bound: Vec<_> = manifests
+        .of_kind("ConfigMap")
+        .map(|binding| {
+            assert_eq!(binding["metadata"]["name"], BINDING);
+            assert_eq!(binding["immutable"], true, "whoever may write ConfigMaps cannot bend it");
+            assert_eq!(binding["data"], json!({"release": release}));
+            binding["metadata"]["namespace"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(bound.join(","), watched);
+}
+
+#[test]
+fn every_watched_namespace_is_bound_to_the_release_that_watches_it() {
+    for values in Chart::OPERATOR.examples().unwrap() {
+        each_is_bound(&Chart::OPERATOR.render(&values).unwrap());
+    }
+    let others = Chart::OPERATOR.render_as("acme", "ops-2", &Chart::OPERATOR.example("minimal"), &[]).unwrap();
+    each_is_bound(&others);
+    assert_eq!(others.one("ConfigMap", BINDING).unwrap()["data"]["release"], "ops-2/acme-meta-channel-operator");
+    each_is_bound(&kustomize("config/namespaced").unwrap());
+    // Where everything is watched, nothing is bound.
+    assert_eq!(kustomize("config/default").unwrap().of_kind("ConfigMap").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_refuses_a_second_release_for_a_namespace_until_the_first_gives_it_up() {
+    let cluster = ControlPlane::start().await.unwrap();
+    let kubectl = cluster.kubectl();
+    make_namespaces(&kubectl, &["ops", "ops-2", "platform", "tenant-a", "tenant-b", "meta-channels"]).await.unwrap();
+    let values = Chart::OPERATOR.example("minimal");
+    let helm = |verb: &str, release: &str, namespace: &str, watched: &str| {
+        let namespace = format!("--namespace={namespace}");
+        let watched = format!("--set=watchNamespaces={watched}");
+        helm_at(&cluster, &[verb, release, &namespace, &watched], &Chart::OPERATOR, &values)
+    };
+    let bound = async |namespace: &str| -> Option<Value> {
+        let found = kubectl.get(&[
+            "configmaps",
+            "--namespace",
+            namespace,
+            "--field-selector",
+            "metadata.name=metachannels-release",
+        ]);
+        found.await.unwrap()["items"].get(0).map(|binding| binding["data"]["release"].clone())
+    };
+    helm("install", "acme", "ops", "{platform,tenant-a}").unwrap();
+    assert_eq!(bound("tenant-a").await.unwrap(), "ops/acme-meta-channel-operator");
+    // Also one of the same name in another namespace.
+    for (release, namespace) in [("other", "ops-2"), ("acme", "ops-2"), ("other", "ops")] {
+        let refused = helm("install", release, namespace, "{tenant-a,tenant-b}").unwrap_err().to_string();
+        let expected = "ConfigMap \"metachannels-release\" in namespace \"tenant-a\" exists and cannot be imported";
+        assert!(refused.contains(expected) && refused.contains("invalid ownership metadata"), "{refused}");
+        assert_eq!(bound("tenant-b").await, None, "nothing was begun");
+    }
+
+    helm("upgrade", "acme", "ops", "{platform}").unwrap();
+    assert_eq!(bound("tenant-a").await, None);
+    helm("install", "other", "ops-2", "{tenant-a,tenant-b}").unwrap();
+    assert_eq!(bound("tenant-a").await.unwrap(), "ops-2/other-meta-channel-operator");
+    let uninstall = ["uninstall", "other", "--namespace=ops-2", "--kubeconfig"];
+    run(crate::tools::helm().unwrap().args(uninstall).arg(cluster.kubeconfig())).unwrap();
+    assert_eq!(bound("tenant-a").await, None);
+    assert_eq!(bound("platform").await.unwrap(), "ops/acme-meta-channel-operator");
+}
