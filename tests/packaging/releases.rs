@@ -53,14 +53,9 @@ async fn helm_refuses_a_second_release_for_a_namespace_until_the_first_gives_it_
         helm_at(&cluster, &[verb, release, &namespace, &watched], &Chart::OPERATOR, &values)
     };
     let bound = async |namespace: &str| -> Option<Value> {
-        let found = kubectl.get(&[
-            "configmaps",
-            "--namespace",
-            namespace,
-            "--field-selector",
-            "metadata.name=metachannels-release",
-        ]);
-        found.await.unwrap()["items"].get(0).map(|binding| binding["data"]["release"].clone())
+        let named = "--field-selector=metadata.name=metachannels-release";
+        let found = kubectl.get(&["configmaps", "--namespace", namespace, named]).await.unwrap();
+        found["items"].get(0).map(|binding| binding["data"]["release"].clone())
     };
     helm("install", "acme", "ops", "{platform,tenant-a}").unwrap();
     assert_eq!(bound("tenant-a").await.unwrap(), "ops/acme-meta-channel-operator");
