@@ -48,7 +48,7 @@ async fn every_right_that_is_given_is_used() -> Result<()> {
     })
     .await?;
     let operator = world.daily();
-    connected(&world).await?;
+    connected(&world, &operator).await?;
     renewed_and_parted(&world, &operator).await?;
     repaired_twice(&world, &operator).await?;
     left_behind_twice(&world, &operator).await?;
@@ -70,14 +70,21 @@ async fn every_right_that_is_given_is_used() -> Result<()> {
     Ok(())
 }
 
-async fn connected(world: &World) -> Result<()> {
+async fn connected(world: &World, operator: &Running) -> Result<()> {
     world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    quiet(operator).await?;
     // Whom a selector selects is said by labels.
     world.apply(&world.app_manifest().replace("{from: All}", "{from: Selector, selector: {}}")).await?;
+    world.app_is(&["Ready=True"]).await?;
     world.put_grant(&text("robot"), "{}").await?;
     let shop = world.granted_manifest(&world.tenant_a, "shop", &page(0), "acme");
     world.apply(&format!("{shop}  publishToken: true\n")).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await.map(|_| ())
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    quiet(operator).await?;
+    world.apply(&world.app_manifest()).await?;
+    world.app_is(&["Ready=True"]).await?;
+    Ok(())
 }
 
 /// A token that is renewed is published anew, and goes with the connection.
