@@ -78,6 +78,13 @@ pub struct FacebookChannelSpec {
     pub deletion_policy: DeletionPolicy,
 }
 
+impl FacebookChannelSpec {
+    /// Whether the page is not to be linked, be it that it is disconnected or given away.
+    pub fn parts(&self) -> bool {
+        self.connection == DeclaredConnection::Disconnected || self.transfer_to.is_some()
+    }
+}
+
 /// Whether a page is to be connected.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeclaredConnection {
