@@ -1,7 +1,7 @@
 //! A cluster administrator moves a page by hand, and a page is used through another application than before.
 
 use anyhow::{Result, ensure};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use meta_channel_operator::api::{AssetClaim, ClaimState};
 use serde_json::{Value, json};
 use testkit::wait_for;
@@ -23,11 +23,11 @@ async fn connected() -> Result<(World, Running)> {
     Ok((world, operator))
 }
 
-/// What an administrator does to the claim.
+/// What an administrator does to the claim, with the command of docs/claims.md.
 async fn edit(world: &World, spec: Value) -> Result<()> {
-    let patch = json!({ "spec": spec });
-    world.claims().patch(CLAIM, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-    Ok(())
+    let patch = json!({ "spec": spec }).to_string();
+    let command = ["-n", &world.claims, "patch", "assetclaim", CLAIM, "--type=merge", "-p", &patch];
+    world.kubectl().run(&command).await.map(|_| ())
 }
 
 async fn tombstone(world: &World) -> Result<AssetClaim> {
