@@ -9,6 +9,7 @@ use serde_json::json;
 use testkit::sandbox::LedgerEntry;
 use testkit::wait_for;
 
+use crate::kills::killed;
 use crate::props::*;
 use crate::world::*;
 
@@ -241,5 +242,46 @@ async fn a_page_cannot_be_given_to_the_namespace_that_has_it() -> Result<()> {
     let upper = json!({ "spec": { "transferTo": "Not a namespace" } });
     let refused = world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &Patch::Merge(&upper)).await;
     assert!(refused.is_err());
+    Ok(())
+}
+
+/// Has every write of a transfer be the last one of an operator, one after the other; in the end none of them is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
+    for after in 1.. {
+        assert!(after < 25, "a transfer is no more than some writes");
+        let world = connected().await?;
+        let operator = world.operator();
+        start(&world, "connection: Connected").await?;
+        world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
+        world.channel_is(&world.tenant_b, "copy", &["Ready=False/ClaimedElsewhere"]).await?;
+        quiet(&operator).await?;
+        operator.stop().await;
+        world.sandbox.clear_ledger();
+        declare(&world, &given_to(&world.tenant_b)).await?;
+        let done = async |world: &World| {
+            let shown = async |namespace, name| {
+                let status = world.channels(namespace).get(name).await?.status.unwrap_or_default();
+                anyhow::Ok(shown(&status.conditions).join(" "))
+            };
+            let given = shown(&world.tenant_a, "shop").await?.contains("Claimed=False/Transferred");
+            Ok(given && shown(&world.tenant_b, "copy").await?.contains("Ready=True"))
+        };
+        let burnt = killed(&world, after, done).await?;
+        // The request that was cut off may still be on its way; whoever succeeds waits a little.
+        world.advance(2);
+        let operator = world.operator();
+        world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Claimed=True"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &GIVEN).await?;
+        quiet(&operator).await?;
+        assert!(is_subscribed(&world), "cut off after write {after}");
+        let writes = writes(&world);
+        let parted = writes.iter().take_while(|it| *it == "DELETE").count();
+        assert!((1..=2).contains(&parted), "cut off after write {after}: {writes:?}");
+        assert_eq!(writes[parted..], ["POST rival"], "cut off after write {after}");
+        if !burnt {
+            break;
+        }
+    }
     Ok(())
 }
