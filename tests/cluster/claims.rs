@@ -204,6 +204,7 @@ async fn crowd(count: usize, names: &[&str], watched: fn(&[String]) -> [Vec<Stri
     // Both begin with everything there, so that all channels of both try at the same time.
     let _operators = watched(&tenants).map(|tenants| {
         world.operator_with(|operator| {
+            operator.client = world.client.clone();
             operator.instance = format!("of {}", tenants[0]);
             operator.scopes = tenants.into_iter().chain([world.platform.clone()]).collect();
         })

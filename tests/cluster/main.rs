@@ -1,6 +1,8 @@
 //! The operator against a real API server and the simulated Graph API, in this process and with a clock that tests move.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod accounts;
+mod attacks;
 mod claims;
 mod cleanup;
 mod connect;
@@ -30,6 +32,7 @@ mod record;
 mod replica;
 mod repository;
 mod restraint;
+mod rights;
 mod ring;
 mod seeds;
 mod stored;
@@ -37,3 +40,4 @@ mod tokens;
 mod transfer;
 mod usage;
 mod world;
+mod year;

@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, Rules, WATCHED};
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
@@ -50,6 +51,9 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     pub mailbox: String,
+    /// Whom the operator acts as, and whom the gateway.
+    pub account: Account,
+    pub gateway_account: Account,
     gateway: Running,
     /// Judges what was stored when the test is over.
     _stored: Stored,
@@ -150,10 +154,30 @@ impl World {
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
-        let (gateway, url) = start_gateway(&client, &sandbox, &shift, scopes, &mailbox).await?;
+        let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &mailbox)]);
+        let gateways = rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &mailbox)]);
+        let (account, gateway_account) = tokio::try_join!(
+            Account::new(plane, &mailbox, "operator", &operators),
+            Account::new(plane, &mailbox, "gateway", &gateways),
+        )?;
+        let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &mailbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
         let _stored = stored;
-        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, mailbox, gateway, _stored })
+        Ok(Self {
+            plane,
+            client,
+            sandbox,
+            shift,
+            platform,
+            tenant_a,
+            tenant_b,
+            claims,
+            mailbox,
+            account,
+            gateway_account,
+            gateway,
+            _stored,
+        })
     }
 
     /// The watched namespaces.
@@ -168,7 +192,7 @@ impl World {
     pub fn operator_with(&self, change: impl FnOnce(&mut Operator)) -> Running {
         let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
         let mut operator = Operator {
-            client: self.client.clone(),
+            client: self.account.client.clone(),
             graph: graph(&self.sandbox, &metrics),
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
@@ -351,6 +375,11 @@ impl World {
     pub fn gateway_metrics(&self) -> &Metrics {
         &self.gateway.metrics
     }
+}
+
+/// Rules in every watched namespace, and others.
+fn rights<'a>(scopes: &'a [String], watched: Rules, others: &[(Rules, &'a str)]) -> Vec<(Rules, &'a str)> {
+    scopes.iter().map(|scope| (watched, scope.as_str())).chain(others.iter().copied()).collect()
 }
 
 /// The conditions as `Type=Status/Reason`.

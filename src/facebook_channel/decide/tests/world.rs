@@ -40,7 +40,7 @@ impl Default for World {
         let (claim, rows, token) = (ClaimSeen::Free, vec![], token_info());
         let (publishes, publication, mutations) = (false, PublicationSeen::Missing, 0);
         let (to, offered, former) = (None, None, None);
-        let world = Self {
+        Self {
             claim,
             record,
             rows,
@@ -54,8 +54,7 @@ impl Default for World {
             to,
             offered,
             former,
-        };
-        world
+        }
     }
 }
 
