@@ -56,6 +56,11 @@ impl Reason {
 }
 
 impl Reason {
+    /// Whether it says that the page was parted from as declared.
+    pub const fn is_parting(self) -> bool {
+        matches!(self, Self::DeclaredDisconnected | Self::Offered | Self::Transferred)
+    }
+
     /// Whether it is found without asking Meta. Such a value is found anew in every pass, so it is never kept from an
     /// earlier one.
     pub const fn needs_no_answer(self) -> bool {
@@ -71,6 +76,7 @@ impl Reason {
                 | Self::SecretMalformed
                 | Self::SecretNameTaken
                 | Self::ClaimedElsewhere
+                | Self::Transferred
                 | Self::DuplicateInNamespace
                 | Self::CallbackUnknown
         )
@@ -120,6 +126,10 @@ reasons! {
     NotRenewable => Nobody,
     /// The channel is declared Disconnected.
     DeclaredDisconnected => Nobody,
+    /// The page is disconnected and given to another namespace, which has not taken it yet.
+    Offered => Nobody,
+    /// The namespace that the page was given to holds it.
+    Transferred => Nobody,
     /// The object is declared to be left alone.
     Paused => Nobody,
 

@@ -9,7 +9,7 @@ use kube::api::PostParams;
 
 use super::decide::{Report, Then};
 use super::observe::Access;
-use super::{AssetClaimKind, hold};
+use super::{AssetClaimKind, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::failure::{NEVER, kubernetes, next_try};
@@ -79,7 +79,7 @@ pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Time
 
 async fn write(ctx: &Context, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
     let claim = AssetClaim { status: Some(status), ..claim.clone() };
-    let (api, name) = (hold::api(ctx), claim.name_any());
+    let (api, name) = (look::api(ctx), claim.name_any());
     kubernetes("writing the status of a claim", api.replace_status(&name, &PostParams::default(), &claim)).await
 }
 

@@ -73,7 +73,7 @@ pub fn decide(claim: &AssetClaim, seen: &Observed, now: Timestamp) -> Plan {
         return case.held();
     }
     match claim.state() {
-        ClaimState::Tombstone => case.rest(Then::Never),
+        ClaimState::Tombstone => case.tombstone_again(),
         ClaimState::Held => case.pending(format!("{} is gone.", case.holder()), Then::At(now + GRACE)),
         ClaimState::CleanupPending | ClaimState::LeftBehind => case.clean_up(),
     }
@@ -174,10 +174,23 @@ impl Case<'_> {
         self.report(ClaimState::CleanupPending, &finding, then, None)
     }
 
+    /// It rests, but for what an administrator changed in it since.
+    fn tombstone_again(&self) -> Plan {
+        let told = self.claim.current().and_then(|status| status.observed_generation);
+        if told.is_none_or(|told| Some(told) == self.claim.metadata.generation) {
+            return self.rest(Then::Never);
+        }
+        self.tombstone("The app was unsubscribed from the page, or nothing had to be done,")
+    }
+
     fn tombstone(&self, what: &str) -> Plan {
-        let namespace = &self.claim.spec.holder.namespace;
-        let seen =
-            format!("{what} after {} was deleted. The page stays reserved for namespace {namespace}.", self.holder());
+        let reserved = match &self.claim.spec.transfer_to {
+            Some(to) => {
+                format!("It is given to namespace {to}: a FacebookChannel there takes it with a credential of its own.")
+            }
+            None => format!("The page stays reserved for namespace {}.", self.claim.spec.holder.namespace),
+        };
+        let seen = format!("{what} after {} was deleted. {reserved}", self.holder());
         let finding = self.found(Status::True, Reason::Tombstone, seen, "");
         self.report(ClaimState::Tombstone, &finding, Then::Never, None)
     }

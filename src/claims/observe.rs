@@ -97,7 +97,7 @@ pub async fn observe(
     }
     let app_key = app_key(claim);
     ctx.index.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
-    (seen.app, seen.access) = see_app(ctx, claim, app_key.as_ref()).await?;
+    (seen.app, seen.access) = see_app(ctx, &claim.spec.app_id, app_key.as_ref()).await?;
     if let (Some(answer), Some(Access { app, .. })) = (&seen.asked, &seen.access) {
         let (app, uid) = (app.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
         ctx.heed(&budgets(claim, &app), answer.as_ref().err().into_iter(), now);
@@ -143,7 +143,11 @@ fn app_key(claim: &AssetClaim) -> Option<Key> {
     claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
 }
 
-async fn see_app(ctx: &Context, claim: &AssetClaim, key: Option<&Key>) -> Result<(AppSeen, Option<Access>), Failure> {
+/// Looks at an application by its id and its MetaApp, if that is known.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(AppSeen, Option<Access>), Failure> {
     let Some(key) = key else { return Ok((AppSeen::Missing, None)) };
     if ctx.watches(&key.namespace) && !ctx.is_ours(&key.namespace) {
         return Ok((AppSeen::NotReady("its namespace is not bound to this release".to_owned()), None));
@@ -153,7 +157,7 @@ async fn see_app(ctx: &Context, claim: &AssetClaim, key: Option<&Key>) -> Result
         let seen = if misfit { AppSeen::NotReady("it cannot be decoded".to_owned()) } else { AppSeen::Missing };
         return Ok((seen, None));
     };
-    if app.spec.app_id != claim.spec.app_id {
+    if app.spec.app_id != app_id {
         return Ok((AppSeen::OtherApp(app.spec.app_id.clone()), None));
     }
     let Some(credentials) = meta_app::observe::find_credentials(ctx, &app).await? else {

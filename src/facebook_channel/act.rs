@@ -1,9 +1,9 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-use super::observe::{self, Access, Asked, Observed, TokenSeen};
-use super::publication;
+use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
+use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
-use crate::claims;
+use crate::claims::{self, ClaimSeen};
 use crate::engine::answer::answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
@@ -23,6 +23,11 @@ pub enum Mutation {
         /// Whether the credential was proven in this pass. To end what that one left needs no proof.
         proven: bool,
     },
+    /// Take the claim over from another namespace, which gives the page to this one.
+    TakeClaim {
+        /// That namespace.
+        from: String,
+    },
     /// Write into our claim how the page is used now.
     RecordClaim {
         /// Whether the credential was proven in this pass.
@@ -35,6 +40,13 @@ pub enum Mutation {
     },
     /// End the page's subscription to our application, with the application's own token.
     Unsubscribe,
+    /// End its subscription to the application that it was used through before, with that one's own token.
+    UnsubscribeFormer,
+    /// Leave that subscription as it is, since it cannot be ended, and tell about it.
+    LeaveFormer {
+        /// Why it cannot be ended.
+        why: String,
+    },
     /// Write the page token into the Secret that is meant for it.
     Publish,
     /// Delete that Secret.
@@ -47,9 +59,12 @@ impl Mutation {
         match self {
             Self::AcquireClaim => "claiming the page",
             Self::AdoptClaim { .. } => "adopting the claim on the page",
+            Self::TakeClaim { .. } => "taking the claim on the page over from the namespace that gives it away",
             Self::RecordClaim { .. } => "updating the claim on the page",
             Self::Subscribe { .. } => "subscribing the page at Meta",
             Self::Unsubscribe => "unsubscribing the page at Meta",
+            Self::UnsubscribeFormer => "unsubscribing the page at Meta from the app that it was used through before",
+            Self::LeaveFormer { .. } => "leaving the page subscribed to the app that it was used through before",
             Self::Publish => "publishing the page token",
             Self::Withdraw => "deleting the published page token",
         }
@@ -80,13 +95,18 @@ pub async fn act(
             asked.claimed = true;
         }
         (Mutation::AdoptClaim { of, proven }, _) => {
-            let proof = proven.then_some(proof);
+            let (of, proof) = (ClaimSeen::Orphaned { of }, proven.then_some(proof));
             asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, proof).await?;
+            asked.claimed = true;
+        }
+        (Mutation::TakeClaim { from }, _) => {
+            let offered = ClaimSeen::Offered { namespace: from };
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &offered, Some(proof)).await?;
             asked.claimed = true;
         }
         (Mutation::RecordClaim { proven }, _) => {
             claims::record(ctx, &wanted, proven).await?;
-            asked.claimed = true;
+            asked.recorded = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
@@ -106,6 +126,15 @@ pub async fn act(
         (Mutation::Withdraw, _) => {
             publication::withdraw(ctx, pass).await?;
             asked.published = true;
+        }
+        (Mutation::UnsubscribeFormer, _) => {
+            asked.former = former::unsubscribe(ctx, channel, seen.former.as_ref(), pass.now).await?;
+            // What the claim has to say is another thing now.
+            asked.recorded = false;
+        }
+        (Mutation::LeaveFormer { why }, _) => {
+            asked.former = seen.former.map(|former| FormerEnd::Left(former.left(&channel.spec.page_id, &why)));
+            asked.recorded = false;
         }
         (Mutation::Unsubscribe, access) => {
             return unsubscribe(ctx, channel, seen.app_key.as_ref(), access.as_ref(), asked).await;
@@ -138,6 +167,8 @@ async fn unsubscribe(
         ctx.look_at_app(app_key.clone());
     }
     asked.unsubscribed = Some(written);
+    // What the claim has to say is another thing now.
+    asked.recorded = false;
     if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {
         let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
         asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));

@@ -4,6 +4,7 @@ pub mod authorization;
 mod claim;
 mod connection;
 mod endpoint;
+mod former;
 pub mod grant;
 mod page;
 mod parting;
@@ -18,10 +19,9 @@ use super::act::Mutation;
 use super::observe::{AppSeen, Observed};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, DeclaredConnection, EndpointStatus,
-    FacebookChannel, FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
+    FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
-use crate::claims::{ClaimSeen, Record};
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
@@ -45,16 +45,14 @@ pub fn decide(
     seen: &Observed,
     now: Timestamp,
 ) -> Option<Plan> {
-    if channel.spec.management_policy == ManagementPolicy::Pause {
-        // What becomes of the page once the channel is gone is no matter of Meta's yet.
-        let outdated = matches!(seen.claim, ClaimSeen::Ours { .. }) && seen.record == Record::Outdated;
-        let mutation = (outdated && !seen.asked.claimed).then_some(Mutation::RecordClaim { proven: false });
-        return Some(Plan { mutation, report: paused(channel, previous, now) });
-    }
     let generation = channel.metadata.generation.unwrap_or_default();
     let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
+    if channel.spec.management_policy == ManagementPolicy::Pause {
+        // What becomes of the page once the channel is gone is no matter of Meta's yet.
+        return Some(Plan { mutation: claim::restoration(&case), report: paused(channel, previous, now) });
+    }
     if !seen.look {
-        let mutation = publication::restoration(&case);
+        let mutation = claim::restoration(&case).or_else(|| publication::restoration(&case));
         let status = case.amended().unwrap_or_else(|| previous.clone());
         let idle = mutation.is_none() && status == *previous;
         return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
@@ -125,7 +123,7 @@ struct Findings {
     endpoint: Finding,
     /// Whether the page token is published, where that is declared.
     published: Option<Finding>,
-    /// Of a channel that is declared Disconnected: whether that is reached.
+    /// Of a channel that is to be disconnected or gives its page away: whether that is reached.
     parting: Option<Finding>,
 }
 
@@ -146,7 +144,7 @@ impl Case<'_> {
 
     /// Whether the page is to be disconnected.
     fn parts(&self) -> bool {
-        self.channel.spec.connection == DeclaredConnection::Disconnected
+        self.channel.spec.parts()
     }
 
     /// Whether nothing may be written at Meta.
@@ -183,7 +181,7 @@ impl Case<'_> {
         // An authorisation that ended has no end in the future, whatever its clocks say.
         let ended = findings.authorized.reason.ends_authorization();
         let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
-        // Who is declared Disconnected relies on no authorisation.
+        // Who is disconnected as declared relies on no authorisation.
         let expires = expires.filter(|_| findings.parting.is_none());
         let reached = findings.parting.clone().map_or_else(|| self.reached(expires), reached_by_parting);
         let state = connection::derive(findings, self.generation, reached);
@@ -198,6 +196,7 @@ impl Case<'_> {
         let mut notes = self.notes(&state);
         notes.extend(effect.note(done));
         notes.extend(restriction::note(self, &findings.page_usable));
+        notes.extend(former::note(self));
         let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
@@ -245,9 +244,15 @@ impl Case<'_> {
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.
     fn notes(&self, state: &connection::State) -> Vec<Note> {
         let ready = &state.findings[0].1;
-        let turned = ready.status == Status::True && state.connection != self.previous.connection;
+        let given = state.findings.iter().any(|(_, it)| it.reason == Reason::Transferred);
+        let turned = state.connection != self.previous.connection || given && self.previous.claim_name.is_some();
+        let turned = turned && ready.status == Status::True;
         let previous = if turned { &[] } else { &self.previous.conditions[..] };
-        let well = if state.connection == Connection::Disconnected { "Disconnected" } else { "Connected" };
+        let well = match state.connection {
+            Connection::Disconnected if given => Reason::Transferred.as_str(),
+            Connection::Disconnected => "Disconnected",
+            _ => "Connected",
+        };
         on_transition(previous, ready, well)
     }
 
@@ -278,7 +283,8 @@ impl Case<'_> {
     fn refusals(&self) -> Vec<&Refusal> {
         let token = self.debugged.as_ref().and_then(|it| it.as_ref().err());
         let parting = self.seen.asked.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
-        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).chain(parting).collect()
+        let former = former::refusal(self);
+        token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).chain(parting).chain(former).collect()
     }
 
     fn page_name(&self) -> Option<String> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::credentials::Source;
 use super::decide::authorization;
 use super::observe::{Observed, TokenSeen};
-use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
+use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::engine::Context;
 use crate::engine::answer::{Answer, Held, Refusal};
 use crate::engine::pass::Pass;
@@ -19,8 +19,7 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);
 /// What stands for an answer about the credential while it is not known what the grant gives. To disconnect a page no
 /// credential is needed, so that nothing is waited for.
 pub fn not_listed(channel: &FacebookChannel, now: Timestamp) -> Option<Refusal> {
-    let connected = channel.spec.connection == DeclaredConnection::Connected;
-    connected.then(|| Refusal::held(Held::Grant(now + FIRST_LOOK)))
+    (!channel.spec.parts()).then(|| Refusal::held(Held::Grant(now + FIRST_LOOK)))
 }
 
 /// Has the grant look if its token was refused for the page, and takes the refusals for no answer until it has.
@@ -40,7 +39,7 @@ pub fn settle(ctx: &Context, channel: &FacebookChannel, seen: &mut Observed, pas
     }
     // The grant has looked since and gives what is refused all the same: then it is about this page.
     let looked = since.is_some_and(|since| grant.at > since);
-    if looked || channel.spec.connection == DeclaredConnection::Disconnected {
+    if looked || channel.spec.parts() {
         return;
     }
     ctx.look_at_grant(key);

@@ -35,7 +35,7 @@ fn is_good(status: &FacebookChannelStatus) -> bool {
     let authorized = find(&status.conditions, ConditionType::Authorized);
     authorized.is_some_and(|it| {
         it.status == Status::True.as_str()
-            || it.status == Status::Unknown.as_str() && it.reason == Reason::DeclaredDisconnected.as_str()
+            || it.status == Status::Unknown.as_str() && Reason::parse(&it.reason).is_some_and(Reason::is_parting)
     })
 }
 

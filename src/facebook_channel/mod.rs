@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod decide;
 pub mod doubts;
 pub mod due;
+pub mod former;
 pub mod observe;
 pub mod parted;
 pub mod publication;

@@ -9,17 +9,18 @@ use super::credentials::{Source, see_access};
 use super::decide::{authorization, grant};
 use super::doubts;
 use super::due;
+pub use super::former::{Former, FormerEnd};
 use super::parted;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
-use super::threads::{self, Look};
+use super::threads;
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
-    AssetClaim, AssetKind, ClaimHolder, DeclaredConnection, DeletionPolicy, FacebookChannel, FacebookChannelStatus,
-    ManagementPolicy, REQUESTED_AT,
+    AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
+    REQUESTED_AT,
 };
-use crate::claims::{self, ClaimSeen, Record, Unavailable, Wanted};
+use crate::claims::{self, ClaimSeen, Look, Record, Unavailable, Wanted};
 use crate::engine::answer::{Answer, PageNews, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::fingerprint::Fingerprint;
@@ -45,6 +46,8 @@ pub struct Observed {
     pub claim: ClaimSeen,
     /// Whether the claim, if it is ours, says what it should.
     pub record: Record,
+    /// Another application that the page is still subscribed to for us, as our claim remembers it.
+    pub former: Option<Former>,
     /// The Secret with the published page token.
     pub publication: PublicationSeen,
     /// Whether the operator knows of a gateway.
@@ -80,8 +83,12 @@ pub struct Asked {
     pub subscribed: Option<Answer<()>>,
     /// The outcome of unsubscribing.
     pub unsubscribed: Option<Answer<()>>,
+    /// What came of ending the subscription to the application before.
+    pub former: Option<FormerEnd>,
     /// Whether the claim was tried for.
     pub claimed: bool,
+    /// Whether our claim was brought up to date, after what was done at Meta since.
+    pub recorded: bool,
     /// Whether the Secret with the published token was written or deleted.
     pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.
@@ -120,6 +127,11 @@ pub async fn observe(
     let mut seen = survey(ctx, channel, pass, asked).await?;
     let restraint = Restraint::of(ctx, channel, &seen);
     ask(ctx, channel, &mut seen, pass, &restraint).await?;
+    if matches!(seen.claim, ClaimSeen::Ours { .. }) {
+        // What was read of the page may be what the claim has to say.
+        let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
+        seen.record = claims::look_again(ctx, &wanted).unwrap_or(seen.record);
+    }
     let threads = seen.asked.threads.as_ref().and_then(|it| it.as_ref().err());
     ctx.heed(&restraint.budgets, seen.asked.refusals().chain(threads), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
@@ -143,13 +155,19 @@ pub async fn survey(
     dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(ctx, key, &pass.key.namespace)));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
-    ctx.index.set(&(KindName::FacebookChannel, pass.key.clone()), dependencies);
+    let dependent = (KindName::FacebookChannel, pass.key.clone());
+    ctx.index.set(&dependent, dependencies.clone());
 
     let (app, app_object) = seen::look(ctx, app_key.as_ref(), &pass.key.namespace).await?;
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let (seen_token, token) = source.look(ctx, &pass.uid, pass.now).await?;
-    let (claim, record) = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
+    let Look { claim, record, former } = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
+    if let Some(key) = former.as_ref().and_then(Former::key_of) {
+        dependencies.push(Dependency::MetaApp(key));
+        ctx.index.set(&dependent, dependencies);
+    }
+    let former = Former::see(ctx, former).await?;
     let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
     let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), asked.published).await?;
     let inputs = Fingerprint::new(&pass.uid)
@@ -159,6 +177,7 @@ pub async fn survey(
         .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
         .add("token", seen_token.input())
         .add("claim", &claim)
+        .add("former", &former)
         .add("publication", publication.is_in_the_way(channel))
         .add("gateway", &ctx.policy.gateway_url)
         .add("graph", &ctx.policy.graph_url)
@@ -168,10 +187,7 @@ pub async fn survey(
     let look = !paused && (pass.due || news || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
-    let thing = match channel.spec.connection {
-        DeclaredConnection::Connected => ConditionType::Subscribed,
-        DeclaredConnection::Disconnected => ConditionType::Ready,
-    };
+    let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
     let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
     Ok(Observed {
         app_key,
@@ -179,6 +195,7 @@ pub async fn survey(
         token: seen_token,
         claim,
         record,
+        former,
         publication,
         gateway,
         inputs,
@@ -215,6 +232,8 @@ pub fn wanted(
         app_ref: app_key.map(app_ref),
         fields: parted::claimed_fields(channel, &pass.previous, app, asked),
         deletion_policy: on_deletion(channel),
+        offer: parted::offer(channel, &pass.previous, app, asked),
+        former_ended: asked.former.as_ref().is_some_and(FormerEnd::is_final),
         holder,
     }
 }
@@ -325,7 +344,7 @@ async fn ask_about_page(
         asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
     }
     if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
-        let found = threads::read(ctx, version, credentials, &[Look { channel, token, pass }]).await?;
+        let found = threads::read(ctx, version, credentials, &[threads::Look { channel, token, pass }]).await?;
         seen.asked.threads = found.into_iter().next();
     }
     Ok(())

@@ -1,8 +1,10 @@
-//! Whether a page that is declared Disconnected is known to be parted from, and what the claim says of it meanwhile.
+//! Whether a page that is to be disconnected or given away is known to be parted from, and what the claim says of it
+//! meanwhile.
 
 use super::observe::{AppSeen, Asked};
 use crate::api::conditions::{ConditionType, Status, find};
-use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus, Reason};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, Reason};
+use crate::claims::Offer;
 use crate::graph::PageSubscription;
 
 /// Our application's row at the page, if it has one; `None` if that was not seen.
@@ -17,7 +19,7 @@ pub fn row<'a>(app: &AppSeen, asked: &'a Asked) -> Option<Option<&'a PageSubscri
 pub fn is_parted(channel: &FacebookChannel, previous: &FacebookChannelStatus, app: &AppSeen, asked: &Asked) -> bool {
     let remembered = find(&previous.conditions, ConditionType::Subscribed).is_some_and(|it| {
         it.status == Status::False.as_str()
-            && it.reason == Reason::DeclaredDisconnected.as_str()
+            && Reason::parse(&it.reason).is_some_and(Reason::is_parting)
             && it.observed_generation == channel.metadata.generation
     });
     match row(app, asked) {
@@ -34,12 +36,28 @@ pub fn claimed_fields(
     app: &AppSeen,
     asked: &Asked,
 ) -> Option<Vec<String>> {
-    match channel.spec.connection {
-        DeclaredConnection::Disconnected => is_parted(channel, previous, app, asked).then(Vec::new),
-        DeclaredConnection::Connected => {
-            let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
-            channel.spec.subscribed_fields.clone().or(of_app)
-        }
+    if channel.spec.parts() {
+        return is_parted(channel, previous, app, asked).then(Vec::new);
+    }
+    let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
+    channel.spec.subscribed_fields.clone().or(of_app)
+}
+
+/// The namespace that the page is given to, if it can be given there.
+pub fn receiver(channel: &FacebookChannel) -> Option<&String> {
+    channel.spec.transfer_to.as_ref().filter(|to| channel.metadata.namespace.as_ref() != Some(*to))
+}
+
+/// To whom the claim has to be given away: to nobody before the page was parted from. An offer that stands is withdrawn
+/// before the subscription is ended once more, or else that of whoever took the page meanwhile might be ended.
+pub fn offer(channel: &FacebookChannel, previous: &FacebookChannelStatus, app: &AppSeen, asked: &Asked) -> Offer {
+    let Some(to) = receiver(channel).cloned() else { return Offer::None };
+    if channel.spec.management_policy == ManagementPolicy::Pause {
+        Offer::Kept(to)
+    } else if is_parted(channel, previous, app, asked) {
+        Offer::To(to)
+    } else {
+        Offer::None
     }
 }
 

@@ -10,7 +10,7 @@ use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
 use super::restraint::{Restraint, priority_of_visit};
 use super::threads::{self, Look};
-use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus};
+use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Answer, PageNews, answer, silence};
 use crate::engine::breakers::Reach;
@@ -62,8 +62,7 @@ impl Swept for FacebookChannelKind {
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
         let Some(info) = observe::recall_token(&channel, &seen, &pass) else {
             // A page that was parted from has no need of its token: it is asked about as rarely as a broken one.
-            let parted = channel.spec.connection == DeclaredConnection::Disconnected;
-            let rarely = parted && !pass.is_broken_slot(ctx);
+            let rarely = channel.spec.parts() && !pass.is_broken_slot(ctx);
             return Ok(if rarely { Prepared::Rest } else { Prepared::Wake });
         };
         seen.asked.token = Some(Ok(info));

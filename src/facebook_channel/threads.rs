@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Observed;
-use crate::api::{DeclaredConnection, FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
@@ -39,7 +39,7 @@ pub fn are_due_in_pass(
 
 fn is_wanted(channel: &FacebookChannel) -> bool {
     let demanded = channel.spec.primary_receiver.as_ref().map(|it| it.requirement).unwrap_or_default();
-    channel.spec.connection == DeclaredConnection::Connected && demanded != ReceiverRequirement::Ignored
+    !channel.spec.parts() && demanded != ReceiverRequirement::Ignored
 }
 
 /// A page whose threads are to be looked at.

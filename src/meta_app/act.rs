@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::observe::{self, Asked};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
-use crate::claims;
+use crate::claims::{self, ClaimSeen};
 use crate::engine::answer::answer;
 use crate::engine::failure::kubernetes;
 use crate::engine::own_secrets::own_secret;
@@ -74,8 +74,8 @@ pub async fn act(
             asked.claimed = true;
         }
         Mutation::AdoptClaim { of } => {
-            let wanted = observe::wanted(app, pass);
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, Some(ProofMethod::AppToken)).await?;
+            let (wanted, proof) = (observe::wanted(app, pass), Some(ProofMethod::AppToken));
+            asked.claims_unavailable = claims::adopt(ctx, &wanted, &ClaimSeen::Orphaned { of }, proof).await?;
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {

@@ -11,7 +11,7 @@ use crate::api::{
     AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
     UsageStatus,
 };
-use crate::claims::{self, ClaimSeen, Unavailable, Wanted};
+use crate::claims::{self, ClaimSeen, Offer, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::breakers::Reach;
 use crate::engine::budgets::Budget;
@@ -189,6 +189,8 @@ pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
         fields: None,
         // Nothing is cleaned up after an application: its webhook belongs to it.
         deletion_policy: DeletionPolicy::Orphan,
+        offer: Offer::None,
+        former_ended: false,
         holder,
     }
 }
@@ -232,7 +234,7 @@ fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
 }
 
 async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
-    let seen = claims::look(ctx, wanted, |holder| {
+    let look = claims::look(ctx, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded manages its webhook cannot be told, so it keeps the claim.
         if ctx.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid) {
@@ -243,7 +245,7 @@ async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus
         ctx.app(&key).is_some_and(|other| manages(&other))
     })
     .await?;
-    Ok(seen.0)
+    Ok(look.claim)
 }
 
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {

@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::api::conditions::{ConditionType, Status, find};
-use crate::api::{DeclaredConnection, FacebookChannel, MetaGrant, Reason};
+use crate::api::{FacebookChannel, MetaGrant, Reason};
 use crate::engine::run::Kind;
 use crate::engine::sweep::Swept;
 use crate::engine::{Class, Context, Key, KindName};
@@ -127,7 +127,7 @@ fn is_asked_about(channel: &FacebookChannel) -> bool {
         class,
         Class::Paused | Class::Waiting | Class::WithoutEffect | Class::Reauthorize | Class::AppBroken | Class::Terminal
     );
-    !seldom && channel.spec.connection == DeclaredConnection::Connected
+    !seldom && !channel.spec.parts()
 }
 
 fn family<L: EncodeLabelSet>(

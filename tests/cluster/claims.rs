@@ -1,14 +1,16 @@
 //! One page, one owner: who gets a claim, who does not, and who takes it over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use meta_channel_operator::api::AssetClaim;
+use testkit::sandbox::LedgerEntry;
 use testkit::wait_for;
 
+use crate::granting::{LIST, PERSON, grant_token};
 use crate::props::*;
 use crate::releases::bind_all;
 use crate::world::*;
@@ -166,12 +168,26 @@ async fn a_channel_that_was_deleted_and_made_anew_gets_its_page_back() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page() -> Result<()> {
-    const TENANTS: usize = 6;
+    crowd(6, &["one", "two"], |tenants| [tenants.to_vec(), tenants.to_vec()]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_namespaces_of_two_releases_exactly_one_gets_the_page() -> Result<()> {
+    crowd(20, &["one"], |tenants| {
+        let (ours, theirs) = tenants.split_at(10);
+        [ours.to_vec(), theirs.to_vec()]
+    })
+    .await
+}
+
+/// Has so many namespaces declare page A at once, each by channels of these names and with a token of its own, under two
+/// operators that watch these.
+async fn crowd(count: usize, names: &[&str], watched: fn(&[String]) -> [Vec<String>; 2]) -> Result<()> {
     let world = World::seeded(|seed| {
-        seed.tokens.extend((0..TENANTS).map(|number| page_token(&format!("tenant-{number}"), PAGE_A, "")));
+        seed.tokens.extend((0..count).map(|number| page_token(&format!("tenant-{number}"), PAGE_A, "")));
     })
     .await?;
-    let tenants: Vec<_> = (0..TENANTS).map(|number| format!("{}-{number}", world.tenant_a)).collect();
+    let tenants: Vec<_> = (0..count).map(|number| format!("{}-{number}", world.tenant_a)).collect();
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     for name in &tenants {
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
@@ -181,18 +197,18 @@ async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page(
     world.put_app().await?;
     let mut manifests = Vec::new();
     for (number, namespace) in tenants.iter().enumerate() {
-        for name in ["one", "two"] {
+        for name in names {
             world.put_token(namespace, name, &text(&format!("tenant-{number}"))).await?;
             manifests.push(world.channel_manifest(namespace, name, PAGE_A));
         }
     }
     world.apply(&manifests.join("---\n")).await?;
     // Both begin with everything there, so that all channels of both try at the same time.
-    let _operators = ["a", "b"].map(|instance| {
+    let _operators = watched(&tenants).map(|tenants| {
         world.operator_with(|operator| {
             operator.client = world.client.clone();
-            operator.scopes = tenants.iter().cloned().chain([world.platform.clone()]).collect();
-            operator.instance = instance.into();
+            operator.instance = format!("of {}", tenants[0]);
+            operator.scopes = tenants.into_iter().chain([world.platform.clone()]).collect();
         })
     });
 
@@ -214,12 +230,54 @@ async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page(
     let winner = &outcomes["Ready=True/Reached"];
     let claim = holder(&world, PAGE_A).await?;
     assert_eq!(winner, &[format!("{}/{}", claim.spec.holder.namespace, claim.spec.holder.name)]);
-    assert_eq!(outcomes["Ready=False/DuplicateInNamespace"].len(), 1);
+    let others = |reason: &str| outcomes.get(&format!("Ready=False/{reason}")).map_or(0, Vec::len);
+    assert_eq!(others("DuplicateInNamespace"), names.len() - 1);
+    assert_eq!(others("ClaimedElsewhere"), (count - 1) * names.len());
     assert_eq!(claim.metadata.generation, Some(1), "nobody took it from somebody else");
     for (number, namespace) in tenants.iter().enumerate() {
         let used = !made_with(&world, &format!("tenant-{number}")).is_empty();
         assert_eq!(used, *namespace == claim.spec.holder.namespace, "{namespace}");
     }
+    let alias = |it: LedgerEntry| it.token.and_then(|it| it.alias);
+    let subscribers: BTreeSet<_> = world.requests("POST", PAGE_ROWS).into_iter().map(alias).collect();
+    assert_eq!(subscribers.len(), 1, "{subscribers:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_refused_grant_only_what_it_covers_is_asked_and_nothing_about_the_page() -> Result<()> {
+    let world = World::seeded(|seed| {
+        seed.tokens.push(page_token("rival", PAGE_A, ""));
+        seed.tokens.push(grant_token("grant", "user", PERSON, ", issued_at: -1d, expires_at: +59d"));
+    })
+    .await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_b, "shop", PAGE_A, &text("rival")).await?;
+    world.channel_is(&world.tenant_b, "shop", &["Ready=True"]).await?;
+    world.sandbox.clear_ledger();
+    world.put_grant(&text("grant"), "{}").await?;
+    let channel = world.channel_manifest(&world.tenant_a, "copy", PAGE_A);
+    let (head, tail) = channel.split_once("    pageToken:").unwrap();
+    let tail = tail.split_once("  endpoint:").unwrap().1;
+    world.apply(&format!("{head}    grantRef: {{name: acme}}\n  endpoint:{tail}")).await?;
+    world.channel_is(&world.tenant_a, "copy", &["Ready=False/ClaimedElsewhere", "Authorized=True"]).await?;
+    world.request_look(&world.tenant_a, "copy", "now").await?;
+    world.grant_is(&["Ready=True"]).await?;
+    let templates = |requests: Vec<LedgerEntry>| {
+        let templates = requests.into_iter().filter_map(|it| it.template);
+        templates.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(templates(made_about(&world, "grant")), ["/{version}/debug_token"]);
+    assert_eq!(templates(made_with(&world, "grant")), [LIST]);
+    assert_eq!(world.writes(), []);
+    // Everything else was made by the holder, or with the app token alone.
+    let about_pages = world.sandbox.ledger().into_iter().filter(|it| it.path.contains(PAGE_A));
+    let strangers: Vec<_> = about_pages
+        .filter(|it| it.token.as_ref().and_then(|it| it.alias.as_deref()) != Some("rival"))
+        .map(|it| it.path)
+        .collect();
+    assert_eq!(strangers, [""; 0]);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::world::*;
 const READY: &[&str] = &["Ready=True/Reached", "Valid=True/TokenValid", "SeedAccepted=True/SeedInUse"];
 
 /// Runs an operator that is killed after so many writes; whether it was, before it had nothing left to write.
-async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {
+pub async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {
     let fuse = Fuse::after(world, after).await?;
     let operator = fuse.operator(world)?;
     let finished = async {

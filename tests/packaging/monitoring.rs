@@ -212,7 +212,10 @@ fn panels_have_a_title_a_description_and_a_place_of_their_own() {
 #[test]
 fn monitoring_is_off_unless_it_is_wanted() {
     let minimal = Chart::OPERATOR.example("minimal");
-    let kinds = ["PrometheusRule", "ServiceMonitor", "ConfigMap"];
     let manifests = Chart::OPERATOR.render(&minimal).unwrap();
-    assert!(manifests.iter().all(|object| !kinds.contains(&text(&object["kind"]))));
+    assert!(manifests.iter().all(|it| !["PrometheusRule", "ServiceMonitor"].contains(&text(&it["kind"]))));
+    let is_dashboard = |it: &Value| it["metadata"]["labels"]["grafana_dashboard"] == "1";
+    assert!(!manifests.of_kind("ConfigMap").any(is_dashboard));
+    let full = Chart::OPERATOR.render(&Chart::OPERATOR.example("full")).unwrap();
+    assert!(full.of_kind("ConfigMap").any(is_dashboard), "it can be told");
 }

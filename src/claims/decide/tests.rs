@@ -54,7 +54,8 @@ fn decided(claim: &AssetClaim, seen: &Observed) -> Plan {
     let plan = decide(claim, seen, now());
     if let Some(status) = &plan.report.status {
         let conditions = claim.status.as_ref().map(|it| it.conditions.clone()).unwrap_or_default();
-        laws::check(&conditions, &status.conditions, 1, now());
+        let generation = claim.metadata.generation.unwrap();
+        laws::check(&conditions, &status.conditions, generation, now());
         assert_eq!(status.releasing_since, None, "what is written at the end of a pass leaves nobody waiting");
         assert_eq!(status.left_at_meta.is_some(), status.state == ClaimState::LeftBehind);
     }

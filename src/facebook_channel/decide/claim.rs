@@ -1,10 +1,11 @@
 //! Whether this namespace holds the page, and what to do about it.
 
 use super::super::act::Mutation;
-use super::Case;
+use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::claims::{ClaimSeen, Record};
+use crate::facebook_channel::parted;
 
 /// The condition Claimed, and what to do about it.
 pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option<Mutation>) {
@@ -20,15 +21,23 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
         (case.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
     };
     match &case.seen.claim {
+        // Who gives a page away begins no possession: it may be the receiver's that is free for a moment.
+        ClaimSeen::Free | ClaimSeen::Offered { .. } if case.channel.spec.transfer_to.is_some() => {
+            let seen = format!("Page {page} is not claimed by a channel that gives it away.");
+            (case.found(Status::Unknown, Reason::NotProven, seen, ""), None)
+        }
         ClaimSeen::Free => pending(Mutation::AcquireClaim),
+        ClaimSeen::Offered { namespace } => pending(Mutation::TakeClaim { from: namespace.clone() }),
         ClaimSeen::Orphaned { of } => pending(Mutation::AdoptClaim { of: of.clone(), proven: case.proven(authorized) }),
         ClaimSeen::Ours { .. } => {
+            let proven = case.proven(authorized);
             let outdated = match case.seen.record {
                 Record::Current => false,
                 Record::Outdated => true,
-                Record::OtherApp => case.proven(authorized),
+                Record::OtherApp => proven,
             };
-            let mutation = (outdated && !tried).then(|| Mutation::RecordClaim { proven: case.proven(authorized) });
+            let mutation = (outdated && !case.seen.asked.recorded).then_some(Mutation::RecordClaim { proven });
+            let mutation = mutation.or_else(|| former::mutation(case, proven));
             (case.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
         }
         ClaimSeen::Releasing => {
@@ -43,10 +52,23 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let step = "Delete one of the two.";
             (case.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
         }
+        ClaimSeen::Elsewhere { namespace } if parted::receiver(case.channel) == Some(namespace) => {
+            let seen = format!("Page {page} was given to namespace {namespace}, which holds it.");
+            (case.found(Status::False, Reason::Transferred, seen, ""), None)
+        }
         ClaimSeen::Elsewhere { namespace } => {
+            let own = case.namespace();
             let seen = format!("Namespace {namespace} holds page {page}.");
-            let step = "Delete this channel; or have the channel there deleted and its AssetClaim too, by a cluster administrator.";
+            let step = format!(
+                "Delete this channel; or have those people give the page away: spec.transferTo: {own} of their channel. A cluster administrator can move it as well."
+            );
             (case.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
         }
     }
+}
+
+/// What our claim has to say now though nothing that Meta knows of has changed.
+pub(super) fn restoration(case: &Case<'_>) -> Option<Mutation> {
+    let outdated = matches!(case.seen.claim, ClaimSeen::Ours { .. }) && case.seen.record == Record::Outdated;
+    (outdated && !case.seen.asked.recorded).then_some(Mutation::RecordClaim { proven: false })
 }

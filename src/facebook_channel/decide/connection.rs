@@ -53,7 +53,10 @@ fn judged(parts: &Findings) -> (Connection, Vec<(ConditionType, Finding)>) {
 fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionType, Finding)> {
     use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, PrimaryReceiver, Subscribed};
     let finding = |status, seen: &str| Finding { status, seen: seen.to_owned(), ..parted.clone() };
-    let not_judged = "It is not judged while the channel is declared Disconnected.";
+    let not_judged = match parted.reason {
+        Reason::Offered | Reason::Transferred => "It is not judged while the channel gives the page away.",
+        _ => "It is not judged while the channel is declared Disconnected.",
+    };
     let subscribed = match parts.claimed.status {
         Status::True => finding(Status::False, "The page is not subscribed to the app, as declared."),
         _ => finding(Status::Unknown, not_judged),

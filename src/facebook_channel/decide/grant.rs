@@ -6,7 +6,7 @@ use super::Case;
 use super::authorization::flaw as flaw_of;
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::reasons::Actor;
-use crate::api::{CredentialSource, DeclaredConnection, FacebookChannel, FacebookChannelStatus, Reason};
+use crate::api::{CredentialSource, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::token_check::{Flaw, SOON};
 use crate::engine::trouble::Trouble;
 use crate::facebook_channel::observe::{AppSeen, TokenSeen};
@@ -69,7 +69,7 @@ pub fn is_news(
 ) -> bool {
     let TokenSeen::Granted(grant) = token else { return false };
     let AppSeen::Found { verdict, .. } = app else { return false };
-    if verdict.credentials.is_err() || channel.spec.connection == DeclaredConnection::Disconnected {
+    if verdict.credentials.is_err() || channel.spec.parts() {
         return false;
     }
     let authorized = find(&previous.conditions, ConditionType::Authorized);

@@ -1,9 +1,9 @@
 //! Whether the page can be used, and whether it is subscribed to our application.
 
 use super::super::act::Mutation;
-use super::{Case, restriction};
+use super::{Case, former, restriction};
+use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::{DeclaredConnection, Reason};
 use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
@@ -86,9 +86,10 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
             let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
             (repair_fight(defect, held, &case.look_again()), None)
         }
+        None if let Some(waiting) = former::in_the_way(case) => (waiting, None),
         None if claimed.status == Status::True && case.proven(authorized) => {
             let fields = declared(case);
-            if case.observes() && case.channel.spec.connection == DeclaredConnection::Connected {
+            if case.observes() && !case.parts() {
                 let plan = format!("subscribes the page to the fields {}", fields.join(", "));
                 return (drift_observed(defect, &plan), None);
             }

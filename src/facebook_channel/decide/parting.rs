@@ -1,13 +1,13 @@
-//! Whether a channel that is declared Disconnected is parted from its page at Meta, and what to do about it.
+//! Whether a channel that is to be disconnected or gives its page away is parted from it at Meta, and what to do about it.
 //!
 //! The application's token alone ends a subscription, so that it also works with a page token that ended or is gone. Without
 //! a living page token nobody can look afterwards: then Meta's word counts, and it is remembered in the condition
 //! Subscribed, so that nothing is ended twice.
 
 use super::super::act::Mutation;
-use super::{Case, authorization};
+use super::{Case, authorization, former};
+use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::api::{DeclaredConnection, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Kept, Refusal, drift_observed, keep, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
@@ -16,12 +16,23 @@ use crate::graph::Verdict;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
 pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Option<Mutation>)> {
-    if case.channel.spec.connection == DeclaredConnection::Connected {
+    if !case.parts() {
         return None;
+    }
+    let gives = case.channel.spec.transfer_to.is_some();
+    if gives && parted::receiver(case.channel).is_none() {
+        return Some((to_itself(case), None));
     }
     match &case.seen.claim {
         ClaimSeen::Ours { .. } => {}
-        ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. } => {
+        ClaimSeen::Elsewhere { .. } if claimed.reason == Reason::Transferred => {
+            return Some((claimed.with_status(Status::True), None));
+        }
+        // To be had here all the same, before it is disconnected; who gives pages away does not take this one.
+        ClaimSeen::Offered { .. } if !gives && claimed.reason == Reason::Pending => {
+            return Some((claimed.clone(), None));
+        }
+        ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Offered { .. } | ClaimSeen::Duplicate { .. } => {
             let seen = "The page is disconnected as declared: this channel does not hold it, so nothing at Meta is the channel's.";
             return Some((case.found(Status::True, Reason::DeclaredDisconnected, seen, ""), None));
         }
@@ -29,6 +40,9 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
         ClaimSeen::Orphaned { .. } | ClaimSeen::Releasing | ClaimSeen::Unavailable(_) => {
             return Some((claimed.clone(), None));
         }
+    }
+    if let Some(waiting) = former::in_the_way(case) {
+        return Some((waiting, None));
     }
     let (app, asked) = (&case.seen.app, &case.seen.asked);
     let row = parted::row(app, asked);
@@ -49,12 +63,28 @@ fn silence<'a>(case: &'a Case<'_>) -> Option<&'a Refusal> {
 }
 
 fn parted(case: &Case<'_>) -> Finding {
+    if let Some(to) = parted::receiver(case.channel) {
+        let page = &case.channel.spec.page_id;
+        let seen = format!(
+            "The page is not subscribed to the app any more and is given to namespace {to}: a FacebookChannel there for page {page} takes it with a credential of its own. Whoever maintains that namespace must create one."
+        );
+        return case.found(Status::True, Reason::Offered, seen, "");
+    }
     let seen = "The page is disconnected as declared: it is not subscribed to the app.";
     case.found(Status::True, Reason::DeclaredDisconnected, seen, "")
 }
 
+fn to_itself(case: &Case<'_>) -> Finding {
+    let seen = "spec.transferTo names the channel's own namespace, which the page belongs to.";
+    let step = "Whoever maintains this channel must name another namespace there, or remove it.";
+    case.found(Status::False, Reason::InvalidSpec, seen, step)
+}
+
 fn still_subscribed(case: &Case<'_>) -> Finding {
-    let seen = "The page is subscribed although the channel is declared Disconnected.";
+    let seen = match &case.channel.spec.transfer_to {
+        None => "The page is subscribed although the channel is declared Disconnected.",
+        Some(_) => "The page is subscribed although the channel gives it away.",
+    };
     case.found(Status::False, Reason::StillSubscribed, seen, "")
 }
 

@@ -4,8 +4,8 @@
 use super::super::act::Mutation;
 use super::super::publication::{self as secret, Content, PublicationSeen};
 use super::{Case, Findings};
+use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::api::{DeclaredConnection, Reason};
 use crate::claims::ClaimSeen;
 
 /// The condition TokenPublished, if it is declared, and what to do about the Secret.
@@ -39,8 +39,11 @@ pub(super) fn secret_name(case: &Case<'_>, findings: &Findings) -> Option<String
 fn is_withdrawn(case: &Case<'_>, authorized: &Finding) -> bool {
     let spec = &case.channel.spec;
     !spec.publish_token
-        || spec.connection == DeclaredConnection::Disconnected
-        || matches!(case.seen.claim, ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. })
+        || spec.parts()
+        || matches!(
+            case.seen.claim,
+            ClaimSeen::Elsewhere { .. } | ClaimSeen::Offered { .. } | ClaimSeen::Duplicate { .. }
+        )
         || authorized.status == Status::False && authorized.reason == Reason::NotInGrant
 }
 
@@ -64,8 +67,8 @@ fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<
 
 fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let name = secret::secret_name(case.channel.metadata.name.as_deref().unwrap_or_default());
-    if case.channel.spec.connection == DeclaredConnection::Disconnected {
-        let seen = "No page token is published while the channel is declared Disconnected.";
+    if case.parts() {
+        let seen = "No page token is published while the page is to be disconnected.";
         return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
     }
     if case.seen.publication == PublicationSeen::Taken {

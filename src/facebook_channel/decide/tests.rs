@@ -16,5 +16,7 @@ mod scene;
 mod status;
 mod strategies;
 mod subscription;
+mod transfer;
 mod unready;
 mod visits;
+mod world;

@@ -78,7 +78,7 @@ impl Case<'_> {
                 format!("MetaApp {name} of this namespace manages the webhook of app {id}."),
                 "Remove spec.webhook from one of the two.",
             ),
-            (ClaimSeen::Elsewhere { namespace }, _) => (
+            (ClaimSeen::Elsewhere { namespace } | ClaimSeen::Offered { namespace }, _) => (
                 Reason::ClaimedElsewhere,
                 format!("Namespace {namespace} manages the webhook of app {id}."),
                 "Remove spec.webhook here; or have that MetaApp deleted and its AssetClaim too, by a cluster administrator.",

@@ -199,3 +199,19 @@ fn what_was_said_is_not_written_again() {
     let again = decided(&claim, &seen);
     assert_eq!((again.report.status, again.report.note), (None, None));
 }
+
+#[test]
+fn a_tombstone_that_an_administrator_gives_away_says_so_once() {
+    let mut claim = claim(ClaimState::Tombstone, 600);
+    claim.status.as_mut().unwrap().observed_generation = Some(1);
+    assert_eq!(shown(&decided(&claim, &gone())), None);
+    (claim.metadata.generation, claim.spec.transfer_to) = (Some(2), Some("tenant-b".to_owned()));
+    let plan = decided(&claim, &gone());
+    assert_eq!(
+        (shown(&plan), plan.report.note.is_none()),
+        (Some((ClaimState::Tombstone, "Tombstone".to_owned())), true)
+    );
+    assert!(message(&plan).contains("given to namespace tenant-b"), "{}", message(&plan));
+    claim.status = plan.report.status;
+    assert_eq!(shown(&decided(&claim, &gone())), None);
+}

@@ -108,7 +108,7 @@ fn a_claim_is_brought_up_to_date_with_or_without_proof_but_for_the_app() {
     for (mut scene, record, mutation) in rows {
         scene.seen.record = record;
         assert_eq!(scene.decide().plan.mutation, mutation, "{record:?}");
-        scene.seen.asked.claimed = true;
+        scene.seen.asked.recorded = true;
         scene.decide().no_mutation();
     }
 }

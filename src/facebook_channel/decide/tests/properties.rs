@@ -6,16 +6,17 @@ use proptest::sample::select;
 
 use super::super::authorization::is_proven;
 use super::scene::*;
-use super::strategies::{claims, declarations, observations, publications, rows, statuses};
+use super::strategies::{claims, declarations, formers, observations, publications, rows, statuses};
+use super::world::World;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
-use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
-use crate::claims::{ClaimSeen, Record};
+use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Reason, ReceiverRequirement};
+use crate::claims::{self, ClaimSeen, Record};
 use crate::engine::answer::Answer;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
-use crate::facebook_channel::publication::{Content, PublicationSeen};
-use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
+use crate::facebook_channel::observe::{AppSeen, Observed};
+use crate::facebook_channel::publication::PublicationSeen;
+use crate::graph::TokenInfo;
 use crate::meta_app::WebhookVerdict;
 
 fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
@@ -55,13 +56,13 @@ proptest! {
 
     #[test]
     fn a_decision_keeps_the_laws(channel in declarations(), seen in observations(), previous in statuses()) {
-        let (policy, connection) = (channel.spec.management_policy, channel.spec.connection);
+        let (policy, parts) = (channel.spec.management_policy, channel.spec.parts());
         let scene = Scene { channel, previous, seen, now: now() };
         // Checks the laws of Ready, of the three, of messages and of transition times.
         let outcome = scene.decide();
         let judged = outcome.of(ConditionType::Authorized);
         let proven = is_proven(&scene.channel, &scene.seen, scene.now)
-            && ["True/TokenValid", "Unknown/DeclaredDisconnected"].contains(&judged.as_str());
+            && ["True/TokenValid", "Unknown/DeclaredDisconnected", "Unknown/Offered"].contains(&judged.as_str());
         let managed = policy == ManagementPolicy::Manage;
         match &outcome.plan.mutation {
             Some(mutation) if policy == ManagementPolicy::Pause => {
@@ -71,11 +72,19 @@ proptest! {
             Some(Mutation::AdoptClaim { proven: said, .. }) => {
                 let orphaned = matches!(scene.seen.claim, ClaimSeen::Orphaned { .. });
                 prop_assert!(orphaned && (proven || !*said));
-                prop_assert!(proven || connection == DeclaredConnection::Disconnected, "to end what was left");
+                prop_assert!(proven || parts, "to end what was left");
             },
+            Some(Mutation::TakeClaim { from }) => {
+                let offered = ClaimSeen::Offered { namespace: from.clone() };
+                prop_assert!(proven && scene.seen.claim == offered && scene.channel.spec.transfer_to.is_none());
+            }
+            Some(Mutation::UnsubscribeFormer | Mutation::LeaveFormer { .. }) => {
+                let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
+                prop_assert!(ours && managed && scene.seen.former.is_some() && (proven || parts));
+            }
             Some(Mutation::RecordClaim { proven: said }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
-                prop_assert!(ours && (proven || !*said) && !scene.seen.asked.claimed);
+                prop_assert!(ours && (proven || !*said) && !scene.seen.asked.recorded);
                 prop_assert!(scene.seen.record == Record::Outdated || (scene.seen.record == Record::OtherApp && proven));
             }
             Some(Mutation::Subscribe { .. } | Mutation::Unsubscribe) if scene.seen.standing == Standing::Fought => {
@@ -83,18 +92,18 @@ proptest! {
             }
             Some(Mutation::Subscribe { fields }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
-                prop_assert!(proven && ours && managed && connection == DeclaredConnection::Connected);
+                prop_assert!(proven && ours && managed && !parts && scene.seen.former.is_none());
                 prop_assert!(scene.seen.asked.subscribed.is_none() && *fields == words(&FIELDS));
             }
             Some(Mutation::Unsubscribe) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
-                prop_assert!(ours && managed && connection == DeclaredConnection::Disconnected);
+                prop_assert!(ours && managed && parts && scene.seen.former.is_none());
                 prop_assert!(scene.seen.asked.unsubscribed.is_none());
             }
             Some(Mutation::Publish) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(scene.channel.spec.publish_token && judged.starts_with("True") && ours && managed);
-                prop_assert!(connection == DeclaredConnection::Connected && !scene.seen.asked.published);
+                prop_assert!(!parts && !scene.seen.asked.published);
                 prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Ours(_)));
             }
             Some(Mutation::Withdraw) => {
@@ -104,7 +113,11 @@ proptest! {
             None => {}
         }
         let tried = scene.seen.asked.claimed;
-        let claims = matches!(outcome.plan.mutation, Some(Mutation::AcquireClaim | Mutation::AdoptClaim { .. }));
+        let mutation = &outcome.plan.mutation;
+        let claims = matches!(
+            mutation,
+            Some(Mutation::AcquireClaim | Mutation::AdoptClaim { .. } | Mutation::TakeClaim { .. })
+        );
         prop_assert!(!(tried && claims));
     }
 
@@ -137,21 +150,25 @@ proptest! {
     fn from_any_status_a_dead_token_does_not_keep_a_channel_from_being_disconnected(
         // What an earlier pass remembers of this very declaration is true: it is not made up here.
         previous in statuses().prop_filter("nothing remembered", |it| {
-            find(&it.conditions, ConditionType::Subscribed).is_none_or(|it| it.reason != "DeclaredDisconnected")
+            let subscribed = find(&it.conditions, ConditionType::Subscribed);
+            subscribed.is_none_or(|it| !Reason::parse(&it.reason).is_some_and(Reason::is_parting))
         }),
+        to in receivers(),
         claim in claims().prop_filter("known to be ours or not", |claim| {
-            matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Duplicate { .. })
+            !matches!(claim, ClaimSeen::Orphaned { .. } | ClaimSeen::Releasing | ClaimSeen::Unavailable(_))
         }),
         rows in rows(),
     ) {
         let token = TokenInfo { is_valid: false, ..token_info() };
         let ours = matches!(claim, ClaimSeen::Ours { .. });
-        let mut world = World { claim, rows, connection: DeclaredConnection::Disconnected, token, ..World::default() };
+        let connection = DeclaredConnection::Disconnected;
+        let mut world = World { claim, rows, connection, to, token, ..World::default() };
         let subscribed = world.is_subscribed();
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
         prop_assert_eq!(world.is_subscribed(), subscribed && !ours, "what somebody else holds is left alone");
-        prop_assert!(world.mutations <= 1);
+        prop_assert!(world.mutations <= 1 + usize::from(world.to.is_some()), "the end, and the offer");
+        prop_assert_eq!(&world.offered, if ours { &world.to } else { &None });
         world.mutations = 0;
         for later in [SignedDuration::ZERO, SignedDuration::from_hours(100)] {
             let again = world.pass(&first, later);
@@ -209,7 +226,10 @@ proptest! {
 /// Worlds in which nothing is wrong that the operator could not put right.
 fn healthy_worlds() -> impl Strategy<Value = World> {
     let claims = claims().prop_filter("not somebody else's", |claim| {
-        matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. })
+        matches!(
+            claim,
+            ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. } | ClaimSeen::Offered { .. }
+        )
     });
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
     let connections = select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]);
@@ -220,20 +240,41 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
     let published = (any::<bool>(), publications()).prop_filter("not somebody else's, nor in the way", |(_, seen)| {
         !matches!(seen, PublicationSeen::Taken | PublicationSeen::Leftover)
     });
-    let parts = (claims, records, rows(), connections, requirements, published);
-    parts.prop_map(|(claim, record, rows, connection, requirement, (publishes, publication))| {
-        let world = World { claim, record, rows, connection, requirement, ..World::default() };
+    let link = (connections, receivers(), receivers(), formers());
+    let parts = (claims, records, rows(), link, requirements, published);
+    parts.prop_map(|(claim, record, rows, link, requirement, (publishes, publication))| {
+        let (connection, to, offered, former) = link;
+        let ours = matches!(claim, ClaimSeen::Ours { .. });
+        let (offered, former) = (offered.filter(|_| ours), former.filter(|it| ours && is_ended(&it.app)));
+        let world = World { claim, record, rows, connection, requirement, to, offered, former, ..World::default() };
         World { publishes, publication, ..world }
     })
 }
 
+/// Whether nobody has to do anything before the subscription to an application is ended or left.
+fn is_ended(former: &claims::AppSeen) -> bool {
+    !matches!(former, claims::AppSeen::NotReady(_) | claims::AppSeen::SecretGone)
+}
+
+/// The namespace that a page is given to, if it is.
+fn receivers() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![2 => Just(None), 1 => select(vec!["tenant-b", "tenant-c"]).prop_map(|it| Some(it.to_owned()))]
+}
+
 /// One pass is enough, in which every thing is written once at most; and whenever it is looked at again nothing is written.
 fn reaches_ready_and_rests(previous: FacebookChannelStatus, mut world: World) -> Result<(), TestCaseError> {
+    let subscribed = world.is_subscribed();
     let first = world.pass(&previous, SignedDuration::ZERO);
     prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True), "{:#?}", first);
-    prop_assert!(world.mutations <= 3, "a claim, a subscription or its end, and the published Secret or its end");
-    let connected = world.connection == DeclaredConnection::Connected;
-    prop_assert_eq!(world.is_subscribed(), connected);
+    // A claim, a subscription or its end, and the published Secret or its end; then an offer withdrawn and made again, and
+    // the end of another app's subscription with what the claim says of it.
+    prop_assert!(world.mutations <= 7, "{} mutations", world.mutations);
+    let connected = world.connection == DeclaredConnection::Connected && world.to.is_none();
+    let holds = matches!(world.claim, ClaimSeen::Ours { .. });
+    prop_assert!(holds || world.to.is_some());
+    prop_assert_eq!(&world.offered, if holds { &world.to } else { &None });
+    prop_assert!(world.former.is_none());
+    prop_assert_eq!(world.is_subscribed(), connected || !holds && subscribed);
     prop_assert_eq!(world.publication != PublicationSeen::Missing, world.publishes && connected);
     prop_assert_eq!(first.published_secret_name.is_some(), world.publishes && connected);
     world.mutations = 0;
@@ -245,107 +286,4 @@ fn reaches_ready_and_rests(previous: FacebookChannelStatus, mut world: World) ->
         prop_assert_eq!(world.mutations, 0);
     }
     Ok(())
-}
-
-/// Meta and the cluster, as far as a pass can change them.
-#[derive(Debug)]
-struct World {
-    claim: ClaimSeen,
-    record: Record,
-    rows: Vec<PageSubscription>,
-    connection: DeclaredConnection,
-    policy: ManagementPolicy,
-    requirement: ReceiverRequirement,
-    publishes: bool,
-    publication: PublicationSeen,
-    token: TokenInfo,
-    mutations: usize,
-}
-
-impl Default for World {
-    fn default() -> Self {
-        let (record, connection, policy, requirement) = Default::default();
-        let (claim, rows, token) = (ClaimSeen::Free, vec![], token_info());
-        let (publishes, publication, mutations) = (false, PublicationSeen::Missing, 0);
-        Self { claim, record, rows, connection, policy, requirement, publishes, publication, token, mutations }
-    }
-}
-
-impl World {
-    fn is_subscribed(&self) -> bool {
-        self.rows.iter().any(|row| row.id == APP)
-    }
-
-    /// One pass: observes, decides and acts until there is something to report.
-    fn pass(&mut self, previous: &FacebookChannelStatus, later: SignedDuration) -> FacebookChannelStatus {
-        let mut scene = Scene::healthy();
-        scene.channel = channel(3);
-        scene.channel.spec.connection = self.connection;
-        scene.channel.spec.management_policy = self.policy;
-        scene.channel.spec.primary_receiver = Some(PrimaryReceiver { requirement: self.requirement, attested: None });
-        scene.channel.spec.publish_token = self.publishes;
-        scene.previous = previous.clone();
-        scene.now = now() + later;
-        scene.seen.asked = Asked::default();
-        for _ in 0..5 {
-            self.observe(&mut scene);
-            let outcome = scene.decide();
-            let Some(mutation) = outcome.plan.mutation else { return outcome.plan.report.status };
-            self.act(mutation, &mut scene.seen.asked);
-        }
-        panic!("the pass does not end");
-    }
-
-    fn observe(&self, scene: &mut Scene) {
-        let ours = matches!(self.claim, ClaimSeen::Ours { .. });
-        scene.seen.claim = self.claim.clone();
-        scene.seen.record = if ours { self.record } else { Record::Current };
-        scene.seen.publication = self.publication;
-        scene.seen.asked.token.get_or_insert(Ok(self.token.clone()));
-        if is_proven(&scene.channel, &scene.seen, scene.now) && ours {
-            let owner = Some(ThreadOwner { app_id: Some(APP.to_owned()), expiration: None });
-            let thread = Thread { updated_at: Some(scene.now), routed: true, owner };
-            scene.seen.asked.threads.get_or_insert(Ok(vec![thread]));
-            scene.seen.asked.page.get_or_insert(Ok(page_node()));
-            scene.seen.asked.subscriptions.get_or_insert(Ok(self.rows.clone()));
-        }
-    }
-
-    fn act(&mut self, mutation: Mutation, asked: &mut Asked) {
-        self.mutations += 1;
-        match mutation {
-            Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => {
-                self.claim = ClaimSeen::Ours { uid: "c1".to_owned() };
-                self.record = Record::Current;
-                asked.claimed = true;
-            }
-            Mutation::RecordClaim { proven } => {
-                asked.claimed = true;
-                if proven || self.record == Record::Outdated {
-                    self.record = Record::Current;
-                }
-            }
-            Mutation::Publish => {
-                self.publication = PublicationSeen::Ours(Content::Current);
-                asked.published = true;
-            }
-            Mutation::Withdraw => {
-                self.publication = PublicationSeen::Missing;
-                asked.published = true;
-            }
-            Mutation::Unsubscribe => {
-                self.rows.retain(|row| row.id != APP);
-                asked.unsubscribed = Some(Ok(()));
-                if asked.subscriptions.is_some() {
-                    asked.subscriptions = Some(Ok(self.rows.clone()));
-                }
-            }
-            Mutation::Subscribe { fields } => {
-                self.rows.retain(|row| row.id != APP);
-                self.rows.push(PageSubscription { id: APP.to_owned(), name: None, subscribed_fields: fields });
-                asked.subscribed = Some(Ok(()));
-                asked.subscriptions = Some(Ok(self.rows.clone()));
-            }
-        }
-    }
 }

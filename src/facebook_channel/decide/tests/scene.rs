@@ -5,12 +5,14 @@ use serde_json::json;
 
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find};
+use crate::api::references::NamespacedName;
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
-use crate::claims::{ClaimSeen, Record};
+use crate::claims::{self, ClaimSeen, FormerApp, Record};
 use crate::engine::Key;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
+use crate::facebook_channel::former::Former;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
@@ -93,6 +95,12 @@ pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> 
     }
 }
 
+/// Another application, through which the page was used before.
+pub(super) fn former(app: claims::AppSeen) -> Former {
+    let app_ref = Some(NamespacedName { namespace: "platform".to_owned(), name: "old".to_owned() });
+    Former { claimed: FormerApp { app_id: OTHER_APP.to_owned(), app_ref, fields: words(&FIELDS) }, app }
+}
+
 /// The refusal that an error of Graph comes to.
 pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
     answer::<()>("test", caller, Err(GraphFault::new(code, subcode.into(), text).into())).unwrap_err()
@@ -127,6 +135,7 @@ impl Scene {
             token: TokenSeen::Present { fingerprint: "f1".to_owned() },
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             record: Record::Current,
+            former: None,
             publication: PublicationSeen::Missing,
             gateway: false,
             inputs: "inputs".to_owned(),
@@ -141,7 +150,9 @@ impl Scene {
                 threads: None,
                 subscribed: None,
                 unsubscribed: None,
+                former: None,
                 claimed: false,
+                recorded: false,
                 published: false,
                 claims_unavailable: None,
             },

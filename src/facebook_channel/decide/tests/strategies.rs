@@ -10,10 +10,11 @@ use crate::api::{
     AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     PrimaryReceiverStatus, Reason, ReceiverEvidence,
 };
-use crate::claims::{ClaimSeen, Record, Unavailable};
+use crate::claims::{self, ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
+use crate::facebook_channel::former::{Former, FormerEnd};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{
@@ -115,6 +116,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Orphaned { of: "gone".to_owned() }),
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
+        1 => Just(ClaimSeen::Offered { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Releasing),
         1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
     ]
@@ -169,8 +171,10 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
     let policies = prop_oneof![3 => Just(Manage), 1 => Just(Observe), 1 => Just(Pause)];
     let connections = select(vec![Connected, Disconnected]);
     let by_grant = prop::bool::weighted(0.3);
-    (policies, connections, any::<bool>(), by_grant).prop_map(
-        |(management_policy, connection, publish_token, by_grant)| {
+    // Its own namespace too.
+    let receivers = prop_oneof![3 => Just(None), 2 => select(vec!["tenant-a", "tenant-b"]).prop_map(Some)];
+    (policies, connections, any::<bool>(), by_grant, receivers).prop_map(
+        |(management_policy, connection, publish_token, by_grant, to)| {
             let mut channel = channel(3);
             if by_grant {
                 channel.spec.credentials = Scene::granted(|_| ()).channel.spec.credentials;
@@ -178,6 +182,7 @@ pub(super) fn declarations() -> impl Strategy<Value = FacebookChannel> {
             channel.spec.publish_token = publish_token;
             channel.spec.management_policy = management_policy;
             channel.spec.connection = connection;
+            channel.spec.transfer_to = to.map(str::to_owned);
             channel
         },
     )
@@ -195,18 +200,35 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
 
 /// Observations, also such as cannot be: a decision has to be safe by itself.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
-    let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>());
+    let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>(), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
     let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
-    let here = (records, standing, publications());
+    let ends = prop_oneof![
+        3 => Just(None),
+        1 => answers(Just(())).prop_map(|answer| answer.map(FormerEnd::Asked)),
+        1 => Just(Some(FormerEnd::Left("It stays.".to_owned()))),
+    ];
+    let here = (records, standing, publications(), formers(), ends);
     let around = (apps(), tokens(), claims(), here, prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((app, token, claim, (record, standing, publication), stale), asked)| {
-        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, published)) = asked;
+    (around, asked).prop_map(|((app, token, claim, (record, standing, publication, former, end), stale), asked)| {
+        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, recorded, published)) =
+            asked;
         let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
-        let asked = Asked { subscribed, unsubscribed, claimed, published, ..answers };
-        Observed { app, token, claim, record, standing, publication, stale, asked, ..Scene::healthy().seen }
+        let asked = Asked { subscribed, unsubscribed, claimed, recorded, published, former: end, ..answers };
+        // What was done about it is not seen again.
+        let ours = matches!(claim, ClaimSeen::Ours { .. });
+        let done = asked.former.as_ref().is_some_and(FormerEnd::is_final);
+        let former = former.filter(|_| ours && !done);
+        Observed { app, token, claim, record, former, standing, publication, stale, asked, ..Scene::healthy().seen }
     })
+}
+
+/// Another application that the page may be subscribed to still.
+pub(super) fn formers() -> impl Strategy<Value = Option<Former>> {
+    use claims::AppSeen::{Missing, NotReady, OtherApp, Ready, SecretGone};
+    let apps = vec![Ready, Missing, SecretGone, OtherApp(APP.to_owned()), NotReady("why".to_owned())];
+    prop_oneof![3 => Just(None), 2 => select(apps).prop_map(|app| Some(former(app)))]
 }
 
 pub(super) fn publications() -> impl Strategy<Value = PublicationSeen> {

@@ -1,0 +1,67 @@
+//! What to do about the application that the page was used through before: its subscription is ended before the page is
+//! subscribed to another one, or disconnected, and what cannot be ended is told.
+
+use super::super::act::Mutation;
+use super::super::former::{Former, FormerEnd};
+use super::Case;
+use crate::api::Reason;
+use crate::api::conditions::{Finding, Status};
+use crate::claims::AppSeen;
+use crate::engine::answer::Refusal;
+use crate::engine::events::Note;
+
+/// The application before, while its subscription is still to be ended. Who only looks on ends none.
+fn standing<'a>(case: &'a Case<'_>) -> Option<&'a Former> {
+    case.seen.former.as_ref().filter(|_| !case.observes())
+}
+
+/// Why the page is neither subscribed nor parted from yet, if that is the reason.
+pub(super) fn in_the_way(case: &Case<'_>) -> Option<Finding> {
+    let former = standing(case)?;
+    let id = &former.claimed.app_id;
+    let mut seen = format!("The page was used through app {id} before, and is unsubscribed from that one first.");
+    let mut step = String::new();
+    let trouble = match &former.app {
+        AppSeen::NotReady(why) => Some(why.as_str()),
+        AppSeen::SecretGone => Some("it has no usable app secret."),
+        AppSeen::Ready | AppSeen::Missing | AppSeen::OtherApp(_) => None,
+    };
+    if let Some(why) = trouble {
+        let name = former.name();
+        seen = format!("{seen} {name} cannot be used now: {why}");
+        step = format!(
+            "Whoever maintains {name} must repair it; or delete it, and the page is used without looking back. The operator goes on by itself."
+        );
+    }
+    Some(case.found(Status::Unknown, Reason::Pending, seen, step))
+}
+
+/// Ends its subscription, or leaves it where it cannot be ended. Before another credential is proven nothing is ended that works.
+pub(super) fn mutation(case: &Case<'_>, proven: bool) -> Option<Mutation> {
+    let former = standing(case).filter(|_| proven || case.parts())?;
+    let leave = |why: String| Some(Mutation::LeaveFormer { why });
+    let (name, held) = (former.name(), case.refusals().into_iter().any(|refusal| refusal.held.is_some()));
+    match (&case.seen.asked.former, &former.app) {
+        (Some(FormerEnd::Asked(Err(refusal))), _) if !refusal.says_nothing() => {
+            leave(format!("Meta refuses to end that ({})", refusal.fact))
+        }
+        (Some(_), _) | (None, AppSeen::NotReady(_) | AppSeen::SecretGone) => None,
+        (None, AppSeen::Ready) => (!held).then_some(Mutation::UnsubscribeFormer),
+        (None, AppSeen::Missing) => leave(format!("{name} does not exist")),
+        (None, AppSeen::OtherApp(id)) => leave(format!("{name} is about app {id} now")),
+    }
+}
+
+/// What Meta refused of it, if it did.
+pub(super) fn refusal<'a>(case: &'a Case<'_>) -> Option<&'a Refusal> {
+    match &case.seen.asked.former {
+        Some(FormerEnd::Asked(answer)) => answer.as_ref().err(),
+        _ => None,
+    }
+}
+
+/// What is told of a subscription that stays.
+pub(super) fn note(case: &Case<'_>) -> Option<Note> {
+    let Some(FormerEnd::Left(text)) = &case.seen.asked.former else { return None };
+    Some(Note { warning: true, reason: Reason::LeftBehind.as_str(), action: "CleanUp", text: text.clone() })
+}

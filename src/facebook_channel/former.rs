@@ -1,0 +1,97 @@
+//! The application that a page was used through before its channel, or the one before that, was given another. Nobody but
+//! the claim remembers it, so that its subscription is ended before the claim names the new one.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::FacebookChannel;
+use crate::claims::{self, AppSeen, FormerApp};
+use crate::engine::answer::{Answer, answer};
+use crate::engine::budgets::Budget;
+use crate::engine::token_check;
+use crate::engine::{Context, Failure, Key};
+use crate::graph::Caller;
+
+/// An application that the page is still subscribed to for the channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Former {
+    /// What the claim says of it.
+    pub claimed: FormerApp,
+    /// Its MetaApp, as it is now.
+    pub app: AppSeen,
+}
+
+/// What came of its subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormerEnd {
+    /// Meta was asked to end it, and answered this.
+    Asked(Answer<()>),
+    /// It stays, and this is told about it.
+    Left(String),
+}
+
+impl FormerEnd {
+    /// Whether nothing more is to be done about it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Asked(Ok(())) | Self::Left(_))
+    }
+}
+
+impl Former {
+    /// The MetaApp of an application, if it is known.
+    pub fn key_of(claimed: &FormerApp) -> Option<Key> {
+        claimed.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
+    }
+
+    /// Looks whether it can be used.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn see(ctx: &Context, claimed: Option<FormerApp>) -> Result<Option<Self>, Failure> {
+        let Some(claimed) = claimed else { return Ok(None) };
+        let (app, _) = claims::see_app(ctx, &claimed.app_id, Self::key_of(&claimed).as_ref()).await?;
+        Ok(Some(Self { claimed, app }))
+    }
+
+    /// Its MetaApp, for a message.
+    pub fn name(&self) -> String {
+        Self::key_of(&self.claimed).map_or_else(|| "its MetaApp".to_owned(), |app| format!("MetaApp {app}"))
+    }
+
+    /// What is told when its subscription stays.
+    pub fn left(&self, page_id: &str, why: &str) -> String {
+        let FormerApp { app_id, fields, .. } = &self.claimed;
+        format!(
+            "App {app_id} stays subscribed to page {page_id} (fields {}): {why}. Somebody with full control of the page can remove the app from it at facebook.com.",
+            fields.join(", ")
+        )
+    }
+}
+
+/// Ends the subscription; `None` if there is none to end.
+///
+/// # Errors
+/// When the Kubernetes API does not answer, or what is needed is gone since it was seen.
+pub async fn unsubscribe(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    former: Option<&Former>,
+    now: Timestamp,
+) -> Result<Option<FormerEnd>, Failure> {
+    let Some(claimed) = former.map(|former| &former.claimed) else { return Ok(None) };
+    let (_, access) = claims::see_app(ctx, &claimed.app_id, Former::key_of(claimed).as_ref()).await?;
+    let access = access.ok_or_else(|| Failure::Kubernetes {
+        what: "reading the app secret",
+        detail: "the watch has brought no usable one".to_owned(),
+        conflict: true,
+    })?;
+    let page_id = &channel.spec.page_id;
+    let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id).await;
+    let ended = answer("unsubscribe page", Caller::AppToken, result);
+    if token_check::blames_the_app(&ended) {
+        ctx.look_at_app(Key::of(access.app.as_ref()));
+    }
+    let app = access.app.uid().unwrap_or_default();
+    ctx.heed(&[Budget::app(&app), Budget::page(&app, page_id)], ended.as_ref().err().into_iter(), now);
+    Ok(Some(FormerEnd::Asked(ended)))
+}
