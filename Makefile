@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
+POLICIES := config/admission/policies charts/meta-channel-operator-admin/files/policies
 
 # All programs are built with the features that the tests are built with, so that nothing is compiled twice.
 BUILD := cargo build --locked --workspace --bins
@@ -32,13 +33,14 @@ clients: ## Run Graph clients of others, in Python and JavaScript, against the G
 browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
 	cargo test --locked --test binary browser
 
-control-plane: ## Build etcd, kube-apiserver, kubectl and helm (once, takes minutes) and print where they are
+control-plane: ## Build etcd, kube-apiserver, kubectl, helm and kube-controller-manager (once, takes minutes) and print where they are
 	$(BUILD)
 	@"$(BIN)/control-plane"
 
-generate: ## Write the CRDs from the Rust types
+generate: ## Write the CRDs from the Rust types, and copy the policies into the chart
 	$(BUILD)
 	for directory in $(CRDS); do "$(BIN)/meta-channel-operator" crds --dir "$$directory"; done
+	cp $(firstword $(POLICIES))/*.yaml $(lastword $(POLICIES))
 
 generated: ## Fail if `make generate` would change something
 	$(BUILD)
@@ -46,7 +48,8 @@ generated: ## Fail if `make generate` would change something
 	"$(BIN)/meta-channel-operator" crds --dir "$$fresh"; \
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
-	done
+	done; \
+	diff --recursive --unified $(POLICIES) || { echo "the chart's policies are out of date: run make generate" >&2; exit 1; }
 
 pictures: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
 	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster pictures

@@ -3,6 +3,7 @@
 mod binaries;
 mod certificates;
 mod control_plane;
+mod controllers;
 mod go_module;
 mod kubeconfig;
 mod kubectl;

@@ -9,6 +9,7 @@ fn main() -> Result<()> {
     println!("kube-apiserver  {}", binaries.kube_apiserver()?.display());
     println!("kubectl         {}", binaries.kubectl()?.display());
     println!("helm            {}", binaries.helm()?.display());
+    println!("controllers     {}", binaries.kube_controller_manager()?.display());
     println!("status-check    {}", testkit::status_check()?.display());
     Ok(())
 }
