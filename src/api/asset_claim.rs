@@ -28,6 +28,7 @@ use super::references::NamespacedName;
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "Object that uses the asset"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Held, CleanupPending, Tombstone or LeftBehind"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "Transfer to", type_ = "string", json_path = ".spec.transferTo", description = "Namespace that may take the asset over", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp through which the asset is used", priority = 1),
     printcolumn(name = "On deletion", type_ = "string", json_path = ".spec.deletionPolicy", description = "What becomes of the page's subscription when the channel is gone", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen and what is to be done", priority = 1),
@@ -60,6 +61,11 @@ pub struct AssetClaimSpec {
     pub holder: ClaimHolder,
     /// How the holder proved that the asset is theirs.
     pub proof: ClaimProof,
+    /// The namespace that the holder gives the asset to: there, and nowhere else, it may be taken over. Absent as long as
+    /// it is not given away, and again once it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub transfer_to: Option<String>,
 }
 
 /// Kind of a claimed asset.

@@ -63,6 +63,12 @@ pub struct FacebookChannelSpec {
     pub primary_receiver: Option<PrimaryReceiver>,
     /// Who handles the traffic: exactly one of direct, external, bot and chat.
     pub endpoint: Endpoint,
+    /// The namespace that the page is given to: the page is unsubscribed as for connection Disconnected, and then offered
+    /// to that namespace, where a FacebookChannel takes it over with a credential of its own. Taken back before that, the
+    /// page is connected again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub transfer_to: Option<String>,
     /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether.
     #[serde(default)]
     pub management_policy: ManagementPolicy,

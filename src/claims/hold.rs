@@ -130,6 +130,7 @@ impl Wanted {
                 subscribed_fields: self.fields.clone().unwrap_or_default(),
                 deletion_policy: self.deletion_policy,
                 holder: self.holder.clone(),
+                transfer_to: None,
                 proof: ClaimProof { method: proof, proven_at: now.round(Unit::Second).unwrap_or(now) },
             },
         )
