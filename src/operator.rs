@@ -13,12 +13,12 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as watch_value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL};
-use crate::claims::AssetClaimKind;
+use crate::claims::{self, AssetClaimKind};
 use crate::engine::breakers::Breakers;
 use crate::engine::context::Policy;
 use crate::engine::edits::Edits;
@@ -26,6 +26,7 @@ use crate::engine::events::Events;
 use crate::engine::index::Index;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
+use crate::engine::obstacle::Obstacle;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
@@ -120,6 +121,7 @@ impl Operator {
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
+            claims_obstacle: watch_value::Sender::new(Some(Obstacle::default())),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
             budgets: Default::default(),
@@ -160,14 +162,16 @@ impl Operator {
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail) }).await;
+            let proof = claims::proof::run(&ctx);
+            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, proof) })
+                .await;
         }
     }
 }
 
 /// Waits for every store to be filled; `false` if the shutdown came first. No pass starts before: an object that is not
 /// in its store yet would be taken for a missing one. Claims that may not be listed are not waited for: who needs one asks
-/// for it, and says that there is no answer.
+/// for it, and says that there is no answer. Whether claims are protected is asked meanwhile, so that the first passes know.
 async fn filled(ctx: &Context) -> bool {
     let apps = try_join_all(ctx.apps.iter().map(Store::wait_until_ready));
     let grants = try_join_all(ctx.grant_objects.iter().map(Store::wait_until_ready));
@@ -179,7 +183,8 @@ async fn filled(ctx: &Context) -> bool {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let stores = async { tokio::join!(apps, grants, channels, ctx.secrets.wait_until_ready(), claims) };
+    let proof = claims::proof::attempt(ctx);
+    let stores = async { tokio::join!(apps, grants, channels, ctx.secrets.wait_until_ready(), claims, proof) };
     ctx.read(stores).await.is_ok()
 }
 

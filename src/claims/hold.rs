@@ -9,8 +9,9 @@ use kube::{Api, ResourceExt};
 use kube_runtime::reflector::ObjectRef;
 
 use crate::api::references::NamespacedName;
-use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
+use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod, Reason};
 use crate::engine::failure::{Failure, kubernetes};
+use crate::engine::obstacle::Obstacle;
 use crate::engine::{Class, Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
@@ -49,33 +50,55 @@ pub enum ClaimSeen {
 pub struct Unavailable {
     /// Namespace of the claims.
     pub namespace: String,
-    /// Whether the operator has no rights there; else the namespace does not exist.
-    pub forbidden: bool,
+    /// What is in the way.
+    pub obstacle: Obstacle,
 }
 
 impl Unavailable {
     /// What was seen.
     pub fn seen(&self) -> String {
         let namespace = &self.namespace;
-        if self.forbidden {
-            format!("The operator may not use AssetClaims in namespace {namespace}.")
-        } else {
-            format!("Namespace {namespace}, where AssetClaims lie, does not exist.")
+        match self.obstacle {
+            Obstacle::Forbidden => format!("The operator may not use AssetClaims in namespace {namespace}."),
+            Obstacle::NoNamespace => format!("Namespace {namespace}, where AssetClaims lie, does not exist."),
+            Obstacle::Unguarded => format!(
+                "In namespace {namespace} the API server lets any release claim pages for any other, so none is claimed."
+            ),
+            Obstacle::Unproven => format!(
+                "The API server has not said yet whether it keeps other releases from claims in namespace {namespace}."
+            ),
         }
     }
 
     /// Who must do what.
     pub fn next_step(&self) -> String {
         let namespace = &self.namespace;
-        if self.forbidden {
-            format!(
+        match self.obstacle {
+            Obstacle::Forbidden => format!(
                 "A cluster administrator must give the operator's ServiceAccount its Role on assetclaims in namespace {namespace}, as chart meta-channel-operator does; the operator tries again by itself."
-            )
-        } else {
-            format!(
+            ),
+            Obstacle::NoNamespace => format!(
                 "A cluster administrator must install chart meta-channel-operator-admin or run: kubectl create namespace {namespace}. The operator tries again by itself."
-            )
+            ),
+            Obstacle::Unguarded => format!(
+                "A cluster administrator must install chart meta-channel-operator-admin with policies.enabled and claimsNamespace.name {namespace}, or config/admission. The operator tries again by itself."
+            ),
+            Obstacle::Unproven => "The operator asks again by itself.".to_owned(),
         }
+    }
+
+    /// The reason that conditions give.
+    pub const fn reason(&self) -> Reason {
+        match self.obstacle {
+            Obstacle::NoNamespace | Obstacle::Forbidden | Obstacle::Unproven => Reason::ClaimsUnavailable,
+            Obstacle::Unguarded => Reason::ClaimsUnguarded,
+        }
+    }
+
+    /// What keeps the operator from writing claims at all.
+    fn at_present(ctx: &Context) -> Option<Self> {
+        let obstacle = *ctx.claims_obstacle.borrow();
+        obstacle.map(|obstacle| Self { namespace: ctx.policy.claims_namespace.clone(), obstacle })
     }
 }
 
@@ -119,7 +142,7 @@ impl Wanted {
         }
     }
 
-    fn claim(&self, proof: ProofMethod, now: Timestamp) -> AssetClaim {
+    pub(super) fn claim(&self, proof: ProofMethod, now: Timestamp) -> AssetClaim {
         AssetClaim::new(
             &self.claim_name(),
             AssetClaimSpec {
@@ -202,6 +225,9 @@ fn recorded(spec: &AssetClaimSpec, wanted: &Wanted) -> Record {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<Option<Unavailable>, Failure> {
+    if let Some(why) = Unavailable::at_present(ctx) {
+        return Ok(Some(why));
+    }
     let claim = wanted.claim(proof, ctx.clock.now());
     match answered(ctx, "creating a claim", api(ctx).create(&PostParams::default(), &claim)).await {
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
@@ -221,6 +247,9 @@ pub async fn adopt(
     of: &str,
     proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
+    if let Some(why) = Unavailable::at_present(ctx) {
+        return Ok(Some(why));
+    }
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
         return match proof {
@@ -261,6 +290,10 @@ fn adopted(
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
 pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), Failure> {
+    // Nothing is lost by that: it stays outdated, and is written once it may be.
+    if Unavailable::at_present(ctx).is_some() {
+        return Ok(());
+    }
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else { return Ok(()) };
     if claim.spec.holder.uid != wanted.holder.uid {
@@ -290,7 +323,8 @@ async fn answered<T>(
         match request.await {
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
                 let namespace = ctx.policy.claims_namespace.clone();
-                Ok(Err(Unavailable { namespace, forbidden: status.code == 403 }))
+                let obstacle = if status.code == 403 { Obstacle::Forbidden } else { Obstacle::NoNamespace };
+                Ok(Err(Unavailable { namespace, obstacle }))
             }
             answer => answer.map(Ok),
         }

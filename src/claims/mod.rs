@@ -1,13 +1,14 @@
 //! Claims: which namespace owns a page or the callback of an application, and what has to be cleaned up once the object
 //! that used it is gone.
 //!
-//! [`hold`] is what the other kinds use. The rest is the life of a claim on a page after its channel, as a table of
+//! [`hold`] is what the other kinds use, [`proof`] what has to be known before. The rest is the life of a claim on a page after its channel, as a table of
 //! contents. Channels carry no finalizer, so nothing ever hangs on Meta: what is left to do stands in the claim.
 
 pub mod act;
 pub mod decide;
 pub mod hold;
 pub mod observe;
+pub mod proof;
 
 use std::sync::Arc;
 

@@ -26,6 +26,7 @@ pub mod line;
 pub mod mailbox;
 pub mod memory;
 pub mod misfits;
+pub mod obstacle;
 pub mod own_secrets;
 pub mod pace;
 pub mod pass;

@@ -28,7 +28,8 @@ const OF_OBJECTS: [(&str, &str); 6] = [
     ("ready", "gauge"),
 ];
 
-const FAMILIES: [(&str, &str); 11] = [
+const FAMILIES: [(&str, &str); 12] = [
+    ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),

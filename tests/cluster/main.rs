@@ -4,6 +4,7 @@
 mod claims;
 mod cleanup;
 mod connect;
+mod controllers;
 mod counts;
 mod crds;
 mod crowd;

@@ -126,7 +126,8 @@ impl World {
         Self::on(plane, str::to_owned, add).await
     }
 
-    async fn on(
+    /// A world on this control plane, whose namespaces are named so.
+    pub async fn on(
         plane: &'static ControlPlane,
         name: impl Fn(&str) -> String,
         add: impl FnOnce(&mut Seed),
