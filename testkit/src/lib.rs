@@ -1,5 +1,6 @@
 //! Starts what the tests and the demo need: a real control plane, the operator's processes, kubectl.
 
+mod audit;
 mod binaries;
 mod certificates;
 mod control_plane;
@@ -15,6 +16,7 @@ mod wait;
 /// The simulated Graph API.
 pub use graph_sandbox as sandbox;
 
+pub use audit::{AuditEvent, AuditObject};
 pub use binaries::{Binaries, status_check};
 pub use control_plane::{ControlPlane, client};
 pub use kubectl::Kubectl;

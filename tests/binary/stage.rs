@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client};
-use meta_channel_operator::api::{FacebookChannel, MetaApp};
+use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
 use testkit::sandbox::{Fault, FaultEffect, FaultMatch, Options, Sandbox, Seed};
 use testkit::{ControlPlane, free_port, wait_for};
 use tokio::sync::OnceCell;
@@ -135,6 +135,26 @@ impl Stage {
             "{secret}---\napiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  pageId: \"{page}\"\n  credentials:\n    pageToken:\n      secretRef: {{name: {name}-token, key: token}}\n      appRef: {{name: acme, namespace: {}}}\n  endpoint: {{direct: {{}}}}\n",
             self.tenant, self.platform
         )
+    }
+
+    /// A grant of the tenant with its Secret.
+    pub fn grant(&self, token: &str) -> String {
+        let secret = secret(&self.tenant, "acme-grant", "grant-token", "token", token);
+        format!(
+            "{secret}---\napiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
+            self.tenant, self.platform
+        )
+    }
+
+    /// Waits until the grant has a condition, `Type=Status/Reason`.
+    pub async fn grant_is(&self, expected: &str) -> Result<MetaGrant> {
+        let grants: Api<MetaGrant> = Api::namespaced(self.client.clone(), &self.tenant);
+        wait_for(&format!("the grant to be {expected}"), PATIENCE, async || {
+            let grant = grants.get("acme").await?;
+            has(&grant.status.as_ref().context("no status")?.conditions, expected)?;
+            Ok(grant)
+        })
+        .await
     }
 
     /// Waits until a channel has a condition, `Type=Status/Reason`.

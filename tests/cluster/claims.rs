@@ -188,6 +188,7 @@ async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page(
     // Both begin with everything there, so that all channels of both try at the same time.
     let _operators = ["a", "b"].map(|instance| {
         world.operator_with(|operator| {
+            operator.client = world.client.clone();
             operator.scopes = tenants.iter().cloned().chain([world.platform.clone()]).collect();
             operator.instance = instance.into();
         })

@@ -246,7 +246,11 @@ async fn a_channel_that_cannot_be_decoded_keeps_its_page_until_it_is_gone() -> R
 async fn a_missing_claims_namespace_is_named_and_found_once_it_is_there() -> Result<()> {
     let world = World::new().await?;
     let missing = format!("{}-missing", world.claims);
-    let _operator = world.operator_with(|operator| operator.policy.claims_namespace.clone_from(&missing));
+    // Nobody can give rights in a namespace that is not there, but for all.
+    let _operator = world.operator_with(|operator| {
+        operator.client = world.client.clone();
+        operator.policy.claims_namespace.clone_from(&missing);
+    });
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.app_is(&["Ready=Unknown/ClaimsUnavailable", "Reconciling=True", "CredentialsValid=True"]).await?;

@@ -1,7 +1,7 @@
 //! With the controllers of a real cluster and the protection of what is in use: what goes when its owner or its namespace goes,
 //! and that nothing hangs.
 
-use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -10,11 +10,11 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::sync::atomic::{AtomicU32, Ordering};
 use testkit::{ControlPlane, wait_for};
 use tokio::sync::OnceCell;
 
 use crate::props::*;
+use crate::protection;
 use crate::world::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
@@ -25,20 +25,12 @@ async fn governed() -> Result<World> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let plane = PLANE.get_or_try_init(async || {
         let plane = ControlPlane::start_with_controllers().await?;
-        plane.install_crds(&root().join("crds")).await?;
-        let admission = root().join("config/admission");
-        let bindings = std::fs::read_to_string(admission.join("bindings.yaml"))?;
-        let binding = bindings.split("\n---\n").find(|it| it.contains("policyName: deletion.metachannels.io"));
-        let policy = std::fs::read_to_string(admission.join("policies/deletion.yaml"))?;
-        plane.kubectl().apply(&format!("{policy}---\n{}", binding.context("no binding")?)).await?;
+        protection::prepare(&plane).await?;
+        protection::of_what_is_in_use(&plane).await?;
         anyhow::Ok(plane)
     });
     let (plane, number) = (plane.await?, NUMBER.fetch_add(1, Ordering::Relaxed));
     World::on(plane, |role| format!("{role}-{number}"), |_| ()).await
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A connected channel for page A that publishes its token, and the protection in force.
@@ -116,10 +108,15 @@ async fn secrets_that_the_operator_made_go_with_their_owners_though_it_is_uninst
     Ok(())
 }
 
+/// An operator of the whole cluster, whose rights do not go with a namespace.
+fn everywhere(world: &World) -> Running {
+    world.operator_with(|operator| operator.client = world.client.clone())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_with_a_connected_channel_goes_and_its_page_is_unsubscribed() -> Result<()> {
     let world = governed().await?;
-    let _operator = world.operator();
+    let _operator = everywhere(&world);
     connected(&world).await?;
     delete_namespaces(&world, &[&world.tenant_a]).await?;
     claim_is(&world, ClaimState::CleanupPending).await?;
@@ -131,13 +128,28 @@ async fn a_namespace_with_a_connected_channel_goes_and_its_page_is_unsubscribed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn namespaces_go_after_the_operator_was_uninstalled_and_the_next_one_says_what_was_left() -> Result<()> {
+async fn with_a_namespace_go_the_operators_rights_there_and_the_claim_still_says_what_was_left() -> Result<()> {
     let world = governed().await?;
     let operator = world.operator();
     connected(&world).await?;
+    delete_namespaces(&world, &[&world.tenant_a]).await?;
+    claim_is(&world, ClaimState::CleanupPending).await?;
+    world.advance(2);
+    claim_is(&world, ClaimState::LeftBehind).await?;
+    warned(&world, &world.claims, &[&format!("{CLAIM} LeftBehind")]).await?;
+    operator.stop().await;
+    world.account.pardon();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_go_after_the_operator_was_uninstalled_and_the_next_one_says_what_was_left() -> Result<()> {
+    let world = governed().await?;
+    let operator = everywhere(&world);
+    connected(&world).await?;
     operator.stop().await;
     delete_namespaces(&world, &[&world.tenant_a, &world.platform]).await?;
-    let _operator = world.operator();
+    let _operator = everywhere(&world);
     claim_is(&world, ClaimState::CleanupPending).await?;
     world.advance(2);
     claim_is(&world, ClaimState::LeftBehind).await?;

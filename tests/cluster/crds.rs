@@ -63,6 +63,8 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
     let app = world.app_manifest();
     world.apply(&channel).await?;
     world.apply(&app).await?;
+    let grant = world.grant_manifest("{before: 20d}");
+    world.apply(&grant).await?;
     let long = "x".repeat(64);
     let granted = world.granted_manifest(namespace, "other", PAGE_B, "acme-grant");
     let id = |digits: &str| world.channel_manifest(namespace, "other", digits);
@@ -92,6 +94,23 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
             "http callback",
             world.app_manifest_with("webhook: {callbackUrl: 'http://a.example'}"),
             "must start with https://",
+        ),
+        (
+            "another application of a grant",
+            grant.replace("name: acme, namespace: platform", "name: other, namespace: platform"),
+            "appRef cannot be changed; create another MetaGrant",
+        ),
+        ("a renewal all the time", grant.replace("20d", "60d"), "spec.renewal.before in body should match"),
+        ("a renewal in hours", grant.replace("20d", "480h"), "spec.renewal.before in body should match"),
+        (
+            "long name of a grant",
+            grant.replace("name: acme, namespace: tenant", &format!("name: {long}, namespace: tenant")),
+            "at most 63 characters",
+        ),
+        (
+            "inline token of a grant",
+            grant.replace("{name: acme-grant}", "{name: x, token: EAAB}"),
+            "field not declared",
         ),
         ("letters", id("22000000x0000001"), "spec.pageId in body should match"),
         ("leading zero", id("0200000000000001"), "spec.pageId in body should match"),

@@ -1,6 +1,7 @@
 //! The operator against a real API server and the simulated Graph API, in this process and with a clock that tests move.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod accounts;
 mod claims;
 mod cleanup;
 mod connect;
@@ -24,12 +25,14 @@ mod parting;
 mod pictures;
 mod policies;
 mod props;
+mod protection;
 mod publication;
 mod receiver;
 mod record;
 mod replica;
 mod repository;
 mod restraint;
+mod rights;
 mod ring;
 mod seeds;
 mod stored;

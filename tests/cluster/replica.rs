@@ -19,7 +19,7 @@ use crate::world::{Running, World};
 impl World {
     /// Another replica of the gateway, and where it listens.
     pub async fn replica(&self) -> Result<(Running, String)> {
-        start_gateway(&self.client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox).await
+        start_gateway(&self.gateway_account.client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox).await
     }
 }
 

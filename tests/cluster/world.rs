@@ -1,7 +1,6 @@
 //! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -27,6 +26,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, WATCHED, rights};
+use crate::protection;
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
 
@@ -50,6 +51,9 @@ pub struct World {
     pub tenant_b: String,
     pub claims: String,
     pub mailbox: String,
+    /// Whom the operator acts as, and whom the gateway.
+    pub account: Account,
+    pub gateway_account: Account,
     gateway: Running,
     /// Judges what was stored when the test is over.
     _stored: Stored,
@@ -115,14 +119,14 @@ impl World {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let plane = ControlPlane::shared().await?;
-        CRDS.get_or_try_init(async || plane.install_crds(&crds()).await).await?;
+        CRDS.get_or_try_init(async || protection::prepare(plane).await).await?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self::on(plane, |role| format!("{role}-{number}"), add).await
     }
 
     /// A world that has a control plane for itself, so that its namespaces bear the names of the samples.
     pub async fn alone(plane: &'static ControlPlane, add: impl FnOnce(&mut Seed)) -> Result<Self> {
-        plane.install_crds(&crds()).await?;
+        protection::prepare(plane).await?;
         Self::on(plane, str::to_owned, add).await
     }
 
@@ -151,10 +155,30 @@ impl World {
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
-        let (gateway, url) = start_gateway(&client, &sandbox, &shift, scopes, &mailbox).await?;
+        let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &mailbox)]);
+        let gateways = rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &mailbox)]);
+        let (account, gateway_account) = tokio::try_join!(
+            Account::new(plane, &mailbox, "operator", &operators),
+            Account::new(plane, &mailbox, "gateway", &gateways),
+        )?;
+        let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &mailbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
         let _stored = stored;
-        Ok(Self { plane, client, sandbox, shift, platform, tenant_a, tenant_b, claims, mailbox, gateway, _stored })
+        Ok(Self {
+            plane,
+            client,
+            sandbox,
+            shift,
+            platform,
+            tenant_a,
+            tenant_b,
+            claims,
+            mailbox,
+            account,
+            gateway_account,
+            gateway,
+            _stored,
+        })
     }
 
     /// The watched namespaces.
@@ -169,7 +193,7 @@ impl World {
     pub fn operator_with(&self, change: impl FnOnce(&mut Operator)) -> Running {
         let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
         let mut operator = Operator {
-            client: self.client.clone(),
+            client: self.account.client.clone(),
             graph: graph(&self.sandbox, &metrics),
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
@@ -370,8 +394,4 @@ pub fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
         ensure!(there, "no {expected} in {shown:?}; {messages:?}");
     }
     Ok(())
-}
-
-fn crds() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
 }

@@ -58,8 +58,8 @@ fn chart_with_election() -> Manifests {
 #[test]
 fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
     let expected = spelled(&[
-        "get,list,watch metaapps.metachannels.io",
-        "get,list,watch metagrants.metachannels.io",
+        "list,watch metaapps.metachannels.io",
+        "list,watch metagrants.metachannels.io",
         "get,list,watch facebookchannels.metachannels.io",
         "patch metaapps/status.metachannels.io",
         "patch metagrants/status.metachannels.io",
@@ -100,8 +100,8 @@ fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_electio
 #[test]
 fn the_gateway_only_reads_what_it_answers_for() {
     let expected = spelled(&[
-        "get,list,watch metaapps.metachannels.io",
-        "get,list,watch metagrants.metachannels.io",
+        "list,watch metaapps.metachannels.io",
+        "list,watch metagrants.metachannels.io",
         "get,list,watch secrets.",
     ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {

@@ -13,7 +13,7 @@ use crate::cluster::make_namespaces;
 use crate::launch::Launch;
 use crate::tools::{Chart, Manifests, helm_at, path};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The Graph API; what it sends to the samples' public callback goes to this port.
 pub(crate) async fn graph(gateway_port: u16) -> Result<Sandbox> {
@@ -46,7 +46,17 @@ pub(crate) async fn installed_with(graph_url: &str, admin: &[&str]) -> Result<Co
 /// Starts the container of an installed Deployment and waits until it is ready. Addresses move to loopback, since all
 /// processes share this machine's.
 pub(crate) async fn start(cluster: &ControlPlane, component: &str, listen: Option<u16>) -> Result<Process> {
-    let deployments = Manifests::list(&cluster.kubectl().get(&["deployments", "--namespace=ops"]).await?)?;
+    start_in(cluster, "ops", component, listen).await
+}
+
+/// The same for a release in another namespace.
+pub(crate) async fn start_in(
+    cluster: &ControlPlane,
+    home: &str,
+    component: &str,
+    listen: Option<u16>,
+) -> Result<Process> {
+    let deployments = Manifests::list(&cluster.kubectl().get(&["deployments", "--namespace", home]).await?)?;
     let metrics = format!("127.0.0.1:{}", free_port());
     let mut launch =
         Launch::of(&deployments, component, &format!("{component}-0"))?.with("--metrics-addr", &metrics)?;
@@ -84,6 +94,7 @@ async fn what_the_charts_install_connects_the_samples() {
     let operator = start(&cluster, "operator", None).await.unwrap();
 
     wait(&cluster, &operator, "Ready", "metaapp/acme", "platform").await.unwrap();
+    wait(&cluster, &operator, "Ready", "metagrant/acme", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Ready", "facebookchannel/shop", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Ready", "facebookchannel/support", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Expired", "facebookchannel/outlet", "tenant-b").await.unwrap();

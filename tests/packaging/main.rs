@@ -12,5 +12,6 @@ mod installed;
 mod launch;
 mod operator_chart;
 mod samples;
+mod side_by_side;
 mod tools;
 mod values;

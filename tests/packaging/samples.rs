@@ -32,7 +32,7 @@ fn ids_secrets_and_tokens_are_those_of_the_sandboxs_demo() {
     for secret in samples.of_kind("Secret") {
         used.extend(secret["stringData"].as_object().unwrap().values().cloned());
     }
-    assert_eq!(used.len(), 1 + 3 + 4);
+    assert_eq!(used.len(), 1 + 3 + 5);
     for value in used {
         assert!(seed.contains(value.as_str().unwrap()), "the sandbox's demo knows no {value}");
     }
@@ -50,6 +50,11 @@ fn every_reference_of_the_samples_has_a_target_that_may_be_used() {
     };
     for app in samples.of_kind("MetaApp") {
         secret(&app["metadata"]["namespace"], &app["spec"]["appSecretRef"]["name"], "app-secret", "app-secret");
+    }
+    for grant in samples.of_kind("MetaGrant") {
+        secret(&grant["metadata"]["namespace"], &grant["spec"]["tokenSecretRef"]["name"], "grant-token", "token");
+        let app = samples.one("MetaApp", grant["spec"]["appRef"]["name"].as_str().unwrap()).unwrap();
+        assert_eq!(app["metadata"]["namespace"], grant["spec"]["appRef"]["namespace"]);
     }
     for channel in samples.of_kind("FacebookChannel") {
         let token = &channel["spec"]["credentials"]["pageToken"];

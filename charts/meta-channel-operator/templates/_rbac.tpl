@@ -2,7 +2,11 @@
 {{- define "mco.operatorWatchedRules" -}}
 - apiGroups: [metachannels.io]
   resources: [metaapps, metagrants, facebookchannels]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+# Whether a channel is really gone is asked before its page is cleaned up after.
+- apiGroups: [metachannels.io]
+  resources: [facebookchannels]
+  verbs: [get]
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
@@ -55,7 +59,7 @@
 {{- define "mco.gatewayWatchedRules" -}}
 - apiGroups: [metachannels.io]
   resources: [metaapps, metagrants]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]

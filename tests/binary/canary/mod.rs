@@ -14,7 +14,7 @@ use axum::extract::Query;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use meta_channel_operator::api::{FacebookChannel, MetaApp};
+use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
 use serde_json::{Value, json};
 use testkit::sandbox::{AppChange, AppSubscriptionChange, FaultEffect, FaultError, LedgerEntry};
 use testkit::wait_for;
@@ -57,6 +57,7 @@ async fn tell(format: &str) -> Result<()> {
     story.channels_are_connected().await?;
     story.secrets_are_malformed().await?;
     story.graph_quotes_tokens().await?;
+    story.a_grant_is_quoted().await?;
     story.graph_answers_rubbish().await?;
     story.the_app_secret_is_wrong().await?;
     story.the_callback_repeats_the_verify_token().await?;
@@ -72,8 +73,11 @@ impl Story {
         let channels =
             [("shop", PAGE_A, PAGE_A_TOKEN), ("support", PAGE_B, PAGE_B_TOKEN), ("outlet", PAGE_C, PAGE_C_TOKEN)];
         let channels: String = channels.iter().map(|(name, page, token)| stage.channel(name, page, token)).collect();
+        // One token is also published in a Secret for a bot.
+        let channels = channels.replacen("spec:\n", "spec:\n  publishToken: true\n", 1);
         stage.apply(&(app + &channels)).await?;
         stage.channel_is("shop", "Ready=True/Reached").await?;
+        stage.channel_is("shop", "TokenPublished=True/Published").await?;
         stage.channel_is("support", "Ready=True/Reached").await?;
         stage.channel_is("outlet", "Expired=True/PasswordChanged").await?;
         stage.app_is("Ready=True/Reached").await.map(|_| ())
@@ -101,6 +105,33 @@ impl Story {
             let error = FaultError { code, subcode: None, message, status: 400, is_transient: false, echo_token: true };
             self.struck_by(template, FaultEffect::GraphError(error)).await?;
         }
+        Ok(())
+    }
+
+    /// A grant's token is asked about, used, and quoted by what refuses it.
+    async fn a_grant_is_quoted(&mut self) -> Result<()> {
+        self.stage.apply(&self.stage.grant(GRANT_TOKEN)).await?;
+        self.stage.grant_is("Ready=True/Reached").await?;
+        for (template, effect, expected) in [
+            ("/{version}/{user-id}/accounts", 190, "Valid=False/SessionInvalidated"),
+            ("/{version}/debug_token", 100, "Valid=False/RequestRejected"),
+        ] {
+            let message = "Something about the access token".to_owned();
+            let error =
+                FaultError { code: effect, subcode: None, message, status: 400, is_transient: false, echo_token: true };
+            self.stage.fault("GET", Some(template), FaultEffect::GraphError(error));
+            self.look_at_grant().await?;
+            self.stage.grant_is(expected).await?;
+            self.stage.sandbox.clear_faults();
+            self.look_at_grant().await?;
+            self.stage.grant_is("Ready=True/Reached").await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_grant(&mut self) -> Result<()> {
+        let grants: Api<MetaGrant> = Api::namespaced(self.stage.client.clone(), &self.stage.tenant);
+        grants.patch("acme", &PatchParams::default(), &Patch::Merge(&self.request())).await?;
         Ok(())
     }
 
@@ -313,6 +344,7 @@ async fn published(stage: &Stage) -> Result<Vec<(&'static str, String)>> {
         ("events.events.k8s.io", &stage.platform),
         ("facebookchannels", &stage.tenant),
         ("metaapps", &stage.platform),
+        ("metagrants", &stage.tenant),
         ("assetclaims", &stage.claims),
         ("leases", &stage.platform),
     ] {

@@ -7,3 +7,6 @@ mod refusals;
 mod renewed;
 mod scene;
 mod steps;
+
+pub use browser::Browser;
+pub use scene::{grant_manifest, people};

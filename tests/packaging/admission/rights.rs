@@ -41,6 +41,9 @@ async fn view_edit_and_admin_hold_what_the_chart_adds_to_them() -> Result<()> {
     check(&cluster.acme, &operators).await
 }
 
+/// The check of types does not know the type of the variable `authorizer`; the API server itself does.
+const UNKNOWN_TO_THE_CHECK: &str = "unexpected failed resolution of 'kubernetes.authorization.Authorizer'";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_types_of_all_expressions_are_right() -> Result<()> {
     let cluster = governed().await?;
@@ -51,8 +54,11 @@ async fn the_types_of_all_expressions_are_right() -> Result<()> {
         for policy in policies {
             let (name, status) = (&policy["metadata"]["name"], &policy["status"]);
             ensure!(status["observedGeneration"] == policy["metadata"]["generation"], "{name} is not checked yet");
-            let warnings = &status["typeChecking"]["expressionWarnings"];
-            assert!(warnings.as_array().is_none_or(Vec::is_empty), "{name}: {warnings:#}");
+            for warning in status["typeChecking"]["expressionWarnings"].as_array().into_iter().flatten() {
+                let text = warning["warning"].as_str().context("no text")?;
+                let errors = text.lines().filter(|line| line.contains("ERROR") && !line.contains(UNKNOWN_TO_THE_CHECK));
+                assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "{name}: {}", warning["fieldRef"]);
+            }
         }
         Ok(())
     })
