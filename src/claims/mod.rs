@@ -9,13 +9,15 @@ pub mod decide;
 pub mod hold;
 pub mod observe;
 pub mod proof;
+mod unavailable;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use hold::{ClaimSeen, Record, Unavailable, Wanted, acquire, adopt, app_of, look, record};
+pub use hold::{ClaimSeen, Record, Wanted, acquire, adopt, app_of, look, record};
 pub use observe::lives;
+pub use unavailable::Unavailable;
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
 use crate::engine::failure::NEVER;
