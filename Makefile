@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
+POLICIES := config/admission/policies charts/meta-channel-operator-admin/files/policies
 
 # All programs are built with the features that the tests are built with, so that nothing is compiled twice.
 BUILD := cargo build --locked --workspace --bins
@@ -35,13 +36,14 @@ clients: ## Run Graph clients of others, in Python and JavaScript, against the G
 browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
 	cargo test --locked --test binary browser
 
-control-plane: ## Build etcd, kube-apiserver, kubectl, helm and what judges manifests (once, takes minutes) and print where they are
+control-plane: ## Build etcd, kube-apiserver, kube-controller-manager, kubectl, helm and what judges manifests (once, takes minutes) and print where they are
 	$(BUILD)
 	@"$(BIN)/control-plane"
 
 generate: ## Write the CRDs from the Rust types, and from them and the values what the charts say of them
 	$(BUILD)
 	for directory in $(CRDS); do "$(BIN)/meta-channel-operator" crds --dir "$$directory"; done
+	cp $(firstword $(POLICIES))/*.yaml $(lastword $(POLICIES))
 	UPDATE_CHARTS=1 cargo test --locked --package meta-channel-operator --test packaging the_schema_knows_the_fields
 	$(HELM_DOCS) --chart-search-root=charts
 
@@ -52,6 +54,7 @@ generated: ## Fail if `make generate` would change something
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
 	done; \
+	diff --recursive --unified $(POLICIES) || { echo "the chart's policies are out of date: run make generate" >&2; exit 1; }; \
 	cp -r charts "$$fresh/"; $(HELM_DOCS) --chart-search-root="$$fresh/charts"; \
 	diff --recursive --unified charts "$$fresh/charts" || { echo "charts is out of date: run make generate" >&2; exit 1; }
 

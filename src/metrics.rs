@@ -106,6 +106,7 @@ pub struct Metrics {
     app_usage: Family<AppLabels, Gauge>,
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
+    claims_unguarded: Gauge,
     gateway: gateway::Gateway,
 }
 
@@ -134,6 +135,7 @@ impl Default for Metrics {
             app_usage: Family::default(),
             held_back: Family::default(),
             test_graph: Gauge::default(),
+            claims_unguarded: Gauge::default(),
             gateway: gateway::Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
@@ -207,6 +209,11 @@ impl Default for Metrics {
             "test_graph",
             "1 if the Graph API is not Meta's (--allow-test-graph)",
             metrics.test_graph.clone(),
+        );
+        registry.register(
+            "claims_unguarded",
+            "1 while the API server would let any release claim pages for any other, so that none is claimed",
+            metrics.claims_unguarded.clone(),
         );
         metrics.gateway.register(&mut registry);
         metrics.begin_with_nought();
@@ -329,6 +336,11 @@ impl Metrics {
     /// Says that the Graph API is not Meta's.
     pub fn uses_test_graph(&self, test: bool) {
         self.test_graph.set(test.into());
+    }
+
+    /// Says whether anybody could take claims, so that none is taken.
+    pub fn claims_unguarded(&self, unguarded: bool) {
+        self.claims_unguarded.set(unguarded.into());
     }
 
     /// Adds what is looked up at the time of a scrape.

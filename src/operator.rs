@@ -14,12 +14,12 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as watch_value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL, RELEASE_BINDING};
-use crate::claims::AssetClaimKind;
+use crate::claims::{self, AssetClaimKind};
 use crate::engine::bindings::{Bindings, List};
 use crate::engine::breakers::Breakers;
 use crate::engine::context::Policy;
@@ -30,6 +30,7 @@ use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::objects::Objects;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
@@ -129,6 +130,7 @@ impl Operator {
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
+            claims_obstacle: watch_value::Sender::new(Some(Obstacle::default())),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
             budgets: Default::default(),
@@ -171,8 +173,11 @@ impl Operator {
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
-            drain(&ctx, async { tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, tenures) })
-                .await;
+            let proof = claims::proof::run(&ctx);
+            drain(&ctx, async {
+                tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, tenures, proof)
+            })
+            .await;
         }
     }
 }
@@ -180,7 +185,7 @@ impl Operator {
 /// Waits for every store to be filled; `None` if the shutdown came first. No pass starts before: an object that is not in
 /// its store yet would be taken for a missing one. A namespace where something cannot be listed is not waited for, and
 /// nothing is done there until it can. Nor are claims that may not be listed: who needs one asks for it, and says that there
-/// is no answer.
+/// is no answer. Whether claims are protected is asked meanwhile, so that the first passes know.
 async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
@@ -189,9 +194,12 @@ async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let told = namespaces::settled(ctx).await?;
-    ctx.read(claims).await.ok()?;
-    Some(told)
+    let proof = claims::proof::attempt(ctx);
+    let (told, claims, ()) = tokio::join!(namespaces::settled(ctx), ctx.read(claims), async {
+        let _ = ctx.read(proof).await;
+    });
+    claims.ok()?;
+    told
 }
 
 /// Runs the work until it ends after the shutdown, but not much longer.

@@ -143,6 +143,8 @@ reasons! {
     NotProven => Operator,
     /// The namespace of the claims is missing or closed to the operator.
     ClaimsUnavailable => Operator,
+    /// The API server would let any release claim pages for any other, so none is claimed.
+    ClaimsUnguarded => Operator,
     /// The holder of the claim is gone; what it left at Meta is being cleaned up.
     CleanupPending => Operator,
     /// It cannot be read without a working authorisation and the claim.

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use kube::api::PostParams;
 
-use super::look::{ClaimSeen, Unavailable, Wanted, answered, api, is_used_through_another, judge, noted};
+use super::look::{ClaimSeen, Wanted, answered, api, is_used_through_another, judge, noted};
+use super::unavailable::Unavailable;
 use crate::api::{AssetClaimSpec, ProofMethod};
 use crate::engine::failure::{Failure, kubernetes};
 use crate::engine::{Class, Context};
@@ -17,6 +18,9 @@ use crate::engine::{Class, Context};
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<Option<Unavailable>, Failure> {
+    if let Some(why) = Unavailable::at_present(ctx) {
+        return Ok(Some(why));
+    }
     let claim = wanted.claim(proof, ctx.clock.now());
     match answered(ctx, "creating a claim", api(ctx).create(&PostParams::default(), &claim)).await {
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
@@ -37,6 +41,9 @@ pub async fn adopt(
     seen: &ClaimSeen,
     proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
+    if let Some(why) = Unavailable::at_present(ctx) {
+        return Ok(Some(why));
+    }
     let name = wanted.claim_name();
     let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
         return match proof {
@@ -83,6 +90,10 @@ fn adopted(
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer; or when the
 /// claim is not the object's any more, so that nothing may be done in its name.
 pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), Failure> {
+    // Nothing is lost by that: it stays outdated, and is written once it may be.
+    if Unavailable::at_present(ctx).is_some() {
+        return Ok(());
+    }
     let name = wanted.claim_name();
     let found = kubernetes("reading a claim", api(ctx).get_opt(&name)).await?;
     let ours = |seen| matches!(seen, ClaimSeen::Ours { .. });

@@ -4,9 +4,11 @@ use jiff::{Timestamp, Unit};
 use kube::{Api, ResourceExt};
 use kube_runtime::reflector::ObjectRef;
 
+use super::unavailable::Unavailable;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
 use crate::engine::failure::{Failure, kubernetes};
+use crate::engine::obstacle::Obstacle;
 use crate::engine::{Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
@@ -43,41 +45,6 @@ pub enum ClaimSeen {
     },
     /// Claims cannot be read or made.
     Unavailable(Unavailable),
-}
-
-/// Why claims cannot be read or made.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Unavailable {
-    /// Namespace of the claims.
-    pub namespace: String,
-    /// Whether the operator has no rights there; else the namespace does not exist.
-    pub forbidden: bool,
-}
-
-impl Unavailable {
-    /// What was seen.
-    pub fn seen(&self) -> String {
-        let namespace = &self.namespace;
-        if self.forbidden {
-            format!("The operator may not use AssetClaims in namespace {namespace}.")
-        } else {
-            format!("Namespace {namespace}, where AssetClaims lie, does not exist.")
-        }
-    }
-
-    /// Who must do what.
-    pub fn next_step(&self) -> String {
-        let namespace = &self.namespace;
-        if self.forbidden {
-            format!(
-                "A cluster administrator must give the operator's ServiceAccount its Role on assetclaims in namespace {namespace}, as chart meta-channel-operator does; the operator tries again by itself."
-            )
-        } else {
-            format!(
-                "A cluster administrator must install chart meta-channel-operator-admin or run: kubectl create namespace {namespace}. The operator tries again by itself."
-            )
-        }
-    }
 }
 
 /// Whether a claim says what it should.
@@ -307,7 +274,8 @@ pub(super) async fn answered<T>(
         match request.await {
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
                 let namespace = ctx.policy.claims_namespace.clone();
-                Ok(Err(Unavailable { namespace, forbidden: status.code == 403 }))
+                let obstacle = if status.code == 403 { Obstacle::Forbidden } else { Obstacle::NoNamespace };
+                Ok(Err(Unavailable { namespace, obstacle }))
             }
             answer => answer.map(Ok),
         }

@@ -1,7 +1,8 @@
 //! Claims: which namespace owns a page or the callback of an application, and what has to be cleaned up once the object
 //! that used it is gone.
 //!
-//! [`mod@look`] and [`hold`] are what the other kinds use. The rest is the life of a claim on a page after its channel, as a table of
+//! [`mod@look`] and [`hold`] are what the other kinds use, [`proof`] what has to be known before. The rest is the life of a claim on a
+//! page after its channel, as a table of
 //! contents. Channels carry no finalizer, so nothing ever hangs on Meta: what is left to do stands in the claim.
 
 pub mod act;
@@ -9,14 +10,17 @@ pub mod decide;
 pub mod hold;
 pub mod look;
 pub mod observe;
+pub mod proof;
+mod unavailable;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use hold::{acquire, adopt, record};
-pub use look::{ClaimSeen, FormerApp, Look, Offer, Record, Unavailable, Wanted, app_of, look, look_again};
+pub use look::{ClaimSeen, FormerApp, Look, Offer, Record, Wanted, app_of, look, look_again};
 pub use observe::{AppSeen, lives, see_app};
+pub use unavailable::Unavailable;
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
 use crate::engine::failure::NEVER;

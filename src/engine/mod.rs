@@ -29,6 +29,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod misfits;
 pub mod objects;
+pub mod obstacle;
 pub mod own_secrets;
 pub mod pace;
 pub mod pass;

@@ -25,8 +25,8 @@ const PROGRAMS: [&str; 5] = [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLE
 
 /// Paths of the control plane's programs.
 ///
-/// etcd, kube-apiserver and kubectl come from `KUBEBUILDER_ASSETS` if that is set. Everything else is built on first
-/// use, which takes minutes, into a cache that is keyed by the sources:
+/// etcd, kube-apiserver and kubectl come from `KUBEBUILDER_ASSETS` if that is set, and so does what else lies there.
+/// Everything else is built on first use, which takes minutes, into a cache that is keyed by the sources:
 /// `${META_CHANNEL_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meta-channel-operator}/control-plane/<key>/`.
 ///
 /// The methods block while they build.
@@ -75,14 +75,16 @@ impl Binaries {
     }
 
     fn path(&self, program: &str) -> Result<PathBuf> {
-        if let Some(assets) = self.assets.as_ref().filter(|_| ENVTEST.contains(&program)) {
+        if let Some(assets) = &self.assets {
             let path = assets.join(program);
+            if path.is_file() {
+                return Ok(path);
+            }
             ensure!(
-                path.is_file(),
+                !ENVTEST.contains(&program),
                 "KUBEBUILDER_ASSETS is {}, which holds no {program}; correct or unset it",
                 assets.display()
             );
-            return Ok(path);
         }
         self.control_plane.program(program).with_context(|| {
             format!("without a Go toolchain, set KUBEBUILDER_ASSETS to a directory with {}", ENVTEST.join(", "))
@@ -280,10 +282,14 @@ mod tests {
         let mut fixture = Fixture::new("echo built > $output");
         let assets = fixture.directory.path().join("assets");
         fs::create_dir(&assets).unwrap();
-        fs::write(assets.join(ETCD), "given").unwrap();
+        for program in [ETCD, KUBE_CONTROLLER_MANAGER] {
+            fs::write(assets.join(program), "given").unwrap();
+        }
         fixture.binaries.assets = Some(assets.clone());
 
         assert_eq!(fixture.binaries.etcd().unwrap(), assets.join(ETCD));
+        let controllers = fixture.binaries.kube_controller_manager().unwrap();
+        assert_eq!(controllers, assets.join(KUBE_CONTROLLER_MANAGER));
         let error = format!("{:#}", fixture.binaries.kubectl().unwrap_err());
         assert!(error.contains("holds no kubectl"), "{error}");
         assert_eq!(fs::read_to_string(fixture.binaries.helm().unwrap()).unwrap(), "built\n");

@@ -17,6 +17,13 @@ pub(crate) struct Identity {
     pub(crate) key: String,
 }
 
+/// Without its key.
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authority")
+    }
+}
+
 impl Authority {
     pub(crate) fn new() -> Result<Self> {
         let mut params = named("control-plane-ca", None);

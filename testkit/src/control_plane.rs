@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::audit::{self, AuditEvent};
 use crate::binaries::Binaries;
 use crate::certificates::{Authority, token_signing_key};
+use crate::controllers;
 use crate::kubeconfig::{Credentials, kubeconfig};
 use crate::kubectl::Kubectl;
 use crate::process::Process;
@@ -33,15 +34,17 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// A Kubernetes API server with RBAC, TLS, TokenRequest and admission policies, and its etcd.
 ///
-/// There are no nodes and no controllers: nothing creates default ServiceAccounts, deletes the content of namespaces
-/// or collects garbage. Everything is stopped and deleted on drop, and by a guard when this process ends otherwise.
+/// There are no nodes, and no controllers unless they are asked for: nothing creates default ServiceAccounts, deletes the
+/// content of namespaces or collects garbage. Everything is stopped and deleted on drop, and by a guard when this process
+/// ends otherwise.
 #[derive(Debug)]
 pub struct ControlPlane {
     url: String,
-    authority: String,
+    authority: Authority,
     kubeconfig: PathBuf,
     kubectl: Kubectl,
     // In the order in which they are stopped.
+    _controllers: Option<Process>,
     api_server: Process,
     etcd: Process,
     directory: TempDir,
@@ -63,6 +66,15 @@ impl ControlPlane {
         }
     }
 
+    /// Starts a control plane with the controllers that delete the content of namespaces, collect garbage, aggregate
+    /// ClusterRoles and check the types of admission policies.
+    pub async fn start_with_controllers() -> Result<Self> {
+        let program = tokio::task::spawn_blocking(|| Binaries::locate()?.kube_controller_manager()).await??;
+        let mut control_plane = Self::start().await?;
+        control_plane._controllers = Some(controllers::start(&control_plane, &program).await?);
+        Ok(control_plane)
+    }
+
     /// One control plane for all tests of this process, started on first use.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -71,7 +83,8 @@ impl ControlPlane {
 
     async fn start_once(programs: &Programs) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("control-plane-").tempdir()?;
-        let files = Files::write(directory.path())?;
+        let authority = Authority::new()?;
+        write_files(directory.path(), &authority)?;
 
         let etcd_url = format!("http://127.0.0.1:{}", free_port());
         let etcd = Process::spawn_in(&etcd_command(&programs.etcd, directory.path(), &etcd_url), directory.path())?;
@@ -83,15 +96,16 @@ impl ControlPlane {
             &api_server_command(&programs.kube_apiserver, directory.path(), &etcd_url, port),
             directory.path(),
         )?;
-        let admin = kubeconfig(&url, &files.authority, "admin", &files.admin)?;
+        let admin = Credentials::Certificate(authority.client("admin", "system:masters")?);
         let path = directory.path().join("admin.kubeconfig");
-        fs::write(&path, admin)?;
+        fs::write(&path, kubeconfig(&url, &authority.certificate(), "admin", &admin)?)?;
 
         let control_plane = Self {
             kubectl: Kubectl::new(programs.kubectl.clone(), &path, directory.path().join("kubectl-cache")),
             kubeconfig: path,
             url,
-            authority: files.authority,
+            authority,
+            _controllers: None,
             api_server,
             etcd,
             directory,
@@ -177,9 +191,18 @@ impl ControlPlane {
         let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
         let token = answer.status.and_then(|status| status.token);
         let token = token.context("the answer to a TokenRequest has no token")?;
-        let path = self.directory().join(format!("{namespace}-{name}.kubeconfig"));
-        let text = kubeconfig(&self.url, &self.authority, name, &Credentials::Token(token))?;
-        fs::write(&path, text)?;
+        self.write_kubeconfig(&format!("{namespace}-{name}"), name, &Credentials::Token(token))
+    }
+
+    /// A kubeconfig that authenticates as this user by certificate.
+    pub fn user_kubeconfig(&self, user: &str, group: &str) -> Result<PathBuf> {
+        let credentials = Credentials::Certificate(self.authority.client(user, group)?);
+        self.write_kubeconfig(&user.replace(':', "-"), user, &credentials)
+    }
+
+    fn write_kubeconfig(&self, file: &str, user: &str, credentials: &Credentials) -> Result<PathBuf> {
+        let path = self.directory().join(format!("{file}.kubeconfig"));
+        fs::write(&path, kubeconfig(&self.url, &self.authority.certificate(), user, credentials)?)?;
         Ok(path)
     }
 
@@ -224,32 +247,21 @@ impl Programs {
     }
 }
 
-/// What was generated for one control plane and is needed beyond its files.
-struct Files {
-    authority: String,
-    admin: Credentials,
-}
-
-impl Files {
-    fn write(directory: &Path) -> Result<Self> {
-        let authority = Authority::new()?;
-        let server = authority.server()?;
-        let (signing_key, verification_key) = token_signing_key()?;
-        for (name, content) in [
-            ("ca.crt", authority.certificate()),
-            ("server.crt", server.certificate),
-            ("server.key", server.key),
-            ("service-accounts.key", signing_key),
-            ("service-accounts.pub", verification_key),
-            ("audit-policy.yaml", audit::POLICY.to_owned()),
-        ] {
-            fs::write(directory.join(name), content)?;
-        }
-        Ok(Self {
-            authority: authority.certificate(),
-            admin: Credentials::Certificate(authority.client("admin", "system:masters")?),
-        })
+/// Writes the keys and certificates that the servers need.
+fn write_files(directory: &Path, authority: &Authority) -> Result<()> {
+    let server = authority.server()?;
+    let (signing_key, verification_key) = token_signing_key()?;
+    for (name, content) in [
+        ("ca.crt", authority.certificate()),
+        ("server.crt", server.certificate),
+        ("server.key", server.key),
+        ("service-accounts.key", signing_key),
+        ("service-accounts.pub", verification_key),
+        ("audit-policy.yaml", audit::POLICY.to_owned()),
+    ] {
+        fs::write(directory.join(name), content)?;
     }
+    Ok(())
 }
 
 fn etcd_command(program: &Path, directory: &Path, url: &str) -> Command {

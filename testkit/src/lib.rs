@@ -4,6 +4,7 @@ mod audit;
 mod binaries;
 mod certificates;
 mod control_plane;
+mod controllers;
 mod go_module;
 mod judges;
 mod kubeconfig;

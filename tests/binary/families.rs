@@ -20,7 +20,8 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
     ("ready", "gauge"),
 ];
 
-pub const FAMILIES: [(&str, &str); 11] = [
+pub const FAMILIES: [(&str, &str); 12] = [
+    ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),

@@ -1,7 +1,6 @@
 //! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -26,7 +25,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, Rules, WATCHED};
+use crate::accounts::{Account, CLAIMS, GATEWAY, GATEWAY_MAILBOX, MAILBOX, WATCHED, rights};
+use crate::protection;
 use crate::releases::bind_all;
 use crate::replica::{graph, start_gateway};
 use crate::stored::Stored;
@@ -117,18 +117,19 @@ impl World {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let plane = ControlPlane::shared().await?;
-        CRDS.get_or_try_init(async || plane.install_crds(&crds()).await).await?;
+        CRDS.get_or_try_init(async || protection::prepare(plane).await).await?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self::on(plane, |role| format!("{role}-{number}"), add).await
     }
 
     /// A world that has a control plane for itself, so that its namespaces bear the names of the samples.
     pub async fn alone(plane: &'static ControlPlane, add: impl FnOnce(&mut Seed)) -> Result<Self> {
-        plane.install_crds(&crds()).await?;
+        protection::prepare(plane).await?;
         Self::on(plane, str::to_owned, add).await
     }
 
-    async fn on(
+    /// A world on this control plane, whose namespaces are named so.
+    pub async fn on(
         plane: &'static ControlPlane,
         name: impl Fn(&str) -> String,
         add: impl FnOnce(&mut Seed),
@@ -371,11 +372,6 @@ impl World {
     }
 }
 
-/// Rules in every watched namespace, and others.
-fn rights<'a>(scopes: &'a [String], watched: Rules, others: &[(Rules, &'a str)]) -> Vec<(Rules, &'a str)> {
-    scopes.iter().map(|scope| (watched, scope.as_str())).chain(others.iter().copied()).collect()
-}
-
 /// The conditions as `Type=Status/Reason`.
 pub fn shown(conditions: &[Condition]) -> Vec<String> {
     conditions.iter().map(|it| format!("{}={}/{}", it.type_, it.status, it.reason)).collect()
@@ -392,8 +388,4 @@ pub fn missing(conditions: &[Condition], expected: &[&str]) -> Result<()> {
         ensure!(there, "no {expected} in {shown:?}; {messages:?}");
     }
     Ok(())
-}
-
-fn crds() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")
 }

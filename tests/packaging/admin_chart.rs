@@ -59,6 +59,33 @@ fn rendering_changes_nothing_but_labels_and_adds_that_kinds_stay() {
 }
 
 #[test]
+fn chart_and_base_hold_the_same_policies() {
+    let copies = folder("charts/meta-channel-operator-admin/files/policies");
+    assert!(copies == folder("config/admission/policies"), "the chart's policies are no copy: run make generate");
+    let (rendered, base) = (example("default"), kustomize("config/admission").unwrap());
+    assert_eq!(base.iter().count(), 2 * copies.len());
+    for expected in base.iter() {
+        let (kind, name) = (expected["kind"].as_str().unwrap(), expected["metadata"]["name"].as_str().unwrap());
+        let mut found = rendered.one(kind, name).unwrap().clone();
+        assert_eq!(found["metadata"]["labels"]["app.kubernetes.io/part-of"], "meta-channel-operator");
+        found["metadata"].as_object_mut().unwrap().remove("labels");
+        assert_eq!(&found, expected);
+    }
+}
+
+#[test]
+fn the_policies_follow_the_name_of_the_claims_namespace() {
+    let rendered = example("full");
+    let selector = |name: &str| {
+        let binding = rendered.one("ValidatingAdmissionPolicyBinding", name).unwrap();
+        binding["spec"]["matchResources"]["namespaceSelector"].clone()
+    };
+    assert_eq!(selector("claims.metachannels.io")["matchLabels"]["kubernetes.io/metadata.name"], "page-claims");
+    let elsewhere = &selector("claims-elsewhere.metachannels.io")["matchExpressions"][0];
+    assert_eq!((&elsewhere["operator"], &elsewhere["values"][0]), (&"NotIn".into(), &"page-claims".into()));
+}
+
+#[test]
 fn the_claims_namespace_stays_too() {
     let rendered = example("full");
     let namespace = rendered.one("Namespace", "page-claims").unwrap();
@@ -69,11 +96,17 @@ fn the_claims_namespace_stays_too() {
 
 #[test]
 fn each_part_can_be_left_out() {
-    let kinds = |manifests: &Manifests| -> Vec<Value> { manifests.iter().map(|it| it["kind"].clone()).collect() };
+    let is_policy = |object: &&Value| object["apiVersion"] == "admissionregistration.k8s.io/v1";
+    let kinds = |manifests: &Manifests| -> Vec<Value> {
+        manifests.iter().filter(|it| !is_policy(it)).map(|it| it["kind"].clone()).collect()
+    };
     assert_eq!(kinds(&example("bare")), ["CustomResourceDefinition"; 4]);
     let values = Chart::ADMIN.example("default");
     let without = Chart::ADMIN.render_with(&values, &["--set=crds.enabled=false"]).unwrap();
+    assert_eq!(without.iter().filter(is_policy).count(), 10);
     assert_eq!(kinds(&without), ["Namespace", "ClusterRole", "ClusterRole", "ClusterRole"]);
+    let without = Chart::ADMIN.render_with(&values, &["--set=policies.enabled=false"]).unwrap();
+    assert_eq!(without.iter().filter(is_policy).count(), 0);
 }
 
 #[test]

@@ -31,7 +31,7 @@ async fn allowed(client: &Client, verb: &str, resource: &str, namespace: &str) -
 }
 
 /// Compares what an account may do with what is meant: verb, resource, namespace, answer.
-async fn check(account: &Client, expected: &[(&str, &str, &str, bool)]) -> Result<()> {
+pub(crate) async fn check(account: &Client, expected: &[(&str, &str, &str, bool)]) -> Result<()> {
     for (verb, resource, namespace, answer) in expected {
         let found = allowed(account, verb, resource, namespace).await?;
         ensure!(found == *answer, "may {verb} {resource} in {namespace:?}: {found}, expected {answer}");
@@ -160,6 +160,13 @@ async fn helm_installs_both_charts_and_what_must_stay_stays() {
     kubectl.run(&["get", "customresourcedefinition", "assetclaims.metachannels.io"]).await.unwrap();
     kubectl.run(&["get", "namespace", "meta-channels"]).await.unwrap();
     helm_at(&cluster, &admin, &Chart::ADMIN, &defaults).context("what was kept is taken up again").unwrap();
+    // A kind takes its objects with it, whatever they are used for.
+    let samples = path("config/samples").display().to_string();
+    kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await.unwrap();
+    let status = ["--subresource=status", "--type=merge", r#"--patch={"status":{"connection":"Connected"}}"#];
+    kubectl.run(&[&["patch", "facebookchannel", "shop", "--namespace=tenant-a"], &status[..]].concat()).await.unwrap();
+    let kind = ["delete", "customresourcedefinition", "facebookchannels.metachannels.io", "--timeout=60s"];
+    kubectl.run(&kind).await.unwrap();
 }
 
 async fn rights_of_the_operator(cluster: &ControlPlane, manifests: &Manifests) -> Result<()> {

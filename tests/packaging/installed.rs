@@ -16,7 +16,7 @@ use crate::tools::{Chart, Manifests, helm_at, path};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The Graph API; what it sends to the samples' public callback goes to this port.
-async fn graph(gateway_port: u16) -> Result<Sandbox> {
+pub(crate) async fn graph(gateway_port: u16) -> Result<Sandbox> {
     let gateway = ("hooks.example.com".to_owned(), format!("http://127.0.0.1:{gateway_port}"));
     let options = Options { resolve: BTreeMap::from([gateway]), ..Options::default() };
     Sandbox::start(Seed::demo()?, options).await
@@ -24,9 +24,14 @@ async fn graph(gateway_port: u16) -> Result<Sandbox> {
 
 /// A cluster with both charts and the samples. Roles can only be made in namespaces that exist, and the samples bring them.
 async fn installed(graph_url: &str) -> Result<ControlPlane> {
+    installed_with(graph_url, &[]).await
+}
+
+/// The same with other values for the admin chart.
+pub(crate) async fn installed_with(graph_url: &str, admin: &[&str]) -> Result<ControlPlane> {
     let cluster = ControlPlane::start().await?;
     let kubectl = cluster.kubectl();
-    helm_at(&cluster, &["install", "admin"], &Chart::ADMIN, &Chart::ADMIN.example("default"))?;
+    helm_at(&cluster, &[&["install", "admin"], admin].concat(), &Chart::ADMIN, &Chart::ADMIN.example("default"))?;
     established(&kubectl).await?;
     let samples = path("config/samples").display().to_string();
     kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
@@ -39,7 +44,7 @@ async fn installed(graph_url: &str) -> Result<ControlPlane> {
 
 /// Starts the container of an installed Deployment and waits until it is ready. Addresses move to loopback, since all
 /// processes share this machine's.
-async fn start(cluster: &ControlPlane, component: &str, listen: Option<u16>) -> Result<Process> {
+pub(crate) async fn start(cluster: &ControlPlane, component: &str, listen: Option<u16>) -> Result<Process> {
     start_in(cluster, "ops", component, listen).await
 }
 
@@ -65,7 +70,7 @@ pub(crate) async fn start_in(
 }
 
 /// kubectl wait, with the logs of the operator if it waits in vain.
-async fn wait(
+pub(crate) async fn wait(
     cluster: &ControlPlane,
     operator: &Process,
     condition: &str,

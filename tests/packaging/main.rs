@@ -4,6 +4,7 @@
 
 mod access;
 mod admin_chart;
+mod admission;
 mod argocd;
 mod channels_chart;
 mod cluster;

@@ -44,9 +44,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
             (case.found(Status::Unknown, Reason::Pending, seen, ""), None)
         }
-        ClaimSeen::Unavailable(why) => {
-            (case.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()), None)
-        }
+        ClaimSeen::Unavailable(why) => (case.found(Status::Unknown, why.reason(), why.seen(), why.next_step()), None),
         ClaimSeen::Duplicate { name } => {
             let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
             let step = "Delete one of the two.";

@@ -71,7 +71,7 @@ impl Case<'_> {
         let id = &self.app.spec.app_id;
         let (reason, seen, step) = match (&self.seen.claim, self.seen.verify_token) {
             (ClaimSeen::Unavailable(why), _) => {
-                return Some(self.found(Status::Unknown, Reason::ClaimsUnavailable, why.seen(), why.next_step()));
+                return Some(self.found(Status::Unknown, why.reason(), why.seen(), why.next_step()));
             }
             (ClaimSeen::Duplicate { name }, _) => (
                 Reason::DuplicateInNamespace,

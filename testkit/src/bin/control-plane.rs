@@ -8,9 +8,10 @@ use testkit::Binaries;
 
 type Program = (&'static str, fn(&Binaries) -> Result<PathBuf>);
 
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     ("etcd", Binaries::etcd),
     ("kube-apiserver", Binaries::kube_apiserver),
+    ("controllers", Binaries::kube_controller_manager),
     ("kubectl", Binaries::kubectl),
     ("helm", Binaries::helm),
     ("status-check", |_| testkit::status_check()),

@@ -3,6 +3,7 @@
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
 use crate::claims::{ClaimSeen, Record, Unavailable};
+use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::Asked;
 use crate::graph::TokenInfo;
@@ -123,12 +124,18 @@ fn a_page_is_not_claimed_while_it_is_being_released() {
 
 #[test]
 fn claims_out_of_reach_are_named_with_the_step_that_brings_them_back() {
-    for (forbidden, step) in [(false, "kubectl create namespace meta-channels"), (true, "Role on assetclaims")] {
-        let why = Unavailable { namespace: "meta-channels".to_owned(), forbidden };
+    let rows = [
+        (Obstacle::NoNamespace, "Unknown/ClaimsUnavailable", "kubectl create namespace meta-channels"),
+        (Obstacle::Forbidden, "Unknown/ClaimsUnavailable", "Role on assetclaims"),
+        (Obstacle::Unproven, "Unknown/ClaimsUnavailable", "asks again by itself"),
+        (Obstacle::Unguarded, "Unknown/ClaimsUnguarded", "meta-channel-operator-admin with policies.enabled"),
+    ];
+    for (obstacle, reason, step) in rows {
+        let why = Unavailable { namespace: "meta-channels".to_owned(), obstacle };
         let outcome = claim(ClaimSeen::Unavailable(why)).decide();
         outcome.no_mutation();
-        outcome.reconciling("Unknown/ClaimsUnavailable");
-        outcome.shows(&[(Claimed, "Unknown/ClaimsUnavailable"), (Authorized, "True/TokenValid")]);
+        outcome.reconciling(reason);
+        outcome.shows(&[(Claimed, reason), (Authorized, "True/TokenValid")]);
         assert!(outcome.message(Claimed).contains(step), "{}", outcome.message(Claimed));
     }
 }

@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::{Former, FormerEnd};
@@ -118,7 +119,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Offered { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Releasing),
-        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
+        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Forbidden })),
     ]
 }
 

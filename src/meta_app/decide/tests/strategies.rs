@@ -9,6 +9,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
 use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::answer::Refusal;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
 use crate::graph::{
     AppNode, AppPermission, AppReason, AppSubscription, ApprovalReason, CutReason, EndReason, PageReason,
@@ -65,7 +66,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Releasing),
-        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), forbidden: true })),
+        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Forbidden })),
     ]
 }
 

@@ -6,6 +6,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubs
 use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::Class;
 use crate::engine::answer::Answer;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
@@ -173,10 +174,11 @@ fn what_others_hold_is_left_alone() {
 
 #[test]
 fn nothing_is_written_while_claims_are_out_of_reach_or_the_claim_is_in_other_hands_for_a_moment() {
-    let unavailable = |forbidden| Unavailable { namespace: "meta-channels".to_owned(), forbidden };
+    let unavailable = |obstacle| Unavailable { namespace: "meta-channels".to_owned(), obstacle };
     let rows = [
-        (ClaimSeen::Unavailable(unavailable(false)), "Unknown/ClaimsUnavailable"),
-        (ClaimSeen::Unavailable(unavailable(true)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(Obstacle::NoNamespace)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(Obstacle::Forbidden)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(Obstacle::Unguarded)), "Unknown/ClaimsUnguarded"),
         (ClaimSeen::Releasing, "Unknown/Pending"),
     ];
     for (claim, expected) in rows {

@@ -1,0 +1,158 @@
+//! With the controllers of a real cluster and the protection of what is in use: what goes when its owner or its namespace goes,
+//! and that nothing hangs.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use meta_channel_operator::api::ClaimState;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use testkit::{ControlPlane, wait_for};
+use tokio::sync::OnceCell;
+
+use crate::props::*;
+use crate::protection;
+use crate::world::*;
+
+const CLAIM: &str = "facebook-page-2200000000000001";
+
+/// A world on a control plane with controllers, on which what is in use cannot simply be deleted.
+async fn governed() -> Result<World> {
+    static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let plane = PLANE.get_or_try_init(async || {
+        let plane = ControlPlane::start_with_controllers().await?;
+        protection::prepare(&plane).await?;
+        protection::of_what_is_in_use(&plane).await?;
+        anyhow::Ok(plane)
+    });
+    let (plane, number) = (plane.await?, NUMBER.fetch_add(1, Ordering::Relaxed));
+    World::on(plane, |role| format!("{role}-{number}"), |_| ()).await
+}
+
+/// A connected channel for page A that publishes its token, and the protection in force.
+async fn connected(world: &World) -> Result<()> {
+    world.put_app().await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    world.app_is(&["Ready=True"]).await?;
+    wait_for("the protection to count", PATIENCE, async || {
+        let trial = DeleteParams::default().dry_run();
+        let refusal = world.channels(&world.tenant_a).delete("shop", &trial).await.map(drop);
+        let refusal = refusal.err().context("it would be deleted")?.to_string();
+        ensure!(refusal.contains("is Connected and is not deleted"), "{refusal}");
+        Ok(())
+    })
+    .await
+}
+
+async fn gone<K: Clone + std::fmt::Debug + DeserializeOwned>(api: &Api<K>, name: &str) -> Result<()> {
+    wait_for(&format!("{name} to be gone"), PATIENCE, async || match api.get_opt(name).await? {
+        None => Ok(()),
+        Some(there) => bail!("{there:?}"),
+    })
+    .await
+}
+
+/// Deletes namespaces and waits until they are gone.
+async fn delete_namespaces(world: &World, names: &[&str]) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    for name in names {
+        namespaces.delete(name, &DeleteParams::default()).await?;
+    }
+    for name in names {
+        gone(&namespaces, name).await?;
+    }
+    Ok(())
+}
+
+async fn claim_is(world: &World, state: ClaimState) -> Result<()> {
+    wait_for(&format!("the claim to be {}", state.as_str()), PATIENCE, async || {
+        let claim = world.claims().get(CLAIM).await?;
+        let releasing = claim.status.as_ref().is_some_and(|it| it.releasing_since.is_some());
+        ensure!(claim.state() == state && !releasing, "{:?}", claim.status);
+        Ok(())
+    })
+    .await
+}
+
+fn is_subscribed(world: &World) -> bool {
+    world.sandbox.state().pages[PAGE_A].subscriptions.contains_key(APP_ID)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_the_operator_made_go_with_their_owners_though_it_is_uninstalled() -> Result<()> {
+    let world = governed().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    operator.stop().await;
+    let secrets = |namespace: &str| Api::<Secret>::namespaced(world.client.clone(), namespace);
+    let (published, verify_token) = ("facebookchannel-shop-page-token", "metaapp-acme-verify-token");
+    secrets(&world.tenant_a).get(published).await?;
+    secrets(&world.platform).get(verify_token).await?;
+
+    let meant = json!({ "metadata": { "annotations": { "metachannels.io/allow-deletion": "true" } } });
+    world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &Patch::Merge(&meant)).await?;
+    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    gone(&secrets(&world.tenant_a), published).await?;
+    world.apps().patch("acme", &PatchParams::default(), &Patch::Merge(&meant)).await?;
+    world.apps().delete("acme", &DeleteParams::default()).await?;
+    gone(&secrets(&world.platform), verify_token).await?;
+    // What people put there stays.
+    secrets(&world.tenant_a).get("shop-token").await?;
+    secrets(&world.platform).get("acme-app").await?;
+    Ok(())
+}
+
+/// An operator of the whole cluster, whose rights do not go with a namespace.
+fn everywhere(world: &World) -> Running {
+    world.operator_with(|operator| operator.client = world.client.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_with_a_connected_channel_goes_and_its_page_is_unsubscribed() -> Result<()> {
+    let world = governed().await?;
+    let _operator = everywhere(&world);
+    connected(&world).await?;
+    delete_namespaces(&world, &[&world.tenant_a]).await?;
+    claim_is(&world, ClaimState::CleanupPending).await?;
+    assert!(is_subscribed(&world));
+    world.advance(2);
+    claim_is(&world, ClaimState::Tombstone).await?;
+    assert!(!is_subscribed(&world));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_namespace_go_the_operators_rights_there_and_the_claim_still_says_what_was_left() -> Result<()> {
+    let world = governed().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    delete_namespaces(&world, &[&world.tenant_a]).await?;
+    claim_is(&world, ClaimState::CleanupPending).await?;
+    world.advance(2);
+    claim_is(&world, ClaimState::LeftBehind).await?;
+    warned(&world, &world.claims, &[&format!("{CLAIM} LeftBehind")]).await?;
+    operator.stop().await;
+    world.account.pardon();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_go_after_the_operator_was_uninstalled_and_the_next_one_says_what_was_left() -> Result<()> {
+    let world = governed().await?;
+    let operator = everywhere(&world);
+    connected(&world).await?;
+    operator.stop().await;
+    delete_namespaces(&world, &[&world.tenant_a, &world.platform]).await?;
+    let _operator = everywhere(&world);
+    claim_is(&world, ClaimState::CleanupPending).await?;
+    world.advance(2);
+    claim_is(&world, ClaimState::LeftBehind).await?;
+    assert!(is_subscribed(&world));
+    warned(&world, &world.claims, &[&format!("{CLAIM} LeftBehind")]).await
+}

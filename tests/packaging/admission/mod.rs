@@ -1,0 +1,9 @@
+//! What the API server refuses by the policies of the admin chart: to people with the cluster's own roles, and to operators
+//! with the Roles of their charts.
+
+mod claims;
+mod deletion;
+mod governed;
+mod proof;
+mod rights;
+mod transfer;
