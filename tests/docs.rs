@@ -82,3 +82,28 @@ fn links_within_the_page_lead_somewhere() {
         assert!(anchors.contains(target), "{target}");
     }
 }
+
+/// The tests that a page names, as `file::function`.
+fn named_tests(page: &str) -> Vec<(&str, &str)> {
+    let words = page.split('`').skip(1).step_by(2);
+    words.filter_map(|word| word.split_once(".rs::")).collect()
+}
+
+#[test]
+fn every_attack_that_is_told_of_is_tried_in_a_test() {
+    let page = include_str!("../docs/tenancy.md");
+    let (_, attacks) = page.split_once("## What was tried against it").expect("the attacks");
+    let attacks = attacks.split_once("\n## ").expect("another chapter").0;
+    let rows: Vec<_> = attacks.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 10);
+    for (number, row) in rows.iter().enumerate() {
+        let same = row.ends_with("| the same |");
+        let tests = named_tests(if same { rows[number - 1] } else { row });
+        assert!(!tests.is_empty(), "{row}");
+        for (file, function) in tests {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}.rs"));
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.contains(&format!("fn {function}()")), "{file}.rs has no test {function}");
+        }
+    }
+}

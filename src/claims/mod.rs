@@ -37,10 +37,9 @@ impl Kind for AssetClaimKind {
     const NAME: KindName = KindName::AssetClaim;
 
     async fn reconcile(ctx: &Context, claim: &AssetClaim) -> Result<Next, Failure> {
-        // A webhook needs no cleaning up: it belongs to the application, and the next MetaApp for it adopts the claim. And
-        // of a namespace that is not ours nothing is known; another release looks after its claims.
+        // A webhook needs no cleaning up: it belongs to the application, and the next MetaApp for it adopts the claim.
         let cleaned_up = claim.spec.asset_kind == AssetKind::FacebookPage;
-        if !cleaned_up || !ctx.is_ours(&claim.spec.holder.namespace) {
+        if !cleaned_up || !observe::is_looked_after(ctx, claim).await? {
             return Ok(Next { at: NEVER, class: Class::Settled });
         }
         let mut claim = claim.clone();

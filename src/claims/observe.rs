@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
@@ -132,6 +133,34 @@ fn held_until(ctx: &Context, claim: &AssetClaim, app: &MetaApp, now: Timestamp) 
     outage.or_else(|| ctx.budgets.held_until(&budgets(claim, &app_uid), Priority::Sweep, &uid, now))
 }
 
+/// Whether this release looks after a claim: the namespace of its holder is ours, or was until it was deleted. That takes the
+/// binding and our rights with it, in any order. Of other namespaces that are not ours nothing is known.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn is_looked_after(ctx: &Context, claim: &AssetClaim) -> Result<bool, Failure> {
+    let holder = &claim.spec.holder;
+    if ctx.is_ours(&holder.namespace) {
+        return Ok(true);
+    }
+    let is_holder = |channel: &Arc<FacebookChannel>| channel.uid().as_ref() == Some(&holder.uid);
+    if claim.state() == ClaimState::Tombstone || ctx.channels.shown_in(&holder.namespace).iter().any(is_holder) {
+        return Ok(false);
+    }
+    is_gone(ctx, &holder.namespace).await
+}
+
+/// Whether a watched namespace was there and is gone, or about to go. Where one cannot be looked for, the right to has gone
+/// with it.
+async fn is_gone(ctx: &Context, namespace: &str) -> Result<bool, Failure> {
+    if !ctx.bindings.is_left(namespace) {
+        return Ok(false);
+    }
+    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
+    let found = ctx.read(allowed("looking for a namespace", namespaces.get_opt(namespace))).await??;
+    Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
+}
+
 /// Whether the holder is there, be it one that cannot be decoded.
 pub fn lives(ctx: &Context, holder: &ClaimHolder) -> bool {
     let key = Key::new(&holder.namespace, &holder.name);
@@ -150,11 +179,13 @@ fn app_key(claim: &AssetClaim) -> Option<Key> {
 pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(AppSeen, Option<Access>), Failure> {
     let Some(key) = key else { return Ok((AppSeen::Missing, None)) };
     if ctx.watches(&key.namespace) && !ctx.is_ours(&key.namespace) {
-        return Ok((AppSeen::NotReady("its namespace is not bound to this release".to_owned()), None));
+        let gone = is_gone(ctx, &key.namespace).await?;
+        let why = "Its namespace is not bound to this release.".to_owned();
+        return Ok((if gone { AppSeen::Missing } else { AppSeen::NotReady(why) }, None));
     }
     let Some(app) = ctx.app(key) else {
         let misfit = ctx.misfits.uid(KindName::MetaApp, key).is_some();
-        let seen = if misfit { AppSeen::NotReady("it cannot be decoded".to_owned()) } else { AppSeen::Missing };
+        let seen = if misfit { AppSeen::NotReady("It cannot be decoded.".to_owned()) } else { AppSeen::Missing };
         return Ok((seen, None));
     };
     if app.spec.app_id != app_id {

@@ -2,7 +2,7 @@
 //! release: what lies in a namespace that is bound to another one, or to none, is left alone as if it were not there.
 //! So is what may not be listed, which keeps nobody else waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
 
 use tokio::sync::watch;
@@ -77,6 +77,8 @@ pub struct Bindings {
 struct State {
     /// What was listed, for each watched namespace; "" is all.
     lists: BTreeMap<String, [Option<Result<(), Unlisted>>; LISTS]>,
+    /// Watched namespaces whose channels were listed once, so that one that is not shown is not there.
+    shown: BTreeSet<String>,
     /// The releases that bindings name, by their namespaces.
     releases: BTreeMap<String, String>,
     /// What follows; "" is for all namespaces that are not named.
@@ -105,11 +107,21 @@ impl Bindings {
         tenure.is_some_and(|tenure| tenure.verdict == Some(Ok(())))
     }
 
+    /// Whether a watched namespace belongs to nobody, as one that is being deleted does, though its channels were shown once.
+    pub fn is_left(&self, namespace: &str) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let verdict = state.tenures.get(namespace).and_then(|tenure| tenure.verdict.as_ref());
+        state.shown.contains(namespace) && matches!(verdict, Some(Err(Refusal::Unbound | Refusal::Unlisted(_))))
+    }
+
     /// Notes that something was listed in a watched namespace, or cannot be.
     pub fn listed(&self, scope: &str, list: List, outcome: Result<(), Unlisted>) {
         self.change(|state| {
             if let Some(lists) = state.lists.get_mut(scope) {
                 lists[list as usize] = Some(outcome);
+            }
+            if (list, outcome) == (List::Channels, Ok(())) {
+                state.shown.insert(scope.to_owned());
             }
         });
     }
@@ -236,6 +248,21 @@ mod tests {
         assert!(it.is_ours("a"));
         it.bound("a", None);
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("Unbound")));
+    }
+
+    #[test]
+    fn a_namespace_is_left_once_it_was_seen_and_belongs_to_nobody() {
+        let it = bindings(&["a"]);
+        it.listed("a", List::Channels, Err(Unlisted::Forbidden));
+        assert!(!it.is_left("a"), "what is there was never seen");
+        list_all(&it, "a");
+        assert!(it.is_left("a"));
+        for (release, expected) in [(Some("ops/acme"), false), (Some("ops/other"), false), (None, true)] {
+            it.bound("a", release.map(str::to_owned));
+            assert_eq!(it.is_left("a"), expected, "{release:?}");
+        }
+        it.listed("a", List::Channels, Err(Unlisted::Forbidden));
+        assert!(it.is_left("a"));
     }
 
     #[test]

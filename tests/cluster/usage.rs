@@ -269,3 +269,35 @@ async fn what_a_deleted_channel_leaves_is_cleaned_up_once_there_is_room_for_it()
     assert_eq!(row(&world, &page(1)), [""; 0]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_who_asks_for_everything_at_once_keeps_no_other_from_its_turn() -> Result<()> {
+    const MANY: usize = 24;
+    let world = World::seeded(|seed| add_pages(seed, MANY + 1)).await?;
+    let operator = world.operator();
+    connected(&world, &operator, MANY).await?;
+    world.put_channel(&world.tenant_b, "small", &page(MANY), &text(&format!("page-{MANY}"))).await?;
+    world.channel_is(&world.tenant_b, "small", &["Ready=True"]).await?;
+    app_is_used(&world, 85);
+    hear(&world, &operator, 0, 85).await?;
+
+    for number in 0..MANY {
+        world.request_look(&world.tenant_a, &name(number), "at once").await?;
+    }
+    let held_back = || operator.gauge("looks_held_back_total") as usize;
+    wait_for("most of them to stand in line", PATIENCE, async || {
+        ensure!(held_back() >= MANY / 2, "{} held back", held_back());
+        Ok(())
+    })
+    .await?;
+    world.sandbox.clear_ledger();
+    world.request_look(&world.tenant_b, "small", "once").await?;
+    wait_for("the look of the other tenant", PATIENCE, async || {
+        ensure!(times_read(&world, MANY) > 0);
+        Ok(())
+    })
+    .await?;
+    let before = reads(&world).iter().take_while(|it| it.node != Some(page(MANY))).count();
+    assert!(before <= MANY / 4, "{before} looks of the other tenant came first");
+    Ok(())
+}

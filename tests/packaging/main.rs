@@ -16,6 +16,7 @@ mod installed;
 mod launch;
 mod monitoring;
 mod operator_chart;
+mod readme;
 mod releases;
 mod samples;
 mod side_by_side;
