@@ -15,6 +15,8 @@ use crate::tools::{Chart, helm_at};
 
 const CHANNELS: usize = 20;
 const CLAIMS: &str = "meta-channels";
+/// The label of namespaces whose channels may use an application.
+const CHOSEN: &str = "example.com/messaging";
 const SECRET: &str = "sandbox-shared-secret-00000000000000";
 
 /// A release, its application and the namespaces that it watches. The application is declared in the first of them, and
@@ -95,7 +97,8 @@ fn secret(namespace: &str, name: &str, purpose: &str, data: &BTreeMap<String, St
 fn declared(release: &Release) -> String {
     let home = release.watched[0];
     let app_secret = BTreeMap::from([("app-secret".to_owned(), release.secret.to_owned())]);
-    let spec = json!({"appId": release.app, "appSecretRef": {"name": "app"}, "allowedNamespaces": {"from": "All"}});
+    let chosen = json!({"from": "Selector", "selector": {"matchLabels": {CHOSEN: release.name}}});
+    let spec = json!({"appId": release.app, "appSecretRef": {"name": "app"}, "allowedNamespaces": chosen});
     let mut all = vec![secret(home, "app", "app-secret", &app_secret), object("MetaApp", home, "app", &spec)];
     for tenant in release.tenants {
         let pages: Vec<_> = (0..CHANNELS).map(|number| page(tenant, number)).collect();
@@ -126,6 +129,9 @@ async fn install(cluster: &ControlPlane, graph: &str) -> Result<Vec<Process>> {
         let home = release.home();
         make_namespaces(&kubectl, release.watched).await?;
         make_namespaces(&kubectl, &[&home]).await?;
+        for tenant in release.tenants {
+            kubectl.run(&["label", "namespace", tenant, &format!("{CHOSEN}={}", release.name)]).await?;
+        }
         let set = format!(
             "--set=graph.url={graph},graph.loginUrl={graph},gateway.enabled=false,operator.leaderElection.enabled=true,watchNamespaces={{{}}}",
             release.watched.join(",")
