@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help build demo test clients browser control-plane generate generated pictures lint tools
 
+# Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
+export PROPTEST_RNG_SEED ?= 1
+
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
 POLICIES := config/admission/policies charts/meta-channel-operator-admin/files/policies

@@ -4,7 +4,8 @@
 //! what another one has, with or without intent, is the work of the policy `claims.metachannels.io`. A claim for a namespace that
 //! cannot exist is offered for trial; the policy must refuse it.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::Api;
 use kube::api::PostParams;
@@ -29,18 +30,14 @@ const NOBODYS: &str = "proof.metachannels.io";
 const NO_PAGE: &str = "99999999999999999999";
 
 /// Distances between tries: short while a policy that was just installed may not count yet, then a few minutes.
-const FIRST: SignedDuration = SignedDuration::from_secs(5);
-const LONGEST: SignedDuration = SignedDuration::from_mins(3);
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(3 * 60);
 
 /// Tries again for as long as anything keeps the operator from claims, and wakes who waits for them when nothing does.
 pub async fn run(ctx: &Context) {
     let mut pause = FIRST;
-    while ctx.claims_obstacle.borrow().is_some() {
-        let next = ctx.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
-        if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
-            return;
-        }
-        pause = pause.saturating_mul(2).min(LONGEST);
+    while ctx.claims_obstacle.borrow().is_some() && ctx.rest(pause).await {
+        pause = (2 * pause).min(LONGEST);
         attempt(ctx).await;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
@@ -156,6 +156,12 @@ impl Context {
             () = self.shutdown.cancelled() => Err(Failure::ShuttingDown),
             answer = request => Ok(answer),
         }
+    }
+
+    /// Waits for so long by the clock; `false` if the shutdown comes first.
+    pub async fn rest(&self, period: Duration) -> bool {
+        let end = SignedDuration::try_from(period).ok().and_then(|it| self.clock.now().checked_add(it).ok());
+        self.read(self.clock.sleep_until(end.unwrap_or(Timestamp::MAX))).await.is_ok()
     }
 
     /// The timer of a kind for objects of a namespace.

@@ -48,7 +48,9 @@ impl Former {
     /// # Errors
     /// When the Kubernetes API does not answer.
     pub async fn see(ctx: &Context, claimed: Option<FormerApp>) -> Result<Option<Self>, Failure> {
-        let Some(claimed) = claimed else { return Ok(None) };
+        let Some(mut claimed) = claimed else { return Ok(None) };
+        // Of what another release looks after, not even the name is anybody's business here.
+        claimed.app_ref = claimed.app_ref.filter(|app| ctx.watches(&app.namespace));
         let (app, _) = claims::see_app(ctx, &claimed.app_id, Self::key_of(&claimed).as_ref()).await?;
         Ok(Some(Self { claimed, app }))
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::api::{MetaApp, NamespacesFrom};
 use crate::engine::index::Dependency;
@@ -67,11 +67,7 @@ impl<'a> Answers<'a> {
 
 /// Reads the labels of the namespaces that matter in every period until the shutdown.
 pub async fn run(ctx: Arc<Context>) {
-    loop {
-        let next = ctx.clock.now().checked_add(PERIOD).unwrap_or(Timestamp::MAX);
-        if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
-            return;
-        }
+    while ctx.rest(PERIOD.unsigned_abs()).await {
         for namespace in ctx.labels.asked_for() {
             let matters = choosing(&ctx, &namespace).any(|app| {
                 let dependency = Dependency::Allowed(Key::of(&*app), namespace.clone());

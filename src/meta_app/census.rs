@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::allowed::Answers;
 use crate::api::{ChannelCounts, Connection, FacebookChannel};
 use crate::engine::sweep::Swept;
@@ -14,12 +12,7 @@ use crate::facebook_channel::FacebookChannelKind;
 /// Counts in every period until the shutdown, and wakes the applications whose statuses say something else. That is all a
 /// change of channels costs: their own passes wake nobody.
 pub async fn run(ctx: Arc<Context>) {
-    let period = SignedDuration::try_from(ctx.policy.count_period).unwrap_or(SignedDuration::MAX);
-    loop {
-        let next = ctx.clock.now().checked_add(period).unwrap_or(Timestamp::MAX);
-        if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
-            return;
-        }
+    while ctx.rest(ctx.policy.count_period).await {
         let apps = ctx.apps.all();
         let channels = FacebookChannelKind::all(&ctx);
         let connection =

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::{CredentialSource, FacebookChannel};
@@ -31,12 +30,7 @@ pub fn of(ctx: &Context, grant: &Key) -> Users {
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at
 /// a bounded rate, however many channels come and go.
 pub async fn run(ctx: Arc<Context>) {
-    let period = SignedDuration::try_from(ctx.policy.count_period).unwrap_or(SignedDuration::MAX);
-    loop {
-        let next = ctx.clock.now().checked_add(period).unwrap_or(Timestamp::MAX);
-        if ctx.read(ctx.clock.sleep_until(next)).await.is_err() {
-            return;
-        }
+    while ctx.rest(ctx.policy.count_period).await {
         let channels = FacebookChannelKind::all(&ctx);
         let counted = count(channels.iter().filter_map(|channel| grant_of(channel)));
         for grant in ctx.grant_objects.all() {

@@ -172,11 +172,13 @@ impl Core {
         let restored = invalid.is_none();
         let token = world.tokens.get_mut(id).ok_or_else(not_found)?;
         token.invalid = invalid;
-        // A good token was granted what it holds; after the app was removed, it is so again.
+        // A good token was granted what it holds; after the app was removed, it is so again. What was granted anew since may be
+        // less.
         let token = token.clone();
-        if let Some(user) = token.user.as_ref().filter(|user| restored && world.grants.get(&token.app, user).is_none())
-        {
-            world.imply_grant(&token);
+        if let Some(user) = token.user.as_ref().filter(|_| restored) {
+            if world.grants.get(&token.app, user).is_none() {
+                world.imply_grant(&token);
+            }
             world.refit(&token.app, user);
         }
         Ok(())

@@ -47,7 +47,7 @@ pub(super) fn mutation(case: &Case<'_>, proven: bool) -> Option<Mutation> {
         }
         (Some(_), _) | (None, AppSeen::NotReady(_) | AppSeen::SecretGone) => None,
         (None, AppSeen::Ready) => (!held).then_some(Mutation::UnsubscribeFormer),
-        (None, AppSeen::Missing) => leave(format!("{name} does not exist")),
+        (None, AppSeen::Missing) => leave(format!("{name} is not there")),
         (None, AppSeen::OtherApp(id)) => leave(format!("{name} is about app {id} now")),
     }
 }

@@ -209,7 +209,7 @@ fn the_app_before_is_unsubscribed_before_the_page_is_subscribed_to_another() {
 #[test]
 fn an_app_before_that_is_gone_is_left_with_one_warning() {
     let rows = [
-        (AppSeen::Missing, None, "MetaApp platform/old does not exist"),
+        (AppSeen::Missing, None, "MetaApp platform/old is not there"),
         (AppSeen::OtherApp("7".to_owned()), None, "is about app 7 now"),
         (AppSeen::Ready, Some(FormerEnd::Asked(Err(refusal(crate::graph::Verdict::RequestRejected)))), "code 1"),
     ];
