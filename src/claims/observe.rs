@@ -12,7 +12,7 @@ use crate::api::{AssetClaim, ClaimHolder, ClaimState, DeletionPolicy, FacebookCh
 use crate::engine::answer::Answer;
 use crate::engine::breakers::Reach;
 use crate::engine::budgets::Budget;
-use crate::engine::failure::kubernetes;
+use crate::engine::failure::permitted;
 use crate::engine::index::Dependency;
 use crate::engine::priority::Priority;
 use crate::engine::{Context, Failure, Key, KindName};
@@ -143,8 +143,10 @@ pub async fn is_looked_after(ctx: &Context, claim: &AssetClaim) -> Result<bool, 
     if ctx.is_ours(&holder.namespace) {
         return Ok(true);
     }
-    let is_holder = |channel: &Arc<FacebookChannel>| channel.uid().as_ref() == Some(&holder.uid);
-    if claim.state() == ClaimState::Tombstone || ctx.channels.shown_in(&holder.namespace).iter().any(is_holder) {
+    let shown = ctx.channels.shown(&Key::new(&holder.namespace, &holder.name));
+    if claim.state() == ClaimState::Tombstone
+        || shown.is_some_and(|channel| channel.uid().as_ref() == Some(&holder.uid))
+    {
         return Ok(false);
     }
     is_gone(ctx, &holder.namespace).await
@@ -157,7 +159,7 @@ async fn is_gone(ctx: &Context, namespace: &str) -> Result<bool, Failure> {
         return Ok(false);
     }
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    let found = ctx.read(allowed("looking for a namespace", namespaces.get_opt(namespace))).await??;
+    let found = ctx.read(permitted("looking for a namespace", namespaces.get_opt(namespace))).await??;
     Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
 }
 
@@ -204,30 +206,16 @@ pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(
 async fn check(ctx: &Context, claim: &AssetClaim) -> Result<Checked, Failure> {
     let (holder, page) = (&claim.spec.holder, &claim.spec.asset_id);
     let api: Api<FacebookChannel> = Api::namespaced(ctx.client.clone(), &holder.namespace);
-    let named = allowed("looking for a channel", api.get_metadata_opt(&holder.name)).await?;
+    let named = permitted("looking for a channel", api.get_metadata_opt(&holder.name)).await?;
     let Some(named) = named else { return Ok(Checked::Forbidden) };
     if named.is_some_and(|channel| channel.uid().as_ref() == Some(&holder.uid)) {
         return Ok(Checked::Lives);
     }
     let of_page = ListParams::default().fields(&format!("spec.pageId={page}")).limit(1);
-    let others = allowed("looking for channels of a page", api.list_metadata(&of_page)).await?;
+    let others = permitted("looking for channels of a page", api.list_metadata(&of_page)).await?;
     let Some(others) = others else { return Ok(Checked::Forbidden) };
     Ok(match others.items.first() {
         Some(other) => Checked::Wanted { name: other.name_any() },
         None => Checked::Gone,
     })
-}
-
-/// Waits for a request; `None` if it is forbidden.
-async fn allowed<T>(
-    what: &'static str,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<Option<T>, Failure> {
-    let answer = async {
-        match request.await {
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-            answer => answer.map(Some),
-        }
-    };
-    kubernetes(what, answer).await
 }

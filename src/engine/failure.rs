@@ -237,6 +237,23 @@ pub async fn kubernetes<T>(
     }
 }
 
+/// The same, where the right to ask may be missing: `None` then.
+///
+/// # Errors
+/// A [`Failure`] that names what was tried.
+pub async fn permitted<T>(
+    what: &'static str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<Option<T>, Failure> {
+    let answer = async {
+        match request.await {
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            answer => answer.map(Some),
+        }
+    };
+    kubernetes(what, answer).await
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

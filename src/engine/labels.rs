@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 
-use super::failure::{Failure, kubernetes};
+use super::failure::{Failure, permitted};
 
 /// The labels of a namespace.
 pub type Labels = BTreeMap<String, String>;
@@ -76,12 +76,7 @@ impl NamespaceLabels {
     }
 
     async fn read(&self, namespace: &str) -> Result<Option<Labels>, Failure> {
-        let answer = async {
-            match self.api.get_metadata_opt(namespace).await {
-                Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-                answer => answer.map(|found| found.map(|it| it.metadata.labels.unwrap_or_default())),
-            }
-        };
-        kubernetes("reading the labels of a namespace", answer).await
+        let found = permitted("reading the labels of a namespace", self.api.get_metadata_opt(namespace)).await?;
+        Ok(found.flatten().map(|it| it.metadata.labels.unwrap_or_default()))
     }
 }

@@ -37,23 +37,25 @@ where
 
     /// The object of this name.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
-        if !self.is_ours(&key.namespace) {
-            return None;
-        }
+        self.is_ours(&key.namespace).then(|| self.shown(key)).flatten()
+    }
+
+    /// The object of this name, be its namespace ours or not.
+    pub fn shown(&self, key: &Key) -> Option<Arc<K>> {
         let reference = key.to_ref();
         self.stores.iter().find_map(|store| store.get(&reference))
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<Arc<K>> {
-        let mut all = self.shown();
+        let mut all = self.everything();
         all.retain(|object| self.is_ours(namespace_of(&**object)));
         all
     }
 
     /// What the watches show in a namespace, be it ours or not; "" is all of them.
     pub fn shown_in(&self, namespace: &str) -> Vec<Arc<K>> {
-        let mut all = self.shown();
+        let mut all = self.everything();
         all.retain(|object| namespace.is_empty() || namespace_of(&**object) == namespace);
         all
     }
@@ -69,7 +71,7 @@ where
         let _ = futures::future::try_join_all(self.stores.iter().map(Store::wait_until_ready)).await;
     }
 
-    fn shown(&self) -> Vec<Arc<K>> {
+    fn everything(&self) -> Vec<Arc<K>> {
         self.stores.iter().flat_map(Store::state).collect()
     }
 

@@ -15,7 +15,6 @@ use crate::world::*;
 pub const PERSON: &str = "6600000000000001";
 /// The person's own token, good for 58 days.
 pub const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
-pub const DEBUG_TOKEN: &str = "/{version}/debug_token";
 pub const ACCOUNTS: &str = "/{version}/{user-id}/accounts";
 pub const PUBLISHED: &str = "facebookchannel-shop-page-token";
 

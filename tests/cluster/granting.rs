@@ -16,7 +16,6 @@ use crate::world::*;
 
 pub const SYSTEM_USER: &str = "6600000000000009";
 pub const PERSON: &str = "6600000000000001";
-pub const DEBUG_TOKEN: &str = "/{version}/debug_token";
 pub const LIST: &str = "/{version}/{user-id}/accounts";
 pub const EXCHANGE: &str = "/{version}/oauth/access_token";
 pub const REVOKE: &str = "/{version}/oauth/revoke";

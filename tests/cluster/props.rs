@@ -11,6 +11,7 @@ use crate::world::*;
 
 pub const APP_ID: &str = "1111000011110000";
 pub const PAGE_ROWS: &str = "/{version}/{page-id}/subscribed_apps";
+pub const DEBUG_TOKEN: &str = "/{version}/debug_token";
 pub const APP_ROWS: &str = "/{version}/{app-id}/subscriptions";
 
 /// The text of the token with this alias, among those that tests add.

@@ -14,7 +14,6 @@ use crate::world::*;
 /// Threads are looked at once an hour.
 const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
 const PAGE_NODE: &str = "/{version}/{page-id}";
-const DEBUG_TOKEN: &str = "/{version}/debug_token";
 
 pub fn name(number: usize) -> String {
     format!("channel-{number}")

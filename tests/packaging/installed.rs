@@ -55,13 +55,24 @@ pub(crate) async fn start_in(
     component: &str,
     listen: Option<u16>,
 ) -> Result<Process> {
+    let launch = installed_launch(cluster, home, component).await?;
+    let launch = match listen {
+        Some(port) => launch.with("--listen-addr", &format!("127.0.0.1:{port}"))?,
+        None => launch,
+    };
+    run_as_installed(cluster, launch).await
+}
+
+/// How the container of an installed Deployment is started.
+pub(crate) async fn installed_launch(cluster: &ControlPlane, home: &str, component: &str) -> Result<Launch> {
     let deployments = Manifests::list(&cluster.kubectl().get(&["deployments", "--namespace", home]).await?)?;
+    Launch::of(&deployments, component, &format!("{component}-0"))
+}
+
+/// Starts it with the rights of its account, its metrics on a port that is free, and waits until it is ready.
+pub(crate) async fn run_as_installed(cluster: &ControlPlane, launch: Launch) -> Result<Process> {
     let metrics = format!("127.0.0.1:{}", free_port());
-    let mut launch =
-        Launch::of(&deployments, component, &format!("{component}-0"))?.with("--metrics-addr", &metrics)?;
-    if let Some(port) = listen {
-        launch = launch.with("--listen-addr", &format!("127.0.0.1:{port}"))?;
-    }
+    let launch = launch.with("--metrics-addr", &metrics)?;
     let kubeconfig = cluster.service_account_kubeconfig(&launch.namespace, &launch.service_account).await?;
     let program = Path::new(env!("CARGO_BIN_EXE_meta-channel-operator"));
     let process = Process::spawn(&launch.command(program, &kubeconfig))?;

@@ -1,16 +1,14 @@
 //! The README's commands, as a reader would type them.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use testkit::sandbox::{Options, Sandbox, Seed};
-use testkit::{Binaries, ControlPlane, Process, free_port};
+use testkit::{Binaries, ControlPlane, Process};
 
-use crate::installed::{PATIENCE, wait};
-use crate::launch::Launch;
-use crate::tools::{Manifests, helm, path, read, run};
+use crate::installed::{installed_launch, run_as_installed, wait};
+use crate::tools::{helm, path, read, run};
 
 /// The commands in the first block below a heading.
 fn commands(heading: &str) -> Result<String> {
@@ -38,15 +36,9 @@ fn type_in(cluster: &ControlPlane, commands: &str) -> Result<String> {
 
 /// Starts the installed operator as a process, with the simulated Graph API for Meta's.
 async fn start(cluster: &ControlPlane, graph: &Sandbox) -> Result<Process> {
-    let deployments = cluster.kubectl().get(&["deployments", "--namespace=acme-system"]).await?;
-    let launch = Launch::of(&Manifests::list(&deployments)?, "operator", "operator-0")?;
-    let metrics = format!("127.0.0.1:{}", free_port());
-    let launch = launch.with("--metrics-addr", &metrics)?.with("--graph-url", &graph.url())?;
-    let kubeconfig = cluster.service_account_kubeconfig(&launch.namespace, &launch.service_account).await?;
-    let program = Path::new(env!("CARGO_BIN_EXE_meta-channel-operator"));
-    let process = Process::spawn(launch.command(program, &kubeconfig).env("ALLOW_TEST_GRAPH", "true"))?;
-    process.wait_ready(&format!("http://{metrics}/readyz"), PATIENCE).await?;
-    Ok(process)
+    let mut launch = installed_launch(cluster, "acme-system", "operator").await?.with("--graph-url", &graph.url())?;
+    launch.env.insert("ALLOW_TEST_GRAPH".to_owned(), "true".to_owned());
+    run_as_installed(cluster, launch).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

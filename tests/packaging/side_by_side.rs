@@ -9,7 +9,7 @@ use serde_json::json;
 use testkit::sandbox::{Options, Sandbox, Seed};
 use testkit::{AuditEvent, ControlPlane, Process, wait_for};
 
-use crate::cluster::make_namespaces;
+use crate::cluster::{established, make_namespaces};
 use crate::installed::{PATIENCE, start_in};
 use crate::tools::{Chart, helm_at};
 
@@ -122,8 +122,7 @@ fn object(kind: &str, namespace: &str, name: &str, spec: &serde_json::Value) -> 
 async fn install(cluster: &ControlPlane, graph: &str) -> Result<Vec<Process>> {
     helm_at(cluster, &["install", "admin"], &Chart::ADMIN, &Chart::ADMIN.example("default"))?;
     let kubectl = cluster.kubectl();
-    let established = ["wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"];
-    kubectl.run(&established).await?;
+    established(&kubectl).await?;
     let mut processes = Vec::new();
     for release in &RELEASES {
         let home = release.home();
