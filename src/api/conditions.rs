@@ -109,20 +109,34 @@ pub struct Finding {
     pub seen: String,
     /// Who must do what next; empty when nothing is to be done.
     pub next_step: String,
+    /// What Meta said, redacted, where that helps.
+    pub words: Option<String>,
     /// Generation the value is about; older than the object's when the value was kept because Meta did not answer.
     pub observed_generation: i64,
 }
 
 impl Finding {
-    /// The message of the condition: what was seen, then the next step.
+    /// The message of the condition: what was seen, the next step, and last what Meta said.
     pub fn message(&self) -> String {
+        let own = self.own_text();
+        self.words.as_ref().map_or_else(|| own.clone(), |words| format!("{own}{QUOTE}{words}\""))
+    }
+
+    /// The message without Meta's words, which change from call to call.
+    fn own_text(&self) -> String {
         if self.next_step.is_empty() { self.seen.clone() } else { format!("{} {}", self.seen, self.next_step) }
+    }
+
+    /// The same finding with what Meta said.
+    #[must_use]
+    pub fn quoting(self, words: Option<&str>) -> Self {
+        Self { words: words.map(str::to_owned), ..self }
     }
 
     /// The finding that a condition in a status came from. Its message is taken apart again if it ends with the next
     /// step that the status names, else it is taken whole.
     pub fn from_condition(condition: &Condition, next_step: Option<&str>) -> Option<Self> {
-        let message = condition.message.as_str();
+        let (message, words) = without_quote(&condition.message);
         let apart = next_step.and_then(|step| Some((message.strip_suffix(step)?.strip_suffix(' ')?, step)));
         let (seen, next_step) = apart.unwrap_or((message, ""));
         Some(Self {
@@ -130,6 +144,7 @@ impl Finding {
             reason: Reason::parse(&condition.reason)?,
             seen: seen.to_owned(),
             next_step: next_step.to_owned(),
+            words: words.map(str::to_owned),
             observed_generation: condition.observed_generation.unwrap_or_default(),
         })
     }
@@ -137,6 +152,17 @@ impl Finding {
     /// The same finding with another value.
     pub fn with_status(&self, status: Status) -> Self {
         Self { status, ..self.clone() }
+    }
+}
+
+/// What stands before Meta's words in a message, which they end.
+const QUOTE: &str = " Meta said: \"";
+
+/// A message without Meta's words, and these.
+fn without_quote(message: &str) -> (&str, Option<&str>) {
+    match message.split_once(QUOTE) {
+        Some((own, words)) => (own, Some(words.strip_suffix('"').unwrap_or(words))),
+        None => (message, None),
     }
 }
 
@@ -156,11 +182,18 @@ pub fn assemble(previous: &[Condition], findings: &[(ConditionType, Finding)], n
         .iter()
         .map(|(type_, finding)| {
             let same = find(previous, *type_).filter(|old| old.status == finding.status.as_str());
+            // The words of the first answer stay until there is something else to say: those of the next one differ in
+            // nothing that matters, and would rewrite every status.
+            let quoted = same.filter(|old| old.reason == finding.reason.as_str() && finding.words.is_some());
+            let quoted = quoted.filter(|old| {
+                let (own, words) = without_quote(&old.message);
+                words.is_some() && own == finding.own_text()
+            });
             Condition {
                 type_: type_.as_str().to_owned(),
                 status: finding.status.as_str().to_owned(),
                 reason: finding.reason.as_str().to_owned(),
-                message: finding.message(),
+                message: quoted.map_or_else(|| finding.message(), |old| old.message.clone()),
                 observed_generation: Some(finding.observed_generation),
                 last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
             }

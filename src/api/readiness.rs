@@ -45,7 +45,12 @@ pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Re
 fn not_ready_yet(cause: &Finding) -> Finding {
     let known = matches!(
         cause.reason,
-        Reason::AppNotFound | Reason::AppNotReady | Reason::GrantNotFound | Reason::GrantNotReady
+        Reason::AppNotFound
+            | Reason::AppNotReady
+            | Reason::GrantNotFound
+            | Reason::GrantNotReady
+            | Reason::TokenRefused
+            | Reason::RefusedByMeta
     );
     cause.with_status(if known { Status::False } else { Status::Unknown })
 }
@@ -60,6 +65,7 @@ fn unverified(cause: &Finding, generation: i64) -> Finding {
             cause.observed_generation
         ),
         next_step: String::new(),
+        words: None,
         observed_generation: generation,
     }
 }
@@ -72,6 +78,7 @@ pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) 
         reason: Reason::Paused,
         seen: seen.to_owned(),
         next_step: next_step.to_owned(),
+        words: None,
         observed_generation: generation,
     };
     let step = "Whoever maintains this object must set spec.managementPolicy to Manage or Observe before anything is done again.";
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     fn finding(status: Status, reason: Reason, observed_generation: i64) -> Finding {
-        Finding { status, reason, seen: "seen".into(), next_step: String::new(), observed_generation }
+        Finding { status, reason, seen: "seen".into(), next_step: String::new(), words: None, observed_generation }
     }
 
     #[test]

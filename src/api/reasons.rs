@@ -132,6 +132,8 @@ reasons! {
     Transferred => Nobody,
     /// The object is declared to be left alone.
     Paused => Nobody,
+    /// Meta shows it only to who has a permission that is not required.
+    NotReadable => Nobody,
 
     /// Nothing is known yet.
     Pending => Operator,
@@ -139,6 +141,8 @@ reasons! {
     GraphUnavailable => Operator,
     /// Meta limits how often it may be asked.
     RateLimited => Operator,
+    /// Meta refuses, for a reason that the operator does not know.
+    NotUnderstood => Operator,
     /// The credential has not been proven yet, so nothing is claimed.
     NotProven => Operator,
     /// The namespace of the claims is missing or closed to the operator.
@@ -262,6 +266,18 @@ reasons! {
     InvalidSpec => Person,
     /// Meta retired the version of the Graph API.
     GraphVersionRetired => Person,
+    /// Meta does not know this version of the Graph API, or not yet.
+    GraphVersionUnknown => Person,
+    /// Meta knows the token and refuses it for this page.
+    TokenRefused => Person,
+    /// Meta has refused for a day, for a reason that the operator does not know.
+    RefusedByMeta => Person,
+    /// The page has another id now.
+    PageMigrated => Person,
+    /// Meta refuses to subscribe the page, though the permission is there.
+    SubscriptionRefused => Person,
+    /// Meta does not know a webhook field that is declared.
+    FieldRefused => Person,
     /// Meta refused a request in a way that only a change of the operator or the declaration can mend.
     RequestRejected => Person,
 }

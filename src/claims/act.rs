@@ -15,7 +15,7 @@ use crate::engine::answer::{Answer, answer};
 use crate::engine::failure::{NEVER, kubernetes, next_try};
 use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
-use crate::graph::{Caller, Verdict};
+use crate::graph::{Operation, Verdict};
 
 /// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
 ///
@@ -33,7 +33,7 @@ pub async fn release(
     let marked = write(ctx, claim, status).await?;
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
     let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page).await;
-    let answer = answer("unsubscribe page", Caller::AppToken, result);
+    let answer = answer(Operation::UnsubscribePage, result);
     if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
         && matches!(refusal.verdict, Verdict::AppBroken(_))
     {

@@ -138,7 +138,7 @@ impl Case<'_> {
     fn refused(&self, refusal: &Refusal) -> Plan {
         let class = class(&[], &[refusal], self.now);
         match refusal.verdict {
-            Verdict::NoAnswer | Verdict::Throttled { .. } => {
+            Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => {
                 let seen = format!("{} is gone; Meta gives no usable answer to the unsubscription.", self.holder());
                 self.pending(seen, Then::Class(class))
             }
@@ -236,7 +236,7 @@ impl Case<'_> {
 
     fn found(&self, status: Status, reason: Reason, seen: String, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.claim.metadata.generation.unwrap_or_default();
-        Finding { status, reason, seen, next_step: next_step.into(), observed_generation }
+        Finding { status, reason, seen, next_step: next_step.into(), words: None, observed_generation }
     }
 
     /// Nothing new is to be said.

@@ -11,8 +11,8 @@ use super::failure::Class;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::graph::{
-    AppReason, Caller, CutReason, EndReason, GraphError, GraphFault, PageNode, PageReason, PageSubscription, Thread,
-    ThrottleScope, Verdict, classify, redact,
+    AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
+    PageSubscription, Thread, ThrottleScope, Verdict, classify, definite, redact,
 };
 
 /// What Meta answered.
@@ -23,8 +23,14 @@ pub type Answer<T> = Result<T, Refusal>;
 pub struct Refusal {
     /// The consequence.
     pub verdict: Verdict,
+    /// What it speaks of for itself, so that it needs no witness.
+    pub definite: Option<Definite>,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
+    /// What Meta said, redacted, if it said something.
+    pub words: Option<String>,
+    /// What was named in it: a permission, a field, or the new id of a page.
+    pub subject: Option<String>,
     /// Why Meta was not even asked, if it was not.
     pub held: Option<Held>,
 }
@@ -63,16 +69,16 @@ pub struct PageNews {
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.
-pub fn answer<T>(call: &'static str, caller: Caller, result: Result<T, GraphError>) -> Answer<T> {
+pub fn answer<T>(operation: Operation, result: Result<T, GraphError>) -> Answer<T> {
     result.map_err(|error| {
-        let verdict = classify(&error, caller);
+        let (verdict, call) = (classify(&error, operation), operation.template());
         let silent = matches!(verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
         if silent && !worth_a_line() {
             tracing::debug!(call, ?verdict, %error, "Meta does not answer");
         } else {
             tracing::info!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
         }
-        Refusal { verdict, fact: fact(&error), held: None }
+        Refusal::of(verdict, &error)
     })
 }
 
@@ -88,23 +94,49 @@ fn worth_a_line() -> bool {
 }
 
 impl Refusal {
+    fn of(verdict: Verdict, error: &GraphError) -> Self {
+        match error {
+            GraphError::Fault(fault) => Self::of_fault(verdict, fault),
+            GraphError::Timeout => Self::new(verdict, "no answer in time"),
+            GraphError::Transport(_) => Self::new(verdict, "no connection"),
+            GraphError::BadAnswer { .. } => Self::new(verdict, "an unreadable answer"),
+        }
+    }
+
+    /// What Meta said in an answer, with this consequence.
+    pub fn of_fault(verdict: Verdict, fault: &GraphFault) -> Self {
+        let words = Some(fault.words()).filter(|words| !words.is_empty());
+        let (definite, subject) = (definite(fault), fault.subject().map(str::to_owned));
+        Self { definite, words, subject, ..Self::new(verdict, &fault.fact()) }
+    }
+
+    /// A refusal with this consequence, of which nothing more is known.
+    pub fn new(verdict: Verdict, fact: &str) -> Self {
+        Self { verdict, definite: None, fact: fact.to_owned(), words: None, subject: None, held: None }
+    }
+
     /// Meta was not asked, by our own restraint.
     pub fn held(held: Held) -> Self {
         let verdict = match held {
             Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
             Held::Edits(_) | Held::Outage(_) | Held::Grant(_) => Verdict::NoAnswer,
         };
-        Self { verdict, fact: "not asked".to_owned(), held: Some(held) }
+        Self { held: Some(held), ..Self::new(verdict, "not asked") }
     }
 
     /// Nothing was asked, so nothing was learned.
     pub fn nothing() -> Self {
-        Self { verdict: Verdict::NoAnswer, fact: "not asked".to_owned(), held: None }
+        Self::new(Verdict::NoAnswer, "not asked")
     }
 
-    /// Whether nothing was learned: no answer, or "ask later".
+    /// Whether nothing was learned: no answer, "ask later", or a refusal that says nothing of its cause.
     pub fn says_nothing(&self) -> bool {
-        matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. })
+        matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused)
+    }
+
+    /// Whether it is worth asking again soon: what was received and refused will be refused again.
+    pub fn may_pass(&self) -> bool {
+        self.says_nothing() && self.verdict != Verdict::Refused
     }
 }
 
@@ -134,7 +166,7 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
     if let Some(until) = silence(refusals, now) {
         return Class::Throttled(until);
     }
-    if refusals.iter().any(|refusal| refusal.says_nothing()) {
+    if refusals.iter().any(|refusal| refusal.may_pass()) {
         return Class::Transient;
     }
     let blocked = |status| blocking.iter().find(|finding| finding.status == status);
@@ -223,31 +255,22 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         Refusal { held: Some(Held::Grant(_)), .. } => {
             (Reason::GrantUnverified, format!("What the MetaGrant of {what} gives is being found out."))
         }
+        Refusal { verdict: Verdict::Refused, fact, .. } => (
+            Reason::NotUnderstood,
+            format!(
+                "Meta refuses to say anything about {what} ({fact}), for a reason that the operator does not know."
+            ),
+        ),
         _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),
     };
+    let words = refusal.words.clone().filter(|_| reason == Reason::NotUnderstood);
     Finding {
         status: Status::Unknown,
         reason,
         seen,
         next_step: "The operator tries again by itself.".to_owned(),
+        words,
         observed_generation: kept.generation,
-    }
-}
-
-fn fact(error: &GraphError) -> String {
-    match error {
-        GraphError::Fault(fault) => fault_fact(fault),
-        GraphError::Timeout => "no answer in time".to_owned(),
-        GraphError::Transport(_) => "no connection".to_owned(),
-        GraphError::BadAnswer { .. } => "an unreadable answer".to_owned(),
-    }
-}
-
-/// The stable part of a fault: code and subcode.
-pub fn fault_fact(fault: &GraphFault) -> String {
-    match fault.subcode {
-        Some(subcode) => format!("code {}, subcode {subcode}", fault.code),
-        None => format!("code {}", fault.code),
     }
 }
 
@@ -282,6 +305,7 @@ impl From<PageReason> for Reason {
             PageReason::NotVisible => Self::NotVisible,
             PageReason::SendBlocked => Self::SendBlocked,
             PageReason::Restricted => Self::Restricted,
+            PageReason::Migrated => Self::PageMigrated,
         }
     }
 }

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_an_answer_and_what_was_held_back_says_nothing() {
-        let refused = |verdict| Err(Refusal { verdict, fact: "code 1".to_owned(), held: None });
+        let refused = |verdict| Err(Refusal::new(verdict, "code 1"));
         let held = Err(Refusal::held(Held::Outage(now())));
         let rows: [(Vec<Answer<()>>, Reach); 7] = [
             (vec![], Reach::Unknown),

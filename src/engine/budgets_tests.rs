@@ -15,7 +15,7 @@ fn at(second: i64) -> Timestamp {
 
 fn refusal(scope: ThrottleScope, minutes: u64) -> Refusal {
     let until_hint = (minutes > 0).then(|| Duration::from_secs(minutes * 60));
-    Refusal { verdict: Verdict::Throttled { until_hint, scope }, fact: "code 4".to_owned(), held: None }
+    Refusal::new(Verdict::Throttled { until_hint, scope }, "code 4")
 }
 
 /// What a channel of this application, page and token needs.

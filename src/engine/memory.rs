@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::edits::Edit;
+use super::evidence::Suspicions;
 use super::key::Key;
 use super::repairs::Repairs;
 
@@ -32,6 +33,8 @@ pub struct Memory<S> {
     pub requested: bool,
     /// The last edit that a complete look has answered.
     pub answered_edit: Option<Edit>,
+    /// What was heard about the object and waits for its confirmation.
+    pub suspicions: Suspicions,
     /// What was written at Meta about the object, to see whether it lasts.
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -81,6 +84,7 @@ impl<S: Clone> Memories<S> {
             resting: true,
             requested: false,
             answered_edit: None,
+            suspicions: Suspicions::default(),
             repairs: Repairs::default(),
             written: None,
         })

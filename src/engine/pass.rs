@@ -11,6 +11,7 @@ use super::answer::{Held, Refusal};
 use super::context::Context;
 use super::edits::Edit;
 use super::events::Note;
+use super::evidence::Suspicions;
 use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
@@ -55,6 +56,8 @@ pub struct Report<S> {
     pub effect: Effect,
     /// Events to publish.
     pub notes: Vec<Note>,
+    /// What was heard and does not count before it was confirmed.
+    pub suspicions: Suspicions,
 }
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
@@ -130,6 +133,11 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Whether something about the object was repaired lately, which may not have lasted.
     pub fn is_mended(&self) -> bool {
         self.memory.repairs.are_watched(self.now)
+    }
+
+    /// What was heard of the object and waits for its confirmation.
+    pub fn suspicions(&self) -> &Suspicions {
+        &self.memory.suspicions
     }
 
     /// Whether the object waits for its slot, and not for a try of its own.
@@ -240,8 +248,11 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
+        // A second answer is soon there, and decides.
+        let at = report.suspicions.next(self.now).map_or(at, |confirmed| at.min(confirmed));
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
+        self.memory.suspicions = report.suspicions;
         self.memory.looked_at = self.now;
         self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{Answer, Refusal, fault_fact};
+use super::answer::{Answer, Refusal};
 use super::failure;
 use crate::api::Reason;
 use crate::graph::{Caller, TokenInfo, TokenKind, Verdict, classify_fault};
@@ -52,13 +52,9 @@ pub fn debugged(answer: Option<&Answer<TokenInfo>>) -> Option<Answer<&TokenInfo>
     Some(match answer? {
         Err(refusal) => Err(refusal.clone()),
         Ok(info) => match info.error.as_ref().filter(|_| !info.is_valid) {
-            Some(fault) => Some(Refusal {
-                verdict: classify_fault(fault, Caller::DebuggedToken),
-                fact: fault_fact(fault),
-                held: None,
-            })
-            .filter(Refusal::says_nothing)
-            .map_or(Ok(info), Err),
+            Some(fault) => Some(Refusal::of_fault(classify_fault(fault, Caller::DebuggedToken), fault))
+                .filter(Refusal::says_nothing)
+                .map_or(Ok(info), Err),
             None => Ok(info),
         },
     })
@@ -90,10 +86,10 @@ fn invalid(info: &TokenInfo) -> Flaw {
         return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
     };
     match classify_fault(fault, Caller::DebuggedToken) {
-        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault_fact(fault)),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault_fact(fault)),
+        Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault.fact()),
+        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault.fact()),
         // `is_valid: false` is a definite statement, whatever its cause is called.
-        _ => Flaw::Ended(Reason::SessionInvalidated, fault_fact(fault)),
+        _ => Flaw::Ended(Reason::SessionInvalidated, fault.fact()),
     }
 }
 

@@ -4,11 +4,10 @@ use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
-use crate::engine::answer::answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::Caller;
+use crate::graph::Operation;
 use crate::meta_app;
 
 /// One change, at Meta or in the cluster.
@@ -112,10 +111,10 @@ pub async fn act(
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
             let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
-            asked.subscribed = Some(answer("subscribe page", Caller::PageToken, written));
+            asked.subscribed = Some(asked.calls.answer(Operation::SubscribePage, written));
             // What Meta says of the write counts less than what it shows afterwards.
             let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
-            asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));
+            asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
         }
         (Mutation::Publish, Some(access)) => {
             publication::publish(ctx, channel, pass, &seen.app, access).await?;
@@ -162,7 +161,7 @@ async fn unsubscribe(
     let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(missing)?;
     let version = meta_app::observe::version(&app);
     let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
-    let written = answer("unsubscribe page", Caller::AppToken, written);
+    let written = asked.calls.answer(Operation::UnsubscribePage, written);
     if token_check::blames_the_app(&written) {
         ctx.look_at_app(app_key.clone());
     }
@@ -171,7 +170,7 @@ async fn unsubscribe(
     asked.recorded = false;
     if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {
         let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
-        asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, shown));
+        asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
     }
     Ok(asked)
 }

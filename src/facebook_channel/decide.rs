@@ -25,6 +25,7 @@ use crate::api::{
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
+use crate::engine::evidence::Suspicions;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::token_check::SOON;
@@ -55,7 +56,7 @@ pub fn decide(
         let mutation = claim::restoration(&case).or_else(|| publication::restoration(&case));
         let status = case.amended().unwrap_or_else(|| previous.clone());
         let idle = mutation.is_none() && status == *previous;
-        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled) });
+        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled, seen.suspicions.clone()) });
     }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
@@ -91,12 +92,13 @@ fn paused(
         next_step: state.next_step,
         ..previous.clone()
     };
-    unchanged(status, Class::Paused)
+    unchanged(status, Class::Paused, Suspicions::default())
 }
 
 /// The report of a pass in which nothing was learned.
-fn unchanged(status: FacebookChannelStatus, class: Class) -> Report<FacebookChannelStatus> {
-    Report { status, class, answered: true, until: None, effect: Effect::None, notes: Vec::new() }
+fn unchanged(status: FacebookChannelStatus, class: Class, suspicions: Suspicions) -> Report<FacebookChannelStatus> {
+    let (effect, notes) = (Effect::None, Vec::new());
+    Report { status, class, answered: true, until: None, effect, notes, suspicions }
 }
 
 /// Everything a decision is made of.
@@ -130,7 +132,7 @@ struct Findings {
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
-        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
     }
 
     fn namespace(&self) -> &str {
@@ -220,7 +222,8 @@ impl Case<'_> {
         };
         let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
         let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
-        Report { status, class, answered, until, effect, notes }
+        let suspicions = self.seen.suspicions.clone();
+        Report { status, class, answered, until, effect, notes, suspicions }
     }
 
     /// What the pass came to for the page's subscription, and what somebody else had done to it.

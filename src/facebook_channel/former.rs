@@ -10,7 +10,7 @@ use crate::engine::answer::{Answer, answer};
 use crate::engine::budgets::Budget;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::Caller;
+use crate::graph::Operation;
 
 /// An application that the page is still subscribed to for the channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +89,7 @@ pub async fn unsubscribe(
     })?;
     let page_id = &channel.spec.page_id;
     let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id).await;
-    let ended = answer("unsubscribe page", Caller::AppToken, result);
+    let ended = answer(Operation::UnsubscribePage, result);
     if token_check::blames_the_app(&ended) {
         ctx.look_at_app(Key::of(access.app.as_ref()));
     }

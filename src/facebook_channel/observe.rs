@@ -21,15 +21,16 @@ use crate::api::{
     REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Look, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, PageNews, Refusal, answer};
-use crate::engine::breakers::Reach;
+use crate::engine::answer::{Answer, PageNews};
+use crate::engine::calls::Calls;
+use crate::engine::evidence::Suspicions;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{Caller, PageNode, PageSubscription, Thread, TokenInfo};
+use crate::graph::{Operation, PageNode, PageSubscription, Thread, TokenInfo};
 use crate::meta_app::seen;
 pub use crate::meta_app::seen::AppSeen;
 
@@ -62,6 +63,8 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// What was heard before and waits for its confirmation.
+    pub suspicions: Suspicions,
     /// What Meta answered in this pass.
     pub asked: Asked,
     /// What calls on behalf of the channel need, if it is all there.
@@ -71,6 +74,8 @@ pub struct Observed {
 /// What was asked and done in one pass.
 #[derive(Debug, Default)]
 pub struct Asked {
+    /// Every call that was made.
+    pub calls: Calls,
     /// What debug_token says.
     pub token: Option<Answer<TokenInfo>>,
     /// The page.
@@ -95,25 +100,6 @@ pub struct Asked {
     pub claims_unavailable: Option<Unavailable>,
 }
 
-impl Asked {
-    /// Whether Meta answered anything.
-    fn reach(&self) -> Reach {
-        let reach = Reach::Unknown.with(self.token.as_ref()).with(self.page.as_ref());
-        let reach = reach.with(self.subscriptions.as_ref()).with(self.subscribed.as_ref());
-        reach.with(self.unsubscribed.as_ref())
-    }
-
-    /// The calls that were refused.
-    fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        let token = self.token.as_ref().and_then(|it| it.as_ref().err());
-        let page = self.page.as_ref().and_then(|it| it.as_ref().err());
-        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
-        let unsubscribed = self.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
-        [token, page, subscriptions, subscribed, unsubscribed].into_iter().flatten()
-    }
-}
-
 /// Reads everything about a channel.
 ///
 /// # Errors
@@ -132,9 +118,8 @@ pub async fn observe(
         let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
         seen.record = claims::look_again(ctx, &wanted).unwrap_or(seen.record);
     }
-    let threads = seen.asked.threads.as_ref().and_then(|it| it.as_ref().err());
-    ctx.heed(&restraint.budgets, seen.asked.refusals().chain(threads), pass.now);
-    ctx.reached(&restraint.app, &pass.uid, seen.asked.reach());
+    ctx.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
+    ctx.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
     doubts::settle(ctx, channel, &mut seen, pass);
     Ok(seen)
 }
@@ -203,6 +188,7 @@ pub async fn survey(
         token_slot,
         standing,
         stale: pass.stale,
+        suspicions: pass.suspicions().clone(),
         asked,
         access,
     })
@@ -312,7 +298,7 @@ async fn ask(
 async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
-    seen.asked.token = Some(answer("debug_token", Caller::AppToken, result));
+    seen.asked.token = Some(seen.asked.calls.answer(Operation::DebugToken, result));
     // An application-wide fault shows here first; the application's own check decides whether it is one.
     if let (Some(answer), Some(app)) = (&seen.asked.token, &seen.app_key)
         && token_check::blames_the_app(answer)
@@ -331,21 +317,24 @@ async fn ask_about_page(
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
     if let Some(PageNews { page, subscriptions, threads }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
+        asked.calls.note(Operation::ReadPage, &page);
+        asked.calls.note(Operation::ReadPageSubscriptions, &subscriptions);
         asked.page.get_or_insert(page);
         asked.subscriptions.get_or_insert(subscriptions);
         asked.threads = asked.threads.take().or(threads);
     }
     if asked.page.is_none() {
         let result = ctx.read(ctx.graph.page(version, credentials, token, page_id)).await?;
-        asked.page = Some(answer("page", Caller::PageToken, result));
+        asked.page = Some(asked.calls.answer(Operation::ReadPage, result));
     }
     if asked.subscriptions.is_none() {
         let result = ctx.read(ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
-        asked.subscriptions = Some(answer("page subscriptions", Caller::PageToken, result));
+        asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, result));
     }
     if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
         let found = threads::read(ctx, version, credentials, &[threads::Look { channel, token, pass }]).await?;
-        seen.asked.threads = found.into_iter().next();
+        seen.asked.threads =
+            found.into_iter().next().inspect(|it| seen.asked.calls.note(Operation::ReadConversations, it));
     }
     Ok(())
 }

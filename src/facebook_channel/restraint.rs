@@ -117,6 +117,7 @@ mod tests {
             reason: Reason::Pending,
             seen: String::new(),
             next_step: String::new(),
+            words: None,
             observed_generation: 1,
         };
         let known =

@@ -18,7 +18,7 @@ use crate::engine::pass::Pass;
 use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
 use crate::engine::{Class, Context, Failure, Key};
-use crate::graph::{Caller, GraphError, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
+use crate::graph::{GraphError, Operation, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
 
 /// A channel whose page can be read together with others.
 pub struct Visit {
@@ -86,7 +86,7 @@ impl Swept for FacebookChannelKind {
         let Ok(answers) = ctx.read(ctx.graph.pages(version, credentials, &reads)).await else { return Vec::new() };
         let answers = match answers {
             Ok(answers) => answers,
-            Err(error) => match answer::<()>("batch", Caller::AppToken, Err(error.clone())) {
+            Err(error) => match answer::<()>(Operation::Batch, Err(error.clone())) {
                 // As silent about each page as if each had been asked about: decisions say how long values are kept.
                 Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
                 _ => {
@@ -122,7 +122,7 @@ async fn with_evidence(ctx: &Context, mut visits: Vec<Visit>, answers: &[PageAns
 
 /// One request is one sign of silence, of however many pages it was.
 fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
-    let silent = |error: &GraphError| classify(error, Caller::PageToken) == Verdict::NoAnswer;
+    let silent = |error: &GraphError| classify(error, Operation::ReadPage) == Verdict::NoAnswer;
     let answered =
         |it: &PageAnswers| !it.page.as_ref().is_err_and(silent) || !it.subscriptions.as_ref().is_err_and(silent);
     let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
@@ -144,8 +144,8 @@ impl Visit {
     /// Compares what was read with the status by deciding about it.
     fn compare(mut self, ctx: &Context, answers: PageAnswers) -> Seen {
         let news = PageNews {
-            page: answer("page", Caller::PageToken, answers.page),
-            subscriptions: answer("page subscriptions", Caller::PageToken, answers.subscriptions),
+            page: answer(Operation::ReadPage, answers.page),
+            subscriptions: answer(Operation::ReadPageSubscriptions, answers.subscriptions),
             threads: self.seen.asked.threads.clone(),
         };
         if is_suspect(&news.page) || is_suspect(&news.subscriptions) {

@@ -9,7 +9,7 @@ use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
-use crate::graph::{AppCredentials, Caller, Conversation, GraphError, OwnerRead, PageRead, Thread, Token, Version};
+use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Thread, Token, Version};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
@@ -66,7 +66,7 @@ pub async fn read(
         ctx.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
     }
     let threads = ctx.read(threads(ctx, version, credentials, looks)).await?;
-    Ok(threads.into_iter().map(|threads| answer("conversations", Caller::PageToken, threads)).collect())
+    Ok(threads.into_iter().map(|threads| answer(Operation::ReadConversations, threads)).collect())
 }
 
 type Conversations = Result<Vec<Conversation>, GraphError>;

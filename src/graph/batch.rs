@@ -16,11 +16,10 @@ use serde_json::{Value, json};
 
 use super::answers::{PageNode, PageSubscription};
 use super::call::{bad, read_answer};
-use super::classes::{Caller, classify};
-use super::client::{
-    GraphClient, LIST_LIMIT, List, READ_PAGE, READ_ROWS, ROW_FIELDS, app_call, page_call, same_object, unusable,
-};
+use super::classes::classify;
+use super::client::{GraphClient, LIST_LIMIT, List, ROW_FIELDS, app_call, page_call, same_object, unusable};
 use super::error::GraphError;
+use super::operation::Operation;
 use super::token::{AppCredentials, Token};
 use super::usage::{Charged, Headers};
 use super::verdict::Verdict;
@@ -47,8 +46,8 @@ pub struct PageRead<'a> {
 
 /// One operation of a batch: a read with a token of its own.
 pub(crate) struct Ask<'a> {
-    /// What the metrics call it.
-    pub(crate) template: &'static str,
+    /// What it asks.
+    pub(crate) operation: Operation,
     pub(crate) token: &'a Token,
     pub(crate) path: Vec<&'a str>,
     pub(crate) parameters: Vec<(&'static str, &'a str)>,
@@ -99,8 +98,7 @@ impl GraphClient {
     /// Each page is read with its own token; the answers come in the order of `reads`.
     ///
     /// # Errors
-    /// When Graph refuses the batch in a way that says something about the app, or does not answer at all; the caller is
-    /// [`Caller::AppToken`]. Nothing was learned about any page then.
+    /// When Graph refuses the batch in a way that says something about the app, or does not answer at all. Nothing was learned about any page then.
     pub async fn pages(
         &self,
         version: &Version,
@@ -134,7 +132,7 @@ impl GraphClient {
             if let Part::Told(result) = part {
                 return result;
             }
-            let mut call = page_call(Method::GET, ask.template, version, app, ask.token, &ask.path);
+            let mut call = page_call(Method::GET, ask.operation, version, app, ask.token, &ask.path);
             call.parameters.extend(&ask.parameters);
             self.transport.send(call).await
         });
@@ -155,7 +153,7 @@ impl GraphClient {
         let told = |(item, ask): (Option<Item>, &Ask<'_>)| {
             let Some(item) = item else { return Part::Open };
             let result = item.read(&[ask.token.expose(), &app.proof(ask.token), app.secret.expose()]);
-            self.transport.batched(ask.template, &result);
+            self.transport.batched(ask.operation, &result);
             Part::Told(result)
         };
         match self.operations(version, app, asks).await {
@@ -172,7 +170,7 @@ impl GraphClient {
     /// # Errors
     /// The error again, if it says something about the app or Graph does not answer at all.
     fn may_ask_alone(&self, version: &Version, app: &AppCredentials, error: GraphError) -> Result<(), GraphError> {
-        match classify(&error, Caller::AppToken) {
+        match classify(&error, Operation::Batch) {
             // One page that hangs must not hide the others.
             Verdict::NoAnswer if error == GraphError::Timeout => Ok(()),
             Verdict::NoAnswer if !refused_by_status(&error) => Err(error),
@@ -194,10 +192,11 @@ impl GraphClient {
         let fields = self.page_fields(version, app);
         let mut asks = Vec::with_capacity(reads.len() * PER_PAGE);
         for read in reads {
-            let (template, token, parameters) = (READ_PAGE, read.token, vec![("fields", fields.as_str())]);
-            asks.push(Ask { template, token, path: vec![read.page_id], parameters });
-            let (template, parameters) = (READ_ROWS, vec![("fields", ROW_FIELDS), ("limit", LIST_LIMIT)]);
-            asks.push(Ask { template, token, path: vec![read.page_id, "subscribed_apps"], parameters });
+            let (operation, token, parameters) = (Operation::ReadPage, read.token, vec![("fields", fields.as_str())]);
+            asks.push(Ask { operation, token, path: vec![read.page_id], parameters });
+            let (operation, parameters) =
+                (Operation::ReadPageSubscriptions, vec![("fields", ROW_FIELDS), ("limit", LIST_LIMIT)]);
+            asks.push(Ask { operation, token, path: vec![read.page_id, "subscribed_apps"], parameters });
         }
         let items = self.operations(version, app, &asks).await?;
         let parts = items.chunks(PER_PAGE).zip(reads).map(|(items, read)| {
@@ -222,7 +221,7 @@ impl GraphClient {
         });
         let body = Value::Array(operations.collect()).to_string();
         // The last segment is empty: the path ends in a slash.
-        let mut call = app_call(Method::POST, "POST / (batch)", version, app, &[""]);
+        let mut call = app_call(Method::POST, Operation::Batch, version, app, &[""]);
         call.parameters.extend([("batch", body.as_str()), ("include_headers", "true")]);
         call.secrets.extend(asks.iter().map(|ask| ask.token.expose()));
         // It is its operations that count.
@@ -241,8 +240,8 @@ impl GraphClient {
     fn page_part(&self, item: Option<&Item>, read: &PageRead<'_>, secrets: &[&str]) -> Part<PageNode> {
         let Some(item) = item else { return Part::Open };
         let result = item.read::<PageNode>(secrets).and_then(|node| same_object(&node.id, read.page_id).map(|()| node));
-        let verdict = result.as_ref().err().map(|error| classify(error, Caller::PageToken));
-        self.transport.batched(READ_PAGE, &result);
+        let verdict = result.as_ref().err().map(|error| classify(error, Operation::ReadPage));
+        self.transport.batched(Operation::ReadPage, &result);
         // Asked alone, it is asked once more without the field.
         if matches!(verdict, Some(Verdict::FieldUnknown(_))) { Part::Open } else { Part::Told(result) }
     }
@@ -250,7 +249,7 @@ impl GraphClient {
     fn rows_part(&self, item: Option<&Item>, secrets: &[&str]) -> Part<Vec<PageSubscription>> {
         let Some(item) = item else { return Part::Open };
         let result = item.read::<List<PageSubscription>>(secrets);
-        self.transport.batched(READ_ROWS, &result);
+        self.transport.batched(Operation::ReadPageSubscriptions, &result);
         match result {
             Ok(list) if !list.is_whole() => Part::Open,
             result => Part::Told(result.map(|list| list.data)),

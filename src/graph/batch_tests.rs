@@ -110,7 +110,7 @@ async fn a_refused_operation_is_an_error_of_its_page_alone() {
     ]);
     let graph = Double::json(&answer).await;
     let answers = Pages::new(3).read(&graph.client()).await.expect("answers");
-    let verdict = |error: &GraphError| classify(error, Caller::PageToken);
+    let verdict = |error: &GraphError| classify(error, Operation::ReadPage);
     let page = |index: usize| verdict(answers[index].page.as_ref().expect_err("an error"));
     assert_eq!(page(0), Verdict::TokenEnded(EndReason::SessionInvalidated));
     assert!(answers[0].subscriptions.is_ok());
@@ -206,7 +206,7 @@ async fn a_batch_without_an_answer_says_nothing_about_any_page() {
     for (status, answer, verdict) in rows {
         let graph = Double::answering([json(status, &answer)]).await;
         let error = Pages::new(1).read(&graph.client()).await.expect_err("nothing was learned");
-        assert_eq!(classify(&error, Caller::AppToken), verdict, "{answer}");
+        assert_eq!(classify(&error, Operation::Batch), verdict, "{answer}");
         assert_eq!(graph.seen().len(), 1, "{answer}: nothing else is asked");
     }
 }

@@ -8,8 +8,9 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::classes::{Caller, classify};
+use super::classes::classify;
 use super::error::{GraphError, GraphFault};
+use super::operation::Operation;
 use super::redact::{identifier, redact, scrub};
 use super::token::{AppCredentials, Token};
 use super::usage::{Charged, Headers};
@@ -74,13 +75,12 @@ pub enum GraphSetupError {
 /// A call about to be made.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
-    /// The path as metrics and logs show it.
-    pub(crate) template: &'static str,
+    /// What it asks or changes.
+    pub(crate) operation: Operation,
     pub(crate) version: Version,
     pub(crate) path: &'a [&'a str],
     /// Form of a POST; query of all else, since what a body of a DELETE means is not defined.
     pub(crate) parameters: Vec<(&'static str, &'a str)>,
-    pub(crate) caller: Caller,
     pub(crate) app: &'a AppCredentials,
     /// A page's or grant's token; `None`: the app's.
     pub(crate) token: Option<&'a Token>,
@@ -119,7 +119,7 @@ impl Transport {
 
     /// Makes the call and reads the answer as `T`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, GraphError> {
-        let (template, caller) = (call.template, call.caller);
+        let (operation, template) = (call.operation, call.operation.template());
         let started = Instant::now();
         let mut trace = None;
         let result = self.exchange(call, &mut trace).await.and_then(|(status, answer)| {
@@ -127,7 +127,7 @@ impl Transport {
             serde_json::from_value(answer).map_err(|_| bad(status, "the answer has another shape"))
         });
         let elapsed = started.elapsed();
-        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, caller));
+        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, operation));
         self.observer.observed(template, outcome, elapsed);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         match &result {
@@ -186,9 +186,9 @@ impl Transport {
     }
 
     /// Tells the observer of an operation that came in a batch.
-    pub(crate) fn batched<T>(&self, template: &'static str, result: &Result<T, GraphError>) {
-        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, Caller::PageToken));
-        self.observer.batched(template, outcome);
+    pub(crate) fn batched<T>(&self, operation: Operation, result: &Result<T, GraphError>) {
+        let outcome = result.as_ref().err().map_or("ok", |error| outcome(error, operation));
+        self.observer.batched(operation.template(), outcome);
     }
 
     async fn body(&self, mut response: Response, secrets: &[&str]) -> Result<Vec<u8>, GraphError> {
@@ -259,12 +259,12 @@ fn without_secrets(error: reqwest::Error, secrets: &[&str]) -> String {
     redact(&text, secrets)
 }
 
-fn outcome(error: &GraphError, caller: Caller) -> &'static str {
+fn outcome(error: &GraphError, operation: Operation) -> &'static str {
     match error {
         GraphError::Timeout => "timeout",
         GraphError::Transport(_) => "transport",
         GraphError::BadAnswer { .. } => "bad_answer",
-        GraphError::Fault(_) => classify(error, caller).class(),
+        GraphError::Fault(_) => classify(error, operation).class(),
     }
 }
 

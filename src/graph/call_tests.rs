@@ -17,7 +17,7 @@ const V: &Version = &Version::DEFAULT;
 async fn error_of(client: &GraphClient) -> GraphError {
     let error = client.page(V, &app(), &token(), PAGE).await.expect_err("no page");
     if !matches!(error, GraphError::Fault(_)) {
-        assert_eq!(classify(&error, Caller::PageToken), Verdict::NoAnswer);
+        assert_eq!(classify(&error, Operation::ReadPage), Verdict::NoAnswer);
     }
     error
 }
@@ -165,7 +165,7 @@ async fn the_hint_of_a_throttle_comes_from_the_usage_header() {
     let graph = Double::answering([answer]).await;
     let until_hint = Some(Duration::from_secs(300));
     let expected = Verdict::Throttled { until_hint, scope: ThrottleScope::Page };
-    assert_eq!(classify(&error_of(&graph.client()).await, Caller::PageToken), expected);
+    assert_eq!(classify(&error_of(&graph.client()).await, Operation::ReadPage), expected);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! an unknown code is no answer.
 
 use super::error::{GraphError, GraphFault};
+use super::operation::Operation;
 use super::signs::Sign;
 use super::verdict::{
     AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict,
@@ -20,13 +21,65 @@ pub enum Caller {
     DebuggedToken,
 }
 
-/// What an error means for whom the call was made.
+/// How far an answer speaks for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Definite {
+    /// It is about the very token that the call was made with.
+    Token,
+    /// It is about the very object that was asked for.
+    Object,
+}
+
+/// Whether a refusal is definite: about the token it was made with, or about the object that it names. Any other is a
+/// statement that something else has to confirm.
 #[must_use]
-pub fn classify(error: &GraphError, caller: Caller) -> Verdict {
+pub fn definite(fault: &GraphFault) -> Option<Definite> {
+    if fault.is_transient {
+        return None;
+    }
+    match (fault.code, fault.subcode) {
+        (190 | 102, Some(458..=468 | 490 | 492 | 493)) | (415, _) => Some(Definite::Token),
+        (21, _) | (100, Some(21)) | (368, _) | (2022, _) => Some(Definite::Object),
+        (_, Some(1_893_063 | 2_534_029 | 2_018_344)) | (36_103, _) => Some(Definite::Object),
+        _ => None,
+    }
+}
+
+/// What an error means for the call that it answers.
+#[must_use]
+pub fn classify(error: &GraphError, operation: Operation) -> Verdict {
     match error {
-        GraphError::Fault(fault) => classify_fault(fault, caller),
+        GraphError::Fault(fault) => classify_call(fault, operation),
         GraphError::Timeout | GraphError::Transport(_) | GraphError::BadAnswer { .. } => Verdict::NoAnswer,
     }
+}
+
+/// Some codes mean another thing when they answer a certain call.
+fn classify_call(fault: &GraphFault, operation: Operation) -> Verdict {
+    let caller = operation.caller();
+    let says_nothing = fault.is_transient || throttled(fault.code, caller).is_some();
+    let special = match operation {
+        Operation::SubscribePage => subscription(fault),
+        Operation::ReadApp => version(fault),
+        _ => None,
+    };
+    special.filter(|_| !says_nothing).unwrap_or_else(|| classify_fault(fault, caller))
+}
+
+/// To subscribe a page needs a permission that the person behind the token may lack; elsewhere the same codes are about a
+/// recipient, or an outage.
+fn subscription(fault: &GraphFault) -> Option<Verdict> {
+    let scope = || fault.signs.subject.clone();
+    match (fault.code, fault.subcode, fault.signs.sign) {
+        (230, ..) | (1, Some(1_929_002), _) => Some(Verdict::AccessCut(CutReason::ScopeMissing { scope: scope() })),
+        (100, None, Some(Sign::FieldInvalid)) => Some(Verdict::FieldUnknown(scope())),
+        _ => None,
+    }
+}
+
+/// The application is the first that is asked for, so that a version which Graph does not know shows there.
+fn version(fault: &GraphFault) -> Option<Verdict> {
+    (fault.code == 2500).then_some(Verdict::VersionRetired)
 }
 
 /// As [`classify`], for a fault that came in an answer, as `debug_token`'s do.
@@ -35,7 +88,7 @@ pub fn classify_fault(fault: &GraphFault, caller: Caller) -> Verdict {
     if let Some(scope) = throttled(fault.code, caller) {
         return Verdict::Throttled { until_hint: fault.regain_access, scope };
     }
-    if fault.is_transient {
+    if fault.is_transient || fault.signs.sign == Some(Sign::SystemError) {
         return Verdict::NoAnswer;
     }
     app(fault, caller)
@@ -44,7 +97,13 @@ pub fn classify_fault(fault: &GraphFault, caller: Caller) -> Verdict {
         .or_else(|| page(fault))
         .or_else(|| permission(fault))
         .or_else(|| request(fault))
-        .unwrap_or(Verdict::NoAnswer)
+        .unwrap_or_else(|| unknown(fault))
+}
+
+/// Nothing in the table: what was received and is no outage was meant, whatever it means.
+fn unknown(fault: &GraphFault) -> Verdict {
+    let outage = matches!(fault.code, 0..=2 | 9 | 1200) || fault.http_status >= 500;
+    if outage { Verdict::NoAnswer } else { Verdict::Refused }
 }
 
 fn throttled(code: u32, caller: Caller) -> Option<ThrottleScope> {
@@ -83,6 +142,9 @@ fn app(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
 }
 
 fn session(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
+    if fault.code == 415 && caller != Caller::AppToken {
+        return Some(Verdict::TokenEnded(EndReason::CheckpointRequired));
+    }
     if !matches!(fault.code, 190 | 102 | 450 | 452) {
         return None;
     }
@@ -101,7 +163,7 @@ fn session(fault: &GraphFault, caller: Caller) -> Option<Verdict> {
 fn ended_by_subcode(subcode: Option<u32>) -> Option<Verdict> {
     Some(Verdict::TokenEnded(match subcode? {
         458 => EndReason::AppRemoved,
-        459 => EndReason::CheckpointRequired,
+        459 | 490 => EndReason::CheckpointRequired,
         460 => EndReason::PasswordChanged,
         463 => EndReason::TokenExpired,
         464 | 465 => EndReason::UserInvalid,
@@ -116,7 +178,7 @@ fn ended_by_subcode(subcode: Option<u32>) -> Option<Verdict> {
 fn ended_by_sign(sign: Option<Sign>) -> Option<Verdict> {
     Some(Verdict::TokenEnded(match sign? {
         Sign::ImpersonationNotGranted => return Some(Verdict::AccessCut(CutReason::NotInGrant)),
-        Sign::PageRoleMissing => return Some(Verdict::AccessCut(CutReason::RoleLost)),
+        Sign::PageRoleMissing | Sign::PageNotLoaded => return Some(Verdict::AccessCut(CutReason::RoleLost)),
         Sign::SessionExpired => EndReason::TokenExpired,
         Sign::PasswordChanged => EndReason::PasswordChanged,
         Sign::AppNotAuthorized => EndReason::AppRemoved,
@@ -148,6 +210,7 @@ fn page(fault: &GraphFault) -> Option<Verdict> {
     Some(Verdict::PageFault(match (fault.code, fault.subcode.unwrap_or(fault.code)) {
         (_, 1_893_063 | 2_534_029 | 2022) => PageReason::SendBlocked,
         (368, _) | (_, 2_018_344 | 36_103) => PageReason::Restricted,
+        (21, _) | (100, 21) => PageReason::Migrated,
         (100, 33 | 2_534_013) => PageReason::NotVisible,
         _ => return None,
     }))
@@ -161,16 +224,21 @@ fn permission(fault: &GraphFault) -> Option<Verdict> {
         (210, ..) => return None,
         (10 | 200..=299, Some(2_018_028), _) => missing(ApprovalReason::RoleHoldersOnly),
         (10 | 200..=299, _, Some(Sign::RoleHoldersOnly)) => missing(ApprovalReason::RoleHoldersOnly),
-        (10 | 200..=299, ..) => Verdict::AccessCut(CutReason::ScopeMissing { scope: fault.signs.subject.clone() }),
+        (10 | 200..=299, ..) | (100, None, Some(Sign::PermissionMissing)) => {
+            Verdict::AccessCut(CutReason::ScopeMissing { scope: fault.signs.subject.clone() })
+        }
         _ => return None,
     })
 }
 
 fn request(fault: &GraphFault) -> Option<Verdict> {
     Some(match (fault.code, fault.signs.sign) {
-        (2200, _) => Verdict::CallbackFailed,
+        (2200, _) => Verdict::CallbackFailed { answered: false },
+        (2201, _) => Verdict::CallbackFailed { answered: true },
         (2635, _) => Verdict::VersionRetired,
-        (100, Some(Sign::FieldNonexisting)) => Verdict::FieldUnknown(fault.signs.subject.clone()),
+        (100, Some(Sign::FieldNonexisting | Sign::FieldInvalid)) | (12, Some(Sign::FieldDeprecated)) => {
+            Verdict::FieldUnknown(fault.signs.subject.clone())
+        }
         (100 | 15 | 210 | 506 | 803 | 1705 | 2500, _) => Verdict::RequestRejected,
         _ => return None,
     })

@@ -1,14 +1,18 @@
-//! What every error means, as a table: a heading per promised row, then *callers | errors | verdict*.
-//! Callers: `app`, `page`, `debug` (what `debug_token` says), `all`. An error is `code/subcode`, `!` if Graph
-//! calls it transient, and its text.
+//! What every error means, as a table: a heading per promised row, then *calls | errors | verdict*.
+//! Calls: `app` (any with the app token), `page` (any with a page token), `debug` (what `debug_token` says), `all` of these;
+//! `subscribe`, `read-app`: that call alone. An error is `code/subcode`, `!` if Graph calls it transient, and its text.
 
 use std::time::Duration;
 
 use super::*;
 
 const TABLE: &str = r#"
-# code 1, 2, 1200, 1/99, is_transient, unknown code
-all        | 1; 2; 1200; 1/99; 9; 0; 999999; 1 An unknown error occurred       | NoAnswer
+# code 1, 2, 1200, 1/99, is_transient
+all        | 1; 2; 1200; 1/99; 9; 0; 1 An unknown error occurred               | NoAnswer
+# received, not transient and not in the table: no outage
+all        | 999999; 424242; 2018999; 5                                       | Refused
+# an outage in words (developers.facebook.com/support/bugs: "Cannot get application info due to a system error")
+all        | 190 Error validating application. Cannot get application info due to a system error.; 101 system error | NoAnswer
 all        | 190/460!; 368!; 200! API access blocked.; 1! Error validating client secret | NoAnswer
 # 4, 17, 32, 341, 613, 80001 (page), 80006, 80007, 130429, 131048, 131056, 133016
 page,debug | 4; 4!; 341                                                      | Throttled { until_hint: None, scope: App }
@@ -23,6 +27,8 @@ page,debug | 190 Error validating access token: The user has not authorized appl
 # 190/459: checkpoint
 page,debug | 190/459                                                         | TokenEnded(CheckpointRequired)
 page,debug | 190 Error validating access token: You cannot access the app till you log in to www.facebook.com and follow the instructions given. | TokenEnded(CheckpointRequired)
+# 415, 190/490: a second factor or a checkpoint is asked for (Meta's login checkpoints)
+page,debug | 415/2859009; 415; 190/490                                        | TokenEnded(CheckpointRequired)
 # 190/460: password changed
 page,debug | 190/460                                                         | TokenEnded(PasswordChanged)
 page,debug | 190 The session has been invalidated because the user changed their password or Facebook has changed the session for security reasons. | TokenEnded(PasswordChanged)
@@ -38,6 +44,8 @@ page,debug | 190/466; 190/467                                                | T
 # 190/492: grantor lost the page role
 page,debug | 190/492                                                         | AccessCut(RoleLost)
 page,debug | 190 The user associated with the Page access token does not have an appropriate role on the Page. | AccessCut(RoleLost)
+# debug_token on a token whose page is gone or out of reach
+debug      | 190 The page does not exist or cannot be loaded                  | AccessCut(RoleLost)
 # 190/493: 90 days inactive
 page,debug | 190/493                                                         | TokenEnded(DataAccessExpired)
 # 190, text "must be granted before impersonating"
@@ -95,6 +103,17 @@ debug      | 190 Error validating application.; 100 Invalid appsecret_proof; 200
 app        | 100 API calls from the server require an appsecret_proof argument | RequestRejected
 # 100 "did not match the Viewing App" (debug_token)
 app,debug  | 100 (#100) The App_id in the input_token did not match the Viewing App | AccessCut(WrongApp)
+# 100 without subcode that names a permission
+page       | 100 (#100) Object does not exist, cannot be loaded due to missing permission or reviewable feature, or does not support this operation. This endpoint requires the 'pages_read_engagement' permission or the 'Page Public Content Access' feature. | AccessCut(ScopeMissing { scope: Some("pages_read_engagement") })
+page,subscribe | 100 No enough permission to subscribe to the page             | AccessCut(ScopeMissing { scope: None })
+# to subscribe: the same codes are about a recipient or an outage elsewhere
+subscribe  | 230 requires pages_messaging permission to manage the object; 200 pages_messaging | AccessCut(ScopeMissing { scope: Some("pages_messaging") })
+subscribe  | 1/1929002; 10; 299                                               | AccessCut(ScopeMissing { scope: None })
+subscribe  | 1/1929002!; 1; 2                                                 | NoAnswer
+subscribe  | 3                                                                | ApprovalMissing(CapabilityMissing)
+subscribe  | 4                                                                | Throttled { until_hint: None, scope: App }
+# 21, 100/21: the page has another id now (API error 21, "Page ID … was migrated to page ID …")
+page       | 21 Page ID 2200000000000001 was migrated to page ID 2200000000000009. Please update your API calls; 100/21 Page ID 1 was migrated to page ID 2200000000000009 | PageFault(Migrated)
 # 100/33: object missing or invisible
 page       | 100/33 Unsupported get request.                                 | PageFault(NotVisible)
 # added by the error list: 100/2534013, no linked Instagram account
@@ -102,8 +121,10 @@ page       | 100/2534013                                                     | P
 # 100 "nonexisting field"
 page       | 100 (#100) Tried accessing nonexisting field (is_published) on node type (Page) | FieldUnknown(Some("is_published"))
 page       | 100 nonexisting field                                           | FieldUnknown(None)
+page       | 12 (#12) is_published field is deprecated for versions v26.0 and higher | FieldUnknown(Some("is_published"))
+page,app   | 100 (#100) Param subscribed_fields[0] must be one of {messages} - got "mesage_reads"; 100 (#100) Param fields[1] must be one of {messages} - got "mesage_reads" | FieldUnknown(Some("mesage_reads"))
 # 100 other
-page       | 100; 100/2018164; 100 (#100) Param subscribed_fields[0] must be one of {messages} - got "mentions" | RequestRejected
+page       | 100; 100/2018164                                                | RequestRejected
 # added by the error list: 506, 803, 1705
 page       | 506; 803; 1705                                                  | RequestRejected
 # 368: policy block
@@ -111,9 +132,11 @@ page       | 368; 368/1                                                      | P
 # added by the error list: label terms not accepted, Instagram account not eligible
 page       | 2/2018344; 36103                                                | PageFault(Restricted)
 # 2200: callback verification failed
-app        | 2200 (#2200) Callback verification failed with the following errors: HTTP Status Code = 403 | CallbackFailed
-# 2635: version gone
+app        | 2200 (#2200) Callback verification failed with the following errors: HTTP Status Code = 403 | CallbackFailed { answered: false }
+app        | 2201 (#2201) response does not match challenge, expected value="1", received="<html>" | CallbackFailed { answered: true }
+# 2635: version gone; 2500 about the application, which is asked for first: a version that Graph does not know
 all        | 2635                                                            | VersionRetired
+read-app   | 2500 Unknown path components: /v27.0                            | VersionRetired
 "#;
 
 fn fault(written: &str) -> GraphFault {
@@ -126,15 +149,33 @@ fn fault(written: &str) -> GraphFault {
     GraphFault { is_transient: numbers.ends_with('!'), ..fault }
 }
 
-fn callers(written: &str) -> Vec<Caller> {
-    let caller = |name| match name {
-        "app" => Caller::AppToken,
-        "page" => Caller::PageToken,
-        "debug" => Caller::DebuggedToken,
-        other => panic!("no caller: {other}"),
+/// Whom a fault answers.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Call(Operation),
+    DebuggedToken,
+}
+
+impl Asked {
+    fn classify(self, fault: GraphFault) -> Verdict {
+        match self {
+            Self::Call(operation) => classify(&GraphError::from(fault), operation),
+            Self::DebuggedToken => classify_fault(&fault, Caller::DebuggedToken),
+        }
+    }
+}
+
+fn calls(written: &str) -> Vec<Asked> {
+    let call = |name| match name {
+        "app" => Asked::Call(Operation::ReadAppPermissions),
+        "page" => Asked::Call(Operation::ReadPage),
+        "subscribe" => Asked::Call(Operation::SubscribePage),
+        "read-app" => Asked::Call(Operation::ReadApp),
+        "debug" => Asked::DebuggedToken,
+        other => panic!("no call: {other}"),
     };
     let written = if written == "all" { "app,page,debug" } else { written };
-    written.split(',').map(caller).collect()
+    written.split(',').map(call).collect()
 }
 
 #[test]
@@ -147,10 +188,12 @@ fn every_row_of_the_table() {
         }
         let columns: Vec<&str> = line.split('|').map(str::trim).collect();
         let [who, faults, expected] = columns[..] else { panic!("three columns: {line}") };
-        for (caller, written) in callers(who).into_iter().flat_map(|c| faults.split("; ").map(move |f| (c, f))) {
-            let verdict = classify(&GraphError::from(fault(written)), caller);
-            assert_eq!(format!("{verdict:?}"), expected, "{heading}: {written} for {caller:?}");
-            checked += 1;
+        for asked in calls(who) {
+            for written in faults.split("; ") {
+                let verdict = asked.classify(fault(written));
+                assert_eq!(format!("{verdict:?}"), expected, "{heading}: {written} for {asked:?}");
+                checked += 1;
+            }
         }
     }
     assert!(checked > 200, "the table was not read: {checked}");
@@ -165,8 +208,8 @@ fn time_outs_resets_and_strange_answers_are_no_answer() {
         GraphError::BadAnswer { status: 200, what: "the answer is not JSON" },
         GraphError::BadAnswer { status: 401, what: "a refusal without Graph's error" },
     ] {
-        for caller in callers("all") {
-            assert_eq!(classify(&error, caller), Verdict::NoAnswer, "{error}");
+        for operation in Operation::ALL {
+            assert_eq!(classify(&error, *operation), Verdict::NoAnswer, "{error}");
         }
     }
 }
@@ -190,12 +233,39 @@ fn only_the_app_token_breaks_the_app_and_it_ends_no_session() {
     ];
     for (code, text) in (0..3000).flat_map(|code| texts.map(|text| (code, text))) {
         let fault = GraphFault::new(code, None, text);
-        for caller in callers("page,debug") {
+        for caller in [Caller::PageToken, Caller::DebuggedToken] {
             let verdict = classify_fault(&fault, caller);
             assert!(!matches!(verdict, Verdict::AppBroken(_)), "{fault} for {caller:?}");
         }
         let verdict = classify_fault(&fault, Caller::AppToken);
         assert!(!matches!(verdict, Verdict::TokenEnded(_) | Verdict::AppSuspect), "{fault}");
+    }
+}
+
+#[test]
+fn a_server_that_fails_is_an_outage_whatever_code_it_gives() {
+    for (http_status, expected) in
+        [(400, Verdict::Refused), (403, Verdict::Refused), (500, Verdict::NoAnswer), (503, Verdict::NoAnswer)]
+    {
+        let fault = GraphFault { http_status, ..fault("424242") };
+        assert_eq!(classify(&fault.into(), Operation::ReadPage), expected, "{http_status}");
+    }
+}
+
+#[test]
+fn only_few_refusals_speak_for_themselves() {
+    let rows = [
+        (
+            Some(Definite::Token),
+            "190/458; 190/459; 190/460; 190/463; 190/464; 190/468; 190/490; 190/492; 190/493; 102/460; 415; 415/2859009",
+        ),
+        (Some(Definite::Object), "21; 100/21; 368; 10/1893063; 2022"),
+        (None, "190; 190/1; 100/33; 100; 10; 200; 230; 3; 190/460!; 415!; 21!; 1/1929002; 424242; 101"),
+    ];
+    for (expected, faults) in rows {
+        for written in faults.split("; ") {
+            assert_eq!(definite(&fault(written)), expected, "{written}");
+        }
     }
 }
 

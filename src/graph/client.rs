@@ -12,10 +12,11 @@ use serde_json::Value;
 use super::answers::{AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo};
 use super::batch::RefusedBatches;
 use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
-use super::classes::{Caller, classify};
+use super::classes::classify;
 use super::decode::flag;
 use super::error::{GraphError, GraphFault};
 use super::flight::Flights;
+use super::operation::Operation;
 use super::refused::{Fields, RefusedFields};
 use super::signs::Sign;
 use super::token::{AppCredentials, Token};
@@ -23,10 +24,6 @@ use super::usage::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 
-/// What is asked about a page.
-pub(super) const READ_PAGE: &str = "GET /{page}";
-/// What is asked about the applications of a page.
-pub(super) const READ_ROWS: &str = "GET /{page}/subscribed_apps";
 pub(super) const ROW_FIELDS: &str = "id,name,subscribed_fields";
 const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
 /// Rows per page of a list, and pages that are read at most.
@@ -59,7 +56,7 @@ impl GraphClient {
     /// a token at the same time, Graph is asked once.
     ///
     /// # Errors
-    /// If there is no answer about the token; the caller is [`Caller::AppToken`].
+    /// If there is no answer about the token.
     pub async fn debug_token(
         &self,
         version: &Version,
@@ -77,7 +74,7 @@ impl GraphClient {
         app: &AppCredentials,
         token: &Token,
     ) -> Result<TokenInfo, GraphError> {
-        let mut call = app_call(Method::GET, "GET /debug_token", version, app, &["debug_token"]);
+        let mut call = app_call(Method::GET, Operation::DebugToken, version, app, &["debug_token"]);
         // Meta demands it as a parameter. The URL is never logged.
         call.parameters.push(("input_token", token.expose()));
         call.secrets.push(token.expose());
@@ -90,10 +87,10 @@ impl GraphClient {
     /// The app, which proves the app's credentials: `GET /{app}`.
     ///
     /// # Errors
-    /// The caller is [`Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn app(&self, version: &Version, app: &AppCredentials) -> Result<AppNode, GraphError> {
         let path = [app.app_id.as_str()];
-        let mut call = app_call(Method::GET, "GET /{app}", version, app, &path);
+        let mut call = app_call(Method::GET, Operation::ReadApp, version, app, &path);
         call.parameters.push(("fields", "id,name"));
         let node: AppNode = self.transport.send(call).await?;
         same_object(&node.id, &app.app_id)?;
@@ -103,34 +100,34 @@ impl GraphClient {
     /// The app's permissions and their review: `GET /{app}/permissions`.
     ///
     /// # Errors
-    /// The caller is [`Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn app_permissions(
         &self,
         version: &Version,
         app: &AppCredentials,
     ) -> Result<Vec<AppPermission>, GraphError> {
         let path = [app.app_id.as_str(), "permissions"];
-        self.rows(|| app_call(Method::GET, "GET /{app}/permissions", version, app, &path)).await
+        self.rows(|| app_call(Method::GET, Operation::ReadAppPermissions, version, app, &path)).await
     }
 
     /// What the app gets events about: `GET /{app}/subscriptions`.
     ///
     /// # Errors
-    /// The caller is [`Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn app_subscriptions(
         &self,
         version: &Version,
         app: &AppCredentials,
     ) -> Result<Vec<AppSubscription>, GraphError> {
         let path = [app.app_id.as_str(), "subscriptions"];
-        self.rows(|| app_call(Method::GET, "GET /{app}/subscriptions", version, app, &path)).await
+        self.rows(|| app_call(Method::GET, Operation::ReadAppSubscriptions, version, app, &path)).await
     }
 
     /// Subscribes the app to events about pages: `POST /{app}/subscriptions`. Meta asks the callback
     /// before it answers. Success is a promise: read back what came of it.
     ///
     /// # Errors
-    /// The caller is [`Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn subscribe_app(
         &self,
         version: &Version,
@@ -141,7 +138,7 @@ impl GraphClient {
     ) -> Result<(), GraphError> {
         let fields = fields.join(",");
         let path = [app.app_id.as_str(), "subscriptions"];
-        let mut call = app_call(Method::POST, "POST /{app}/subscriptions", version, app, &path);
+        let mut call = app_call(Method::POST, Operation::SubscribeApp, version, app, &path);
         call.parameters.extend([
             ("object", "page"),
             ("callback_url", callback_url),
@@ -155,7 +152,7 @@ impl GraphClient {
     /// The page: `GET /{page}`. A field that Graph refuses is left out for a day, and asked once more without.
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn page(
         &self,
         version: &Version,
@@ -182,7 +179,7 @@ impl GraphClient {
     ) -> Result<PageNode, GraphError> {
         let fields = self.page_fields(version, app);
         let path = [page_id];
-        let mut call = page_call(Method::GET, READ_PAGE, version, app, token, &path);
+        let mut call = page_call(Method::GET, Operation::ReadPage, version, app, token, &path);
         call.parameters.push(("fields", &fields));
         self.transport.send(call).await
     }
@@ -194,7 +191,7 @@ impl GraphClient {
 
     /// Whether the page was refused for an optional field, which is left out from now on.
     fn left_out(&self, result: &Result<PageNode, GraphError>, version: &Version, app: &AppCredentials) -> bool {
-        let verdict = result.as_ref().err().map(|error| classify(error, Caller::PageToken));
+        let verdict = result.as_ref().err().map(|error| classify(error, Operation::ReadPage));
         let Some(Verdict::FieldUnknown(Some(name))) = verdict else {
             return false;
         };
@@ -204,7 +201,7 @@ impl GraphClient {
     /// The apps subscribed to the page: `GET /{page}/subscribed_apps`.
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn page_subscriptions(
         &self,
         version: &Version,
@@ -214,7 +211,7 @@ impl GraphClient {
     ) -> Result<Vec<PageSubscription>, GraphError> {
         let path = [page_id, "subscribed_apps"];
         self.rows(|| {
-            let mut call = page_call(Method::GET, READ_ROWS, version, app, token, &path);
+            let mut call = page_call(Method::GET, Operation::ReadPageSubscriptions, version, app, token, &path);
             call.parameters.push(("fields", ROW_FIELDS));
             call
         })
@@ -225,7 +222,7 @@ impl GraphClient {
     /// came of it.
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn subscribe_page(
         &self,
         version: &Version,
@@ -236,8 +233,8 @@ impl GraphClient {
     ) -> Result<(), GraphError> {
         let fields = fields.join(",");
         let path = [page_id, "subscribed_apps"];
-        let template = "POST /{page}/subscribed_apps";
-        let mut call = page_call(Method::POST, template, version, app, token, &path);
+        let operation = Operation::SubscribePage;
+        let mut call = page_call(Method::POST, operation, version, app, token, &path);
         call.parameters.push(("subscribed_fields", &fields));
         succeeded(&self.transport.send(call).await?)
     }
@@ -246,7 +243,7 @@ impl GraphClient {
     /// token of the page, so that it works after that one ended. That there is nothing to end is success too.
     ///
     /// # Errors
-    /// The caller is [`Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn unsubscribe_page(
         &self,
         version: &Version,
@@ -254,7 +251,7 @@ impl GraphClient {
         page_id: &str,
     ) -> Result<(), GraphError> {
         let path = [page_id, "subscribed_apps"];
-        let call = app_call(Method::DELETE, "DELETE /{page}/subscribed_apps", version, credentials, &path);
+        let call = app_call(Method::DELETE, Operation::UnsubscribePage, version, credentials, &path);
         match self.transport.send(call).await {
             Err(GraphError::Fault(fault)) if nothing_to_end(&fault) => Ok(()),
             answer => succeeded(&answer?),
@@ -336,27 +333,25 @@ struct Cursors {
 
 pub(super) fn app_call<'a>(
     method: Method,
-    template: &'static str,
+    operation: Operation,
     version: &Version,
     app: &'a AppCredentials,
     path: &'a [&'a str],
 ) -> Call<'a> {
-    let (version, caller, charged) = (*version, Caller::AppToken, Charged::App);
-    let (token, open) = (None, false);
-    Call { method, template, version, path, parameters: vec![], caller, app, token, open, secrets: vec![], charged }
+    let (version, token, open, charged) = (*version, None, false, Charged::App);
+    Call { method, operation, version, path, parameters: vec![], app, token, open, secrets: vec![], charged }
 }
 
 pub(super) fn page_call<'a>(
     method: Method,
-    template: &'static str,
+    operation: Operation,
     version: &Version,
     app: &'a AppCredentials,
     token: &'a Token,
     path: &'a [&'a str],
 ) -> Call<'a> {
-    let caller = Caller::PageToken;
     let charged = path.first().map_or(Charged::Unknown, |page| Charged::Page(page));
-    Call { caller, token: Some(token), charged, ..app_call(method, template, version, app, path) }
+    Call { token: Some(token), charged, ..app_call(method, operation, version, app, path) }
 }
 
 /// A write answers `{"success": true}`, `{"success": "true"}` or `true`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::decode::{flag, integer};
-use super::redact::{identifier, redact};
+use super::redact::{identifier, quote, redact};
 use super::signs::Signs;
 
 /// Why a call brought no usable answer. Contains no secret, neither displayed nor debugged.
@@ -44,6 +44,8 @@ pub struct GraphFault {
     pub kind: Option<Box<str>>,
     /// Graph's text, redacted. It changes from call to call: for logs and Events, not for conditions.
     pub message: String,
+    /// Graph's short text for people, redacted.
+    pub user_title: Option<Box<str>>,
     /// Graph says that the same call may succeed later.
     pub is_transient: bool,
     /// What Meta's support asks for.
@@ -63,7 +65,8 @@ impl GraphFault {
             code,
             subcode,
             kind: None,
-            message: redact(message, &[]),
+            user_title: None,
+            message: quote(message, &[]),
             is_transient: false,
             fbtrace_id: None,
             regain_access: None,
@@ -102,8 +105,10 @@ impl GraphFault {
             is_transient: envelope.get("is_transient").and_then(flag).unwrap_or_default(),
             fbtrace_id: name("fbtrace_id"),
             regain_access: None,
-            signs: Signs::of(&message),
-            message: redact(&message, secrets),
+            // The text says more than the title, which is often the same for many cases.
+            signs: Signs::of(&message).or_else(|| Signs::of(text("error_user_title").unwrap_or_default())),
+            user_title: text("error_user_title").map(|title| redact(title, secrets).into()),
+            message: quote(&message, secrets),
         })
     }
 }
@@ -115,6 +120,30 @@ fn details(error_data: Option<&Value>) -> Option<String> {
         other => other.clone(),
     };
     parsed.get("details")?.as_str().map(str::to_owned)
+}
+
+impl GraphFault {
+    /// Code and subcode, as conditions name them: stable from call to call.
+    #[must_use]
+    pub fn fact(&self) -> String {
+        match self.subcode {
+            Some(subcode) => format!("code {}, subcode {subcode}", self.code),
+            None => format!("code {}", self.code),
+        }
+    }
+
+    /// What the text names: a permission, a field, or the new id of a page.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.signs.subject.as_deref()
+    }
+
+    /// What Meta said, redacted: the title for people, if there is one, and the text.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let title = self.user_title.as_deref().filter(|title| !title.is_empty());
+        [title, Some(self.message.as_str())].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    }
 }
 
 impl fmt::Display for GraphFault {

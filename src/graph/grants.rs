@@ -5,10 +5,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::answers::{identifiers, optional_text};
-use super::classes::{Caller, classify};
+use super::classes::classify;
 use super::client::{GraphClient, app_call, page_call, succeeded, unusable};
 use super::decode::lenient_id;
 use super::error::GraphError;
+use super::operation::Operation;
 use super::token::{AppCredentials, Token};
 use super::usage::Charged;
 use super::verdict::Verdict;
@@ -61,7 +62,7 @@ impl GraphClient {
     /// The pages that a token covers: `GET /me/accounts`, with their tokens or without.
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn accounts(
         &self,
         version: &Version,
@@ -71,7 +72,7 @@ impl GraphClient {
     ) -> Result<Vec<Account>, GraphError> {
         let fields = if with_tokens { "id,name,tasks,access_token" } else { "id,name,tasks" };
         self.rows_of(LIST_PAGES, || {
-            let mut call = page_call(Method::GET, "GET /me/accounts", version, app, token, &["me", "accounts"]);
+            let mut call = page_call(Method::GET, Operation::ListAccounts, version, app, token, &["me", "accounts"]);
             call.parameters.push(("fields", fields));
             call.charged = Charged::Unknown;
             call
@@ -82,7 +83,7 @@ impl GraphClient {
     /// Another token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end (graph-api §3.3, §3.6).
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn exchange_token(
         &self,
         version: &Version,
@@ -91,8 +92,7 @@ impl GraphClient {
         exchange: Exchange,
     ) -> Result<Token, GraphError> {
         let path = ["oauth", "access_token"];
-        let mut call = app_call(Method::GET, "GET /oauth/access_token", version, app, &path);
-        call.caller = Caller::PageToken;
+        let mut call = app_call(Method::GET, Operation::ExchangeToken, version, app, &path);
         // Who asks is said by id and secret, which Meta demands as parameters. The URL is never logged.
         call.open = true;
         call.charged = Charged::Unknown;
@@ -113,10 +113,9 @@ impl GraphClient {
     /// Ends one token: `GET /oauth/revoke`. That it has ended already is success too.
     ///
     /// # Errors
-    /// The caller is [`Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn revoke_token(&self, version: &Version, app: &AppCredentials, token: &Token) -> Result<(), GraphError> {
-        let mut call = app_call(Method::GET, "GET /oauth/revoke", version, app, &["oauth", "revoke"]);
-        call.caller = Caller::PageToken;
+        let mut call = app_call(Method::GET, Operation::RevokeToken, version, app, &["oauth", "revoke"]);
         call.parameters.extend([
             ("client_id", app.app_id.as_str()),
             ("client_secret", app.secret.expose()),
@@ -124,7 +123,7 @@ impl GraphClient {
         ]);
         call.secrets.push(token.expose());
         match self.transport.send(call).await {
-            Err(error) if matches!(classify(&error, Caller::PageToken), Verdict::TokenEnded(_)) => Ok(()),
+            Err(error) if matches!(classify(&error, Operation::RevokeToken), Verdict::TokenEnded(_)) => Ok(()),
             answer => succeeded(&answer?),
         }
     }

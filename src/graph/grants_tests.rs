@@ -98,7 +98,7 @@ async fn a_refused_exchange_is_about_the_token_or_makes_the_app_suspect() {
     for (answer, class) in rows {
         let graph = Double::answering([answer]).await;
         let error = graph.client().exchange_token(V, &app(), &token(), Exchange::SystemUser).await.expect_err(class);
-        assert_eq!(classify(&error, Caller::PageToken).class(), class);
+        assert_eq!(classify(&error, Operation::ListAccounts).class(), class);
     }
 }
 

@@ -7,6 +7,7 @@ use super::answers::Person;
 use super::client::{GraphClient, app_call, page_call};
 use super::error::GraphError;
 use super::grants::Exchanged;
+use super::operation::Operation;
 use super::token::{AppCredentials, Token};
 use super::version::Version;
 
@@ -14,7 +15,7 @@ impl GraphClient {
     /// The token that a code of the login dialog stands for: `POST /oauth/access_token`. A code is good once.
     ///
     /// # Errors
-    /// The caller is [`super::Caller::AppToken`].
+    /// If there is no usable answer.
     pub async fn exchange_code(
         &self,
         version: &Version,
@@ -23,7 +24,7 @@ impl GraphClient {
         code: &SecretString,
     ) -> Result<Token, GraphError> {
         let path = ["oauth", "access_token"];
-        let mut call = app_call(Method::POST, "POST /oauth/access_token", version, app, &path);
+        let mut call = app_call(Method::POST, Operation::RedeemCode, version, app, &path);
         // Who asks is said by id and secret, in the body.
         call.open = true;
         call.parameters.extend([
@@ -40,9 +41,9 @@ impl GraphClient {
     /// Whose token it is: `GET /me`.
     ///
     /// # Errors
-    /// The caller is [`super::Caller::PageToken`].
+    /// If there is no usable answer.
     pub async fn person(&self, version: &Version, app: &AppCredentials, token: &Token) -> Result<Person, GraphError> {
-        let mut call = page_call(Method::GET, "GET /me", version, app, token, &["me"]);
+        let mut call = page_call(Method::GET, Operation::ReadMe, version, app, token, &["me"]);
         call.parameters.push(("fields", "id,name"));
         self.transport.send(call).await
     }

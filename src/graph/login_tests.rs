@@ -2,7 +2,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::super::testing::*;
-use super::super::{Caller, classify};
+use super::super::{Operation, classify};
 use super::*;
 
 const V: &Version = &Version::DEFAULT;
@@ -38,7 +38,7 @@ async fn a_code_that_is_refused_shows_nothing_secret() {
     for (answer, class) in rows {
         let graph = Double::answering([json(400, &answer)]).await;
         let error = graph.client().exchange_code(V, &app(), REDIRECT, &code).await.expect_err(class);
-        assert_eq!(classify(&error, Caller::AppToken).class(), class);
+        assert_eq!(classify(&error, Operation::RedeemCode).class(), class);
         let told = format!("{error} {error:?}");
         assert!(!told.contains(CODE) && !told.contains(SECRET), "{told}");
     }

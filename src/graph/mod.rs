@@ -4,7 +4,8 @@
 //!   `flight`: one call for all who ask the same; `call`: one
 //!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
-//! - `error`, `signs`: what went wrong; `classes`, `verdict`: what it means, by consequence
+//! - `error`, `signs`: what went wrong; `operation`: which call it answers; `classes`, `verdict`: what it means, by
+//!   consequence
 //! - `redact`: the one door for foreign text
 //! - `token`, `version`: what a call needs
 
@@ -18,6 +19,7 @@ mod error;
 mod flight;
 mod grants;
 mod login;
+mod operation;
 mod redact;
 mod refused;
 mod signs;
@@ -35,10 +37,11 @@ pub use answers::{
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
 pub use call::{CallObserver, GraphOptions, GraphSetupError};
-pub use classes::{Caller, classify, classify_fault};
+pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use grants::{Account, Exchange};
+pub use operation::Operation;
 pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};

@@ -15,6 +15,9 @@ use serde_json::Value;
 const MASK: &str = "[redacted]";
 /// The longest text that comes out, in characters.
 const MAX_CHARS: usize = 200;
+/// So much of a longer text is quoted, from its begin and from its end; with what stands between, as much as fits.
+const QUOTED_FIRST: usize = 118;
+const QUOTED_LAST: usize = 80;
 /// How often a text is gone over until nothing changes any more; two or three times are usual.
 const MAX_PASSES: usize = 8;
 /// Shorter strings are not secrets of ours; one that fits into the mask could never be masked.
@@ -27,6 +30,24 @@ const MIN_SECRET: usize = MASK.len() + 1;
 /// Applying it twice changes nothing.
 #[must_use]
 pub fn redact(text: &str, secrets: &[&str]) -> String {
+    cleaned(text, secrets, shorten)
+}
+
+/// As [`redact`], but of a longer text the begin and the end: Meta's texts name what they are about last.
+pub(crate) fn quote(text: &str, secrets: &[&str]) -> String {
+    cleaned(text, secrets, |text| {
+        let length = text.chars().count();
+        if length <= MAX_CHARS {
+            return text;
+        }
+        let first: String = text.chars().take(QUOTED_FIRST).collect();
+        let last: String = text.chars().skip(length - QUOTED_LAST).collect();
+        // The cut may have put something together that has to be masked.
+        redact(&format!("{first}… {last}"), secrets)
+    })
+}
+
+fn cleaned(text: &str, secrets: &[&str], shorten: impl Fn(String) -> String) -> String {
     let needles = needles(secrets);
     let mut text = one_clean_line(text);
     // A mask can turn what surrounds it into something to cut or mask.

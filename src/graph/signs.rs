@@ -7,6 +7,7 @@ use regex::Regex;
 /// A phrase by which Meta's error texts tell cases apart that share a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
+    SystemError,
     ApplicationInvalid,
     ClientSecretInvalid,
     ProofInvalid,
@@ -25,12 +26,18 @@ pub(crate) enum Sign {
     LoginRequired,
     UserUnconfirmed,
     PageRoleMissing,
+    PageNotLoaded,
     TokenSignatureInvalid,
     NotSubscribed,
+    FieldDeprecated,
+    FieldInvalid,
+    PageMigrated,
+    PermissionMissing,
 }
 
 /// In lower case; the first that occurs counts.
 const PHRASES: &[(&str, Sign)] = &[
+    ("system error", Sign::SystemError),
     ("error validating application", Sign::ApplicationInvalid),
     ("error validating client secret", Sign::ClientSecretInvalid),
     ("invalid appsecret_proof", Sign::ProofInvalid),
@@ -56,6 +63,16 @@ const PHRASES: &[(&str, Sign)] = &[
     ("not a confirmed user", Sign::UserUnconfirmed),
     ("access token signature", Sign::TokenSignatureInvalid),
     ("not subscribed", Sign::NotSubscribed),
+    ("page does not exist or cannot be loaded", Sign::PageNotLoaded),
+    ("field is deprecated", Sign::FieldDeprecated),
+    ("param subscribed_fields", Sign::FieldInvalid),
+    ("param fields", Sign::FieldInvalid),
+    ("invalid field", Sign::FieldInvalid),
+    ("migrated to page id", Sign::PageMigrated),
+    ("permission to subscribe", Sign::PermissionMissing),
+    ("invalid permissions", Sign::PermissionMissing),
+    ("missing permission", Sign::PermissionMissing),
+    ("this endpoint requires the", Sign::PermissionMissing),
 ];
 
 /// The sign in a text, and the field or scope it is about.
@@ -71,16 +88,37 @@ impl Signs {
         let words: Vec<&str> = message.split_whitespace().collect();
         let text = words.join(" ").to_lowercase();
         let sign = PHRASES.iter().find(|(phrase, _)| text.contains(phrase)).map(|(_, sign)| *sign);
-        let subject = if sign == Some(Sign::FieldNonexisting) { field(&text) } else { only_scope(&text) };
+        let subject = match sign {
+            Some(Sign::FieldNonexisting | Sign::FieldDeprecated | Sign::FieldInvalid) => field(&text),
+            Some(Sign::PageMigrated) => new_id(&text),
+            _ => only_scope(&text),
+        };
         Self { sign, subject }
+    }
+
+    /// These signs, or others if there is none.
+    pub(crate) fn or_else(self, others: impl FnOnce() -> Self) -> Self {
+        if self.sign.is_some() { self } else { others() }
     }
 }
 
-static FIELD: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"nonexisting field \(([a-z0-9_]{1,64})\)").expect("a constant pattern"));
+/// The field that a text is about, in each of the ways in which Meta's texts name one.
+static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    let name = "([a-z0-9_]{1,64})";
+    let pattern =
+        format!(r#"nonexisting field \({name}\)|\b{name} field is deprecated|got "{name}"|invalid field:? "?{name}\b"#);
+    Regex::new(&pattern).expect("a constant pattern")
+});
 
 fn field(text: &str) -> Option<String> {
-    FIELD.captures(text).map(|found| found[1].to_owned())
+    FIELD.captures(text)?.iter().skip(1).flatten().next().map(|found| found.as_str().to_owned())
+}
+
+static NEW_ID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"migrated to page id:? ([1-9][0-9]{4,19})\b").expect("a constant pattern"));
+
+fn new_id(text: &str) -> Option<String> {
+    NEW_ID.captures(text).map(|found| found[1].to_owned())
 }
 
 static SCOPE: LazyLock<Regex> = LazyLock::new(|| {

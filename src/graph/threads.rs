@@ -9,6 +9,7 @@ use super::batch::{Ask, PageRead};
 use super::client::GraphClient;
 use super::decode::{lenient_id, optional_flag, optional_id, optional_time};
 use super::error::GraphError;
+use super::operation::Operation;
 use super::token::{AppCredentials, Token};
 use super::version::Version;
 
@@ -98,9 +99,6 @@ pub struct OwnerRead<'a> {
     pub person: &'a str,
 }
 
-const READ_CONVERSATIONS: &str = "GET /{page}/conversations";
-const READ_OWNER: &str = "GET /{page}/thread_owner";
-
 /// Parameters of a read of conversations. Neither names nor words are asked for.
 fn latest(limit: &str) -> [(&'static str, &str); 3] {
     [("platform", "messenger"), ("fields", "id,is_owner,updated_time,participants"), ("limit", limit)]
@@ -120,7 +118,7 @@ impl GraphClient {
     /// calls a second for a page. Many pages are read in batches.
     ///
     /// # Errors
-    /// Each in its place; the caller is [`super::Caller::PageToken`].
+    /// Each in its place.
     pub async fn conversations(
         &self,
         version: &Version,
@@ -133,7 +131,7 @@ impl GraphClient {
             .iter()
             .map(|read| {
                 let (path, parameters) = (vec![read.page_id, "conversations"], latest(&limit).to_vec());
-                Ask { template: READ_CONVERSATIONS, token: read.token, path, parameters }
+                Ask { operation: Operation::ReadConversations, token: read.token, path, parameters }
             })
             .collect();
         let rows = self.each::<Rows<ConversationRow>>(version, app, &asks).await;
@@ -143,7 +141,7 @@ impl GraphClient {
     /// Who owns each thread: `GET /{page}/thread_owner`; `None` if Graph tells nothing. Many are read in batches.
     ///
     /// # Errors
-    /// Each in its place; the caller is [`super::Caller::PageToken`].
+    /// Each in its place.
     pub async fn thread_owners(
         &self,
         version: &Version,
@@ -154,7 +152,7 @@ impl GraphClient {
             .iter()
             .map(|read| {
                 let (path, parameters) = (vec![read.page_id, "thread_owner"], vec![("recipient", read.person)]);
-                Ask { template: READ_OWNER, token: read.token, path, parameters }
+                Ask { operation: Operation::ReadThreadOwner, token: read.token, path, parameters }
             })
             .collect();
         let rows = self.each::<Rows<Value>>(version, app, &asks).await;

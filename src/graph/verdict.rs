@@ -29,7 +29,10 @@ pub enum Verdict {
     /// A sign of who controls conversations: evidence, no proof.
     Routing(RoutingSign),
     /// The callback did not answer Meta's challenge.
-    CallbackFailed,
+    CallbackFailed {
+        /// Whether something answered, but not with the challenge.
+        answered: bool,
+    },
     /// This version of the API is over.
     VersionRetired,
     /// A field we asked for does not exist (any more), or is hidden from the app.
@@ -38,6 +41,8 @@ pub enum Verdict {
     NotChannelHealth,
     /// Our request is wrong; repeating it is useless.
     RequestRejected,
+    /// Meta refused, and the table does not know why. It was received, so it is no outage.
+    Refused,
 }
 
 impl Verdict {
@@ -54,11 +59,12 @@ impl Verdict {
             Self::ApprovalMissing(_) => "approval_missing",
             Self::PageFault(_) => "page_fault",
             Self::Routing(_) => "routing",
-            Self::CallbackFailed => "callback_failed",
+            Self::CallbackFailed { .. } => "callback_failed",
             Self::VersionRetired => "version_retired",
             Self::FieldUnknown(_) => "field_unknown",
             Self::NotChannelHealth => "not_channel_health",
             Self::RequestRejected => "request_rejected",
+            Self::Refused => "refused",
         }
     }
 }
@@ -171,6 +177,8 @@ reasons! {
         SendBlocked,
         /// Meta restricts the page, or waits for its owner.
         Restricted,
+        /// The page has another id now.
+        Migrated,
     }
 }
 

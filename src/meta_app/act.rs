@@ -12,12 +12,11 @@ use super::observe::{self, Asked};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
-use crate::engine::answer::answer;
 use crate::engine::failure::kubernetes;
 use crate::engine::own_secrets::own_secret;
 use crate::engine::pass::Pass;
 use crate::engine::{Class, Context, Failure, Key};
-use crate::graph::Caller;
+use crate::graph::Operation;
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,9 +123,9 @@ async fn subscribe(
     };
     let version = observe::version(app);
     let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
-    asked.subscribed = Some(answer("subscribe app", Caller::AppToken, written));
+    asked.subscribed = Some(asked.calls.answer(Operation::SubscribeApp, written));
     // What Meta says of the write counts less than what it shows afterwards.
     let shown = ctx.graph.app_subscriptions(&version, &credentials).await;
-    asked.subscriptions = Some(answer("app subscriptions", Caller::AppToken, shown));
+    asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, shown));
     Ok(asked)
 }

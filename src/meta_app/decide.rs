@@ -76,7 +76,8 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timesta
         ..amended(previous, seen)
     };
     let (class, effect) = (Class::Paused, Effect::None);
-    Report { status, class, answered: true, until: None, effect, notes: Vec::new() }
+    let suspicions = seen.suspicions.clone();
+    Report { status, class, answered: true, until: None, effect, notes: Vec::new(), suspicions }
 }
 
 struct Case<'a> {
@@ -89,7 +90,7 @@ struct Case<'a> {
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
-        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
@@ -153,7 +154,7 @@ impl Case<'_> {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
         let fact = &refusal.fact;
         let (reason, next_step) = match &refusal.verdict {
-            Verdict::NoAnswer | Verdict::Throttled { .. } => {
+            Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => {
                 return self.keep(ConditionType::CredentialsValid, refusal);
             }
             Verdict::VersionRetired => (
@@ -215,6 +216,16 @@ impl Case<'_> {
         required.map(|name| AppPermissionStatus { name: name.clone(), status: status(name) }).collect()
     }
 
+    /// The answers that left something open.
+    fn refusals(&self) -> Vec<&Refusal> {
+        let asked = &self.seen.asked;
+        let node = asked.node.as_ref().and_then(|it| it.as_ref().err());
+        let permissions = asked.permissions.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        let subscribed = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
+        [node, permissions, subscriptions, subscribed].into_iter().flatten().collect()
+    }
+
     fn report(
         &self,
         credentials: Finding,
@@ -229,7 +240,7 @@ impl Case<'_> {
         blocking.extend(&webhook);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let ready = readiness(&blocking, self.generation, reached);
-        let refusals: Vec<_> = self.seen.asked.refusals().collect();
+        let refusals = self.refusals();
         let class = class(&blocking, &refusals, now);
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
         let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
@@ -244,7 +255,8 @@ impl Case<'_> {
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, now);
         let status = self.status(conditions, ready.next_step, answered);
-        Report { status, class, answered, until: None, effect, notes }
+        let suspicions = self.seen.suspicions.clone();
+        Report { status, class, answered, until: None, effect, notes, suspicions }
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {

@@ -143,6 +143,7 @@ mod tests {
             reason: Reason::Pending,
             seen: "why".to_owned(),
             next_step: String::new(),
+            words: None,
             observed_generation: 1,
         };
         let findings: Vec<_> = conditions.iter().map(|(type_, status)| (*type_, finding(*status))).collect();

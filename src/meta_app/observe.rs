@@ -12,16 +12,17 @@ use crate::api::{
     UsageStatus,
 };
 use crate::claims::{self, ClaimSeen, Offer, Unavailable, Wanted};
-use crate::engine::answer::{Answer, Refusal, answer};
-use crate::engine::breakers::Reach;
+use crate::engine::answer::Answer;
 use crate::engine::budgets::Budget;
+use crate::engine::calls::Calls;
+use crate::engine::evidence::Suspicions;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Caller, Version};
+use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Operation, Version};
 
 /// What was seen of an application.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// What was heard before and waits for its confirmation.
+    pub suspicions: Suspicions,
     /// How much of what Meta allows is used, if it is much.
     pub usage: Option<UsageStatus>,
     /// Its channels, if they were counted.
@@ -79,6 +82,8 @@ pub enum VerifyTokenSeen {
 /// What was asked and done in one pass.
 #[derive(Debug, Default)]
 pub struct Asked {
+    /// Every call that was made.
+    pub calls: Calls,
     /// The application itself.
     pub node: Option<Answer<AppNode>>,
     /// Its permissions.
@@ -93,17 +98,6 @@ pub struct Asked {
     pub claims_unavailable: Option<Unavailable>,
     /// Whether the verify token was created.
     pub verify_token_made: bool,
-}
-
-impl Asked {
-    /// The calls that were refused.
-    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        let node = self.node.as_ref().and_then(|it| it.as_ref().err());
-        let permissions = self.permissions.as_ref().and_then(|it| it.as_ref().err());
-        let subscriptions = self.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-        let subscribed = self.subscribed.as_ref().and_then(|it| it.as_ref().err());
-        [node, permissions, subscriptions, subscribed].into_iter().flatten()
-    }
 }
 
 /// Reads everything about an application.
@@ -150,8 +144,8 @@ pub async fn observe(
         Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
         _ => asked,
     };
-    ctx.reached(&pass.uid, &pass.uid, Reach::Unknown.with(asked.node.as_ref()));
-    ctx.heed(&[Budget::app(&pass.uid)], asked.refusals(), pass.now);
+    ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
+    ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
     let secret = match credentials {
         None => SecretSeen::NotReleased,
@@ -171,6 +165,7 @@ pub async fn observe(
         look,
         standing,
         stale: pass.stale,
+        suspicions: pass.suspicions().clone(),
         usage,
         channels,
         asked,
@@ -274,18 +269,18 @@ async fn ask(
             return Ok(asked);
         }
         let result = ctx.read(ctx.graph.app(&version, credentials)).await?;
-        asked.node = Some(answer("app", Caller::AppToken, result));
+        asked.node = Some(asked.calls.answer(Operation::ReadApp, result));
     }
     if !matches!(asked.node, Some(Ok(_))) {
         return Ok(asked);
     }
     if asked.permissions.is_none() {
         let result = ctx.read(ctx.graph.app_permissions(&version, credentials)).await?;
-        asked.permissions = Some(answer("app permissions", Caller::AppToken, result));
+        asked.permissions = Some(asked.calls.answer(Operation::ReadAppPermissions, result));
     }
     if asked.subscriptions.is_none() && app.spec.webhook.is_some() {
         let result = ctx.read(ctx.graph.app_subscriptions(&version, credentials)).await?;
-        asked.subscriptions = Some(answer("app subscriptions", Caller::AppToken, result));
+        asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, result));
     }
     Ok(asked)
 }

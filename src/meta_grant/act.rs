@@ -10,7 +10,7 @@ use crate::api::MetaGrantStatus;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
-use crate::graph::{Caller, Exchange, Token};
+use crate::graph::{Exchange, Operation, Token};
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,8 +83,10 @@ pub async fn act(
     let changes = seen.asked.changes + 1;
     match mutation {
         Mutation::Exchange { of, exchange } => {
-            let exchanged = Some(acts.exchange(of, exchange).await);
-            Ok(Asked { exchanged, changes, ..seen.asked })
+            let exchanged = acts.exchange(of, exchange).await;
+            let mut asked = seen.asked;
+            asked.calls.note(Operation::ExchangeToken, &exchanged);
+            Ok(Asked { exchanged: Some(exchanged), changes, ..asked })
         }
         Mutation::Keep { which, seed } => {
             let same = acts.is_in_use(which);
@@ -92,7 +94,10 @@ pub async fn act(
             match same {
                 true => Ok(Asked { changes, ..seen.asked }),
                 // What was known is about another token now.
-                false => Ok(Asked { exchanged: seen.asked.exchanged, changes, ..Asked::default() }),
+                false => {
+                    let Asked { exchanged, calls, .. } = seen.asked;
+                    Ok(Asked { exchanged, calls, changes, ..Asked::default() })
+                }
             }
         }
         Mutation::Discard { refused } => {
@@ -102,8 +107,10 @@ pub async fn act(
             Ok(Asked { mail_refused: refused.or(seen.asked.mail_refused), changes, ..seen.asked })
         }
         Mutation::Revoke => {
-            let revoked = Some(acts.revoke().await);
-            Ok(Asked { revoked, changes, ..seen.asked })
+            let revoked = acts.revoke().await;
+            let mut asked = seen.asked;
+            asked.calls.note(Operation::RevokeToken, &revoked);
+            Ok(Asked { revoked: Some(revoked), changes, ..asked })
         }
         Mutation::ForgetPrevious => {
             acts.forget_previous().await?;
@@ -141,7 +148,7 @@ impl Acts<'_> {
     async fn exchange(&self, of: Which, exchange: Exchange) -> Answer<()> {
         let (Some(access), Some(token)) = (&self.seen.access, self.token(of)) else { return Err(Refusal::nothing()) };
         let result = self.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
-        let answered = answer("exchange token", Caller::PageToken, result).map(|new| {
+        let answered = answer(Operation::ExchangeToken, result).map(|new| {
             let of = token.fingerprint(&living::context(&self.pass.key));
             self.ctx.grants.obtain(&self.pass.key, &of, new);
         });
@@ -178,7 +185,7 @@ impl Acts<'_> {
             return Err(Refusal::nothing());
         };
         let result = self.ctx.graph.revoke_token(&access.version, &access.credentials, &token).await;
-        answer("revoke token", Caller::PageToken, result)
+        answer(Operation::RevokeToken, result)
     }
 
     async fn forget_previous(&self) -> Result<(), Failure> {

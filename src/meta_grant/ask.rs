@@ -8,13 +8,14 @@ use super::decide::token::{self, Candidate, Word};
 use super::observe::{self, Access, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
-use crate::engine::answer::{Answer, Held, Refusal, answer};
+use crate::engine::answer::{Answer, Held, Refusal};
 use crate::engine::budgets::Budget;
+use crate::engine::calls::Calls;
 use crate::engine::pass::Pass;
 use crate::engine::priority::Occasion;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure};
-use crate::graph::{Account, Caller, Token, TokenInfo, Verdict};
+use crate::graph::{Account, Operation, Token, TokenInfo, Verdict};
 
 /// What may be limited.
 pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
@@ -45,11 +46,11 @@ pub(super) async fn ask(
             (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
             return Ok(());
         }
-        seen.asked.token = Some(asks.about(&in_use).await?);
+        seen.asked.token = Some(asks.about(&mut seen.asked.calls, &in_use).await?);
     }
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
-        seen.asked.pages = Some(asks.for_pages(&in_use, true).await?);
+        seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
     }
     Ok(())
 }
@@ -104,10 +105,10 @@ impl Asks<'_> {
         let seed = seen.tokens.seed.clone().filter(|_| is_rival(seen, good));
         if let Some(seed) = &seed {
             if seen.asked.seed.is_none() {
-                seen.asked.seed = Some(self.about(seed).await?);
+                seen.asked.seed = Some(self.about(&mut seen.asked.calls, seed).await?);
             }
             if good && seen.asked.seed_pages.is_none() && token::is_newer(Candidate::Seed, seen, self.pass.now) {
-                let pages = self.for_pages(seed, false).await?;
+                let pages = self.for_pages(&mut seen.asked.calls, seed, false).await?;
                 seen.asked.seed_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
             }
         }
@@ -115,7 +116,7 @@ impl Asks<'_> {
         let previous = seen.tokens.living.as_ref().and_then(|living| Some(living.previous.as_ref()?.token.clone()));
         let seed_serves = matches!(token::seed(seen, self.pass.now), Word::Good(_));
         if let Some(previous) = previous.filter(|_| !good && !seed_serves && seen.asked.previous.is_none()) {
-            seen.asked.previous = Some(self.about(&previous).await?);
+            seen.asked.previous = Some(self.about(&mut seen.asked.calls, &previous).await?);
         }
         Ok(())
     }
@@ -124,19 +125,19 @@ impl Asks<'_> {
     async fn about_mail(&self, seen: &mut Observed, good: bool) -> Result<(), Failure> {
         let Some(mail) = seen.tokens.mail.clone().filter(|_| seen.mail != seen.in_use) else { return Ok(()) };
         if seen.asked.mail.is_none() {
-            seen.asked.mail = Some(self.about(&mail).await?);
+            seen.asked.mail = Some(self.about(&mut seen.asked.calls, &mail).await?);
         }
         if good && seen.asked.mail_pages.is_none() && token::is_newer(Candidate::Mail, seen, self.pass.now) {
-            let pages = self.for_pages(&mail, false).await?;
+            let pages = self.for_pages(&mut seen.asked.calls, &mail, false).await?;
             seen.asked.mail_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
         }
         Ok(())
     }
 
-    async fn about(&self, token: &Token) -> Result<Answer<TokenInfo>, Failure> {
+    async fn about(&self, calls: &mut Calls, token: &Token) -> Result<Answer<TokenInfo>, Failure> {
         let Access { version, credentials } = &self.access;
         let result = self.ctx.read(self.ctx.graph.debug_token(version, credentials, token)).await?;
-        let answer = answer("debug_token", Caller::AppToken, result);
+        let answer = calls.answer(Operation::DebugToken, result);
         // An application-wide fault shows here first; the application's own check decides whether it is one.
         if token_check::blames_the_app(&answer) {
             self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
@@ -144,10 +145,15 @@ impl Asks<'_> {
         Ok(answer)
     }
 
-    async fn for_pages(&self, token: &Token, with_tokens: bool) -> Result<Answer<Vec<Account>>, Failure> {
+    async fn for_pages(
+        &self,
+        calls: &mut Calls,
+        token: &Token,
+        with_tokens: bool,
+    ) -> Result<Answer<Vec<Account>>, Failure> {
         let Access { version, credentials } = &self.access;
         let result = self.ctx.read(self.ctx.graph.accounts(version, credentials, token, with_tokens)).await?;
-        let answer = answer("accounts", Caller::PageToken, result);
+        let answer = calls.answer(Operation::ListAccounts, result);
         if matches!(&answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))) {
             self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
         }

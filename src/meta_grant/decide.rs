@@ -71,7 +71,7 @@ const GRACE: SignedDuration = SignedDuration::from_hours(24);
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
-        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), observed_generation }
+        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
@@ -215,7 +215,8 @@ impl Case<'_> {
         let notes = notes::notes(self, &findings[0].1, parts);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = status::status(self, conditions, next_step, answered);
-        Report { status, class, answered, until: self.until(expires, class), effect: Effect::None, notes }
+        let (until, suspicions) = (self.until(expires, class), self.seen.suspicions.clone());
+        Report { status, class, answered, until, effect: Effect::None, notes, suspicions }
     }
 
     /// The next step of a grant that serves: what a refused renewal or seed asks for, though nothing is broken yet.

@@ -12,8 +12,9 @@ use super::users::{self, Users};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::breakers::Reach;
+use crate::engine::answer::Answer;
+use crate::engine::calls::Calls;
+use crate::engine::evidence::Suspicions;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::grants::Granted;
 use crate::engine::index::Dependency;
@@ -48,6 +49,8 @@ pub struct Observed {
     pub look: bool,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// What was heard before and waits for its confirmation.
+    pub suspicions: Suspicions,
     /// Whether it is time to say again that the grant ends soon.
     pub remind: bool,
     /// Whether Meta was not asked again, since what it said holds for some time.
@@ -127,6 +130,8 @@ pub struct Times {
 /// What was asked and done in one pass.
 #[derive(Debug, Default)]
 pub struct Asked {
+    /// Every call that was made.
+    pub calls: Calls,
     /// What debug_token says of the token in use.
     pub token: Option<Answer<TokenInfo>>,
     /// The pages that the token in use covers.
@@ -149,26 +154,6 @@ pub struct Asked {
     pub revoked: Option<Answer<()>>,
     /// How many changes were made.
     pub changes: u8,
-}
-
-impl Asked {
-    /// Whether Meta answered anything.
-    fn reach(&self) -> Reach {
-        let reach = Reach::Unknown.with(self.token.as_ref()).with(self.pages.as_ref()).with(self.seed.as_ref());
-        let reach = reach.with(self.seed_pages.as_ref()).with(self.previous.as_ref());
-        reach.with(self.exchanged.as_ref()).with(self.revoked.as_ref())
-    }
-
-    /// The calls that were refused.
-    fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        fn refusal<T>(answer: &Option<Answer<T>>) -> Option<&Refusal> {
-            answer.as_ref()?.as_ref().err()
-        }
-        let looks = [refusal(&self.token), refusal(&self.seed), refusal(&self.mail), refusal(&self.previous)];
-        let lists = [refusal(&self.pages), refusal(&self.seed_pages), refusal(&self.mail_pages)];
-        let writes = [refusal(&self.exchanged), refusal(&self.revoked)];
-        looks.into_iter().chain(lists).chain(writes).flatten()
-    }
 }
 
 /// What calls on behalf of a grant need.
@@ -213,8 +198,8 @@ pub async fn observe(
     let app = ctx.app(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
     let budgets = ask::budgets(&app, &seen);
     ask::ask(ctx, grant, &mut seen, pass, &app, &budgets).await?;
-    ctx.heed(&budgets, seen.asked.refusals(), pass.now);
-    ctx.reached(&app, &pass.uid, seen.asked.reach());
+    ctx.heed(&budgets, seen.asked.calls.refusals(), pass.now);
+    ctx.reached(&app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)
 }
 
@@ -278,6 +263,7 @@ async fn survey(
         inputs,
         look,
         stale: pass.stale,
+        suspicions: pass.suspicions().clone(),
         remind: ctx.grant_reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
         recalled: false,
         before,

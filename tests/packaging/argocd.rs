@@ -39,7 +39,7 @@ fn object(generation: i64, observed: i64, readiness: &Readiness) -> Value {
 }
 
 fn finding(status: Status, reason: Reason) -> Finding {
-    Finding { status, reason, seen: "Seen.".into(), next_step: "Next.".into(), observed_generation: 2 }
+    Finding { status, reason, seen: "Seen.".into(), next_step: "Next.".into(), words: None, observed_generation: 2 }
 }
 
 fn blocked_by(status: Status, reason: Reason) -> Value {

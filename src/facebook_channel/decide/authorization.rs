@@ -116,7 +116,9 @@ pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
 fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } => case.keep(ConditionType::Authorized, refusal),
+        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => {
+            case.keep(ConditionType::Authorized, refusal)
+        }
         Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, &refusal.fact),
         Verdict::RequestRejected => rejected(case, &refusal.fact),
         // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known

@@ -123,6 +123,7 @@ fn three(parts: &Findings, connection: Connection) -> [(ConditionType, Finding);
         reason,
         seen: seen.to_owned(),
         next_step: String::new(),
+        words: None,
         observed_generation: oldest,
     };
     let linked = "The page is authorised, usable and subscribed.";

@@ -43,6 +43,12 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
         PageReason::SendBlocked => {
             ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
         }
+        PageReason::Migrated => {
+            let new = refusal.subject.as_deref().unwrap_or("another one");
+            let step = format!("Whoever maintains this channel must declare a channel for page {new} in its place.");
+            let seen = format!("Page {page} has another id now: {new} ({fact}).");
+            return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.words.as_deref()));
+        }
         PageReason::Restricted => (
             "is restricted by Meta",
             "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",

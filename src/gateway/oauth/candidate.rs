@@ -9,7 +9,7 @@ use super::flow::{Offer, Refusal};
 use super::grants::{Grant, Page};
 use super::{App, OAuth};
 use crate::graph::{
-    AppReason, Caller, CutReason, Exchange, GraphError, Token, TokenInfo, TokenKind, Verdict, classify,
+    AppReason, CutReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
 
 /// Longest time that a person waits for Meta, whatever it takes.
@@ -29,11 +29,11 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
     within_limits(oauth, async {
         let App { credentials, version, redirect_uri, .. } = app;
         let exchanged = oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code).await;
-        let token = exchanged.map_err(|error| refusal(&error, Caller::AppToken))?;
+        let token = exchanged.map_err(|error| refusal(&error, Operation::RedeemCode))?;
         let info = oauth.graph.debug_token(version, credentials, &token).await;
-        let info = info.map_err(|error| refusal(&error, Caller::AppToken))?;
+        let info = info.map_err(|error| refusal(&error, Operation::DebugToken))?;
         is_sufficient(&info, app)?;
-        let on_its_behalf = |error: GraphError| refusal(&error, Caller::PageToken);
+        let on_its_behalf = |error: GraphError| refusal(&error, Operation::ListAccounts);
         let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
         let (others, more) = compared(grant.pages_in_use(), grant.missing_pages(), &covered)?;
@@ -54,7 +54,7 @@ pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Resul
     within_limits(oauth, async {
         let extended =
             oauth.graph.exchange_token(&app.version, &app.credentials, &offer.token, Exchange::ShortUser).await;
-        extended.map_err(|error| refusal(&error, Caller::PageToken))
+        extended.map_err(|error| refusal(&error, Operation::ExchangeToken))
     })
     .await
 }
@@ -65,9 +65,9 @@ async fn within_limits<T>(oauth: &OAuth, work: impl Future<Output = Result<T, Re
 }
 
 /// What an error of Meta means for the person.
-fn refusal(error: &GraphError, caller: Caller) -> Refusal {
-    match classify(error, caller) {
-        Verdict::NoAnswer | Verdict::Throttled { .. } => Refusal::Unreachable,
+fn refusal(error: &GraphError, operation: Operation) -> Refusal {
+    match classify(error, operation) {
+        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => Refusal::Unreachable,
         Verdict::AppBroken(AppReason::AppCredentialsRejected | AppReason::SecretMismatch | AppReason::AppBlocked) => {
             Refusal::AppBroken
         }

@@ -91,7 +91,7 @@ fn what_meta_refuses_is_told_by_who_has_to_act() {
         (fault(101, "Error validating application."), Refusal::AppBroken),
     ];
     for (error, expected) in rows {
-        assert_eq!(refusal(&error, Caller::AppToken), expected, "{error}");
+        assert_eq!(refusal(&error, Operation::RedeemCode), expected, "{error}");
     }
-    assert_eq!(refusal(&fault(190, "Session has expired"), Caller::PageToken), Refusal::NotAccepted);
+    assert_eq!(refusal(&fault(190, "Session has expired"), Operation::ListAccounts), Refusal::NotAccepted);
 }

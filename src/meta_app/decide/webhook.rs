@@ -160,7 +160,7 @@ impl Case<'_> {
     fn not_subscribed(&self, refusal: &Refusal, callback_url: &str) -> Finding {
         let fact = &refusal.fact;
         match refusal.verdict {
-            Verdict::CallbackFailed => self.found(
+            Verdict::CallbackFailed { .. } => self.found(
                 Status::False,
                 Reason::CallbackVerificationFailed,
                 format!("Meta could not verify the callback {callback_url} ({fact})."),

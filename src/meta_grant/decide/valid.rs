@@ -76,7 +76,7 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
 fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } => kept(case, refusal),
+        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => kept(case, refusal),
         Verdict::RequestRejected => rejected(case, &refusal.fact),
         // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
         // stays.
@@ -105,7 +105,7 @@ fn listed(case: &Case<'_>) -> Finding {
     let well = case.found(Status::True, Reason::TokenValid, well, "");
     let Some(Err(refusal)) = &case.seen.asked.pages else { return well };
     let flaw = match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } => return unlisted(case, refusal, well),
+        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => return unlisted(case, refusal, well),
         Verdict::TokenEnded(reason) => Flaw::Ended(Reason::from(*reason), refusal.fact.clone()),
         Verdict::AccessCut(CutReason::ScopeMissing { scope }) => Flaw::ScopesMissing(scope.iter().cloned().collect()),
         Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(reason), refusal.fact.clone()),

@@ -8,7 +8,7 @@ use super::super::wants_check;
 use super::*;
 use crate::api::DeletionPolicy;
 use crate::engine::answer::{Answer, answer};
-use crate::graph::{Caller, GraphError, GraphFault};
+use crate::graph::{GraphError, GraphFault, Operation};
 
 /// Something that happens to a page and its channels.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl World {
         assert!(!done, "{holder} was cleaned up after already: {:?}", self.released);
         self.requests += 1;
         let fault = || GraphError::from(GraphFault::new(self.code, None, "refused"));
-        answer("test", Caller::AppToken, if self.code == 0 { Ok(()) } else { Err(fault()) })
+        answer(Operation::UnsubscribePage, if self.code == 0 { Ok(()) } else { Err(fault()) })
     }
 }
 

@@ -6,10 +6,10 @@ use super::*;
 use crate::api::DeletionPolicy;
 use crate::engine::Class;
 use crate::engine::answer::{Refusal, answer};
-use crate::graph::{Caller, GraphError, GraphFault};
+use crate::graph::{GraphError, GraphFault, Operation};
 
 fn refused(error: impl Into<GraphError>) -> Refusal {
-    answer::<()>("test", Caller::AppToken, Err(error.into())).unwrap_err()
+    answer::<()>(Operation::UnsubscribePage, Err(error.into())).unwrap_err()
 }
 
 fn checked(checked: Checked) -> Observed {

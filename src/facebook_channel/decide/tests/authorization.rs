@@ -2,7 +2,9 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready};
-use crate::graph::{AppReason, Caller, CutReason, EndReason, GranularScope, GraphFault, TokenInfo, TokenKind, Verdict};
+use crate::graph::{
+    AppReason, CutReason, EndReason, GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict,
+};
 
 fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {
     TokenInfo { is_valid: false, error: Some(GraphFault::new(code, subcode.into(), text)), ..token_info() }
@@ -124,10 +126,11 @@ fn missing_scopes_are_named() {
 
 #[test]
 fn a_refused_debug_token_blames_the_app_or_a_token_of_another_app_but_nothing_else() {
-    let other_app = fault(Caller::AppToken, 100, None, "The App_id in the input_token did not match the Viewing App");
+    let other_app =
+        fault(Operation::DebugToken, 100, None, "The App_id in the input_token did not match the Viewing App");
     is_cut(&Scene::debugged(Err(other_app)).decide(), "WrongApp");
     is_cut(
-        &Scene::debugged(Err(fault(Caller::AppToken, 2500, None, "Unknown path components"))).decide(),
+        &Scene::debugged(Err(fault(Operation::DebugToken, 2500, None, "Unknown path components"))).decide(),
         "RequestRejected",
     );
 
@@ -141,7 +144,7 @@ fn a_refused_debug_token_blames_the_app_or_a_token_of_another_app_but_nothing_el
         (2635, "You are calling a deprecated version of the API."),
     ];
     for (code, text) in app_wide {
-        let outcome = Scene::debugged(Err(fault(Caller::AppToken, code, None, text))).decide();
+        let outcome = Scene::debugged(Err(fault(Operation::DebugToken, code, None, text))).decide();
         outcome.reconciling("Unknown/AppUnverified");
         outcome.shows(&[(Authorized, "Unknown/AppUnverified"), (Expired, "Unknown/AppUnverified")]);
         outcome.no_mutation();
@@ -199,7 +202,7 @@ fn a_scope_that_a_page_call_names_is_named() {
     let text = "(#200) To subscribe to the messages field, one of these permissions is needed: pages_messaging";
     let outcome = Scene::with(|scene| {
         scene.seen.asked.subscriptions = Some(Ok(vec![]));
-        scene.seen.asked.subscribed = Some(Err(fault(Caller::PageToken, 200, None, text)));
+        scene.seen.asked.subscribed = Some(Err(fault(Operation::SubscribePage, 200, None, text)));
     })
     .decide();
     is_cut(&outcome, "ScopeMissing");
@@ -210,7 +213,7 @@ fn a_scope_that_a_page_call_names_is_named() {
 fn a_rejected_read_is_a_fault_of_the_operator() {
     for (code, text) in [(100, "Param fields is wrong"), (210, "This call requires a Page access token."), (15, "x")] {
         let outcome =
-            Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Caller::PageToken, code, None, text))));
+            Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, code, None, text))));
         is_cut(&outcome.decide(), "RequestRejected");
     }
 }

@@ -17,7 +17,7 @@ use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
 use crate::facebook_channel::publication::{Content, PublicationSeen};
-use crate::graph::{Caller, GranularScope};
+use crate::graph::{GranularScope, Operation};
 use crate::meta_app::WebhookVerdict;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -199,7 +199,7 @@ fn a_call_that_is_put_off_until_the_grant_has_looked_blames_nobody() {
     assert_eq!(outcome.status(), before.status());
     assert!(matches!(outcome.plan.report.class, Class::Held(_)));
     // Once the grant has looked and gives it all the same, it is about this page.
-    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, Some(492), "x")));
+    scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, Some(492), "x")));
     scene.decide().stalled("RoleLost");
 }
 
@@ -257,7 +257,7 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
 /// A page token that the page's own calls refuse, though the grant gives it.
 fn refused() -> Scene {
     let mut scene = Scene::granted(|_| ());
-    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, Some(460), "x")));
+    scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, Some(460), "x")));
     scene
 }
 

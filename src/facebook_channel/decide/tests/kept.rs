@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
 use crate::facebook_channel::observe::{Asked, TokenSeen};
-use crate::graph::{Caller, GraphFault, PageNode, TokenInfo};
+use crate::graph::{GraphFault, Operation, PageNode, TokenInfo};
 use crate::meta_app::WebhookVerdict;
 
 /// The ways in which Meta can leave everything open.
@@ -23,13 +23,13 @@ fn silences() -> Vec<(&'static str, Asked)> {
     let busy = TokenInfo { is_valid: false, error: Some(GraphFault::new(4, None, "limit")), ..token_info() };
     vec![
         ("debug_token timed out", about_token(Err(no_answer()))),
-        ("debug_token was throttled", about_token(Err(fault(Caller::AppToken, 4, None, "limit")))),
+        ("debug_token was throttled", about_token(Err(fault(Operation::DebugToken, 4, None, "limit")))),
         ("debug_token left open why", about_token(Ok(unclear))),
         ("debug_token was too busy to say", about_token(Ok(busy))),
         ("the page timed out", about_page(Some(no_answer()), None)),
         ("the rows were throttled", about_page(None, Some(throttled()))),
-        ("the rows were transient", about_page(None, Some(fault(Caller::PageToken, 2, None, "Service down")))),
-        ("an unknown code", about_page(Some(fault(Caller::PageToken, 4242, None, "?")), None)),
+        ("the rows were transient", about_page(None, Some(fault(Operation::ReadPage, 2, None, "Service down")))),
+        ("an unknown code", about_page(Some(fault(Operation::ReadPage, 4242, None, "?")), None)),
         ("both timed out", about_page(Some(no_answer()), Some(no_answer()))),
     ]
 }
@@ -56,15 +56,15 @@ fn silence_rewrites_no_status_of_a_broken_channel_either() {
     let broken = [
         Scene::debugged(Ok(ended)),
         Scene::debugged(Ok(TokenInfo { scopes: vec![], ..token_info() })),
-        Scene::debugged(Err(fault(Caller::AppToken, 100, None, "did not match the Viewing App"))),
+        Scene::debugged(Err(fault(Operation::DebugToken, 100, None, "did not match the Viewing App"))),
         Scene::with(|scene| scene.seen.asked.page = Some(Ok(unpublished))),
-        Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 368, None, "x")))),
+        Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 368, None, "x")))),
         Scene::with(|scene| {
-            scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 200, None, "pages_messaging is needed")));
+            scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 200, None, "pages_messaging is needed")));
         }),
         Scene::with(|scene| {
             scene.seen.asked.subscriptions = Some(Ok(vec![]));
-            scene.seen.asked.subscribed = Some(Err(fault(Caller::PageToken, 100, None, "Param is wrong")));
+            scene.seen.asked.subscribed = Some(Err(fault(Operation::SubscribePage, 100, None, "Param is wrong")));
         }),
         Scene::with(|scene| {
             scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed("why".to_owned()));

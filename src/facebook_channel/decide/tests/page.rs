@@ -6,7 +6,7 @@ use super::scene::*;
 use crate::api::DeclaredConnection;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, PageUsable, Ready};
 use crate::engine::Class;
-use crate::graph::{Caller, PageNode, Verdict};
+use crate::graph::{Operation, PageNode, Verdict};
 
 #[test]
 fn a_page_is_usable_unless_meta_says_that_it_is_not_published() {
@@ -30,7 +30,7 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
         (2022, None, "commerce messages are disabled", "SendBlocked", false),
     ];
     for (code, subcode, text, reason, person) in rows {
-        let refusal = || fault(Caller::PageToken, code, subcode, text);
+        let refusal = || fault(Operation::ReadPage, code, subcode, text);
         let scenes = [
             Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal()))),
             Scene::with(|scene| scene.seen.asked.subscriptions = Some(Err(refusal()))),
@@ -61,7 +61,7 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
 }
 
 fn restricted(code: u32) -> Scene {
-    Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Caller::PageToken, code, None, "x"))))
+    Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, code, None, "x"))))
 }
 
 /// Reasons of the Events that an outcome tells of a restriction that lasts.
@@ -113,7 +113,7 @@ fn a_restriction_is_counted_over_silence_and_not_over_a_page_that_was_usable() {
 
 #[test]
 fn a_page_that_cannot_be_shown_for_another_reason_is_not_known() {
-    for verdict in [Verdict::VersionRetired, Verdict::FieldUnknown(None), Verdict::CallbackFailed] {
+    for verdict in [Verdict::VersionRetired, Verdict::FieldUnknown(None), Verdict::CallbackFailed { answered: false }] {
         let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(verdict)))).decide();
         outcome.shows(&[(PageUsable, "Unknown/Unreadable"), (Connected, "Unknown/Unreadable")]);
         assert!(outcome.message(PageUsable).contains("Meta refuses to show it (code 1)"));

@@ -11,7 +11,7 @@ use crate::engine::answer::Answer;
 use crate::engine::repairs::{Effect, Standing};
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
-use crate::graph::{AppReason, Caller, GraphFault, TokenInfo, Verdict};
+use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::meta_app::{Trouble, WebhookVerdict};
 
 fn parting(mut scene: Scene) -> Scene {
@@ -207,7 +207,7 @@ fn past_the_limit_it_is_not_known_whether_it_is_still_so() {
     assert_eq!(scene.decide().status(), before.status());
     scene.seen.stale = true;
     scene.decide().reconciling("Unknown/GraphUnavailable");
-    let mut tried = ended(dead(), Err(fault(Caller::AppToken, 4, None, "limit")));
+    let mut tried = ended(dead(), Err(fault(Operation::DebugToken, 4, None, "limit")));
     tried.seen.stale = true;
     tried.decide().reconciling("Unknown/RateLimited");
 }

@@ -15,7 +15,7 @@ use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::Former;
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
-use crate::graph::{Caller, GraphError, GraphFault, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
+use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::{self, Trouble, WebhookVerdict};
 
 pub(super) const APP: &str = "1111000011110000";
@@ -102,20 +102,20 @@ pub(super) fn former(app: claims::AppSeen) -> Former {
 }
 
 /// The refusal that an error of Graph comes to.
-pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
-    answer::<()>("test", caller, Err(GraphFault::new(code, subcode.into(), text).into())).unwrap_err()
+pub(super) fn fault(operation: Operation, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
+    answer::<()>(operation, Err(GraphFault::new(code, subcode.into(), text).into())).unwrap_err()
 }
 
 pub(super) fn refusal(verdict: Verdict) -> Refusal {
-    Refusal { verdict, fact: "code 1".to_owned(), held: None }
+    Refusal::new(verdict, "code 1")
 }
 
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>("test", Caller::PageToken, Err(GraphError::Timeout)).unwrap_err()
+    answer::<()>(Operation::ReadPage, Err(GraphError::Timeout)).unwrap_err()
 }
 
 pub(super) fn throttled() -> Refusal {
-    fault(Caller::PageToken, 32, None, "(#32) Page request limit reached")
+    fault(Operation::ReadPage, 32, None, "(#32) Page request limit reached")
 }
 
 /// Everything a decision depends on.
@@ -143,7 +143,9 @@ impl Scene {
             token_slot: now(),
             standing: Standing::Known,
             stale: false,
+            suspicions: Default::default(),
             asked: Asked {
+                calls: Default::default(),
                 token: Some(Ok(token_info())),
                 page: Some(Ok(page_node())),
                 subscriptions: Some(Ok(vec![row(APP, &FIELDS)])),

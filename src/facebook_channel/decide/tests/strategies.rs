@@ -45,7 +45,8 @@ pub(super) fn verdicts() -> Vec<Verdict> {
         Verdict::AppSuspect,
         Verdict::ApprovalMissing(ApprovalReason::RoleHoldersOnly),
         Verdict::Routing(RoutingSign::NotReceiver),
-        Verdict::CallbackFailed,
+        Verdict::CallbackFailed { answered: false },
+        Verdict::Refused,
         Verdict::VersionRetired,
         Verdict::FieldUnknown(None),
         Verdict::NotChannelHealth,
@@ -268,7 +269,7 @@ pub(super) fn statuses() -> impl Strategy<Value = FacebookChannelStatus> {
     let findings = proptest::collection::vec(option::of(value), TYPES.len()).prop_map(|values| {
         let finding = |(status, reason, observed_generation)| {
             let (seen, next_step) = ("It was seen.".to_owned(), "Do something.".to_owned());
-            Finding { status, reason, seen, next_step, observed_generation }
+            Finding { status, reason, seen, next_step, words: None, observed_generation }
         };
         let found = TYPES.into_iter().zip(values);
         found.filter_map(|(type_, value)| Some((type_, finding(value?)))).collect::<Vec<_>>()

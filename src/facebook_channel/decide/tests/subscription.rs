@@ -5,7 +5,7 @@ use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected,
 use crate::engine::Class;
 use crate::engine::repairs::{Effect, Standing};
 use crate::facebook_channel::act::Mutation;
-use crate::graph::{ApprovalReason, Caller, PageSubscription, Verdict};
+use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
 
 fn subscribe(fields: &[&str]) -> Option<Mutation> {
@@ -90,7 +90,7 @@ fn the_row_that_is_read_back_decides_whatever_the_write_said() {
 #[test]
 fn a_refused_write_says_what_has_to_change() {
     let unknown_field = "(#100) Param subscribed_fields[0] must be one of {messages} - got \"mentions\"";
-    let outcome = written(vec![], Err(fault(Caller::PageToken, 100, None, unknown_field))).decide();
+    let outcome = written(vec![], Err(fault(Operation::SubscribePage, 100, None, unknown_field))).decide();
     outcome.stalled("RequestRejected");
     outcome.shows(&[(Subscribed, "False/RequestRejected"), (Authorized, "True/TokenValid")]);
     assert!(outcome.status().next_step.as_deref().unwrap().contains("spec.subscribedFields"));
@@ -142,7 +142,7 @@ fn a_webhook_that_is_not_declared_says_nothing_about_the_page() {
 #[test]
 fn nothing_is_written_with_a_token_that_a_read_showed_to_be_unfit() {
     let mut scene = Scene::rows(vec![]);
-    scene.seen.asked.page = Some(Err(fault(Caller::PageToken, 190, 460, "changed their password")));
+    scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, 460, "changed their password")));
     let outcome = scene.decide();
     outcome.no_mutation();
     outcome.shows(&[(Authorized, "False/PasswordChanged")]);

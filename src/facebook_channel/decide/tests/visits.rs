@@ -7,7 +7,7 @@ use crate::engine::answer::{PageNews, Refusal};
 use crate::engine::sweep::Found;
 use crate::facebook_channel::observe::Asked;
 use crate::facebook_channel::sweep::{app_silence, judge};
-use crate::graph::{Caller, PageNode, ThrottleScope, Verdict};
+use crate::graph::{Operation, PageNode, ThrottleScope, Verdict};
 
 const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
 
@@ -42,7 +42,7 @@ fn only_what_the_status_does_not_say_is_news() {
         ),
         (
             "the password was changed",
-            |asked| asked.page = Some(Err(fault(Caller::PageToken, 190, Some(460), "x"))),
+            |asked| asked.page = Some(Err(fault(Operation::ReadPage, 190, Some(460), "x"))),
             Found::News,
         ),
         ("no answer", |asked| asked.page = Some(Err(no_answer())), Found::Nothing),
@@ -54,7 +54,7 @@ fn only_what_the_status_does_not_say_is_news() {
 
 #[test]
 fn a_page_that_is_asked_about_too_often_gets_a_time_of_its_own() {
-    let mut limited = fault(Caller::PageToken, 32, None, "limit");
+    let mut limited = fault(Operation::ReadPage, 32, None, "limit");
     let found_with = |refusal: &Refusal| found(|asked| asked.subscriptions = Some(Err(refusal.clone())), None);
     let visit = now() + SignedDuration::from_mins(15);
     assert_eq!(found_with(&limited), Found::Later(visit + FIVE_MINUTES));
@@ -74,9 +74,9 @@ fn no_answer_is_news_once_values_may_not_be_kept_any_longer() {
 #[test]
 fn what_throttles_the_app_silences_all_of_it() {
     let until = now() + FIVE_MINUTES;
-    let limited = |asked: &mut Asked| asked.page = Some(Err(fault(Caller::PageToken, 4, None, "limit")));
+    let limited = |asked: &mut Asked| asked.page = Some(Err(fault(Operation::ReadPage, 4, None, "limit")));
     assert_eq!(found(limited, Some(until)), Found::Silence(until));
-    let refusal = fault(Caller::PageToken, 4, None, "limit");
+    let refusal = fault(Operation::ReadPage, 4, None, "limit");
     let news = PageNews { page: Err(refusal), subscriptions: Ok(vec![]), threads: None };
     assert_eq!(app_silence(&news, now()), Some(until));
     let news = PageNews { page: Err(throttled()), subscriptions: Err(no_answer()), threads: None };

@@ -9,7 +9,7 @@ use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::repairs::Standing;
-use crate::graph::{AppNode, AppPermission, AppSubscription, Caller, GraphError, GraphFault, PermissionStatus};
+use crate::graph::{AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus};
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 
 pub(super) const APP: &str = "1111000011110000";
@@ -55,11 +55,11 @@ pub(super) fn row(callback_url: &str, active: bool, fields: &[&str]) -> AppSubsc
 /// The refusal that an error of Graph comes to.
 pub(super) fn fault(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
     let error = GraphFault::new(code, subcode.into(), text).into();
-    answer::<()>("test", Caller::AppToken, Err(error)).unwrap_err()
+    answer::<()>(Operation::ReadApp, Err(error)).unwrap_err()
 }
 
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>("test", Caller::AppToken, Err(GraphError::Timeout)).unwrap_err()
+    answer::<()>(Operation::ReadApp, Err(GraphError::Timeout)).unwrap_err()
 }
 
 pub(super) fn throttled() -> Refusal {
@@ -89,6 +89,7 @@ impl Scene {
             look: true,
             standing: Standing::Known,
             stale: false,
+            suspicions: Default::default(),
             usage: None,
             channels: None,
             asked: Asked {

@@ -27,13 +27,14 @@ fn refusals() -> impl Strategy<Value = Refusal> {
         Verdict::AccessCut(CutReason::NotInGrant),
         Verdict::ApprovalMissing(ApprovalReason::CapabilityMissing),
         Verdict::PageFault(PageReason::NotVisible),
-        Verdict::CallbackFailed,
+        Verdict::CallbackFailed { answered: false },
+        Verdict::Refused,
         Verdict::VersionRetired,
         Verdict::FieldUnknown(None),
         Verdict::NotChannelHealth,
         Verdict::RequestRejected,
     ];
-    select(verdicts).prop_map(|verdict| Refusal { verdict, fact: "code 1".to_owned(), held: None })
+    select(verdicts).prop_map(|verdict| Refusal::new(verdict, "code 1"))
 }
 
 fn answers<T: std::fmt::Debug + Clone>(
@@ -99,8 +100,16 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     (around, asked).prop_map(|((secret, claim, verify_token, callback, stale, standing), asked)| {
         let (node, permissions, subscriptions, subscribed, [claimed, verify_token_made]) = asked;
         let claims_unavailable = None;
-        let asked =
-            Asked { node, permissions, subscriptions, subscribed, claimed, claims_unavailable, verify_token_made };
+        let asked = Asked {
+            node,
+            permissions,
+            subscriptions,
+            subscribed,
+            claimed,
+            claims_unavailable,
+            verify_token_made,
+            calls: crate::engine::calls::Calls::default(),
+        };
         let callback_url = callback.then(|| CALLBACK.to_owned());
         Observed { secret, claim, verify_token, callback_url, standing, stale, asked, ..Scene::healthy().seen }
     })
@@ -119,7 +128,7 @@ pub(super) fn statuses() -> impl Strategy<Value = MetaAppStatus> {
     let findings = proptest::collection::vec(option::of(value), TYPES.len()).prop_map(|values| {
         let finding = |(status, reason, observed_generation)| {
             let (seen, next_step) = ("It was seen.".to_owned(), "Do something.".to_owned());
-            Finding { status, reason, seen, next_step, observed_generation }
+            Finding { status, reason, seen, next_step, words: None, observed_generation }
         };
         let found = TYPES.into_iter().zip(values);
         found.filter_map(|(type_, value)| Some((type_, finding(value?)))).collect::<Vec<_>>()

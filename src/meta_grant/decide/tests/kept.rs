@@ -4,7 +4,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Reconciling, Renewed, Valid};
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
-use crate::graph::{Caller, TokenInfo};
+use crate::graph::{Operation, TokenInfo};
 
 fn silent(refusal: Refusal) -> Scene {
     Scene::with(|scene| {
@@ -19,8 +19,8 @@ fn silences() -> Vec<(&'static str, Scene)> {
     vec![
         ("timed out", silent(no_answer())),
         ("throttled", silent(throttled())),
-        ("transient", silent(fault(Caller::AppToken, 2, None, "Service down"))),
-        ("an unknown code", silent(fault(Caller::AppToken, 4242, None, "?"))),
+        ("transient", silent(fault(Operation::DebugToken, 2, None, "Service down"))),
+        ("an unknown code", silent(fault(Operation::DebugToken, 4242, None, "?"))),
         (
             "an open word on the token",
             Scene::with(|scene| {
@@ -82,10 +82,10 @@ fn silence_about_another_seed_says_nothing_of_it() {
 #[test]
 fn what_is_said_of_the_application_is_not_said_of_the_grant() {
     let before = Scene::healthy().decide();
-    let blamed = fault(Caller::AppToken, 101, None, "Error validating application.");
+    let blamed = fault(Operation::DebugToken, 101, None, "Error validating application.");
     silent(blamed.clone()).after(&before).decide().shows(&[(Valid, "True/TokenValid")]);
     silent(blamed).decide().shows(&[(Valid, "Unknown/AppUnverified")]);
     let other =
-        fault(Caller::AppToken, 100, None, "(#100) The App_id in the input_token did not match the Viewing App");
+        fault(Operation::DebugToken, 100, None, "(#100) The App_id in the input_token did not match the Viewing App");
     silent(other).after(&before).decide().shows(&[(Valid, "False/WrongApp"), (Expired, "False/NotExpired")]);
 }

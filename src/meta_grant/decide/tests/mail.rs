@@ -7,7 +7,7 @@ use serde_json::json;
 use super::model::Model;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
-use crate::graph::{Caller, TokenInfo};
+use crate::graph::{Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 
@@ -60,7 +60,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     refused(&of_a_business.decide(), "no person's may take its place");
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
-    of_other_app.seen.asked.mail = Some(Err(fault(Caller::AppToken, 100, None, text)));
+    of_other_app.seen.asked.mail = Some(Err(fault(Operation::DebugToken, 100, None, text)));
     refused(&of_other_app.decide(), "another application");
     let mut unreadable = Scene::healthy();
     unreadable.seen.tokens.envelopes = vec![Arc::default()];

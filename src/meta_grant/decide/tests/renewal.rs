@@ -6,7 +6,7 @@ use serde_json::json;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Renewed, Valid};
 use crate::engine::Class;
-use crate::graph::{Caller, Exchange, Token, TokenInfo};
+use crate::graph::{Exchange, Operation, Token, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{Asked, LivingSeen, SeedSeen};
 
@@ -97,7 +97,7 @@ fn a_token_that_was_handed_out_is_kept_and_not_asked_for_again() {
 #[test]
 fn a_refused_renewal_leaves_the_grant_ready_and_is_told_once() {
     let before = Scene::of(system_user(39)).decide();
-    let refusal = || fault(Caller::PageToken, 200, None, "(#200) Permissions error");
+    let refusal = || fault(Operation::ExchangeToken, 200, None, "(#200) Permissions error");
     let scene = || {
         let mut scene = Scene::of(system_user(40)).after(&before);
         scene.seen.asked.exchanged = Some(Err(refusal()));

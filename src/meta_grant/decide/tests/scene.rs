@@ -12,7 +12,7 @@ use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
 use crate::engine::Key;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::grants::{Granted, GrantedPage};
-use crate::graph::{Account, Caller, GraphError, GraphFault, TokenInfo, TokenKind};
+use crate::graph::{Account, GraphError, GraphFault, Operation, TokenInfo, TokenKind};
 use crate::meta_app::{Verdict, WebhookVerdict};
 use crate::meta_grant::act::Mutation;
 use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
@@ -107,17 +107,17 @@ pub(super) fn granted(ids: &[&str]) -> Granted {
 }
 
 /// The refusal that an error of Graph comes to.
-pub(super) fn fault(caller: Caller, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
+pub(super) fn fault(operation: Operation, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
     let error = GraphFault::new(code, subcode.into(), text).into();
-    answer::<()>("test", caller, Err(error)).unwrap_err()
+    answer::<()>(operation, Err(error)).unwrap_err()
 }
 
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>("test", Caller::AppToken, Err(GraphError::Timeout)).unwrap_err()
+    answer::<()>(Operation::DebugToken, Err(GraphError::Timeout)).unwrap_err()
 }
 
 pub(super) fn throttled() -> Refusal {
-    fault(Caller::AppToken, 4, None, "(#4) Application request limit reached")
+    fault(Operation::DebugToken, 4, None, "(#4) Application request limit reached")
 }
 
 /// A Secret of ours with a token that comes from this seed.
@@ -167,6 +167,7 @@ impl Scene {
             inputs: "inputs".to_owned(),
             look: true,
             stale: false,
+            suspicions: Default::default(),
             remind: false,
             recalled: false,
             before: Some(Arc::new(granted(&[PAGE_A, PAGE_B]))),

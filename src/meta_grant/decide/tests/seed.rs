@@ -2,7 +2,7 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
-use crate::graph::{Caller, Exchange, GranularScope, TokenInfo};
+use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::SeedSeen;
 
@@ -59,7 +59,7 @@ fn an_older_a_dead_a_foreign_and_a_narrower_seed_are_refused_and_the_token_in_us
 #[test]
 fn a_token_of_another_application_is_one_about_which_meta_says_nothing_else() {
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
-    let foreign = || Err(fault(Caller::AppToken, 100, None, text));
+    let foreign = || Err(fault(Operation::DebugToken, 100, None, text));
     let mut scene = Scene::new_seed(system_user(1), &[]);
     scene.seen.asked.seed = Some(foreign());
     let outcome = scene.decide();

@@ -3,7 +3,7 @@
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Valid};
 use crate::engine::Class;
-use crate::graph::{Caller, TokenInfo, TokenKind};
+use crate::graph::{Operation, TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -123,10 +123,13 @@ fn a_seed_that_is_gone_ends_nothing_while_a_token_is_kept() {
 #[test]
 fn what_listing_the_pages_comes_to_counts_too() {
     let rows = [
-        (fault(Caller::PageToken, 190, 460, "x"), "False/PasswordChanged"),
-        (fault(Caller::PageToken, 200, None, "(#200) Requires pages_show_list permission"), "False/ScopeMissing"),
-        (fault(Caller::PageToken, 100, None, "Invalid appsecret_proof provided in the API argument"), "False/WrongApp"),
-        (fault(Caller::PageToken, 2500, None, "Unknown path components"), "False/RequestRejected"),
+        (fault(Operation::ListAccounts, 190, 460, "x"), "False/PasswordChanged"),
+        (fault(Operation::ListAccounts, 200, None, "(#200) Requires pages_show_list permission"), "False/ScopeMissing"),
+        (
+            fault(Operation::ListAccounts, 100, None, "Invalid appsecret_proof provided in the API argument"),
+            "False/WrongApp",
+        ),
+        (fault(Operation::ListAccounts, 2500, None, "Unknown path components"), "False/RequestRejected"),
         (no_answer(), "True/TokenValid"),
         (throttled(), "True/TokenValid"),
     ];

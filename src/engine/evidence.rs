@@ -1,0 +1,117 @@
+//! What was answered once and does not count yet. One side answer is no verdict, and what one answer does not contain is
+//! not gone: the same has to be said again, some time later.
+//!
+//! All of it may be lost: after a restart it is heard again, and confirmed a minute later.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How far apart two answers are that confirm each other.
+pub const APART: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a statement is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Matter {
+    /// The token that calls are made with.
+    Token,
+    /// The page.
+    Page,
+    /// The credentials of an application.
+    Credentials,
+    /// Something that Meta refuses without a reason that is known.
+    Refused,
+    /// Whether a witness could be asked.
+    Witness,
+}
+
+/// Statements that were heard and wait for their confirmation: one for each matter at most.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Suspicions(BTreeMap<Matter, Suspicion>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Suspicion {
+    statement: String,
+    since: Timestamp,
+}
+
+/// How long a statement has stood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Standing(SignedDuration);
+
+impl Standing {
+    /// Whether a second answer, long enough after the first one, said the same.
+    pub fn is_confirmed(self) -> bool {
+        self.0 >= APART
+    }
+
+    /// Whether it has stood for so long.
+    pub fn lasts(self, time: SignedDuration) -> bool {
+        self.0 >= time
+    }
+}
+
+impl Suspicions {
+    /// Hears a statement. Another one about the same matter takes the place of the one before.
+    pub fn hear(&mut self, matter: Matter, statement: &str, now: Timestamp) -> Standing {
+        let known = self.0.get(&matter).filter(|it| it.statement == statement && it.since <= now);
+        let since = known.map_or(now, |it| it.since);
+        self.0.insert(matter, Suspicion { statement: statement.to_owned(), since });
+        Standing(now.duration_since(since))
+    }
+
+    /// Drops what was said about a matter: an answer contradicts it.
+    pub fn drop(&mut self, matter: Matter) {
+        self.0.remove(&matter);
+    }
+
+    /// Whether nothing is suspected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When an answer can confirm what was heard last, if it could not yet.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.values().map(|it| it.since + APART).filter(|at| *at > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn only_the_same_statement_a_minute_later_confirms() {
+        let mut heard = Suspicions::default();
+        let confirmed =
+            |heard: &mut Suspicions, statement, second| heard.hear(Matter::Token, statement, at(second)).is_confirmed();
+        assert!(!confirmed(&mut heard, "190/460", 0));
+        assert!(!confirmed(&mut heard, "190/460", 59));
+        assert!(confirmed(&mut heard, "190/460", 60));
+        assert!(!confirmed(&mut heard, "190/463", 61), "another statement begins anew");
+        heard.drop(Matter::Token);
+        assert!(heard.is_empty());
+        assert!(!confirmed(&mut heard, "190/463", 200), "what was contradicted begins anew");
+    }
+
+    #[test]
+    fn matters_do_not_confirm_each_other() {
+        let mut heard = Suspicions::default();
+        heard.hear(Matter::Token, "100/33", at(0));
+        assert!(!heard.hear(Matter::Page, "100/33", at(60)).is_confirmed());
+    }
+
+    #[test]
+    fn the_next_answer_is_due_when_it_can_confirm() {
+        let mut heard = Suspicions::default();
+        assert_eq!(heard.next(at(0)), None);
+        heard.hear(Matter::Token, "a", at(0));
+        heard.hear(Matter::Page, "b", at(30));
+        assert_eq!([0, 59, 60, 90].map(|now| heard.next(at(now))), [Some(at(60)), Some(at(60)), Some(at(90)), None]);
+    }
+}
