@@ -23,6 +23,7 @@ use crate::claims::{self, AssetClaimKind};
 use crate::engine::bindings::{Bindings, List};
 use crate::engine::breakers::Breakers;
 use crate::engine::context::Policy;
+use crate::engine::doubts::Doubts;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::index::Index;
@@ -126,7 +127,7 @@ impl Operator {
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
-            doubts: LastLook::new(self.clock.now()),
+            doubts: Doubts::default(),
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),

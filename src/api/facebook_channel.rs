@@ -313,6 +313,10 @@ pub struct ChannelSubscriptionStatus {
     /// Declared fields that it does not hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Declared fields that Meta refused. They are left out until the declaration changes or a look is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub refused: Vec<String>,
 }
 
 /// Who handles the traffic of a channel.

@@ -61,6 +61,11 @@ impl Reason {
         matches!(self, Self::DeclaredDisconnected | Self::Offered | Self::Transferred)
     }
 
+    /// Whether it says what Meta answered, though that leaves the value open. Silence that follows says less.
+    pub const fn was_received(self) -> bool {
+        matches!(self, Self::NotReadable | Self::NotUnderstood | Self::RefusedByMeta | Self::TokenRefused)
+    }
+
     /// Whether it is found without asking Meta. Such a value is found anew in every pass, so it is never kept from an
     /// earlier one.
     pub const fn needs_no_answer(self) -> bool {

@@ -240,7 +240,8 @@ pub struct Kept<'a> {
 /// No answer is not an answer: the last known value stays, with the generation it is about, until it is too old.
 pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
     let known = kept.previous.and_then(|condition| Finding::from_condition(condition, kept.next_step));
-    let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
+    let told = |it: &Finding| it.status != Status::Unknown || it.reason.was_received();
+    let known = known.filter(|it| told(it) && !it.reason.needs_no_answer());
     if let Some(known) = known.filter(|_| !kept.stale) {
         return known;
     }
@@ -255,13 +256,13 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         Refusal { held: Some(Held::Grant(_)), .. } => {
             (Reason::GrantUnverified, format!("What the MetaGrant of {what} gives is being found out."))
         }
-        Refusal { verdict: Verdict::Refused, fact, .. } => (
+        Refusal { verdict: Verdict::NoAnswer, .. } => {
+            (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}."))
+        }
+        Refusal { fact, .. } => (
             Reason::NotUnderstood,
-            format!(
-                "Meta refuses to say anything about {what} ({fact}), for a reason that the operator does not know."
-            ),
+            format!("Meta refuses to say anything about {what} ({fact}); why is not known yet."),
         ),
-        _ => (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}.")),
     };
     let words = refusal.words.clone().filter(|_| reason == Reason::NotUnderstood);
     Finding {

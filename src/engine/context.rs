@@ -16,6 +16,7 @@ use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
 use super::counts::Counts;
+use super::doubts::Doubts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
@@ -115,8 +116,8 @@ pub struct Context {
     pub channel_news: Handover<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub evidence_looks: LastLook,
-    /// When channels first found that a token which their grant gives does not serve.
-    pub doubts: LastLook,
+    /// How many channels of each application doubt their tokens.
+    pub doubts: Doubts,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.

@@ -14,6 +14,7 @@ pub mod calls;
 pub mod clock;
 pub mod context;
 pub mod counts;
+pub mod doubts;
 pub mod edits;
 pub mod events;
 pub mod evidence;

@@ -35,6 +35,8 @@ pub struct Pass<S> {
     pub previous: S,
     /// Whether it is time to look at Meta though nothing changed.
     pub due: bool,
+    /// Whether it is time only to confirm what was heard once.
+    pub confirms: bool,
     /// Whether Meta has not answered for longer than a value may be kept.
     pub stale: bool,
     edit: Edit,
@@ -96,8 +98,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if memory.answered_edit.is_none() && verified == Some(generation) {
             memory.answered_edit = Some(edit.clone());
         }
+        let due = memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now);
         Self {
-            due: requested || memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now),
+            due: requested || due,
+            confirms: due && !requested && memory.resting && !memory.suspicions.is_empty(),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             generation,
             slots: slots(ctx, K::NAME, &uid, now),
@@ -179,7 +183,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             false if ready => self.slots.regular,
             false => self.slots.broken,
         };
-        let at = self.memory.due.unwrap_or(slot);
+        // A time that has come and was not used comes again with the slot.
+        let at = self.memory.due.filter(|due| *due > self.now).unwrap_or(slot);
         self.memory.due = Some(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Next { at, class: Class::Settled }

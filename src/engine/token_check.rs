@@ -47,6 +47,24 @@ pub enum Flaw {
     ScopesMissing(Vec<String>),
 }
 
+impl Flaw {
+    /// Why the token does not serve.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Ended(reason, _) | Self::Cut(reason, _) => *reason,
+            Self::ScopesMissing(_) => Reason::ScopeMissing,
+        }
+    }
+
+    /// The fact that shows it.
+    pub fn fact(&self) -> &str {
+        match self {
+            Self::Ended(_, fact) | Self::Cut(_, fact) => fact,
+            Self::ScopesMissing(_) => "debug_token does not list them",
+        }
+    }
+}
+
 /// What debug_token says. An answer that leaves open why the token is not valid is none: the cause is one that passes.
 pub fn debugged(answer: Option<&Answer<TokenInfo>>) -> Option<Answer<&TokenInfo>> {
     Some(match answer? {

@@ -4,10 +4,11 @@ use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
+use crate::engine::answer::Answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::Operation;
+use crate::graph::{Operation, Verdict, is_known_field};
 use crate::meta_app;
 
 /// One change, at Meta or in the cluster.
@@ -111,7 +112,11 @@ pub async fn act(
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
             let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
-            asked.subscribed = Some(asked.calls.answer(Operation::SubscribePage, written));
+            let written = asked.calls.answer(Operation::SubscribePage, written);
+            let refused = refused_fields(&written, &fields);
+            // Without what Meta refused the others are asked for once more.
+            asked.subscribed = (refused.is_empty() || refused.len() == fields.len()).then_some(written);
+            asked.refused_fields.extend(refused);
             // What Meta says of the write counts less than what it shows afterwards.
             let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
             asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
@@ -120,8 +125,8 @@ pub async fn act(
             publication::publish(ctx, channel, pass, &seen.app, access).await?;
             asked.published = true;
         }
-        // Decided only with a good token, for which access is needed.
-        (Mutation::Subscribe { .. } | Mutation::Publish, None) => asked.published = true,
+        // Decided with a good token; what is needed for a call went since.
+        (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
             publication::withdraw(ctx, pass).await?;
             asked.published = true;
@@ -142,6 +147,26 @@ pub async fn act(
     Ok(asked)
 }
 
+fn inputs_changed() -> Failure {
+    Failure::Kubernetes {
+        what: "reading the app secret",
+        detail: "the watch has brought no usable one".to_owned(),
+        conflict: true,
+    }
+}
+
+/// The fields that Meta refused: the one that it names; if it names none, those that the Graph version is not known to have.
+fn refused_fields(written: &Answer<()>, asked_for: &[String]) -> Vec<String> {
+    let Err(refusal) = written else { return Vec::new() };
+    match &refusal.verdict {
+        Verdict::FieldUnknown(Some(name)) if asked_for.contains(name) => vec![name.clone()],
+        Verdict::FieldUnknown(_) | Verdict::RequestRejected => {
+            asked_for.iter().filter(|field| !is_known_field(field)).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Ends the subscription of the page. Whether it ended can be read only where the rows could be read before.
 async fn unsubscribe(
     ctx: &Context,
@@ -151,14 +176,9 @@ async fn unsubscribe(
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
     let page_id = &channel.spec.page_id;
-    let missing = || Failure::Kubernetes {
-        what: "reading the app secret",
-        detail: "the watch has brought no usable one".to_owned(),
-        conflict: true,
-    };
-    let app_key = app_key.ok_or_else(missing)?;
-    let app = ctx.app(app_key).ok_or_else(missing)?;
-    let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(missing)?;
+    let app_key = app_key.ok_or_else(inputs_changed)?;
+    let app = ctx.app(app_key).ok_or_else(inputs_changed)?;
+    let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::observe::version(&app);
     let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
     let written = asked.calls.answer(Operation::UnsubscribePage, written);

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::observe::AppSeen;
+use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
-use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant};
+use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::claims;
 use crate::engine::index::Dependency;
 use crate::engine::trouble::Trouble;
@@ -34,7 +35,12 @@ pub enum TokenSeen {
     /// There is no such MetaGrant.
     GrantNotFound,
     /// The grant cannot be used.
-    GrantTrouble(Trouble),
+    GrantTrouble {
+        /// In the words of its own conditions.
+        trouble: Trouble,
+        /// Why its authorisation ended, if it did.
+        ended: Option<Reason>,
+    },
     /// The grant works, but what it gives is not known: it was not listed since the operator started.
     NotListed,
     /// What the grant gives was listed.
@@ -167,11 +173,18 @@ impl Source {
             Self::Secret { secret, key, .. } => read(ctx, secret, key, context).await,
             Self::Grant { object: None, .. } => Ok((TokenSeen::GrantNotFound, None)),
             Self::Grant { grant, object: Some(object), page_id } => Ok(match meta_grant::verdict(object).valid {
-                Err(trouble) => (TokenSeen::GrantTrouble(trouble), None),
+                Err(trouble) => (TokenSeen::GrantTrouble { trouble, ended: ended(object) }, None),
                 Ok(()) => granted(ctx, (grant, object), page_id, context, now),
             }),
         }
     }
+}
+
+/// Why the authorisation of a grant ended, if it did.
+fn ended(grant: &MetaGrant) -> Option<Reason> {
+    let conditions = grant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let valid = find(conditions, ConditionType::Valid).filter(|it| it.status == Status::False.as_str())?;
+    Reason::parse(&valid.reason).filter(|reason| reason.ends_authorization())
 }
 
 async fn read(ctx: &Context, secret: &Key, key: &str, context: &str) -> Result<(TokenSeen, Option<Token>), Failure> {
@@ -201,7 +214,8 @@ fn granted(
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
     if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
         // What has become of it is for the grant to say, once for all of its channels.
-        return (TokenSeen::GrantTrouble(Trouble::Unknown(format!("its authorisation was to end at {end}"))), None);
+        let trouble = Trouble::Unknown(format!("its authorisation was to end at {end}"));
+        return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
     let page = granted.pages.get(page_id);
     let token = page.and_then(|page| page.token.clone());

@@ -12,6 +12,8 @@ mod publication;
 mod receiver;
 mod restriction;
 mod token_status;
+mod weigh;
+mod wish;
 
 use jiff::Timestamp;
 
@@ -47,7 +49,9 @@ pub fn decide(
     now: Timestamp,
 ) -> Option<Plan> {
     let generation = channel.metadata.generation.unwrap_or_default();
-    let case = Case { channel, previous, seen, now, generation, debugged: authorization::debugged(seen) };
+    let debugged = authorization::debugged(seen);
+    let weighed = weigh::weigh(channel, seen, debugged.as_ref(), now);
+    let case = Case { channel, previous, seen, now, generation, debugged, weighed };
     if channel.spec.management_policy == ManagementPolicy::Pause {
         // What becomes of the page once the channel is gone is no matter of Meta's yet.
         return Some(Plan { mutation: claim::restoration(&case), report: paused(channel, previous, now) });
@@ -60,7 +64,8 @@ pub fn decide(
     }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
-    let (subscribed, page_mutation) = page::subscribed(&case, &authorized, &claimed);
+    let page::Subscription { subscribed, wish, mutation: page_mutation } =
+        page::subscription(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
     let (parting, page_mutation) = match parting::parting(&case, &claimed) {
         Some((parting, mutation)) => (Some(parting), mutation),
@@ -72,8 +77,18 @@ pub fn decide(
     let endpoint = case.endpoint();
     let (published, publication) = publication::publication(&case, &authorized, &claimed);
     let mutation = claim_mutation.or(page_mutation).or(publication);
-    let findings =
-        Findings { authorized, claimed, page_usable, subscribed, receiver, receiving, endpoint, published, parting };
+    let findings = Findings {
+        authorized,
+        claimed,
+        page_usable,
+        subscribed,
+        wish,
+        receiver,
+        receiving,
+        endpoint,
+        published,
+        parting,
+    };
     Some(Plan { mutation, report: case.report(&findings, evidence) })
 }
 
@@ -110,6 +125,8 @@ struct Case<'a> {
     generation: i64,
     /// What debug_token says; a refusal if it leaves the state of the token open.
     debugged: Option<Answer<&'a TokenInfo>>,
+    /// What the answers of this pass count for.
+    weighed: weigh::Weighed<'a>,
 }
 
 /// What was found about each part of a channel.
@@ -118,6 +135,8 @@ struct Findings {
     claimed: Finding,
     page_usable: Finding,
     subscribed: Finding,
+    /// What was newly declared of the subscription and is not to be had. What stands is not touched by it.
+    wish: Option<Finding>,
     /// What is known of the primary receiver.
     receiver: Finding,
     /// Whether that is what the channel demands.
@@ -164,7 +183,8 @@ impl Case<'_> {
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
     fn proven(&self, authorized: &Finding) -> bool {
-        authorized.status == Status::True && self.proves()
+        let doubted = self.weighed.token != weigh::TokenSays::Nothing;
+        authorized.status == Status::True && self.proves() && !doubted
     }
 
     fn proves(&self) -> bool {
@@ -186,9 +206,9 @@ impl Case<'_> {
         // Who is disconnected as declared relies on no authorisation.
         let expires = expires.filter(|_| findings.parting.is_none());
         let reached = findings.parting.clone().map_or_else(|| self.reached(expires), reached_by_parting);
-        let state = connection::derive(findings, self.generation, reached);
+        let state = connection::derive(findings, grant::ended(self), self.generation, reached);
         let refusals = self.refusals();
-        let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
+        let answered = !refusals.iter().any(|refusal| refusal.says_nothing()) && !self.weighed.is_open();
         let class = match class(&findings.blocking(), &refusals, self.now) {
             // A token that is of no use is not asked about more often than any other broken one.
             Class::Settled if findings.parted().is_some() && !self.proves() => Class::Terminal,
@@ -222,7 +242,7 @@ impl Case<'_> {
         };
         let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
         let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
-        let suspicions = self.seen.suspicions.clone();
+        let suspicions = self.weighed.suspicions.clone();
         Report { status, class, answered, until, effect, notes, suspicions }
     }
 
@@ -235,7 +255,7 @@ impl Case<'_> {
                 (effect, "The page had been subscribed again")
             }
             None => {
-                let well = findings.subscribed.status == Status::True;
+                let well = findings.subscribed.status == Status::True && findings.wish.is_none();
                 (
                     Effect::of(standing, asked.subscribed.is_some(), well),
                     "The subscription of the page had been changed",
@@ -256,7 +276,11 @@ impl Case<'_> {
             Connection::Disconnected => "Disconnected",
             _ => "Connected",
         };
-        on_transition(previous, ready, well)
+        match ready.reason {
+            // It is the grant's, and told there.
+            Reason::GrantNotReady => Vec::new(),
+            _ => on_transition(previous, ready, well),
+        }
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
@@ -301,16 +325,21 @@ impl Case<'_> {
         let row = rows.iter().find(|row| &row.id == app_id)?;
         let mut fields = row.subscribed_fields.clone();
         fields.sort();
-        Some(ChannelSubscriptionStatus { fields, missing: page::missing(self, Some(row)) })
+        Some(ChannelSubscriptionStatus {
+            fields,
+            missing: page::missing(self, Some(row)),
+            refused: wish::refused(self),
+        })
     }
 }
 
 impl Findings {
     /// The parts in the order in which they explain why a channel is not ready.
     fn blocking(&self) -> Vec<&Finding> {
-        let parts =
-            [&self.authorized, &self.claimed, &self.page_usable, &self.subscribed, &self.receiving, &self.endpoint];
-        let parts = || parts.into_iter().chain(&self.published).collect();
+        let page = Some(&self.page_usable).filter(|page| page.reason != Reason::NotReadable);
+        let before = [&self.authorized, &self.claimed].into_iter().chain(page).chain([&self.subscribed]);
+        let after = [&self.receiving, &self.endpoint].into_iter().chain(&self.published);
+        let parts = || before.chain(&self.wish).chain(after).collect();
         self.parting.as_ref().map_or_else(parts, |parting| vec![parting])
     }
 

@@ -3,7 +3,6 @@
 pub mod act;
 pub mod credentials;
 pub mod decide;
-pub mod doubts;
 pub mod due;
 pub mod former;
 pub mod observe;
@@ -12,6 +11,7 @@ pub mod publication;
 pub mod restraint;
 pub mod sweep;
 pub mod threads;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -71,7 +71,6 @@ impl Kind for FacebookChannelKind {
 
     fn forget(ctx: &Context, key: &Key) -> Option<String> {
         ctx.evidence_looks.forget(key);
-        ctx.doubts.forget(key);
         ctx.channel_memories.forget(key)
     }
 }

@@ -7,13 +7,13 @@ use super::FacebookChannelKind;
 pub use super::credentials::{Access, TokenSeen};
 use super::credentials::{Source, see_access};
 use super::decide::{authorization, grant};
-use super::doubts;
 use super::due;
 pub use super::former::{Former, FormerEnd};
 use super::parted;
 use super::publication::{self, PublicationSeen};
 use super::restraint::Restraint;
 use super::threads;
+use super::witness;
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
@@ -28,7 +28,6 @@ use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
-use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{Operation, PageNode, PageSubscription, Thread, TokenInfo};
 use crate::meta_app::seen;
@@ -76,6 +75,8 @@ pub struct Observed {
 pub struct Asked {
     /// Every call that was made.
     pub calls: Calls,
+    /// Whether the witness of the token was asked in this pass: what is remembered of it bears witness to nothing new.
+    pub witnessed: bool,
     /// What debug_token says.
     pub token: Option<Answer<TokenInfo>>,
     /// The page.
@@ -86,6 +87,8 @@ pub struct Asked {
     pub threads: Option<Answer<Vec<Thread>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
+    /// Fields that Meta refused in this pass.
+    pub refused_fields: Vec<String>,
     /// The outcome of unsubscribing.
     pub unsubscribed: Option<Answer<()>>,
     /// What came of ending the subscription to the application before.
@@ -120,7 +123,6 @@ pub async fn observe(
     }
     ctx.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
-    doubts::settle(ctx, channel, &mut seen, pass);
     Ok(seen)
 }
 
@@ -169,7 +171,11 @@ pub async fn survey(
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, pass.now);
-    let look = !paused && (pass.due || news || pass.previous.inputs.as_ref() != Some(&inputs));
+    // What everybody doubts at the same time is looked at again in the regular slot.
+    let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
+    let handed = ctx.channel_news.has(&pass.key, &inputs, pass.now);
+    let put_off = pass.confirms && !handed && ctx.doubts.are_many(&app_uid, pass.now);
+    let look = !paused && (pass.due && !put_off || news || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
@@ -256,10 +262,9 @@ async fn ask(
     if !seen.look {
         return Ok(());
     }
-    let mut recalled = false;
     match &seen.token {
         _ if seen.asked.token.is_some() => {}
-        TokenSeen::NotListed => seen.asked.token = doubts::not_listed(channel, pass.now).map(Err),
+        TokenSeen::NotListed => seen.asked.token = witness::not_listed(channel, pass.now).map(Err),
         // Known without asking, also that the grant gives nothing.
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
@@ -273,9 +278,8 @@ async fn ask(
             Some(held) => seen.asked.token = Some(Err(held)),
             None => {
                 seen.asked.token = recall_token(channel, seen, pass).map(Ok);
-                recalled = seen.asked.token.is_some();
-                if !recalled {
-                    ask_about_token(ctx, seen).await?;
+                if seen.asked.token.is_none() {
+                    witness::ask_about_token(ctx, seen).await?;
                 }
             }
         },
@@ -285,27 +289,7 @@ async fn ask(
         return Ok(());
     }
     ask_about_page(ctx, channel, seen, pass).await?;
-    if recalled && authorization::is_doubted(&seen.asked) {
-        // The page's own calls say that the token does not serve any more; debug_token says why.
-        ask_about_token(ctx, seen).await?;
-        if !authorization::is_proven(channel, seen, pass.now) {
-            (seen.asked.page, seen.asked.subscriptions) = (None, None);
-        }
-    }
-    Ok(())
-}
-
-async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
-    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
-    let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
-    seen.asked.token = Some(seen.asked.calls.answer(Operation::DebugToken, result));
-    // An application-wide fault shows here first; the application's own check decides whether it is one.
-    if let (Some(answer), Some(app)) = (&seen.asked.token, &seen.app_key)
-        && token_check::blames_the_app(answer)
-    {
-        ctx.look_at_app(app.clone());
-    }
-    Ok(())
+    witness::ask_if_doubted(ctx, channel, seen, pass, &restraint.app).await
 }
 
 async fn ask_about_page(

@@ -10,10 +10,12 @@ use super::decide::{Plan, authorization, decide};
 use super::observe::{self, Access, Asked, Observed};
 use super::restraint::{Restraint, priority_of_visit};
 use super::threads::{self, Look};
+use super::witness;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Answer, PageNews, answer, silence};
+use crate::engine::answer::{PageNews, answer, silence};
 use crate::engine::breakers::Reach;
+use crate::engine::evidence::Suspicions;
 use crate::engine::pass::Pass;
 use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
@@ -148,7 +150,7 @@ impl Visit {
             subscriptions: answer(Operation::ReadPageSubscriptions, answers.subscriptions),
             threads: self.seen.asked.threads.clone(),
         };
-        if is_suspect(&news.page) || is_suspect(&news.subscriptions) {
+        if witness::is_suspect(&news.page) || witness::is_suspect(&news.subscriptions) {
             ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
@@ -159,7 +161,8 @@ impl Visit {
         let Some(plan) = decide(&self.channel, &self.pass.previous, &self.seen, self.pass.now) else {
             return self.seen(Found::Same);
         };
-        let found = judge(&plan, &self.pass.previous, app_silence(&news, self.pass.now));
+        let silence = app_silence(&news, self.pass.now);
+        let found = judge(&plan, &self.pass.previous, self.pass.suspicions(), silence);
         if found == Found::News {
             ctx.channel_news.leave(self.pass.key.clone(), self.seen.inputs.clone(), ctx.clock.now(), news);
         }
@@ -168,8 +171,14 @@ impl Visit {
 }
 
 /// What a decision about what was read means for the visit.
-pub(super) fn judge(plan: &Plan, previous: &FacebookChannelStatus, silence: Option<Timestamp>) -> Found {
-    let same = plan.mutation.is_none() && plan.report.status == *previous;
+pub(super) fn judge(
+    plan: &Plan,
+    previous: &FacebookChannelStatus,
+    heard: &Suspicions,
+    silence: Option<Timestamp>,
+) -> Found {
+    // What was heard for the first time is for a pass to follow up, and so is that it was contradicted.
+    let same = plan.mutation.is_none() && plan.report.status == *previous && plan.report.suspicions == *heard;
     match silence {
         _ if !same => Found::News,
         Some(until) => Found::Silence(until),
@@ -190,8 +199,4 @@ pub(super) fn app_silence(news: &PageNews, now: Timestamp) -> Option<Timestamp> 
         .filter(|it| matches!(it.verdict, Verdict::Throttled { scope: ThrottleScope::App, .. }))
         .collect();
     silence(&of_app, now)
-}
-
-fn is_suspect<T>(answer: &Answer<T>) -> bool {
-    matches!(answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_)))
 }

@@ -2,9 +2,11 @@
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use super::answers::Person;
 use super::client::{GraphClient, app_call, page_call};
+use super::decode::lenient_id;
 use super::error::GraphError;
 use super::grants::Exchanged;
 use super::operation::Operation;
@@ -38,6 +40,22 @@ impl GraphClient {
         answer.token()
     }
 
+    /// Id of the person or page that a token speaks for: `GET /me`.
+    ///
+    /// # Errors
+    /// If there is no usable answer.
+    pub async fn token_owner(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        token: &Token,
+    ) -> Result<String, GraphError> {
+        let mut call = page_call(Method::GET, Operation::ReadMe, version, app, token, &["me"]);
+        call.parameters.push(("fields", "id"));
+        let owner: Owner = self.transport.send(call).await?;
+        Ok(owner.id)
+    }
+
     /// Whose token it is: `GET /me`.
     ///
     /// # Errors
@@ -47,6 +65,12 @@ impl GraphClient {
         call.parameters.push(("fields", "id,name"));
         self.transport.send(call).await
     }
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(deserialize_with = "lenient_id")]
+    id: String,
 }
 
 #[cfg(test)]

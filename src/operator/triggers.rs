@@ -122,6 +122,7 @@ pub(super) fn app_went(ctx: &Context, key: &Key) {
     if let Some(uid) = MetaAppKind::forget(ctx, key) {
         ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
         ctx.budgets.forget_app(&uid);
+        ctx.doubts.forget(&uid);
     }
     ctx.metrics.forget_app(key);
     forget(ctx, KindName::MetaApp, key);

@@ -2,29 +2,47 @@
 
 use jiff::Timestamp;
 
+use super::weigh::{self, TokenSays};
 use super::{Case, grant};
-use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::api::{CredentialSource, FacebookChannel, PURPOSE_LABEL, Reason};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::{CredentialSource, FacebookChannel, FacebookChannelStatus, PURPOSE_LABEL, Reason};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::seen;
 
-/// Whether what Meta said about the page casts doubt on a token that was found good before.
-pub fn is_doubted(asked: &Asked) -> bool {
-    let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
-    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
-    page.into_iter().chain(rows).chain(write).any(doubts)
+/// Whether an answer of this pass casts doubt on a token that was found good before, so that its witness has to be asked.
+pub fn is_doubted(seen: &Observed, previous: &FacebookChannelStatus) -> bool {
+    let asked = &seen.asked;
+    // That the page cannot be read for want of a permission is asked about once.
+    let known = find(&previous.conditions, ConditionType::PageUsable)
+        .is_some_and(|it| it.reason == Reason::NotReadable.as_str());
+    let unread = asked.page.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission) && !known;
+    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
+    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
+    unread || rows || write || weigh::page_calls(asked).any(is_against_token)
 }
 
-/// Whether the refusal of a call with a page token casts doubt on the token.
-pub fn doubts(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.verdict,
-        Verdict::TokenEnded(_) | Verdict::AccessCut(_) | Verdict::AppSuspect | Verdict::AppBroken(_)
-    )
+/// Whether the refusal of a call with a page token is about the token.
+pub fn is_against_token(refusal: &Refusal) -> bool {
+    use CutReason::{NotInGrant, RoleLost, WrongApp};
+    let cut = matches!(refusal.verdict, Verdict::AccessCut(NotInGrant | RoleLost | WrongApp));
+    cut || matches!(refusal.verdict, Verdict::TokenEnded(_)) || suspects_app(refusal)
+}
+
+fn is_about_permission(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::AccessCut(CutReason::ScopeMissing { .. }) | Verdict::ApprovalMissing(_))
+}
+
+/// Whether a refusal looks as if the application were broken, which only a call with the application's own token can say.
+pub fn suspects_app(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))
+}
+
+/// Whether an answer of this pass looks as if the application were broken.
+pub fn is_app_suspected(asked: &Asked) -> bool {
+    weigh::page_calls(asked).any(suspects_app)
 }
 
 /// Whether the credential has proven that it may be used for the page.
@@ -116,11 +134,12 @@ pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
 /// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
 fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => {
+        // Another answer casts doubt on the token, and its witness says nothing: what was known is not known any more.
+        _ if matches!(case.weighed.token, TokenSays::Unwitnessed(_)) => unwitnessed(case, refusal),
+        Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, refusal),
+        _ if refusal.says_nothing() || weigh::is_received(refusal) && refusal.verdict != Verdict::VersionRetired => {
             case.keep(ConditionType::Authorized, refusal)
         }
-        Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, &refusal.fact),
-        Verdict::RequestRejected => rejected(case, &refusal.fact),
         // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
         // stays.
         _ => {
@@ -139,30 +158,48 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     if let Some(flaw) = flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
         return told(case, &flaw);
     }
-    // A write is made of what was declared: that it is rejected says nothing about the authorisation.
-    let write = case.refused_write().filter(|refusal| refusal.verdict != Verdict::RequestRejected);
-    let found = case.refused_reads().chain(write).find_map(|refusal| page_call_refused(case, refusal));
     let well = match &case.seen.token {
         TokenSeen::Granted(_) => "Meta lists the page in the grant, with a token, every required permission and task.",
         _ => "Meta confirms the page token: right application, right page, every required permission.",
     };
-    found.unwrap_or_else(|| case.found(Status::True, Reason::TokenValid, well, ""))
+    match case.weighed.token {
+        // The last word was the witness's; what another call said once does not count.
+        TokenSays::Nothing | TokenSays::Doubted => case.found(Status::True, Reason::TokenValid, well, ""),
+        TokenSays::Refused(refusal) => refused(case, refusal),
+        TokenSays::Unwitnessed(refusal) => unwitnessed(case, refusal),
+        TokenSays::Disputed(refusal) => disputed(case, refusal),
+    }
 }
 
-/// What the refusal of a call with the page token says about the authorisation.
-fn page_call_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
+/// Calls with the token were refused with a code that is about the token, more than once.
+fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::TokenEnded(reason) => Some(ended(case, Reason::from(*reason), &refusal.fact)),
-        Verdict::AccessCut(CutReason::ScopeMissing { scope }) => {
-            let scopes: Vec<_> = scope.iter().cloned().collect();
-            Some(scope_missing(case, &scopes, &refusal.fact))
+        Verdict::TokenEnded(reason) => {
+            ended(case, Reason::from(*reason), &refusal.fact).quoting(refusal.words.as_deref())
         }
-        Verdict::AccessCut(reason) => Some(cut(case, Reason::from(reason), &refusal.fact)),
-        // The application's own credentials worked for debug_token a moment ago, so the fault is this token's.
-        Verdict::AppSuspect | Verdict::AppBroken(_) => Some(cut(case, Reason::WrongApp, &refusal.fact)),
-        Verdict::RequestRejected => Some(rejected(case, &refusal.fact)),
-        _ => None,
+        Verdict::AccessCut(reason) => cut(case, Reason::from(reason), refusal),
+        _ => disputed(case, refusal),
     }
+}
+
+/// Calls with the token are refused, and whether it serves cannot be asked.
+fn unwitnessed(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let seen = format!(
+        "A call with the page token was refused, and Meta does not say whether the token is valid ({}).",
+        refusal.fact
+    );
+    case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+}
+
+/// Calls with the token have been refused for long, though Meta calls it valid.
+fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let page = &case.channel.spec.page_id;
+    let seen = format!("Meta calls the token valid in debug_token, and refuses it for page {page} ({}).", refusal.fact);
+    let step = format!(
+        "Somebody with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
+        authorize_again(case)
+    );
+    case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.words.as_deref())
 }
 
 /// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
@@ -195,7 +232,7 @@ pub(super) fn flaw(
 fn told(case: &Case<'_>, flaw: &Flaw) -> Finding {
     match flaw {
         Flaw::Ended(reason, fact) => ended(case, *reason, fact),
-        Flaw::Cut(reason, fact) => cut(case, *reason, fact),
+        Flaw::Cut(reason, fact) => cut(case, *reason, &Refusal::new(Verdict::NoAnswer, fact)),
         Flaw::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
     }
 }
@@ -207,7 +244,8 @@ fn ended(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
     case.found(Status::False, reason, seen, format!("{before}{}", authorize_again(case)))
 }
 
-fn cut(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
+fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
+    let fact = &refusal.fact;
     let page = &case.channel.spec.page_id;
     let (what, step) = match reason {
         Reason::WrongApp => {
@@ -230,18 +268,14 @@ fn cut(case: &Case<'_>, reason: Reason, fact: &str) -> Finding {
             format!("{} All pages in use must be selected.", authorize_again(case)),
         ),
     };
-    case.found(Status::False, reason, format!("{what} ({fact}){}.", granted_by(case)), step)
+    let found = case.found(Status::False, reason, format!("{what} ({fact}){}.", granted_by(case)), step);
+    found.quoting(refusal.words.as_deref())
 }
 
 fn scope_missing(case: &Case<'_>, scopes: &[String], fact: &str) -> Finding {
     let names = if scopes.is_empty() { "a permission".to_owned() } else { scopes.join(", ") };
     let seen = format!("The page token lacks {names} ({fact}){}.", granted_by(case));
     case.found(Status::False, Reason::ScopeMissing, seen, authorize_again(case))
-}
-
-fn rejected(case: &Case<'_>, fact: &str) -> Finding {
-    let step = "Please report this to the maintainers of the operator; it will not go away by itself.";
-    case.found(Status::False, Reason::RequestRejected, format!("Meta rejects the operator's request ({fact})."), step)
 }
 
 fn granted_by(case: &Case<'_>) -> String {

@@ -19,13 +19,13 @@ pub(super) struct State {
 }
 
 /// Derives the whole from its parts.
-pub(super) fn derive(parts: &Findings, generation: i64, reached: Finding) -> State {
+pub(super) fn derive(parts: &Findings, grant_ended: Option<Reason>, generation: i64, reached: Finding) -> State {
     let ready = readiness(&parts.blocking(), generation, reached);
     let mut findings = ready.findings;
     let (connection, others) = match parts.parted() {
         Some(parted) => (Connection::Disconnected, parted_by_declaration(parts, parted)),
         // Also when it is to be parted from: until then what is true is shown.
-        None => judged(parts),
+        None => judged(parts, grant_ended),
     };
     findings.extend(others);
     findings.extend([
@@ -37,9 +37,9 @@ pub(super) fn derive(parts: &Findings, generation: i64, reached: Finding) -> Sta
     State { findings, connection, next_step: ready.next_step }
 }
 
-fn judged(parts: &Findings) -> (Connection, Vec<(ConditionType, Finding)>) {
-    let connection = connection(parts);
-    let mut findings = three(parts, connection).to_vec();
+fn judged(parts: &Findings, grant_ended: Option<Reason>) -> (Connection, Vec<(ConditionType, Finding)>) {
+    let connection = connection(parts, grant_ended);
+    let mut findings = three(parts, connection, grant_ended).to_vec();
     findings.extend([
         (ConditionType::Authorized, parts.authorized.clone()),
         (ConditionType::PageUsable, parts.page_usable.clone()),
@@ -95,13 +95,17 @@ pub(super) fn paused(previous: &[Condition], publishes: bool, generation: i64) -
     State { findings: ready.findings, connection, next_step: ready.next_step }
 }
 
-fn linking(parts: &Findings) -> [&Finding; 5] {
-    [&parts.authorized, &parts.claimed, &parts.page_usable, &parts.subscribed, &parts.receiving]
+/// What makes the link. A page that only who has more permissions may see is no part of it: Meta delivers all the same.
+fn linking(parts: &Findings) -> Vec<&Finding> {
+    let page = Some(&parts.page_usable).filter(|page| page.reason != Reason::NotReadable);
+    let before = [&parts.authorized, &parts.claimed].into_iter().chain(page);
+    before.chain([&parts.subscribed, &parts.receiving]).collect()
 }
 
-fn connection(parts: &Findings) -> Connection {
+fn connection(parts: &Findings, grant_ended: Option<Reason>) -> Connection {
     let linking = linking(parts);
-    if parts.authorized.status == Status::False && parts.authorized.reason.ends_authorization() {
+    let ended = parts.authorized.reason.ends_authorization() || grant_ended.is_some();
+    if parts.authorized.status == Status::False && ended {
         Connection::Expired
     } else if linking.iter().any(|part| part.status == Status::False) {
         Connection::Disconnected
@@ -113,9 +117,9 @@ fn connection(parts: &Findings) -> Connection {
 }
 
 /// Exactly one of the three is True, or all are Unknown.
-fn three(parts: &Findings, connection: Connection) -> [(ConditionType, Finding); 3] {
+fn three(parts: &Findings, connection: Connection, grant_ended: Option<Reason>) -> [(ConditionType, Finding); 3] {
     let linking = linking(parts);
-    let first = |status| linking.into_iter().find(|part| part.status == status);
+    let first = |status| linking.iter().copied().find(|part| part.status == status);
     let cause = first(Status::False).or(first(Status::Unknown)).unwrap_or(&parts.authorized);
     let oldest = linking.iter().map(|part| part.observed_generation).min().unwrap_or_default();
     let finding = |status, reason, seen: &str| Finding {
@@ -135,7 +139,7 @@ fn three(parts: &Findings, connection: Connection) -> [(ConditionType, Finding);
         ],
         Connection::Expired => [
             cause.with_status(Status::False),
-            cause.with_status(Status::True),
+            Finding { reason: grant_ended.unwrap_or(cause.reason), ..cause.with_status(Status::True) },
             finding(Status::False, cause.reason, "The link is not cut; its authorisation ended."),
         ],
         Connection::Disconnected => [

@@ -17,7 +17,7 @@ const TASKS: [&str; 2] = ["MESSAGING", "MODERATE"];
 
 /// That the grant does not work, or that it is not known whether it does, in the grant's own words: it is told there.
 pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
-    let (TokenSeen::GrantTrouble(trouble), Some(CredentialSource::Grant(declared))) =
+    let (TokenSeen::GrantTrouble { trouble, ended }, Some(CredentialSource::Grant(declared))) =
         (&case.seen.token, case.channel.spec.credentials.source())
     else {
         return None;
@@ -25,13 +25,21 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
     let name = format!("{}/{}", case.namespace(), declared.name);
     Some(match trouble {
         Trouble::Broken(why) => {
-            case.found(Status::Unknown, Reason::GrantNotReady, format!("MetaGrant {name} is not usable: {why}"), "")
+            // The authorisation is the grant's: when it ended, that of its channels did.
+            let status = if ended.is_some() { Status::False } else { Status::Unknown };
+            let step = format!("Do what MetaGrant {name} asks for; nothing has to be done here then.");
+            case.found(status, Reason::GrantNotReady, format!("MetaGrant {name} is not usable: {why}"), step)
         }
         Trouble::Unknown(why) => {
             let seen = format!("Whether MetaGrant {name} works is not known: {why}");
             case.found(Status::Unknown, Reason::GrantUnverified, seen, "")
         }
     })
+}
+
+/// Why the authorisation of the grant ended, if it did.
+pub(super) fn ended(case: &Case<'_>) -> Option<Reason> {
+    if let TokenSeen::GrantTrouble { ended, .. } = &case.seen.token { *ended } else { None }
 }
 
 /// What is wrong with what a grant lists for the page.
@@ -47,15 +55,6 @@ pub(super) fn flaw(token: &TokenSeen) -> Option<Flaw> {
     }
     let fact = || "the grant lists it without a token".to_owned();
     grant.fingerprint.is_none().then(|| Flaw::Cut(Reason::BusinessManagementMissing, fact()))
-}
-
-impl Flaw {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Ended(reason, _) | Self::Cut(reason, _) => *reason,
-            Self::ScopesMissing(_) => Reason::ScopeMissing,
-        }
-    }
 }
 
 /// Whether what a grant gives makes another condition than the status shows, so that it has to be looked at. That a token

@@ -1,7 +1,8 @@
 //! Whether the page can be used, and whether it is subscribed to our application.
 
 use super::super::act::Mutation;
-use super::{Case, former, restriction};
+use super::weigh::PageSays;
+use super::{Case, former, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
@@ -10,35 +11,63 @@ use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
 
-/// The condition PageUsable.
+/// The condition PageUsable. Its witness is the page itself: what is said of a subscription says nothing about it.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
-    let page = &case.channel.spec.page_id;
-    if let Some(finding) = case.refused_reads().chain(case.refused_write()).find_map(|it| page_fault(case, it)) {
-        return restriction::lasting(case, finding);
-    }
-    match &case.seen.asked.page {
-        None => unread(case, ConditionType::PageUsable, authorized, claimed),
-        Some(Ok(node)) if node.is_published == Some(false) => case.found(
+    let (page, type_) = (&case.channel.spec.page_id, ConditionType::PageUsable);
+    match &case.weighed.page {
+        PageSays::Unasked => unread(case, type_, authorized, claimed),
+        PageSays::Node(node) if node.is_published == Some(false) => case.found(
             Status::False,
             Reason::Unpublished,
             format!("Page {page} is not published."),
             "Somebody with full control of the page must publish it in its settings.",
         ),
-        Some(Ok(_)) => {
+        PageSays::Node(_) => {
             case.found(Status::True, Reason::Usable, "The page is visible, published and not restricted.", "")
         }
-        Some(Err(refusal)) => read_refused(case, ConditionType::PageUsable, authorized, claimed, refusal),
+        PageSays::Fault(refusal) => match page_fault(case, refusal) {
+            Some(finding) => restriction::lasting(case, finding),
+            None => read_open(case, type_, authorized, claimed, refusal),
+        },
+        PageSays::NotReadable(refusal) => not_readable(case, refusal),
+        PageSays::RefusedForLong(refusal) => refused_for_long(case, type_, refusal),
+        PageSays::Open(refusal) => read_open(case, type_, authorized, claimed, refusal),
     }
 }
 
-/// What the refusal of a call about the page, whichever it was, says about the page itself.
+/// Meta shows the page only to who has a permission that the application does not require. Whether it delivers is not
+/// touched by that.
+fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
+    let name = refusal.subject.as_deref().map(|scope| format!(" {scope}")).unwrap_or_default();
+    let seen = format!(
+        "Meta shows page {} only with the permission{name}, which is not required ({}); whether it is published is not known.",
+        case.channel.spec.page_id, refusal.fact
+    );
+    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.words.as_deref())
+}
+
+/// Meta has refused a read for a day, for a reason that is not known. What was verified before stays.
+fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) -> Finding {
+    let kept = case.keep(type_, refusal);
+    if kept.status != Status::Unknown {
+        return kept;
+    }
+    let seen = format!(
+        "Meta has refused to show the page for a day ({}), for a reason that the operator does not know.",
+        refusal.fact
+    );
+    let step = "Somebody who administers the app must ask Meta's developer support, with the words that follow.";
+    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words.as_deref())
+}
+
+/// What the refusal of the page says about it.
 fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     let (page, fact) = (&case.channel.spec.page_id, &refusal.fact);
     let Verdict::PageFault(reason) = &refusal.verdict else { return None };
     let (what, step) = match reason {
         PageReason::NotVisible => (
-            "does not exist or cannot be seen with this token",
-            "Somebody with full control of the page must check that it exists and that the person behind the token has access to it.",
+            "does not exist, is restricted by Meta, or cannot be seen with this token",
+            "Somebody with full control of the page must check that it exists, whether Meta restricts it (its Page Quality tab), and that the person behind the token has access to it.",
         ),
         PageReason::SendBlocked => {
             ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
@@ -54,31 +83,48 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
             "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
         ),
     };
-    Some(case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step))
+    let found = case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step);
+    Some(found.quoting(refusal.words.as_deref()))
 }
 
-/// The condition Subscribed, and what to do about it.
-pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> (Finding, Option<Mutation>) {
+/// What is found about the subscription of the page.
+pub(super) struct Subscription {
+    /// The condition Subscribed.
+    pub(super) subscribed: Finding,
+    /// What was newly declared and is not to be had, beside a subscription that stands.
+    pub(super) wish: Option<Finding>,
+    /// What to do about it.
+    pub(super) mutation: Option<Mutation>,
+}
+
+impl Subscription {
+    fn only(subscribed: Finding) -> Self {
+        Self { subscribed, wish: None, mutation: None }
+    }
+}
+
+/// The condition Subscribed, what else was declared, and what to do about it.
+pub(super) fn subscription(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Subscription {
     let (asked, type_) = (&case.seen.asked, ConditionType::Subscribed);
     let (Some(Ok(rows)), AppSeen::Found { app_id, .. }) = (&asked.subscriptions, &case.seen.app) else {
         // What the application does not deliver is known without an answer about the page.
         let linked = authorized.status == Status::True && claimed.status == Status::True;
         let undelivered = undelivered(case).filter(|_| linked);
-        let finding = undelivered.unwrap_or_else(|| match &asked.subscriptions {
-            Some(Err(refusal)) => read_refused(case, type_, authorized, claimed, refusal),
+        return Subscription::only(undelivered.unwrap_or_else(|| match &asked.subscriptions {
+            Some(Err(refusal)) => read_open(case, type_, authorized, claimed, refusal),
             _ => unread(case, type_, authorized, claimed),
-        });
-        return (finding, None);
+        }));
     };
     if let Some(finding) = undelivered(case) {
-        return (finding, None);
+        return Subscription::only(finding);
     }
     // Only our own row counts; another application's row says nothing about us.
     let row = rows.iter().find(|row| &row.id == app_id);
     let lacking = missing(case, row);
     if lacking.is_empty() && row.is_some() {
         let seen = "Our application's row holds every declared field.";
-        return (case.found(Status::True, Reason::FieldsMatch, seen, ""), None);
+        let subscribed = case.found(Status::True, Reason::FieldsMatch, seen, "");
+        return Subscription { subscribed, wish: wish::refused_fields(case), mutation: None };
     }
     let defect = match row {
         None => case.found(Status::False, Reason::NotSubscribed, "The page is not subscribed to the app.", ""),
@@ -87,7 +133,23 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
             case.found(Status::False, Reason::FieldsMissing, seen, "")
         }
     };
-    match &asked.subscribed {
+    let (found, mutation) = repair(case, authorized, claimed, row, defect);
+    match wish::standing(case, row) {
+        // Only what is newly declared is lacking: Meta delivers as before.
+        Some(subscribed) if mutation.is_none() => Subscription { subscribed, wish: Some(found), mutation },
+        _ => Subscription { subscribed: found, wish: wish::refused_fields(case), mutation },
+    }
+}
+
+/// What to do about a subscription that is not as declared, and what is found if nothing is done.
+fn repair(
+    case: &Case<'_>,
+    authorized: &Finding,
+    claimed: &Finding,
+    row: Option<&PageSubscription>,
+    defect: Finding,
+) -> (Finding, Option<Mutation>) {
+    match &case.seen.asked.subscribed {
         None if case.seen.standing == Standing::Fought => {
             let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
             (repair_fight(defect, held, &case.look_again()), None)
@@ -101,30 +163,9 @@ pub(super) fn subscribed(case: &Case<'_>, authorized: &Finding, claimed: &Findin
             }
             (defect, Some(Mutation::Subscribe { fields }))
         }
-        Some(Err(refusal)) => (write_refused(case, refusal).unwrap_or(defect), None),
+        Some(Err(refusal)) => (wish::write_refused(case, refusal).unwrap_or(defect), None),
         Some(Ok(())) => (without_effect(defect), None),
         None => (defect, None),
-    }
-}
-
-/// What has to change before the page can be subscribed, if it is neither the authorisation nor the page. A write that
-/// was not answered says nothing: the rows that were read after it do.
-fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
-    let fact = &refusal.fact;
-    match refusal.verdict {
-        Verdict::RequestRejected => Some(case.found(
-            Status::False,
-            Reason::RequestRejected,
-            format!("Meta refused the subscription of the page ({fact})."),
-            "Whoever maintains this channel must compare spec.subscribedFields, or the fields of the MetaApp, with what Meta accepts.",
-        )),
-        Verdict::ApprovalMissing(_) => Some(case.found(
-            Status::False,
-            Reason::NotApproved,
-            format!("Meta does not let the app subscribe to this page yet ({fact})."),
-            "An administrator of the app must request advanced access in the App Dashboard, App Review, or the person behind the token needs a role in the app.",
-        )),
-        _ => None,
     }
 }
 
@@ -145,26 +186,16 @@ fn undelivered(case: &Case<'_>) -> Option<Finding> {
     }
 }
 
-/// Declared fields that the application itself is not subscribed to: Meta delivers only what both levels hold.
+/// Declared fields that the application is about to be subscribed to: Meta delivers only what both levels hold.
 fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding> {
-    let lacking: Vec<_> = declared(case).into_iter().filter(|field| !delivered.contains(field)).collect();
+    let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
+    let lacking: Vec<_> =
+        declared(case).into_iter().filter(|field| !delivered.contains(field) && fields.contains(field)).collect();
     if lacking.is_empty() {
         return None;
     }
-    let seen = format!("The webhook of the MetaApp does not deliver the declared fields {}.", listed(&lacking));
-    // What the MetaApp declares too, it is about to subscribe to.
-    let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
-    if lacking.iter().all(|field| fields.contains(field)) {
-        return Some(case.found(
-            Status::Unknown,
-            Reason::AppUnverified,
-            format!("{seen} It declares them as well."),
-            "",
-        ));
-    }
-    let step =
-        "Whoever maintains the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.";
-    Some(case.found(Status::False, Reason::AppFieldsMissing, seen, step))
+    let seen = format!("The webhook of the MetaApp does not deliver the declared fields {} yet.", listed(&lacking));
+    Some(case.found(Status::Unknown, Reason::AppUnverified, seen, ""))
 }
 
 /// The declared fields that a row does not hold.
@@ -173,29 +204,26 @@ pub(super) fn missing(case: &Case<'_>, row: Option<&PageSubscription>) -> Vec<St
     declared(case).into_iter().filter(|field| !held.contains(field)).collect()
 }
 
+/// The fields that the page is to be subscribed to: what is declared, but for what Meta refused or the application does not
+/// deliver.
 fn declared(case: &Case<'_>) -> Vec<String> {
-    let of_app = match &case.seen.app {
-        AppSeen::Found { fields, .. } => fields.clone(),
-        _ => Vec::new(),
-    };
-    case.channel.spec.subscribed_fields.clone().unwrap_or(of_app)
+    let refused = wish::refused(case);
+    let wanted = wish::wanted(case).into_iter();
+    wanted.filter(|field| !refused.contains(field) && !wish::is_undelivered(case, field)).collect()
 }
 
-/// A read about the page was refused: without an answer the last known value stays.
-fn read_refused(
+/// A read about the page brought nothing that counts: the last known value stays.
+fn read_open(
     case: &Case<'_>,
     type_: ConditionType,
     authorized: &Finding,
     claimed: &Finding,
     refusal: &Refusal,
 ) -> Finding {
-    if refusal.says_nothing() {
+    if authorized.status == Status::True || refusal.says_nothing() {
         return case.keep(type_, refusal);
     }
-    if authorized.status != Status::True {
-        return unread(case, type_, authorized, claimed);
-    }
-    case.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
+    unread(case, type_, authorized, claimed)
 }
 
 /// Nothing is asked about a page without a proven credential and the claim. When that is so because Meta did not

@@ -54,5 +54,6 @@ pub(super) fn note(case: &Case<'_>, page_usable: &Finding) -> Option<Note> {
 }
 
 fn is_restriction(finding: &Finding) -> bool {
-    finding.status == Status::False && matches!(finding.reason, Reason::Restricted | Reason::SendBlocked)
+    finding.status == Status::False
+        && matches!(finding.reason, Reason::Restricted | Reason::SendBlocked | Reason::NotVisible)
 }

@@ -14,7 +14,7 @@ impl Case<'_> {
     /// the same.
     pub(super) fn same_token(&self) -> Option<&AuthorizationStatus> {
         let known = self.previous.authorization.as_ref()?;
-        let unknown = matches!(self.seen.token, TokenSeen::NotListed | TokenSeen::GrantTrouble(_));
+        let unknown = matches!(self.seen.token, TokenSeen::NotListed | TokenSeen::GrantTrouble { .. });
         let same = unknown
             || self
                 .seen

@@ -1,10 +1,16 @@
 //! Whether the channel is authorised.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready};
-use crate::graph::{
-    AppReason, CutReason, EndReason, GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict,
+use crate::api::conditions::ConditionType::{
+    Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
 };
+use crate::engine::Class;
+use crate::engine::answer::Refusal;
+use crate::facebook_channel::act::Mutation;
+use crate::facebook_channel::observe::TokenSeen;
+use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict};
 
 fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {
     TokenInfo { is_valid: false, error: Some(GraphFault::new(code, subcode.into(), text)), ..token_info() }
@@ -129,10 +135,11 @@ fn a_refused_debug_token_blames_the_app_or_a_token_of_another_app_but_nothing_el
     let other_app =
         fault(Operation::DebugToken, 100, None, "The App_id in the input_token did not match the Viewing App");
     is_cut(&Scene::debugged(Err(other_app)).decide(), "WrongApp");
-    is_cut(
-        &Scene::debugged(Err(fault(Operation::DebugToken, 2500, None, "Unknown path components"))).decide(),
-        "RequestRejected",
-    );
+    let rejected = || Scene::debugged(Err(fault(Operation::DebugToken, 2500, None, "Unknown path components")));
+    let outcome = rejected().decide();
+    outcome.reconciling("Unknown/NotUnderstood");
+    assert!(outcome.message(Authorized).contains("code 2500") && outcome.message(Authorized).contains("Unknown path"));
+    rejected().after(&Scene::healthy().decide()).decide().shows(&[(Authorized, "True/TokenValid")]);
 
     let app_wide = [
         (101, "Error validating application. Invalid application ID."),
@@ -151,78 +158,192 @@ fn a_refused_debug_token_blames_the_app_or_a_token_of_another_app_but_nothing_el
     }
 }
 
+/// A call with the page token is refused: one of the reads, or the write.
+fn refused(call: &str, refusal: Refusal) -> Scene {
+    Scene::with(|scene| match call {
+        "page" => scene.seen.asked.page = Some(Err(refusal)),
+        "subscriptions" => scene.seen.asked.subscriptions = Some(Err(refusal)),
+        _ => {
+            scene.seen.asked.subscriptions = Some(Ok(vec![]));
+            scene.seen.asked.subscribed = Some(Err(refusal));
+        }
+    })
+}
+
 #[test]
-fn a_refused_page_call_ends_or_cuts_the_authorization() {
-    use CutReason::{NotInGrant, RoleLost, ScopeMissing, WrongApp};
-    use EndReason::*;
-    let ends = [
-        TokenExpired,
-        PasswordChanged,
-        AppRemoved,
-        SessionInvalidated,
-        CheckpointRequired,
-        UserInvalid,
-        DataAccessExpired,
+fn what_a_page_call_says_once_turns_nothing_while_debug_token_calls_the_token_valid() {
+    let before = Scene::healthy().decide();
+    let refusals = [
+        (190, Some(460)),
+        (190, Some(492)),
+        (190, Some(493)),
+        (190, None),
+        (415, Some(2_859_009)),
+        (101, None),
+        (10, None),
+        (200, None),
     ];
-    let scope = |scope: Option<&str>| Verdict::AccessCut(ScopeMissing { scope: scope.map(str::to_owned) });
-    let cuts = [
-        (Verdict::AccessCut(RoleLost), "RoleLost"),
-        (Verdict::AccessCut(NotInGrant), "NotInGrant"),
-        (scope(Some("pages_messaging")), "ScopeMissing"),
-        (scope(None), "ScopeMissing"),
-        (Verdict::AccessCut(WrongApp), "WrongApp"),
-        // debug_token, a call with the app token alone, has just worked: the fault is this token's.
-        (Verdict::AppSuspect, "WrongApp"),
-        (Verdict::AppBroken(AppReason::SecretMismatch), "WrongApp"),
+    for call in ["page", "subscriptions"] {
+        for (code, subcode) in refusals {
+            let scene = refused(call, fault(Operation::ReadPage, code, subcode, "x")).after(&before);
+            let outcome = scene.decide();
+            let kept = if call == "page" && [10, 200].contains(&code) { "Unknown/NotReadable" } else { "True/Usable" };
+            outcome.shows(&[
+                (Authorized, "True/TokenValid"),
+                (PageUsable, kept),
+                (Connected, "True/Linked"),
+                (Ready, "True/Reached"),
+            ]);
+            outcome.no_mutation();
+            assert!(outcome.plan.report.notes.is_empty(), "{call} {code}");
+        }
+    }
+}
+
+#[test]
+fn a_code_that_is_about_the_token_counts_when_it_comes_again_a_minute_later() {
+    let rows = [
+        (190, Some(458), "AppRemoved"),
+        (190, Some(459), "CheckpointRequired"),
+        (190, Some(460), "PasswordChanged"),
+        (190, Some(463), "TokenExpired"),
+        (190, Some(464), "UserInvalid"),
+        (190, Some(467), "SessionInvalidated"),
+        (190, Some(490), "CheckpointRequired"),
+        (190, Some(493), "DataAccessExpired"),
+        (102, Some(463), "TokenExpired"),
+        (415, Some(2_859_009), "CheckpointRequired"),
     ];
     for call in ["page", "subscriptions", "subscribe"] {
-        let refused = |verdict: &Verdict| {
-            let refusal = refusal(verdict.clone());
-            Scene::with(|scene| match call {
-                "page" => scene.seen.asked.page = Some(Err(refusal)),
-                "subscriptions" => scene.seen.asked.subscriptions = Some(Err(refusal)),
-                _ => {
-                    scene.seen.asked.subscriptions = Some(Ok(vec![]));
-                    scene.seen.asked.subscribed = Some(Err(refusal));
-                }
-            })
-            .decide()
-        };
-        for end in ends {
-            is_expired(&refused(&Verdict::TokenEnded(end)), end.as_str());
+        for (code, subcode, reason) in rows {
+            is_expired(&Scene::twice(|| refused(call, fault(Operation::ReadPage, code, subcode, "x"))), reason);
         }
-        for (verdict, reason) in &cuts {
-            is_cut(&refused(verdict), reason);
-        }
+        is_cut(&Scene::twice(|| refused(call, fault(Operation::ReadPage, 190, Some(492), "x"))), "RoleLost");
+        // Another code is another statement, and so is one about another token.
+        let first = refused(call, fault(Operation::ReadPage, 190, Some(460), "x")).decide();
+        let minute = SignedDuration::from_mins(1);
+        let other = refused(call, fault(Operation::ReadPage, 190, Some(463), "x")).again(&first, minute);
+        other.shows(&[(Authorized, "True/TokenValid")]);
+        let mut renewed = refused(call, fault(Operation::ReadPage, 190, Some(460), "x"));
+        renewed.seen.token = TokenSeen::Present { fingerprint: "f2".to_owned() };
+        renewed.again(&first, minute).shows(&[(Authorized, "True/TokenValid")]);
     }
 }
 
 #[test]
-fn a_scope_that_a_page_call_names_is_named() {
+fn a_refusal_that_says_no_more_is_disputed_after_an_hour_and_never_ends_the_authorization() {
+    for (code, text) in
+        [(190, "Error validating access token"), (190, "changed their password"), (101, "Invalid application ID.")]
+    {
+        let scene = || refused("page", fault(Operation::ReadPage, code, None, text)).after(&Scene::healthy().decide());
+        let first = scene().decide();
+        let mut outcome = scene().again(&first, SignedDuration::from_mins(59));
+        outcome.shows(&[(Authorized, "True/TokenValid"), (Ready, "True/Reached")]);
+        outcome = scene().again(&first, SignedDuration::from_hours(1));
+        outcome.stalled("TokenRefused");
+        outcome.shows(&[(Authorized, "Unknown/TokenRefused"), (Connected, "Unknown/TokenRefused")]);
+        assert!(outcome.message(Ready).contains(text), "{}", outcome.message(Ready));
+        assert_eq!(outcome.plan.report.class, Class::Terminal);
+    }
+}
+
+#[test]
+fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_could_not_be_asked_a_minute_later() {
+    let before = Scene::healthy().decide();
+    let doubted = || refused("page", fault(Operation::ReadPage, 190, Some(460), "x")).after(&before);
+    let mut silent = doubted();
+    silent.seen.asked.token = Some(Err(no_answer()));
+    let outcome = silent.decide();
+    outcome.reconciling("Unknown/GraphUnavailable");
+    outcome.shows(&[(Authorized, "Unknown/GraphUnavailable"), (Connected, "Unknown/GraphUnavailable")]);
+    // What is remembered of the token bears no witness.
+    let unasked = || {
+        let mut scene = refused("page", fault(Operation::ReadPage, 190, None, "x")).after(&before);
+        scene.seen.asked.witnessed = false;
+        scene
+    };
+    let first = unasked().decide();
+    assert_eq!(first.status(), before.status());
+    unasked().again(&first, SignedDuration::from_secs(59)).shows(&[(Authorized, "True/TokenValid")]);
+    unasked().again(&first, SignedDuration::from_secs(60)).reconciling("Unknown/GraphUnavailable");
+}
+
+#[test]
+fn a_refused_subscription_is_no_matter_of_the_token_when_debug_token_lists_the_permission() {
     let text = "(#200) To subscribe to the messages field, one of these permissions is needed: pages_messaging";
-    let outcome = Scene::with(|scene| {
-        scene.seen.asked.subscriptions = Some(Ok(vec![]));
-        scene.seen.asked.subscribed = Some(Err(fault(Operation::SubscribePage, 200, None, text)));
-    })
-    .decide();
-    is_cut(&outcome, "ScopeMissing");
-    assert!(outcome.message(Authorized).starts_with("The page token lacks pages_messaging (code 200)"));
+    for (code, subcode, text) in [
+        (200, None, text),
+        (230, None, "requires pages_messaging"),
+        (1, Some(1_929_002), "Invalid Permissions"),
+        (100, None, "No enough permission to subscribe"),
+        (3, None, "capability"),
+    ] {
+        let outcome = refused("subscribe", fault(Operation::SubscribePage, code, subcode, text)).decide();
+        let reason = if code == 3 { "NotApproved" } else { "SubscriptionRefused" };
+        outcome.stalled(reason);
+        outcome.shows(&[(Authorized, "True/TokenValid"), (Subscribed, &format!("False/{reason}"))]);
+        let message = outcome.message(Subscribed);
+        assert!(message.contains(&format!("code {code}")) && message.contains(text), "{message}");
+    }
 }
 
 #[test]
-fn a_rejected_read_is_a_fault_of_the_operator() {
-    for (code, text) in [(100, "Param fields is wrong"), (210, "This call requires a Page access token."), (15, "x")] {
-        let outcome =
-            Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, code, None, text))));
-        is_cut(&outcome.decide(), "RequestRejected");
+fn a_read_that_meta_rejects_keeps_what_is_known_and_is_for_a_person_after_a_day() {
+    for (code, text) in [
+        (100, "Param fields is wrong"),
+        (210, "This call requires a Page access token."),
+        (15, "x"),
+        (424_242, "Rather not"),
+    ] {
+        let scene = || refused("page", fault(Operation::ReadPage, code, None, text));
+        let known = Scene::healthy().decide();
+        assert_eq!(scene().after(&known).decide().of(PageUsable), "True/Usable");
+        let first = scene().decide();
+        first.reconciling("Unknown/NotUnderstood");
+        assert!(
+            first.message(PageUsable).contains(&format!("code {code}")) && first.message(PageUsable).contains(text)
+        );
+        let outcome = scene().again(&first, SignedDuration::from_hours(24));
+        outcome.stalled("RefusedByMeta");
+        outcome.shows(&[(PageUsable, "Unknown/RefusedByMeta"), (Authorized, "True/TokenValid")]);
     }
+}
+
+#[test]
+fn a_permission_that_is_not_required_is_no_reason_to_disconnect() {
+    let text = "(#100) Object does not exist, cannot be loaded due to missing permission or reviewable feature, or does not support this operation. This endpoint requires the 'pages_read_engagement' permission or the 'Page Public Content Access' feature.";
+    for (code, text) in [(100, text), (10, "(#10) pages_read_engagement is needed"), (200, "Permissions error")] {
+        let scene = || refused("page", fault(Operation::ReadPage, code, None, text));
+        let outcome = scene().decide();
+        outcome.shows(&[
+            (PageUsable, "Unknown/NotReadable"),
+            (Ready, "True/Reached"),
+            (Reconciling, ""),
+            (Stalled, ""),
+            (Connected, "True/Linked"),
+        ]);
+        let message = outcome.message(PageUsable);
+        assert!(
+            message.contains(&format!("code {code}")) && message.contains(text.get(..60).unwrap_or(text)),
+            "{message}"
+        );
+        assert!(outcome.plan.report.answered && outcome.plan.report.class == Class::Settled);
+        // The subscription is still repaired.
+        let mut lost = scene();
+        lost.seen.asked.subscriptions = Some(Ok(vec![]));
+        assert!(matches!(lost.decide().plan.mutation, Some(Mutation::Subscribe { .. })));
+        assert_eq!(scene().after(&outcome).decide().status(), outcome.status());
+    }
+    let mut required = refused("page", fault(Operation::ReadPage, 10, None, "pages_messaging is needed"));
+    required.seen.asked.witnessed = true;
+    required.decide().reconciling("Unknown/NotUnderstood");
 }
 
 #[test]
 fn what_only_concerns_a_message_leaves_the_authorization_alone() {
     let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(Verdict::NotChannelHealth)))).decide();
-    outcome.shows(&[(Authorized, "True/TokenValid"), (PageUsable, "Unknown/Unreadable")]);
-    outcome.reconciling("Unknown/Unreadable");
+    outcome.shows(&[(Authorized, "True/TokenValid"), (PageUsable, "Unknown/NotUnderstood")]);
+    outcome.reconciling("Unknown/NotUnderstood");
     assert!(outcome.message(PageUsable).contains("code 1"), "{}", outcome.message(PageUsable));
     outcome.shows(&[(Claimed, "True/Held")]);
 }

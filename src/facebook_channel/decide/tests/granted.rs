@@ -8,7 +8,7 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
     TokenPublished,
 };
-use crate::api::{AuthorizationStatus, DeclaredConnection, FacebookChannelStatus};
+use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
 use crate::engine::trouble::Trouble;
@@ -38,7 +38,8 @@ fn not_listed() -> Scene {
 }
 
 fn broken() -> TokenSeen {
-    TokenSeen::GrantTrouble(Trouble::Broken("PasswordChanged: The token ended. A person must act.".to_owned()))
+    let trouble = Trouble::Broken("PasswordChanged: The token ended. A person must act.".to_owned());
+    TokenSeen::GrantTrouble { trouble, ended: Some(crate::api::Reason::PasswordChanged) }
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         (TokenSeen::GrantNotFound, "False/GrantNotFound", "There is no MetaGrant tenant-a/acme-grant."),
         (broken(), "False/GrantNotReady", "PasswordChanged: The token ended. A person must act."),
         (
-            TokenSeen::GrantTrouble(Trouble::Unknown("it was not checked yet".to_owned())),
+            TokenSeen::GrantTrouble { trouble: Trouble::Unknown("it was not checked yet".to_owned()), ended: None },
             "Unknown/GrantUnverified",
             "it was not checked yet",
         ),
@@ -122,7 +123,12 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         for scene in [without(token.clone()), without(token.clone()).after(&before)] {
             let outcome = scene.decide();
             outcome.reconciling(ready);
-            outcome.shows(&[(Connected, &ready.replace("False", "Unknown")), (Claimed, "True/Held"), (Stalled, "")]);
+            // An authorisation that ended for the grant has ended for its channels.
+            let ended = ready == "False/GrantNotReady";
+            let connected = if ended { ready.to_owned() } else { ready.replace("False", "Unknown") };
+            let expired = if ended { "True/PasswordChanged" } else { &connected };
+            outcome.shows(&[(Connected, &connected), (Expired, expired), (Claimed, "True/Held"), (Stalled, "")]);
+            assert_eq!(outcome.status().connection == Connection::Expired, ended);
             outcome.no_mutation();
             assert!(outcome.message(Ready).contains(word), "{}", outcome.message(Ready));
             assert!(outcome.plan.report.notes.is_empty(), "no Event of its own");
@@ -199,8 +205,12 @@ fn a_call_that_is_put_off_until_the_grant_has_looked_blames_nobody() {
     assert_eq!(outcome.status(), before.status());
     assert!(matches!(outcome.plan.report.class, Class::Held(_)));
     // Once the grant has looked and gives it all the same, it is about this page.
-    scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, Some(492), "x")));
-    scene.decide().stalled("RoleLost");
+    let refused = || {
+        let mut scene = Scene::granted(|_| ()).after(&before);
+        scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, Some(492), "x")));
+        scene
+    };
+    Scene::twice(refused).stalled("RoleLost");
 }
 
 #[test]
@@ -228,10 +238,10 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
             |_| (),
             true,
         ),
-        ("a call told it", || refused().decide(), |_| (), false),
+        ("a call told it", || Scene::twice(refused), |_| (), false),
         (
             "a call told it, of another token",
-            || refused().decide(),
+            || Scene::twice(refused),
             |grant| grant.fingerprint = Some("f2".to_owned()),
             true,
         ),

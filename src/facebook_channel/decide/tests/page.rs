@@ -21,7 +21,7 @@ fn a_page_is_usable_unless_meta_says_that_it_is_not_published() {
 }
 
 #[test]
-fn a_faulty_page_is_disconnected_whichever_call_tells() {
+fn a_faulty_page_is_disconnected_when_the_page_itself_tells() {
     let rows = [
         (100, Some(33), "Unsupported get request", "NotVisible", true),
         (368, None, "The action attempted has been deemed abusive", "Restricted", true),
@@ -31,16 +31,13 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
     ];
     for (code, subcode, text, reason, person) in rows {
         let refusal = || fault(Operation::ReadPage, code, subcode, text);
-        let scenes = [
-            Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal()))),
-            Scene::with(|scene| scene.seen.asked.subscriptions = Some(Err(refusal()))),
-            Scene::with(|scene| {
-                scene.seen.asked.subscriptions = Some(Ok(vec![]));
-                scene.seen.asked.subscribed = Some(Err(refusal()));
-            }),
-        ];
-        for scene in scenes {
-            let outcome = scene.decide();
+        let scene = || Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal())));
+        // What Meta only does not show is not gone before it was not shown twice.
+        let definite = reason != "NotVisible";
+        let once = scene().after(&Scene::healthy().decide()).decide();
+        assert_eq!(once.of(Ready) == "True/Reached", !definite, "{reason}");
+        {
+            let outcome = if definite { scene().decide() } else { Scene::twice(scene) };
             let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
             outcome.shows(&[
                 (PageUsable, &no),
@@ -57,7 +54,38 @@ fn a_faulty_page_is_disconnected_whichever_call_tells() {
             assert_eq!(outcome.plan.report.class, Class::Terminal, "{reason}");
             outcome.no_mutation();
         }
+        // Another call about the page says nothing about it.
+        for call in 0..2 {
+            let outcome = Scene::twice(|| {
+                Scene::with(|scene| {
+                    scene.seen.asked.subscriptions = if call == 0 { Some(Err(refusal())) } else { Some(Ok(vec![])) };
+                    scene.seen.asked.subscribed = (call == 1).then(|| Err(refusal()));
+                })
+            });
+            outcome.shows(&[(PageUsable, "True/Usable")]);
+        }
     }
+}
+
+#[test]
+fn a_page_that_has_another_id_now_names_it() {
+    let text = "Page ID 2200000000000001 was migrated to page ID 2200000000000009. Please update your API calls";
+    for (code, subcode) in [(21, None), (100, Some(21))] {
+        let refusal = fault(Operation::ReadPage, code, subcode, text);
+        let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal))).decide();
+        outcome.stalled("PageMigrated");
+        assert!(outcome.status().next_step.as_deref().unwrap().contains("2200000000000009"));
+    }
+}
+
+#[test]
+fn a_page_that_is_not_shown_may_be_restricted_and_its_grace_is_counted() {
+    let scene = || Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 100, 33, "x"))));
+    let outcome = Scene::twice(scene);
+    assert!(outcome.message(PageUsable).contains("restricted"), "{}", outcome.message(PageUsable));
+    assert_eq!(outcome.status().restricted_since, Some(outcome.now));
+    let later = scene().again(&outcome, SignedDuration::from_hours(48));
+    assert_eq!(outlasting(&later), ["RestrictionOutlastedGrace"]);
 }
 
 fn restricted(code: u32) -> Scene {
@@ -115,7 +143,7 @@ fn a_restriction_is_counted_over_silence_and_not_over_a_page_that_was_usable() {
 fn a_page_that_cannot_be_shown_for_another_reason_is_not_known() {
     for verdict in [Verdict::VersionRetired, Verdict::FieldUnknown(None), Verdict::CallbackFailed { answered: false }] {
         let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(verdict)))).decide();
-        outcome.shows(&[(PageUsable, "Unknown/Unreadable"), (Connected, "Unknown/Unreadable")]);
-        assert!(outcome.message(PageUsable).contains("Meta refuses to show it (code 1)"));
+        outcome.shows(&[(PageUsable, "Unknown/NotUnderstood"), (Connected, "Unknown/NotUnderstood")]);
+        assert!(outcome.message(PageUsable).contains("(code 1)"));
     }
 }

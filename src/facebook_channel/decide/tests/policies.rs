@@ -47,7 +47,8 @@ fn what_differs_under_observe_is_named_with_what_would_be_written_and_left_alone
 fn what_fits_under_observe_is_ready_and_what_is_broken_says_why() {
     observed(Scene::healthy()).decide().shows(&[(Ready, "True/Reached"), (Connected, "True/Linked")]);
     let ended = fault(crate::graph::Operation::ReadPage, 190, Some(460), "x");
-    let outcome = observed(Scene::with(|scene| scene.seen.asked.page = Some(Err(ended)))).decide();
+    let scene = || observed(Scene::with(|scene| scene.seen.asked.page = Some(Err(ended.clone()))));
+    let outcome = Scene::twice(scene);
     outcome.stalled("PasswordChanged");
 }
 

@@ -148,8 +148,8 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
         1 => Just(TokenSeen::NotReleased),
         1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
         1 => Just(TokenSeen::GrantNotFound),
-        1 => Just(TokenSeen::GrantTrouble(Trouble::Broken("why".to_owned()))),
-        1 => Just(TokenSeen::GrantTrouble(Trouble::Unknown("why".to_owned()))),
+        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Broken("why".to_owned()), ended: Some(Reason::PasswordChanged) }),
+        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Unknown("why".to_owned()), ended: None }),
         1 => Just(TokenSeen::NotListed),
         4 => page_grants().prop_map(|grant| TokenSeen::Granted(Box::new(grant))),
     ]

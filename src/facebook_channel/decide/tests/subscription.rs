@@ -114,7 +114,6 @@ fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
         // What the application declares itself it is about to subscribe to; what it does not, somebody must add.
         (lacking(), None, "Unknown/AppUnverified"),
         (lacking(), own.clone(), "Unknown/AppUnverified"),
-        (lacking(), Some(words(&["messages", "message_reads"])), "False/AppFieldsMissing"),
     ];
     for (webhook, fields, expected) in rows {
         for held in [vec![], vec![row(APP, &FIELDS)]] {
@@ -124,12 +123,76 @@ fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
             let outcome = scene.decide();
             outcome.shows(&[(Subscribed, expected), (Authorized, "True/TokenValid")]);
             outcome.no_mutation();
-            match expected {
-                "False/AppFieldsMissing" => outcome.stalled("AppFieldsMissing"),
-                reconciling => outcome.reconciling(reconciling),
-            }
+            outcome.reconciling(expected);
         }
     }
+}
+
+#[test]
+fn what_the_app_does_not_deliver_undoes_nothing_of_what_it_does() {
+    let own = |second: &str| Some(words(&["messages", second]));
+    for (second, reason, word) in [
+        ("message_reads", "AppFieldsMissing", "message_reads"),
+        ("mesage_reads", "FieldRefused", "Did you mean message_reads?"),
+    ] {
+        let scene = |rows| {
+            let mut scene = Scene::rows(rows);
+            scene.channel.spec.subscribed_fields = own(second);
+            scene.seen.app = app(Ok(()), WebhookVerdict::Subscribed(words(&["messages"])));
+            scene
+        };
+        let outcome = scene(vec![row(APP, &["messages"])]).decide();
+        outcome.stalled(reason);
+        outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+        assert!(outcome.message(Ready).contains(word), "{}", outcome.message(Ready));
+        outcome.no_mutation();
+        assert_eq!(scene(vec![]).decide().plan.mutation, subscribe(&["messages"]), "what can be had is");
+    }
+}
+
+#[test]
+fn a_field_that_meta_refuses_is_left_out_and_the_others_stay() {
+    let mut scene = Scene::rows(vec![row(APP, &["messages"])]);
+    scene.channel.spec.subscribed_fields = Some(words(&["messages", "mesages"]));
+    scene.seen.app = app(Ok(()), WebhookVerdict::NotManaged);
+    scene.seen.asked.refused_fields = words(&["mesages"]);
+    let outcome = scene.decide();
+    outcome.stalled("FieldRefused");
+    outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    assert_eq!(outcome.status().subscription.as_ref().unwrap().refused, ["mesages"]);
+    // It is remembered as long as nothing changes, and asked for again after that.
+    let later = |inputs: &str| {
+        let mut scene = Scene::rows(vec![]).after(&outcome);
+        scene.channel.spec.subscribed_fields = Some(words(&["messages", "mesages"]));
+        scene.seen.app = app(Ok(()), WebhookVerdict::NotManaged);
+        scene.seen.inputs = inputs.to_owned();
+        scene.decide().plan.mutation
+    };
+    assert_eq!(later("inputs"), subscribe(&["messages"]));
+    assert_eq!(later("others"), subscribe(&["messages", "mesages"]));
+}
+
+#[test]
+fn a_refused_write_of_more_fields_leaves_what_was_verified() {
+    let mut first = Scene::rows(vec![row(APP, &["messages"])]);
+    first.channel.spec.subscribed_fields = Some(words(&["messages"]));
+    let before = first.decide();
+    before.shows(&[(Ready, "True/Reached")]);
+    let wished = |held: &[&str], answer| {
+        let mut scene = written(vec![row(APP, held)], answer).after(&before);
+        scene.channel.spec.subscribed_fields = Some(words(&FIELDS));
+        scene.channel.metadata.generation = Some(2);
+        scene.decide()
+    };
+    let refusal = || fault(Operation::SubscribePage, 200, None, "(#200) Requires pages_messaging");
+    let refused = wished(&["messages"], Err(refusal()));
+    refused.stalled("SubscriptionRefused");
+    refused.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    assert!(!refused.plan.report.notes.iter().any(|note| note.reason == "NotSubscribed"));
+    let silent = wished(&["messages"], Err(no_answer()));
+    silent.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    // What was verified and is lost is lost.
+    wished(&[], Err(refusal())).shows(&[(Subscribed, "False/SubscriptionRefused")]);
 }
 
 #[test]
@@ -140,12 +203,12 @@ fn a_webhook_that_is_not_declared_says_nothing_about_the_page() {
 }
 
 #[test]
-fn nothing_is_written_with_a_token_that_a_read_showed_to_be_unfit() {
+fn nothing_is_written_with_a_token_that_a_read_casts_doubt_on() {
     let mut scene = Scene::rows(vec![]);
     scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 190, 460, "changed their password")));
     let outcome = scene.decide();
     outcome.no_mutation();
-    outcome.shows(&[(Authorized, "False/PasswordChanged")]);
+    outcome.shows(&[(Authorized, "True/TokenValid")]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
 fn found(change: impl FnOnce(&mut Asked), silence: Option<Timestamp>) -> Found {
     let mut scene = Scene::healthy().after(&Scene::healthy().decide());
     change(&mut scene.seen.asked);
-    judge(&scene.decide().plan, &scene.previous, silence)
+    judge(&scene.decide().plan, &scene.previous, &scene.seen.suspicions, silence)
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn no_answer_is_news_once_values_may_not_be_kept_any_longer() {
     let mut scene = Scene::healthy().after(&Scene::healthy().decide());
     scene.seen.asked.page = Some(Err(no_answer()));
     scene.seen.stale = true;
-    assert_eq!(judge(&scene.decide().plan, &scene.previous, None), Found::News);
+    assert_eq!(judge(&scene.decide().plan, &scene.previous, &scene.seen.suspicions, None), Found::News);
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! How many channels of an application doubt their tokens at the same time. Few are each their own trouble, and their
+//! witnesses are asked at once. Many are the application's, or a hiccup of Meta's: its own look is asked first, and nobody
+//! asks for each of them what the next regular look will show anyway.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// So many doubts within [`WINDOW`] are each followed up; with more it is no matter of single channels.
+const FEW: usize = 20;
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+/// A second look is due a minute after a doubt: until then it is remembered how many there were.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
+
+/// The doubts of each application lately, by the UID of its MetaApp.
+#[derive(Debug, Default)]
+pub struct Doubts(Mutex<HashMap<String, Vec<Timestamp>>>);
+
+impl Doubts {
+    /// Notes a doubt; whether its witness may be asked now.
+    pub fn admit(&self, app: &str, now: Timestamp) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubts = all.entry(app.to_owned()).or_default();
+        doubts.retain(|at| now.duration_since(*at) <= REMEMBERED);
+        let few = within(doubts, now, WINDOW) < FEW;
+        // One more says that there were too many; how many more does not matter.
+        if doubts.len() <= 2 * FEW {
+            doubts.push(now);
+        }
+        few
+    }
+
+    /// Whether there were too many lately for each to be looked at a second time on its own.
+    pub fn are_many(&self, app: &str, now: Timestamp) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(app).is_some_and(|doubts| within(doubts, now, REMEMBERED) > FEW)
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget(&self, app: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
+    }
+}
+
+fn within(doubts: &[Timestamp], now: Timestamp, span: SignedDuration) -> usize {
+    doubts.iter().filter(|at| now.duration_since(**at) <= span).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn twenty_within_a_minute_are_followed_up_for_each_application() {
+        let doubts = Doubts::default();
+        let admitted = (0..1_000).filter(|_| doubts.admit("app", at(0))).count();
+        assert_eq!(admitted, 20);
+        assert!(doubts.admit("other", at(0)));
+        assert!(doubts.admit("app", at(61)), "the minute is over");
+    }
+
+    #[test]
+    fn a_few_are_looked_at_a_second_time_and_many_are_not() {
+        let doubts = Doubts::default();
+        (0..20).for_each(|_| assert!(doubts.admit("app", at(0))));
+        assert!(!doubts.are_many("app", at(60)));
+        assert!(!doubts.admit("app", at(1)));
+        assert!(doubts.are_many("app", at(60)));
+        assert!(!doubts.are_many("app", at(182)));
+        assert!(!doubts.are_many("other", at(60)));
+    }
+}

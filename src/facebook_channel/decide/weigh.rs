@@ -1,0 +1,169 @@
+//! What the answers of a pass count for. Each condition has its witnesses; an answer of anything else raises a doubt, has
+//! the witness asked, and turns nothing by itself.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::authorization;
+use crate::api::FacebookChannel;
+use crate::engine::answer::{Answer, Refusal};
+use crate::engine::evidence::{Matter, Standing, Suspicions};
+use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
+use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
+
+/// How long a token may be refused for the page, though Meta calls it valid, before a person has to look.
+const DISPUTED: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long Meta may refuse for a reason that the operator does not know before a person has to look.
+const REFUSED: SignedDuration = SignedDuration::from_hours(24);
+
+/// What calls with the token say about it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum TokenSays<'a> {
+    /// Nothing against it.
+    Nothing,
+    /// It was refused. Either its witness contradicts that, or it was not said twice yet.
+    Doubted,
+    /// It was refused, and its witness gives no answer.
+    Unwitnessed(&'a Refusal),
+    /// It was refused with a code that is about the token, and once more a minute later.
+    Refused(&'a Refusal),
+    /// It has been refused for an hour while Meta calls it valid.
+    Disputed(&'a Refusal),
+}
+
+/// What is known of the page.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum PageSays<'a> {
+    /// It was not asked for.
+    Unasked,
+    /// It is this.
+    Node(&'a PageNode),
+    /// It cannot be used: a definite word, or one that was said twice.
+    Fault(&'a Refusal),
+    /// Only who has a permission that is not required may see it.
+    NotReadable(&'a Refusal),
+    /// Meta has refused for a day, for a reason that is not known.
+    RefusedForLong(&'a Refusal),
+    /// Nothing was learned: what is known stays.
+    Open(&'a Refusal),
+}
+
+/// The answers of a pass, weighed.
+#[derive(Debug)]
+pub(super) struct Weighed<'a> {
+    pub(super) token: TokenSays<'a>,
+    pub(super) page: PageSays<'a>,
+    /// What was heard and waits for its confirmation.
+    pub(super) suspicions: Suspicions,
+}
+
+impl Weighed<'_> {
+    /// Whether something was said that does not count yet.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.token, TokenSays::Doubted | TokenSays::Unwitnessed(_)) || matches!(self.page, PageSays::Open(_))
+    }
+}
+
+/// Weighs the answers of a pass; `debugged` is what the witness says of the token.
+pub(super) fn weigh<'a>(
+    channel: &FacebookChannel,
+    seen: &'a Observed,
+    debugged: Option<&Answer<&TokenInfo>>,
+    now: Timestamp,
+) -> Weighed<'a> {
+    let mut suspicions = seen.suspicions.clone();
+    let token = weigh_token(channel, seen, debugged, &mut suspicions, now);
+    let page = weigh_page(&seen.app, &seen.asked, &mut suspicions, now);
+    Weighed { token, page, suspicions }
+}
+
+fn weigh_token<'a>(
+    channel: &FacebookChannel,
+    seen: &'a Observed,
+    debugged: Option<&Answer<&TokenInfo>>,
+    suspicions: &mut Suspicions,
+    now: Timestamp,
+) -> TokenSays<'a> {
+    let asked = &seen.asked;
+    let against = page_calls(asked).filter(|refusal| authorization::is_against_token(refusal));
+    // Of several the one that speaks for itself.
+    let Some(refusal) = against.max_by_key(|refusal| refusal.definite == Some(Definite::Token)) else {
+        if matches!(asked.page, Some(Ok(_))) || matches!(asked.subscriptions, Some(Ok(_))) {
+            suspicions.drop(Matter::Token);
+            suspicions.drop(Matter::Witness);
+        }
+        return TokenSays::Nothing;
+    };
+    // Another token begins anew.
+    let statement = format!("{} {}", seen.token.fingerprint().unwrap_or_default(), refusal.fact);
+    let stands = suspicions.hear(Matter::Token, &statement, now);
+    if refusal.definite == Some(Definite::Token) && stands.is_confirmed() {
+        return TokenSays::Refused(refusal);
+    }
+    let witness = debugged.filter(|_| asked.witnessed);
+    match witness {
+        Some(Ok(info)) if authorization::flaw(channel, &seen.app, &seen.token, info, now).is_none() => {
+            suspicions.drop(Matter::Witness);
+            if stands.lasts(DISPUTED) { TokenSays::Disputed(refusal) } else { TokenSays::Doubted }
+        }
+        // What the witness holds against it is told by the witness.
+        Some(Ok(_)) => TokenSays::Nothing,
+        Some(Err(_)) => TokenSays::Unwitnessed(refusal),
+        None => match suspicions.hear(Matter::Witness, &statement, now) {
+            waiting if waiting.is_confirmed() => TokenSays::Unwitnessed(refusal),
+            _ => TokenSays::Doubted,
+        },
+    }
+}
+
+fn weigh_page<'a>(app: &AppSeen, asked: &'a Asked, suspicions: &mut Suspicions, now: Timestamp) -> PageSays<'a> {
+    let refusal = match &asked.page {
+        None => return PageSays::Unasked,
+        Some(Ok(node)) => {
+            suspicions.drop(Matter::Page);
+            suspicions.drop(Matter::Refused);
+            return PageSays::Node(node);
+        }
+        Some(Err(refusal)) => refusal,
+    };
+    match &refusal.verdict {
+        Verdict::PageFault(_) if refusal.definite == Some(Definite::Object) => PageSays::Fault(refusal),
+        Verdict::PageFault(_) => match suspicions.hear(Matter::Page, &refusal.fact, now).is_confirmed() {
+            true => PageSays::Fault(refusal),
+            false => PageSays::Open(refusal),
+        },
+        Verdict::AccessCut(CutReason::ScopeMissing { scope }) if !is_required(app, scope.as_deref()) => {
+            PageSays::NotReadable(refusal)
+        }
+        Verdict::ApprovalMissing(_) => PageSays::NotReadable(refusal),
+        _ if is_received(refusal) => {
+            let stands: Standing = suspicions.hear(Matter::Refused, &refusal.fact, now);
+            if stands.lasts(REFUSED) { PageSays::RefusedForLong(refusal) } else { PageSays::Open(refusal) }
+        }
+        _ => PageSays::Open(refusal),
+    }
+}
+
+/// Whether Meta refused to say anything, in a way that is neither an outage nor about the token.
+pub(super) fn is_received(refusal: &Refusal) -> bool {
+    match &refusal.verdict {
+        Verdict::Refused | Verdict::RequestRejected | Verdict::FieldUnknown(_) => true,
+        Verdict::NotChannelHealth | Verdict::VersionRetired | Verdict::CallbackFailed { .. } => true,
+        Verdict::AccessCut(cut) => matches!(cut, CutReason::ScopeMissing { .. }),
+        _ => false,
+    }
+}
+
+/// Whether the application requires this permission. One that Meta does not name is not known to be required.
+pub(super) fn is_required(app: &AppSeen, scope: Option<&str>) -> bool {
+    let AppSeen::Found { required, .. } = app else { return false };
+    scope.is_some_and(|scope| required.iter().any(|it| it == scope))
+}
+
+/// The calls with the page's token that were refused.
+pub(super) fn page_calls(asked: &Asked) -> impl Iterator<Item = &Refusal> {
+    let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
+    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
+    page.into_iter().chain(rows).chain(write)
+}

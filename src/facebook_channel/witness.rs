@@ -1,0 +1,140 @@
+//! The witness of a channel's credential: debug_token about the very token, or what its grant's says. It is asked in the
+//! pass in which another answer casts doubt on the token, before a status is written.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::credentials::{Access, Source};
+use super::decide::authorization;
+use super::observe::{Observed, TokenSeen};
+use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
+use crate::engine::answer::{Answer, Held, Refusal};
+use crate::engine::pass::Pass;
+use crate::engine::token_check;
+use crate::engine::trouble::Trouble;
+use crate::engine::{Context, Failure};
+use crate::graph::{Operation, TokenInfo, TokenKind};
+
+/// How long the first look of a grant after a start is waited for.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);
+
+/// What stands for an answer about the credential while it is not known what the grant gives. To disconnect a page no
+/// credential is needed, so that nothing is waited for.
+pub fn not_listed(channel: &FacebookChannel, now: Timestamp) -> Option<Refusal> {
+    (!channel.spec.parts()).then(|| Refusal::held(Held::Grant(now + FIRST_LOOK)))
+}
+
+/// Asks the witness if an answer of this pass casts doubt on the token and the witness was not asked yet. `app` is the UID
+/// of the MetaApp.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn ask_if_doubted(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    seen: &mut Observed,
+    pass: &Pass<FacebookChannelStatus>,
+    app: &str,
+) -> Result<(), Failure> {
+    if seen.asked.witnessed || !authorization::is_doubted(seen, &pass.previous) {
+        return Ok(());
+    }
+    if authorization::is_app_suspected(&seen.asked) {
+        look_at_app(ctx, seen);
+    }
+    if !ctx.doubts.admit(app, pass.now) {
+        // So many at once are the application's, or nobody's: its own look decides.
+        look_at_app(ctx, seen);
+        return Ok(());
+    }
+    match &seen.token {
+        TokenSeen::Granted(_) => ask_grant(ctx, channel, seen, pass).await?,
+        _ => ask_about_token(ctx, seen).await?,
+    }
+    let refuted = !authorization::is_proven(channel, seen, pass.now);
+    if refuted && matches!(&seen.asked.token, Some(Ok(_))) {
+        // What the page's calls say with a token that is of no use says nothing about the page.
+        (seen.asked.page, seen.asked.subscriptions) = (None, None);
+    }
+    Ok(())
+}
+
+/// Asks debug_token about the channel's own token.
+///
+/// # Errors
+/// When the process shuts down.
+pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
+    let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
+    let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
+    let mut answer = seen.asked.calls.answer(Operation::DebugToken, result);
+    // An application-wide fault shows here first; the application's own check decides whether it is one.
+    if token_check::blames_the_app(&answer) {
+        look_at_app(ctx, seen);
+    }
+    if let (Ok(info), Some(Access { version, credentials, token })) = (&mut answer, &seen.access)
+        && leaves_page_open(info)
+    {
+        let result = ctx.read(ctx.graph.token_owner(version, credentials, token)).await?;
+        if let Ok(owner) = seen.asked.calls.answer(Operation::ReadMe, result) {
+            info.profile_id = Some(owner);
+        }
+    }
+    seen.asked.token = Some(answer);
+    seen.asked.witnessed = true;
+    Ok(())
+}
+
+/// Whether debug_token does not tell which page a token is of. Then whoever it speaks for says so itself.
+fn leaves_page_open(info: &TokenInfo) -> bool {
+    info.is_valid && info.profile_id.is_none() && info.kind != TokenKind::User
+}
+
+/// Asks about the grant that the token comes from.
+async fn ask_grant(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    seen: &mut Observed,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Result<(), Failure> {
+    let Source::Grant { grant: key, page_id, .. } = Source::of(ctx, channel) else { return Ok(()) };
+    // The next listing may give another token for the page.
+    ctx.grants.doubt(&key, &page_id);
+    let Some(answer) = grants_word(ctx, &key, pass.now).await? else { return Ok(()) };
+    seen.asked.calls.note(Operation::DebugToken, &answer);
+    seen.asked.witnessed = true;
+    match token_check::debugged(Some(&answer)) {
+        Some(Ok(info)) if info.is_valid => ctx.look_at_grant(key),
+        Some(Ok(info)) => {
+            seen.token = ended(info, seen.app.id().unwrap_or_default());
+            seen.asked.token = None;
+            // Its own look says the same, once for all of its channels, and wakes them.
+            ctx.look_at_grant(key);
+        }
+        Some(Err(refusal)) => seen.asked.token = Some(Err(refusal)),
+        None => {}
+    }
+    Ok(())
+}
+
+/// What is known of a grant whose token is not valid any more.
+fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
+    let kinds = [TokenKind::User, TokenKind::SystemUser];
+    let flaw = token_check::not_usable(info, app_id, &kinds);
+    let reason = flaw.as_ref().map_or(Reason::SessionInvalidated, token_check::Flaw::reason);
+    let fact = flaw.as_ref().map(|flaw| flaw.fact().to_owned()).unwrap_or_default();
+    let told = token_check::told_end("The token of the grant", reason);
+    let trouble = Trouble::Broken(format!("{}: {told} ({fact}).", reason.as_str()));
+    TokenSeen::GrantTrouble { trouble, ended: Some(reason).filter(|reason| reason.ends_authorization()) }
+}
+
+async fn grants_word(_: &Context, _: &crate::engine::Key, _: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
+    Ok(None)
+}
+
+fn look_at_app(ctx: &Context, seen: &Observed) {
+    seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
+}
+
+/// Whether an answer says more about the application than about the token.
+pub fn is_suspect<T>(answer: &Answer<T>) -> bool {
+    answer.as_ref().is_err_and(authorization::suspects_app)
+}
