@@ -30,12 +30,22 @@ pub(crate) struct GraphError {
     pub(crate) subcode: Option<i64>,
     pub(crate) message: String,
     pub(crate) is_transient: bool,
+    /// Title and text for a person.
+    pub(crate) user: Option<(String, String)>,
 }
 
 impl GraphError {
     /// An error with HTTP status 400 and the usual type.
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { status: 400, kind: ErrorType::OAuth, code, subcode: None, message: message.into(), is_transient: false }
+        Self {
+            status: 400,
+            kind: ErrorType::OAuth,
+            code,
+            subcode: None,
+            message: message.into(),
+            is_transient: false,
+            user: None,
+        }
     }
 
     pub(crate) fn subcode(mut self, subcode: i64) -> Self {
@@ -157,6 +167,10 @@ impl GraphError {
         });
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = subcode.into();
+        }
+        if let Some((title, text)) = &self.user {
+            error["error_user_title"] = title.as_str().into();
+            error["error_user_msg"] = text.as_str().into();
         }
         json!({ "error": error })
     }
