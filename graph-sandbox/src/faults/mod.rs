@@ -271,6 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn callbacks_and_logins_are_struck_where_they_happen() {
+        let strikes = |effect: &str, method: &str, route: Route| {
+            let faults = Faults::default();
+            add(&faults, &format!("{{do: {effect}}}"));
+            let template = Some(route.template());
+            faults.strike(&Subject { method: method.into(), template, ..Subject::default() }).is_some()
+        };
+        let callback = "{callback: {status: 403}}";
+        assert!(strikes(callback, "POST", Route::AppSubscriptions));
+        assert!(!strikes(callback, "GET", Route::AppSubscriptions) && !strikes(callback, "POST", Route::PageMessages));
+        let back = "{send_back: {error: server_error}}";
+        assert!(strikes(back, "GET", Route::LoginDialog) && !strikes(back, "GET", Route::OauthAccessToken));
+    }
+
+    #[test]
     fn rules_may_be_for_operations_of_batches_only() {
         let faults = Faults::default();
         add(&faults, "{match: {batched: true}, do: hang}");

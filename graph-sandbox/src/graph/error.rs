@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
+use crate::faults::UserWords;
+
 /// The `type` of a Graph error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorType {
@@ -30,8 +32,8 @@ pub(crate) struct GraphError {
     pub(crate) subcode: Option<i64>,
     pub(crate) message: String,
     pub(crate) is_transient: bool,
-    /// Title and text for a person.
-    pub(crate) user: Option<(String, String)>,
+    /// Words for a person; boxed, since they are rare.
+    pub(crate) user: Option<Box<UserWords>>,
 }
 
 impl GraphError {
@@ -168,9 +170,9 @@ impl GraphError {
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = subcode.into();
         }
-        if let Some((title, text)) = &self.user {
-            error["error_user_title"] = title.as_str().into();
-            error["error_user_msg"] = text.as_str().into();
+        if let Some(words) = &self.user {
+            error["error_user_title"] = words.title.as_str().into();
+            error["error_user_msg"] = words.message.as_str().into();
         }
         json!({ "error": error })
     }

@@ -135,7 +135,7 @@ fn injected(fault: &FaultError, request: &GraphRequest) -> GraphError {
     let mut error = GraphError::new(fault.code, message).status(fault.status);
     error.subcode = fault.subcode;
     error.is_transient = fault.is_transient;
-    error.user = fault.user.as_ref().map(|words| (words.title.clone(), words.message.clone()));
+    error.user = fault.user.clone().map(Box::new);
     error
 }
 
