@@ -4,6 +4,7 @@
 mod authorization;
 mod claim;
 mod granted;
+mod histories;
 mod kept;
 mod page;
 mod parting;

@@ -69,8 +69,7 @@ pub(super) fn standing(case: &Case<'_>, row: Option<&PageSubscription>) -> Optio
     let row = row?;
     let before = find(&case.previous.conditions, ConditionType::Subscribed)?;
     let verified = case.previous.subscription.as_ref()?;
-    let stands =
-        verified.missing.is_empty() && verified.fields.iter().all(|field| row.subscribed_fields.contains(field));
+    let stands = verified.fields.iter().all(|field| row.subscribed_fields.contains(field));
     (stands && before.status == Status::True.as_str()).then(|| Finding::from_condition(before, None)).flatten()
 }
 
