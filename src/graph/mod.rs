@@ -40,7 +40,7 @@ pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
-pub use grants::{Account, Exchange};
+pub use grants::{Account, Exchange, PageToken, missing_tasks};
 pub use operation::Operation;
 pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
