@@ -23,6 +23,10 @@ pub enum Matter {
     Refused,
     /// Whether a witness could be asked.
     Witness,
+    /// A seed that is to take the place of the token in use.
+    Seed,
+    /// What a person brought in the browser for the same.
+    Mail,
 }
 
 /// Statements that were heard and wait for their confirmation: one for each matter at most.
@@ -58,6 +62,11 @@ impl Suspicions {
         let since = known.map_or(now, |it| it.since);
         self.0.insert(matter, Suspicion { statement: statement.to_owned(), since });
         Standing(now.duration_since(since))
+    }
+
+    /// Whether what was heard of a matter has stood long enough to count, if something was.
+    pub fn is_confirmed(&self, matter: Matter, now: Timestamp) -> bool {
+        self.0.get(&matter).is_some_and(|it| Standing(now.duration_since(it.since)).is_confirmed())
     }
 
     /// Drops what was said about a matter: an answer contradicts it.

@@ -6,8 +6,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::answer::Answer;
+use super::gap::{Absence, Gap};
 use super::key::Key;
 use crate::graph::{Token, TokenInfo};
 
@@ -22,21 +24,45 @@ pub struct Granted {
     pub fingerprint: String,
     /// What debug_token said of the token in use.
     pub info: TokenInfo,
-    /// The pages that were listed, by id.
-    pub pages: HashMap<String, GrantedPage>,
+    /// The pages that were listed, and those in use that were not, by id.
+    pub pages: Pages,
     /// When they were listed.
     pub at: Timestamp,
 }
 
-/// A page that a grant covers.
-#[derive(Clone, Debug)]
+impl Granted {
+    /// Whether a page is not covered, for certain.
+    pub fn is_lost(&self, page_id: &str) -> bool {
+        self.pages.get(page_id).is_some_and(GrantedPage::is_lost)
+    }
+}
+
+/// What a grant gives for each page, by id.
+pub type Pages = HashMap<String, GrantedPage>;
+
+/// What a grant gives for a page.
+#[derive(Clone, Debug, Default)]
 pub struct GrantedPage {
     /// Its name.
     pub name: Option<String>,
-    /// What the grantor may do on it.
-    pub tasks: Vec<String>,
-    /// Its token, as it was listed. `None`: it was listed without one, or the one it had is doubted.
+    /// What the grantor may do on it; `None` = Meta does not tell.
+    pub tasks: Option<Vec<String>>,
+    /// Its token. `None`: there is none, or none was found yet.
     pub token: Option<Token>,
+    /// What the list leaves open of a page in use. Until that is settled all else is what it was before.
+    pub gap: Option<Box<Gap>>,
+}
+
+impl GrantedPage {
+    /// What is missing for the page, once that is certain.
+    pub fn absence(&self) -> Option<Absence> {
+        self.gap.as_ref()?.confirmed()
+    }
+
+    /// Whether the page is not covered, for certain. One whose tasks do not suffice is covered all the same.
+    pub fn is_lost(&self) -> bool {
+        self.absence().is_some_and(|absence| absence != Absence::RoleLost || self.token.is_none())
+    }
 }
 
 /// What is remembered of one grant.
@@ -48,7 +74,12 @@ struct Known {
     /// A token that Meta handed out and that could not be kept yet, with the fingerprint of the one it was handed out for:
     /// while the API server is away Meta is not asked for another one each time.
     obtained: Option<(String, Token)>,
+    /// What debug_token said last of a token of this fingerprint, and when.
+    heard: Option<(String, Timestamp, Answer<TokenInfo>)>,
 }
+
+/// How long what debug_token says of a token is taken for what it says now.
+const FRESH: SignedDuration = SignedDuration::from_secs(10);
 
 /// What all grants give.
 #[derive(Debug, Default)]
@@ -74,7 +105,7 @@ impl Grants {
         let same = before.as_ref().filter(|it| it.fingerprint == granted.fingerprint && it.uid == granted.uid);
         for (id, page) in granted.pages.iter_mut().filter(|(id, _)| !doubted.contains(*id)) {
             let old = same.and_then(|it| it.pages.get(id)?.token.clone());
-            page.token = old.or(page.token.take());
+            page.token = page.token.take().map(|new| old.unwrap_or(new));
         }
         let changed = changed(before.as_deref(), &granted);
         known.granted = Some(Arc::new(granted));
@@ -91,6 +122,26 @@ impl Grants {
     pub fn is_doubted(&self, grant: &Key) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(grant).is_some_and(|known| !known.doubted.is_empty())
+    }
+
+    /// Whether the token of a page is doubted.
+    pub fn is_page_doubted(&self, grant: &Key, page_id: &str) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(grant).is_some_and(|known| known.doubted.contains(page_id))
+    }
+
+    /// Remembers for a moment what debug_token said of the token of this fingerprint.
+    pub fn hear(&self, grant: &Key, fingerprint: &str, answer: Answer<TokenInfo>, now: Timestamp) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(grant.clone()).or_default().heard = Some((fingerprint.to_owned(), now, answer));
+    }
+
+    /// What debug_token said of the token of this fingerprint a moment ago, if it did.
+    pub fn heard(&self, grant: &Key, fingerprint: &str, now: Timestamp) -> Option<Answer<TokenInfo>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, at, answer) = all.get(grant)?.heard.as_ref()?;
+        let age = now.duration_since(*at);
+        (of == fingerprint && !age.is_negative() && age < FRESH).then(|| answer.clone())
     }
 
     /// Remembers a token that Meta handed out for the one of this fingerprint, until it is kept.
@@ -150,8 +201,11 @@ fn same_info(one: &TokenInfo, other: &TokenInfo) -> bool {
 impl GrantedPage {
     fn is_same(&self, other: &Self, context: &str) -> bool {
         let fingerprint = |page: &Self| page.token.as_ref().map(|token| token.fingerprint(context));
-        let tasks = |page: &Self| page.tasks.iter().cloned().collect::<BTreeSet<_>>();
-        self.name == other.name && tasks(self) == tasks(other) && fingerprint(self) == fingerprint(other)
+        let tasks = |page: &Self| page.tasks.as_ref().map(|tasks| tasks.iter().cloned().collect::<BTreeSet<_>>());
+        self.name == other.name
+            && tasks(self) == tasks(other)
+            && self.absence() == other.absence()
+            && fingerprint(self) == fingerprint(other)
     }
 }
 
@@ -171,14 +225,18 @@ mod tests {
 
     /// A grant in use with this token, that lists these pages with these tokens.
     fn granted(fingerprint: &str, pages: &[(&str, &str)]) -> Granted {
-        let page = |text: &str| GrantedPage { name: None, tasks: vec!["MESSAGING".into()], token: Some(token(text)) };
+        let page = |text: &str| GrantedPage {
+            tasks: Some(vec!["MESSAGING".into()]),
+            token: Some(token(text)),
+            ..GrantedPage::default()
+        };
         Granted {
             uid: "u".into(),
             app: Key::new("platform", "acme"),
             fingerprint: fingerprint.into(),
             info: TokenInfo {
                 app_id: Some("1111000011110000".into()),
-                kind: TokenKind::SystemUser,
+                kind: Some(TokenKind::SystemUser),
                 is_valid: true,
                 issued_at: None,
                 expires_at: None,
@@ -210,7 +268,7 @@ mod tests {
         assert_eq!(put(&grants, granted("t", &[("1", "a"), ("2", "b")])), [""; 0]);
         assert_eq!(put(&grants, granted("t", &[("2", "b"), ("3", "c")])), ["1", "3"]);
         let mut other_tasks = granted("t", &[("2", "b"), ("3", "c")]);
-        other_tasks.pages.get_mut("2").unwrap().tasks.push("MANAGE".into());
+        other_tasks.pages.get_mut("2").unwrap().tasks = Some(vec!["MANAGE".into()]);
         assert_eq!(put(&grants, other_tasks), ["2"]);
     }
 

@@ -20,6 +20,7 @@ pub mod events;
 pub mod evidence;
 pub mod failure;
 pub mod fingerprint;
+pub mod gap;
 pub mod grants;
 pub mod handover;
 pub mod index;

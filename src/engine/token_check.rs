@@ -87,7 +87,8 @@ pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
     )
 }
 
-/// Whether the token is another application's, ended, or of another kind than these.
+/// Whether the token is another application's, ended, or of another kind than these. A kind that is not told is no fault:
+/// the calls that are made with the token show what it is.
 pub fn not_usable(info: &TokenInfo, app_id: &str, kinds: &[TokenKind]) -> Option<Flaw> {
     if info.app_id.as_deref().is_some_and(|found| found != app_id) {
         return Some(Flaw::Cut(Reason::WrongApp, "debug_token names another application".to_owned()));
@@ -95,8 +96,8 @@ pub fn not_usable(info: &TokenInfo, app_id: &str, kinds: &[TokenKind]) -> Option
     if !info.is_valid {
         return Some(invalid(info));
     }
-    let fact = || format!("debug_token names the kind {}", info.kind.as_str());
-    (!kinds.contains(&info.kind)).then(|| Flaw::Cut(Reason::WrongTokenType, fact()))
+    let other = info.kind.filter(|kind| !kinds.contains(kind))?;
+    Some(Flaw::Cut(Reason::WrongTokenType, format!("debug_token names the kind {}", other.as_str())))
 }
 
 fn invalid(info: &TokenInfo) -> Flaw {

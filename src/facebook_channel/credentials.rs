@@ -11,9 +11,10 @@ use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::claims;
+use crate::engine::gap::Absence;
 use crate::engine::index::Dependency;
 use crate::engine::trouble::Trouble;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
 use crate::meta_grant;
@@ -52,9 +53,11 @@ pub enum TokenSeen {
 pub struct PageGrant {
     /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
     pub info: TokenInfo,
-    /// What the grantor may do on the page; `None` if the page is not in the grant.
+    /// What is missing for the page, once that is certain.
+    pub absence: Option<Absence>,
+    /// What the grantor may do on the page; `None` if Meta does not tell.
     pub tasks: Option<Vec<String>>,
-    /// Fingerprint of the page's token; `None` if the page was listed without one.
+    /// Fingerprint of the page's token; `None` if there is none.
     pub fingerprint: Option<String>,
     /// When the pages were listed.
     pub at: Timestamp,
@@ -217,16 +220,24 @@ fn granted(
         let trouble = Trouble::Unknown(format!("its authorisation was to end at {end}"));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
-    let page = granted.pages.get(page_id);
-    let token = page.and_then(|page| page.token.clone());
+    let Some(page) = granted.pages.get(page_id) else {
+        // The grant was listed before the page was in use, and without it: what it gives for it is yet to be found out.
+        ctx.wake(KindName::MetaGrant, key.clone());
+        return (TokenSeen::NotListed, None);
+    };
+    if page.token.is_none() && page.absence().is_none() {
+        return (TokenSeen::NotListed, None);
+    }
+    let token = page.token.clone();
     let grant = PageGrant {
         info: TokenInfo {
-            kind: TokenKind::Page,
+            kind: Some(TokenKind::Page),
             profile_id: Some(page_id.to_owned()),
             issued_at: None,
             ..granted.info.clone()
         },
-        tasks: page.map(|page| page.tasks.clone()),
+        absence: page.absence(),
+        tasks: page.tasks.clone(),
         fingerprint: token.as_ref().map(|token| token.fingerprint(context)),
         at: granted.at,
     };

@@ -58,7 +58,7 @@ pub fn remembered_token(
     let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());
     (same && good && confirmed && is_page).then(|| TokenInfo {
         app_id: Some(app_id.to_owned()),
-        kind: TokenKind::Page,
+        kind: Some(TokenKind::Page),
         is_valid: true,
         issued_at: None,
         expires_at: authorization.expires_at,

@@ -85,7 +85,7 @@ pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), F
 
 /// Whether debug_token does not tell which page a token is of. Then whoever it speaks for says so itself.
 fn leaves_page_open(info: &TokenInfo) -> bool {
-    info.is_valid && info.profile_id.is_none() && info.kind != TokenKind::User
+    info.is_valid && info.profile_id.is_none() && matches!(info.kind, None | Some(TokenKind::Page))
 }
 
 /// Asks about the grant that the token comes from.
@@ -98,7 +98,7 @@ async fn ask_grant(
     let Source::Grant { grant: key, page_id, .. } = Source::of(ctx, channel) else { return Ok(()) };
     // The next listing may give another token for the page.
     ctx.grants.doubt(&key, &page_id);
-    let Some(answer) = grants_word(ctx, &key, pass.now).await? else { return Ok(()) };
+    let Some(answer) = crate::meta_grant::witness(ctx, &key, pass.now).await? else { return Ok(()) };
     seen.asked.calls.note(Operation::DebugToken, &answer);
     seen.asked.witnessed = true;
     match token_check::debugged(Some(&answer)) {
@@ -124,10 +124,6 @@ fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
     let told = token_check::told_end("The token of the grant", reason);
     let trouble = Trouble::Broken(format!("{}: {told} ({fact}).", reason.as_str()));
     TokenSeen::GrantTrouble { trouble, ended: Some(reason).filter(|reason| reason.ends_authorization()) }
-}
-
-async fn grants_word(_: &Context, _: &crate::engine::Key, _: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
-    Ok(None)
 }
 
 fn look_at_app(ctx: &Context, seen: &Observed) {

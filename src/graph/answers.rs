@@ -37,18 +37,23 @@ impl TokenKind {
             Self::Other => "OTHER",
         }
     }
-}
 
-impl<'de> Deserialize<'de> for TokenKind {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let text = Option::<String>::deserialize(source)?.unwrap_or_default();
-        Ok(match text.to_ascii_uppercase().as_str() {
+    /// The kind that Graph spells so.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
             "USER" => Self::User,
             "PAGE" => Self::Page,
             "APP" => Self::App,
             "SYSTEM_USER" => Self::SystemUser,
             _ => Self::Other,
-        })
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenKind {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(source)?))
     }
 }
 
@@ -58,9 +63,9 @@ pub struct TokenInfo {
     /// The app the token belongs to.
     #[serde(default, deserialize_with = "optional_id")]
     pub app_id: Option<String>,
-    /// What kind of token it is.
-    #[serde(rename = "type", default = "other_kind")]
-    pub kind: TokenKind,
+    /// What kind of token it is; `None` = Graph does not tell.
+    #[serde(rename = "type", default)]
+    pub kind: Option<TokenKind>,
     /// Whether Graph accepts it.
     #[serde(deserialize_with = "lenient_flag")]
     pub is_valid: bool,
@@ -73,7 +78,7 @@ pub struct TokenInfo {
     /// When access to the grantor's data ends; `None` = never.
     #[serde(default, deserialize_with = "optional_time")]
     pub data_access_expires_at: Option<Timestamp>,
-    /// The page of a page token.
+    /// The page of a page token; `None` also if Graph does not tell.
     #[serde(default, deserialize_with = "optional_id")]
     pub profile_id: Option<String>,
     /// Who granted it.
@@ -224,10 +229,6 @@ pub struct PageSubscription {
     pub subscribed_fields: Vec<String>,
 }
 
-fn other_kind() -> TokenKind {
-    TokenKind::Other
-}
-
 fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(source)?.unwrap_or_default())
 }
@@ -239,6 +240,11 @@ fn one_identifier<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Err
 pub(super) fn identifiers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
     let names: Vec<String> = null_is_empty(source)?;
     Ok(names.into_iter().map(identifier).collect())
+}
+
+pub(super) fn optional_identifiers<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Option::<Vec<String>>::deserialize(source)?;
+    Ok(names.map(|names| names.into_iter().map(identifier).collect()))
 }
 
 pub(super) fn optional_text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {

@@ -66,7 +66,7 @@ async fn a_token_is_debugged_on_behalf_of_the_app() {
         "profile_id": PAGE, "scopes": ["pages_messaging"]}}))
     .await;
     let info = graph.client().debug_token(V, &app(), &token()).await.expect("an answer");
-    assert_eq!((info.kind, info.is_valid, info.error), (TokenKind::Page, true, None));
+    assert_eq!((info.kind, info.is_valid, info.error), (Some(TokenKind::Page), true, None));
     assert_eq!(info.profile_id.as_deref(), Some(PAGE));
 
     let seen = graph.only();

@@ -4,12 +4,14 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::answers::{identifiers, optional_text};
+use super::answers::{optional_identifiers, optional_text};
+use super::batch::{Ask, PageRead};
 use super::classes::classify;
-use super::client::{GraphClient, app_call, page_call, succeeded, unusable};
+use super::client::{GraphClient, app_call, page_call, same_object, succeeded, unusable};
 use super::decode::lenient_id;
 use super::error::GraphError;
 use super::operation::Operation;
+use super::redact::is_masked;
 use super::token::{AppCredentials, Token};
 use super::usage::Charged;
 use super::verdict::Verdict;
@@ -27,12 +29,46 @@ pub struct Account {
     /// Its name, redacted.
     #[serde(default, deserialize_with = "optional_text")]
     pub name: Option<String>,
-    /// What the person or system user may do on it.
-    #[serde(default, deserialize_with = "identifiers")]
-    pub tasks: Vec<String>,
+    /// What the person or system user may do on it; `None` = Graph does not tell.
+    #[serde(default, deserialize_with = "optional_identifiers")]
+    pub tasks: Option<Vec<String>>,
     /// Its token, if it was asked for and Graph gives one.
     #[serde(default, rename = "access_token", deserialize_with = "optional_token")]
     pub token: Option<Token>,
+}
+
+/// What a page says when it is asked for the token that somebody has for it.
+#[derive(Clone, Debug)]
+pub struct PageToken {
+    /// Its name, redacted.
+    pub name: Option<String>,
+    /// The token, if there is one.
+    pub token: Option<Token>,
+}
+
+/// The answer of a page that is asked for a token.
+#[derive(Deserialize)]
+struct TokenNode {
+    #[serde(deserialize_with = "lenient_id")]
+    id: String,
+    #[serde(default, deserialize_with = "optional_text")]
+    name: Option<String>,
+    access_token: Option<SecretString>,
+}
+
+/// The tasks without which a page cannot be connected (graph-api §4).
+const TASKS: [&str; 2] = ["MESSAGING", "MODERATE"];
+
+/// The needed tasks that are not among these. Those of pages of the new kind have longer names, and full control covers all.
+#[must_use]
+pub fn missing_tasks(tasks: &[String]) -> Vec<&'static str> {
+    let plain = |task: &String| {
+        let task = task.to_ascii_uppercase();
+        task.strip_prefix("PROFILE_PLUS_").map(str::to_owned).unwrap_or(task)
+    };
+    let tasks: Vec<_> = tasks.iter().map(plain).collect();
+    let covers = |needed: &&str| tasks.iter().any(|task| task == *needed || task == "FULL_CONTROL");
+    TASKS.into_iter().filter(|needed| !covers(needed)).collect()
 }
 
 /// Which token is exchanged, and with it for how long the new one lives.
@@ -78,6 +114,30 @@ impl GraphClient {
             call
         })
         .await
+    }
+
+    /// The tokens that somebody has for pages: `GET /{page}`, each with a token of its own, in the order of `reads` and in as
+    /// few requests as Graph allows. It may be the page's own token: what gives it again still stands.
+    pub async fn page_tokens(
+        &self,
+        version: &Version,
+        app: &AppCredentials,
+        reads: &[PageRead<'_>],
+    ) -> Vec<Result<PageToken, GraphError>> {
+        let asks = reads.iter().map(|read| Ask {
+            operation: Operation::ReadPageToken,
+            token: read.token,
+            path: vec![read.page_id],
+            parameters: vec![("fields", "id,name,access_token")],
+        });
+        let asks: Vec<_> = asks.collect();
+        let answers = self.each::<TokenNode>(version, app, &asks).await;
+        let told = |(answer, read): (Result<TokenNode, GraphError>, &PageRead<'_>)| {
+            let node = answer?;
+            same_object(&node.id, read.page_id)?;
+            Ok(PageToken { name: node.name, token: node.access_token.and_then(|text| given(&text, read.token)) })
+        };
+        answers.into_iter().zip(reads).map(told).collect()
     }
 
     /// Another token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end (graph-api §3.3, §3.6).
@@ -127,6 +187,12 @@ impl GraphClient {
             answer => succeeded(&answer?),
         }
     }
+}
+
+/// The token that a page gives. The very one that was sent is masked in the answer.
+fn given(text: &SecretString, sent: &Token) -> Option<Token> {
+    let text = text.expose_secret();
+    if is_masked(text) { Some(sent.clone()) } else { Token::parse(text.as_bytes()).ok() }
 }
 
 fn optional_token<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Token>, D::Error> {

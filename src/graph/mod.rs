@@ -42,7 +42,7 @@ pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use fields::{PAGE_FIELDS, is_known_field, nearest_field};
-pub use grants::{Account, Exchange};
+pub use grants::{Account, Exchange, PageToken, missing_tasks};
 pub use operation::Operation;
 pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};

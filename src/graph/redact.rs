@@ -123,6 +123,11 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Whether nothing but a secret of the call itself stood here.
+pub(crate) fn is_masked(text: &str) -> bool {
+    text == MASK
+}
+
 /// Masks the secrets of a call wherever they stand in its answer.
 pub(crate) fn scrub(answer: &mut Value, secrets: &[&str]) {
     fn walk(value: &mut Value, needles: &[Vec<u8>]) {

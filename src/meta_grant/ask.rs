@@ -4,8 +4,9 @@
 use jiff::SignedDuration;
 
 use super::MetaGrantKind;
+use super::coverage::{self, Covered};
 use super::decide::token::{self, Candidate, Word};
-use super::observe::{self, Access, LivingSeen, Observed, SeedSeen};
+use super::observe::{self, Access, AppSeen, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
 use crate::engine::answer::{Answer, Held, Refusal};
@@ -15,7 +16,7 @@ use crate::engine::pass::Pass;
 use crate::engine::priority::Occasion;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure};
-use crate::graph::{Account, Operation, Token, TokenInfo, Verdict};
+use crate::graph::{Account, Operation, PageRead, Token, TokenInfo, Verdict};
 
 /// What may be limited.
 pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
@@ -46,17 +47,23 @@ pub(super) async fn ask(
             (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
             return Ok(());
         }
-        seen.asked.token = Some(asks.about(&mut seen.asked.calls, &in_use).await?);
+        let answer = asks.about(&mut seen.asked.calls, &in_use).await?;
+        if let Some(fingerprint) = &seen.in_use {
+            ctx.grants.hear(&pass.key, fingerprint, answer.clone(), pass.now);
+        }
+        let known = token::known_kind(seen, &pass.previous);
+        seen.asked.token = Some(answer.map(|info| TokenInfo { kind: info.kind.or(known), ..info }));
     }
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
         seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
+        asks.pages_themselves(seen, &in_use).await?;
     }
     Ok(())
 }
 
 /// What debug_token said of the token in use, if that has not to be asked again: it was found good, its slot has not come
-/// since, nothing that it depends on has changed, and nobody doubts what it gave.
+/// since, nothing that it depends on has changed, and nobody doubts what it gave, or waits to hear it once more.
 fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Option<TokenInfo> {
     let before = seen.before.as_ref()?;
     let good = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
@@ -64,7 +71,8 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     // That it has ended is asked, not reckoned: its end may have been put off since.
     let lives =
         [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
-    let fresh = before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
+    let settled = seen.suspicions.is_empty() && coverage::is_settled(before, &seen.users, pass.now);
+    let fresh = settled && before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
     // Mail is judged against what the token in use is now.
     (good && same && lives && fresh && seen.mail.is_none()).then(|| before.info.clone())
 }
@@ -108,8 +116,7 @@ impl Asks<'_> {
                 seen.asked.seed = Some(self.about(&mut seen.asked.calls, seed).await?);
             }
             if good && seen.asked.seed_pages.is_none() && token::is_newer(Candidate::Seed, seen, self.pass.now) {
-                let pages = self.for_pages(&mut seen.asked.calls, seed, false).await?;
-                seen.asked.seed_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
+                seen.asked.seed_pages = Some(self.covered_by(Candidate::Seed, seed, seen).await?);
             }
         }
         self.about_mail(seen, good).await?;
@@ -128,8 +135,51 @@ impl Asks<'_> {
             seen.asked.mail = Some(self.about(&mut seen.asked.calls, &mail).await?);
         }
         if good && seen.asked.mail_pages.is_none() && token::is_newer(Candidate::Mail, seen, self.pass.now) {
-            let pages = self.for_pages(&mut seen.asked.calls, &mail, false).await?;
-            seen.asked.mail_pages = Some(pages.map(|rows| rows.into_iter().map(|row| row.id).collect()));
+            seen.asked.mail_pages = Some(self.covered_by(Candidate::Mail, &mail, seen).await?);
+        }
+        Ok(())
+    }
+
+    /// The pages that another token covers.
+    async fn covered_by(
+        &self,
+        which: Candidate,
+        token: &Token,
+        seen: &mut Observed,
+    ) -> Result<Answer<Covered>, Failure> {
+        let rows = match self.for_pages(&mut seen.asked.calls, token, false).await? {
+            Ok(rows) => rows,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (AppSeen::Found { required, .. }, Word::Good(info)) =
+            (&seen.app, token::candidate(which, seen, self.pass.now))
+        else {
+            return Ok(Err(Refusal::nothing()));
+        };
+        let Access { version, credentials } = &self.access;
+        let caller = coverage::Caller { graph: &self.ctx.graph, version, credentials, token };
+        let is_lost = |page: &&String| seen.before.as_ref().is_some_and(|it| it.is_lost(page));
+        let in_use = seen.users.pages.iter().filter(|page| !is_lost(page)).map(String::as_str);
+        Ok(Ok(self.ctx.read(coverage::of_another(caller, &rows, in_use, (info, required))).await?))
+    }
+
+    /// Asks pages in use for their tokens that the list leaves open, so that no list alone takes one away.
+    async fn pages_themselves(&self, seen: &mut Observed, in_use: &Token) -> Result<(), Failure> {
+        let asks = coverage::to_ask(seen, self.pass.now);
+        if asks.is_empty() {
+            return Ok(());
+        }
+        let Access { version, credentials } = &self.access;
+        let remembered = |page: &str| seen.before.as_ref()?.pages.get(page)?.token.as_ref();
+        let reads = asks.iter().map(|(page, with_its_own)| {
+            let own = remembered(page).filter(|_| *with_its_own);
+            PageRead { page_id: page, token: own.unwrap_or(in_use) }
+        });
+        let reads: Vec<_> = reads.collect();
+        let answers = self.ctx.read(self.ctx.graph.page_tokens(version, credentials, &reads)).await?;
+        for ((page, _), result) in asks.into_iter().zip(answers) {
+            let answer = seen.asked.calls.answer(Operation::ReadPageToken, result);
+            seen.asked.nodes.insert(page, answer);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What to do about a grant: a function of values and a time, with no client in sight.
 
+mod heard;
 mod mail;
 mod notes;
 mod renewal;
@@ -11,16 +12,19 @@ mod valid;
 use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Mutation, Which};
+use super::coverage;
 use super::observe::{LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::grants::Pages;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::token_check::SOON;
 use crate::graph::Exchange;
+use heard::Heard;
 use token::{Candidate, Word};
 
 pub use status::counted;
@@ -31,6 +35,8 @@ pub struct Plan {
     pub mutation: Option<Mutation>,
     /// What to report.
     pub report: Report<MetaGrantStatus>,
+    /// What the grant gives for each page, if its pages were listed in this pass.
+    pub pages: Option<Pages>,
 }
 
 /// Decides about a grant; `None` if nothing has changed since it was looked at.
@@ -38,12 +44,15 @@ pub fn decide(grant: &MetaGrant, previous: &MetaGrantStatus, seen: &Observed, no
     if !seen.look {
         return None;
     }
-    let case = Case { grant, previous, seen, now, generation: grant.metadata.generation.unwrap_or_default() };
+    let pages = coverage::judge(seen, now);
+    let generation = grant.metadata.generation.unwrap_or_default();
+    let mut case = Case { grant, previous, seen, now, generation, pages, heard: Heard::default() };
+    case.heard = Heard::of(&case);
     let valid = valid::valid(&case);
     let seed = seed::accepted(&case, &valid);
     let renewed = renewal::renewed(&case, &valid);
     let report = case.report(&Findings { valid, seed, renewed });
-    Some(Plan { mutation: case.mutation(), report })
+    Some(Plan { mutation: case.mutation(), report, pages: case.pages })
 }
 
 /// Everything a decision is made of.
@@ -53,6 +62,10 @@ struct Case<'a> {
     seen: &'a Observed,
     now: Timestamp,
     generation: i64,
+    /// What the token in use gives for each page, if that was listed in this pass.
+    pages: Option<Pages>,
+    /// What was heard and waits for its confirmation, or has it now.
+    heard: Heard,
 }
 
 /// What was found about each part of a grant.
@@ -67,6 +80,9 @@ const CHANGES: u8 = 6;
 
 /// How long after another one took its place a token is revoked, so that whoever still holds it gets the new one.
 const GRACE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often a list is asked for that Meta refuses, once it was refused twice.
+const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
@@ -115,7 +131,17 @@ impl Case<'_> {
 
     /// Whether another token may take the place of the one in use.
     fn accepts(&self, which: Candidate) -> bool {
-        token::is_accepted(which, self.seen, self.now)
+        token::is_accepted(which, self.seen, self.given(), self.now)
+    }
+
+    /// What the token in use gives for each page, as it was listed last.
+    fn given(&self) -> Option<&Pages> {
+        self.pages.as_ref().or_else(|| self.seen.before.as_ref().map(|before| &before.pages))
+    }
+
+    /// Pages in use that another token does not cover, if that is known.
+    fn lost_with(&self, which: Candidate) -> Option<Vec<String>> {
+        token::lost_with(which, self.seen, self.given(), self.now)
     }
 
     /// The token in use gives way to another one that is there, or is kept for the first time.
@@ -201,7 +227,8 @@ impl Case<'_> {
         let blocking: Vec<_> = [&parts.valid].into_iter().chain(taken.then_some(&parts.renewed)).collect();
         let ready = readiness(&blocking, self.generation, self.reached(expires));
         let refusals = self.refusals();
-        let answered = !refusals.iter().any(Refusal::says_nothing);
+        let unlisted = matches!(self.seen.asked.pages, Some(Err(_))) && !self.heard.token;
+        let answered = !unlisted && !refusals.iter().any(Refusal::says_nothing);
         let class = class(&blocking, &refusals.iter().collect::<Vec<_>>(), self.now);
         let next_step = ready.next_step.clone().or_else(|| self.advice(parts));
         let mut findings = ready.findings;
@@ -215,7 +242,7 @@ impl Case<'_> {
         let notes = notes::notes(self, &findings[0].1, parts);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = status::status(self, conditions, next_step, answered);
-        let (until, suspicions) = (self.until(expires, class), self.seen.suspicions.clone());
+        let (until, suspicions) = (self.until(expires, class), self.heard.suspicions.clone());
         Report { status, class, answered, until, effect: Effect::None, notes, suspicions }
     }
 
@@ -265,7 +292,9 @@ impl Case<'_> {
             _ => None,
         };
         let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
-        let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end];
+        let open = self.pages.as_ref().and_then(|pages| coverage::next(pages, self.now));
+        let unlisted = self.heard.refused.then(|| self.now + UNLISTED);
+        let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
         marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
     }
 }

@@ -2,27 +2,28 @@
 
 pub mod act;
 mod ask;
+pub mod coverage;
 pub mod decide;
 pub mod living;
 pub mod mail;
 pub mod observe;
 pub mod users;
+mod witness;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
-use crate::engine::grants::{Granted, GrantedPage};
+use crate::engine::grants::{Granted, Pages};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
 use crate::engine::trouble::{Trouble, holds};
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::Account;
 use observe::Observed;
+pub use witness::witness;
 
 /// The kind MetaGrant.
 pub struct MetaGrantKind;
@@ -38,7 +39,7 @@ impl Kind for MetaGrantKind {
         loop {
             let mut seen = observe::observe(ctx, grant, &pass, asked).await?;
             let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
-                let status = decide::counted(&pass.previous, &seen);
+                let status = decide::counted(&pass.previous, &seen, pass.now);
                 if status == pass.previous {
                     return Ok(pass.unchanged::<Self>(ctx));
                 }
@@ -48,7 +49,7 @@ impl Kind for MetaGrantKind {
                 asked = act::act(ctx, &pass, mutation, seen).await?;
                 continue;
             }
-            let granted = granted(ctx, grant, &pass, &plan.report.status, &mut seen);
+            let granted = granted(ctx, grant, &pass, plan.pages, &mut seen);
             if plan.report.notes.iter().any(|note| note.reason == Reason::ExpiresSoon.as_str()) {
                 ctx.grant_reminders.mark(&pass.key, &pass.uid, pass.now);
             }
@@ -87,19 +88,17 @@ fn granted(
     ctx: &Context,
     grant: &MetaGrant,
     pass: &Pass<MetaGrantStatus>,
-    status: &MetaGrantStatus,
+    pages: Option<Pages>,
     seen: &mut Observed,
 ) -> Option<Granted> {
-    let valid = status_of(&status.conditions, ConditionType::Valid) == Some(Status::True);
-    let rows = seen.asked.pages.take()?.ok().filter(|_| valid)?;
+    let pages = pages?;
     let info = seen.asked.token.take()?.ok()?;
-    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: row.token });
     Some(Granted {
         uid: pass.uid.clone(),
         app: observe::app_key(grant, &pass.key),
         fingerprint: seen.in_use.clone()?,
         info,
-        pages: rows.into_iter().map(page).collect::<HashMap<_, _>>(),
+        pages,
         at: ctx.clock.now(),
     })
 }

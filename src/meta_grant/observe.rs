@@ -1,12 +1,13 @@
 //! Reads everything about a grant; what is missing or refused is an observation too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::ask;
+use super::coverage::Covered;
 use super::living::{self, Found, Living, Over};
 use super::users::{self, Users};
 use crate::api::conditions::{ConditionType, Status, status_of};
@@ -22,7 +23,7 @@ use crate::engine::mailbox::Envelope;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{Account, AppCredentials, Token, TokenInfo, Version};
+use crate::graph::{Account, AppCredentials, PageToken, Token, TokenInfo, Version};
 pub use crate::meta_app::seen::AppSeen;
 use crate::meta_app::{self, seen};
 
@@ -45,6 +46,10 @@ pub struct Observed {
     pub reauthorize_url: Option<String>,
     /// Fingerprint of everything the answers depend on.
     pub inputs: String,
+    /// Whether anything of that changed since the last complete look.
+    pub changed: bool,
+    /// Pages in use whose tokens are doubted.
+    pub doubted: BTreeSet<String>,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
     /// Whether values may not be kept any longer.
@@ -79,6 +84,13 @@ pub enum SeedSeen {
         /// Its fingerprint.
         fingerprint: String,
     },
+}
+
+impl SeedSeen {
+    /// Its fingerprint, if it is there.
+    pub fn fingerprint(&self) -> Option<&str> {
+        if let Self::Present { fingerprint } = self { Some(fingerprint) } else { None }
+    }
 }
 
 /// The Secret with the token in use, as a decision may see it.
@@ -136,14 +148,16 @@ pub struct Asked {
     pub token: Option<Answer<TokenInfo>>,
     /// The pages that the token in use covers.
     pub pages: Option<Answer<Vec<Account>>>,
+    /// What pages in use said themselves that the list left open.
+    pub nodes: HashMap<String, Answer<PageToken>>,
     /// What debug_token says of the seed, if that is another token.
     pub seed: Option<Answer<TokenInfo>>,
     /// The pages that the seed covers, if that is another token.
-    pub seed_pages: Option<Answer<BTreeSet<String>>>,
+    pub seed_pages: Option<Answer<Covered>>,
     /// What debug_token says of the token that a person brought in the browser.
     pub mail: Option<Answer<TokenInfo>>,
     /// The pages that this one covers.
-    pub mail_pages: Option<Answer<BTreeSet<String>>>,
+    pub mail_pages: Option<Answer<Covered>>,
     /// Why this one was thrown away, if it was refused.
     pub mail_refused: Option<String>,
     /// What debug_token says of the token that was in use before.
@@ -244,7 +258,9 @@ async fn survey(
     let changed = pass.previous.inputs.as_ref() != Some(&inputs);
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
-    let look = pass.due || changed || valid && before.is_none() || mail.is_some() || asked.changes > 0;
+    let unknown = before.as_ref().is_some_and(|it| users.pages.iter().any(|page| !it.pages.contains_key(page)));
+    let look = pass.due || changed || unknown || valid && before.is_none() || mail.is_some() || asked.changes > 0;
+    let doubted = users.pages.iter().filter(|page| ctx.grants.is_page_doubted(&pass.key, page)).cloned().collect();
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
             let credentials = meta_app::observe::find_credentials(ctx, object).await?;
@@ -261,6 +277,8 @@ async fn survey(
         users,
         reauthorize_url: ctx.policy.gateway_url.as_ref().map(|url| super::reauthorize_url(url, &pass.key)),
         inputs,
+        changed,
+        doubted,
         look,
         stale: pass.stale,
         suspicions: pass.suspicions().clone(),

@@ -7,13 +7,11 @@ use super::authorization::flaw as flaw_of;
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, FacebookChannelStatus, Reason};
+use crate::engine::gap::Absence;
 use crate::engine::token_check::{Flaw, SOON};
 use crate::engine::trouble::Trouble;
 use crate::facebook_channel::observe::{AppSeen, TokenSeen};
-use crate::graph::TokenInfo;
-
-/// The tasks without which a page cannot be connected (graph-api §4).
-const TASKS: [&str; 2] = ["MESSAGING", "MODERATE"];
+use crate::graph::{TokenInfo, missing_tasks};
 
 /// That the grant does not work, or that it is not known whether it does, in the grant's own words: it is told there.
 pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
@@ -45,16 +43,20 @@ pub(super) fn ended(case: &Case<'_>) -> Option<Reason> {
 /// What is wrong with what a grant lists for the page.
 pub(super) fn flaw(token: &TokenSeen) -> Option<Flaw> {
     let TokenSeen::Granted(grant) = token else { return None };
-    let Some(tasks) = &grant.tasks else {
-        return Some(Flaw::Cut(Reason::NotInGrant, "the grant does not list it".to_owned()));
-    };
-    let missing: Vec<_> = TASKS.into_iter().filter(|task| !tasks.iter().any(|it| it == task)).collect();
-    if !missing.is_empty() {
-        let fact = format!("the grant lists the page without the task {}", missing.join(" and "));
-        return Some(Flaw::Cut(Reason::RoleLost, fact));
-    }
-    let fact = || "the grant lists it without a token".to_owned();
-    grant.fingerprint.is_none().then(|| Flaw::Cut(Reason::BusinessManagementMissing, fact()))
+    let missing = grant.tasks.as_deref().map(missing_tasks).unwrap_or_default();
+    Some(match grant.absence? {
+        Absence::NotInGrant => Flaw::Cut(Reason::NotInGrant, "the grant does not list it".to_owned()),
+        Absence::RoleLost if missing.is_empty() => {
+            Flaw::Cut(Reason::RoleLost, "the grant does not list it, and the page refuses the grantor".to_owned())
+        }
+        Absence::RoleLost => {
+            let fact = format!("the grant lists the page without the task {}", missing.join(" and "));
+            Flaw::Cut(Reason::RoleLost, fact)
+        }
+        Absence::BusinessManagementMissing => {
+            Flaw::Cut(Reason::BusinessManagementMissing, "the grant covers it, and gives no token for it".to_owned())
+        }
+    })
 }
 
 /// Whether what a grant gives makes another condition than the status shows, so that it has to be looked at. That a token

@@ -86,7 +86,7 @@ fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
     let mut scopes = info.scopes.clone();
     scopes.sort();
     AuthorizationStatus {
-        token_type: Some(info.kind.as_str().to_owned()),
+        token_type: info.kind.map(|kind| kind.as_str().to_owned()),
         grantor_id: info.user_id.clone(),
         expires_at: info.expires_at,
         data_access_expires_at: info.data_access_expires_at,

@@ -80,7 +80,7 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
     if info.app_id.as_deref() != Some(&app.credentials.app_id) {
         return Err(Refusal::WrongApp);
     }
-    if !info.is_valid || info.kind != TokenKind::User {
+    if !info.is_valid || info.kind.is_some_and(|kind| kind != TokenKind::User) {
         return Err(Refusal::NotAccepted);
     }
     let missing = app.required.iter().filter(|scope| !info.scopes.contains(scope)).cloned();

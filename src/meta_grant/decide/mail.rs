@@ -25,7 +25,7 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
         Word::Refused(refusal) if refusal.says_nothing() => None,
         Word::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
         Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
-        Word::Good(info) if stands_for_a_business(case) && info.kind == TokenKind::User => {
+        Word::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {
             Some(refused("the token in use is a system user's, and no person's may take its place"))
         }
         Word::Good(_) if case.accepts(Candidate::Mail) => Some(keep(case)),
@@ -35,7 +35,7 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
 
 /// Whether the token in use serves and is a system user's, which outlives people and is renewed without them.
 fn stands_for_a_business(case: &Case<'_>) -> bool {
-    matches!(token::in_use(case.seen, case.now), Word::Good(info) if info.kind == TokenKind::SystemUser)
+    matches!(token::in_use(case.seen, case.now), Word::Good(info) if info.kind == Some(TokenKind::SystemUser))
 }
 
 /// What came by mail is in use: it was kept just now, or there was nothing else to begin with.
@@ -68,12 +68,12 @@ fn why_not(case: &Case<'_>) -> Option<Mutation> {
         return Some(refused("its token was issued before the one in use"));
     }
     match &case.seen.asked.mail_pages {
-        Some(Err(refusal)) if !Refusal::says_nothing(refusal) => {
+        Some(Err(refusal)) if !Refusal::says_nothing(refusal) && case.heard.mail => {
             return Some(refused(&format!("Meta does not list its pages ({})", refusal.fact)));
         }
         _ => {}
     }
-    let lost = token::lost_with(Candidate::Mail, case.seen, case.now).filter(|lost| !lost.is_empty())?;
+    let lost = case.lost_with(Candidate::Mail).filter(|lost| case.heard.mail && !lost.is_empty())?;
     Some(refused(&format!("it does not cover pages that channels use: {}", listed(&lost))))
 }
 

@@ -1,15 +1,14 @@
 //! What about a grant is worth an Event.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
-use super::token::{self, Word};
+use super::token::{self, Word, is_covered};
 use super::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::answer::listed;
 use crate::engine::events::{Note, on_transition};
+use crate::engine::grants::GrantedPage;
 use crate::meta_grant::observe::LivingSeen;
 
 /// The Events of a pass, the most telling first.
@@ -63,11 +62,12 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
 
 /// That pages left the grant though channels use them.
 fn shrunk(case: &Case<'_>) -> Option<Note> {
-    let Some(Ok(rows)) = &case.seen.asked.pages else { return None };
-    let now: BTreeSet<&String> = rows.iter().map(|row| &row.id).collect();
-    let remembered = case.seen.before.iter().flat_map(|before| before.pages.keys());
-    let before: BTreeSet<&String> = remembered.chain(case.previous.pages.iter().map(|page| &page.id)).collect();
-    let left = case.seen.users.pages.iter().filter(|page| before.contains(page) && !now.contains(page));
+    let now = case.pages.as_ref()?;
+    let remembered =
+        |page: &String| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
+    let told = |page: &String| case.previous.pages.iter().any(|it| it.id == *page);
+    let is_lost = |page: &String| now.get(page).is_some_and(GrantedPage::is_lost);
+    let left = case.seen.users.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));
     let left: Vec<String> = left.cloned().collect();
     let text = || {
         let step = "Authorise again with them selected, or delete their channels.";

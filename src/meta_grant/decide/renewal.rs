@@ -64,7 +64,7 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
             let seen = format!("The token ends at {end} and is renewed from {due} on.");
             case.found(Status::True, Reason::UpToDate, seen, "")
         }
-        None if info.kind == TokenKind::User => {
+        None if info.kind == Some(TokenKind::User) => {
             let seen = format!("The token ends at {end}; a person's token cannot be renewed without the person.");
             case.found(Status::Unknown, Reason::NotRenewable, seen, "")
         }

@@ -59,7 +59,7 @@ fn refusal(case: &Case<'_>) -> Option<Finding> {
         let seen = "The seed was issued before the token in use.";
         return Some(case.found(Status::False, Reason::SeedOlder, seen, step));
     }
-    let lost = token::lost_with(Candidate::Seed, case.seen, case.now).filter(|lost| !lost.is_empty())?;
+    let lost = case.lost_with(Candidate::Seed).filter(|lost| case.heard.seed && !lost.is_empty())?;
     let step = format!(
         "Authorise again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that are to be given up."
     );

@@ -1,11 +1,16 @@
 //! The status of a grant besides its conditions.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Case;
-use super::token::{self, Word};
+use super::token::{self, Word, is_covered};
 use crate::api::{GrantedPageStatus, MetaGrantStatus, MissingPageStatus};
+use crate::engine::grants::{GrantedPage, Pages};
 use crate::graph::TokenInfo;
+use crate::meta_grant::coverage;
 use crate::meta_grant::observe::{LivingSeen, Observed, SeedSeen};
 use crate::meta_grant::users::Users;
 
@@ -52,59 +57,68 @@ pub(super) fn status(
         channels: previous.channels,
         ..known
     };
-    with_pages(status, seen)
+    with_pages(status, seen, case.given(), case.now)
 }
 
 /// A status with the channels and pages as they are now; all else stays. For when nothing was asked.
-pub fn counted(previous: &MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
-    with_pages(previous.clone(), seen)
+pub fn counted(previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> MetaGrantStatus {
+    with_pages(previous.clone(), seen, seen.before.as_ref().map(|before| &before.pages), now)
 }
 
-fn with_pages(status: MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
+fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> MetaGrantStatus {
     let status = MetaGrantStatus { channels: i64::try_from(seen.users.channels).unwrap_or(i64::MAX), ..status };
-    let missing_pages = missing(&status, seen);
-    let Some(pages) = rows(seen) else {
+    let missing_pages = missing(&status, seen, given);
+    let Some(given) = given else {
         let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };
         let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.users);
         return MetaGrantStatus { pages, missing_pages, ..status };
     };
-    let count = pages.len();
+    let mut pages = rows(seen, given);
+    let mut count = i64::try_from(pages.len()).unwrap_or(i64::MAX);
+    if coverage::next(given, now).is_some() {
+        // Nothing is said of what one list lacks before that is certain.
+        let known: BTreeSet<_> = pages.iter().map(|page| page.id.clone()).collect();
+        let lost = |id: &String| given.get(id).is_some_and(GrantedPage::is_lost);
+        let kept = status.pages.iter().filter(|page| !known.contains(&page.id) && !lost(&page.id));
+        pages.extend(
+            kept.cloned().map(|page| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page }),
+        );
+        count = i64::try_from(pages.len()).unwrap_or(i64::MAX).max(status.page_count.unwrap_or_default());
+    }
     MetaGrantStatus {
-        page_count: Some(i64::try_from(count).unwrap_or(i64::MAX)),
+        page_count: Some(count),
+        pages_truncated: count > i64::try_from(LISTED).unwrap_or(i64::MAX),
         pages: first(pages, &seen.users),
-        pages_truncated: count > LISTED,
         missing_pages,
         ..status
     }
 }
 
 /// Pages in use that are not covered, as far as that is known; by the names that they had when they were.
-fn missing(status: &MetaGrantStatus, seen: &Observed) -> Vec<MissingPageStatus> {
+fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> Vec<MissingPageStatus> {
     let name = |id: &String| {
         let covered = status.pages.iter().find(|page| page.id == *id).map(|page| &page.name);
         covered.or_else(|| status.missing_pages.iter().find(|page| page.id == *id).map(|page| &page.name)).cloned()
     };
-    let is_missing = |id: &&String| match token::covered(seen) {
-        Some(covered) => !covered.contains(*id),
-        None => status.missing_pages.iter().any(|page| page.id == **id),
+    let was_missing = |id: &String| status.missing_pages.iter().any(|page| page.id == *id);
+    let is_missing = |id: &&String| match given.and_then(|given| given.get(*id)) {
+        Some(page) if page.is_lost() => true,
+        Some(page) => !is_covered(page) && was_missing(id),
+        None => was_missing(id),
     };
     let missing = seen.users.pages.iter().filter(is_missing).take(LISTED);
     missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
 }
 
-/// The pages as they were listed last, if they were.
-fn rows(seen: &Observed) -> Option<Vec<GrantedPageStatus>> {
-    let row = |id: &String, name: &Option<String>, tasks: &[String]| {
-        let mut tasks = tasks.to_vec();
+/// The pages that the grant gives.
+fn rows(seen: &Observed, given: &Pages) -> Vec<GrantedPageStatus> {
+    let row = |(id, page): (&String, &GrantedPage)| {
+        let mut tasks = page.tasks.clone().unwrap_or_default();
         tasks.sort();
         tasks.truncate(TASKS);
-        GrantedPageStatus { id: id.clone(), name: name.clone(), tasks, in_use: seen.users.pages.contains(id) }
+        GrantedPageStatus { id: id.clone(), name: page.name.clone(), tasks, in_use: seen.users.pages.contains(id) }
     };
-    match (&seen.asked.pages, &seen.before) {
-        (Some(Ok(rows)), _) => Some(rows.iter().map(|it| row(&it.id, &it.name, &it.tasks)).collect()),
-        (_, Some(before)) => Some(before.pages.iter().map(|(id, it)| row(id, &it.name, &it.tasks)).collect()),
-        _ => None,
-    }
+    given.iter().filter(|(_, page)| page.gap.is_none() || is_covered(page)).map(row).collect()
 }
 
 /// The first pages: those in use before the others, each in the order of their ids.
@@ -122,7 +136,7 @@ fn described(info: &TokenInfo) -> MetaGrantStatus {
     scopes.sort();
     scopes.truncate(SCOPES);
     MetaGrantStatus {
-        token_type: Some(info.kind.as_str().to_owned()),
+        token_type: info.kind.map(|kind| kind.as_str().to_owned()),
         grantor_id: info.user_id.clone(),
         issued_at: info.issued_at,
         expires_at: info.expires_at,

@@ -1,14 +1,14 @@
 //! What debug_token says of the tokens of a grant, and whether one may take the place of another.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{MetaGrant, Reason, RenewalPolicy};
+use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::grants::{GrantedPage, Pages};
 use crate::engine::token_check::{self, Flaw};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
-use crate::meta_grant::observe::{AppSeen, Observed};
+use crate::meta_grant::coverage::Covered;
+use crate::meta_grant::observe::{AppSeen, LivingSeen, Observed};
 
 /// What is known of a token.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ const LONG: SignedDuration = SignedDuration::from_hours(24);
 /// Whether it is a person's token of some hours. Of those Meta does not tell when they were issued.
 pub fn is_short(info: &TokenInfo, now: Timestamp) -> bool {
     let ends = info.expires_at.is_some_and(|end| end.duration_since(now) <= LONG);
-    info.kind == TokenKind::User && info.issued_at.is_none() && ends
+    !matches!(info.kind, Some(TokenKind::SystemUser)) && info.issued_at.is_none() && ends
 }
 
 /// Whether a candidate that serves is not older than the token in use. What Meta tells no time of is taken for new: short-lived
@@ -93,39 +93,58 @@ pub fn is_newer(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
     other.issued_at.zip(in_use.issued_at).is_none_or(|(other, in_use)| other >= in_use)
 }
 
-/// Pages in use that the token in use covers and a candidate does not; `None` if that is not known.
-pub fn lost_with(which: Candidate, seen: &Observed, now: Timestamp) -> Option<Vec<String>> {
+/// The kind that the token in use was known to be of, for when Meta does not tell it.
+pub fn known_kind(seen: &Observed, previous: &MetaGrantStatus) -> Option<TokenKind> {
+    let same = seen.in_use.is_some() && seen.in_use == previous.token_fingerprint;
+    // What was obtained for it is of the same kind.
+    let renewed = matches!(&seen.living, LivingSeen::Present { seed, minted: true, .. } if Some(seed) == previous.seed_fingerprint.as_ref());
+    let kind = previous.token_type.as_deref().filter(|_| same || renewed).map(TokenKind::parse);
+    kind.filter(|kind| matches!(kind, TokenKind::User | TokenKind::SystemUser))
+}
+
+/// Pages in use that the token in use covers and a candidate does not; `None` if that is not known. `given` is what the token in
+/// use gives.
+pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> Option<Vec<String>> {
     let words = (&seen.app, candidate(which, seen, now));
     let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return None };
     let pages = match which {
         Candidate::Seed => &seen.asked.seed_pages,
         Candidate::Mail => &seen.asked.mail_pages,
     };
-    let Some(Ok(listed)) = pages else { return None };
-    let covered = covered(seen)?;
-    let reaches = |page: &String| listed.contains(page) && required.iter().all(|scope| info.grants(scope, page));
-    Some(seen.users.pages.iter().filter(|page| covered.contains(*page) && !reaches(page)).cloned().collect())
+    let Some(Ok(Covered { pages, open, .. })) = pages else { return None };
+    let given = given?;
+    let grants = |page: &String| required.iter().all(|scope| info.grants(scope, page));
+    let needed = seen.users.pages.iter().filter(|page| given.get(*page).is_some_and(is_covered));
+    let (unknown, lost): (Vec<_>, Vec<_>) = needed
+        .filter(|page| !grants(page) || !pages.contains(*page))
+        .partition(|page| grants(page) && open.contains(*page));
+    (unknown.is_empty() || !lost.is_empty()).then(|| lost.into_iter().cloned().collect())
+}
+
+/// Whether a candidate was granted for other pages than these in use: nothing has to be confirmed then.
+pub fn excludes(which: Candidate, seen: &Observed, pages: &[String], now: Timestamp) -> bool {
+    let words = (&seen.app, candidate(which, seen, now));
+    let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return false };
+    pages.iter().all(|page| required.iter().any(|scope| !info.grants(scope, page)))
+}
+
+/// Whether a grant gives what the page needs, or gave it and nothing else is certain.
+pub fn is_covered(page: &GrantedPage) -> bool {
+    !page.is_lost() && page.token.is_some()
 }
 
 /// Whether a candidate may take the place of the token in use: the one rule for all of them.
-pub fn is_accepted(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
+pub fn is_accepted(which: Candidate, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> bool {
     if !matches!(candidate(which, seen, now), Word::Good(_)) {
         return false;
     }
     match in_use(seen, now) {
         // Whatever serves is better than what does not.
         Word::Flawed(..) => true,
-        Word::Good(_) => is_newer(which, seen, now) && lost_with(which, seen, now).is_some_and(|lost| lost.is_empty()),
+        Word::Good(_) => {
+            is_newer(which, seen, now) && lost_with(which, seen, given, now).is_some_and(|lost| lost.is_empty())
+        }
         Word::Unasked | Word::Refused(_) => false,
-    }
-}
-
-/// The pages that the token in use covers, as they were listed last.
-pub fn covered(seen: &Observed) -> Option<BTreeSet<String>> {
-    match (&seen.asked.pages, &seen.before) {
-        (Some(Ok(rows)), _) => Some(rows.iter().map(|row| row.id.clone()).collect()),
-        (_, Some(before)) => Some(before.pages.keys().cloned().collect()),
-        _ => None,
     }
 }
 
@@ -135,7 +154,7 @@ const REST: SignedDuration = SignedDuration::from_hours(24);
 /// When a token is to be renewed, if it can be without a person and that is declared.
 pub fn renewal_due(grant: &MetaGrant, info: &TokenInfo) -> Option<Timestamp> {
     let renewal = &grant.spec.renewal;
-    if renewal.policy == RenewalPolicy::Never || info.kind != TokenKind::SystemUser {
+    if renewal.policy == RenewalPolicy::Never || info.kind != Some(TokenKind::SystemUser) {
         return None;
     }
     let by_end = shifted(info.expires_at?, -renewal.before());

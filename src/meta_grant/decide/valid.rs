@@ -7,7 +7,7 @@ use crate::api::{PURPOSE_LABEL, Reason};
 use crate::engine::Key;
 use crate::engine::answer::Refusal;
 use crate::engine::token_check::{self, Flaw};
-use crate::graph::{CutReason, TokenKind, Verdict};
+use crate::graph::{TokenKind, Verdict};
 use crate::meta_app::seen;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -105,20 +105,40 @@ fn listed(case: &Case<'_>) -> Finding {
     let well = case.found(Status::True, Reason::TokenValid, well, "");
     let Some(Err(refusal)) = &case.seen.asked.pages else { return well };
     let flaw = match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => return unlisted(case, refusal, well),
-        Verdict::TokenEnded(reason) => Flaw::Ended(Reason::from(*reason), refusal.fact.clone()),
-        Verdict::AccessCut(CutReason::ScopeMissing { scope }) => Flaw::ScopesMissing(scope.iter().cloned().collect()),
-        Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(reason), refusal.fact.clone()),
-        // The application's own credentials worked for debug_token a moment ago, so the fault is this token's.
-        Verdict::AppSuspect | Verdict::AppBroken(_) => Flaw::Cut(Reason::WrongApp, refusal.fact.clone()),
-        _ => return rejected(case, &refusal.fact),
+        Verdict::TokenEnded(reason) => Some(Flaw::Ended(Reason::from(*reason), refusal.fact.clone())),
+        Verdict::AccessCut(reason) => Some(Flaw::Cut(Reason::from(reason), refusal.fact.clone())),
+        _ => None,
     };
-    told(case, "The token of the grant", &flaw)
+    match flaw.filter(|_| case.heard.token) {
+        Some(flaw) => told(case, "The token of the grant", &flaw).quoting(refusal.words.as_deref()),
+        None => unlisted(case, refusal, well),
+    }
 }
 
-/// A token that serves is well, also while its pages cannot be listed; but one whose pages never were is not known to be.
+/// A token that serves is well, also while its pages cannot be listed: debug_token is the witness. But one whose pages never were
+/// listed is not known to be, and neither is one that was refused for long enough before.
 fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
-    if case.seen.before.is_some() { well } else { case.keep(ConditionType::Valid, refusal) }
+    if case.seen.before.is_some() && !case.heard.refuted {
+        return well;
+    }
+    let kept = case.keep(ConditionType::Valid, refusal);
+    if kept.status != Status::Unknown || matches!(refusal.verdict, Verdict::Throttled { .. }) {
+        return kept;
+    }
+    let fact = &refusal.fact;
+    let found = if refusal.verdict == Verdict::NoAnswer {
+        let seen =
+            format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
+        case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+    } else {
+        let seen = format!("Meta confirms the token, but refuses to list its pages ({fact}).");
+        let step = format!(
+            "The operator asks again every few minutes. If it stays so, look at what Meta says of the grant ({fact}): {}",
+            authorize_again(case)
+        );
+        case.found(Status::Unknown, Reason::NotUnderstood, seen, step)
+    };
+    found.quoting(refusal.words.as_deref())
 }
 
 /// What is wrong with a token, such as "The token of the grant".

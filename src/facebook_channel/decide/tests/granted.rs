@@ -11,6 +11,7 @@ use crate::api::conditions::ConditionType::{
 use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
+use crate::engine::gap::Absence;
 use crate::engine::trouble::Trouble;
 use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::credentials::PageGrant;
@@ -40,6 +41,21 @@ fn not_listed() -> Scene {
 fn broken() -> TokenSeen {
     let trouble = Trouble::Broken("PasswordChanged: The token ended. A person must act.".to_owned());
     TokenSeen::GrantTrouble { trouble, ended: Some(crate::api::Reason::PasswordChanged) }
+}
+
+/// The page is not part of the grant any more.
+fn lost(grant: &mut PageGrant) {
+    (grant.absence, grant.tasks, grant.fingerprint) = (Some(Absence::NotInGrant), None, None);
+}
+
+/// The grantor may do no more than this on the page.
+fn without_role(grant: &mut PageGrant, tasks: &[&str]) {
+    (grant.absence, grant.tasks) = (Some(Absence::RoleLost), Some(words(tasks)));
+}
+
+/// The page was granted, and there is no token for it.
+fn without_token(grant: &mut PageGrant) {
+    (grant.absence, grant.fingerprint) = (Some(Absence::BusinessManagementMissing), None);
 }
 
 #[test]
@@ -78,10 +94,10 @@ fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
     let elsewhere = || GranularScope { scope: SCOPES[2].to_owned(), target_ids: Some(words(&[OTHER_PAGE])) };
     type Row = (&'static str, fn(&mut PageGrant), &'static str, &'static str);
     let rows: [Row; 6] = [
-        ("not listed", |grant| (grant.tasks, grant.fingerprint) = (None, None), "NotInGrant", "All pages in use"),
-        ("without a task", |grant| grant.tasks = Some(words(&["ANALYZE", "MODERATE"])), "RoleLost", "MESSAGING"),
-        ("without both tasks", |grant| grant.tasks = Some(vec![]), "RoleLost", "MESSAGING and MODERATE"),
-        ("without a token", |grant| grant.fingerprint = None, "BusinessManagementMissing", "business_management"),
+        ("not listed", lost, "NotInGrant", "All pages in use"),
+        ("without a task", |grant| without_role(grant, &["ANALYZE", "MODERATE"]), "RoleLost", "MESSAGING"),
+        ("without both tasks", |grant| without_role(grant, &[]), "RoleLost", "MESSAGING and MODERATE"),
+        ("without a token", without_token, "BusinessManagementMissing", "business_management"),
         ("without a scope", |grant| grant.info.scopes = words(&SCOPES[..2]), "ScopeMissing", SCOPES[2]),
         ("for other pages", |_| (), "NotInGrant", SCOPES[2]),
     ];
@@ -149,7 +165,7 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
 fn while_it_is_not_known_what_the_grant_gives_everything_stays_as_it_was() {
     for before in [
         Scene::granted(|_| ()).decide(),
-        Scene::granted(|grant| grant.tasks = None).decide(),
+        Scene::granted(lost).decide(),
         Scene::with(|scene| scene.channel.spec.publish_token = true).decide(),
     ] {
         let outcome = not_listed().after(&before).decide();
@@ -183,7 +199,7 @@ fn the_published_token_goes_with_the_page_and_stays_with_a_grant_that_is_not_rea
         scene.seen.publication = PublicationSeen::Ours(Content::Current);
         scene.decide()
     };
-    assert_eq!(publishing(Scene::granted(|grant| grant.tasks = None)).plan.mutation, Some(Mutation::Withdraw));
+    assert_eq!(publishing(Scene::granted(lost)).plan.mutation, Some(Mutation::Withdraw));
     let waiting = publishing(without(broken()));
     waiting.no_mutation();
     waiting.shows(&[(TokenPublished, "Unknown/NotProven")]);
@@ -222,16 +238,11 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
         ("another token", well, |grant| grant.fingerprint = Some("f2".to_owned()), false),
         ("a later end", well, |grant| grant.info.expires_at = Some(now() + DAY * 60), false),
         ("an end that is near", well, |grant| grant.info.expires_at = Some(now() + DAY), true),
-        ("the page went", well, |grant| grant.tasks = None, true),
-        ("a task went", well, |grant| grant.tasks = Some(vec![]), true),
-        (
-            "it was never there",
-            || Scene::granted(|grant| grant.tasks = None).decide(),
-            |grant| grant.tasks = None,
-            false,
-        ),
-        ("the page came", || Scene::granted(|grant| grant.tasks = None).decide(), |_| (), true),
-        ("the role came back", || Scene::granted(|grant| grant.tasks = Some(vec![])).decide(), |_| (), true),
+        ("the page went", well, lost, true),
+        ("a task went", well, |grant| without_role(grant, &[]), true),
+        ("it was never there", || Scene::granted(lost).decide(), lost, false),
+        ("the page came", || Scene::granted(lost).decide(), |_| (), true),
+        ("the role came back", || Scene::granted(|grant| without_role(grant, &[])).decide(), |_| (), true),
         (
             "the end is far again",
             || Scene::granted(|grant| grant.info.expires_at = Some(now() + DAY)).decide(),
@@ -258,7 +269,7 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
     };
     assert!(news(&fresh, &FacebookChannelStatus::default()), "nothing is known yet");
     assert!(news(&fresh, not_listed().decide().status()), "it was not listed before");
-    let mut parted = Scene::granted(|grant| grant.tasks = None);
+    let mut parted = Scene::granted(lost);
     parted.channel.spec.connection = DeclaredConnection::Disconnected;
     assert!(!news(&parted, well().status()), "it is not judged");
     assert!(!news(&not_listed(), well().status()));

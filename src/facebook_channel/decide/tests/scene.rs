@@ -59,7 +59,7 @@ pub(super) fn channel(generation: i64) -> FacebookChannel {
 pub(super) fn token_info() -> TokenInfo {
     TokenInfo {
         app_id: Some(APP.to_owned()),
-        kind: TokenKind::Page,
+        kind: Some(TokenKind::Page),
         is_valid: true,
         issued_at: None,
         expires_at: None,
@@ -75,7 +75,7 @@ pub(super) fn token_info() -> TokenInfo {
 /// What a grant gives for a page that it covers.
 pub(super) fn page_grant() -> PageGrant {
     let tasks = Some(words(&["MESSAGING", "MODERATE", "ANALYZE"]));
-    PageGrant { info: token_info(), tasks, fingerprint: Some("f1".to_owned()), at: now() }
+    PageGrant { info: token_info(), absence: None, tasks, fingerprint: Some("f1".to_owned()), at: now() }
 }
 
 pub(super) fn page_node() -> PageNode {

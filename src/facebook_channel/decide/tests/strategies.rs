@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::gap::Absence;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
@@ -77,7 +78,7 @@ fn times() -> impl Strategy<Value = Option<jiff::Timestamp>> {
 }
 
 fn token_infos() -> impl Strategy<Value = TokenInfo> {
-    let kinds = prop_oneof![8 => Just(TokenKind::Page), 1 => select(vec![TokenKind::User, TokenKind::Other])];
+    let kinds = prop_oneof![8 => Just(Some(TokenKind::Page)), 1 => select(vec![Some(TokenKind::User), Some(TokenKind::Other), None])];
     let ids = |good: &'static str, bad: &'static str| prop_oneof![8 => Just(Some(good.to_owned())), 1 => Just(Some(bad.to_owned())), 1 => Just(None)];
     let faults = option::of(
         select(vec![(190, Some(460)), (190, Some(492)), (190, None), (2, None), (4, None), (100, None)])
@@ -158,8 +159,11 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
 fn page_grants() -> impl Strategy<Value = PageGrant> {
     let tasks = option::weighted(0.8, select(vec![words(&["MESSAGING", "MODERATE"]), words(&["ANALYZE"])]));
     let fingerprint = option::weighted(0.8, select(vec!["f1".to_owned(), "f2".to_owned()]));
-    (tasks, fingerprint, token_infos()).prop_map(|(tasks, fingerprint, info)| PageGrant {
+    let absences = [Absence::NotInGrant, Absence::RoleLost, Absence::BusinessManagementMissing];
+    let absence = option::weighted(0.3, select(absences.to_vec()));
+    (absence, tasks, fingerprint, token_infos()).prop_map(|(absence, tasks, fingerprint, info)| PageGrant {
         info,
+        absence: absence.or(fingerprint.is_none().then_some(Absence::BusinessManagementMissing)),
         tasks,
         fingerprint,
         at: now(),

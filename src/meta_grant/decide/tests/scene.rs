@@ -51,7 +51,7 @@ pub(super) fn meta_grant(renewal: Value) -> MetaGrant {
 pub(super) fn system_user(age: i64) -> TokenInfo {
     TokenInfo {
         app_id: Some(APP.to_owned()),
-        kind: TokenKind::SystemUser,
+        kind: Some(TokenKind::SystemUser),
         is_valid: true,
         issued_at: Some(now() - days(age)),
         expires_at: Some(now() - days(age) + days(60)),
@@ -67,7 +67,7 @@ pub(super) fn system_user(age: i64) -> TokenInfo {
 /// A person's long-lived token that was issued so many days ago.
 pub(super) fn long_user(age: i64) -> TokenInfo {
     TokenInfo {
-        kind: TokenKind::User,
+        kind: Some(TokenKind::User),
         data_access_expires_at: Some(now() - days(age) + days(90)),
         user_id: Some(PERSON.to_owned()),
         ..system_user(age)

@@ -41,8 +41,8 @@ fn a_token_that_cannot_serve_is_named_with_who_must_act() {
         (system_user(60), "TokenExpired", "True/TokenExpired"),
         (TokenInfo { expires_at: None, ..long_user(90) }, "DataAccessExpired", "True/DataAccessExpired"),
         (TokenInfo { app_id: Some("9999000099990000".into()), ..system_user(1) }, "WrongApp", "False/NotExpired"),
-        (TokenInfo { kind: TokenKind::Page, ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
-        (TokenInfo { kind: TokenKind::App, ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
+        (TokenInfo { kind: Some(TokenKind::Page), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
+        (TokenInfo { kind: Some(TokenKind::App), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
         (TokenInfo { scopes: words(&["pages_show_list"]), ..system_user(1) }, "ScopeMissing", "False/NotExpired"),
     ];
     for (info, reason, expired) in rows {

@@ -1,0 +1,92 @@
+//! A page in use of which the list of a grant does not say what it said before. One list is no withdrawal: the page itself is
+//! asked, and what both say counts once it was said again some time later.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evidence::APART;
+
+/// Why a grant does not give what a page needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Absence {
+    /// The page is not part of what was granted.
+    NotInGrant,
+    /// The grantor may not do on it what is needed.
+    RoleLost,
+    /// It was granted, but there is no token for it: it is reached through a business only.
+    BusinessManagementMissing,
+}
+
+/// What is known of a page in use that the list contradicts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gap {
+    /// What is missing, if it is.
+    pub absence: Absence,
+    /// Since when the list has left it open.
+    pub since: Timestamp,
+    /// When the page itself was asked last, if it was.
+    pub asked: Option<Timestamp>,
+    /// What that came to.
+    pub word: Word,
+}
+
+/// How far a gap is settled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Word {
+    /// Nothing was said yet.
+    Open,
+    /// The page gave a token, so that nothing is missing.
+    Vouched,
+    /// It was denied once, at this time.
+    Denied(Timestamp),
+    /// It was denied again long enough after the first time, or definitely.
+    Absent,
+}
+
+/// How long a page that says nothing is asked once a minute.
+const EAGER: SignedDuration = SignedDuration::from_mins(10);
+/// How often it is asked then.
+const PATIENT: SignedDuration = SignedDuration::from_mins(5);
+
+impl Gap {
+    /// One that was found just now.
+    pub const fn new(absence: Absence, now: Timestamp) -> Self {
+        Self { absence, since: now, asked: None, word: Word::Open }
+    }
+
+    /// That something is missing, by a definite statement.
+    pub const fn definite(absence: Absence, now: Timestamp) -> Self {
+        Self { absence, since: now, asked: None, word: Word::Absent }
+    }
+
+    /// The same after a denial: the second one counts, if it comes long enough after the first.
+    #[must_use]
+    pub fn denied(self, absence: Absence, now: Timestamp) -> Self {
+        let word = match self.word {
+            Word::Absent => Word::Absent,
+            Word::Denied(first) if now.duration_since(first) >= APART => Word::Absent,
+            Word::Denied(first) => Word::Denied(first.min(now)),
+            Word::Open | Word::Vouched => Word::Denied(now),
+        };
+        Self { absence, word, ..self }
+    }
+
+    /// What is missing, once that is certain.
+    pub fn confirmed(&self) -> Option<Absence> {
+        (self.word == Word::Absent).then_some(self.absence)
+    }
+
+    /// When to look again, while nothing is certain.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let new = now.duration_since(self.since) < EAGER || !self.was_asked();
+        match self.word {
+            Word::Vouched | Word::Absent => None,
+            Word::Denied(first) if first + APART > now => Some(first + APART),
+            Word::Open | Word::Denied(_) => Some(now + if new { APART } else { PATIENT }),
+        }
+    }
+
+    /// Whether the page was asked since the list left it open.
+    pub fn was_asked(&self) -> bool {
+        self.asked.is_some_and(|at| at >= self.since)
+    }
+}

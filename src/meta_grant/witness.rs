@@ -1,0 +1,36 @@
+//! What debug_token says of the token of a grant, for those who doubt what the grant gave them.
+
+use jiff::Timestamp;
+
+use super::living::{self, Found};
+use super::observe::app_key;
+use crate::engine::answer::{Answer, answer};
+use crate::engine::token_check;
+use crate::engine::{Context, Failure, Key};
+use crate::graph::{Operation, TokenInfo};
+use crate::meta_app::{self, seen};
+
+/// Asks debug_token about the token that a grant uses; `None` if there is none, or its application cannot be used. However many
+/// ask within some seconds, Meta is asked once. What is wrong with the token is for the grant to say, which then looks for itself.
+///
+/// # Errors
+/// When the Kubernetes API does not answer, or the process shuts down.
+pub async fn witness(ctx: &Context, grant: &Key, now: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
+    let Some(object) = ctx.grant(grant) else { return Ok(None) };
+    let Found::Living(living, _) = living::look(ctx, grant).await? else { return Ok(None) };
+    let fingerprint = living.token.fingerprint(&living::context(grant));
+    if let Some(heard) = ctx.grants.heard(grant, &fingerprint, now) {
+        return Ok(Some(heard));
+    }
+    let (_, app) = seen::look(ctx, Some(&app_key(&object, grant)), &grant.namespace).await?;
+    let Some(app) = app else { return Ok(None) };
+    let Some(credentials) = meta_app::observe::find_credentials(ctx, &app).await? else { return Ok(None) };
+    let version = meta_app::observe::version(&app);
+    let result = ctx.read(ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
+    let answer = answer(Operation::DebugToken, result);
+    ctx.grants.hear(grant, &fingerprint, answer.clone(), now);
+    if matches!(token_check::debugged(Some(&answer)), Some(Ok(info)) if !info.is_valid) {
+        ctx.look_at_grant(grant.clone());
+    }
+    Ok(Some(answer))
+}
