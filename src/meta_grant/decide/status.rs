@@ -61,7 +61,7 @@ pub fn counted(previous: &MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
 }
 
 fn with_pages(status: MetaGrantStatus, seen: &Observed) -> MetaGrantStatus {
-    let status = MetaGrantStatus { channels: i64::try_from(seen.users.channels).unwrap_or(i64::MAX), ..status };
+    let status = MetaGrantStatus { channels: seen.users.channels.or(status.channels), ..status };
     let missing_pages = missing(&status, seen);
     let Some(pages) = rows(seen) else {
         let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };
