@@ -216,8 +216,9 @@ impl Case<'_> {
             claim_name: match &self.seen.claim {
                 // A claim that cannot be read is still held, and who holds one is not deleted by mistake.
                 ClaimSeen::Unavailable(_) => self.previous.claim_name.clone(),
-                _ => (findings.claimed.status == Status::True)
-                    .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
+                _ => {
+                    (findings.claimed.status == Status::True).then(|| AssetClaim::page_name(&self.channel.spec.page_id))
+                }
             },
             next_step: state.next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.

@@ -35,7 +35,8 @@ pub async fn run(ctx: Arc<Context>) {
     while ctx.rest(ctx.policy.count_period).await {
         let channels = FacebookChannelKind::all(&ctx);
         let grants = ctx.grant_objects.all();
-        let counted = count(grants.iter().map(|grant| Key::of(&**grant)), channels.iter().filter_map(|it| grant_of(it)));
+        let counted =
+            count(grants.iter().map(|grant| Key::of(&**grant)), channels.iter().filter_map(|it| grant_of(it)));
         let said = |key: &Key| {
             let grant = ctx.grant(key)?;
             let status = grant.status.as_ref().filter(|status| status.observed_generation >= 0)?;
