@@ -48,7 +48,7 @@ async fn a_channel_whose_page_left_the_grant_whose_grant_died_or_whose_app_broke
     world.sandbox.invalidate_token("user", Invalidation { subcode: Some(460), message: None })?;
     look_at_grant(&world, "twice").await?;
     grant_is(&world, &["Valid=False/PasswordChanged"]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Authorized=False"]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=False"]).await?;
     held(&world, "support").await?;
 
     world.sandbox.change_app(APP_ID, AppChange { secret: Some("another".into()), ..AppChange::default() })?;
