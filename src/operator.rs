@@ -121,6 +121,7 @@ impl Operator {
             app_memories: Default::default(),
             counts: Default::default(),
             grant_memories: Default::default(),
+            grant_counts: Default::default(),
             grants: Default::default(),
             mailbox,
             grant_reminders: LastLook::new(self.clock.now()),

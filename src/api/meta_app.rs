@@ -129,7 +129,7 @@ pub struct MetaAppStatus {
     /// How much of what Meta allows in an hour is used; absent while it is little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageStatus>,
-    /// Its channels, counted at most once a minute.
+    /// Its channels, counted at most once a minute; absent until they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<ChannelCounts>,
     /// Base URL of the Graph API that this application is managed through.

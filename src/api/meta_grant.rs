@@ -157,9 +157,9 @@ pub struct MetaGrantStatus {
     /// Whether the grant covers more pages than are listed here.
     #[serde(default)]
     pub pages_truncated: bool,
-    /// How many channels rely on the grant.
-    #[serde(default)]
-    pub channels: i64,
+    /// How many channels rely on the grant, counted at most once a minute; absent until they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<i64>,
     /// Name of the Secret with the token in use, once it was made. It outlives this object on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub living_secret_name: Option<String>,

@@ -37,8 +37,8 @@ use super::ration::Ear;
 use super::secrets::Secrets;
 use super::timer::Timer;
 use crate::api::{
-    AssetClaim, AssetClaimStatus, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus, MetaGrant,
-    MetaGrantStatus,
+    AssetClaim, AssetClaimStatus, ChannelCounts, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus,
+    MetaGrant, MetaGrantStatus,
 };
 use crate::graph::{GraphClient, Meter};
 use crate::metrics::Metrics;
@@ -101,9 +101,11 @@ pub struct Context {
     /// What is remembered of applications.
     pub app_memories: Memories<MetaAppStatus>,
     /// How many channels each application has.
-    pub counts: Counts,
+    pub counts: Counts<ChannelCounts>,
     /// What is remembered of grants.
     pub grant_memories: Memories<MetaGrantStatus>,
+    /// How many channels rely on each grant.
+    pub grant_counts: Counts<i64>,
     /// What grants give to channels.
     pub grants: Grants,
     /// What the gateway left for the operator.

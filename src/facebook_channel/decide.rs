@@ -24,6 +24,7 @@ use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
     FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
+use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::events::{Note, on_transition};
@@ -234,8 +235,13 @@ impl Case<'_> {
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             published_secret_name: publication::secret_name(self, findings),
-            claim_name: (findings.claimed.status == Status::True)
-                .then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
+            claim_name: match &self.seen.claim {
+                // A claim that cannot be read is still held, and who holds one is not deleted by mistake.
+                ClaimSeen::Unavailable(_) => self.previous.claim_name.clone(),
+                _ => {
+                    (findings.claimed.status == Status::True).then(|| AssetClaim::page_name(&self.channel.spec.page_id))
+                }
+            },
             next_step: state.next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),

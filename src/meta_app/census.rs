@@ -25,11 +25,14 @@ pub async fn run(ctx: Arc<Context>) {
             .map(|(app, it)| (app, connection(it)))
             .collect();
         let counted = count(apps.iter().map(|app| Key::of(&**app)), channels.into_iter());
-        let said = |key: &Key| ctx.app(key)?.status.as_ref()?.channels.clone();
-        let changed: Vec<_> = counted.iter().filter(|(key, counts)| said(key).as_ref() != Some(counts)).collect();
-        let changed: Vec<_> = changed.into_iter().map(|(key, _)| key.clone()).collect();
-        ctx.counts.replace(counted);
-        changed.into_iter().for_each(|key| ctx.wake(KindName::MetaApp, key));
+        let said = |key: &Key| {
+            let app = ctx.app(key)?;
+            let status = app.status.as_ref().filter(|status| status.observed_generation >= 0)?;
+            Some(status.channels.clone())
+        };
+        for key in ctx.counts.replace(counted, said) {
+            ctx.wake(KindName::MetaApp, key);
+        }
     }
 }
 

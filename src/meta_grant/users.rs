@@ -13,8 +13,8 @@ use crate::facebook_channel::FacebookChannelKind;
 /// The channels that rely on a grant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Users {
-    /// How many there are.
-    pub channels: usize,
+    /// How many there are; `None` if there seems to be none and they were not counted yet.
+    pub channels: Option<i64>,
     /// Ids of their pages.
     pub pages: BTreeSet<String>,
 }
@@ -24,7 +24,9 @@ pub fn of(ctx: &Context, grant: &Key) -> Users {
     let channels = FacebookChannelKind::all(ctx);
     let relying = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant));
     let pages: Vec<_> = relying.map(|channel| channel.spec.page_id.clone()).collect();
-    Users { channels: pages.len(), pages: pages.into_iter().collect() }
+    let told = !pages.is_empty() || ctx.grant_counts.of(grant).is_some();
+    let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
+    Users { channels, pages: pages.into_iter().collect() }
 }
 
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at
@@ -32,23 +34,26 @@ pub fn of(ctx: &Context, grant: &Key) -> Users {
 pub async fn run(ctx: Arc<Context>) {
     while ctx.rest(ctx.policy.count_period).await {
         let channels = FacebookChannelKind::all(&ctx);
-        let counted = count(channels.iter().filter_map(|channel| grant_of(channel)));
-        for grant in ctx.grant_objects.all() {
-            let key = Key::of(&*grant);
-            let said = grant.status.as_ref().map(|status| status.channels);
-            // One that was not looked at yet counts when it is.
-            if said.is_some_and(|said| said != counted.get(&key).copied().unwrap_or_default()) {
-                ctx.wake(KindName::MetaGrant, key);
-            }
+        let grants = ctx.grant_objects.all();
+        let counted =
+            count(grants.iter().map(|grant| Key::of(&**grant)), channels.iter().filter_map(|it| grant_of(it)));
+        let said = |key: &Key| {
+            let grant = ctx.grant(key)?;
+            let status = grant.status.as_ref().filter(|status| status.observed_generation >= 0)?;
+            Some(status.channels)
+        };
+        for key in ctx.grant_counts.replace(counted, said) {
+            ctx.wake(KindName::MetaGrant, key);
         }
     }
 }
 
-/// How many of these channels rely on each grant.
-fn count(grants: impl Iterator<Item = Key>) -> HashMap<Key, i64> {
-    let mut counted = HashMap::new();
-    for grant in grants {
-        *counted.entry(grant).or_default() += 1;
+/// How many channels rely on each of these grants; `named` are those that channels name.
+fn count(grants: impl Iterator<Item = Key>, named: impl Iterator<Item = Key>) -> HashMap<Key, i64> {
+    let mut counted: HashMap<_, _> = grants.map(|grant| (grant, 0)).collect();
+    for grant in named {
+        let Some(count) = counted.get_mut(&grant) else { continue };
+        *count += 1;
     }
     counted
 }
@@ -79,7 +84,9 @@ mod tests {
         let by_token = json!({"pageToken": {"secretRef": {"name": "x"}, "appRef": {"name": "acme"}}});
         let channels =
             [channel("a", &by_grant), channel("a", &by_grant), channel("b", &by_grant), channel("a", &by_token)];
-        let counted = count(channels.iter().filter_map(grant_of));
-        assert_eq!(counted, HashMap::from([(Key::new("a", "acme"), 2), (Key::new("b", "acme"), 1)]));
+        let keys = ["a", "b", "c"].map(|namespace| Key::new(namespace, "acme"));
+        let counted = |grants: &[Key]| count(grants.iter().cloned(), channels.iter().filter_map(grant_of));
+        assert_eq!(counted(&keys), keys.iter().cloned().zip([2, 1, 0]).collect());
+        assert_eq!(counted(&keys[1..2]).len(), 1, "what is not there is not counted for");
     }
 }

@@ -10,6 +10,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use testkit::sandbox::Seed;
 use testkit::{ControlPlane, wait_for};
 use tokio::sync::OnceCell;
 
@@ -19,8 +20,12 @@ use crate::world::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
-/// A world on a control plane with controllers, on which what is in use cannot simply be deleted.
 async fn governed() -> Result<World> {
+    governed_with(|_| ()).await
+}
+
+/// A world on a control plane with controllers, on which what is in use cannot simply be deleted.
+pub async fn governed_with(add: impl FnOnce(&mut Seed)) -> Result<World> {
     static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let plane = PLANE.get_or_try_init(async || {
@@ -30,7 +35,7 @@ async fn governed() -> Result<World> {
         anyhow::Ok(plane)
     });
     let (plane, number) = (plane.await?, NUMBER.fetch_add(1, Ordering::Relaxed));
-    World::on(plane, |role| format!("{role}-{number}"), |_| ()).await
+    World::on(plane, |role| format!("{role}-{number}"), add).await
 }
 
 /// A connected channel for page A that publishes its token, and the protection in force.
@@ -40,11 +45,22 @@ async fn connected(world: &World) -> Result<()> {
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
     world.app_is(&["Ready=True"]).await?;
-    wait_for("the protection to count", PATIENCE, async || {
-        let trial = DeleteParams::default().dry_run();
-        let refusal = world.channels(&world.tenant_a).delete("shop", &trial).await.map(drop);
+    protected(&world.channels(&world.tenant_a), "shop", HELD).await
+}
+
+/// What a refusal says of a channel.
+pub const HELD: &str = "holds its page and is not declared Disconnected: it is not deleted";
+
+/// Waits until an object would not be deleted, for this reason.
+pub async fn protected<K: Clone + std::fmt::Debug + DeserializeOwned>(
+    api: &Api<K>,
+    name: &str,
+    why: &str,
+) -> Result<()> {
+    wait_for(&format!("{name} to be protected"), PATIENCE, async || {
+        let refusal = api.delete(name, &DeleteParams::default().dry_run()).await.map(drop);
         let refusal = refusal.err().context("it would be deleted")?.to_string();
-        ensure!(refusal.contains("is Connected and is not deleted"), "{refusal}");
+        ensure!(refusal.contains(why), "{refusal}");
         Ok(())
     })
     .await

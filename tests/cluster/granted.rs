@@ -76,7 +76,8 @@ async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch(
     Ok(())
 }
 
-fn regrant(world: &World, pages: &[&str]) -> Result<()> {
+/// Lets the person choose these pages anew.
+pub fn regrant(world: &World, pages: &[&str]) -> Result<()> {
     let change = format!("regrant: {{app: {APP_ID}, pages: [{}]}}", pages.join(", "));
     world.sandbox.change_person(PERSON, serde_yaml_ng::from_str(&change)?)?;
     Ok(())

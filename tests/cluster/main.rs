@@ -27,6 +27,7 @@ mod parting;
 mod pictures;
 mod policies;
 mod props;
+mod protected;
 mod protection;
 mod publication;
 mod receiver;

@@ -21,5 +21,6 @@ mod releases;
 mod samples;
 mod side_by_side;
 mod tools;
+mod uninstall;
 mod upgrade;
 mod values;

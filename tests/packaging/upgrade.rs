@@ -19,29 +19,36 @@ fn former(chart: &Chart) -> PathBuf {
 }
 
 /// A Helm on a cluster.
-struct Releases<'a> {
-    cluster: &'a ControlPlane,
-    helm: fn() -> Result<Command>,
+pub(crate) struct Releases<'a> {
+    pub(crate) cluster: &'a ControlPlane,
+    pub(crate) helm: fn() -> Result<Command>,
 }
 
 impl Releases<'_> {
-    fn run(&self, verb: &str, release: &str, namespace: &str, rest: &[&Path]) -> Result<String> {
+    pub(crate) fn run(&self, verb: &str, release: &str, namespace: &str, rest: &[&Path]) -> Result<String> {
         let mut helm = (self.helm)()?;
         helm.args([verb, release, "--namespace", namespace, "--kubeconfig"]).arg(self.cluster.kubeconfig()).args(rest);
         run(&mut helm)
     }
 
-    fn put(&self, verb: &str, release: &str, namespace: &str, chart: &Path, values: &Path) -> Result<String> {
+    pub(crate) fn put(
+        &self,
+        verb: &str,
+        release: &str,
+        namespace: &str,
+        chart: &Path,
+        values: &Path,
+    ) -> Result<String> {
         self.run(verb, release, namespace, &[chart, Path::new("--values"), values])
     }
 
-    fn uninstall(&self, release: &str, namespace: &str) -> Result<String> {
+    pub(crate) fn uninstall(&self, release: &str, namespace: &str) -> Result<String> {
         self.run("uninstall", release, namespace, &[])
     }
 }
 
 /// Everything in the cluster that carries the label of a release, of whatever kind.
-async fn labelled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> {
+pub(crate) async fn labelled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> {
     let kinds = kubectl.text(&["api-resources", "--verbs=list,delete", "--output=name", "--no-headers"]).await?;
     let kinds: Vec<_> = kinds.split_whitespace().collect();
     assert!(kinds.contains(&"deployments.apps") && kinds.contains(&"facebookchannels.metachannels.io"), "{kinds:?}");
@@ -51,7 +58,7 @@ async fn labelled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> 
 }
 
 /// What Helm itself remembers of a release.
-async fn remembered(kubectl: &Kubectl, release: &str) -> Result<usize> {
+pub(crate) async fn remembered(kubectl: &Kubectl, release: &str) -> Result<usize> {
     let selector = format!("--selector=owner=helm,name={release}");
     let list = kubectl.get(&["secrets", "--all-namespaces", &selector]).await?;
     Ok(list["items"].as_array().context("a list")?.len())
@@ -61,7 +68,7 @@ fn names(manifests: &Manifests) -> BTreeSet<String> {
     manifests.names().into_iter().collect()
 }
 
-async fn cluster() -> ControlPlane {
+pub(crate) async fn cluster() -> ControlPlane {
     let cluster = ControlPlane::start().await.unwrap();
     make_namespaces(&cluster.kubectl(), &["ops", "platform", "tenant-a", "tenant-b"]).await.unwrap();
     cluster

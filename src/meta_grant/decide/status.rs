@@ -66,7 +66,7 @@ pub fn counted(previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> M
 }
 
 fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> MetaGrantStatus {
-    let status = MetaGrantStatus { channels: i64::try_from(seen.users.channels).unwrap_or(i64::MAX), ..status };
+    let status = MetaGrantStatus { channels: seen.users.channels.or(status.channels), ..status };
     let missing_pages = missing(&status, seen, given);
     let Some(given) = given else {
         let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };

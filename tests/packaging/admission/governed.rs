@@ -124,18 +124,20 @@ impl Governed {
         };
         refused(claim(CLAIMS, "tenant-b").await, "a claim for namespace tenant-b")?;
         refused(claim("tenant-a", "tenant-a").await, "nobody looks for them")?;
-        self.connect("tenant-a", "trial", "Connected").await?;
+        self.holding("tenant-a", "trial", json!({})).await?;
         let channels: Api<FacebookChannel> = Api::namespaced(self.ed.clone(), "tenant-a");
         refused(channels.delete("trial", &DeleteParams::default().dry_run()).await, "is not deleted")
     }
 
-    /// Makes a channel with this `status.connection`.
-    pub(super) async fn connect(&self, namespace: &str, name: &str, connection: &str) -> Result<()> {
+    /// Makes a channel that holds its page and whose status says this besides.
+    pub(super) async fn holding(&self, namespace: &str, name: &str, status: Value) -> Result<()> {
         let channels: Api<FacebookChannel> = Api::namespaced(self.root.clone(), namespace);
         if channels.get_opt(name).await?.is_none() {
             channels.create(&PostParams::default(), &object(channel(name))).await?;
         }
-        self.status::<FacebookChannel>(namespace, name, json!({"connection": connection})).await
+        let mut status = status;
+        status["claimName"] = "facebook-page-2200000000000001".into();
+        self.status::<FacebookChannel>(namespace, name, status).await
     }
 
     /// Writes a status as the operator would.

@@ -16,7 +16,7 @@ async fn giving_a_page_away_takes_the_verb_transfer_and_taking_it_back_does_not(
         let to = if to.is_empty() { json!(null) } else { json!(to) };
         patch::<FacebookChannel>(who, "tenant-a", "given", json!({"spec": {"transferTo": to}})).await
     };
-    cluster.connect("tenant-a", "given", "Connected").await?;
+    cluster.holding("tenant-a", "given", json!({"connection": "Connected"})).await?;
     refused(give(&cluster.ed, "tenant-b").await, words)?;
     give(&cluster.ann, "tenant-b").await?;
     refused(give(&cluster.ed, "platform").await, words)?;

@@ -132,7 +132,12 @@ fn claims_out_of_reach_are_named_with_the_step_that_brings_them_back() {
     ];
     for (obstacle, reason, step) in rows {
         let why = Unavailable { namespace: "meta-channels".to_owned(), obstacle };
-        let outcome = claim(ClaimSeen::Unavailable(why)).decide();
+        let scene = || claim(ClaimSeen::Unavailable(why.clone()));
+        let before = Scene::healthy().decide();
+        let after = scene().after(&before).decide();
+        assert_eq!(after.status().claim_name, before.status().claim_name, "what was held stays protected");
+        let outcome = scene().decide();
+        assert_eq!(outcome.status().claim_name, None);
         outcome.no_mutation();
         outcome.reconciling(reason);
         outcome.shows(&[(Claimed, reason), (Authorized, "True/TokenValid")]);

@@ -162,7 +162,7 @@ impl Scene {
             living: living("seed", true, None),
             mail: None,
             in_use: Some("in-use".to_owned()),
-            users: Users { channels: 2, pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
+            users: Users { channels: Some(2), pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
             reauthorize_url: None,
             inputs: "inputs".to_owned(),
             look: true,

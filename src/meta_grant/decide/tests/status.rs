@@ -24,11 +24,13 @@ fn channels_that_come_and_go_are_counted_without_a_look() {
     let before = Scene::healthy().decide();
     let mut scene = Scene::healthy().after(&before);
     assert_eq!(counted(before.status(), &scene.seen), *before.status());
-    scene.seen.users.channels = 7;
+    scene.seen.users.channels = Some(7);
     (scene.seen.asked.pages, scene.seen.asked.token) = (None, None);
     let status = counted(before.status(), &scene.seen);
-    assert_eq!((status.channels, status.page_count), (7, Some(2)));
+    assert_eq!((status.channels, status.page_count), (Some(7), Some(2)));
     assert_eq!(status.conditions, before.status().conditions);
+    scene.seen.users.channels = None;
+    assert_eq!(counted(&status, &scene.seen).channels, Some(7), "kept until they are counted again");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn a_token_that_meta_confirms_is_ready_and_told() {
         (Some("SYSTEM_USER"), Some("6600000000000009"))
     );
     assert_eq!(status.expires.as_deref(), Some("2026-04-20T12:00:00Z"));
-    assert_eq!((status.page_count, status.channels, status.pages_truncated), (Some(2), 2, false));
+    assert_eq!((status.page_count, status.channels, status.pages_truncated), (Some(2), Some(2), false));
     assert_eq!(status.living_secret_name.as_deref(), Some("metagrant-acme-token"));
     assert_eq!(status.next_step, None);
     outcome.mutates(None);
