@@ -44,5 +44,6 @@ mod tenants;
 mod tokens;
 mod transfer;
 mod usage;
+mod witnesses;
 mod world;
 mod year;
