@@ -1,7 +1,7 @@
 //! A release whose objects may not be deleted yet: it is refused as a whole or in part, and can be repaired.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use testkit::{Kubectl, wait_for};
@@ -9,7 +9,7 @@ use testkit::{Kubectl, wait_for};
 use crate::cluster::established;
 use crate::installed::PATIENCE;
 use crate::tools::{Chart, helm, helm3, read};
-use crate::upgrade::{Releases, cluster, labelled, remembered};
+use crate::upgrade::{Helm, Releases, cluster, labelled, remembered};
 
 const HELD: &str = "holds its page and is not declared Disconnected";
 
@@ -23,7 +23,7 @@ struct Shops<'a> {
 impl Shops<'_> {
     /// Runs Helm on the release, with what comes after its name.
     fn helm(&self, verb: &str, rest: &[&str]) -> Result<String> {
-        let rest: Vec<_> = rest.iter().map(std::path::Path::new).collect();
+        let rest: Vec<_> = rest.iter().map(Path::new).collect();
         self.releases.run(verb, "shops", self.namespace, &rest)
     }
 
@@ -79,8 +79,7 @@ async fn with_each_helm(test: impl AsyncFn(&Shops<'_>) -> Result<()>) -> Result<
     let admin = Releases { cluster: &cluster, helm };
     admin.put("install", "admin", "default", &Chart::ADMIN.path(), &Chart::ADMIN.example("default"))?;
     established(&cluster.kubectl()).await?;
-    let helms: [(_, fn() -> Result<Command>); 2] = [("tenant-a", helm), ("tenant-b", helm3)];
-    for (namespace, helm) in helms {
+    for (namespace, helm) in [("tenant-a", helm as Helm), ("tenant-b", helm3)] {
         let releases = Releases { cluster: &cluster, helm };
         let shops = Shops { releases: &releases, kubectl: cluster.kubectl(), namespace };
         shops.install().await?;

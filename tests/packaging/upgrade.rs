@@ -18,10 +18,13 @@ fn former(chart: &Chart) -> PathBuf {
     path(&format!("tests/packaging/data/{}-{FORMER}.tgz", chart.name()))
 }
 
+/// Begins a call of one version of Helm.
+pub(crate) type Helm = fn() -> Result<Command>;
+
 /// A Helm on a cluster.
 pub(crate) struct Releases<'a> {
     pub(crate) cluster: &'a ControlPlane,
-    pub(crate) helm: fn() -> Result<Command>,
+    pub(crate) helm: Helm,
 }
 
 impl Releases<'_> {
