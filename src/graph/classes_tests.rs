@@ -12,7 +12,7 @@ all        | 1; 2; 1200; 1/99; 9; 0; 1 An unknown error occurred               |
 # received, not transient and not in the table: no outage
 all        | 999999; 424242; 2018999; 5                                       | Refused
 # an outage in words (developers.facebook.com/support/bugs: "Cannot get application info due to a system error")
-all        | 190 Error validating application. Cannot get application info due to a system error.; 101 system error | NoAnswer
+all        | 190 Error validating application. Cannot get application info due to a system error. | NoAnswer
 all        | 190/460!; 368!; 200! API access blocked.; 1! Error validating client secret | NoAnswer
 # 4, 17, 32, 341, 613, 80001 (page), 80006, 80007, 130429, 131048, 131056, 133016
 page,debug | 4; 4!; 341                                                      | Throttled { until_hint: None, scope: App }
@@ -64,6 +64,7 @@ app        | 190 Any of the pages_messaging permission(s) must be granted before
 # 190/461, 462, 468: session ended
 page,debug | 190/461; 190/462; 190/468                                       | TokenEnded(SessionInvalidated)
 # 190 other, 102, 450, 452
+page,debug | 190 Error validating access token: This may be because the user logged out or may be due to a system error. | TokenEnded(SessionInvalidated)
 page,debug | 190; 190/1; 190 Cannot parse access token; 190 Invalid OAuth access token signature.; 102; 450; 452 | TokenEnded(SessionInvalidated)
 # added by the error list: 102 has the subcodes of 190; a subcode wins over the text
 page,debug | 102/460                                                         | TokenEnded(PasswordChanged)

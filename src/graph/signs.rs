@@ -37,7 +37,8 @@ pub(crate) enum Sign {
 
 /// In lower case; the first that occurs counts.
 const PHRASES: &[(&str, Sign)] = &[
-    ("system error", Sign::SystemError),
+    ("application info due to a system error", Sign::SystemError),
+    ("validating application due to a system error", Sign::SystemError),
     ("error validating application", Sign::ApplicationInvalid),
     ("error validating client secret", Sign::ClientSecretInvalid),
     ("invalid appsecret_proof", Sign::ProofInvalid),

@@ -283,7 +283,7 @@ async fn one_hiccup_for_a_whole_app_costs_few_calls_and_writes_nothing() -> Resu
     advance_and_sweep(&world, &operator, 15).await?;
     advance_and_sweep(&world, &operator, 2).await?;
     advance_and_sweep(&world, &operator, 13).await?;
-    assert_eq!(world.sandbox.faults().iter().map(|it| it.matched).sum::<u64>(), MANY as u64);
+    assert!(world.sandbox.faults().iter().map(|it| it.matched).sum::<u64>() >= MANY as u64);
     let calls = world.sandbox.ledger().len();
     assert!(calls <= usual + 25, "{calls} calls instead of {usual}");
     assert_eq!(versions(&world).await?, before);
