@@ -85,6 +85,28 @@ async fn a_process_is_stopped_when_its_starter_gets_a_signal() {
 }
 
 #[tokio::test]
+async fn what_a_process_started_and_its_temporary_files_go_with_it() {
+    for ending in ["drop", "exit"] {
+        Holder::start("family", ending).expect_nothing_left().await;
+    }
+    let holder = Holder::start("family", "wait");
+    holder.signal(Signal::KILL);
+    holder.expect_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_browser_and_all_its_processes_are_stopped_when_their_starter_is_killed() {
+    let holder = Holder::start("browser", "wait");
+    holder.signal(Signal::KILL);
+    holder.expect_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_browser_and_all_its_processes_are_stopped_when_they_are_dropped() {
+    Holder::start("browser", "drop").expect_nothing_left().await;
+}
+
+#[tokio::test]
 async fn a_control_plane_is_stopped_when_its_starter_is_killed() {
     let holder = Holder::start("control-plane", "wait");
     holder.signal(Signal::KILL);

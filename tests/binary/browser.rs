@@ -16,7 +16,7 @@ use testkit::{Process, TlsFront, wait_for};
 use crate::server::PATIENCE;
 use crate::stage::*;
 
-/// Installing the browser takes a minute, and a slow machine some more.
+/// Installing the browser takes a minute, and a slow machine some more. For its steps the driver has limits of its own.
 const LONGEST: Duration = Duration::from_secs(900);
 const HOST: &str = "hooks.example.com";
 const PERSON: &str = "6600000000000001";
