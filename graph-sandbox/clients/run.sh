@@ -2,6 +2,8 @@
 # Runs Graph clients that others wrote against a sandbox: graph-sandbox/clients/run.sh PROGRAM
 # PROGRAM is the built graph-sandbox. The clients are pinned, and installed once into the cache of programs for tests.
 set -euo pipefail
+[[ ${TIED-} ]] || TIED=yes exec "$(dirname "$0")/../../hack/tied.sh" "$0" "$@"
+unset TIED
 sandbox=$(realpath "${1:?usage: run.sh PROGRAM}")
 cd "$(dirname "$0")"
 

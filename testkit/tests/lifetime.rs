@@ -1,6 +1,8 @@
 //! Nothing that a test started outlives it, however the test ends.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -8,8 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::ensure;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use testkit::{Process, wait_for};
+
+use crate::support::runs;
 
 /// The guard needs well under a second; compilers on the same machine may hold it up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,12 +61,6 @@ impl Holder {
         .await
         .unwrap();
     }
-}
-
-/// A process that ended and was not collected yet does not run.
-fn runs(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    test_kill_process(pid).is_ok() && !stat.contains(") Z ")
 }
 
 #[tokio::test]
