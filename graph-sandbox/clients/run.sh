@@ -21,6 +21,11 @@ place() { # NAME VERSION FILE...
   echo "$cache/$1-$( (echo "$2" && cat "${@:3}") | cksum | cut -d' ' -f1)"
 }
 
+# One installs, the others wait. What was cut off is begun again.
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+
 python=$(place python "$(python3 --version)" python/requirements.txt)
 if [[ ! -e $python/installed ]]; then
   rm -rf "$python"
@@ -38,6 +43,7 @@ if [[ ! -e $node/installed ]]; then
   npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error
   touch "$node/installed"
 fi
+exec 9>&-
 
 scratch=$(mktemp -d)
 pid=

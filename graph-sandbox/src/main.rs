@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed};
+use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed, SwitchInfo, print};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -48,9 +48,9 @@ fn parse_resolve(text: &str) -> Result<(String, String), String> {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Switches) => print_switches(),
-        Some(Command::DemoSeed) => print!("{DEMO_SEED}"),
-        None => return serve(arguments).await,
+        Some(Command::Switches) => print(&SWITCHES.iter().map(describe).collect::<String>())?,
+        Some(Command::DemoSeed) => print(DEMO_SEED)?,
+        None => serve(arguments).await?,
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let sandbox = Sandbox::start(seed, options).await?;
-    println!("{}", sandbox.url());
+    print(&format!("{}\n", sandbox.url()))?;
     tokio::select! {
         result = tokio::signal::ctrl_c() => result?,
         _ = terminate.recv() => {}
@@ -82,10 +82,8 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_switches() {
-    for switch in SWITCHES {
-        let values = switch.values.join(" | ");
-        println!("{}\n    default  {}\n    values   {values}", switch.name, switch.default_value());
-        println!("    section  {}\n    decides  {}\n", switch.section, switch.meaning);
-    }
+fn describe(switch: &SwitchInfo) -> String {
+    let (name, default, values) = (switch.name, switch.default_value(), switch.values.join(" | "));
+    let (section, meaning) = (switch.section, switch.meaning);
+    format!("{name}\n    default  {default}\n    values   {values}\n    section  {section}\n    decides  {meaning}\n\n")
 }

@@ -83,3 +83,16 @@ fn every_part_is_run_and_told_of_whatever_becomes_of_the_others() {
         assert!(told.iter().all(|told| told[3] == "min"), "{text}");
     }
 }
+
+#[test]
+fn the_list_of_programs_may_be_cut_off() {
+    for arguments in [&[][..], &["etcd"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut list = Command::new(env!("CARGO_BIN_EXE_control-plane"));
+        let output = list.args(arguments).stdout(writer).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!error.contains("panicked"), "{error}");
+        assert_eq!(output.status.code(), Some(141));
+    }
+}
