@@ -30,7 +30,7 @@ async fn what_is_tied_to_a_starter_ends_with_it_however_it_ends() {
     {
         // A shell that has something to do afterwards stays the parent. Neither of the tied processes ends by itself.
         let mut starter = Command::new("sh")
-            .args(["-c", "\"$0\" sh -c 'sleep 600 & echo $PPID $$ $!; wait'; :"])
+            .args(["-c", "\"$0\" sh -c 'sleep 120 & echo $PPID $$ $!; wait'; :"])
             .arg(script("tied.sh"))
             .stdout(Stdio::piped())
             .spawn()
@@ -52,7 +52,7 @@ async fn what_is_tied_to_a_starter_ends_with_it_however_it_ends() {
 
 #[tokio::test]
 async fn what_a_tied_command_leaves_ends_with_it_and_its_exit_code_counts() {
-    let tied = Command::new(script("tied.sh")).args(["sh", "-c", "sleep 600 & echo $!; exit 7"]).output().unwrap();
+    let tied = Command::new(script("tied.sh")).args(["sh", "-c", "sleep 120 & echo $!; exit 7"]).output().unwrap();
     let sleep = Pid::from_raw(String::from_utf8(tied.stdout).unwrap().trim().parse().unwrap()).unwrap();
     assert_eq!(tied.status.code(), Some(7));
     assert_eq!(String::from_utf8(tied.stderr).unwrap(), "");

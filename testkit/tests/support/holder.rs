@@ -88,9 +88,8 @@ fn end<T>(pids: Vec<u32>, path: PathBuf, ending: &str, held: T) -> Result<()> {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     println!("{} {}", pids.join(","), path.display());
     match ending {
-        "wait" => loop {
-            std::thread::park();
-        },
+        // Until whoever wants to know is gone.
+        "wait" => std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop)?,
         "drop" => drop(held),
         "panic" => panic!("as asked for"),
         "exit" => std::process::exit(0),
