@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test clients suites browser control-plane generate generated pictures lint tools
+.PHONY: help build demo test suites repeat clients browser control-plane generate generated pictures lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -34,6 +34,9 @@ test: ## Check everything, as CI does; what fails keeps nothing else from being 
 
 suites: ## Run the tests in Rust
 	cargo test --locked --workspace --no-fail-fast
+
+repeat: ## Run the tests in tests/cluster N times beside LOAD busy loops (10 and 0 if not said), and say which failed how often
+	@exec hack/repeat.sh "$(or $(N),10)" "$(or $(LOAD),0)"
 
 clients: ## Run Graph clients of others, in Python and JavaScript, against the Graph sandbox
 	$(BUILD)

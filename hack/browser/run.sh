@@ -39,6 +39,4 @@ trap 'rm -rf "$TMPDIR"' EXIT
 ln -s "$place/node_modules" "$place/unpacked" "$TMPDIR"
 cp reauthorise.js package.json browser.sh fonts.conf "$TMPDIR"
 
-# Loopback is not reached through a proxy.
-export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 setpriv --pdeathsig KILL node "$TMPDIR/reauthorise.js" "$scene" "$pictures"

@@ -18,7 +18,8 @@ use crate::wait::wait_for;
 const GUARD: &str = include_str!("guard.sh");
 
 /// The children talk to loopback addresses only; a proxy from the environment would be in the way.
-const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+pub(crate) const PROXY_VARIABLES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 const POLL: Duration = Duration::from_millis(10);
 

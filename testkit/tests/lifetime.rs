@@ -16,7 +16,7 @@ use testkit::{Process, wait_for};
 use crate::support::runs;
 
 /// The guard needs well under a second; compilers on the same machine may hold it up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The processes of a browser that stay: a script, its driver, the browser itself and one that draws.
 const BROWSER: usize = 4;

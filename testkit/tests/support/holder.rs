@@ -3,7 +3,7 @@
 //! `testkit-holder process|family|browser|control-plane wait|drop|panic|exit|abort`
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,9 +31,8 @@ async fn main() -> Result<()> {
             hold(shell.args(["-c", "sleep 600 & mktemp; echo held; wait"]), 2, ending).await
         }
         "browser" => {
-            let mut driver = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/browser/run.sh"));
             // The script, its driver, the browser and at least one that draws.
-            hold(driver.arg("{\"hold\": true}"), 4, ending).await
+            hold(&testkit::browser(&serde_json::json!({ "hold": true })), 4, ending).await
         }
         "control-plane" => {
             let held = ControlPlane::start().await?;

@@ -24,7 +24,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 const OPERATOR: &str = "meta-channel-operator";
 
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Parser)]
 struct Arguments {
