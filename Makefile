@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test clients browser control-plane generate generated pictures lint tools
+.PHONY: help build demo test suites repeat clients browser control-plane generate generated pictures lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -29,12 +29,18 @@ demo: ## Run control plane, Graph sandbox, operator and three channels until Ctr
 	$(BUILD)
 	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
 
-test: tools lint generated control-plane clients ## Check everything, as CI does
-	cargo test --locked --workspace
+test: ## Check everything, as CI does; what fails keeps nothing else from being checked
+	@exec env MAKE="$(MAKE)" hack/test.sh tools lint generated control-plane clients suites
+
+suites: ## Run the tests in Rust
+	cargo test --locked --workspace --no-fail-fast
+
+repeat: ## Run the tests in tests/cluster N times beside LOAD busy loops (10 and 0 if not said), and say which failed how often
+	@exec hack/repeat.sh "$(or $(N),10)" "$(or $(LOAD),0)"
 
 clients: ## Run Graph clients of others, in Python and JavaScript, against the Graph sandbox
 	$(BUILD)
-	graph-sandbox/clients/run.sh "$(BIN)/graph-sandbox"
+	exec graph-sandbox/clients/run.sh "$(BIN)/graph-sandbox"
 
 browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
 	cargo test --locked --test binary browser

@@ -1,5 +1,6 @@
 //! The binary: one subcommand for each job.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySetting
 use meta_channel_operator::{api, engine::Clock, install_crypto_provider, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// What a shell reports of a program that SIGPIPE ended.
+const NO_READER: i32 = 141;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -212,6 +216,15 @@ fn on_signal() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
+/// Prints to standard output. Once nobody reads it, as after `| head`, the program ends: at once, and without a complaint.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(NO_READER),
+        result => result,
+    }
+}
+
 fn crds(settings: &CrdsSettings) -> anyhow::Result<()> {
     for crd in api::crds() {
         let yaml = api::yaml(&crd)?;
@@ -220,7 +233,7 @@ fn crds(settings: &CrdsSettings) -> anyhow::Result<()> {
                 let file = dir.join(format!("{}_{}.yaml", api::GROUP, crd.spec.names.plural));
                 std::fs::write(&file, yaml).with_context(|| format!("cannot write {}", file.display()))?;
             }
-            None => print!("---\n{yaml}"),
+            None => print(&format!("---\n{yaml}"))?,
         }
     }
     Ok(())

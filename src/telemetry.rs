@@ -1,6 +1,6 @@
 //! Logs, in JSON for machines or in lines for people.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing::Metadata;
@@ -61,6 +61,7 @@ pub fn last_words(error: &anyhow::Error) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!("{error:#}");
     } else {
-        eprintln!("error: {error:#}");
+        // Nobody reads it: no reason to stop.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
     }
 }

@@ -2,6 +2,8 @@
 # Runs Graph clients that others wrote against a sandbox: graph-sandbox/clients/run.sh PROGRAM
 # PROGRAM is the built graph-sandbox. The clients are pinned, and installed once into the cache of programs for tests.
 set -euo pipefail
+[[ ${TIED-} ]] || TIED=yes exec "$(dirname "$0")/../../hack/tied.sh" "$0" "$@"
+unset TIED
 sandbox=$(realpath "${1:?usage: run.sh PROGRAM}")
 cd "$(dirname "$0")"
 
@@ -18,6 +20,11 @@ cache=${META_CHANNEL_OPERATOR_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/meta-ch
 place() { # NAME VERSION FILE...
   echo "$cache/$1-$( (echo "$2" && cat "${@:3}") | cksum | cut -d' ' -f1)"
 }
+
+# One installs, the others wait. What was cut off is begun again.
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
 
 python=$(place python "$(python3 --version)" python/requirements.txt)
 if [[ ! -e $python/installed ]]; then
@@ -36,6 +43,7 @@ if [[ ! -e $node/installed ]]; then
   npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error
   touch "$node/installed"
 fi
+exec 9>&-
 
 scratch=$(mktemp -d)
 pid=

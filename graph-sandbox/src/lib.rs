@@ -17,6 +17,7 @@
 //! | `ledger`, `clock`, `faults`, `presets`, `foreign`, `usage`, `switches` | what makes it an instrument |
 //! | `control` | looking in and changing things, from Rust and over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
+//! | `output` | what programs print |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -32,6 +33,7 @@ mod id;
 mod ledger;
 mod locked;
 mod messaging;
+mod output;
 mod presets;
 mod sandbox;
 mod sandbox_people;
@@ -56,6 +58,7 @@ pub use faults::{
 pub use graph::TokenPlace;
 pub use id::{BadId, Id, Ids};
 pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
+pub use output::print;
 pub use presets::{AppliedPreset, Preset, PresetParameter, Undo, presets};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed, presets};
+use graph_sandbox::{DEMO_SEED, Options, Preset, SWITCHES, Sandbox, Seed, SwitchInfo, presets, print};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -50,10 +50,10 @@ fn parse_resolve(text: &str) -> Result<(String, String), String> {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Switches) => print_switches(),
-        Some(Command::Presets) => print_presets(),
-        Some(Command::DemoSeed) => print!("{DEMO_SEED}"),
-        None => return serve(arguments).await,
+        Some(Command::Switches) => print(&SWITCHES.iter().map(describe).collect::<String>())?,
+        Some(Command::Presets) => print(&presets().iter().map(describe_preset).collect::<String>())?,
+        Some(Command::DemoSeed) => print(DEMO_SEED)?,
+        None => serve(arguments).await?,
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let sandbox = Sandbox::start(seed, options).await?;
-    println!("{}", sandbox.url());
+    print(&format!("{}\n", sandbox.url()))?;
     tokio::select! {
         result = tokio::signal::ctrl_c() => result?,
         _ = terminate.recv() => {}
@@ -85,18 +85,14 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_switches() {
-    for switch in SWITCHES {
-        let values = switch.values.join(" | ");
-        println!("{}\n    default  {}\n    values   {values}", switch.name, switch.default_value());
-        println!("    section  {}\n    decides  {}\n", switch.section, switch.meaning);
-    }
+fn describe(switch: &SwitchInfo) -> String {
+    let (name, default, values) = (switch.name, switch.default_value(), switch.values.join(" | "));
+    let (section, meaning) = (switch.section, switch.meaning);
+    format!("{name}\n    default  {default}\n    values   {values}\n    section  {section}\n    decides  {meaning}\n\n")
 }
 
-fn print_presets() {
-    for preset in presets() {
-        let parameters: Vec<String> = preset.parameters().into_iter().map(|parameter| parameter.name).collect();
-        println!("{}\n    plays       {}", preset.name, preset.plays);
-        println!("    known from  {}\n    parameters  {}\n", preset.known_from, parameters.join(", "));
-    }
+fn describe_preset(preset: &Preset) -> String {
+    let parameters: Vec<String> = preset.parameters().into_iter().map(|parameter| parameter.name).collect();
+    let (name, plays, known, parameters) = (&preset.name, &preset.plays, &preset.known_from, parameters.join(", "));
+    format!("{name}\n    plays       {plays}\n    known from  {known}\n    parameters  {parameters}\n\n")
 }

@@ -46,6 +46,19 @@ fn the_demo_seed_is_printed_as_it_is() {
 }
 
 #[test]
+fn it_ends_without_a_complaint_when_nobody_reads_on() {
+    for arguments in [&["switches"][..], &["demo-seed"], &["--listen", "127.0.0.1:0"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program().args(arguments).env("RUST_LOG", "off").stdout(writer).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(error, "", "{arguments:?}");
+        let expected = if arguments[0] == "--help" { 0 } else { 141 };
+        assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
 fn bad_arguments_and_seeds_are_refused_with_the_reason() {
     let file = std::env::temp_dir().join(format!("graph-sandbox-{}.yaml", std::process::id()));
     std::fs::write(&file, "apps:\n  - id: 11110\n    nam: A\n").unwrap();

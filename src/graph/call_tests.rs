@@ -89,9 +89,9 @@ async fn a_redirect_is_refused_and_gets_no_token() {
 async fn silence_before_or_within_the_answer_is_a_time_out() {
     let beginning = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\":";
     for url in [raw(b"", true).await, raw(beginning, true).await] {
-        let started = Instant::now();
-        assert_eq!(error_of(&impatient_client(&url)).await, GraphError::Timeout);
-        assert!(started.elapsed() < Duration::from_secs(10), "the time-out is 300 ms");
+        let client = impatient_client(&url);
+        let error = tokio::time::timeout(Duration::from_secs(60), error_of(&client)).await;
+        assert_eq!(error.expect("a time-out of 300 ms"), GraphError::Timeout);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::go_module::{GoModule, read};
+use crate::process::PROXY_VARIABLES;
 
 /// Where the Go modules are, and that of the control plane.
 const HACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hack");
@@ -155,6 +156,15 @@ pub fn argocd_health() -> Result<PathBuf> {
 /// A program of ours in the module `hack/NAME`.
 fn own(name: &str) -> Result<PathBuf> {
     GoModule::new(&Path::new(HACK).join(name), &cache_root()?.join(name), &[name], "-s -w".to_owned())?.program(name)
+}
+
+/// Authorises again in a real browser; `scene` as in `hack/browser/reauthorise.js`. The browser is installed on first use, which may
+/// need the proxies of the environment.
+pub fn browser(scene: &serde_json::Value) -> Command {
+    let mut driver = Command::new(Path::new(HACK).join("browser/run.sh"));
+    let proxies = std::env::vars_os().filter(|(name, _)| PROXY_VARIABLES.iter().any(|proxy| name == proxy));
+    driver.arg(scene.to_string()).envs(proxies);
+    driver
 }
 
 /// Where built programs are kept.

@@ -23,7 +23,7 @@ use crate::process::Process;
 use crate::wait::{free_port, wait_for};
 
 /// Longer than any start that was ever seen, even while compilers hold all cores.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A free port may be taken by somebody else before the server gets it.
 const ATTEMPTS: usize = 3;
@@ -219,7 +219,7 @@ impl ControlPlane {
         ensure!(!files.is_empty(), "no CRDs in {}", directory.display());
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         self.kubectl.run(&[&["apply", "--server-side"], &files[..]].concat()).await?;
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+        let wait = ["wait", "--for=condition=Established", "--timeout=180s"];
         self.kubectl.run(&[&wait, &files[..]].concat()).await?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::wait::{free_port, wait_for};
 
 /// Longer than any start that was ever seen, even while compilers hold all cores.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Those that act on what tests look at. There are no nodes, so that the others have nothing to do.
 const CONTROLLERS: [&str; 4] = [

@@ -18,7 +18,9 @@ mod wait;
 pub use graph_sandbox as sandbox;
 
 pub use audit::{AuditEvent, AuditObject};
-pub use binaries::{Binaries, argocd_health, helm_docs, helm3, prometheus_operator_crds, promtool, status_check};
+pub use binaries::{
+    Binaries, argocd_health, browser, helm_docs, helm3, prometheus_operator_crds, promtool, status_check,
+};
 pub use control_plane::{ControlPlane, client};
 pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;

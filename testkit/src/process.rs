@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use crate::wait::wait_for;
@@ -18,14 +18,15 @@ use crate::wait::wait_for;
 const GUARD: &str = include_str!("guard.sh");
 
 /// The children talk to loopback addresses only; a proxy from the environment would be in the way.
-const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+pub(crate) const PROXY_VARIABLES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 const POLL: Duration = Duration::from_millis(10);
 
 /// A child process with captured output.
 ///
-/// It is killed by its process id when this value is dropped, and by a guard process if this process ends in any
-/// other way: `exit` without destructors, an abort, Ctrl-C, `SIGKILL`.
+/// It is killed, with the processes of its group, when this value is dropped, and by a guard process if this process ends in any
+/// other way: `exit` without destructors, an abort, Ctrl-C, `SIGKILL`. Its temporary files go with it.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -159,7 +160,7 @@ impl Process {
         bail!("{} did not end within {timeout:?} after SIGTERM; its last lines:\n{}", self.name, self.last_lines(20))
     }
 
-    /// Kills the process with `SIGKILL` and collects it.
+    /// Kills the process and what it started with `SIGKILL`, and collects it.
     pub fn kill(&self) {
         self.lock().kill();
     }
@@ -195,8 +196,9 @@ impl Inner {
     }
 
     fn kill(&mut self) {
+        // As above: the group of a process that was not collected yet is its own.
         if self.status.is_none()
-            && self.child.kill().is_ok()
+            && kill_process_group(Pid::from_child(&self.child), Signal::KILL).is_ok()
             && let Ok(status) = self.child.wait()
         {
             self.ended(status);
@@ -221,6 +223,7 @@ fn guarded(command: &Command, directory: &Path) -> Command {
         .arg(directory)
         .arg(command.get_program())
         .args(command.get_args())
+        .env("TMPDIR", directory)
         .process_group(0);
     for (key, value) in command.get_envs() {
         match value {

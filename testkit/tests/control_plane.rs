@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams};
 use testkit::{ControlPlane, wait_for};
 
-const SHORT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn control_plane() -> &'static ControlPlane {
     ControlPlane::shared().await.unwrap()
@@ -56,7 +56,7 @@ subjects: [{kind: ServiceAccount, name: reader, namespace: rbac}]
     let kubeconfig = control_plane.service_account_kubeconfig("rbac", "reader").await.unwrap();
     let client = testkit::client(&kubeconfig).await.unwrap();
     let allowed: Api<ConfigMap> = Api::namespaced(client.clone(), "rbac");
-    wait_for("the Role to count", SHORT, async || Ok(allowed.list(&ListParams::default()).await?)).await.unwrap();
+    wait_for("the Role to count", PATIENCE, async || Ok(allowed.list(&ListParams::default()).await?)).await.unwrap();
     let elsewhere: Api<ConfigMap> = Api::namespaced(client, "default");
     let refused = elsewhere.list(&ListParams::default()).await.unwrap_err().to_string();
     assert!(refused.contains("system:serviceaccount:rbac:reader"), "{refused}");
@@ -135,7 +135,7 @@ spec: {policyName: no-forbidden-config-maps, validationActions: [Deny]}
         .await
         .unwrap();
     let create = ["create", "configmap", "forbidden", "--namespace=default", "--dry-run=server"];
-    wait_for("the policy to be in force", SHORT, async || {
+    wait_for("the policy to be in force", PATIENCE, async || {
         let refused = kubectl.run(&create).await.err().map(|error| error.to_string()).unwrap_or_default();
         ensure!(refused.contains("this name is not for you"), "the answer was {refused:?}");
         Ok(())

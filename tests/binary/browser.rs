@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,7 +14,7 @@ use testkit::{Process, TlsFront, wait_for};
 use crate::server::PATIENCE;
 use crate::stage::*;
 
-/// Installing the browser takes a minute, and a slow machine some more.
+/// Installing the browser takes a minute, and a slow machine some more. For its steps the driver has limits of its own.
 const LONGEST: Duration = Duration::from_secs(900);
 const HOST: &str = "hooks.example.com";
 const PERSON: &str = "6600000000000001";
@@ -63,8 +61,9 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
     status(&stage, "metagrant/acme", &stage.tenant, &json!({ "pages": pages })).await?;
     let start = format!("/oauth/{}/acme/start", stage.tenant);
     meta_channel_operator::install_crypto_provider();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     wait_for("the start page", PATIENCE, async || {
-        let text = reqwest::get(format!("{url}{start}")).await?.error_for_status()?.text().await?;
+        let text = http.get(format!("{url}{start}")).send().await?.error_for_status()?.text().await?;
         ensure!(text.contains(PAGE_A), "{text}");
         Ok(())
     })
@@ -77,9 +76,8 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
         "person": PERSON,
         "pages": {"used": PAGE_A, "unused": PAGE_B},
     });
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/browser/run.sh"));
-    command.arg(scene.to_string()).args(std::env::var_os("PICTURES"));
-    let driver = Process::spawn(&command)?;
+    let mut command = testkit::browser(&scene);
+    let driver = Process::spawn(command.args(std::env::var_os("PICTURES")))?;
     let ended = wait_for("the browser", LONGEST, async || driver.exit_status()?.context("it still runs")).await;
     let output = driver.logs();
     ensure!(ended?.success(), "{output}\n{}", gateway.process.last_lines(20));

@@ -72,10 +72,8 @@ async fn a_follower_serves_its_probes_and_does_nothing_until_the_leader_was_term
 
     let terminated = Instant::now();
     first.ends_well("a leader with a follower").await?;
-    let after = pair.taken_over(terminated).await?;
-    println!("taken over {after:?} after SIGTERM");
-    // The follower looks every two to three seconds.
-    ensure!(after < LEASE, "taken over only after {after:?}");
+    ensure!(stage.holder().await? != "first", "released, so that nobody waits until it expires");
+    println!("taken over {:?} after SIGTERM", pair.taken_over(terminated).await?);
     Ok(())
 }
 
@@ -86,9 +84,7 @@ async fn a_follower_takes_over_from_a_leader_that_was_killed_but_not_before_the_
     pair.first.process.kill();
     let left = pair.stage.lease().await?;
     ensure!(left.holder_identity.as_deref() == Some("first"));
-    let after = pair.taken_over(killed).await?;
-    println!("taken over {after:?} after SIGKILL");
-    ensure!(after < LEASE + Duration::from_secs(15), "taken over only after {after:?}");
+    println!("taken over {:?} after SIGKILL", pair.taken_over(killed).await?);
     let renewed = left.renew_time.context("renewTime")?.0;
     let acquired = pair.stage.lease().await?.acquire_time.context("acquireTime")?.0;
     let silent = Duration::try_from(acquired.duration_since(renewed))?;
@@ -100,8 +96,12 @@ async fn a_follower_takes_over_from_a_leader_that_was_killed_but_not_before_the_
 async fn a_follower_ends_at_once_and_leaves_the_lease_alone() -> Result<()> {
     let pair = Pair::new().await?;
     let before = pair.stage.lease().await?;
-    let exit = pair.second.ends_well("a follower").await?;
-    ensure!(exit.after < Duration::from_secs(3), "ended only after {:?}", exit.after);
+    pair.second.ends_well("a follower").await?;
+    let log = pair.second.process.logs();
+    ensure!(
+        !log.contains("the lease could not be released in time"),
+        "it waited for a lease that it does not have: {log}"
+    );
     let after = pair.stage.lease().await?;
     ensure!(after.holder_identity.as_deref() == Some("first"), "held by {:?}", after.holder_identity);
     ensure!((after.acquire_time, after.lease_transitions) == (before.acquire_time, before.lease_transitions));

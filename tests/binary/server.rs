@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use testkit::{Exit, Process, free_port, wait_for};
 
 /// Longer than anything that works ever took, even while compilers hold all cores.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What the pod's grace period and the next leader's patience leave for an orderly end.
-pub const END: Duration = Duration::from_secs(5);
+/// More than twice of what an orderly end takes where something hangs, which is four seconds of doing nothing; and less than anybody
+/// waits for what hangs, which is ten seconds and more.
+pub const END: Duration = Duration::from_secs(9);
 
 pub struct Server {
     pub process: Process,
@@ -50,7 +51,7 @@ impl Server {
     /// Status and body of the answer to a GET.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         meta_channel_operator::install_crypto_provider();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
         let answer = http.get(format!("http://{}{path}", self.metrics)).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
@@ -76,7 +77,7 @@ impl Server {
 
     /// SIGTERM ends the process in time, with status 0 and without a panic.
     pub async fn ends_well(&self, when: &str) -> Result<Exit> {
-        let exit = self.process.terminate(4 * END).await?;
+        let exit = self.process.terminate(PATIENCE).await?;
         // For whoever wants to see how much of the time is used: --nocapture.
         println!("{when}: ended {:?} after SIGTERM", exit.after);
         let lines = self.process.last_lines(10);

@@ -43,7 +43,7 @@ pub async fn plane() -> Result<&'static ControlPlane> {
 }
 
 pub async fn sandbox(seed: &str) -> Result<Sandbox> {
-    Sandbox::start(Seed::from_yaml(seed)?, Options::default()).await
+    Sandbox::start(Seed::from_yaml(seed)?, Options { callback_limit: PATIENCE, ..Options::default() }).await
 }
 
 impl Stage {

@@ -12,7 +12,7 @@ use testkit::wait_for;
 
 use crate::granting::{LIST, PERSON, grant_token};
 use crate::props::*;
-use crate::releases::bind_all;
+use crate::releases::{bind_all, put_another_app};
 use crate::world::*;
 
 fn claim_name(page: &str) -> String {
@@ -168,21 +168,17 @@ async fn a_channel_that_was_deleted_and_made_anew_gets_its_page_back() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_channels_at_once_under_two_operators_exactly_one_gets_the_page() -> Result<()> {
-    crowd(6, &["one", "two"], |tenants| [tenants.to_vec(), tenants.to_vec()]).await
+    crowd(6, &["one", "two"], false).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_namespaces_of_two_releases_exactly_one_gets_the_page() -> Result<()> {
-    crowd(20, &["one"], |tenants| {
-        let (ours, theirs) = tenants.split_at(10);
-        [ours.to_vec(), theirs.to_vec()]
-    })
-    .await
+    crowd(20, &["one"], true).await
 }
 
 /// Has so many namespaces declare page A at once, each by channels of these names and with a token of its own, under two
-/// operators that watch these.
-async fn crowd(count: usize, names: &[&str], watched: fn(&[String]) -> [Vec<String>; 2]) -> Result<()> {
+/// operators. They are of one release and watch all of it, or each of a release with half of the namespaces and a MetaApp of its own.
+async fn crowd(count: usize, names: &[&str], apart: bool) -> Result<()> {
     let world = World::seeded(|seed| {
         seed.tokens.extend((0..count).map(|number| page_token(&format!("tenant-{number}"), PAGE_A, "")));
     })
@@ -195,20 +191,26 @@ async fn crowd(count: usize, names: &[&str], watched: fn(&[String]) -> [Vec<Stri
     }
     bind_all(&world.client, &tenants, &world.release).await?;
     world.put_app().await?;
+    let (ours, theirs) = if apart { tenants.split_at(count / 2) } else { (&tenants[..], &tenants[..]) };
+    let home = if apart { &world.tenant_b } else { &world.platform };
+    if apart {
+        put_another_app(&world, home).await?;
+    }
     let mut manifests = Vec::new();
     for (number, namespace) in tenants.iter().enumerate() {
         for name in names {
             world.put_token(namespace, name, &text(&format!("tenant-{number}"))).await?;
-            manifests.push(world.channel_manifest(namespace, name, PAGE_A));
+            let manifest = world.channel_manifest(namespace, name, PAGE_A);
+            manifests.push(if ours.contains(namespace) { manifest } else { manifest.replace(&world.platform, home) });
         }
     }
     world.apply(&manifests.join("---\n")).await?;
     // Both begin with everything there, so that all channels of both try at the same time.
-    let _operators = watched(&tenants).map(|tenants| {
+    let _operators = [(ours, &world.platform), (theirs, home)].map(|(tenants, home)| {
         world.operator_with(|operator| {
             operator.client = world.client.clone();
             operator.instance = format!("of {}", tenants[0]);
-            operator.scopes = tenants.into_iter().chain([world.platform.clone()]).collect();
+            operator.scopes = tenants.iter().chain([home]).cloned().collect();
         })
     });
 

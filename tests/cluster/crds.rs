@@ -188,10 +188,10 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     world.put_channel(namespace, "shop", PAGE_A, TOKEN_A).await?;
     world.put_channel(namespace, "outlet", PAGE_C, TOKEN_C).await?;
     let kubectl = world.kubectl();
-    let wait = ["-n", namespace, "wait", "--for=condition=Ready", "--timeout=30s"];
+    let wait = ["-n", namespace, "wait", "--for=condition=Ready", "--timeout=180s"];
     kubectl.run(&[&wait[..], &["fbc/shop"]].concat()).await?;
     world.channel_is(namespace, "outlet", &["Expired=True"]).await?;
-    kubectl.run(&["-n", namespace, "wait", "--for=condition=Stalled", "--timeout=30s", "fbc/outlet"]).await?;
+    kubectl.run(&["-n", namespace, "wait", "--for=condition=Stalled", "--timeout=180s", "fbc/outlet"]).await?;
 
     let get = async |more: &[&str]| kubectl.text(&[&["-n", namespace, "get"], more].concat()).await;
     let by_page = format!("--field-selector=spec.pageId={PAGE_C}");

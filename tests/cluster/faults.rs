@@ -1,11 +1,13 @@
 //! Meta is slow, throttled or ambiguous, or rejects the application: no answer is not an answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
+use meta_channel_operator::operator::Operator;
 use serde_json::json;
 use testkit::sandbox::AppChange;
 use testkit::wait_for;
@@ -43,6 +45,12 @@ async fn connected(world: &World) -> Result<Vec<(String, String)>> {
     Ok(names)
 }
 
+/// A client that waits so long for an answer.
+fn waiting(world: &World, operator: &Operator, timeout: Duration) -> GraphClient {
+    let options = GraphOptions { timeout, ..GraphOptions::new(&world.sandbox.url()).unwrap() };
+    GraphClient::new(options, Arc::new(operator.metrics.clone())).unwrap()
+}
+
 fn break_everything(world: &World) {
     for (number, effect) in EFFECTS.iter().enumerate() {
         for (level, template) in CALLS.iter().enumerate() {
@@ -67,7 +75,11 @@ async fn all_struck(world: &World, times: u64) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, EFFECTS.len() * CALLS.len())).await?;
-    let operator = world.operator_with(|operator| operator.concurrency = 32);
+    let operator = world.operator_with(|operator| {
+        operator.concurrency = 32;
+        // Each call that hangs is waited for, several times over.
+        operator.graph = waiting(&world, operator, Duration::from_secs(4));
+    });
     let names = connected(&world).await?;
     let before = versions(&world).await?;
     let record = world.record(&world.tenant_a);
@@ -192,9 +204,7 @@ async fn pages_that_hang_an_object_that_cannot_be_decoded_and_a_broken_app_delay
     let world = World::seeded(|seed| add_pages(seed, 10)).await?;
     // Who waited for a page that hangs would wait for longer than this test does.
     let operator = world.operator_with(|operator| {
-        let mut options = GraphOptions::new(&world.sandbox.url()).unwrap();
-        options.timeout = PATIENCE * 4;
-        operator.graph = GraphClient::new(options, Arc::new(operator.metrics.clone())).unwrap();
+        operator.graph = waiting(&world, operator, PATIENCE * 4);
     });
     world.put_app().await?;
     let names: Vec<_> = (0..4).map(|number| format!("old-{number}")).collect();

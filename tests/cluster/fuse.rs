@@ -36,7 +36,8 @@ impl Fuse {
     /// Burns after this write.
     pub async fn after(world: &World, writes: usize) -> Result<Self> {
         let state = Arc::new(State { after: writes, writes: AtomicUsize::new(0), burnt: CancellationToken::new() });
-        let (client, http, sandbox) = (world.client.clone(), reqwest::Client::new(), world.sandbox.url());
+        let (client, http, sandbox) =
+            (world.client.clone(), reqwest::Client::builder().no_proxy().build()?, world.sandbox.url());
         let (cluster_url, cluster) = serve(Arc::clone(&state), is_write_in_cluster, move |request| {
             let client = client.clone();
             async move {

@@ -28,7 +28,10 @@ struct Caller {
 
 impl Caller {
     fn new(world: &World) -> Self {
-        Self { client: reqwest::Client::new(), base: world.sandbox.resolve()["hooks.example.com"].clone() }
+        Self {
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            base: world.sandbox.resolve()["hooks.example.com"].clone(),
+        }
     }
 
     async fn get(&self, path: &str) -> Result<(StatusCode, String)> {

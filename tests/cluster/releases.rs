@@ -41,6 +41,13 @@ pub async fn unbind(client: &Client, namespace: &str) -> Result<()> {
     Ok(())
 }
 
+/// Declares the application once more, in the namespace of another release. The callback at Meta stays with the first MetaApp: an
+/// application has only one.
+pub async fn put_another_app(world: &World, namespace: &str) -> Result<()> {
+    world.put_secret(namespace, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&world.app_manifest_with("audience: Everyone").replace(&world.platform, namespace)).await
+}
+
 /// Waits until an operator refuses exactly these namespaces, as `namespace reason`.
 async fn refuses(operator: &Running, expected: &[(&str, &str)]) -> Result<()> {
     wait_for(&format!("the refusal of {expected:?}"), PATIENCE, async || {

@@ -49,9 +49,9 @@ pub async fn start_gateway(
     Ok((Running { metrics, shutdown, task }, url))
 }
 
-/// A client of the simulated Graph API that does not wait long.
+/// A client of the simulated Graph API, as patient as the program is by default.
 pub fn graph(sandbox: &Sandbox, metrics: &Metrics) -> GraphClient {
     let mut options = GraphOptions::new(&sandbox.url()).unwrap();
-    options.timeout = Duration::from_secs(2);
+    options.timeout = Duration::from_secs(10);
     GraphClient::new(options, Arc::new(metrics.clone())).unwrap()
 }

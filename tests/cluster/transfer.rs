@@ -11,6 +11,7 @@ use testkit::wait_for;
 
 use crate::kills::killed;
 use crate::props::*;
+use crate::releases::{bind, put_another_app, unbind};
 use crate::world::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
@@ -72,16 +73,29 @@ async fn claim_is(world: &World, what: &str, is: impl Fn(&AssetClaim) -> bool) -
     .await
 }
 
+/// A release for the namespace of the second tenant beside one for all others. Neither sees anything of the other's.
+async fn two_releases(world: &World) -> Result<(Running, Running)> {
+    unbind(&world.client, &world.tenant_b).await?;
+    bind(&world.client, &world.tenant_b, "elsewhere/other").await?;
+    put_another_app(world, &world.tenant_b).await?;
+    let first = world.operator_with(|operator| operator.scopes.retain(|it| *it != world.tenant_b));
+    let second = world.operator_with(|operator| {
+        operator.scopes = vec![world.tenant_b.clone()];
+        operator.release = "elsewhere/other".to_owned();
+    });
+    Ok((first, second))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_given_away_is_taken_by_who_waits_for_it_and_the_giver_may_go() -> Result<()> {
     let world = connected().await?;
-    // Two releases: neither sees a channel of the other's.
-    let _theirs = world.operator_with(|operator| operator.scopes.retain(|it| *it != world.tenant_b));
-    let _ours = world.operator_with(|operator| operator.scopes.retain(|it| *it != world.tenant_a));
+    let (_theirs, _ours) = two_releases(&world).await?;
     start(&world, "publishToken: true").await?;
     world.channel_is(&world.tenant_a, "shop", &["TokenPublished=True"]).await?;
     let before = world.claims().get(CLAIM).await?;
-    world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
+    world.put_token(&world.tenant_b, "copy", &text("rival")).await?;
+    let copy = world.channel_manifest(&world.tenant_b, "copy", PAGE_A);
+    world.apply(&copy.replace(&world.platform, &world.tenant_b)).await?;
     world.put_channel(&world.platform, "other", PAGE_A, &text("third")).await?;
     world.channel_is(&world.platform, "other", &["Ready=False/ClaimedElsewhere"]).await?;
     let copy = world.channel_is(&world.tenant_b, "copy", &["Ready=False/ClaimedElsewhere", "Stalled=True"]).await?;

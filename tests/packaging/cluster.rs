@@ -65,7 +65,7 @@ async fn try_out(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
 
 /// Waits until the kinds that were applied can be used.
 pub(crate) async fn established(kubectl: &Kubectl) -> Result<()> {
-    let crds = ["wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"];
+    let crds = ["wait", "--for=condition=Established", "--timeout=180s", "customresourcedefinition", "--all"];
     kubectl.run(&crds).await?;
     Ok(())
 }
@@ -165,7 +165,7 @@ async fn helm_installs_both_charts_and_what_must_stay_stays() {
     kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await.unwrap();
     let status = ["--subresource=status", "--type=merge", r#"--patch={"status":{"connection":"Connected"}}"#];
     kubectl.run(&[&["patch", "facebookchannel", "shop", "--namespace=tenant-a"], &status[..]].concat()).await.unwrap();
-    let kind = ["delete", "customresourcedefinition", "facebookchannels.metachannels.io", "--timeout=60s"];
+    let kind = ["delete", "customresourcedefinition", "facebookchannels.metachannels.io", "--timeout=180s"];
     kubectl.run(&kind).await.unwrap();
 }
 

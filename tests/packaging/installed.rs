@@ -13,7 +13,7 @@ use crate::cluster::{established, make_namespaces};
 use crate::launch::Launch;
 use crate::tools::{Chart, Manifests, helm_at, path};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The Graph API; what it sends to the samples' public callback goes to this port.
 pub(crate) async fn graph(gateway_port: u16) -> Result<Sandbox> {

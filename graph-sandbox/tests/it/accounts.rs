@@ -1,6 +1,6 @@
 //! `me/accounts`, section 3.5 of the contract.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graph_sandbox::{Options, PageChange, Seed};
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ async fn windows_lead_to_each_other() {
 #[tokio::test]
 async fn ten_thousand_pages_are_listed_without_looking_at_every_token_for_each() {
     let api = Api::of(many(10_000), Options::default()).await;
-    let began = Instant::now();
+    let began = work();
     for _ in 0..2 {
         let mut after = None::<String>;
         let mut seen = 0;
@@ -118,7 +118,8 @@ async fn ten_thousand_pages_are_listed_without_looking_at_every_token_for_each()
         assert_eq!(seen, 10_000);
     }
     // A scan of all tokens for each row takes minutes; this takes less than a second when idle.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let work = work() - began;
+    assert!(work < Duration::from_secs(20), "{work:?}");
 }
 
 #[tokio::test]

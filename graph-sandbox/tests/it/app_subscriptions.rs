@@ -66,7 +66,7 @@ async fn an_unverified_callback_changes_nothing_and_says_what_was_seen() {
         (Behaviour::Refuses, "HTTP Status Code = 403; HTTP Message = Forbidden"),
         (Behaviour::Redirects, "HTTP Status Code = 302; HTTP Message = Found"),
         (Behaviour::SaysHello, "received=\"<!DOCTYPE html>hello\""),
-        (Behaviour::Hangs, "curl_errno = 28; curl_error = Operation timed out after 500 milliseconds"),
+        (Behaviour::Hangs, "curl_errno = 28; curl_error = Operation timed out after 2000 milliseconds"),
     ] {
         let callback = Callback::start(behaviour).await;
         let api = callback.sandbox().await;

@@ -166,7 +166,7 @@ async fn events_may_come_apart_reversed_and_twice() {
 async fn the_callback_of_one_app_does_not_hold_up_that_of_another() {
     let stuck = Receiver::start().await;
     stuck.hang();
-    let api = stuck.sandbox().await;
+    let api = stuck.sandbox_with(10 * PATIENCE).await;
     let receiver = Receiver::start().await;
     let table = json!({"hooks.example.com": stuck.base, "other.example.com": receiver.base});
     api.control(Method::PUT, "resolve", table).await.ok();
@@ -179,10 +179,10 @@ async fn the_callback_of_one_app_does_not_hold_up_that_of_another() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), arrived).await.unwrap();
+    tokio::time::timeout(PATIENCE, arrived).await.unwrap();
     assert!(receiver.only().is_signed_with(OTHER_SECRET));
     // An attempt under way does not hold up the end either.
-    tokio::time::timeout(Duration::from_secs(4), api.sandbox.stop()).await.unwrap();
+    tokio::time::timeout(PATIENCE, api.sandbox.stop()).await.unwrap();
 }
 
 #[tokio::test]
@@ -229,5 +229,5 @@ async fn nothing_goes_on_after_the_end() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+    tokio::time::timeout(PATIENCE, ended).await.unwrap();
 }

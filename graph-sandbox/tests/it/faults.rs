@@ -15,7 +15,7 @@ async fn hanging_lasts_until_the_client_leaves_and_does_not_keep_the_sandbox() {
     api.fault(json!({"do": "hang"}));
     let url = format!("{}{PATH}", api.sandbox.url());
     let request = || api.client.get(&url).bearer_auth(token("page-a"));
-    let error = request().timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    let error = request().timeout(Duration::from_secs(2)).send().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     let entry = api.last_entry();
     assert_eq!((entry.fault.as_deref(), entry.status), (Some("hang"), None));
@@ -23,9 +23,7 @@ async fn hanging_lasts_until_the_client_leaves_and_does_not_keep_the_sandbox() {
     let hanging = tokio::spawn(request().send());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!hanging.is_finished());
-    let begun = Instant::now();
-    api.sandbox.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "stopping took {:?}", begun.elapsed());
+    tokio::time::timeout(PATIENCE, api.sandbox.stop()).await.unwrap();
     assert!(hanging.await.unwrap().is_err());
 }
 
@@ -38,7 +36,7 @@ async fn dropping_the_sandbox_stops_it() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(api.sandbox);
     assert!(hanging.await.unwrap().is_err());
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while client().get(&url).send().await.is_ok() {
         assert!(Instant::now() < deadline, "it still answers");
         tokio::time::sleep(Duration::from_millis(20)).await;

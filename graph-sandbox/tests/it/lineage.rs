@@ -1,6 +1,6 @@
 //! Page tokens and the tokens they were derived from, sections 3.5 and 3.8 of the contract.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graph_sandbox::Invalidation;
 use jiff::SignedDuration;
@@ -92,7 +92,7 @@ async fn reading_again_gives_the_same_string_or_a_new_one() {
 #[tokio::test]
 async fn thousands_of_tokens_can_be_put_and_put_again() {
     let api = Api::of_people().await;
-    let began = Instant::now();
+    let began = work();
     for round in ["first", "second"] {
         for number in 0..3000 {
             let yaml = format!(
@@ -105,7 +105,8 @@ async fn thousands_of_tokens_can_be_put_and_put_again() {
     assert_eq!(api.sandbox.state().tokens["t2999"].parent.as_deref(), Some("long"));
     assert_eq!(api.debug("EAAfirst7").await["is_valid"], false);
     // Looking at every token for each takes far longer; this takes a second or two when idle.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let work = work() - began;
+    assert!(work < Duration::from_secs(20), "{work:?}");
 }
 
 #[tokio::test]

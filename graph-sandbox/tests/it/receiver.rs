@@ -75,7 +75,7 @@ impl Receiver {
 
     /// A sandbox that reaches it as hooks.example.com, with the app subscribed on two pages.
     pub(crate) async fn sandbox(&self) -> Api {
-        self.sandbox_with(Duration::from_secs(10)).await
+        self.sandbox_with(PATIENCE).await
     }
 
     pub(crate) async fn sandbox_with(&self, callback_limit: Duration) -> Api {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use testkit::Binaries;
+use testkit::sandbox::print;
 
 type Program = (&'static str, fn(&Binaries) -> Result<PathBuf>);
 
@@ -24,14 +25,14 @@ fn main() -> Result<()> {
     let binaries = Binaries::locate()?;
     let Some(wanted) = std::env::args().nth(1) else {
         for (name, path) in PROGRAMS {
-            println!("{name:<15} {}", path(&binaries)?.display());
+            print(&format!("{name:<15} {}\n", path(&binaries)?.display()))?;
         }
-        println!("{:<15} {}", "helm 3", testkit::helm3()?.display());
+        print(&format!("{:<15} {}\n", "helm 3", testkit::helm3()?.display()))?;
         return Ok(());
     };
     let Some((_, path)) = PROGRAMS.iter().find(|(name, _)| *name == wanted) else {
         bail!("{wanted} is none of {}", PROGRAMS.map(|(name, _)| name).join(", "));
     };
-    println!("{}", path(&binaries)?.display());
+    print(&format!("{}\n", path(&binaries)?.display()))?;
     Ok(())
 }

@@ -1,12 +1,17 @@
 //! Starts something and ends in the way it is told to; the tests in `lifetime.rs` look at what is left.
 //!
-//! `testkit-holder process|control-plane wait|drop|panic|exit|abort`
+//! `testkit-holder process|family|browser|control-plane wait|drop|panic|exit|abort`
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
-use testkit::{ControlPlane, Process};
+use anyhow::{Context, Result, bail, ensure};
+use testkit::{ControlPlane, Process, wait_for};
+
+/// Installing a browser takes a minute, and a slow machine some more.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -21,6 +26,14 @@ async fn main() -> Result<()> {
             let log = process.log().to_owned();
             end(vec![process.pid()], log, ending, process)
         }
+        "family" => {
+            let mut shell = Command::new("sh");
+            hold(shell.args(["-c", "sleep 600 & mktemp; echo held; wait"]), 2, ending).await
+        }
+        "browser" => {
+            // The script, its driver, the browser and at least one that draws.
+            hold(&testkit::browser(&serde_json::json!({ "hold": true })), 4, ending).await
+        }
         "control-plane" => {
             let held = ControlPlane::start().await?;
             let pids = vec![held.etcd().pid(), held.api_server().pid()];
@@ -31,14 +44,51 @@ async fn main() -> Result<()> {
     }
 }
 
+/// Holds a program and at least so many processes in all, once it says so.
+async fn hold(command: &Command, count: usize, ending: &str) -> Result<()> {
+    let process = Process::spawn(command)?;
+    wait_for("what is held", PATIENCE, async || {
+        ensure!(
+            process.exit_status()?.is_none() && process.logs().lines().any(|line| line == "held"),
+            "{}",
+            process.logs()
+        );
+        Ok(())
+    })
+    .await?;
+    let pids = family(process.pid())?;
+    ensure!(pids.len() >= count, "only {pids:?}");
+    let directory = process.log().parent().context("a log is in a directory")?.to_owned();
+    end(pids, directory, ending, process)
+}
+
+/// A process and all that descend from it.
+fn family(first: u32) -> Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?.path();
+        let Some(pid) = entry.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()) else { continue };
+        let stat = fs::read_to_string(entry.join("stat")).unwrap_or_default();
+        // After the name, which may hold anything: state and parent.
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        parents.extend(parent.map(|parent| (pid, parent)));
+    }
+    let mut family = vec![first];
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        family.extend(parents.iter().filter(|it| it.1 == parent).map(|it| it.0));
+        at += 1;
+    }
+    Ok(family)
+}
+
 /// Says what is held, then ends.
 fn end<T>(pids: Vec<u32>, path: PathBuf, ending: &str, held: T) -> Result<()> {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     println!("{} {}", pids.join(","), path.display());
     match ending {
-        "wait" => loop {
-            std::thread::park();
-        },
+        // Until whoever wants to know is gone.
+        "wait" => std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop)?,
         "drop" => drop(held),
         "panic" => panic!("as asked for"),
         "exit" => std::process::exit(0),

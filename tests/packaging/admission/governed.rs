@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::cluster::make_namespaces;
 use crate::tools::{Chart, helm_at};
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 pub(super) const CLAIMS: &str = "meta-channels";
 
 /// The cluster, and a client for everybody.

@@ -18,7 +18,7 @@ const CLAIMS_NAMESPACE: &str = "meta-channels";
 /// Short, so that drift made by hand is repaired while somebody looks.
 const PROBE_PERIOD: &str = "15s";
 
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Cast {
     operator: Process,

@@ -5,6 +5,7 @@
 mod cast;
 mod settled;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use serde_json::Value;
+use testkit::sandbox::print;
 use testkit::{ControlPlane, Kubectl, Progress, wait_for};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,7 +24,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 const OPERATOR: &str = "meta-channel-operator";
 
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Parser)]
 struct Arguments {
@@ -94,7 +96,7 @@ async fn play(
     if arguments.check {
         return Ok(());
     }
-    show_ways_in(control_plane, cast);
+    show_ways_in(control_plane, cast)?;
     progress.say("running; Ctrl-C stops everything");
     loop {
         if let Some(ended) = cast.ended()? {
@@ -145,14 +147,14 @@ async fn list(client: &kube::Client, plural: &str) -> Result<Value> {
 async fn show_channels(kubectl: &Kubectl) -> Result<()> {
     for kind in ["metaapps", "metachannels"] {
         let table = kubectl.text(&["get", kind, "--all-namespaces"]).await?;
-        println!("\n$ kubectl get {kind} -A\n{}", table.trim_end());
+        print(&format!("\n$ kubectl get {kind} -A\n{}\n", table.trim_end()))?;
     }
     Ok(())
 }
 
-fn show_ways_in(control_plane: &ControlPlane, cast: &Cast) {
+fn show_ways_in(control_plane: &ControlPlane, cast: &Cast) -> Result<()> {
     let [(_, operator), (_, gateway)] = cast.children();
-    println!(
+    print(&format!(
         "\nLook around from another terminal:\
          \n  export KUBECONFIG={}\
          \n  alias kubectl={}\
@@ -160,22 +162,25 @@ fn show_ways_in(control_plane: &ControlPlane, cast: &Cast) {
          \nGraph sandbox  {} (its control API is below /_sandbox/)\
          \ngateway        {}\
          \noperator's log {}\
-         \ngateway's log  {}\n",
+         \ngateway's log  {}\n\n",
         control_plane.kubeconfig().display(),
         control_plane.kubectl().program().display(),
         cast.sandbox_url(),
         cast.gateway_url(),
         operator.log().display(),
         gateway.log().display(),
-    );
+    ))?;
+    Ok(())
 }
 
 /// Everything a person would ask for next. Whatever cannot be had is replaced by the reason.
 async fn report_failure(kubectl: &Kubectl, cast: &Cast) {
     let describe = ["describe", "metaapps,metachannels,assetclaims", "--all-namespaces"];
     let objects = kubectl.text(&describe).await.unwrap_or_else(|error| format!("{error:#}"));
-    eprintln!("\n$ kubectl {}\n{objects}", describe.join(" "));
+    let mut report = format!("\n$ kubectl {}\n{objects}\n", describe.join(" "));
     for (role, process) in cast.children() {
-        eprintln!("\nthe {role}'s last lines:\n{}", process.last_lines(40));
+        report += &format!("\nthe {role}'s last lines:\n{}\n", process.last_lines(40));
     }
+    // Nobody reads it: no reason to stop.
+    let _ = std::io::stderr().write_all(report.as_bytes());
 }
