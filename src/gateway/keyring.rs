@@ -19,7 +19,7 @@ use crate::engine::secrets::{Released, Secrets};
 use crate::engine::watch::{self, Change};
 use crate::engine::{Key, failure};
 use crate::graph::AppSecret;
-use crate::meta_app::verify_token_secret_name;
+use crate::meta_app::{secrets, verify_token_secret_name};
 use crate::metrics::Metrics;
 use crate::operator::api;
 
@@ -57,9 +57,9 @@ impl AppKeys {
         raw.filter_map(|raw| AppSecret::parse(raw).ok())
     }
 
-    /// The app secret that Meta is asked with.
+    /// The app secret that Meta is asked with: the one that it accepted last.
     pub(super) fn current_secret(&self) -> Option<AppSecret> {
-        AppSecret::parse(self.app_secret.as_deref()?.value(APP_SECRET_KEY)?).ok()
+        secrets::in_use(self.app_secret.as_deref()?, &self.app)
     }
 }
 

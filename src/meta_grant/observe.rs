@@ -247,7 +247,7 @@ async fn survey(
     let look = pass.due || changed || valid && before.is_none() || mail.is_some() || asked.changes > 0;
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
-            let credentials = meta_app::observe::find_credentials(ctx, object).await?;
+            let credentials = meta_app::secrets::find_credentials(ctx, object).await?;
             credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials })
         }
         _ => None,

@@ -153,8 +153,8 @@ fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding
     }
     let seen = format!("The webhook of the MetaApp does not deliver the declared fields {}.", listed(&lacking));
     // What the MetaApp declares too, it is about to subscribe to.
-    let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
-    if lacking.iter().all(|field| fields.contains(field)) {
+    let AppSeen::Found { awaited, .. } = &case.seen.app else { return None };
+    if lacking.iter().all(|field| awaited.contains(field)) {
         return Some(case.found(
             Status::Unknown,
             Reason::AppUnverified,
