@@ -12,12 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{Observed, VerifyTokenSeen};
-use webhook::Webhook;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{
-    AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus,
-};
+use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
@@ -26,6 +23,7 @@ use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
+use webhook::Webhook;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {

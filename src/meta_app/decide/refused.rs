@@ -39,10 +39,10 @@ impl Case<'_> {
             return None;
         }
         let fields = if refused.len() == 1 { "field" } else { "fields" };
-        let seen = format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
+        let seen =
+            format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
         let meant: Vec<_> = refused.iter().filter_map(|field| nearest_field(field)).map(str::to_owned).collect();
-        let question =
-            if meant.is_empty() { String::new() } else { format!(" Did you mean {}?", meant.join(", ")) };
+        let question = if meant.is_empty() { String::new() } else { format!(" Did you mean {}?", meant.join(", ")) };
         let step = format!("Whoever maintains this MetaApp must correct spec.webhook.fields.{question}");
         let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
         Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words.as_deref()))

@@ -25,7 +25,8 @@ impl Case<'_> {
             }
         }
         let in_use = self.seen.asked.version.filter(|_| matches!(self.seen.asked.node, Some(Ok(_))));
-        let instead = in_use.map(|it| format!(" Version {it}, which answers, is used in its place.")).unwrap_or_default();
+        let instead =
+            in_use.map(|it| format!(" Version {it}, which answers, is used in its place.")).unwrap_or_default();
         let seen = format!("Meta does not serve version {version} of the Graph API ({fact}).{instead}");
         let example = in_use.unwrap_or_default();
         let example = if example == version { String::new() } else { format!(", such as {example}") };

@@ -103,7 +103,11 @@ fn a_new_app_with_a_wrong_secret_is_unknown_until_meta_has_said_it_twice() {
     once.reconciling("Unknown/Pending");
     once.shows(&[(CredentialsValid, "Unknown/Pending")]);
     assert!(once.message(Ready).contains("Meta rejects the credentials of app 1111000011110000 (code 190)."));
-    assert_eq!(once.plan.report.class, Class::Held(once.now + SignedDuration::from_mins(1)), "asked then, and not before");
+    assert_eq!(
+        once.plan.report.class,
+        Class::Held(once.now + SignedDuration::from_mins(1)),
+        "asked then, and not before"
+    );
     assert_eq!(once.status().inputs, None, "so that a restart looks again");
 }
 

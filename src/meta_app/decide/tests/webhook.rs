@@ -241,11 +241,7 @@ fn the_status_tells_the_row_as_it_is() {
     assert_eq!(subscription, expected);
     let gone = written(vec![], Ok(())).after(&before).decide();
     // The callback stays known as one of ours.
-    let expected = AppSubscriptionStatus {
-        active: false,
-        fields: vec![],
-        ..expected
-    };
+    let expected = AppSubscriptionStatus { active: false, fields: vec![], ..expected };
     assert_eq!(gone.status().subscription, Some(expected));
 }
 
