@@ -110,6 +110,12 @@ pub struct MetaAppStatus {
     /// Name of the application at Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_name: Option<String>,
+    /// Version of the Graph API that answered last. It is in use; another one that is declared takes its place once it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_version: Option<String>,
+    /// The entry of the Secret that Meta accepted last. It is in use; during a rotation the other one takes its place once this one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_in_use: Option<SecretInUse>,
     /// Callback URL that Meta is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
@@ -155,6 +161,22 @@ pub struct AppSubscriptionStatus {
     /// Subscribed webhook fields.
     #[serde(default)]
     pub fields: Vec<String>,
+    /// Declared webhook fields that Meta does not know. They are left out until the declaration changes or a look is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub refused: Vec<String>,
+    /// Fingerprint of the verify token that Meta was given last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_token_fingerprint: Option<String>,
+}
+
+/// The entry of the Secret with the app secret that Meta accepted last.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct SecretInUse {
+    /// Key of the entry: app-secret or previous-app-secret.
+    pub key: String,
+    /// Fingerprint of its content, so that it is known again under another key.
+    pub fingerprint: String,
 }
 
 /// How much of what Meta allows in an hour is used. Written when a level changes, not when a number does: a metric has that.

@@ -193,7 +193,7 @@ pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(
     if app.spec.app_id != app_id {
         return Ok((AppSeen::OtherApp(app.spec.app_id.clone()), None));
     }
-    let Some(credentials) = meta_app::observe::find_credentials(ctx, &app).await? else {
+    let Some(credentials) = meta_app::secrets::find_credentials(ctx, &app).await? else {
         return Ok((AppSeen::SecretGone, None));
     };
     Ok(match meta_app::verdict(&app).credentials {

@@ -178,7 +178,7 @@ async fn unsubscribe(
     let page_id = &channel.spec.page_id;
     let app_key = app_key.ok_or_else(inputs_changed)?;
     let app = ctx.app(app_key).ok_or_else(inputs_changed)?;
-    let credentials = meta_app::observe::find_credentials(ctx, &app).await?.ok_or_else(inputs_changed)?;
+    let credentials = meta_app::secrets::find_credentials(ctx, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::observe::version(&app);
     let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
     let written = asked.calls.answer(Operation::UnsubscribePage, written);

@@ -258,6 +258,6 @@ pub async fn see_access(
     if verdict.credentials.is_err() {
         return Ok(None);
     }
-    let credentials = meta_app::observe::find_credentials(ctx, object).await?;
+    let credentials = meta_app::secrets::find_credentials(ctx, object).await?;
     Ok(credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token }))
 }

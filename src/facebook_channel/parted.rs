@@ -39,7 +39,9 @@ pub fn claimed_fields(
     if channel.spec.parts() {
         return is_parted(channel, previous, app, asked).then(Vec::new);
     }
+    // What the application was not seen to deliver yet is not subscribed to either.
     let of_app = if let AppSeen::Found { fields, .. } = app { Some(fields.clone()) } else { None };
+    let of_app = of_app.filter(|fields| !fields.is_empty());
     channel.spec.subscribed_fields.clone().or(of_app)
 }
 
@@ -88,6 +90,7 @@ mod tests {
         AppSeen::Found {
             app_id: APP.to_owned(),
             fields: vec!["messages".to_owned()],
+            awaited: Vec::new(),
             required: Vec::new(),
             verdict: Verdict { observed_generation: 1, credentials: Ok(()), webhook: WebhookVerdict::NotManaged },
         }

@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 /// Longest challenge that is repeated; Meta's have ten digits.
 const LONGEST_CHALLENGE: usize = 128;
 
-/// The challenge to repeat, if the request is Meta's and knows the verify token.
+/// The challenge to repeat, if the request is Meta's and knows one of the verify tokens.
 ///
 /// Only letters, digits, `_`, `-` and `.` are repeated: nobody can have us say anything else.
-pub(super) fn answer(query: &str, verify_token: Option<&[u8]>) -> Option<String> {
+pub(super) fn answer<'a>(query: &str, mut verify_tokens: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let (mut mode, mut token, mut challenge) = (None, None, None);
     for (name, value) in url_pairs(query) {
         match name.as_str() {
@@ -18,11 +18,11 @@ pub(super) fn answer(query: &str, verify_token: Option<&[u8]>) -> Option<String>
             _ => {}
         }
     }
-    let expected = verify_token.filter(|token| !token.is_empty())?;
     let harmless = |text: &String| {
         text.len() <= LONGEST_CHALLENGE && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
     };
-    let known = same(token?.as_bytes(), expected);
+    let token = token?;
+    let known = verify_tokens.any(|expected| !expected.is_empty() && same(token.as_bytes(), expected));
     challenge.filter(|challenge| known && mode.as_deref() == Some("subscribe") && harmless(challenge))
 }
 
@@ -47,10 +47,11 @@ mod tests {
 
     #[test]
     fn only_a_subscription_with_the_right_token_gets_its_challenge() {
-        let token = Some(b"s3cret".as_slice());
+        let tokens: [&[u8]; 2] = [b"s3cret", b"former"];
         let cases = [
             ("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=s3cret", Some("1158201444")),
             ("hub.verify_token=s3cret&hub.challenge=a_b-c.1&hub.mode=subscribe&x=y", Some("a_b-c.1")),
+            ("hub.mode=subscribe&hub.challenge=2&hub.verify_token=former", Some("2")),
             ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=s3cret%20", None),
             ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", None),
             ("hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=s3cret", None),
@@ -60,14 +61,14 @@ mod tests {
             ("", None),
         ];
         for (query, expected) in cases {
-            assert_eq!(answer(query, token).as_deref(), expected, "{query}");
+            assert_eq!(answer(query, tokens.into_iter()).as_deref(), expected, "{query}");
         }
     }
 
     #[test]
     fn without_a_verify_token_nothing_is_answered() {
-        for token in [None, Some(b"".as_slice())] {
-            assert_eq!(answer("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", token), None);
+        for tokens in [vec![], vec![b"".as_slice()]] {
+            assert_eq!(answer("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", tokens.into_iter()), None);
         }
     }
 }

@@ -8,7 +8,6 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
-use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -19,37 +18,33 @@ use crate::engine::secrets::{Released, Secrets};
 use crate::engine::watch::{self, Change};
 use crate::engine::{Key, failure};
 use crate::graph::AppSecret;
-use crate::meta_app::verify_token_secret_name;
+use crate::meta_app::{app_of_verify_token, secrets, verify_token_secret_name};
 use crate::metrics::Metrics;
 use crate::operator::api;
+
+use super::former::FormerTokens;
 
 /// The applications that webhooks are answered for.
 pub(super) struct Keyring {
     apps: Vec<Store<MetaApp>>,
     secrets: Secrets,
+    former: FormerTokens,
 }
 
 /// What a request to one application is checked against.
 pub(super) struct AppKeys {
     /// The application itself.
     pub(super) app: Arc<MetaApp>,
-    /// The generated verify token.
-    pub(super) verify_token: Option<VerifyToken>,
+    verify_tokens: Vec<Arc<Released>>,
     app_secret: Option<Arc<Released>>,
 }
 
-/// A verify token's bytes.
-pub(super) struct VerifyToken(SecretSlice<u8>);
-
-impl std::ops::Deref for VerifyToken {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.0.expose_secret()
-    }
-}
-
 impl AppKeys {
+    /// The generated verify token, and those before it of which Meta may still know one.
+    pub(super) fn verify_tokens(&self) -> impl Iterator<Item = &[u8]> {
+        self.verify_tokens.iter().filter_map(|released| released.value(VERIFY_TOKEN_KEY))
+    }
+
     /// The app secrets that a signature may be made with: the current one and, during a rotation, the former.
     pub(super) fn secrets(&self) -> impl Iterator<Item = AppSecret> {
         let released = self.app_secret.as_deref();
@@ -57,9 +52,9 @@ impl AppKeys {
         raw.filter_map(|raw| AppSecret::parse(raw).ok())
     }
 
-    /// The app secret that Meta is asked with.
+    /// The app secret that Meta is asked with: the one that it accepted last.
     pub(super) fn current_secret(&self) -> Option<AppSecret> {
-        AppSecret::parse(self.app_secret.as_deref()?.value(APP_SECRET_KEY)?).ok()
+        secrets::in_use(self.app_secret.as_deref()?, &self.app)
     }
 }
 
@@ -96,7 +91,11 @@ impl Keyring {
                 watch::run_metadata(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
             });
         }
-        let keyring = Arc::new(Self { apps, secrets: Secrets::new(client, Objects::unbound(secrets), metrics) });
+        let keyring = Arc::new(Self {
+            apps,
+            secrets: Secrets::new(client, Objects::unbound(secrets), metrics),
+            former: FormerTokens::default(),
+        });
         watches.spawn(load(Arc::clone(&keyring), changes));
         (keyring, watches)
     }
@@ -110,18 +109,31 @@ impl Keyring {
         }
     }
 
+    fn find(&self, key: &Key) -> Option<Arc<MetaApp>> {
+        let reference = key.to_ref();
+        self.apps.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// Keeps a verify token that is there no more, if an application of ours used it.
+    fn keep_former(&self, secret: &Key, before: Option<Arc<Released>>) {
+        let app = app_of_verify_token(&secret.name).and_then(|name| self.find(&Key::new(&secret.namespace, name)));
+        let (Some(app), Some(before)) = (app, before) else { return };
+        let after = self.secrets.loaded(secret, Purpose::VerifyToken);
+        let same = after.is_some_and(|after| after.value(VERIFY_TOKEN_KEY) == before.value(VERIFY_TOKEN_KEY));
+        if !same {
+            self.former.keep(secret, &app, before);
+        }
+    }
+
     /// What a request to an application is checked against; `None` if it is not known.
     pub(super) fn app(&self, key: &Key) -> Option<AppKeys> {
-        let reference = key.to_ref();
-        let app = self.apps.iter().find_map(|store| store.get(&reference))?;
+        let app = self.find(key)?;
         let token = Key::new(&key.namespace, verify_token_secret_name(&key.name));
-        let token = self.secrets.loaded(&token, Purpose::VerifyToken);
-        let verify_token = token.and_then(|released| {
-            let bytes = released.value(VERIFY_TOKEN_KEY)?;
-            Some(VerifyToken(SecretSlice::from(bytes.to_vec())))
-        });
+        let current = self.secrets.loaded(&token, Purpose::VerifyToken);
+        let verify_tokens =
+            current.clone().into_iter().chain(self.former.of(&token, &app, current.as_deref())).collect();
         let secret = Key::new(&key.namespace, &app.spec.app_secret_ref.name);
-        Some(AppKeys { verify_token, app_secret: self.secrets.loaded(&secret, Purpose::AppSecret), app })
+        Some(AppKeys { verify_tokens, app_secret: self.secrets.loaded(&secret, Purpose::AppSecret), app })
     }
 }
 
@@ -133,6 +145,7 @@ fn released_for_us() -> String {
 /// Reads each Secret when it changed, so that no request has to.
 async fn load(keyring: Arc<Keyring>, mut changes: mpsc::UnboundedReceiver<Key>) {
     while let Some(key) = changes.recv().await {
+        let before = keyring.secrets.loaded(&key, Purpose::VerifyToken);
         // Which purpose is asked for does not matter for loading.
         while let Err(failure) = keyring.secrets.get(&key, Purpose::AppSecret).await {
             tracing::warn!(secret = %key, %failure, "a Secret could not be read; trying again");
@@ -141,5 +154,6 @@ async fn load(keyring: Arc<Keyring>, mut changes: mpsc::UnboundedReceiver<Key>) 
                 return;
             }
         }
+        keyring.keep_former(&key, before);
     }
 }

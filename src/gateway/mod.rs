@@ -4,6 +4,7 @@
 //! A request costs no read of the Kubernetes API: applications, their secrets and grants are kept in memory by watches.
 
 mod challenge;
+mod former;
 mod keyring;
 mod oauth;
 pub mod signature;
@@ -141,7 +142,7 @@ impl FromRequestParts<Arc<Webhooks>> for Known {
 
 /// Meta's verification request (graph-api §5.2).
 async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
-    let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_token.as_deref());
+    let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_tokens());
     webhooks.metrics.challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),

@@ -233,6 +233,7 @@ fn permission(fault: &GraphFault) -> Option<Verdict> {
 
 fn request(fault: &GraphFault) -> Option<Verdict> {
     Some(match (fault.code, fault.signs.sign) {
+        (2200, Some(Sign::ChallengeMismatch)) => Verdict::CallbackFailed { answered: true },
         (2200, _) => Verdict::CallbackFailed { answered: false },
         (2201, _) => Verdict::CallbackFailed { answered: true },
         (2635, _) => Verdict::VersionRetired,

@@ -134,6 +134,7 @@ page       | 368; 368/1                                                      | P
 page       | 2/2018344; 36103                                                | PageFault(Restricted)
 # 2200: callback verification failed
 app        | 2200 (#2200) Callback verification failed with the following errors: HTTP Status Code = 403 | CallbackFailed { answered: false }
+app        | 2200 (#2200) Callback verification failed with the following errors: response does not match challenge, expected value="1", received="<title>Your session has expired" | CallbackFailed { answered: true }
 app        | 2201 (#2201) response does not match challenge, expected value="1", received="<html>" | CallbackFailed { answered: true }
 # 2635: version gone; 2500 about the application, which is asked for first: a version that Graph does not know
 all        | 2635                                                            | VersionRetired

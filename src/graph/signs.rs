@@ -7,6 +7,7 @@ use regex::Regex;
 /// A phrase by which Meta's error texts tell cases apart that share a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
+    ChallengeMismatch,
     SystemError,
     ApplicationInvalid,
     ClientSecretInvalid,
@@ -37,6 +38,8 @@ pub(crate) enum Sign {
 
 /// In lower case; the first that occurs counts.
 const PHRASES: &[(&str, Sign)] = &[
+    // It quotes what a callback answered, which may be anything.
+    ("does not match challenge", Sign::ChallengeMismatch),
     ("application info due to a system error", Sign::SystemError),
     ("validating application due to a system error", Sign::SystemError),
     ("error validating application", Sign::ApplicationInvalid),

@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
+use super::decide;
 use super::observe::{self, Asked};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
@@ -37,6 +38,13 @@ pub enum Mutation {
         /// Webhook fields.
         fields: Vec<String>,
     },
+    /// Subscribe it once more as it is, so that Meta knows the verify token that the gateway has now.
+    Introduce {
+        /// Callback URL.
+        callback_url: String,
+        /// Webhook fields.
+        fields: Vec<String>,
+    },
 }
 
 impl Mutation {
@@ -47,6 +55,7 @@ impl Mutation {
             Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
             Self::CreateVerifyToken => "creating the verify token",
             Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
+            Self::Introduce { .. } => "giving Meta the new verify token",
         }
     }
 }
@@ -83,7 +92,11 @@ pub async fn act(
             ctx.read(tokio::time::sleep(GATEWAY_NOTICE)).await?;
         }
         Mutation::Subscribe { callback_url, fields } => {
-            return subscribe(ctx, app, &pass.key, &callback_url, &fields, asked).await;
+            return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;
+        }
+        Mutation::Introduce { callback_url, fields } => {
+            asked.introduced = true;
+            return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;
         }
     }
     Ok(asked)
@@ -104,7 +117,6 @@ async fn create_verify_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<
 
 async fn subscribe(
     ctx: &Context,
-    app: &MetaApp,
     key: &Key,
     callback_url: &str,
     fields: &[String],
@@ -114,16 +126,23 @@ async fn subscribe(
     let released = ctx.secrets.get(&token_key, Purpose::VerifyToken).await?.ok();
     let token = released.as_ref().and_then(|released| std::str::from_utf8(released.value(VERIFY_TOKEN_KEY)?).ok());
     let token = token.map(SecretString::from);
-    let (Some(token), Some(credentials)) = (token, observe::find_credentials(ctx, app).await?) else {
+    let (Some(token), Some(credentials), Some(version)) = (token, asked.credentials.clone(), asked.version) else {
         return Err(Failure::Kubernetes {
             what: "reading the verify token",
             detail: "the watch has not brought its Secret yet".to_owned(),
             conflict: true,
         });
     };
-    let version = observe::version(app);
     let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
-    asked.subscribed = Some(asked.calls.answer(Operation::SubscribeApp, written));
+    let written = asked.calls.answer(Operation::SubscribeApp, written);
+    let refused = written.as_ref().err().map(|refusal| decide::refused_fields(refusal, fields)).unwrap_or_default();
+    if refused.is_empty() {
+        asked.subscribed = Some(written);
+    } else {
+        // That a field is not known says nothing about the others: they are tried without it.
+        asked.refused.extend(refused);
+        asked.refused_words = written.err().and_then(|refusal| refusal.words);
+    }
     // What Meta says of the write counts less than what it shows afterwards.
     let shown = ctx.graph.app_subscriptions(&version, &credentials).await;
     asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, shown));

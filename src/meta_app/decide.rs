@@ -1,24 +1,29 @@
 //! What to do about an application: a function of values and a time, with no client in sight.
 
+mod credentials;
+mod refused;
+mod version;
 mod webhook;
 
-use jiff::Timestamp;
+pub use refused::refused_fields;
+
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
-use super::observe::{Observed, SecretSeen, VerifyTokenSeen};
+use super::observe::{Observed, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{
-    AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, Reason, UsageStatus,
-};
+use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
+use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
 use crate::graph::{AppPermission, PermissionStatus, Verdict};
+use webhook::Webhook;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -36,14 +41,17 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     if !seen.look {
         return None;
     }
-    let case = Case { app, previous, seen, generation: app.metadata.generation.unwrap_or_default() };
+    let generation = app.metadata.generation.unwrap_or_default();
+    let heard = seen.suspicions.clone();
+    let mut case = Case { app, previous, seen, generation, now, heard, waits: false, refused_for_a_day: false };
+    case.hear_refusals();
     let credentials = case.credentials();
+    let version = case.version();
     let works = credentials.status == Status::True;
     let permissions = if works { case.permissions() } else { case.unread() };
-    let webhook = app.spec.webhook.as_ref().map(|_| if works { case.webhook() } else { (case.unread(), None) });
-    let mutation = webhook.as_ref().and_then(|(_, mutation)| mutation.clone());
-    let webhook = webhook.map(|(finding, _)| finding);
-    let report = case.report(credentials, permissions, webhook, now);
+    let webhook = app.spec.webhook.as_ref().map(|_| if works { case.webhook() } else { case.unread().into() });
+    let mutation = webhook.as_ref().and_then(|webhook| webhook.mutation.clone());
+    let report = case.report(credentials, version, permissions, webhook);
     Some(Plan { mutation, report })
 }
 
@@ -85,7 +93,20 @@ struct Case<'a> {
     previous: &'a MetaAppStatus,
     seen: &'a Observed,
     generation: i64,
+    now: Timestamp,
+    /// What was heard and does not count before it was confirmed, that of this pass among it.
+    heard: Suspicions,
+    /// Whether nothing is known of the credentials before what was heard of them is confirmed.
+    waits: bool,
+    /// Whether something was refused for so long that a person has to look into it.
+    refused_for_a_day: bool,
 }
+
+/// How long a refusal without a known reason may last before a person has to look into it.
+const REFUSED_FOR_GOOD: SignedDuration = SignedDuration::from_hours(24);
+
+/// How soon an application is looked at again while two entries of its Secret may be the one that Meta accepts.
+const WHILE_ROTATED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
@@ -93,26 +114,66 @@ impl Case<'_> {
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
     }
 
+    /// What is known of something that Meta refused to tell. That is no verdict about it: what was known stays, and what was
+    /// never known is for a person once it was refused for a day.
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
-        keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal)
+        let silent = matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
+        let verdict = if silent { refusal.verdict.clone() } else { Verdict::Refused };
+        let refusal = &Refusal { verdict, ..refusal.clone() };
+        let kept = keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal);
+        let said = previous.is_some_and(|it| it.reason == Reason::RefusedByMeta.as_str());
+        let for_good = kept.reason == Reason::NotUnderstood && (said || self.refused_for_a_day);
+        if for_good { self.refused_for_good(kept) } else { kept }
     }
 
-    /// What is known after a list was refused. A refusal that is no silence is not the last word on what was listed
-    /// before, but neither does that stay true for ever.
-    fn list_refused(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        if refusal.says_nothing() {
-            return self.keep(type_, refusal);
+    fn refused_for_good(&self, kept: Finding) -> Finding {
+        let id = &self.app.spec.app_id;
+        let next_step = format!(
+            "An administrator of app {id} must look up that code in Meta's documentation and the app's alerts in the App Dashboard, and ask Meta's support if neither explains it."
+        );
+        Finding { reason: Reason::RefusedByMeta, next_step, ..kept }
+    }
+
+    /// Takes note of reads that Meta refuses for nothing that a condition is about. Silence contradicts nothing.
+    fn hear_refusals(&mut self) {
+        let odd = self.node_refusal().filter(|it| !it.may_pass() && !speaks_of_the_app(it));
+        let odd = odd.or_else(|| self.list_refusals().find(|it| !it.may_pass())).map(|it| it.fact.clone());
+        if let Some(fact) = odd {
+            let standing = self.heard.hear(Matter::Refused, &fact, self.now);
+            self.refused_for_a_day = standing.lasts(REFUSED_FOR_GOOD);
+        } else if self.is_answered() {
+            self.heard.drop(Matter::Refused);
         }
-        self.found(Status::Unknown, Reason::Unreadable, format!("Meta refuses to show it ({}).", refusal.fact), "")
+    }
+
+    fn node_refusal(&self) -> Option<&Refusal> {
+        self.seen.asked.node.as_ref()?.as_ref().err()
+    }
+
+    fn list_refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let asked = &self.seen.asked;
+        let permissions = asked.permissions.as_ref().and_then(|it| it.as_ref().err());
+        let subscriptions = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
+        permissions.into_iter().chain(subscriptions)
+    }
+
+    fn write_refusal(&self) -> Option<&Refusal> {
+        self.seen.asked.subscribed.as_ref()?.as_ref().err()
+    }
+
+    /// Whether Meta told everything that was asked. That it rejects the credentials is an answer too.
+    fn is_answered(&self) -> bool {
+        let node = self.node_refusal().is_none_or(|it| matches!(it.verdict, Verdict::AppBroken(_)));
+        node && self.list_refusals().next().is_none() && !self.write_refusal().is_some_and(Refusal::may_pass)
     }
 
     /// What is known of something that was not asked for, since the application itself was not answered about.
     fn unasked(&self, type_: ConditionType) -> Finding {
         match &self.seen.asked.node {
-            Some(Err(refusal)) => self.list_refused(type_, refusal),
+            Some(Err(refusal)) => self.keep(type_, refusal),
             _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
         }
     }
@@ -122,72 +183,10 @@ impl Case<'_> {
         self.found(Status::Unknown, Reason::Unreadable, seen, "")
     }
 
-    fn credentials(&self) -> Finding {
-        let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
-        let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
-        match &self.seen.secret {
-            SecretSeen::NotReleased => self.found(
-                Status::False,
-                Reason::SecretNotReleased,
-                format!("There is no Secret {secret} in namespace {namespace} that is released as an app secret."),
-                format!(
-                    "Somebody who may write Secrets there must create it with the key app-secret and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
-                ),
-            ),
-            SecretSeen::Malformed(why) => self.found(
-                Status::False,
-                Reason::SecretMalformed,
-                format!("Secret {secret} cannot be used as an app secret: {why}."),
-                "Put the app secret, as the App Dashboard shows it under Settings, Basic, into the key app-secret.",
-            ),
-            SecretSeen::Present => match &self.seen.asked.node {
-                Some(Ok(_)) => {
-                    self.found(Status::True, Reason::Accepted, format!("Meta accepts the credentials of app {id}."), "")
-                }
-                Some(Err(refusal)) => self.refused(refusal),
-                None => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
-            },
-        }
-    }
-
-    fn refused(&self, refusal: &Refusal) -> Finding {
-        let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
-        let fact = &refusal.fact;
-        let (reason, next_step) = match &refusal.verdict {
-            Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => {
-                return self.keep(ConditionType::CredentialsValid, refusal);
-            }
-            Verdict::VersionRetired => (
-                Reason::GraphVersionRetired,
-                "Whoever maintains this MetaApp must set spec.graphVersion to a version that Meta still serves."
-                    .to_owned(),
-            ),
-            Verdict::AppBroken(reason) if Reason::from(*reason) == Reason::AppBlocked => (
-                Reason::AppBlocked,
-                format!("An administrator of app {id} must look at the alerts in the App Dashboard."),
-            ),
-            Verdict::RequestRejected | Verdict::FieldUnknown(_) | Verdict::NotChannelHealth => (
-                Reason::RequestRejected,
-                "Please report this to the maintainers of the operator; it will not go away by itself.".to_owned(),
-            ),
-            verdict => (
-                match verdict {
-                    Verdict::AppBroken(reason) => Reason::from(*reason),
-                    _ => Reason::AppCredentialsRejected,
-                },
-                format!(
-                    "An administrator of app {id} must compare spec.appId and the Secret {secret} with the App Dashboard, Settings, Basic, and put the current app secret into the key app-secret."
-                ),
-            ),
-        };
-        let seen = format!("Meta rejects the credentials of app {id} ({fact}).");
-        self.found(Status::False, reason, seen, next_step)
-    }
-
     fn permissions(&self) -> Finding {
         let listed = match &self.seen.asked.permissions {
             Some(Ok(listed)) => listed,
-            Some(Err(refusal)) => return self.list_refused(ConditionType::PermissionsApproved, refusal),
+            Some(Err(refusal)) => return self.keep(ConditionType::PermissionsApproved, refusal),
             None => return self.unasked(ConditionType::PermissionsApproved),
         };
         let missing: Vec<_> =
@@ -216,58 +215,72 @@ impl Case<'_> {
         required.map(|name| AppPermissionStatus { name: name.clone(), status: status(name) }).collect()
     }
 
-    /// The answers that left something open.
-    fn refusals(&self) -> Vec<&Refusal> {
-        let asked = &self.seen.asked;
-        let node = asked.node.as_ref().and_then(|it| it.as_ref().err());
-        let permissions = asked.permissions.as_ref().and_then(|it| it.as_ref().err());
-        let subscriptions = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-        let subscribed = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
-        [node, permissions, subscriptions, subscribed].into_iter().flatten().collect()
-    }
-
     fn report(
         &self,
         credentials: Finding,
+        version: Option<Finding>,
         permissions: Finding,
-        webhook: Option<Finding>,
-        now: Timestamp,
+        webhook: Option<Webhook>,
     ) -> Report<MetaAppStatus> {
+        let wishes: Vec<Finding> = version.into_iter().chain(webhook.iter().flat_map(|it| it.wishes.clone())).collect();
         let mut blocking = vec![&credentials];
         if self.app.spec.audience == Audience::Everyone {
             blocking.push(&permissions);
         }
-        blocking.extend(&webhook);
+        blocking.extend(webhook.iter().map(|webhook| &webhook.finding));
+        blocking.extend(&wishes);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let ready = readiness(&blocking, self.generation, reached);
-        let refusals = self.refusals();
-        let class = class(&blocking, &refusals, now);
-        let answered = !refusals.iter().any(|refusal| refusal.says_nothing());
-        let subscribed = webhook.as_ref().is_none_or(|webhook| webhook.status == Status::True);
-        let effect = Effect::of(self.seen.standing, self.seen.asked.subscribed.is_some(), subscribed);
+        let (class, answered) = (self.class(&blocking), self.is_answered());
+        let reached = webhook.as_ref().is_none_or(|webhook| webhook.reached);
+        let written = self.seen.asked.subscribed.is_some() && self.write_refusal().is_none_or(Refusal::may_pass);
+        let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached);
         let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
         notes.extend(effect.note("The webhook of the app had been changed"));
-        let webhook = webhook.map(|finding| (ConditionType::WebhookSubscribed, finding));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
-        findings.extend(webhook);
+        findings.extend(webhook.map(|webhook| (ConditionType::WebhookSubscribed, webhook.finding)));
         findings.push((ConditionType::PermissionsApproved, permissions));
         findings.sort_by_key(|(type_, _)| *type_);
-        let conditions = assemble(&self.previous.conditions, &findings, now);
-        let status = self.status(conditions, ready.next_step, answered);
-        let suspicions = self.seen.suspicions.clone();
-        Report { status, class, answered, until: None, effect, notes, suspicions }
+        let conditions = assemble(&self.previous.conditions, &findings, self.now);
+        let status = self.status(conditions, ready.next_step, answered && !self.is_in_doubt());
+        let until = self.seen.rotated.then(|| self.now + WHILE_ROTATED);
+        Report { status, class, answered, until, effect, notes, suspicions: self.heard.clone() }
     }
 
-    fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, answered: bool) -> MetaAppStatus {
+    /// When to act again. What is not known because it waits for its confirmation is asked then, and not before. A wish
+    /// that Meta refuses puts no regular look off: everything else goes on.
+    fn class(&self, blocking: &[&Finding]) -> Class {
+        let refusals: Vec<_> =
+            self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal()).collect();
+        let class = class(blocking, &refusals, self.now);
+        let mut open = blocking.iter().filter(|it| it.status != Status::True);
+        match class {
+            Class::Transient if self.waits => self.heard.next(self.now).map_or(class, Class::Held),
+            Class::Terminal | Class::AppBroken if open.all(|it| is_wish(it.reason)) => Class::Settled,
+            _ => class,
+        }
+    }
+
+    /// Whether something that was heard of the credentials waits for its confirmation. What was known before is told on, but
+    /// it is not known of what is there now.
+    fn is_in_doubt(&self) -> bool {
+        let rejected = self.node_refusal().is_some_and(|it| matches!(it.verdict, Verdict::AppBroken(_)));
+        rejected && self.heard.next(self.now).is_some()
+    }
+
+    fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, settled: bool) -> MetaAppStatus {
         let (asked, previous) = (&self.seen.asked, amended(self.previous, self.seen));
         let inputs = Some(self.seen.inputs.clone());
         let managed = self.app.spec.webhook.is_some();
         let name = self.app.metadata.name.as_deref().unwrap_or_default();
+        let node = asked.node.as_ref().and_then(|it| it.as_ref().ok());
         MetaAppStatus {
             observed_generation: self.generation,
             conditions,
-            app_name: asked.node.as_ref().and_then(|it| it.as_ref().ok()?.name.clone()).or(previous.app_name),
+            app_name: node.and_then(|node| node.name.clone()).or(previous.app_name),
+            graph_version: node.and(asked.version).map(|version| version.to_string()).or(previous.graph_version),
+            secret_in_use: node.and(asked.secret_in_use.clone()).or(previous.secret_in_use),
             callback_url: self.seen.callback_url.clone(),
             oauth_redirect_uri: self.seen.redirect_uri.clone(),
             verify_token_secret_name: (managed && self.seen.verify_token == VerifyTokenSeen::Ours)
@@ -282,9 +295,19 @@ impl Case<'_> {
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
-            inputs: inputs.filter(|inputs| answered || previous.inputs.as_ref() == Some(inputs)),
+            inputs: inputs.filter(|inputs| settled || previous.inputs.as_ref() == Some(inputs)),
         }
     }
+}
+
+/// Whether a refusal of the application's own node speaks of its credentials or of the version of the API.
+fn speaks_of_the_app(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::AppBroken(_) | Verdict::VersionRetired)
+}
+
+/// Whether it is said of something that was declared and Meta does not know, while everything else goes on.
+fn is_wish(reason: Reason) -> bool {
+    matches!(reason, Reason::FieldRefused | Reason::GraphVersionUnknown | Reason::GraphVersionRetired)
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 pub mod act;
 pub mod allowed;
+mod ask;
 pub mod census;
 pub mod decide;
 pub mod observe;
+pub mod secrets;
 pub mod seen;
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{ConditionType, find};
-use crate::api::{MetaApp, MetaAppStatus};
+use crate::api::{AppSubscriptionStatus, MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::run::{Kind, Next};
@@ -113,15 +115,44 @@ pub fn verdict(app: &MetaApp) -> Verdict {
     }
 }
 
-/// The webhook fields that an application is to be subscribed to.
-pub fn fields(app: &MetaApp) -> Vec<String> {
+/// The webhook fields that are declared for an application.
+pub fn declared_fields(app: &MetaApp) -> Vec<String> {
     let declared = app.spec.webhook.as_ref().and_then(|webhook| webhook.fields.clone());
     declared.unwrap_or_else(|| crate::api::DEFAULT_FIELDS.iter().map(|field| (*field).to_owned()).collect())
+}
+
+/// The webhook fields that channels inherit: of those that are declared the ones that Meta was seen to deliver last. If it
+/// delivers none of them, what it was seen to deliver; never what was only declared.
+pub fn fields(app: &MetaApp) -> Vec<String> {
+    if app.spec.webhook.is_none() {
+        return declared_fields(app);
+    }
+    verified_fields(app, app.status.as_ref().and_then(|status| status.subscription.as_ref()))
+}
+
+/// Of what a subscription was seen to hold, the part that channels rely on.
+pub fn verified_fields(app: &MetaApp, subscription: Option<&AppSubscriptionStatus>) -> Vec<String> {
+    let verified = subscription.map(|it| it.fields.as_slice()).unwrap_or_default();
+    let declared: Vec<_> = declared_fields(app).into_iter().filter(|field| verified.contains(field)).collect();
+    if declared.is_empty() { verified.to_vec() } else { declared }
+}
+
+/// The declared webhook fields that Meta was not seen to deliver, and did not refuse: they may be there soon.
+pub fn awaited_fields(app: &MetaApp) -> Vec<String> {
+    let subscription = app.status.as_ref().and_then(|status| status.subscription.as_ref());
+    let known = |field: &String| subscription.is_some_and(|it| it.fields.contains(field) || it.refused.contains(field));
+    let declared = app.spec.webhook.as_ref().map(|_| declared_fields(app)).unwrap_or_default();
+    declared.into_iter().filter(|field| !known(field)).collect()
 }
 
 /// Name of the Secret with the generated verify token.
 pub fn verify_token_secret_name(app_name: &str) -> String {
     format!("metaapp-{app_name}-verify-token")
+}
+
+/// Name of the application whose verify token a Secret of this name holds, if it is such a Secret.
+pub fn app_of_verify_token(secret_name: &str) -> Option<&str> {
+    secret_name.strip_prefix("metaapp-")?.strip_suffix("-verify-token")
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::MetaAppKind;
+use super::{MetaAppKind, ask, secrets};
 use crate::api::conditions::ConditionType;
-use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose};
+use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
-    UsageStatus,
+    SecretInUse, UsageStatus,
 };
 use crate::claims::{self, ClaimSeen, Offer, Unavailable, Wanted};
-use crate::engine::answer::Answer;
+use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::calls::Calls;
 use crate::engine::evidence::Suspicions;
@@ -20,9 +20,8 @@ use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
-use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{AppCredentials, AppNode, AppPermission, AppSecret, AppSubscription, Operation, Version};
+use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
 
 /// What was seen of an application.
 #[derive(Debug)]
@@ -47,6 +46,12 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// The declared version of the Graph API.
+    pub version: Version,
+    /// Whether the Secret holds two entries, of which Meta accepts one or the other.
+    pub rotated: bool,
+    /// Fingerprint of the verify token that the gateway has.
+    pub verify_token_fingerprint: Option<String>,
     /// What was heard before and waits for its confirmation.
     pub suspicions: Suspicions,
     /// How much of what Meta allows is used, if it is much.
@@ -86,12 +91,26 @@ pub struct Asked {
     pub calls: Calls,
     /// The application itself.
     pub node: Option<Answer<AppNode>>,
+    /// The version of the Graph API in which it was answered for, or was to be.
+    pub version: Option<Version>,
+    /// The refusal of the declared version, if Meta does not serve it.
+    pub version_refused: Option<Refusal>,
+    /// The credentials that Meta accepts, and the entry of the Secret that they are from.
+    pub credentials: Option<Arc<AppCredentials>>,
+    /// The name and fingerprint of that entry.
+    pub secret_in_use: Option<SecretInUse>,
     /// Its permissions.
     pub permissions: Option<Answer<Vec<AppPermission>>>,
     /// Its subscriptions.
     pub subscriptions: Option<Answer<Vec<AppSubscription>>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
+    /// Whether that was to give Meta the verify token.
+    pub introduced: bool,
+    /// Webhook fields that Meta does not know.
+    pub refused: Vec<String>,
+    /// What it said of the last of them.
+    pub refused_words: Option<String>,
     /// Whether the claim was tried for.
     pub claimed: bool,
     /// Why the claim could not be made, if claims are out of reach.
@@ -121,33 +140,38 @@ pub async fn observe(
     ctx.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
 
     let released = ctx.read(ctx.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
-    let credentials = released.as_deref().map(|released| credentials(ctx, app, released));
+    let entries = released.as_deref().map(|released| secrets::entries(ctx, app, released));
     let managed = app.spec.webhook.is_some();
     let claim = if managed { look_at_claim(ctx, &wanted, pass).await? } else { ClaimSeen::Free };
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
+    let verify_token_fingerprint = match verify_token {
+        VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(ctx, &token_key, &pass.uid).await?,
+        VerifyTokenSeen::Missing | VerifyTokenSeen::Taken => None,
+    };
     let callback_url = callback_url(ctx, app, &pass.key);
     let redirect_uri = ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/oauth/callback"));
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", app.annotations().get(REQUESTED_AT))
-        .add("secret", released.as_ref().map(|released| secret_fingerprint(released, &pass.uid)))
+        .add("secret", released.as_ref().map(|released| secrets::fingerprints(released, &pass.uid)))
         .add("claim", &claim)
-        .add("verify-token", verify_token)
+        .add("verify-token", (verify_token, &verify_token_fingerprint))
         .add("callback", &callback_url)
         .add("redirect", &redirect_uri)
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
-    let asked = match &credentials {
-        Some(Ok(credentials)) if look => ask(ctx, app, credentials, asked, pass, &inputs).await?,
+    let asked = match &entries {
+        Some(Ok(entries)) if look => ask::ask(ctx, app, entries, asked, pass, &inputs).await?,
         _ => asked,
     };
     ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
     ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
-    let secret = match credentials {
+    let rotated = matches!(&entries, Some(Ok(entries)) if entries.len() > 1);
+    let secret = match entries {
         None => SecretSeen::NotReleased,
         Some(Err(why)) => SecretSeen::Malformed(why),
         Some(Ok(_)) => SecretSeen::Present,
@@ -165,6 +189,9 @@ pub async fn observe(
         look,
         standing,
         stale: pass.stale,
+        version: declared_version(app),
+        rotated,
+        verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,
         channels,
@@ -190,35 +217,16 @@ pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
     }
 }
 
-/// The version of the Graph API for an application.
-pub fn version(app: &MetaApp) -> Version {
+/// The version of the Graph API that is declared for an application.
+pub fn declared_version(app: &MetaApp) -> Version {
     app.spec.graph_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// The credentials in a released Secret. What Meta says of the application's usage when they are used is heard.
-///
-/// # Errors
-/// Why the Secret cannot hold an app secret, without its content.
-pub fn credentials(ctx: &Context, app: &MetaApp, released: &Released) -> Result<AppCredentials, String> {
-    let raw = released.value(APP_SECRET_KEY).ok_or_else(|| format!("it has no key {APP_SECRET_KEY}"))?;
-    let secret = AppSecret::parse(raw).map_err(|why| format!("its key {APP_SECRET_KEY} cannot be used: {why}"))?;
-    Ok(AppCredentials { meter: ctx.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) })
-}
-
-/// The credentials of an application, if its Secret is released and well formed.
-///
-/// # Errors
-/// When the Kubernetes API does not answer.
-pub async fn find_credentials(ctx: &Context, app: &MetaApp) -> Result<Option<Arc<AppCredentials>>, Failure> {
-    let key = Key::new(app.namespace().unwrap_or_default(), &app.spec.app_secret_ref.name);
-    let released = ctx.read(ctx.secrets.get(&key, Purpose::AppSecret)).await??.ok();
-    Ok(released.and_then(|released| credentials(ctx, app, &released).ok()).map(Arc::new))
-}
-
-fn secret_fingerprint(released: &Released, context: &str) -> Vec<Option<String>> {
-    [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY]
-        .map(|key| released.value(key).and_then(|raw| AppSecret::parse(raw).ok()).map(|it| it.fingerprint(context)))
-        .to_vec()
+/// The version of the Graph API in which everything about an application is asked: the one that answered last. What is
+/// declared takes its place once it answers.
+pub fn version(app: &MetaApp) -> Version {
+    let known = app.status.as_ref().and_then(|status| status.graph_version.as_deref()?.parse().ok());
+    known.unwrap_or_else(|| declared_version(app))
 }
 
 fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
@@ -248,39 +256,4 @@ async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<Verify
     let owners = secret.owner_references.unwrap_or_default();
     let ours = owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
     Ok(if ours { VerifyTokenSeen::Ours } else { VerifyTokenSeen::Taken })
-}
-
-/// Asks Meta what was not asked in this pass yet. Everything is asked with the app token alone, so that what is found
-/// is about the application and nobody else.
-async fn ask(
-    ctx: &Context,
-    app: &MetaApp,
-    credentials: &AppCredentials,
-    mut asked: Asked,
-    pass: &Pass<MetaAppStatus>,
-    inputs: &str,
-) -> Result<Asked, Failure> {
-    let version = version(app);
-    if asked.node.is_none() {
-        // Only silence holds it back: it is this look that hears how much of a limit is used.
-        let silence = || ctx.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
-        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, silence) {
-            asked.node = Some(Err(held));
-            return Ok(asked);
-        }
-        let result = ctx.read(ctx.graph.app(&version, credentials)).await?;
-        asked.node = Some(asked.calls.answer(Operation::ReadApp, result));
-    }
-    if !matches!(asked.node, Some(Ok(_))) {
-        return Ok(asked);
-    }
-    if asked.permissions.is_none() {
-        let result = ctx.read(ctx.graph.app_permissions(&version, credentials)).await?;
-        asked.permissions = Some(asked.calls.answer(Operation::ReadAppPermissions, result));
-    }
-    if asked.subscriptions.is_none() && app.spec.webhook.is_some() {
-        let result = ctx.read(ctx.graph.app_subscriptions(&version, credentials)).await?;
-        asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, result));
-    }
-    Ok(asked)
 }

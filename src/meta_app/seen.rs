@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Trouble, Verdict, allowed, fields, verdict};
+use super::{Trouble, Verdict, allowed, awaited_fields, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
@@ -21,8 +21,10 @@ pub enum AppSeen {
     Found {
         /// Id of the application at Meta.
         app_id: String,
-        /// Fields that the application is to be subscribed to.
+        /// Fields that channels inherit: those that the application was seen to be subscribed to.
         fields: Vec<String>,
+        /// Fields that the application declares and is about to be subscribed to.
+        awaited: Vec<String>,
         /// Permissions that a token needs.
         required: Vec<String>,
         /// What is known of the application.
@@ -68,6 +70,7 @@ fn see(app: &MetaApp, allowed: Option<bool>) -> AppSeen {
     AppSeen::Found {
         app_id: app.spec.app_id.clone(),
         fields: fields(app),
+        awaited: awaited_fields(app),
         required: app.spec.required_permissions.clone(),
         verdict: verdict(app),
     }

@@ -263,7 +263,7 @@ async fn survey(
     let doubted = users.pages.iter().filter(|page| ctx.grants.is_page_doubted(&pass.key, page)).cloned().collect();
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
-            let credentials = meta_app::observe::find_credentials(ctx, object).await?;
+            let credentials = meta_app::secrets::find_credentials(ctx, object).await?;
             credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials })
         }
         _ => None,

@@ -24,7 +24,7 @@ pub async fn witness(ctx: &Context, grant: &Key, now: Timestamp) -> Result<Optio
     }
     let (_, app) = seen::look(ctx, Some(&app_key(&object, grant)), &grant.namespace).await?;
     let Some(app) = app else { return Ok(None) };
-    let Some(credentials) = meta_app::observe::find_credentials(ctx, &app).await? else { return Ok(None) };
+    let Some(credentials) = meta_app::secrets::find_credentials(ctx, &app).await? else { return Ok(None) };
     let version = meta_app::observe::version(&app);
     let result = ctx.read(ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
     let answer = answer(Operation::DebugToken, result);

@@ -188,9 +188,9 @@ fn undelivered(case: &Case<'_>) -> Option<Finding> {
 
 /// Declared fields that the application is about to be subscribed to: Meta delivers only what both levels hold.
 fn not_delivered_by_app(case: &Case<'_>, delivered: &[String]) -> Option<Finding> {
-    let AppSeen::Found { fields, .. } = &case.seen.app else { return None };
+    let AppSeen::Found { awaited, .. } = &case.seen.app else { return None };
     let lacking: Vec<_> =
-        declared(case).into_iter().filter(|field| !delivered.contains(field) && fields.contains(field)).collect();
+        declared(case).into_iter().filter(|field| !delivered.contains(field) && awaited.contains(field)).collect();
     if lacking.is_empty() {
         return None;
     }

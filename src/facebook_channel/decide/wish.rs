@@ -33,8 +33,8 @@ pub(super) fn refused(case: &Case<'_>) -> Vec<String> {
 
 /// Whether the application does not deliver a field, and will not: it is not among those of the MetaApp.
 pub(super) fn is_undelivered(case: &Case<'_>, field: &String) -> bool {
-    let AppSeen::Found { fields, verdict, .. } = &case.seen.app else { return false };
-    matches!(&verdict.webhook, WebhookVerdict::Subscribed(delivered) if !delivered.contains(field) && !fields.contains(field))
+    let AppSeen::Found { awaited, verdict, .. } = &case.seen.app else { return false };
+    matches!(&verdict.webhook, WebhookVerdict::Subscribed(delivered) if !delivered.contains(field) && !awaited.contains(field))
 }
 
 /// What of the declared fields is not to be had.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod credentials;
+mod histories;
 mod kept;
 mod permissions;
 mod policies;
@@ -9,4 +10,6 @@ mod properties;
 mod scene;
 mod strategies;
 mod usage;
+mod version;
 mod webhook;
+mod wishes;

@@ -3,67 +3,148 @@
 use super::super::act::Mutation;
 use super::super::observe::VerifyTokenSeen;
 use super::Case;
-use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, drift_observed, listed, look_again, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
 
+/// The webhook, as it was found.
+pub(super) struct Webhook {
+    /// The condition WebhookSubscribed.
+    pub(super) finding: Finding,
+    /// What was declared and is not reached, while what was verified before still stands.
+    pub(super) wishes: Vec<Finding>,
+    /// What to do.
+    pub(super) mutation: Option<Mutation>,
+    /// Whether Meta shows what is declared, but for fields that it does not know.
+    pub(super) reached: bool,
+}
+
+impl From<Finding> for Webhook {
+    fn from(finding: Finding) -> Self {
+        Self { finding, wishes: Vec::new(), mutation: None, reached: false }
+    }
+}
+
+impl Webhook {
+    fn doing(self, mutation: Mutation) -> Self {
+        Self { mutation: Some(mutation), ..self }
+    }
+}
+
 impl Case<'_> {
     /// The webhook, and what to do about it.
-    pub(super) fn webhook(&self) -> (Finding, Option<Mutation>) {
+    pub(super) fn webhook(&self) -> Webhook {
         let Some(callback_url) = &self.seen.callback_url else {
-            let finding = self.found(
-                Status::False,
-                Reason::CallbackUnknown,
-                "There is no callback URL to give to Meta.",
-                "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.",
-            );
-            return (finding, None);
+            let step = "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.";
+            let seen = "There is no callback URL to give to Meta.";
+            return self.found(Status::False, Reason::CallbackUnknown, seen, step).into();
         };
         if let Some(finding) = self.taken() {
-            return (finding, None);
+            return finding.into();
         }
         let asked = &self.seen.asked;
         let rows = match (&asked.node, &asked.subscriptions) {
             (Some(Ok(_)), Some(Ok(rows))) => rows,
-            (Some(Ok(_)), Some(Err(refusal))) => {
-                return (self.list_refused(ConditionType::WebhookSubscribed, refusal), None);
-            }
-            _ => return (self.unasked(ConditionType::WebhookSubscribed), None),
+            (Some(Ok(_)), Some(Err(refusal))) => return self.keep(ConditionType::WebhookSubscribed, refusal).into(),
+            _ => return self.unasked(ConditionType::WebhookSubscribed).into(),
         };
-        let observed = self.app.spec.management_policy == ManagementPolicy::Observe;
         // Claim and verify token are for writing. Who only looks on needs neither, and must not keep a writer out.
-        if let Some((mutation, tried)) = self.preparation().filter(|_| !observed) {
+        if let Some((mutation, tried)) = self.preparation().filter(|_| !self.observes()) {
             let finding = self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "");
-            return (finding, (!tried).then_some(mutation));
+            return Webhook { mutation: (!tried).then_some(mutation), ..finding.into() };
         }
+        let refused = self.refused_fields();
+        let declared = super::super::declared_fields(self.app).into_iter();
+        let wanted: Vec<_> = declared.filter(|field| !refused.contains(field)).collect();
         let row = rows.iter().find(|row| row.object == "page");
-        let Some(defect) = self.defect(row, callback_url) else {
-            let seen = format!("Meta delivers the declared fields to {callback_url}.");
-            return (self.found(Status::True, Reason::FieldsMatch, seen, ""), None);
+        let mut webhook = match self.defect(row, callback_url, &wanted) {
+            None => self.subscribed(callback_url, wanted),
+            Some(defect) => self.defective(defect, row, callback_url, wanted),
         };
-        if observed && defect.reason != Reason::ForeignCallback {
-            let fields = super::super::fields(self.app).join(", ");
+        webhook.wishes.extend(self.left_out(&refused));
+        webhook
+    }
+
+    fn observes(&self) -> bool {
+        self.app.spec.management_policy == ManagementPolicy::Observe
+    }
+
+    /// The row is as declared. Meta may still have to be given the verify token that the gateway has now.
+    fn subscribed(&self, callback_url: &str, fields: Vec<String>) -> Webhook {
+        let seen = format!("Meta delivers the declared fields to {callback_url}.");
+        let finding = self.found(Status::True, Reason::FieldsMatch, seen, "");
+        let webhook = Webhook { reached: true, ..finding.into() };
+        if !self.knows_another_token() || self.observes() || fields.is_empty() {
+            return webhook;
+        }
+        match &self.seen.asked.subscribed {
+            None => webhook.doing(Mutation::Introduce { callback_url: callback_url.to_owned(), fields }),
+            Some(Err(refusal)) if !refusal.may_pass() => {
+                Webhook { wishes: vec![self.not_subscribed(refusal, callback_url)], ..webhook }
+            }
+            Some(_) => webhook,
+        }
+    }
+
+    /// Whether Meta was given another verify token than the one that the gateway has now.
+    fn knows_another_token(&self) -> bool {
+        let given = self.previous.subscription.as_ref().and_then(|it| it.verify_token_fingerprint.as_ref());
+        given.is_some_and(|given| self.seen.verify_token_fingerprint.as_ref().is_some_and(|now| now != given))
+    }
+
+    /// The row is not as declared. While it is as it was verified before, what is new is a wish, and undoes nothing.
+    fn defective(
+        &self,
+        defect: Finding,
+        row: Option<&AppSubscription>,
+        callback_url: &str,
+        fields: Vec<String>,
+    ) -> Webhook {
+        let foreign = defect.reason == Reason::ForeignCallback;
+        if self.observes() && !foreign {
+            let fields = super::super::declared_fields(self.app).join(", ");
             let plan = format!("subscribes the app's webhook with the callback {callback_url} and the fields {fields}");
-            return (drift_observed(defect, &plan), None);
+            return drift_observed(defect, &plan).into();
         }
-        match &asked.subscribed {
-            None if self.seen.standing == Standing::Fought && defect.reason != Reason::ForeignCallback => {
+        let written = match &self.seen.asked.subscribed {
+            None if foreign => return defect.into(),
+            None if self.seen.standing == Standing::Fought => {
                 let held = row.map(|row| row.fields.as_slice()).unwrap_or_default();
-                (repair_fight(defect, held, &look_again("metaapp", &self.app.metadata)), None)
+                return repair_fight(defect, held, &look_again("metaapp", &self.app.metadata)).into();
             }
-            None if defect.reason != Reason::ForeignCallback => {
-                let mutation =
-                    Mutation::Subscribe { callback_url: callback_url.clone(), fields: super::super::fields(self.app) };
-                (defect, Some(mutation))
+            // There is nothing left to subscribe to.
+            None if fields.is_empty() => self.left_out(&self.refused_fields()).unwrap_or(defect),
+            None => {
+                let mutation = Mutation::Subscribe { callback_url: callback_url.to_owned(), fields };
+                return Webhook::from(defect).doing(mutation);
             }
+            Some(Ok(())) => without_effect(defect),
+            Some(Err(refusal)) if !refusal.may_pass() => self.not_subscribed(refusal, callback_url),
             // A write that was not answered says nothing: the row that was read after it does.
-            Some(Err(refusal)) if !refusal.says_nothing() => (self.not_subscribed(refusal, callback_url), None),
-            Some(Ok(())) => (without_effect(defect), None),
-            _ => (defect, None),
+            Some(Err(_)) => defect,
+        };
+        match self.as_before(row) {
+            Some(finding) => Webhook { wishes: vec![written], ..finding.into() },
+            None => written.into(),
         }
+    }
+
+    /// The condition as it was, if Meta still shows what was verified then.
+    fn as_before(&self, row: Option<&AppSubscription>) -> Option<Finding> {
+        let (row, before) = (row?, self.previous.subscription.as_ref()?);
+        let previous = find(&self.previous.conditions, ConditionType::WebhookSubscribed)?;
+        let known = Finding::from_condition(previous, None).filter(|it| it.status != Status::False)?;
+        let callback = before.callback_url.as_ref().filter(|_| before.active && row.active)?;
+        let verified = super::super::verified_fields(self.app, Some(before));
+        let stands = *callback == row.callback_url && verified.iter().all(|field| row.fields.contains(field));
+        if !stands || known.status == Status::True {
+            return stands.then_some(known);
+        }
+        let seen = format!("Meta delivers to {callback} what it was verified to deliver before.");
+        Some(self.found(Status::True, Reason::FieldsMatch, seen, ""))
     }
 
     /// What somebody else holds, so that the subscription at Meta may not be written. It is known without Meta.
@@ -114,7 +195,7 @@ impl Case<'_> {
     }
 
     /// How the row at Meta differs from what is declared.
-    fn defect(&self, row: Option<&AppSubscription>, callback_url: &str) -> Option<Finding> {
+    fn defect(&self, row: Option<&AppSubscription>, callback_url: &str, wanted: &[String]) -> Option<Finding> {
         let Some(row) = row else {
             return Some(self.found(
                 Status::False,
@@ -134,8 +215,7 @@ impl Case<'_> {
                 "",
             ));
         }
-        let missing: Vec<_> =
-            super::super::fields(self.app).into_iter().filter(|field| !row.fields.contains(field)).collect();
+        let missing: Vec<_> = wanted.iter().filter(|field| !row.fields.contains(field)).cloned().collect();
         let seen = || format!("The app's webhook lacks the fields {}.", listed(&missing));
         (!missing.is_empty()).then(|| self.found(Status::False, Reason::FieldsMissing, seen(), ""))
     }
@@ -159,36 +239,58 @@ impl Case<'_> {
 
     fn not_subscribed(&self, refusal: &Refusal, callback_url: &str) -> Finding {
         let fact = &refusal.fact;
-        match refusal.verdict {
-            Verdict::CallbackFailed { .. } => self.found(
-                Status::False,
+        let (reason, seen, step) = match refusal.verdict {
+            Verdict::CallbackFailed { answered: false } => (
                 Reason::CallbackVerificationFailed,
                 format!("Meta could not verify the callback {callback_url} ({fact})."),
-                "The operator tries again by itself; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.",
+                "The operator tries again by itself; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.".to_owned(),
             ),
-            _ => self.found(
-                Status::False,
+            Verdict::CallbackFailed { answered: true } => (
+                Reason::CallbackVerificationFailed,
+                format!("Something answers at the callback {callback_url}, but not the gateway: Meta did not get its challenge back ({fact})."),
+                "The operator tries again by itself; whoever runs the gateway must see that Ingress or load balancer lead that very path, and requests without a login or a page in between, to the gateway's Service.".to_owned(),
+            ),
+            _ => (
                 Reason::RequestRejected,
                 format!("Meta refused the subscription of the webhook ({fact})."),
-                "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts.",
+                "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
             ),
-        }
+        };
+        self.found(Status::False, reason, seen, step).quoting(refusal.words.as_deref())
     }
 
     /// The subscription as Meta shows it. Only a callback that is ours is recorded: it is how we know it again.
     pub(super) fn subscription(&self) -> Option<AppSubscriptionStatus> {
-        let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
-        let recorded = self.previous.subscription.as_ref().and_then(|it| it.callback_url.clone());
-        let Some(row) = rows.iter().find(|row| row.object == "page") else {
-            return recorded.map(|callback_url| AppSubscriptionStatus {
-                callback_url: Some(callback_url),
+        let before = self.previous.subscription.clone();
+        let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return before };
+        let before = before.unwrap_or_default();
+        let (now, given) = (&self.seen.verify_token_fingerprint, matches!(self.seen.asked.subscribed, Some(Ok(()))));
+        let token = if given { now.clone() } else { before.verify_token_fingerprint.clone() };
+        let row = rows.iter().find(|row| row.object == "page");
+        let refused = self.refused_fields();
+        let Some(row) = row else {
+            let known = before.callback_url.is_some() || !refused.is_empty();
+            let callback_url = before.callback_url;
+            return known.then(|| AppSubscriptionStatus {
+                callback_url,
+                refused,
+                verify_token_fingerprint: token,
                 ..AppSubscriptionStatus::default()
             });
         };
-        let ours = Some(&row.callback_url) == self.seen.callback_url.as_ref();
+        let declared = Some(&row.callback_url) == self.seen.callback_url.as_ref();
+        let ours = declared || Some(&row.callback_url) == before.callback_url.as_ref();
+        // What Meta was given before fingerprints were kept counts as what is there now.
+        let token = token.or_else(|| now.clone().filter(|_| declared));
         let mut fields = row.fields.clone();
         fields.sort();
-        let callback_url = if ours { Some(row.callback_url.clone()) } else { recorded };
-        Some(AppSubscriptionStatus { active: row.active && ours, callback_url, fields })
+        let callback_url = if declared { Some(row.callback_url.clone()) } else { before.callback_url };
+        Some(AppSubscriptionStatus {
+            active: row.active && ours,
+            callback_url,
+            fields,
+            refused,
+            verify_token_fingerprint: token,
+        })
     }
 }

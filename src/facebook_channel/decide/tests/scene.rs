@@ -90,6 +90,7 @@ pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> 
     AppSeen::Found {
         app_id: APP.to_owned(),
         fields: words(&FIELDS),
+        awaited: words(&FIELDS),
         required: words(&SCOPES),
         verdict: meta_app::Verdict { observed_generation: 1, credentials, webhook },
     }

@@ -1,8 +1,13 @@
 //! Whether the application's credentials work.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
+use crate::api::SecretInUse;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready, WebhookSubscribed};
 use crate::engine::Class;
+use crate::engine::answer::answer;
+use crate::graph::{GraphFault, Operation};
 use crate::meta_app::observe::{Asked, SecretSeen};
 
 #[test]
@@ -40,23 +45,22 @@ fn a_malformed_secret_is_for_a_person() {
     outcome.no_mutation();
 }
 
+/// Answers with the app token that say that the credentials do not work, and the reason that they come to.
+const REJECTIONS: [(u32, &str, &str); 8] = [
+    (101, "Error validating application. Invalid application ID.", "AppCredentialsRejected"),
+    (190, "Error validating application. Application has been deleted.", "AppCredentialsRejected"),
+    (190, "Session has expired", "AppCredentialsRejected"),
+    (1, "Error validating client secret.", "SecretMismatch"),
+    (100, "Invalid appsecret_proof provided in the API argument", "SecretMismatch"),
+    (190, "Invalid OAuth access token signature.", "SecretMismatch"),
+    (200, "API access blocked.", "AppBlocked"),
+    (200, "API access deactivated. To reactivate, go to the app dashboard.", "AppBlocked"),
+];
+
 #[test]
-fn refused_credentials_say_what_is_wrong_and_stop_everything() {
-    let rows = [
-        (101, "Error validating application. Invalid application ID.", "AppCredentialsRejected"),
-        (190, "Error validating application. Application has been deleted.", "AppCredentialsRejected"),
-        (190, "Session has expired", "AppCredentialsRejected"),
-        (1, "Error validating client secret.", "SecretMismatch"),
-        (100, "Invalid appsecret_proof provided in the API argument", "SecretMismatch"),
-        (190, "Invalid OAuth access token signature.", "SecretMismatch"),
-        (200, "API access blocked.", "AppBlocked"),
-        (200, "API access deactivated. To reactivate, go to the app dashboard.", "AppBlocked"),
-        (2635, "You are calling a deprecated version of the Ads API.", "GraphVersionRetired"),
-        (2500, "Unknown path components", "RequestRejected"),
-        (100, "Tried accessing nonexisting field (name) on node type (Application)", "RequestRejected"),
-    ];
-    for (code, text, reason) in rows {
-        let outcome = Scene::refused(fault(code, None, text)).decide();
+fn credentials_that_are_rejected_twice_say_what_is_wrong_and_stop_everything() {
+    for (code, text, reason) in REJECTIONS {
+        let outcome = Scene::refused(fault(code, None, text)).confirmed();
         outcome.stalled(reason);
         outcome.shows(&[
             (CredentialsValid, &format!("False/{reason}")),
@@ -64,18 +68,141 @@ fn refused_credentials_say_what_is_wrong_and_stop_everything() {
             (PermissionsApproved, "Unknown/Unreadable"),
         ]);
         let message = outcome.message(CredentialsValid);
-        assert!(message.contains(&format!("(code {code})")) && !message.contains(text), "{message}");
+        assert!(message.contains(&format!("(code {code})")), "{message}");
+        assert!(message.ends_with(&format!("Meta said: \"{text}\"")), "{message}");
         assert!(matches!(outcome.plan.report.class, Class::AppBroken | Class::Terminal), "{reason}");
         outcome.no_mutation();
         let note = &outcome.plan.report.notes[0];
         assert_eq!((note.reason, note.warning), (reason, true));
+        assert_eq!(outcome.asks_again_in(), None);
     }
 }
 
 #[test]
-fn a_retired_version_names_the_field_to_change() {
-    let outcome = Scene::refused(fault(2635, None, "deprecated")).decide();
-    assert!(outcome.status().next_step.as_deref().unwrap().contains("spec.graphVersion"));
+fn one_rejection_changes_nothing_and_is_asked_about_a_minute_later() {
+    let before = Scene::healthy().decide();
+    for (code, text, _) in REJECTIONS {
+        let once = Scene::refused(fault(code, None, text)).after(&before).decide();
+        assert_eq!(once.status().conditions, before.status().conditions, "{text}");
+        assert!(once.plan.report.notes.is_empty());
+        assert_eq!(once.asks_again_in(), Some(60));
+        // Nor does the same within the minute, and an answer that the credentials work ends it.
+        let soon = SignedDuration::from_secs(59);
+        let again = Scene::refused(fault(code, None, text)).later(&once, soon).decide();
+        assert_eq!(again.status().conditions, before.status().conditions);
+        let works = Scene::healthy().later(&again, soon).decide();
+        works.shows(&[(Ready, "True/Reached")]);
+        let later = Scene::refused(fault(code, None, text)).later(&works, soon).decide();
+        later.shows(&[(CredentialsValid, "True/Accepted")]);
+    }
+}
+
+#[test]
+fn a_new_app_with_a_wrong_secret_is_unknown_until_meta_has_said_it_twice() {
+    let once = Scene::refused(fault(190, None, "Invalid OAuth access token signature.")).decide();
+    once.reconciling("Unknown/Pending");
+    once.shows(&[(CredentialsValid, "Unknown/Pending")]);
+    assert!(once.message(Ready).contains("Meta rejects the credentials of app 1111000011110000 (code 190)."));
+    assert_eq!(
+        once.plan.report.class,
+        Class::Held(once.now + SignedDuration::from_mins(1)),
+        "asked then, and not before"
+    );
+    assert_eq!(once.status().inputs, None, "so that a restart looks again");
+}
+
+#[test]
+fn another_fault_with_the_credentials_begins_anew() {
+    let blocked = Scene::refused(fault(200, None, "API access blocked.")).decide();
+    let mismatch = || Scene::refused(fault(190, None, "Invalid OAuth access token signature."));
+    let first = mismatch().later(&blocked, SignedDuration::from_mins(1)).decide();
+    first.shows(&[(CredentialsValid, "Unknown/Pending")]);
+    mismatch().later(&first, SignedDuration::from_mins(1)).decide().stalled("SecretMismatch");
+}
+
+#[test]
+fn what_is_known_to_be_broken_stays_so_after_a_restart() {
+    let broken = Scene::refused(fault(190, None, "Invalid OAuth access token signature.")).confirmed();
+    let mut scene = Scene::refused(fault(190, None, "Invalid OAuth access token signature.")).after(&broken);
+    scene.seen.suspicions = Default::default();
+    let outcome = scene.decide();
+    assert_eq!(outcome.status().conditions, broken.status().conditions);
+    assert!(outcome.plan.report.notes.is_empty());
+}
+
+#[test]
+fn both_entries_of_a_secret_that_is_rotated_are_named_and_looked_at_often() {
+    let mut scene = Scene::refused(fault(190, None, "Invalid OAuth access token signature."));
+    scene.seen.rotated = true;
+    let outcome = scene.confirmed();
+    outcome.stalled("SecretMismatch");
+    assert!(outcome.message(CredentialsValid).contains("with either entry of the Secret"));
+    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_mins(5)));
+}
+
+#[test]
+fn the_entry_that_meta_accepts_is_named_and_stays_named_without_an_answer() {
+    let entry = |key: &str| Some(SecretInUse { key: key.to_owned(), fingerprint: format!("fingerprint of {key}") });
+    let mut scene = Scene::healthy();
+    scene.seen.rotated = true;
+    scene.seen.asked.secret_in_use = entry("previous-app-secret");
+    let outcome = scene.decide();
+    assert_eq!(outcome.status().secret_in_use, entry("previous-app-secret"));
+    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_mins(5)));
+    let mut silent = Scene::refused(no_answer()).after(&outcome);
+    silent.seen.asked.secret_in_use = entry("app-secret");
+    assert_eq!(silent.decide().status().secret_in_use, entry("previous-app-secret"));
+}
+
+/// Answers that say nothing about the credentials.
+const ODD: [(u32, &str); 4] = [
+    (4242, "Something new"),
+    (2500, "Unknown path components"),
+    (100, "Tried accessing nonexisting field (name) on node type (Application)"),
+    (100, "Unsupported get request."),
+];
+
+fn odd(code: u32, text: &str) -> Scene {
+    // 2500 about the application is about the version; in another call it is not understood.
+    let error = GraphFault::new(code, None, text).into();
+    let refusal = answer::<()>(Operation::ReadAppSubscriptions, Err(error)).unwrap_err();
+    Scene::refused(refusal)
+}
+
+#[test]
+fn a_refusal_that_says_nothing_about_the_credentials_keeps_them_until_it_is_too_old() {
+    let before = Scene::healthy().decide();
+    for (code, text) in ODD {
+        let outcome = odd(code, text).after(&before).decide();
+        assert_eq!(outcome.status(), before.status(), "{text}");
+        assert!(!outcome.plan.report.answered);
+        let mut old = odd(code, text).after(&before);
+        old.seen.stale = true;
+        let outcome = old.decide();
+        outcome.reconciling("Unknown/NotUnderstood");
+        let message = outcome.message(CredentialsValid);
+        assert!(message.contains(&format!("(code {code})")) && message.contains(text), "{message}");
+    }
+}
+
+#[test]
+fn what_meta_refuses_for_a_day_is_for_a_person() {
+    for (code, text) in ODD {
+        let first = odd(code, text).decide();
+        first.reconciling("Unknown/NotUnderstood");
+        let almost = odd(code, text).later(&first, SignedDuration::from_hours(23)).decide();
+        almost.reconciling("Unknown/NotUnderstood");
+        let day = odd(code, text).later(&almost, SignedDuration::from_hours(1)).decide();
+        day.stalled("RefusedByMeta");
+        day.shows(&[(CredentialsValid, "Unknown/RefusedByMeta")]);
+        assert!(day.message(Ready).contains(&format!("(code {code})")) && day.message(Ready).contains(text));
+        assert_eq!(day.plan.report.notes.len(), 1);
+        // Also over a restart, and until Meta answers.
+        let mut scene = odd(code, text).after(&day);
+        scene.seen.suspicions = Default::default();
+        scene.decide().stalled("RefusedByMeta");
+        Scene::healthy().after(&day).decide().shows(&[(Ready, "True/Reached")]);
+    }
 }
 
 #[test]

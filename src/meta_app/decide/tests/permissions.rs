@@ -48,13 +48,16 @@ fn a_permission_that_is_not_required_does_not_matter() {
 }
 
 #[test]
-fn a_refused_list_is_not_known_and_not_kept_for_ever() {
+fn a_refused_list_keeps_what_was_known_and_is_not_kept_for_ever() {
     let before = Scene::healthy().decide();
     let refused = || Scene::with(|scene| scene.seen.asked.permissions = Some(Err(fault(200, None, "No permission"))));
-    for scene in [refused(), refused().after(&before)] {
+    refused().after(&before).decide().shows(&[(PermissionsApproved, "True/Approved"), (Ready, "True/Reached")]);
+    let mut old = refused().after(&before);
+    old.seen.stale = true;
+    for scene in [refused(), old] {
         let outcome = scene.decide();
-        outcome.shows(&[(PermissionsApproved, "Unknown/Unreadable"), (CredentialsValid, "True/Accepted")]);
-        outcome.reconciling("Unknown/Unreadable");
+        outcome.shows(&[(PermissionsApproved, "Unknown/NotUnderstood"), (CredentialsValid, "True/Accepted")]);
+        outcome.reconciling("Unknown/NotUnderstood");
         assert!(outcome.message(PermissionsApproved).contains("code 200"));
     }
 }

@@ -42,7 +42,7 @@ proptest! {
             Mutation::CreateVerifyToken => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Missing && !asked.verify_token_made);
             }
-            Mutation::Subscribe { callback_url, fields } => {
+            Mutation::Subscribe { callback_url, fields } | Mutation::Introduce { callback_url, fields } => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Ours && asked.subscribed.is_none());
                 prop_assert!(callback_url == CALLBACK && fields == words(&FIELDS));
                 let foreign = matches!(&asked.subscriptions, Some(Ok(rows)) if rows.iter().any(|row| row.callback_url == FOREIGN));
@@ -188,7 +188,7 @@ impl World {
                 self.verify_token = VerifyTokenSeen::Ours;
                 asked.verify_token_made = true;
             }
-            Mutation::Subscribe { callback_url, fields } => {
+            Mutation::Subscribe { callback_url, fields } | Mutation::Introduce { callback_url, fields } => {
                 self.rows = vec![AppSubscription { object: "page".to_owned(), callback_url, active: true, fields }];
                 asked.subscribed = Some(Ok(()));
                 asked.subscriptions = Some(Ok(self.rows.clone()));

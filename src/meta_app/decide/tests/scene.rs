@@ -9,12 +9,16 @@ use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::repairs::Standing;
-use crate::graph::{AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus};
+use crate::graph::{
+    AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
+};
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 
 pub(super) const APP: &str = "1111000011110000";
 pub(super) const CALLBACK: &str = "https://hooks.example.com/webhooks/platform/acme";
 pub(super) const FOREIGN: &str = "https://old.example/bot?key=hidden";
+/// Fingerprint of the verify token that the gateway has.
+pub(super) const TOKEN: &str = "token";
 pub(super) const FIELDS: [&str; 2] = ["messages", "messaging_postbacks"];
 
 pub(super) fn words(words: &[&str]) -> Vec<String> {
@@ -89,11 +93,15 @@ impl Scene {
             look: true,
             standing: Standing::Known,
             stale: false,
+            version: Version::DEFAULT,
+            rotated: false,
+            verify_token_fingerprint: Some(TOKEN.to_owned()),
             suspicions: Default::default(),
             usage: None,
             channels: None,
             asked: Asked {
                 node: Some(Ok(node)),
+                version: Some(Version::DEFAULT),
                 permissions: Some(Ok(approved())),
                 subscriptions: Some(Ok(vec![row(CALLBACK, true, &FIELDS)])),
                 ..Asked::default()
@@ -123,11 +131,23 @@ impl Scene {
         self.app.spec.webhook.as_mut().unwrap()
     }
 
-    /// This scene after the status of another one was written.
-    pub(super) fn after(mut self, before: &Outcome) -> Self {
+    /// This scene an hour after the status of another one was written.
+    pub(super) fn after(self, before: &Outcome) -> Self {
+        self.later(before, SignedDuration::from_hours(1))
+    }
+
+    /// This scene so long after the status of another one was written; what was heard then is remembered.
+    pub(super) fn later(mut self, before: &Outcome, time: SignedDuration) -> Self {
         self.previous = before.status().clone();
-        self.now = before.now + SignedDuration::from_hours(1);
+        self.seen.suspicions = before.plan.report.suspicions.clone();
+        self.now = before.now + time;
         self
+    }
+
+    /// What comes of it when the same is seen again a minute later.
+    pub(super) fn confirmed(self) -> Outcome {
+        let once = self.decide();
+        self.later(&once, SignedDuration::from_mins(1)).decide()
     }
 
     pub(super) fn decide(&self) -> Outcome {
@@ -170,13 +190,19 @@ impl Outcome {
         let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
         self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
         let step = self.status().next_step.as_deref().unwrap_or_default();
-        assert!(!step.is_empty() && self.message(ConditionType::Ready).ends_with(step), "{:#?}", self.status());
+        assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
     }
 
     /// The operator goes on by itself: Ready is False or Unknown, and Reconciling.
     pub(super) fn reconciling(&self, ready: &str) {
         let reason = ready.split('/').nth(1).unwrap();
         self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
+    }
+
+    /// When the application is looked at again because of what was heard, in seconds from now.
+    pub(super) fn asks_again_in(&self) -> Option<i64> {
+        let next = self.plan.report.suspicions.next(self.now);
+        next.map(|next| next.duration_since(self.now).as_secs())
     }
 
     pub(super) fn no_mutation(&self) {

@@ -108,7 +108,7 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
             claimed,
             claims_unavailable,
             verify_token_made,
-            calls: crate::engine::calls::Calls::default(),
+            ..Asked::default()
         };
         let callback_url = callback.then(|| CALLBACK.to_owned());
         Observed { secret, claim, verify_token, callback_url, standing, stale, asked, ..Scene::healthy().seen }
@@ -141,6 +141,7 @@ pub(super) fn statuses() -> impl Strategy<Value = MetaAppStatus> {
                 active,
                 callback_url: Some(CALLBACK.to_owned()),
                 fields: words(&FIELDS),
+                ..AppSubscriptionStatus::default()
             }),
             next_step: step.map(str::to_owned),
             ..MetaAppStatus::default()

@@ -231,14 +231,17 @@ fn the_row_that_is_read_back_decides_whatever_the_write_said() {
 fn the_status_tells_the_row_as_it_is() {
     let before = Scene::healthy().decide();
     let subscription = before.status().subscription.clone().unwrap();
-    let (active, callback_url) = (true, Some(CALLBACK.to_owned()));
-    assert_eq!(
-        subscription,
-        AppSubscriptionStatus { active, callback_url: callback_url.clone(), fields: words(&FIELDS) }
-    );
+    let expected = AppSubscriptionStatus {
+        active: true,
+        callback_url: Some(CALLBACK.to_owned()),
+        fields: words(&FIELDS),
+        refused: vec![],
+        verify_token_fingerprint: Some(TOKEN.to_owned()),
+    };
+    assert_eq!(subscription, expected);
     let gone = written(vec![], Ok(())).after(&before).decide();
     // The callback stays known as one of ours.
-    let expected = AppSubscriptionStatus { active: false, callback_url, fields: vec![] };
+    let expected = AppSubscriptionStatus { active: false, fields: vec![], ..expected };
     assert_eq!(gone.status().subscription, Some(expected));
 }
 

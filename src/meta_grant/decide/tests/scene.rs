@@ -155,6 +155,7 @@ impl Scene {
             app: AppSeen::Found {
                 app_id: APP.to_owned(),
                 fields: vec![],
+                awaited: Vec::new(),
                 required: words(&SCOPES),
                 verdict: Verdict { observed_generation: 1, credentials: Ok(()), webhook: WebhookVerdict::NotManaged },
             },

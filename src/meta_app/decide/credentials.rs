@@ -1,0 +1,86 @@
+//! Whether Meta accepts the application's credentials.
+
+use super::super::observe::SecretSeen;
+use super::Case;
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::{PURPOSE_LABEL, Reason};
+use crate::engine::answer::Refusal;
+use crate::engine::evidence::Matter;
+use crate::graph::{AppReason, Verdict};
+
+impl Case<'_> {
+    /// The condition CredentialsValid.
+    pub(super) fn credentials(&mut self) -> Finding {
+        let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
+        let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
+        match &self.seen.secret {
+            SecretSeen::NotReleased => self.found(
+                Status::False,
+                Reason::SecretNotReleased,
+                format!("There is no Secret {secret} in namespace {namespace} that is released as an app secret."),
+                format!(
+                    "Somebody who may write Secrets there must create it with the key app-secret and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
+                ),
+            ),
+            SecretSeen::Malformed(why) => self.found(
+                Status::False,
+                Reason::SecretMalformed,
+                format!("Secret {secret} cannot be used as an app secret: {why}."),
+                "Put the app secret, as the App Dashboard shows it under Settings, Basic, into the key app-secret.",
+            ),
+            SecretSeen::Present => match &self.seen.asked.node {
+                Some(Ok(_)) => {
+                    self.heard.drop(Matter::Credentials);
+                    self.found(Status::True, Reason::Accepted, format!("Meta accepts the credentials of app {id}."), "")
+                }
+                Some(Err(refusal)) => match refusal.verdict {
+                    Verdict::AppBroken(reason) => self.rejected(reason, refusal),
+                    Verdict::VersionRetired => self.unread_in_this_version(refusal),
+                    _ => self.keep(ConditionType::CredentialsValid, refusal),
+                },
+                None => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
+            },
+        }
+    }
+
+    /// Meta rejects the credentials. Once is no verdict: what was known stays until the same is said again a minute later.
+    fn rejected(&mut self, app_reason: AppReason, refusal: &Refusal) -> Finding {
+        let (reason, fact) = (Reason::from(app_reason), &refusal.fact);
+        let standing = self.heard.hear(Matter::Credentials, reason.as_str(), self.now);
+        let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
+        let entries = if self.seen.rotated { " with either entry of the Secret" } else { "" };
+        let seen = format!("Meta rejects the credentials of app {id}{entries} ({fact}).");
+        let words = refusal.words.as_deref();
+        if standing.is_confirmed() {
+            let next_step = match app_reason {
+                AppReason::AppBlocked => {
+                    format!("An administrator of app {id} must look at the alerts in the App Dashboard.")
+                }
+                _ => format!(
+                    "An administrator of app {id} must compare spec.appId and the Secret {secret} with the App Dashboard, Settings, Basic, and put the current app secret into the key app-secret."
+                ),
+            };
+            return self.found(Status::False, reason, seen, next_step).quoting(words);
+        }
+        let previous = find(&self.previous.conditions, ConditionType::CredentialsValid);
+        let known = previous.and_then(|it| Finding::from_condition(it, self.previous.next_step.as_deref()));
+        let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
+        if let Some(known) = known.filter(|_| !self.seen.stale) {
+            return known;
+        }
+        self.waits = true;
+        let step = "The operator asks again within a minute; the same answer counts then.";
+        self.found(Status::Unknown, Reason::Pending, seen, step).quoting(words)
+    }
+
+    /// Nothing can be read in the declared version of the API, which says nothing about the credentials.
+    fn unread_in_this_version(&self, refusal: &Refusal) -> Finding {
+        let kept = self.keep(ConditionType::CredentialsValid, refusal);
+        if kept.status != Status::Unknown {
+            return kept;
+        }
+        let version = self.seen.version;
+        let seen = format!("They cannot be checked: Meta does not serve version {version} of the Graph API.");
+        self.found(Status::Unknown, self.version_reason(), seen, "")
+    }
+}

@@ -1,0 +1,56 @@
+//! Webhook fields that Meta does not know. They are left out, and everything else goes on.
+
+use super::Case;
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::engine::answer::{Refusal, listed};
+use crate::graph::{Verdict, is_known_field, nearest_field};
+
+/// The fields for which a subscription was refused that named these: the one that Meta names, or, if it names none, those
+/// that no page is known to have.
+pub fn refused_fields(refusal: &Refusal, tried: &[String]) -> Vec<String> {
+    let named = match &refusal.verdict {
+        Verdict::FieldUnknown(name) => name.as_ref().filter(|name| tried.contains(name)),
+        Verdict::RequestRejected => None,
+        _ => return Vec::new(),
+    };
+    match named {
+        Some(name) => vec![name.clone()],
+        None => tried.iter().filter(|field| !is_known_field(field)).cloned().collect(),
+    }
+}
+
+impl Case<'_> {
+    /// The declared fields that Meta does not know: those of this pass, and those that were refused before while what is
+    /// declared is the same and nobody asked for a look.
+    pub(super) fn refused_fields(&self) -> Vec<String> {
+        let known = self.previous.subscription.as_ref().map(|it| it.refused.as_slice()).unwrap_or_default();
+        let inputs = self.previous.inputs.as_ref();
+        let same = self.previous.observed_generation == self.generation
+            && inputs.is_none_or(|inputs| *inputs == self.seen.inputs);
+        let remembered: &[String] = if same { known } else { &[] };
+        let is_refused = |field: &String| remembered.contains(field) || self.seen.asked.refused.contains(field);
+        super::super::declared_fields(self.app).into_iter().filter(is_refused).collect()
+    }
+
+    /// That declared fields were left out, with the names that are likely to be meant.
+    pub(super) fn left_out(&self, refused: &[String]) -> Option<Finding> {
+        if refused.is_empty() {
+            return None;
+        }
+        let fields = if refused.len() == 1 { "field" } else { "fields" };
+        let seen =
+            format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
+        let meant: Vec<_> = refused.iter().filter_map(|field| nearest_field(field)).map(str::to_owned).collect();
+        let question = if meant.is_empty() { String::new() } else { format!(" Did you mean {}?", meant.join(", ")) };
+        let step = format!("Whoever maintains this MetaApp must correct spec.webhook.fields.{question}");
+        let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
+        Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words.as_deref()))
+    }
+
+    /// What Meta said when the field was refused; it is not asked again to hear it once more.
+    fn words_of_before(&self) -> Option<String> {
+        let ready = find(&self.previous.conditions, ConditionType::Ready)?;
+        Finding::from_condition(ready, None).filter(|it| it.reason == Reason::FieldRefused)?.words
+    }
+}

@@ -1,0 +1,99 @@
+//! The version of the Graph API that is declared, and the one that is in use.
+
+use jiff::SignedDuration;
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
+use crate::engine::Class;
+use crate::engine::answer::Refusal;
+use crate::graph::Version;
+
+fn unknown() -> Refusal {
+    fault(2500, None, "Unknown path components: /v27.0/1111000011110000")
+}
+
+/// The declared version is this one, which Meta refuses; `in_use` answers in its place.
+fn declared(version: &str, in_use: Option<&str>) -> Scene {
+    let mut scene = if in_use.is_some() { Scene::healthy() } else { Scene::refused(unknown()) };
+    scene.app.spec.graph_version = Some(version.to_owned());
+    scene.app.metadata.generation = Some(2);
+    scene.seen.version = version.parse().unwrap();
+    scene.seen.asked.version_refused = Some(unknown());
+    scene.seen.asked.version = Some(in_use.unwrap_or(version).parse().unwrap());
+    scene
+}
+
+#[test]
+fn a_version_that_meta_refuses_is_told_while_everything_goes_on_with_the_one_before() {
+    let before = Scene::healthy().decide();
+    assert_eq!(before.status().graph_version.as_deref(), Some("v25.0"));
+    for (version, reason) in
+        [("v27.0", "GraphVersionUnknown"), ("v25.1", "GraphVersionUnknown"), ("v19.0", "GraphVersionRetired")]
+    {
+        let outcome = declared(version, Some("v25.0")).after(&before).decide();
+        outcome.stalled(reason);
+        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        let message = outcome.message(Ready);
+        assert!(
+            message.contains(&format!(
+                "version {version} of the Graph API (code 2500). Version v25.0, which answers, is used"
+            )),
+            "{message}"
+        );
+        assert!(message.contains("spec.graphVersion"), "{message}");
+        assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
+        assert_eq!(outcome.plan.report.class, Class::Settled, "looked at again in the regular slot");
+        assert!(outcome.plan.report.answered);
+        assert_eq!(outcome.plan.report.notes.len(), 1);
+        // A drift is repaired all the same.
+        let mut drifted = declared(version, Some("v25.0")).after(&outcome);
+        drifted.seen.asked.subscriptions = Some(Ok(vec![]));
+        assert!(drifted.decide().plan.mutation.is_some());
+    }
+}
+
+#[test]
+fn a_new_app_whose_version_meta_refuses_says_which() {
+    let outcome = declared("v27.0", None).decide();
+    outcome.stalled("GraphVersionUnknown");
+    outcome.shows(&[(CredentialsValid, "Unknown/GraphVersionUnknown")]);
+    assert!(outcome.message(Ready).contains("Meta does not serve version v27.0 of the Graph API (code 2500)."));
+    assert!(outcome.status().next_step.as_deref().unwrap().contains("such as v25.0"));
+    assert_eq!(outcome.status().graph_version, None);
+    outcome.no_mutation();
+}
+
+#[test]
+fn the_version_in_use_is_over_once_meta_has_said_so_twice() {
+    let before = Scene::healthy().decide();
+    let over = || {
+        let mut scene = declared("v25.0", None);
+        scene.app.metadata.generation = Some(1);
+        scene
+    };
+    let once = over().after(&before).decide();
+    assert_eq!(once.status().conditions, before.status().conditions);
+    assert_eq!(once.asks_again_in(), Some(60));
+    let twice = over().later(&once, SignedDuration::from_mins(1)).decide();
+    twice.stalled("GraphVersionRetired");
+    twice.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+    let mut old = over().after(&twice);
+    old.seen.stale = true;
+    let old = old.decide();
+    old.stalled("GraphVersionRetired");
+    old.shows(&[(CredentialsValid, "Unknown/GraphVersionRetired")]);
+    let back = Scene::healthy().after(&old).decide();
+    back.shows(&[(Ready, "True/Reached")]);
+    assert!(back.plan.report.suspicions.is_empty());
+}
+
+#[test]
+fn a_version_that_answers_is_in_use_from_then_on() {
+    let before = Scene::healthy().decide();
+    let mut scene = Scene::healthy().after(&before);
+    let newer: Version = "v26.0".parse().unwrap();
+    (scene.seen.version, scene.seen.asked.version) = (newer, Some(newer));
+    let outcome = scene.decide();
+    outcome.shows(&[(Ready, "True/Reached")]);
+    assert_eq!(outcome.status().graph_version.as_deref(), Some("v26.0"));
+}
