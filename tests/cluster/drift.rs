@@ -213,7 +213,7 @@ async fn success_without_effect_is_seen_and_repeated_rarely() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fields_that_the_app_does_not_deliver_are_named_and_the_page_is_left_alone() -> Result<()> {
+async fn fields_that_the_app_does_not_deliver_are_named_and_the_others_are_subscribed() -> Result<()> {
     let world = World::new().await?;
     let _operator = world.operator();
     world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
@@ -221,12 +221,12 @@ async fn fields_that_the_app_does_not_deliver_are_named_and_the_page_is_left_alo
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     let shop = world.channel_manifest(&world.tenant_a, "shop", PAGE_A);
     world.apply(&format!("{shop}  subscribedFields: [messages, message_reads]\n")).await?;
-    let expected = ["Ready=False/AppFieldsMissing", "Subscribed=False/AppFieldsMissing", "Stalled=True"];
+    let expected = ["Ready=False/AppFieldsMissing", "Subscribed=True", "Connected=True", "Stalled=True"];
     let channel = world.channel_is(&world.tenant_a, "shop", &expected).await?;
     let message = &channel.status.as_ref().unwrap().conditions[0].message;
     assert!(message.contains("message_reads") && !message.contains("messages,"), "{message}");
     assert!(channel.status.unwrap().next_step.unwrap().contains("spec.webhook.fields"));
-    assert_eq!(world.requests("POST", PAGE_ROWS), []);
+    assert_eq!(row(&world, PAGE_A), ["messages"]);
     // The app's maintainer adds the field: that wakes the channel.
     world.apply(&world.app_manifest_with("webhook: {fields: [messages, standby, message_reads]}")).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
