@@ -63,7 +63,8 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
 /// That pages left the grant though channels use them.
 fn shrunk(case: &Case<'_>) -> Option<Note> {
     let now = case.pages.as_ref()?;
-    let remembered = |page: &String| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
+    let remembered =
+        |page: &String| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
     let told = |page: &String| case.previous.pages.iter().any(|it| it.id == *page);
     let is_lost = |page: &String| now.get(page).is_some_and(GrantedPage::is_lost);
     let left = case.seen.users.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));

@@ -80,7 +80,9 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
         let known: BTreeSet<_> = pages.iter().map(|page| page.id.clone()).collect();
         let lost = |id: &String| given.get(id).is_some_and(GrantedPage::is_lost);
         let kept = status.pages.iter().filter(|page| !known.contains(&page.id) && !lost(&page.id));
-        pages.extend(kept.cloned().map(|page| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page }));
+        pages.extend(
+            kept.cloned().map(|page| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page }),
+        );
         count = i64::try_from(pages.len()).unwrap_or(i64::MAX).max(status.page_count.unwrap_or_default());
     }
     MetaGrantStatus {

@@ -127,7 +127,8 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
     }
     let fact = &refusal.fact;
     let found = if refusal.verdict == Verdict::NoAnswer {
-        let seen = format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
+        let seen =
+            format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
         case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
     } else {
         let seen = format!("Meta confirms the token, but refuses to list its pages ({fact}).");

@@ -11,9 +11,9 @@ use crate::api::conditions::ConditionType::{
 use crate::api::{AuthorizationStatus, DeclaredConnection, FacebookChannelStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
+use crate::engine::gap::Absence;
 use crate::engine::trouble::Trouble;
 use crate::facebook_channel::act::Mutation;
-use crate::engine::gap::Absence;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
@@ -230,12 +230,7 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
         ("an end that is near", well, |grant| grant.info.expires_at = Some(now() + DAY), true),
         ("the page went", well, lost, true),
         ("a task went", well, |grant| without_role(grant, &[]), true),
-        (
-            "it was never there",
-            || Scene::granted(lost).decide(),
-            lost,
-            false,
-        ),
+        ("it was never there", || Scene::granted(lost).decide(), lost, false),
         ("the page came", || Scene::granted(lost).decide(), |_| (), true),
         ("the role came back", || Scene::granted(|grant| without_role(grant, &[])).decide(), |_| (), true),
         (

@@ -12,9 +12,9 @@ use crate::api::{
 };
 use crate::claims::{self, ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::gap::Absence;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
-use crate::engine::gap::Absence;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::{Former, FormerEnd};
 use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
