@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
+use crate::faults::CallbackAnswer;
 use crate::ledger::CallbackUse;
 
 /// How much of an answer is read; a challenge is short.
@@ -77,11 +78,12 @@ impl Attempt {
         Self { target, challenge }
     }
 
-    /// Makes the request and judges the answer.
-    pub(crate) async fn run(self, client: &Client, limit: Duration) -> Outcome {
-        let answer = match self.target {
-            Ok(target) => exchange(client.get(target), limit).await,
-            Err(failure) => Err(failure),
+    /// Makes the request and judges the answer; or judges one given in place of the callback's.
+    pub(crate) async fn run(self, client: &Client, limit: Duration, instead: Option<&CallbackAnswer>) -> Outcome {
+        let answer = match (instead, self.target) {
+            (Some(instead), _) => Ok(Answer::given(instead)),
+            (None, Ok(target)) => exchange(client.get(target), limit).await,
+            (None, Err(failure)) => Err(failure),
         };
         match answer {
             Ok(answer) => Outcome { status: Some(answer.status), result: judge(&answer, &self.challenge) },
@@ -141,6 +143,11 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
 }
 
 impl Answer {
+    fn given(answer: &CallbackAnswer) -> Self {
+        let reason = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
+        Self { status: answer.status, reason: reason.unwrap_or_default(), body: answer.body.clone().into_bytes() }
+    }
+
     /// Only 200 is a success.
     pub(crate) fn success(&self) -> Result<(), Failure> {
         if self.status == 200 { Ok(()) } else { Err(Failure::Status(self.status, self.reason)) }

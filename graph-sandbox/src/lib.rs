@@ -14,7 +14,7 @@
 //! | `messaging` | conversations and their routing |
 //! | `webhooks` | events and their delivery |
 //! | `callback` | Meta's verification of a webhook |
-//! | `ledger`, `clock`, `faults`, `foreign`, `usage`, `switches` | what makes it an instrument |
+//! | `ledger`, `clock`, `faults`, `presets`, `foreign`, `usage`, `switches` | what makes it an instrument |
 //! | `control` | looking in and changing things, from Rust and over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
 
@@ -32,6 +32,7 @@ mod id;
 mod ledger;
 mod locked;
 mod messaging;
+mod presets;
 mod sandbox;
 mod sandbox_people;
 mod seed;
@@ -48,15 +49,19 @@ pub use control::{
     RoleNotice, RoutingChange, RoutingView, SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView,
     WebhookItem, Written,
 };
-pub use faults::{ActiveFault, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, Throttling, UsageReport};
+pub use faults::{
+    ActiveFault, CallbackAnswer, Edit, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, OneOrMore, Throttling,
+    UsageReport, UserWords,
+};
 pub use graph::TokenPlace;
 pub use id::{BadId, Id, Ids};
 pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
+pub use presets::{AppliedPreset, Preset, PresetParameter, Undo, presets};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Reach, Seed, SeedActor, SeedApp,
-    SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription, SeedRouting,
-    SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
+    SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription, SeedPreset,
+    SeedRouting, SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
 };
 pub use switches::*;
 pub use usage::{Limits, Meter, UsageKind, UsageView};

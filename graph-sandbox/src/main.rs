@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed};
+use graph_sandbox::{DEMO_SEED, Options, SWITCHES, Sandbox, Seed, presets};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -35,6 +35,8 @@ struct Arguments {
 enum Command {
     /// List the switches for behaviour of Graph that no source settles.
     Switches,
+    /// List the presets: cases that happen at Meta, to be played by name.
+    Presets,
     /// Print the built-in demonstration seed.
     DemoSeed,
 }
@@ -49,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Switches) => print_switches(),
+        Some(Command::Presets) => print_presets(),
         Some(Command::DemoSeed) => print!("{DEMO_SEED}"),
         None => return serve(arguments).await,
     }
@@ -87,5 +90,13 @@ fn print_switches() {
         let values = switch.values.join(" | ");
         println!("{}\n    default  {}\n    values   {values}", switch.name, switch.default_value());
         println!("    section  {}\n    decides  {}\n", switch.section, switch.meaning);
+    }
+}
+
+fn print_presets() {
+    for preset in presets() {
+        let parameters: Vec<String> = preset.parameters().into_iter().map(|parameter| parameter.name).collect();
+        println!("{}\n    plays       {}", preset.name, preset.plays);
+        println!("    known from  {}\n    parameters  {}\n", preset.known_from, parameters.join(", "));
     }
 }

@@ -20,7 +20,8 @@ use crate::faults::{ActiveFault, Fault, Faults};
 use crate::foreign::ForeignWrites;
 use crate::ledger::{Ledger, LedgerEntry, LedgerSummary};
 use crate::locked::Locked;
-use crate::seed::{Invalidation, Seed, SeedToken};
+use crate::presets::AppliedPreset;
+use crate::seed::{Invalidation, Seed, SeedError, SeedPreset, SeedToken};
 use crate::server::{self, Peer, ResettableListener};
 use crate::usage::Usage;
 use crate::webhooks::{self, Outbox};
@@ -67,8 +68,9 @@ impl Sandbox {
         let clock = Clock::default();
         let faults = Faults::default();
         for fault in &seed.faults {
-            faults.add(fault.clone());
+            faults.add(fault.clone(), clock.now());
         }
+        let presets = seed.presets.clone();
         let usage = Usage::new(seed.limits);
         let mut world = World::new(seed, clock.now())?;
         for (host, base) in &options.resolve {
@@ -86,6 +88,11 @@ impl Sandbox {
             callback_limit: options.callback_limit,
             stopping: CancellationToken::new(),
         });
+        for (index, SeedPreset { name, given }) in presets.into_iter().enumerate() {
+            let place = format!("presets[{index}]");
+            let given = given.texts().map_err(|problem| SeedError::content(&place, problem))?;
+            core.play(&name, &given).map_err(|error| SeedError::content(&place, error.to_string()))?;
+        }
         let listener =
             TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
         let address = listener.local_addr()?;
@@ -195,7 +202,7 @@ impl Sandbox {
 
     /// Puts a fault in force; returns its number.
     pub fn add_fault(&self, fault: Fault) -> u64 {
-        self.core.faults.add(fault)
+        self.core.faults.add(fault, self.now())
     }
 
     /// The faults in force, with how often they were met.
@@ -211,6 +218,17 @@ impl Sandbox {
     /// Lifts all faults.
     pub fn clear_faults(&self) {
         self.core.faults.clear();
+    }
+
+    /// Plays a preset with these parameters.
+    pub fn preset(&self, name: &str, parameters: &[(&str, &str)]) -> Result<AppliedPreset, ControlError> {
+        let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.core.play(name, &given)
+    }
+
+    /// Takes back what a preset has set, as far as it can be undone.
+    pub fn take_back(&self, applied: &AppliedPreset) -> Result<(), ControlError> {
+        self.core.take_back(applied)
     }
 
     /// The table of stand-ins for callback hosts.

@@ -17,6 +17,7 @@ pub use tokens::{GranularScope, Invalidation, SeedToken, TokenKind};
 
 use crate::faults::Fault;
 use crate::id::Id;
+use crate::presets::Given;
 use crate::switches::Switches;
 use crate::usage::Limits;
 use crate::world::SeedCrowd;
@@ -47,6 +48,17 @@ pub struct Seed {
     pub limits: Limits,
     /// Faults in force from the start.
     pub faults: Vec<Fault>,
+    /// Presets played at the start.
+    pub presets: Vec<SeedPreset>,
+}
+
+/// A preset to be played, with its parameters.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SeedPreset {
+    /// Its name.
+    pub name: String,
+    #[serde(flatten)]
+    pub(crate) given: Given,
 }
 
 /// A Meta application. Its app token is `<id>|<secret>`.

@@ -177,6 +177,11 @@ switches! {
         Refused = "refused": "Refused with code 200.",
         Empty = "empty": "An empty list."
     }
+    "How `me/accounts` is told in parts." in "3.5"
+    accounts_paging: AccountsPaging {
+        Cursors = "cursors": "With cursors, as documented.",
+        Offset = "offset": "Without cursors; the links have `offset`."
+    }
     "Calls with a token whose data access has lapsed." in "3.8"
     data_access_over: DataAccessOver {
         Served = "served": "They work; only `debug_token` tells.",

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
-use graph_sandbox::{DEMO_SEED, SWITCHES};
+use graph_sandbox::{DEMO_SEED, SWITCHES, presets};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_graph-sandbox"))
@@ -25,6 +25,16 @@ fn switches_are_listed_with_default_section_and_meaning() {
         let listed = format!("{}\n    default  {}\n", switch.name, switch.default_value());
         assert!(text.contains(&listed), "{} is not listed", switch.name);
         assert!(text.contains(switch.section) && text.contains(switch.meaning));
+    }
+}
+
+#[test]
+fn presets_are_listed_with_what_they_play() {
+    let (output, text, _) = output(&["presets"]);
+    assert!(output.status.success());
+    for preset in presets() {
+        assert!(text.contains(&format!("{}\n    plays       {}\n", preset.name, preset.plays)), "{}", preset.name);
+        assert!(text.contains(&preset.known_from));
     }
 }
 

@@ -200,7 +200,7 @@ impl Stage {
     pub fn fault(&self, method: &str, template: Option<&str>, effect: FaultEffect) {
         let matching =
             FaultMatch { method: Some(method.into()), template: template.map(Into::into), ..FaultMatch::default() };
-        self.sandbox.add_fault(Fault { matching, times: None, after: 0, effect });
+        self.sandbox.add_fault(Fault::new(matching, effect));
     }
 
     /// Waits until a request that a fault strikes has arrived.

@@ -31,7 +31,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let pages: Vec<&Page> = world.pages.values().filter(|page| is_listed(page, token, &actor.id)).collect();
     let mut minted = Vec::new();
     let show = |page: &&Page| row(call, &world, page, token, &selection, &mut minted);
-    let answer = paging::page(call, MOST, &pages, show)?;
+    let answer = paging::page(call, MOST, world.switches.accounts_paging, &pages, show)?;
     call.commit(&mut world, |world| {
         for token in minted {
             world.add_minted(token);

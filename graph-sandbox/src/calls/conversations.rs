@@ -7,6 +7,7 @@ use super::{Call, paging, select};
 use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::Desk;
+use crate::switches::AccountsPaging;
 use crate::world::{Page, Thread};
 
 const ROW_FIELDS: &[&str] =
@@ -33,7 +34,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let mut threads: Vec<&Thread> =
         page.messaging.threads.values().filter(|thread| person.is_none_or(|person| thread.psid == *person)).collect();
     threads.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.psid.cmp(&b.psid)));
-    paging::page(call, MOST, &threads, |thread| {
+    paging::page(call, MOST, AccountsPaging::Cursors, &threads, |thread| {
         let owner = desk.default_app().is_some().then(|| thread.owner(call.now) == Some(&token.app));
         select::node(&conversation_id(&thread.psid), &selection, |name| Ok(row_field(page, thread, owner, name)))
     })

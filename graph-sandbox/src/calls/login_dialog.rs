@@ -4,6 +4,7 @@
 
 mod page;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -54,6 +55,15 @@ pub(crate) fn serve(
         "POST" => decide(&mut world, params, without_effect, now),
         _ => return Reply::error(GraphError::unsupported(request.method.as_str(), "dialog"), Some(version)),
     };
+    reply.unwrap_or_else(|Refusal { title, text }| Reply::page(400, &page::error(title, &text)))
+}
+
+/// Sends the browser back without a decision, with parameters of somebody's choice.
+pub(crate) fn send_back(core: &Core, request: &GraphRequest, parameters: &BTreeMap<String, String>) -> Reply {
+    let world = core.world.lock();
+    let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let params = &request.params;
+    let reply = read(&world, params).and_then(|asked| back(&world, asked.redirect_uri, &query, params.get("state")));
     reply.unwrap_or_else(|Refusal { title, text }| Reply::page(400, &page::error(title, &text)))
 }
 

@@ -35,8 +35,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub(crate) use oauth::{OpenCall, dispatch_open};
+pub(crate) use paging::USUAL_ROWS;
 
 use crate::core::Core;
+use crate::faults::CallbackAnswer;
 use crate::graph::auth::Caller;
 use crate::graph::version::Version;
 use crate::graph::{GraphError, Node, Params, Route};
@@ -62,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) segments: Vec<String>,
     /// A fault wants it to succeed without changing anything.
     pub(crate) without_effect: bool,
+    /// A fault answers in place of the callback.
+    pub(crate) callback_answer: Option<CallbackAnswer>,
 }
 
 /// Carries a call out.

@@ -1,28 +1,31 @@
-//! Lists in parts, with cursors: `limit`, `after`, `before`, and the links to the neighbours.
+//! Lists in parts: `limit` with the cursors `after` and `before` or with `offset`, and the links to the neighbours.
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Call;
 use crate::graph::GraphError;
+use crate::switches::AccountsPaging;
 
 /// How many rows a part has when the caller does not say.
-const USUAL: usize = 25;
+pub(crate) const USUAL_ROWS: u64 = 25;
 
 /// The part of a list that the parameters ask for, at most `most` rows, and how to reach its neighbours.
 pub(super) fn page<T>(
     call: &Call,
     most: usize,
+    style: AccountsPaging,
     rows: &[T],
     show: impl FnMut(&T) -> Result<Value, GraphError>,
 ) -> Result<Value, GraphError> {
     let limit = limit(call.params.get("limit"), most)?;
     let cursor = |name| call.params.get(name).map(read).transpose();
     let (after, before) = (cursor("after")?, cursor("before")?);
+    let offset = call.params.get("offset").and_then(|text| text.parse().ok()).unwrap_or_default();
     let start = match (after, before) {
         (Some(last), _) => last.saturating_add(1),
         (None, Some(first)) => first.saturating_sub(limit),
-        (None, None) => 0,
+        (None, None) => offset,
     };
     let end = start.saturating_add(limit).min(before.unwrap_or(rows.len())).min(rows.len());
     let Some(part) = rows.get(start..end).filter(|part| !part.is_empty()) else {
@@ -30,19 +33,28 @@ pub(super) fn page<T>(
     };
     let data = part.iter().map(show).collect::<Result<Vec<Value>, GraphError>>()?;
     let last = end.saturating_sub(1);
-    let mut paging = json!({"cursors": {"before": write(start), "after": write(last)}});
+    let (mut paging, next, previous) = match style {
+        AccountsPaging::Cursors => {
+            let cursors = json!({"cursors": {"before": write(start), "after": write(last)}});
+            (cursors, ("after", write(last)), ("before", write(start)))
+        }
+        AccountsPaging::Offset => {
+            let back = start.saturating_sub(limit);
+            (json!({}), ("offset", end.to_string()), ("offset", back.to_string()))
+        }
+    };
     if end < rows.len() {
-        paging["next"] = neighbour(call, limit, "after", last).into();
+        paging["next"] = neighbour(call, limit, next).into();
     }
     if start > 0 {
-        paging["previous"] = neighbour(call, limit, "before", start).into();
+        paging["previous"] = neighbour(call, limit, previous).into();
     }
     Ok(json!({"data": data, "paging": paging}))
 }
 
 fn limit(text: Option<&str>, most: usize) -> Result<usize, GraphError> {
     match text.map(str::parse::<usize>) {
-        None => Ok(USUAL),
+        None => Ok(usize::try_from(USUAL_ROWS).unwrap_or(most)),
         Some(Ok(limit)) if limit > 0 => Ok(limit.min(most)),
         Some(_) => Err(GraphError::parameter("Param limit must be an integer greater than or equal to 1")),
     }
@@ -59,13 +71,13 @@ fn read(text: &str) -> Result<usize, GraphError> {
 }
 
 /// The same call for another part. Like Graph's own links it holds the token.
-fn neighbour(call: &Call, limit: usize, name: &str, position: usize) -> String {
+fn neighbour(call: &Call, limit: usize, (name, position): (&str, String)) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(token) = call.caller.token_text() {
         query.append_pair("access_token", token);
     }
-    query.extend_pairs(call.params.iter().filter(|(name, _)| !["limit", "after", "before"].contains(name)));
-    query.append_pair("limit", &limit.to_string()).append_pair(name, &write(position));
+    query.extend_pairs(call.params.iter().filter(|(name, _)| !["limit", "after", "before", "offset"].contains(name)));
+    query.append_pair("limit", &limit.to_string()).append_pair(name, &position);
     format!("{}?{}", call.url, query.finish())
 }
 

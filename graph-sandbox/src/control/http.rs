@@ -53,7 +53,8 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
             super::people::routes()
                 .merge(super::messaging::routes())
                 .merge(super::deliveries::routes())
-                .merge(super::usage::routes()),
+                .merge(super::usage::routes())
+                .merge(super::presets::routes()),
         )
         .route("/_sandbox", any(nowhere))
         .route("/_sandbox/", any(nowhere))
@@ -67,7 +68,7 @@ pub(crate) fn router(core: Arc<Core>, control_token: Option<SecretString>) -> Ro
 impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::BAD_REQUEST,
         };
         (status, Json(json!({"error": self.to_string()}))).into_response()
@@ -265,7 +266,8 @@ impl OneOrMore {
 
 async fn add_faults(State(core): State<Arc<Core>>, Body(rules): Body<OneOrMore>) -> Answer {
     let rules: Vec<Fault> = rules.read()?;
-    let ids: Vec<u64> = rules.into_iter().map(|rule| core.faults.add(rule)).collect();
+    let now = core.clock.now();
+    let ids: Vec<u64> = rules.into_iter().map(|rule| core.faults.add(rule, now)).collect();
     Ok(Json(json!({"ids": ids})))
 }
 
@@ -358,6 +360,7 @@ mod tests {
             include_str!("messaging.rs"),
             include_str!("deliveries.rs"),
             include_str!("usage.rs"),
+            include_str!("presets.rs"),
         ];
         let declared = sources.iter().flat_map(|source| source.split(".route(\"").skip(1));
         declared.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()

@@ -6,6 +6,7 @@ mod http;
 mod messaging;
 mod ops;
 mod people;
+mod presets;
 mod usage;
 mod view;
 

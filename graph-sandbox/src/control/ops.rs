@@ -20,6 +20,9 @@ pub enum ControlError {
     /// There is no such app, page, token or fault.
     #[error("there is no {0}")]
     NotFound(String),
+    /// There is nothing of this name; the text names the nearest.
+    #[error("{0}")]
+    Missing(String),
     /// The request contradicts itself or the state.
     #[error("{0}")]
     Refused(String),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::edit::Edit;
 use crate::usage::UsageKind;
 
 /// What a fault does to a call.
@@ -49,6 +50,12 @@ pub enum FaultEffect {
     Null,
     /// After a successful write on a subscription somebody else writes over it.
     Overwrite(ForeignWrite),
+    /// Carry the call out and answer with another body.
+    Edit(OneOrMore<Edit>),
+    /// A callback to be verified seems to answer this; it is not called.
+    Callback(CallbackAnswer),
+    /// The login dialog sends the browser back with these parameters and the state; nobody logs in.
+    SendBack(BTreeMap<String, String>),
 }
 
 impl FaultEffect {
@@ -68,6 +75,9 @@ impl FaultEffect {
             Self::Usage(_) => "usage",
             Self::Null => "null",
             Self::Overwrite(_) => "overwrite",
+            Self::Edit(_) => "edit",
+            Self::Callback(_) => "callback",
+            Self::SendBack(_) => "send_back",
         }
     }
 }
@@ -90,9 +100,37 @@ pub struct FaultError {
     /// Whether Graph calls it transient.
     #[serde(default)]
     pub is_transient: bool,
+    /// Words for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserWords>,
     /// Put the request's own token into the text, as Graph does at times.
     #[serde(default)]
     pub echo_token: bool,
+}
+
+/// What Graph would tell a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserWords {
+    /// `error_user_title`.
+    pub title: String,
+    /// `error_user_msg`.
+    pub message: String,
+}
+
+impl FaultError {
+    /// An error of this code and text with HTTP status 400.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            subcode: None,
+            message: message.into(),
+            status: default_status(),
+            is_transient: false,
+            user: None,
+            echo_token: false,
+        }
+    }
 }
 
 fn default_message() -> String {
@@ -134,6 +172,42 @@ pub struct UsageReport {
     /// What the calls are charged to; that of the call by default.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<UsageKind>,
+}
+
+/// What a callback seems to answer when it is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackAnswer {
+    /// The HTTP status, 200 by default.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+/// One thing, or several in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    /// Several.
+    More(Vec<T>),
+    /// One.
+    One(T),
+}
+
+impl<T> OneOrMore<T> {
+    /// All of them.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::More(all) => all,
+            Self::One(one) => std::slice::from_ref(one),
+        }
+    }
 }
 
 /// What somebody else writes over a subscription; what is absent stays as it is.

@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
+use crate::faults::UserWords;
+
 /// The `type` of a Graph error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorType {
@@ -30,12 +32,22 @@ pub(crate) struct GraphError {
     pub(crate) subcode: Option<i64>,
     pub(crate) message: String,
     pub(crate) is_transient: bool,
+    /// Words for a person; boxed, since they are rare.
+    pub(crate) user: Option<Box<UserWords>>,
 }
 
 impl GraphError {
     /// An error with HTTP status 400 and the usual type.
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { status: 400, kind: ErrorType::OAuth, code, subcode: None, message: message.into(), is_transient: false }
+        Self {
+            status: 400,
+            kind: ErrorType::OAuth,
+            code,
+            subcode: None,
+            message: message.into(),
+            is_transient: false,
+            user: None,
+        }
     }
 
     pub(crate) fn subcode(mut self, subcode: i64) -> Self {
@@ -157,6 +169,10 @@ impl GraphError {
         });
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = subcode.into();
+        }
+        if let Some(words) = &self.user {
+            error["error_user_title"] = words.title.as_str().into();
+            error["error_user_msg"] = words.message.as_str().into();
         }
         json!({ "error": error })
     }

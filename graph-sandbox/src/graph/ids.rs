@@ -74,6 +74,7 @@ impl Reading<'_> {
             segments: vec![id.to_owned()],
             params: self.request.params.clone(),
             without_effect: false,
+            callback_answer: None,
         };
         calls::dispatch(route, call).await
     }

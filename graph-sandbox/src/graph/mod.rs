@@ -31,6 +31,7 @@ pub(crate) use route::{Destination, Node, Route};
 
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
+use crate::faults::CallbackAnswer;
 use crate::ledger::note;
 use crate::switches::{BatchDebugToken, BatchToken, VersionHeader};
 use version::Version;
@@ -45,6 +46,8 @@ struct Asked {
     now: Timestamp,
     /// A fault wants it to succeed without changing anything.
     without_effect: bool,
+    /// A fault answers in place of the callback.
+    callback_answer: Option<CallbackAnswer>,
 }
 
 /// Answers one request, or one operation of a batch, and enters it into the ledger.
@@ -60,7 +63,7 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     if let Some(fault) = &fault {
         core.ledger.amend(seq, |entry| entry.fault = Some(fault.name().to_owned()));
     }
-    let asked = Asked { request, destination, seq, now, without_effect: false };
+    let asked = Asked { request, destination, seq, now, without_effect: false, callback_answer: None };
     let effect = struck::answer(core, asked, fault).await;
     if let Effect::Reply(reply) = &effect {
         core.ledger.amend(seq, |entry| {
@@ -113,7 +116,7 @@ async fn carry_out(
     version: Version,
     usage: &mut HeaderMap,
 ) -> Result<Value, GraphError> {
-    let Asked { request, destination, seq, now, without_effect } = asked;
+    let Asked { request, destination, seq, now, without_effect, callback_answer } = asked;
     if let Some(error) = request.unreadable {
         return Err(error);
     }
@@ -163,6 +166,7 @@ async fn carry_out(
         params: request.params,
         segments: request.segments,
         without_effect,
+        callback_answer,
     };
     calls::dispatch(route, call).await
 }

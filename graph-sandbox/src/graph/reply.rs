@@ -106,6 +106,14 @@ impl Reply {
         self.headers.remove(VERSION_HEADER);
     }
 
+    /// Changes the body, if it is JSON.
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Value)) {
+        if let Ok(mut body) = serde_json::from_slice(&self.body) {
+            change(&mut body);
+            self.body = body.to_string().into();
+        }
+    }
+
     /// Cuts the body in half.
     pub(crate) fn truncate(&mut self) {
         self.body.truncate(self.body.len() / 2);

@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::error::GraphError;
+use super::params::Params;
 use super::reply::{Effect, Reply};
 use super::request::GraphRequest;
 use super::route::{Node, Route};
 use super::{Asked, charge, serve};
+use crate::calls::login_dialog;
 use crate::core::Core;
-use crate::faults::{FaultEffect, FaultError, ForeignWrite, Throttling, UsageReport};
+use crate::faults::{Edit, FaultEffect, FaultError, ForeignWrite, OneOrMore, Throttling, UsageReport};
 use crate::foreign::Target;
 use crate::id::Id;
 
@@ -48,8 +50,16 @@ pub(super) async fn answer(core: &Arc<Core>, mut asked: Asked, fault: Option<Fau
             return Effect::Reply(Reply::error(injected(error, &asked.request), None));
         }
         FaultEffect::Throttle(throttling) => return Effect::Reply(throttled(core, &asked, throttling)),
+        FaultEffect::SendBack(parameters) => {
+            return Effect::Reply(login_dialog::send_back(core, &asked.request, parameters));
+        }
         FaultEffect::SuccessWithoutEffect => asked.without_effect = true,
-        FaultEffect::Truncated | FaultEffect::Headers(_) | FaultEffect::Usage(_) | FaultEffect::Overwrite(_) => {}
+        FaultEffect::Callback(answer) => asked.callback_answer = Some(answer.clone()),
+        FaultEffect::Truncated
+        | FaultEffect::Headers(_)
+        | FaultEffect::Usage(_)
+        | FaultEffect::Overwrite(_)
+        | FaultEffect::Edit(_) => {}
     }
     let after = After::of(core, &asked, fault);
     let mut reply = serve(core, asked).await;
@@ -72,6 +82,7 @@ enum After {
     Truncate,
     AddHeaders(HeaderMap),
     Overwrite(ForeignWrite, Target),
+    Edit(OneOrMore<Edit>, Params),
 }
 
 impl After {
@@ -84,6 +95,7 @@ impl After {
                 Some(target) => Self::Overwrite(write, target),
                 None => Self::Nothing,
             },
+            FaultEffect::Edit(edits) => Self::Edit(edits, asked.request.params.clone()),
             _ => Self::Nothing,
         }
     }
@@ -97,6 +109,14 @@ impl After {
                 if reply.error.is_none() {
                     core.foreign.add(core.clock.now(), write, target);
                     drop(core.world_now());
+                }
+            }
+            Self::Edit(edits, params) => {
+                if reply.error.is_none() {
+                    reply.edit(|answer| {
+                        let parameter = |name: &str| params.get(name).map(str::to_owned);
+                        edits.as_slice().iter().for_each(|edit| edit.apply(answer, &parameter));
+                    });
                 }
             }
         }
@@ -115,6 +135,7 @@ fn injected(fault: &FaultError, request: &GraphRequest) -> GraphError {
     let mut error = GraphError::new(fault.code, message).status(fault.status);
     error.subcode = fault.subcode;
     error.is_transient = fault.is_transient;
+    error.user = fault.user.clone().map(Box::new);
     error
 }
 

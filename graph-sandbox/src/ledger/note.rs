@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{LedgerEntry, ProofUse, TokenUse};
+use crate::calls::USUAL_ROWS;
 use crate::faults::Subject;
 use crate::graph::auth::{Known, proof_matches, recognise};
 use crate::graph::fields;
@@ -43,8 +44,7 @@ pub(crate) fn note(
         ..LedgerEntry::default()
     };
     note_params(&mut entry, request);
-    let batched = request.batch.is_some();
-    let mut subject = Subject { method: entry.method.clone(), template, batched, ..Subject::default() };
+    let mut subject = subject(&entry, request, template);
     match destination.map(|(_, node)| node) {
         Some(Node::App(id)) => {
             entry.node = Some(id.to_string());
@@ -54,7 +54,11 @@ pub(crate) fn note(
             entry.node = Some(id.to_string());
             subject.pages.push(id.clone());
         }
-        Some(Node::Actor(id) | Node::Business(id)) => entry.node = Some(id.to_string()),
+        Some(Node::Actor(id)) => {
+            entry.node = Some(id.to_string());
+            subject.users.push(id.clone());
+        }
+        Some(Node::Business(id)) => entry.node = Some(id.to_string()),
         Some(Node::Root) | None => {}
     }
     subject.apps.extend(request.params.get("client_id").and_then(|id| id.parse::<Id>().ok()));
@@ -65,11 +69,27 @@ pub(crate) fn note(
         let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Id>().ok());
         subject.apps.extend(id(&token.app));
         subject.pages.extend(id(&token.page));
+        subject.users.extend(id(&token.user));
         subject.aliases.extend(token.alias.clone());
     }
     entry.token = token;
     entry.inspected = inspected;
     (entry, subject)
+}
+
+/// What the fault rules see of a request beside its token and its node.
+fn subject(entry: &LedgerEntry, request: &GraphRequest, template: Option<&'static str>) -> Subject {
+    Subject {
+        method: entry.method.clone(),
+        template,
+        version: entry.version.clone(),
+        fields: [&entry.fields[..], &entry.subscribed_fields[..]].concat(),
+        parameters: request.params.iter().map(|(name, _)| name.to_owned()).collect(),
+        limit: request.params.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(USUAL_ROWS),
+        time: entry.time,
+        batched: request.batch.is_some(),
+        ..Subject::default()
+    }
 }
 
 /// A read of several ids is about all of them.

@@ -120,3 +120,20 @@ async fn ten_thousand_pages_are_listed_without_looking_at_every_token_for_each()
     // A scan of all tokens for each row takes minutes; this takes less than a second when idle.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn parts_may_be_told_without_cursors() {
+    let api = Api::of_people().await;
+    api.sandbox.set_switch("accounts_paging", "offset").unwrap();
+    let part = async |query: &[(&str, &str)]| api.get(&person_token("long"), "/v25.0/me/accounts", query).await.ok();
+    let first = part(&[("limit", "1")]).await;
+    assert_eq!((&first["data"][0]["id"], first["data"].as_array().unwrap().len()), (&PAGE_A.into(), 1));
+    assert!(first["paging"].get("cursors").is_none() && first["paging"].get("previous").is_none(), "{first}");
+    let follow = async |link: &serde_json::Value| {
+        Answer::of(api.client.get(link.as_str().unwrap()).send().await.unwrap()).await.ok()
+    };
+    let second = follow(&first["paging"]["next"]).await;
+    assert_eq!((&second["data"][0]["id"], second["data"].as_array().unwrap().len()), (&PAGE_B.into(), 1));
+    assert!(second["paging"].get("next").is_none(), "{second}");
+    assert_eq!(follow(&second["paging"]["previous"]).await["data"], first["data"]);
+}

@@ -102,6 +102,20 @@ async fn headers_of_choice_come_with_a_proper_answer() {
 }
 
 #[tokio::test]
+async fn edits_change_proper_answers_only() {
+    let api = Api::start().await;
+    api.fault(json!({"do": {"edit": [{"set": {"name": "Other", "error": "x"}}, {"remove": ["id"]}]}}));
+    let get = async |token: &str| api.get(token, PATH, &[]).await;
+    assert_eq!(get(&token("page-a")).await.ok(), json!({"name": "Other", "error": "x"}));
+    assert_eq!(api.last_entry().fault.as_deref(), Some("edit"));
+    assert_eq!(get("x").await.refusal(), (400, 190, None));
+    // Operations of a batch are edited like requests of their own, and the batch itself has no such members.
+    let operation = json!([{"method": "GET", "relative_url": PAGE_A}]).to_string();
+    let answer = api.post(&token("page-a"), "/v25.0/", &[("batch", &operation)]).await.ok();
+    assert_eq!(answer[0]["body"], json!({"name": "Other", "error": "x"}).to_string());
+}
+
+#[tokio::test]
 async fn plain_bodies_may_echo_the_token_too() {
     let api = Api::start().await;
     api.fault(json!({"do": {"status": {"code": 500, "body": "oops", "echo_token": true}}}));

@@ -26,6 +26,7 @@ mod oauth;
 mod page;
 mod page_subscribed_apps;
 mod people;
+mod presets;
 mod properties;
 mod receiver;
 mod seeds;

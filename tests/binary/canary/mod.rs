@@ -102,7 +102,7 @@ impl Story {
             [(2, None), (190, None), (190, Some("/{version}/{page-id}")), (100, Some(SUBSCRIBED_APPS))]
         {
             let message = "Something about the access token".to_owned();
-            let error = FaultError { code, subcode: None, message, status: 400, is_transient: false, echo_token: true };
+            let error = FaultError { echo_token: true, ..FaultError::new(code, message) };
             self.struck_by(template, FaultEffect::GraphError(error)).await?;
         }
         Ok(())
@@ -117,8 +117,7 @@ impl Story {
             ("/{version}/debug_token", 100, "Valid=False/RequestRejected"),
         ] {
             let message = "Something about the access token".to_owned();
-            let error =
-                FaultError { code: effect, subcode: None, message, status: 400, is_transient: false, echo_token: true };
+            let error = FaultError { echo_token: true, ..FaultError::new(effect, message) };
             self.stage.fault("GET", Some(template), FaultEffect::GraphError(error));
             self.look_at_grant().await?;
             self.stage.grant_is(expected).await?;
@@ -232,7 +231,7 @@ impl Story {
 
     fn quote_batches(&self) {
         let message = "Something about the access token".to_owned();
-        let error = FaultError { code: 2, subcode: None, message, status: 400, is_transient: true, echo_token: true };
+        let error = FaultError { is_transient: true, echo_token: true, ..FaultError::new(2, message) };
         self.stage.fault("POST", Some("/{version}/"), FaultEffect::GraphError(error));
     }
 
