@@ -175,7 +175,9 @@ impl Case<'_> {
     }
 
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
-        let another_token = type_ == ConditionType::Authorized && self.same_token().is_none();
+        // While it is not known what the grant gives there is no other token, also of a page that it gave none for.
+        let unknown = matches!(self.seen.token, super::observe::TokenSeen::NotListed);
+        let another_token = type_ == ConditionType::Authorized && !unknown && self.same_token().is_none();
         let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);

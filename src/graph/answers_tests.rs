@@ -56,6 +56,10 @@ fn kinds_of_tokens() {
     ] {
         assert_eq!(read::<TokenKind>(json!(text)), kind, "{text}");
     }
+    for untold in [json!({"is_valid": true}), json!({"is_valid": true, "type": null, "profile_id": null})] {
+        let info: TokenInfo = read(untold);
+        assert_eq!((info.kind, info.profile_id), (None, None), "not told");
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(crate) struct Call<'a> {
     pub(crate) version: Version,
     pub(crate) path: &'a [&'a str],
     /// Form of a POST; query of all else, since what a body of a DELETE means is not defined.
-    pub(crate) parameters: Vec<(&'static str, &'a str)>,
+    pub(crate) parameters: Vec<(&'a str, &'a str)>,
     pub(crate) app: &'a AppCredentials,
     /// A page's or grant's token; `None`: the app's.
     pub(crate) token: Option<&'a Token>,

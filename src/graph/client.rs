@@ -26,8 +26,7 @@ use super::version::Version;
 
 pub(super) const ROW_FIELDS: &str = "id,name,subscribed_fields";
 const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
-/// Rows per page of a list, and pages that are read at most.
-pub(super) const LIST_LIMIT: &str = "100";
+/// Pages of a list that are read at most.
 const LIST_PAGES: usize = 20;
 
 /// Which token is asked about, and how: version, and fingerprints of secret and token.
@@ -261,35 +260,6 @@ impl GraphClient {
     async fn rows<'a, T: DeserializeOwned>(&self, call: impl Fn() -> Call<'a>) -> Result<Vec<T>, GraphError> {
         self.rows_of(LIST_PAGES, call).await
     }
-
-    /// All rows of a list of so many pages at most. A part of them would be worse than none: what is not listed counts as
-    /// absent.
-    pub(super) async fn rows_of<'a, T: DeserializeOwned>(
-        &self,
-        pages: usize,
-        call: impl Fn() -> Call<'a>,
-    ) -> Result<Vec<T>, GraphError> {
-        let mut rows = Vec::new();
-        let mut after: Option<String> = None;
-        for _ in 0..pages {
-            let mut call = call();
-            call.parameters.push(("limit", LIST_LIMIT));
-            call.parameters.extend(after.as_deref().map(|cursor| ("after", cursor)));
-            let list: List<T> = self.transport.send(call).await?;
-            let whole = list.is_whole();
-            rows.extend(list.data);
-            // `paging.next` is a URL with the token in it: it only tells that there is more.
-            if whole {
-                return Ok(rows);
-            }
-            let cursor = list.paging.cursors.after;
-            if cursor.is_none() || cursor == after {
-                return Err(unusable("the list does not continue"));
-            }
-            after = cursor;
-        }
-        Err(unusable("the list does not end"))
-    }
 }
 
 #[derive(Deserialize)]
@@ -302,33 +272,6 @@ struct DebugData {
     #[serde(flatten)]
     info: TokenInfo,
     error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct List<T> {
-    pub(super) data: Vec<T>,
-    #[serde(default)]
-    paging: Paging,
-}
-
-impl<T> List<T> {
-    /// Whether nothing of it is left to read.
-    pub(super) fn is_whole(&self) -> bool {
-        self.paging.next.is_none()
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Paging {
-    next: Option<Value>,
-    cursors: Cursors,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Cursors {
-    after: Option<String>,
 }
 
 pub(super) fn app_call<'a>(
@@ -380,7 +323,3 @@ pub(super) fn unusable(what: &'static str) -> GraphError {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "list_tests.rs"]
-mod list_tests;

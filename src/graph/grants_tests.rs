@@ -117,3 +117,66 @@ async fn revoking_ends_one_token_and_what_ended_before_is_ended_too() {
     let error = graph.client().revoke_token(V, &app(), &token()).await.expect_err("not yet");
     assert!(matches!(error, GraphError::Fault(GraphFault { code: 4, .. })), "{error:?}");
 }
+
+#[tokio::test]
+async fn tasks_that_are_null_or_absent_are_not_told() {
+    let row = json!({"data": [{"id": "1", "tasks": null}, {"id": "2"}, {"id": "3", "tasks": []}]});
+    let graph = Double::json(&row).await;
+    let pages = graph.client().accounts(V, &app(), &token(), true).await.expect("pages");
+    assert_eq!(pages.into_iter().map(|page| page.tasks).collect::<Vec<_>>(), [None, None, Some(vec![])]);
+}
+
+#[test]
+fn tasks_of_new_pages_are_the_same_and_full_control_covers_all() {
+    let rows: [(&[&str], &[&str]); 8] = [
+        (&["MESSAGING", "MODERATE"], &[]),
+        (&["PROFILE_PLUS_MESSAGING", "PROFILE_PLUS_MODERATE"], &[]),
+        (&["PROFILE_PLUS_FULL_CONTROL"], &[]),
+        (&["FULL_CONTROL"], &[]),
+        (&["MESSAGING"], &["MODERATE"]),
+        (&["PROFILE_PLUS_MESSAGING", "ANALYZE"], &["MODERATE"]),
+        (&["PROFILE_PLUS_MANAGE_LEADS"], &["MESSAGING", "MODERATE"]),
+        (&[], &["MESSAGING", "MODERATE"]),
+    ];
+    for (tasks, missing) in rows {
+        let told: Vec<String> = tasks.iter().map(|task| (*task).to_owned()).collect();
+        assert_eq!(missing_tasks(&told), missing, "{tasks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_asked_for_the_token_that_somebody_has_for_it() {
+    let node = |more: serde_json::Value| {
+        let mut node = json!({"id": PAGE, "name": "Shop"});
+        if let (Some(node), Some(more)) = (node.as_object_mut(), more.as_object()) {
+            node.extend(more.clone());
+        }
+        json(200, &node)
+    };
+    let rows = [
+        (node(json!({"access_token": NEW})), Some(NEW)),
+        // The page's own token is given again.
+        (node(json!({"access_token": TOKEN})), Some(TOKEN)),
+        (node(json!({})), None),
+        (node(json!({"access_token": null})), None),
+        (node(json!({"access_token": "no token"})), None),
+    ];
+    for (answer, expected) in rows {
+        let graph = Double::answering([answer]).await;
+        let token = token();
+        let reads = [PageRead { page_id: PAGE, token: &token }];
+        let answers = graph.client().page_tokens(V, &app(), &reads).await;
+        let page = answers[0].as_ref().expect("an answer");
+        assert_eq!(page.token.as_ref().map(Token::expose), expected);
+        assert!(!format!("{page:?}").contains(NEW));
+        let seen = graph.only();
+        assert_eq!(seen.uri.path(), format!("/v25.0/{PAGE}"));
+        let query = Seen::parameters(seen.uri.query().expect("a query"));
+        assert!(query.contains(&("fields".into(), "id,name,access_token".into())), "{query:?}");
+        assert_eq!(seen.header("authorization"), format!("Bearer {TOKEN}"));
+    }
+    let graph = Double::json(&json!({"id": "999", "access_token": NEW})).await;
+    let token = token();
+    let answers = graph.client().page_tokens(V, &app(), &[PageRead { page_id: PAGE, token: &token }]).await;
+    assert!(answers[0].is_err(), "another page's token is none");
+}

@@ -1,6 +1,7 @@
 //! The Graph client: what Meta is asked, and what its answers mean. Knows nothing of Kubernetes.
 //!
-//! - `client`: the calls we make; `grants`, `login`: those for people and system users; `batch`: many reads in one;
+//! - `client`: the calls we make; `grants`, `login`: those for people and system users; `list`: what comes in pages;
+//!   `batch`: many reads in one;
 //!   `flight`: one call for all who ask the same; `call`: one
 //!   bounded exchange; `usage`, `refused`: what it remembers
 //! - `answers`, `decode`: lenient types of what Graph sends
@@ -19,6 +20,7 @@ mod error;
 mod fields;
 mod flight;
 mod grants;
+mod list;
 mod login;
 mod operation;
 mod redact;

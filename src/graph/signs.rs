@@ -34,6 +34,7 @@ pub(crate) enum Sign {
     FieldInvalid,
     PageMigrated,
     PermissionMissing,
+    TooMuchData,
 }
 
 /// In lower case; the first that occurs counts.
@@ -72,6 +73,7 @@ const PHRASES: &[(&str, Sign)] = &[
     ("param subscribed_fields", Sign::FieldInvalid),
     ("param fields", Sign::FieldInvalid),
     ("invalid field", Sign::FieldInvalid),
+    ("reduce the amount of data", Sign::TooMuchData),
     ("migrated to page id", Sign::PageMigrated),
     ("permission to subscribe", Sign::PermissionMissing),
     ("invalid permissions", Sign::PermissionMissing),

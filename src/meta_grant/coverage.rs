@@ -97,7 +97,11 @@ impl<'a> Ground<'a> {
         let suspected = self.suspected(page, doubt);
         // What was told of tasks is no matter of whether there is a token.
         let of_tasks = |gap: &Gap| gap.absence == Absence::RoleLost && gap.asked.is_none();
-        let known = self.known(page).filter(|gap| of_tasks(gap) == (doubt == Doubt::WithoutTasks));
+        let known = self.known(page);
+        if let Some(gap) = known.filter(|gap| of_tasks(gap) && doubt == Doubt::Unlisted && gap.confirmed().is_some()) {
+            return gap;
+        }
+        let known = known.filter(|gap| of_tasks(gap) == (doubt == Doubt::WithoutTasks));
         let gap = known.unwrap_or_else(|| Gap::new(suspected, self.now));
         if doubt == Doubt::WithoutTasks {
             // The list says it itself, and what a page gives says nothing of tasks.
@@ -125,8 +129,14 @@ impl<'a> Ground<'a> {
         let tasks = row.and_then(|row| row.tasks.clone());
         let listed = row.and_then(|row| row.token.clone());
         let (tasks, token) = match (gap.word, former) {
+            (gap::Word::Absent, Some(former)) if row.is_none() && former.absence() == Some(Absence::RoleLost) => {
+                (former.tasks.clone(), former.token.clone())
+            }
             (gap::Word::Absent, _) => (tasks, listed),
-            (gap::Word::Vouched, _) if node.is_some() => (tasks, node.and_then(|node| node.token.clone())),
+            (gap::Word::Vouched, former) if node.is_some() => {
+                let before = former.and_then(|former| former.tasks.clone());
+                (tasks.or(before), node.and_then(|node| node.token.clone()))
+            }
             (_, Some(former)) if former.token.is_some() && !self.seen.doubted.contains(id) => {
                 (former.tasks.clone(), former.token.clone())
             }

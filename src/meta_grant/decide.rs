@@ -81,7 +81,7 @@ const CHANGES: u8 = 6;
 /// How long after another one took its place a token is revoked, so that whoever still holds it gets the new one.
 const GRACE: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often a list is asked for that Meta refuses, once it was refused twice.
+/// How often is asked again what Meta refuses without a reason that is known.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Case<'_> {
@@ -278,7 +278,13 @@ impl Case<'_> {
 
     /// The next time at which the decision would be another one, or something is tried again.
     fn until(&self, expires: Option<Timestamp>, class: Class) -> Option<Timestamp> {
-        let Word::Good(info) = token::in_use(self.seen, self.now) else { return None };
+        let info = match token::in_use(self.seen, self.now) {
+            Word::Good(info) => info,
+            Word::Refused(refusal) if refusal.says_nothing() && !refusal.may_pass() => {
+                return Some(self.now + UNLISTED);
+            }
+            _ => return None,
+        };
         if !class.rests() {
             return None;
         }

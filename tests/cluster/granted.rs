@@ -91,6 +91,9 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
     let (passes, support) = (operator.passes("FacebookChannel"), version(&world, "support").await?);
     change_tasks(&world, PAGE_A, "[ANALYZE]")?;
     look_at_grant(&world, "once").await?;
+    quiet(&operator).await?;
+    assert_eq!(operator.passes("FacebookChannel"), passes, "one list is no lost role");
+    world.advance(1);
     let lost = ["Ready=False/RoleLost", "Disconnected=True/RoleLost", "Expired=False", "Claimed=True"];
     let shop = world.channel_is(&world.tenant_a, "shop", &lost).await?;
     assert!(shop.status.unwrap().conditions[0].message.contains("MESSAGING and MODERATE"));

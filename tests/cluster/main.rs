@@ -20,6 +20,7 @@ mod granted_props;
 mod granting;
 mod grants;
 mod kills;
+mod listings;
 mod misuse;
 mod oauth;
 mod overrides;

@@ -105,6 +105,9 @@ async fn a_seed_that_covers_less_than_what_is_in_use_is_refused_until_nobody_use
     world.put_grant(&text("alex"), "{}").await?;
     put_channels(&world).await?;
     world.put_seed(&text("billie")).await?;
+    world.grant_is(&[READY, &["SeedAccepted=Unknown/Pending"]].concat()).await?;
+    quiet(&operator).await?;
+    world.advance(1);
     let refused = world.grant_is(&[READY, &["SeedAccepted=False/SeedNarrower"]].concat()).await?;
     let message = refused.status.unwrap().next_step.unwrap_or_default();
     assert!(message.contains("delete the channels"), "{message}");

@@ -11,6 +11,7 @@ use super::{App, OAuth};
 use crate::graph::{
     AppReason, CutReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
+use crate::meta_grant::coverage::{self, Caller, Covered};
 
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);
@@ -35,8 +36,11 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         is_sufficient(&info, app)?;
         let on_its_behalf = |error: GraphError| refusal(&error, Operation::ListAccounts);
         let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
+        let in_use = grant.pages_in_use().map(|page| page.id.as_str());
+        let caller = Caller { graph: &oauth.graph, version, credentials, token: &token };
+        let known = coverage::of_another(caller, &pages, in_use, (&info, &app.required)).await;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
-        let (others, more) = compared(grant.pages_in_use(), grant.missing_pages(), &covered)?;
+        let (others, more) = compared(grant.pages_in_use(), grant.missing_pages(), &covered, &known)?;
         let uncovered = grant.missing_pages().iter().filter(|page| covered.iter().all(|(id, _)| *id != page.id));
         let uncovered = uncovered.take(TOLD).map(|page| page.id.clone()).collect();
         let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
@@ -88,14 +92,18 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
     if missing.is_empty() { Ok(()) } else { Err(Refusal::ScopesMissing(missing)) }
 }
 
-/// Pages that are covered, by id and name, against those in use: the names of others, and how many more there are.
+/// Pages that are listed, by id and name, and what is known of those that are not, against those in use: the names of others,
+/// and how many more there are. Of which nothing certain is known the operator judges, which may ask again.
 fn compared<'a>(
     in_use: impl Iterator<Item = &'a Page>,
     missing: &[Page],
     covered: &[(String, Option<String>)],
+    known: &Covered,
 ) -> Result<(Vec<String>, usize), Refusal> {
     let in_use: Vec<_> = in_use.map(|page| page.id.as_str()).collect();
-    let is_covered = |id: &str| covered.iter().any(|(other, _)| other == id);
+    let listed = |id: &str| covered.iter().any(|(other, _)| other == id);
+    let is_covered =
+        |id: &str| listed(id) || [&known.pages, &known.open, &known.named].iter().any(|ids| ids.contains(id));
     let mut lost: Vec<_> = in_use.iter().filter(|id| !is_covered(id)).map(|id| (*id).to_owned()).collect();
     if !lost.is_empty() {
         let more = lost.len().saturating_sub(TOLD);

@@ -34,6 +34,7 @@ fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
         (info("app_id", json!("9999000099990000")), Err(Refusal::WrongApp)),
         (info("app_id", json!(null)), Err(Refusal::WrongApp)),
         (info("is_valid", json!(false)), Err(Refusal::NotAccepted)),
+        (info("type", json!(null)), Ok(())),
         (info("type", json!("PAGE")), Err(Refusal::NotAccepted)),
         (info("type", json!("SYSTEM_USER")), Err(Refusal::NotAccepted)),
         (info("scopes", json!(["pages_show_list"])), missing(&["pages_messaging"])),
@@ -52,30 +53,45 @@ fn covered(ids: impl IntoIterator<Item = usize>) -> Vec<(String, Option<String>)
     ids.into_iter().map(|id| (id.to_string(), Some(format!("Page {id}")))).collect()
 }
 
+/// Nothing is known of pages that are not listed.
+fn none() -> Covered {
+    Covered::default()
+}
+
+#[test]
+fn a_page_that_is_not_listed_must_give_a_token_or_leave_it_open() {
+    let in_use: Vec<_> = (1..=3).map(page).collect();
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    let known = Covered { pages: ids(&["1"]), open: ids(&["2"]), named: ids(&["3"]) };
+    assert_eq!(compared(in_use.iter(), &[], &[], &known), Ok((vec![], 0)));
+    let denied = Covered { named: ids(&[]), ..known };
+    assert_eq!(compared(in_use.iter(), &[], &[], &denied), Err(Refusal::PagesMissing(vec!["3".to_owned()], 0)));
+}
+
 #[test]
 fn every_page_in_use_must_be_covered() {
     let in_use: Vec<_> = (1..=3).map(page).collect();
-    assert_eq!(compared(in_use.iter(), &[], &covered([3, 1, 2])), Ok((vec![], 0)));
-    assert_eq!(compared(in_use.iter(), &[], &covered(1..=4)), Ok((vec!["Page 4".to_owned()], 0)));
+    assert_eq!(compared(in_use.iter(), &[], &covered([3, 1, 2]), &none()), Ok((vec![], 0)));
+    assert_eq!(compared(in_use.iter(), &[], &covered(1..=4), &none()), Ok((vec!["Page 4".to_owned()], 0)));
     let missing =
         |ids: &[&str], more| Err(Refusal::PagesMissing(ids.iter().map(|it| (*it).to_owned()).collect(), more));
-    assert_eq!(compared(in_use.iter(), &[], &covered([2, 4])), missing(&["1", "3"], 0));
-    assert_eq!(compared([].iter(), &[], &covered([])), Ok((vec![], 0)));
+    assert_eq!(compared(in_use.iter(), &[], &covered([2, 4]), &none()), missing(&["1", "3"], 0));
+    assert_eq!(compared([].iter(), &[], &covered([]), &none()), Ok((vec![], 0)));
     // One that was missing before may stay so, and is none of the others if it does not.
-    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2])), Ok((vec![], 0)));
-    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2, 3])), Ok((vec![], 0)));
+    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2]), &none()), Ok((vec![], 0)));
+    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2, 3]), &none()), Ok((vec![], 0)));
     let many: Vec<_> = (1..=15).map(page).collect();
     let told: Vec<_> = (1..=10).map(|id: usize| id.to_string()).collect();
-    assert_eq!(compared(many.iter(), &[], &[]), Err(Refusal::PagesMissing(told, 5)));
+    assert_eq!(compared(many.iter(), &[], &[], &none()), Err(Refusal::PagesMissing(told, 5)));
 }
 
 #[test]
 fn of_many_other_pages_the_first_are_told_and_the_rest_is_counted() {
-    let (told, more) = compared([].iter(), &[], &covered(1..=1_000)).unwrap();
+    let (told, more) = compared([].iter(), &[], &covered(1..=1_000), &none()).unwrap();
     assert!(told.iter().map(String::len).sum::<usize>() <= TOLD_BYTES);
     assert_eq!((told[0].as_str(), told.len() + more), ("Page 1", 1_000));
     let unnamed = [("7".to_owned(), None), ("8".to_owned(), Some("x".repeat(TOLD_BYTES)))];
-    assert_eq!(compared([].iter(), &[], &unnamed), Ok((vec!["7".to_owned()], 1)));
+    assert_eq!(compared([].iter(), &[], &unnamed, &none()), Ok((vec!["7".to_owned()], 1)));
 }
 
 #[test]

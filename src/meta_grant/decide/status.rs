@@ -1,6 +1,6 @@
 //! The status of a grant besides its conditions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -73,7 +73,7 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
         let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.users);
         return MetaGrantStatus { pages, missing_pages, ..status };
     };
-    let mut pages = rows(seen, given);
+    let mut pages = rows(&status.pages, seen, given);
     let mut count = i64::try_from(pages.len()).unwrap_or(i64::MAX);
     if coverage::next(given, now).is_some() {
         // Nothing is said of what one list lacks before that is certain.
@@ -110,13 +110,16 @@ fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> 
     missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
 }
 
-/// The pages that the grant gives.
-fn rows(seen: &Observed, given: &Pages) -> Vec<GrantedPageStatus> {
+/// The pages that the grant gives. What is not told of one now is what was told before.
+fn rows(told: &[GrantedPageStatus], seen: &Observed, given: &Pages) -> Vec<GrantedPageStatus> {
+    let told: HashMap<_, _> = told.iter().map(|page| (&page.id, page)).collect();
     let row = |(id, page): (&String, &GrantedPage)| {
-        let mut tasks = page.tasks.clone().unwrap_or_default();
+        let before = told.get(id);
+        let name = page.name.clone().or_else(|| before.and_then(|page| page.name.clone()));
+        let mut tasks = page.tasks.clone().or_else(|| before.map(|page| page.tasks.clone())).unwrap_or_default();
         tasks.sort();
         tasks.truncate(TASKS);
-        GrantedPageStatus { id: id.clone(), name: page.name.clone(), tasks, in_use: seen.users.pages.contains(id) }
+        GrantedPageStatus { id: id.clone(), name, tasks, in_use: seen.users.pages.contains(id) }
     };
     given.iter().filter(|(_, page)| page.gap.is_none() || is_covered(page)).map(row).collect()
 }

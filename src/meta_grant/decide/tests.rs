@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
+mod coverage;
 mod kept;
 mod life;
 mod mail;
 mod model;
 mod notes;
+mod passes;
 mod renewal;
 mod scene;
 mod seed;

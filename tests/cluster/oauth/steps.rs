@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use super::browser::parameter;
 use super::scene::*;
+use crate::props::fault;
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +115,23 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
     assert_eq!(scene.world.requests("GET", "/{version}/oauth/access_token").len(), 1);
     assert_eq!(["begun", "offered", "confirmed"].map(|outcome| scene.outcomes(outcome)), [1, 1, 1]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_empty_when_the_person_comes_back_is_no_refusal_while_the_pages_give_tokens() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.world.sandbox.preset("listing-empty", &[])?;
+    let offer = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    // What Meta leaves open is offered, and judged by the operator.
+    let silent = "{match: {template: '/{version}/{page-id}'}, do: {status: {code: 503}}}";
+    scene.world.sandbox.add_fault(fault(silent));
+    let offer = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    assert_eq!(scene.told().await?, [""; 0]);
+    // What was not selected stays missing, whatever the pages say.
+    let less = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_B]).await?;
+    less.is(StatusCode::FORBIDDEN, "Pages are missing")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,7 +51,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
         (TokenInfo { scopes: vec![], ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
     ];
     for (info, pages, words) in rows {
-        let outcome = Scene::mailed(info, pages).after(&before).decide();
+        let outcome = Scene::mailed(info, pages).after(&before).judged();
         refused(&outcome, words);
         outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (SeedAccepted, "True/SeedInUse")]);
     }
@@ -65,6 +65,17 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     let mut unreadable = Scene::healthy();
     unreadable.seen.tokens.envelopes = vec![Arc::default()];
     refused(&unreadable.decide(), "holds no usable token");
+}
+
+#[test]
+fn what_covers_less_or_is_not_listed_is_refused_once_that_was_said_twice() {
+    let mut unlisted = Scene::mailed(long_user(0), &BOTH);
+    unlisted.seen.asked.mail_pages = Some(Err(fault(Operation::ListAccounts, 10, None, "(#10) no permission")));
+    for (scene, words) in [(Scene::mailed(long_user(0), &[PAGE_A]), PAGE_B), (unlisted, "does not list its pages")] {
+        let first = scene.decide();
+        first.mutates(None);
+        refused(&scene.again(&first).decide(), words);
+    }
 }
 
 #[test]

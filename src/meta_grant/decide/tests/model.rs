@@ -176,11 +176,11 @@ impl Model {
         }
         if is_rival(&seen, good) {
             seen.asked.seed = seen.asked.seed.or_else(|| about(&self.seed));
-            seen.asked.seed_pages = Some(Ok(words(&[PAGE_A, PAGE_B]).into_iter().collect()));
+            seen.asked.seed_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
         }
         if let Some(mail) = self.mail.as_ref().filter(|mail| *mail != self.in_use()) {
             seen.asked.mail = seen.asked.mail.or_else(|| about(mail));
-            seen.asked.mail_pages = Some(Ok(words(&[PAGE_A, PAGE_B]).into_iter().collect()));
+            seen.asked.mail_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
         }
         if let Some(previous) = self.kept.as_ref().and_then(|kept| kept.previous.as_ref()).filter(|_| !good) {
             seen.asked.previous = about(&previous.fingerprint);

@@ -1,5 +1,6 @@
 //! What is told in Events, and that it is told once.
 
+use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::Ready;
 use crate::graph::TokenInfo;
@@ -37,23 +38,21 @@ fn another_grantor_is_told() {
 
 #[test]
 fn pages_in_use_that_left_are_named_once_and_after_a_restart_too() {
-    let before = Scene::healthy().decide();
-    let mut scene = Scene::with(|scene| scene.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])))).after(&before);
-    for remembered in [scene.seen.before.clone(), None] {
-        scene.seen.before = remembered;
-        let outcome = scene.decide();
+    for restarted in [false, true] {
+        let mut passes = Passes::listed();
+        if restarted {
+            passes = passes.restart();
+        }
+        passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
+        let outcome = passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
         assert_eq!(outcome.notes(), ["GrantShrunk!"]);
         let text = text(&outcome, "GrantShrunk");
         assert!(text.contains(PAGE_A) && !text.contains(PAGE_B), "{text}");
         outcome.shows(&[(Ready, "True/Reached")]);
+        assert_eq!(passes.pass(60, Passes::lacking(&[PAGE_A]), refuses).notes(), [""; 0]);
+        passes.scene.seen.users.pages.clear();
+        assert_eq!(passes.pass(60, Ok(vec![]), refuses).notes(), [""; 0], "nobody uses it");
     }
-    let outcome = scene.decide();
-    let mut later = scene.after(&outcome);
-    later.seen.before = Some(std::sync::Arc::new(granted(&[PAGE_B])));
-    assert_eq!(later.decide().notes(), [""; 0]);
-    later.seen.users.pages.clear();
-    later.previous.pages = before.status().pages.clone();
-    assert_eq!(later.decide().notes(), [""; 0], "nobody uses it");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A grant in good health, to be varied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,9 +12,10 @@ use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
 use crate::engine::Key;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::grants::{Granted, GrantedPage};
-use crate::graph::{Account, GraphError, GraphFault, Operation, TokenInfo, TokenKind};
+use crate::graph::{Account, GraphError, GraphFault, Operation, Token, TokenInfo, TokenKind};
 use crate::meta_app::{Verdict, WebhookVerdict};
 use crate::meta_grant::act::Mutation;
+use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
 use crate::meta_grant::users::Users;
 
@@ -88,14 +89,24 @@ pub(super) fn accounts(ids: &[&str]) -> Vec<Account> {
     let account = |id: &&str| Account {
         id: (*id).to_owned(),
         name: Some(format!("Page {id}")),
-        tasks: words(&["MODERATE", "MESSAGING"]),
-        token: None,
+        tasks: Some(words(&["MODERATE", "MESSAGING"])),
+        token: Some(page_token(id)),
     };
     ids.iter().map(account).collect()
 }
 
+/// The token of a page.
+pub(super) fn page_token(id: &str) -> Token {
+    Token::parse(format!("EAA0000000000000000000-{id}").as_bytes()).unwrap()
+}
+
+/// What another token covers: these pages, and of the others it is known that it does not.
+pub(super) fn covered(ids: &[&str]) -> Covered {
+    Covered { pages: words(ids).into_iter().collect(), ..Covered::default() }
+}
+
 pub(super) fn granted(ids: &[&str]) -> Granted {
-    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: None });
+    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: row.token, gap: None });
     Granted {
         uid: "u1".to_owned(),
         app: Key::new("platform", "acme"),
@@ -166,6 +177,8 @@ impl Scene {
             users: Users { channels: Some(2), pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
             reauthorize_url: None,
             inputs: "inputs".to_owned(),
+            changed: false,
+            doubted: BTreeSet::new(),
             look: true,
             stale: false,
             suspicions: Default::default(),
@@ -210,7 +223,7 @@ impl Scene {
         Self::with(|scene| {
             scene.seen.seed = SeedSeen::Present { fingerprint: "new-seed".to_owned() };
             scene.seen.asked.seed = Some(Ok(info));
-            scene.seen.asked.seed_pages = Some(Ok(words(pages).into_iter().collect()));
+            scene.seen.asked.seed_pages = Some(Ok(covered(pages)));
         })
     }
 
@@ -220,7 +233,7 @@ impl Scene {
             scene.seen.asked.token = Some(Ok(long_user(10)));
             scene.seen.mail = Some("mail".to_owned());
             scene.seen.asked.mail = Some(Ok(info));
-            scene.seen.asked.mail_pages = Some(Ok(words(pages).into_iter().collect()));
+            scene.seen.asked.mail_pages = Some(Ok(covered(pages)));
         })
     }
 
@@ -230,6 +243,20 @@ impl Scene {
         self.now = before.now + SignedDuration::from_hours(1);
         self.seen.times = times(self.now);
         self
+    }
+
+    /// The same a minute later, with what was heard in between.
+    pub(super) fn again(mut self, before: &Outcome) -> Self {
+        self.previous = before.status().clone();
+        self.seen.suspicions = before.plan.report.suspicions.clone();
+        self.now = before.now + SignedDuration::from_secs(60);
+        self
+    }
+
+    /// What is decided once the same was said again.
+    pub(super) fn judged(self) -> Outcome {
+        let first = self.decide();
+        if first.plan.report.suspicions.is_empty() { first } else { self.again(&first).decide() }
     }
 
     pub(super) fn decide(&self) -> Outcome {

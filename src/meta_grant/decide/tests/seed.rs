@@ -1,9 +1,14 @@
 //! Whether a new seed takes the place of the token in use.
 
+use std::sync::Arc;
+
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
+use crate::engine::gap::{Absence, Gap};
+use crate::engine::grants::GrantedPage;
 use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
+use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::observe::SeedSeen;
 
 fn adopt() -> Option<Mutation> {
@@ -44,7 +49,7 @@ fn an_older_a_dead_a_foreign_and_a_narrower_seed_are_refused_and_the_token_in_us
         (limited(PAGE_A), &[PAGE_A, PAGE_B], "SeedNarrower", PAGE_B),
     ];
     for (info, pages, reason, words) in rows {
-        let outcome = Scene::new_seed(info, pages).after(&before).decide();
+        let outcome = Scene::new_seed(info, pages).after(&before).judged();
         outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
         outcome.shows(&[(SeedAccepted, &format!("False/{reason}"))]);
         let message = outcome.message(SeedAccepted);
@@ -90,7 +95,10 @@ fn pages_that_nobody_uses_or_the_token_in_use_lost_too_are_no_reason_to_refuse()
     unused.seen.users.pages.remove(PAGE_B);
     unused.decide().mutates(adopt());
     let mut lost = Scene::new_seed(system_user(1), &[PAGE_A]);
-    lost.seen.asked.pages = Some(Ok(accounts(&[PAGE_A])));
+    let mut given = granted(&[PAGE_A, PAGE_B]);
+    let gap = Gap::definite(Absence::NotInGrant, now());
+    given.pages.insert(PAGE_B.to_owned(), GrantedPage { gap: Some(Box::new(gap)), ..GrantedPage::default() });
+    (lost.seen.before, lost.seen.asked.pages) = (Some(Arc::new(given)), None);
     lost.decide().mutates(adopt());
 }
 
@@ -124,6 +132,32 @@ fn a_seed_is_not_judged_while_meta_is_silent_about_it_or_about_the_token_in_use(
         scene.seen.asked.token = Some(Err(no_answer()));
         (scene.seen.asked.seed, scene.seen.asked.seed_pages, scene.seen.asked.pages) = (None, None, None);
     });
+}
+
+#[test]
+fn a_seed_that_covers_less_is_refused_once_that_was_said_twice() {
+    let before = Scene::healthy().decide();
+    let named = Covered { pages: covered(&[PAGE_A]).pages, named: covered(&[PAGE_B]).pages, ..Covered::default() };
+    for pages in [covered(&[PAGE_A]), named] {
+        let mut scene = Scene::new_seed(system_user(1), &[]).after(&before);
+        scene.seen.asked.seed_pages = Some(Ok(pages));
+        let first = scene.decide();
+        first.shows(&[(SeedAccepted, "Unknown/Pending")]);
+        assert_eq!(first.notes(), [""; 0]);
+        first.mutates(None);
+        let second = scene.again(&first).decide();
+        second.shows(&[(SeedAccepted, "False/SeedNarrower")]);
+        assert_eq!(second.notes(), ["SeedRefused!"]);
+    }
+    let mut open = Scene::new_seed(system_user(1), &[]).after(&before);
+    let unheard = Covered { pages: covered(&[PAGE_A]).pages, open: covered(&[PAGE_B]).pages, ..Covered::default() };
+    open.seen.asked.seed_pages = Some(Ok(unheard));
+    for _ in 0..3 {
+        let outcome = open.decide();
+        outcome.shows(&[(SeedAccepted, "Unknown/Pending")]);
+        outcome.mutates(None);
+        open = open.again(&outcome);
+    }
 }
 
 #[test]

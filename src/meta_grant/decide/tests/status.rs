@@ -1,6 +1,7 @@
 //! What stands in a status besides conditions.
 
 use super::super::counted;
+use super::passes::*;
 use super::scene::*;
 use crate::graph::GraphFault;
 
@@ -23,14 +24,14 @@ fn of_many_pages_those_in_use_are_listed_first_and_all_are_counted() {
 fn channels_that_come_and_go_are_counted_without_a_look() {
     let before = Scene::healthy().decide();
     let mut scene = Scene::healthy().after(&before);
-    assert_eq!(counted(before.status(), &scene.seen), *before.status());
+    assert_eq!(counted(before.status(), &scene.seen, scene.now), *before.status());
     scene.seen.users.channels = Some(7);
     (scene.seen.asked.pages, scene.seen.asked.token) = (None, None);
-    let status = counted(before.status(), &scene.seen);
+    let status = counted(before.status(), &scene.seen, scene.now);
     assert_eq!((status.channels, status.page_count), (Some(7), Some(2)));
     assert_eq!(status.conditions, before.status().conditions);
     scene.seen.users.channels = None;
-    assert_eq!(counted(&status, &scene.seen).channels, Some(7), "kept until they are counted again");
+    assert_eq!(counted(&status, &scene.seen, scene.now).channels, Some(7), "kept until they are counted again");
 }
 
 #[test]
@@ -44,9 +45,9 @@ fn pages_in_use_are_marked_and_those_that_are_not_covered_are_named() {
     let before = Scene::healthy().decide();
     assert_eq!(of(&before), (words(&[PAGE_A, PAGE_B]), vec![]));
     // A person chose fewer pages; its name is known from before.
-    let mut shrunk = Scene::healthy().after(&before);
-    shrunk.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])));
-    let shrunk = shrunk.decide();
+    let mut passes = Passes::listed();
+    passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
+    let shrunk = passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
     assert_eq!(of(&shrunk), (words(&[PAGE_B]), lost(Some(format!("Page {PAGE_A}")))));
     // Nothing is known of the pages any more; a channel goes, and what it used is not in use.
     let mut dead = Scene::of(ended(460)).after(&shrunk);
@@ -55,9 +56,9 @@ fn pages_in_use_are_marked_and_those_that_are_not_covered_are_named() {
     dead.seen.users.pages.clear();
     assert_eq!(of(&dead.decide()), (vec![], vec![]));
     // One that was never covered has no name.
-    let mut never = Scene::healthy();
-    never.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])));
-    assert_eq!(of(&never.decide()), (words(&[PAGE_B]), lost(None)));
+    let mut never = Passes::restarted();
+    assert_eq!(of(&never.pass(60, Passes::lacking(&[PAGE_A]), refuses)), (words(&[PAGE_B]), vec![]));
+    assert_eq!(of(&never.pass(60, Passes::lacking(&[PAGE_A]), refuses)), (words(&[PAGE_B]), lost(None)));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Whether the token in use serves.
 
+use super::super::token;
+use super::passes::*;
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Valid};
+use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
 use crate::engine::Class;
-use crate::graph::{Operation, TokenInfo, TokenKind};
+use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -121,28 +123,104 @@ fn a_seed_that_is_gone_ends_nothing_while_a_token_is_kept() {
 }
 
 #[test]
-fn what_listing_the_pages_comes_to_counts_too() {
-    let rows = [
-        (fault(Operation::ListAccounts, 190, 460, "x"), "False/PasswordChanged"),
-        (fault(Operation::ListAccounts, 200, None, "(#200) Requires pages_show_list permission"), "False/ScopeMissing"),
-        (
-            fault(Operation::ListAccounts, 100, None, "Invalid appsecret_proof provided in the API argument"),
-            "False/WrongApp",
-        ),
-        (fault(Operation::ListAccounts, 2500, None, "Unknown path components"), "False/RequestRejected"),
-        (no_answer(), "True/TokenValid"),
-        (throttled(), "True/TokenValid"),
+fn a_list_that_is_refused_with_a_code_of_the_token_counts_when_it_is_refused_so_again() {
+    let rows: [(u32, u32, &str); 5] = [
+        (190, 493, "DataAccessExpired"),
+        (190, 460, "PasswordChanged"),
+        (190, 459, "CheckpointRequired"),
+        (190, 492, "RoleLost"),
+        (415, 2_859_009, "CheckpointRequired"),
     ];
-    for (refusal, valid) in rows {
-        let outcome = Scene::with(|scene| scene.seen.asked.pages = Some(Err(refusal))).decide();
-        outcome.shows(&[(Valid, valid)]);
-        assert_eq!(outcome.status().page_count, Some(2), "what was listed before is still told");
+    for (code, subcode, reason) in rows {
+        let list = || refused(code, subcode, "Meta's own words");
+        let mut passes = Passes::listed();
+        let before = passes.scene.previous.clone();
+        let first = passes.pass(60, list(), silent);
+        assert_eq!((first.status(), first.notes()), (&before, vec![]), "{reason}");
+        assert!(!first.plan.report.suspicions.is_empty());
+        // What is not answered meanwhile neither confirms it nor takes it back.
+        passes.pass(30, Err(no_answer()), silent);
+        let second = passes.pass(30, list(), silent);
+        second.shows(&[(Valid, &format!("False/{reason}"))]);
+        second.shows(&[(Ready, &format!("False/{reason}")), (Stalled, &format!("True/{reason}"))]);
+        assert_eq!(second.notes(), [format!("{reason}!")]);
+        assert!(second.message(Valid).contains("Meta's own words"), "{}", second.message(Valid));
+        let silence = passes.pass(60, Err(no_answer()), silent);
+        silence.shows(&[(Valid, &format!("False/{reason}"))]);
+        let well = passes.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent);
+        well.shows(&[(Valid, "True/TokenValid"), (Ready, "True/Reached")]);
     }
-    let unlisted = Scene::with(|scene| {
-        scene.seen.before = None;
-        scene.seen.asked.pages = Some(Err(no_answer()));
+}
+
+#[test]
+fn another_code_or_a_list_in_between_confirms_nothing() {
+    for between in [Passes::lacking(&[]), refused(190, 460, "x"), Passes::lacking(&[PAGE_A])] {
+        let mut passes = Passes::listed();
+        passes.pass(60, refused(190, 493, "x"), silent);
+        passes.pass(60, between, silent);
+        passes.pass(60, refused(190, 493, "x"), silent).shows(&[(Valid, "True/TokenValid")]);
+    }
+}
+
+#[test]
+fn whatever_else_a_list_is_refused_for_says_nothing_of_the_token() {
+    let rows = [
+        (10, None, "(#10) This endpoint requires the 'pages_read_engagement' permission"),
+        (200, None, "(#200) Requires pages_show_list permission"),
+        (100, None, "Invalid appsecret_proof provided in the API argument"),
+        (100, None, "(#100) Invalid cursor"),
+        (101, None, "Error validating application."),
+        (190, None, "Error validating application. System error"),
+        (190, None, "The session is invalid"),
+        (2500, None, "Unknown path components"),
+        (4242, None, "?"),
+        (1, None, "An unknown error occurred"),
+        (4, None, "(#4) Application request limit reached"),
+    ];
+    for (code, subcode, text) in rows {
+        let mut passes = Passes::listed();
+        let before = passes.scene.previous.clone();
+        for minute in 0..60 {
+            let outcome = passes.pass(60, refused(code, subcode, text), silent);
+            assert_eq!((outcome.status(), outcome.notes()), (&before, vec![]), "{text}");
+            assert!(!outcome.plan.report.answered, "{text}");
+            let later = outcome.plan.report.until.map(|until| until.duration_since(outcome.now));
+            if minute > 0 && !refused(code, subcode, text).unwrap_err().may_pass() {
+                assert!(later.is_some_and(|later| later.as_secs() == 300), "{text}: {later:?}");
+            }
+        }
+        // What was never listed is not known to be well, and what Meta says is told.
+        let mut never = Passes::restarted();
+        never.scene.previous = Default::default();
+        let outcome = never.pass(60, refused(code, subcode, text), silent);
+        assert!(outcome.of(Valid).starts_with("Unknown/") && outcome.of(Ready).starts_with("Unknown/"), "{text}");
+        if code != 4 {
+            let (message, fact) = (outcome.message(Valid), format!("code {code}"));
+            assert!(message.contains(&fact) && message.contains("Meta said"), "{message}");
+            assert!(!outcome.status().next_step.as_deref().unwrap_or_default().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_kind_that_is_not_told_is_the_one_that_was_known() {
+    let untold = TokenInfo { kind: None, ..system_user(10) };
+    let outcome = Scene::of(untold.clone()).decide();
+    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+    assert_eq!(outcome.status().token_type, None);
+    let before = Scene::healthy().decide();
+    let scene = Scene::of(untold).after(&before);
+    let known = token::known_kind(&scene.seen, &scene.previous);
+    assert_eq!(known, Some(TokenKind::SystemUser));
+    let other = Scene::with(|scene| {
+        scene.seen.in_use = Some("other".to_owned());
+        scene.seen.living = living("other-seed", false, None);
     });
-    unlisted.decide().shows(&[(Ready, "Unknown/GraphUnavailable"), (Valid, "Unknown/GraphUnavailable")]);
+    assert_eq!(
+        token::known_kind(&other.after(&before).seen, before.status()),
+        None,
+        "another token may be of another kind"
+    );
 }
 
 #[test]

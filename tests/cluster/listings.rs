@@ -1,0 +1,196 @@
+//! What the list of a grant's pages says once, says oddly or leaves out: nothing of it disturbs a channel before it is certain.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
+use testkit::wait_for;
+
+use crate::granted_props::*;
+use crate::props::*;
+use crate::world::*;
+
+const WELL: &[&str] = &["Ready=True/Reached", "Connected=True", "Authorized=True/TokenValid"];
+
+/// Has the grant look, and waits until its pages were listed and everything that follows is done.
+async fn listed(world: &World, operator: &Running, at: &str) -> Result<()> {
+    let before = world.requests("GET", ACCOUNTS).len();
+    look_at_grant(world, at).await?;
+    wait_for("the list", PATIENCE, async || {
+        ensure!(world.requests("GET", ACCOUNTS).len() > before);
+        Ok(())
+    })
+    .await?;
+    quiet(operator).await
+}
+
+/// Versions of everything about the channels, and of the published token.
+async fn all(world: &World) -> Result<(Vec<(String, Option<String>)>, Option<String>)> {
+    Ok((versions(world).await?, published(world).await?.resource_version()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_list_for_an_hour_disturbs_no_channel_while_the_pages_give_their_tokens() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    let before = all(&world).await?;
+    world.sandbox.preset("listing-empty", &[("person", PERSON)])?;
+    for minute in 0..6 {
+        listed(&world, &operator, &minute.to_string()).await?;
+        world.advance(10);
+        quiet(&operator).await?;
+    }
+    let grant = grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+    assert_eq!(grant.status.unwrap().page_count, Some(3));
+    both_are(&world, WELL).await?;
+    assert_eq!(all(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+
+    // After a restart nothing is remembered, and one list confirms nothing.
+    operator.stop().await;
+    let operator = world.operator();
+    awake(&operator).await?;
+    listed(&world, &operator, "restarted").await?;
+    assert_eq!(all(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_list_leaves_out_or_spells_otherwise_disturbs_no_channel() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    let before = all(&world).await?;
+    let presets: [(&str, &[(&str, &str)]); 14] = [
+        ("listing-empty-once", &[]),
+        ("listing-row-missing", &[("page", PAGE_A)]),
+        ("listing-row-without-tasks", &[]),
+        ("listing-row-tasks-null", &[]),
+        ("listing-row-tasks-profile-plus", &[]),
+        ("listing-row-full-control", &[]),
+        ("listing-fails-while-paging", &[]),
+        ("listing-too-much-data", &[]),
+        ("listing-data-access-over-once", &[]),
+        ("listing-paging-null", &[]),
+        ("listing-cursors-null", &[]),
+        ("listing-next-with-offset", &[]),
+        ("debug-token-without-type", &[]),
+        ("debug-token-type-null", &[]),
+    ];
+    for (name, parameters) in presets {
+        let applied = world.sandbox.preset(name, parameters)?;
+        listed(&world, &operator, name).await?;
+        advance_and_pass(&world, &operator, 2, "MetaGrant", 0).await?;
+        grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+        both_are(&world, WELL).await?;
+        assert_eq!(all(&world).await?, before, "{name}");
+        assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0], "{name}");
+        world.sandbox.take_back(&applied)?;
+        listed(&world, &operator, &format!("{name} is over")).await?;
+    }
+    let status = grants(&world).get("acme-grant").await?.status.unwrap();
+    assert_eq!((status.page_count, status.token_type.as_deref()), (Some(3), Some("USER")));
+    Ok(())
+}
+
+/// What becomes of a channel whose page is missing something, and of its published token: nothing at first, and this a minute later.
+async fn lost_after_a_minute(world: &World, operator: &Running, reason: &str) -> Result<()> {
+    let before = all(world).await?;
+    listed(world, operator, "missing").await?;
+    assert_eq!(all(world).await?, before, "one list changes nothing");
+    assert_eq!(warnings(world, &world.tenant_a).await?, [""; 0]);
+    grant_is(world, &["Ready=True/Reached"]).await?;
+    world.advance(1);
+    let (ready, cut) = (format!("Ready=False/{reason}"), format!("Disconnected=True/{reason}"));
+    world.channel_is(&world.tenant_a, "shop", &[&ready, &cut, "Expired=False", "Claimed=True"]).await?;
+    withdrawn(world).await?;
+    world.channel_is(&world.tenant_a, "support", WELL).await?;
+    Ok(())
+}
+
+/// What the page node leaves out of its answer.
+fn page_gives_no_token(world: &World) {
+    let edit = "{edit: {remove: [access_token]}}";
+    let matched = format!("{{page: {PAGE_A}, template: '/{{version}}/{{page-id}}'}}");
+    world.sandbox.add_fault(fault(&format!("{{match: {matched}, do: {edit}}}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_a_token_in_list_and_answer_is_cut_off_a_minute_later_and_comes_back() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    world.sandbox.preset("listing-row-missing", &[("page", PAGE_A)])?;
+    page_gives_no_token(&world);
+    lost_after_a_minute(&world, &operator, "NotInGrant").await?;
+    warned(&world, &world.tenant_a, &["acme-grant GrantShrunk", "shop NotInGrant"]).await?;
+    world.sandbox.clear_faults();
+    listed(&world, &operator, "back").await?;
+    both_are(&world, WELL).await?;
+    published(&world).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_the_token_names_and_nobody_gives_a_token_for_is_reached_through_a_business() -> Result<()> {
+    let world = World::seeded(|seed| {
+        person_manages_pages(seed);
+        let scopes = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
+        let rows = scopes.map(|scope| format!("{{scope: {scope}, target_ids: [{PAGE_A}, {PAGE_B}, {PAGE_C}]}}"));
+        let token = seed.tokens.iter_mut().find(|token| token.alias.as_deref() == Some("user")).unwrap();
+        token.granular_scopes = serde_yaml_ng::from_str(&format!("[{}]", rows.join(", "))).unwrap();
+    })
+    .await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    world.sandbox.preset("listing-row-missing", &[("page", PAGE_A)])?;
+    page_gives_no_token(&world);
+    lost_after_a_minute(&world, &operator, "BusinessManagementMissing").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_are_gone_twice_are_a_lost_role() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    world.sandbox.preset("listing-row-tasks-empty", &[("page", PAGE_A)])?;
+    lost_after_a_minute(&world, &operator, "RoleLost").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_refused_for_good_ends_the_grant_once_it_was_refused_twice() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    let before = all(&world).await?;
+    let matched = format!("{{template: '{ACCOUNTS}'}}");
+    let refuse = |error: &str| {
+        let error = format!("{{graph_error: {error}}}");
+        world.sandbox.add_fault(fault(&format!("{{match: {matched}, do: {error}}}")));
+    };
+    refuse("{code: 10, message: '(#10) This endpoint requires another permission'}");
+    listed(&world, &operator, "first").await?;
+    for _ in 0..3 {
+        advance_and_pass(&world, &operator, 6, "MetaGrant", 1).await?;
+    }
+    assert_eq!(all(&world).await?, before, "what says nothing of the token ends nothing");
+    world.sandbox.clear_faults();
+    listed(&world, &operator, "well").await?;
+
+    refuse(
+        "{code: 190, subcode: 493, message: 'The access token is invalid since the user hasn''t engaged the app in longer than 90 days.'}",
+    );
+    listed(&world, &operator, "second").await?;
+    assert_eq!(all(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    world.advance(1);
+    let ended =
+        grant_is(&world, &["Ready=False/DataAccessExpired", "Valid=False", "Expired=True", "Stalled=True"]).await?;
+    let message = ended.status.unwrap().conditions.into_iter().find(|it| it.type_ == "Valid").unwrap().message;
+    assert!(message.contains("90 days"), "Meta's words are told: {message}");
+    warned(&world, &world.tenant_a, &["acme-grant DataAccessExpired"]).await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    assert!(secrets.get_opt(PUBLISHED).await?.is_some(), "it is told on the grant, and costs its channels nothing yet");
+    Ok(())
+}
