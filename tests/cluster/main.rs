@@ -43,5 +43,6 @@ mod tenants;
 mod tokens;
 mod transfer;
 mod usage;
+mod wishes;
 mod world;
 mod year;
