@@ -102,7 +102,14 @@ async fn a_field_that_meta_does_not_know_is_named_and_all_channels_stay_connecte
     declare("[messages, message_reads]").await?;
     world.app_is(&["Ready=True", "!Stalled"]).await?;
     all_connected(&world).await?;
-    assert!(row(&world, PAGE_A).contains(&"message_reads".to_owned()));
+    wait_for("the pages to be subscribed to it", PATIENCE, async || {
+        let rows = [row(&world, PAGE_A), row(&world, PAGE_B)];
+        ensure!(rows.iter().all(|row| *row == ["message_reads", "messages"]), "{rows:?}");
+        Ok(())
+    })
+    .await?;
+    let posts = world.requests("POST", PAGE_ROWS);
+    assert!(!posts.iter().any(|it| it.subscribed_fields.contains(&"mesage_reads".to_owned())), "{posts:?}");
     Ok(())
 }
 
