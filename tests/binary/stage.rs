@@ -175,7 +175,8 @@ impl Stage {
 
     pub async fn app_is(&self, expected: &str) -> Result<MetaApp> {
         let apps: Api<MetaApp> = Api::namespaced(self.client.clone(), &self.platform);
-        wait_for(&format!("the MetaApp to be {expected}"), PATIENCE, async || {
+        // That its credentials are rejected counts once Meta has said so twice, a minute apart.
+        wait_for(&format!("the MetaApp to be {expected}"), PATIENCE * 2, async || {
             let app = apps.get("acme").await?;
             has(&app.status.as_ref().context("no status")?.conditions, expected)?;
             Ok(app)

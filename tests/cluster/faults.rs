@@ -232,6 +232,8 @@ async fn pages_that_hang_an_object_that_cannot_be_decoded_and_a_broken_app_delay
         world.request_look(&world.tenant_a, name, "now").await?;
     }
     all_struck(&world, 1).await?;
+    // The secret of that app is wrong, which counts once Meta has said it twice.
+    world.advance(1);
     world.put_channel(&world.tenant_a, "new", &page(8), &text("page-8")).await?;
     world.channel_is(&world.tenant_a, "new", &["Ready=True"]).await?;
     assert!(operator.gauge("reconciles_active") >= 3.0, "the others still wait for an answer");
@@ -251,7 +253,11 @@ async fn a_reset_app_secret_is_told_once_on_the_app_and_a_new_one_heals_everythi
     }
     world.sandbox.change_app(APP_ID, AppChange { secret: Some(NEW.into()), ..AppChange::default() })?;
     world.sandbox.clear_ledger();
-    world.advance(16);
+    advance_and_sweep(&world, &operator, 16).await?;
+    // Once is not enough: nothing changed, and nobody was told.
+    world.app_is(&["Ready=True", "CredentialsValid=True"]).await?;
+    warned(&world, &world.platform, &[""; 0]).await?;
+    world.advance(1);
     let app = world.app_is(&["Ready=False", "CredentialsValid=False", "Stalled=True"]).await?;
     let status = app.status.unwrap();
     let rejected = &status.conditions.iter().find(|it| it.type_ == "CredentialsValid").unwrap().message;
@@ -266,9 +272,8 @@ async fn a_reset_app_secret_is_told_once_on_the_app_and_a_new_one_heals_everythi
         };
         wait_for("the channel to quote the app", PATIENCE, quotes).await?;
     }
-    // The slot that found it may have asked about each page; nothing is asked about them from then on.
-    let asked = |template: &str| world.requests("GET", template).len();
-    assert!(asked("/{version}/{page-id}") <= 2 && asked(PAGE_ROWS) <= 2, "{:?}", world.sandbox.ledger());
+    // Nothing is asked about the pages from then on.
+    quiet(&operator).await?;
     world.sandbox.clear_ledger();
     for _ in 0..4 {
         advance_and_sweep(&world, &operator, 16).await?;

@@ -11,35 +11,35 @@ use testkit::wait_for;
 use crate::props::*;
 use crate::world::*;
 
-const BODY: &str = r#"{"object":"page","entry":[{"id":"2200000000000001","messaging":[{"text":"\u00e4"}]}]}"#;
+pub const BODY: &str = r#"{"object":"page","entry":[{"id":"2200000000000001","messaging":[{"text":"\u00e4"}]}]}"#;
 const OTHER_SECRET: &str = "sandbox-other-secret-000000000000000";
 
-fn signature(secret: &str, body: &str) -> String {
+pub fn signature(secret: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 /// Somebody on the Internet.
-struct Caller {
+pub struct Caller {
     client: reqwest::Client,
     base: String,
 }
 
 impl Caller {
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         Self {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             base: world.sandbox.resolve()["hooks.example.com"].clone(),
         }
     }
 
-    async fn get(&self, path: &str) -> Result<(StatusCode, String)> {
+    pub async fn get(&self, path: &str) -> Result<(StatusCode, String)> {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
         Ok((answer.status(), answer.text().await?))
     }
 
-    async fn post(&self, path: &str, signature: Option<&str>) -> Result<StatusCode> {
+    pub async fn post(&self, path: &str, signature: Option<&str>) -> Result<StatusCode> {
         let request = self.client.post(format!("{}{path}", self.base)).body(BODY);
         let request = signature.into_iter().fold(request, |it, value| it.header("x-hub-signature-256", value));
         Ok(request.send().await?.status())
@@ -53,7 +53,7 @@ fn counter(world: &World, name: &str) -> u64 {
     line.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-async fn verify_token(world: &World) -> Result<String> {
+pub async fn verify_token(world: &World) -> Result<String> {
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
     let secret = secrets.get("metaapp-acme-verify-token").await?;
     let token = secret.data.and_then(|mut data| data.remove("verify-token")).context("no key verify-token")?;

@@ -45,6 +45,7 @@ mod tenants;
 mod tokens;
 mod transfer;
 mod usage;
+mod wishes;
 mod witnesses;
 mod world;
 mod year;

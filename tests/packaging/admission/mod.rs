@@ -3,6 +3,7 @@
 
 mod claims;
 mod deletion;
+mod fields;
 mod governed;
 mod proof;
 mod rights;
