@@ -26,6 +26,8 @@ use garbage::{Sent, request};
 const LIMIT: Duration = Duration::from_secs(20);
 /// Requests under way at the same time.
 const AT_ONCE: u64 = 16;
+/// What a connection takes of a request that nobody reads.
+const BUFFERED: usize = 60_000;
 /// Requests that one world lives through: garbage leaves little of it.
 const ROUND: u64 = 1600;
 
@@ -84,17 +86,18 @@ async fn work(address: SocketAddr, seeds: Vec<u64>, end: Instant, answers: Arc<A
 struct Answers {
     good: AtomicU64,
     refused: AtomicU64,
-    /// What was no HTTP any more.
+    /// What was no HTTP any more, or was cut off.
     unparsed: AtomicU64,
 }
 
 async fn check(address: SocketAddr, request: &Sent, answers: &Answers) -> Result<(), String> {
     let exchange = tokio::time::timeout(LIMIT, exchange(address, request)).await;
-    let answer = exchange.map_err(|_| "no answer in time".to_owned())?;
+    let (answer, whole) = exchange.map_err(|_| "no answer in time".to_owned())?;
     if let Some(panic) = PANICS.lock().unwrap().first() {
         return Err(format!("panic: {panic}"));
     }
-    if !request.is_http {
+    // Who answers without reading a long body resets the connection, and the answer may be lost with it.
+    if !request.is_http || (!whole && request.bytes.len() > BUFFERED) {
         answers.unparsed.fetch_add(1, Ordering::Relaxed);
         return Ok(());
     }
@@ -102,7 +105,7 @@ async fn check(address: SocketAddr, request: &Sent, answers: &Answers) -> Result
         split(&answer).ok_or_else(|| format!("no HTTP answer: {:?}", String::from_utf8_lossy(&answer)))?;
     let counter = if status == 200 { &answers.good } else { &answers.refused };
     counter.fetch_add(1, Ordering::Relaxed);
-    if request.without_body || (body.is_empty() && (status == 414 || status == 431) && request.bytes.len() > 60_000) {
+    if request.without_body || (body.is_empty() && (status == 414 || status == 431) && request.bytes.len() > BUFFERED) {
         return Ok(());
     }
     let shown = || format!("{status} {}", String::from_utf8_lossy(body));
@@ -121,21 +124,23 @@ async fn check(address: SocketAddr, request: &Sent, answers: &Answers) -> Result
     if proper { Ok(()) } else { Err(format!("odd shape: {}", shown())) }
 }
 
-/// Sends the bytes and reads until the other end closes.
-async fn exchange(address: SocketAddr, request: &Sent) -> Vec<u8> {
+/// Sends the bytes and reads until the other end closes; whether it did so in order.
+async fn exchange(address: SocketAddr, request: &Sent) -> (Vec<u8>, bool) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (mut reading, mut writing) = stream.split();
     let mut answer = Vec::new();
     // Either may fail: an early refusal closes the connection while there is more to send.
     let write = async {
-        let _ = writing.write_all(&request.bytes).await;
+        let written = writing.write_all(&request.bytes).await;
         // What is cut short would be waited for; after a whole request it would mean that nobody listens.
         if !request.is_http {
             let _ = writing.shutdown().await;
         }
+        written
     };
-    let _ = tokio::join!(write, reading.read_to_end(&mut answer));
-    answer
+    // Of a reset only one of them is told.
+    let (written, read) = tokio::join!(write, reading.read_to_end(&mut answer));
+    (answer, written.is_ok() && read.is_ok())
 }
 
 /// Status and body of an HTTP answer.
