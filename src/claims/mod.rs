@@ -25,6 +25,7 @@ pub use unavailable::Unavailable;
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
 use crate::engine::failure::NEVER;
 use crate::engine::memory::Memories;
+use crate::engine::rounds;
 use crate::engine::run::{Kind, Next};
 use crate::engine::{Class, Context, Failure, Key, KindName};
 
@@ -44,7 +45,7 @@ impl Kind for AssetClaimKind {
         }
         let mut claim = claim.clone();
         let mut asked = None;
-        loop {
+        for _ in 0..rounds::MOST {
             let now = ctx.clock.now();
             let seen = observe::observe(ctx, &claim, asked, now).await?;
             let plan = decide::decide(&claim, &seen, now);
@@ -56,6 +57,7 @@ impl Kind for AssetClaimKind {
                 _ => return act::report(ctx, &claim, plan.report, now).await,
             }
         }
+        Err(Failure::Circle)
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<AssetClaim>> {

@@ -192,6 +192,9 @@ pub enum Failure {
     /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
     #[error("the namespace belongs to this release no longer")]
     NotOurs,
+    /// The pass found something to do again and again.
+    #[error("it found something to do again and again, and was given up")]
+    Circle,
     /// The process is shutting down; the pass was given up before it wrote anything.
     #[error("given up because of the shutdown")]
     ShuttingDown,
@@ -215,6 +218,8 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
+            // It is a fault of ours: to go on around would do the same.
+            Self::Circle => Class::Terminal,
             Self::Kubernetes { .. } | Self::NotOurs | Self::ShuttingDown => Class::Transient,
         }
     }

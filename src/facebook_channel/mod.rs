@@ -20,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
+use crate::engine::rounds::{self, InRounds, Round};
 use crate::engine::run::{Kind, Next};
 use crate::engine::{Context, Failure, Key, KindName};
 
@@ -33,20 +34,7 @@ impl Kind for FacebookChannelKind {
     const SWEPT: bool = true;
 
     async fn reconcile(ctx: &Context, channel: &FacebookChannel) -> Result<Next, Failure> {
-        let pass = Pass::begin::<Self>(ctx, channel);
-        let mut asked = observe::Asked::default();
-        loop {
-            let seen = observe::observe(ctx, channel, &pass, asked).await?;
-            let looked = seen.look || channel.spec.management_policy == ManagementPolicy::Pause;
-            let Some(plan) = decide::decide(channel, &pass.previous, &seen, pass.now) else {
-                return Ok(pass.unchanged::<Self>(ctx));
-            };
-            match plan.mutation {
-                Some(mutation) => asked = act::act(ctx, channel, &pass, mutation, seen).await?,
-                None if !looked => return pass.amend::<Self>(ctx, channel, plan.report.status).await,
-                None => return pass.report::<Self>(ctx, channel, plan.report).await,
-            }
-        }
+        rounds::pass::<Self>(ctx, channel).await
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<FacebookChannel>> {
@@ -72,5 +60,25 @@ impl Kind for FacebookChannelKind {
     fn forget(ctx: &Context, key: &Key) -> Option<String> {
         ctx.evidence_looks.forget(key);
         ctx.channel_memories.forget(key)
+    }
+}
+
+impl InRounds for FacebookChannelKind {
+    type Asked = observe::Asked;
+
+    async fn round(
+        ctx: &Context,
+        channel: &FacebookChannel,
+        pass: &Pass<FacebookChannelStatus>,
+        asked: observe::Asked,
+    ) -> Result<Round<FacebookChannelStatus, observe::Asked>, Failure> {
+        let seen = observe::observe(ctx, channel, pass, asked).await?;
+        let looked = seen.look || channel.spec.management_policy == ManagementPolicy::Pause;
+        let Some(plan) = decide::decide(channel, &pass.previous, &seen, pass.now) else { return Ok(Round::Unchanged) };
+        Ok(match plan.mutation {
+            Some(mutation) => Round::Again(act::act(ctx, channel, pass, mutation, seen).await?),
+            None if !looked => Round::Amend(plan.report.status),
+            None => Round::Report(plan.report),
+        })
     }
 }

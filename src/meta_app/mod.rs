@@ -17,6 +17,7 @@ use crate::api::conditions::{ConditionType, find};
 use crate::api::{AppSubscriptionStatus, MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
+use crate::engine::rounds::{self, InRounds, Round};
 use crate::engine::run::{Kind, Next};
 pub use crate::engine::trouble::Trouble;
 use crate::engine::trouble::holds;
@@ -31,19 +32,7 @@ impl Kind for MetaAppKind {
     const NAME: KindName = KindName::MetaApp;
 
     async fn reconcile(ctx: &Context, app: &MetaApp) -> Result<Next, Failure> {
-        let pass = Pass::begin::<Self>(ctx, app);
-        let mut asked = observe::Asked::default();
-        loop {
-            let seen = observe::observe(ctx, app, &pass, asked).await?;
-            let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
-                let status = decide::amended(&pass.previous, &seen);
-                return pass.amend::<Self>(ctx, app, status).await;
-            };
-            match plan.mutation {
-                Some(mutation) => asked = act::act(ctx, app, &pass, mutation, seen.asked).await?,
-                None => return pass.report::<Self>(ctx, app, plan.report).await,
-            }
-        }
+        rounds::pass::<Self>(ctx, app).await
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaApp>> {
@@ -64,6 +53,26 @@ impl Kind for MetaAppKind {
 
     fn memories(ctx: &Context) -> &Memories<MetaAppStatus> {
         &ctx.app_memories
+    }
+}
+
+impl InRounds for MetaAppKind {
+    type Asked = observe::Asked;
+
+    async fn round(
+        ctx: &Context,
+        app: &MetaApp,
+        pass: &Pass<MetaAppStatus>,
+        asked: observe::Asked,
+    ) -> Result<Round<MetaAppStatus, observe::Asked>, Failure> {
+        let seen = observe::observe(ctx, app, pass, asked).await?;
+        let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
+            return Ok(Round::Amend(decide::amended(&pass.previous, &seen)));
+        };
+        Ok(match plan.mutation {
+            Some(mutation) => Round::Again(act::act(ctx, app, pass, mutation, seen.asked).await?),
+            None => Round::Report(plan.report),
+        })
     }
 }
 

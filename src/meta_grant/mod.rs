@@ -19,6 +19,7 @@ use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::grants::{Granted, Pages};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
+use crate::engine::rounds::{self, InRounds, Round};
 use crate::engine::run::{Kind, Next};
 use crate::engine::trouble::{Trouble, holds};
 use crate::engine::{Context, Failure, Key, KindName};
@@ -34,32 +35,7 @@ impl Kind for MetaGrantKind {
     const NAME: KindName = KindName::MetaGrant;
 
     async fn reconcile(ctx: &Context, grant: &MetaGrant) -> Result<Next, Failure> {
-        let pass = Pass::begin::<Self>(ctx, grant);
-        let mut asked = observe::Asked::default();
-        loop {
-            let mut seen = observe::observe(ctx, grant, &pass, asked).await?;
-            let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
-                let status = decide::counted(&pass.previous, &seen, pass.now);
-                if status == pass.previous {
-                    return Ok(pass.unchanged::<Self>(ctx));
-                }
-                return pass.amend::<Self>(ctx, grant, status).await;
-            };
-            if let Some(mutation) = plan.mutation {
-                asked = act::act(ctx, &pass, mutation, seen).await?;
-                continue;
-            }
-            let granted = granted(ctx, grant, &pass, plan.pages, &mut seen);
-            if plan.report.notes.iter().any(|note| note.reason == Reason::ExpiresSoon.as_str()) {
-                ctx.grant_reminders.mark(&pass.key, &pass.uid, pass.now);
-            }
-            let key = pass.key.clone();
-            let next = pass.report::<Self>(ctx, grant, plan.report).await?;
-            if let Some(granted) = granted {
-                ctx.granted(&key, granted);
-            }
-            return Ok(next);
-        }
+        rounds::pass::<Self>(ctx, grant).await
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaGrant>> {
@@ -80,6 +56,38 @@ impl Kind for MetaGrantKind {
 
     fn memories(ctx: &Context) -> &Memories<MetaGrantStatus> {
         &ctx.grant_memories
+    }
+}
+
+impl InRounds for MetaGrantKind {
+    type Asked = observe::Asked;
+
+    async fn round(
+        ctx: &Context,
+        grant: &MetaGrant,
+        pass: &Pass<MetaGrantStatus>,
+        asked: observe::Asked,
+    ) -> Result<Round<MetaGrantStatus, observe::Asked>, Failure> {
+        let mut seen = observe::observe(ctx, grant, pass, asked).await?;
+        let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
+            let status = decide::counted(&pass.previous, &seen, pass.now);
+            return Ok(if status == pass.previous { Round::Unchanged } else { Round::Amend(status) });
+        };
+        if let Some(mutation) = plan.mutation {
+            return Ok(Round::Again(act::act(ctx, pass, mutation, seen).await?));
+        }
+        let granted = granted(ctx, grant, pass, plan.pages, &mut seen);
+        if plan.report.notes.iter().any(|note| note.reason == Reason::ExpiresSoon.as_str()) {
+            ctx.grant_reminders.mark(&pass.key, &pass.uid, pass.now);
+        }
+        Ok(match granted {
+            None => Round::Report(plan.report),
+            // Channels look at the status too: it is there before they are woken.
+            Some(granted) => {
+                let key = pass.key.clone();
+                Round::ReportThen(plan.report, Box::new(move |ctx| ctx.granted(&key, granted)))
+            }
+        })
     }
 }
 

@@ -1,0 +1,67 @@
+//! The loop of a pass: observe, decide, act, and again until nothing is left to do now. It stands here once, and it ends.
+
+use super::context::Context;
+use super::failure::Failure;
+use super::pass::{Pass, Report};
+use super::run::{Kind, Next};
+
+/// A pass makes few changes, each a round of its own. One that is not through after so many goes in a circle: it would hold
+/// its permit for ever, and write at Meta each time around.
+pub const MOST: usize = 16;
+
+/// What is done once a report was written.
+type Then = Box<dyn FnOnce(&Context) + Send>;
+
+/// What one round of a pass came to.
+pub enum Round<S, A> {
+    /// Something was done: look again, with what was asked so far.
+    Again(A),
+    /// There was nothing to look at.
+    Unchanged,
+    /// There was nothing to look at, but there is something else to say.
+    Amend(S),
+    /// Nothing is left to do now.
+    Report(Report<S>),
+    /// The same, and something follows from it for others.
+    ReportThen(Report<S>, Then),
+}
+
+/// A kind whose passes go in rounds.
+pub trait InRounds: Kind {
+    /// What was asked and done in a pass.
+    type Asked: Default + Send;
+
+    /// Observes and decides; performs the one mutation that was decided, if any.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    fn round(
+        ctx: &Context,
+        object: &Self::Object,
+        pass: &Pass<Self::Status>,
+        asked: Self::Asked,
+    ) -> impl Future<Output = Result<Round<Self::Status, Self::Asked>, Failure>> + Send;
+}
+
+/// A whole pass over an object.
+///
+/// # Errors
+/// When the Kubernetes API does not answer, or the pass does not end.
+pub async fn pass<K: InRounds>(ctx: &Context, object: &K::Object) -> Result<Next, Failure> {
+    let pass = Pass::begin::<K>(ctx, object);
+    let mut asked = K::Asked::default();
+    for _ in 0..MOST {
+        match K::round(ctx, object, &pass, asked).await? {
+            Round::Again(so_far) => asked = so_far,
+            Round::Unchanged => return Ok(pass.unchanged::<K>(ctx)),
+            Round::Amend(status) => return pass.amend::<K>(ctx, object, status).await,
+            Round::Report(report) => return pass.report::<K>(ctx, object, report).await,
+            Round::ReportThen(report, then) => {
+                let next = pass.report::<K>(ctx, object, report).await?;
+                then(ctx);
+                return Ok(next);
+            }
+        }
+    }
+    Err(Failure::Circle)
+}
