@@ -137,8 +137,9 @@ impl<'a> Ground<'a> {
                 let before = former.and_then(|former| former.tasks.clone());
                 (tasks.or(before), node.and_then(|node| node.token.clone()))
             }
-            (_, Some(former)) if former.token.is_some() && !self.seen.doubted.contains(id) => {
-                (former.tasks.clone(), former.token.clone())
+            (_, Some(former)) if former.token.is_some() => {
+                let new = listed.filter(|_| self.seen.doubted.contains(id));
+                (former.tasks.clone(), new.or_else(|| former.token.clone()))
             }
             // Nothing is known of it from before: what is said against it does not count yet.
             _ => (tasks.filter(|tasks| missing_tasks(tasks).is_empty()), listed),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod coverage;
+mod histories;
 mod kept;
 mod life;
 mod mail;

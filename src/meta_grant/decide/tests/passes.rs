@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::SignedDuration;
 
 use super::scene::*;
+use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::engine::Key;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::gap::Absence;
@@ -116,6 +117,11 @@ impl Passes {
     /// Whether channels are given a token of a page.
     pub(super) fn gives_token(&self, page: &str) -> bool {
         self.grants.get(&grant()).is_some_and(|it| it.pages.get(page).is_some_and(|page| page.token.is_some()))
+    }
+
+    /// Whether a condition was found not to hold.
+    pub(super) fn is_false(&self, type_: ConditionType) -> bool {
+        status_of(&self.scene.previous.conditions, type_) == Some(Status::False)
     }
 
     /// The tasks that channels are told of a page.
