@@ -1,8 +1,8 @@
 //! The webhook fields of a page. What Meta says of a field decides; this list only helps people who mistype one.
 
-/// The fields of the webhook object `page`, in the order of the alphabet: the values that `subscribed_fields` takes in
-/// version 26.0 of the Graph API, as the enumeration `PageSubscribedFields` of Meta's Business SDK names them
-/// (<https://github.com/facebook/facebook-nodejs-business-sdk>), and what the documentation of Messenger webhooks adds.
+/// The fields of the webhook object `page`, in the order of the alphabet: those that Meta's Business SDK names as
+/// `SubscribedFields` of a page (<https://github.com/facebook/facebook-nodejs-business-sdk/blob/main/src/objects/page.js>) in any of
+/// the versions of the Graph API that are served, and what the documentation of Messenger webhooks adds.
 #[rustfmt::skip]
 pub const PAGE_FIELDS: &[&str] = &[
     "affiliation", "agent_messages", "agent_questions", "attire", "awards", "bio", "birthday", "business_integrity",
@@ -19,11 +19,12 @@ pub const PAGE_FIELDS: &[&str] = &[
     "messaging_direct_sends", "messaging_fblogin_account_linking", "messaging_feedback", "messaging_game_plays",
     "messaging_handovers", "messaging_in_thread_lead_form_submit", "messaging_integrity", "messaging_optins",
     "messaging_optouts", "messaging_payments", "messaging_policy_enforcement", "messaging_postbacks",
-    "messaging_pre_checkouts", "messaging_referrals", "mission", "name", "page_about_story", "page_change_proposal",
-    "page_upcoming_change", "parking", "payment_options", "payment_request_update", "personal_info",
-    "personal_interests", "phone", "picture", "price_range", "product_review", "products", "public_transit",
-    "publisher_subscriptions", "ratings", "registration", "response_feedback", "send_cart", "standby",
-    "story_poll_response", "story_share", "user_action", "video_text_question_responses", "videos", "website",
+    "messaging_pre_checkouts", "messaging_referrals", "mission", "name", "otp_verification", "page_about_story",
+    "page_change_proposal", "page_upcoming_change", "parking", "payment_options", "payment_request_update",
+    "personal_info", "personal_interests", "phone", "picture", "price_range", "product_review", "products",
+    "public_transit", "publisher_subscriptions", "ratings", "registration", "response_feedback", "send_cart",
+    "standby", "story_poll_response", "story_share", "user_action", "video_text_question_responses", "videos",
+    "website",
 ];
 
 /// Whether pages are known to have a webhook field of this name.

@@ -89,7 +89,10 @@ pub async fn act(
         Mutation::CreateVerifyToken => {
             create_verify_token(ctx, app, &pass.key).await?;
             asked.verify_token_made = true;
-            ctx.read(tokio::time::sleep(GATEWAY_NOTICE)).await?;
+            // Ended within the pass: all channels of a new application wait for its end.
+            if !ctx.rest(GATEWAY_NOTICE).await {
+                return Err(Failure::ShuttingDown);
+            }
         }
         Mutation::Subscribe { callback_url, fields } => {
             return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;

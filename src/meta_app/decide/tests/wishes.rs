@@ -274,7 +274,8 @@ fn another_verify_token_is_given_to_meta_and_nothing_else_changes() {
 
 #[test]
 fn channels_inherit_what_was_verified_and_never_what_was_only_declared() {
-    let rows: [(&[&str], &[&str], &[&str], &[&str], &[&str]); 5] = [
+    type Names = &'static [&'static str];
+    let rows: [(Names, Names, Names, Names, Names); 5] = [
         // Declared, verified, refused: inherited, awaited.
         (&["messages", "feed"], &["feed", "messages", "standby"], &[], &["messages", "feed"], &[]),
         (&["messages", "feed"], &["messages"], &[], &["messages"], &["feed"]),
