@@ -11,7 +11,8 @@ use super::decide::{Report, Then};
 use super::observe::Access;
 use super::{AssetClaimKind, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::Answer;
+use crate::engine::calls::Calls;
 use crate::engine::failure::{NEVER, kubernetes, next_try};
 use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
@@ -33,7 +34,9 @@ pub async fn release(
     let marked = write(ctx, claim, status).await?;
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
     let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page).await;
-    let answer = answer(Operation::UnsubscribePage, result);
+    let mut calls = Calls::default();
+    let answer = calls.answer(Operation::UnsubscribePage, result);
+    calls.log(KindName::AssetClaim, &key);
     if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
         && matches!(refusal.verdict, Verdict::AppBroken(_))
     {

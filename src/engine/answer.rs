@@ -29,6 +29,8 @@ pub struct Refusal {
     pub fact: String,
     /// What Meta said, redacted, if it said something.
     pub words: Option<String>,
+    /// What Meta's support asks for.
+    pub trace: Option<String>,
     /// What was named in it: a permission, a field, or the new id of a page.
     pub subject: Option<String>,
     /// Why Meta was not even asked, if it was not.
@@ -73,10 +75,11 @@ pub fn answer<T>(operation: Operation, result: Result<T, GraphError>) -> Answer<
     result.map_err(|error| {
         let (verdict, call) = (classify(&error, operation), operation.template());
         let silent = matches!(verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
-        if silent && !worth_a_line() {
-            tracing::debug!(call, ?verdict, %error, "Meta does not answer");
+        if silent && worth_a_line() {
+            tracing::info!(call, ?verdict, %error, "Meta does not answer");
         } else {
-            tracing::info!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
+            // What was refused is logged with the object that it is about: see [`super::calls`].
+            tracing::debug!(call, ?verdict, %error, "{}", if silent { "Meta does not answer" } else { "Meta refused" });
         }
         Refusal::of(verdict, &error)
     })
@@ -107,12 +110,13 @@ impl Refusal {
     pub fn of_fault(verdict: Verdict, fault: &GraphFault) -> Self {
         let words = Some(fault.words()).filter(|words| !words.is_empty());
         let (definite, subject) = (definite(fault), fault.subject().map(str::to_owned));
-        Self { definite, words, subject, ..Self::new(verdict, &fault.fact()) }
+        let trace = fault.fbtrace_id.as_deref().map(str::to_owned);
+        Self { definite, words, trace, subject, ..Self::new(verdict, &fault.fact()) }
     }
 
     /// A refusal with this consequence, of which nothing more is known.
     pub fn new(verdict: Verdict, fact: &str) -> Self {
-        Self { verdict, definite: None, fact: fact.to_owned(), words: None, subject: None, held: None }
+        Self { verdict, definite: None, fact: fact.to_owned(), words: None, trace: None, subject: None, held: None }
     }
 
     /// Meta was not asked, by our own restraint.

@@ -3,11 +3,16 @@
 
 use super::answer::{Answer, Refusal, answer};
 use super::breakers::Reach;
+use super::key::{Key, KindName};
 use crate::graph::{GraphError, Operation};
 
 /// The calls of one pass. Each operation says with whose token it is made; they are all about the object of the pass.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Calls(Vec<(Operation, Result<(), Refusal>)>);
+pub struct Calls {
+    made: Vec<(Operation, Result<(), Refusal>)>,
+    /// How many of them were logged.
+    logged: usize,
+}
 
 impl Calls {
     /// Notes a call that was made, and classes its answer.
@@ -19,17 +24,33 @@ impl Calls {
 
     /// Notes a call that was made elsewhere, or was not made for some reason.
     pub fn note<T>(&mut self, operation: Operation, answer: &Answer<T>) {
-        self.0.push((operation, answer.as_ref().map(|_| ()).map_err(Clone::clone)));
+        self.made.push((operation, answer.as_ref().map(|_| ()).map_err(Clone::clone)));
+    }
+
+    /// Logs what Meta refused since the last time, in full and with the object that it is about. That it does not answer
+    /// is met by all objects at once, and logged where it is met.
+    pub fn log(&mut self, kind: KindName, object: &Key) {
+        for (operation, outcome) in self.made.iter().skip(self.logged) {
+            let Err(refusal) = outcome else { continue };
+            if refusal.may_pass() || refusal.held.is_some() {
+                continue;
+            }
+            let (kind, call, class) = (kind.as_str(), operation.template(), refusal.verdict.class());
+            let (error, words) = (&refusal.fact, refusal.words.as_deref().unwrap_or_default());
+            let fbtrace_id = refusal.trace.as_deref();
+            tracing::info!(kind, %object, call, class, error, words, fbtrace_id, "Meta refused");
+        }
+        self.logged = self.made.len();
     }
 
     /// Whether Meta answered anything.
     pub fn reach(&self) -> Reach {
-        self.0.iter().fold(Reach::Unknown, |reach, (_, outcome)| reach.with(Some(outcome)))
+        self.made.iter().fold(Reach::Unknown, |reach, (_, outcome)| reach.with(Some(outcome)))
     }
 
     /// The calls that were refused, those that were not answered among them.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        self.0.iter().filter_map(|(_, outcome)| outcome.as_ref().err())
+        self.made.iter().filter_map(|(_, outcome)| outcome.as_ref().err())
     }
 }
 

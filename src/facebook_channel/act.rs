@@ -133,6 +133,9 @@ pub async fn act(
         }
         (Mutation::UnsubscribeFormer, _) => {
             asked.former = former::unsubscribe(ctx, channel, seen.former.as_ref(), pass.now).await?;
+            if let Some(FormerEnd::Asked(answer)) = &asked.former {
+                asked.calls.note(Operation::UnsubscribePage, answer);
+            }
             // What the claim has to say is another thing now.
             asked.recorded = false;
         }

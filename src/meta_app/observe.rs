@@ -163,10 +163,11 @@ pub async fn observe(
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
-    let asked = match &entries {
+    let mut asked = match &entries {
         Some(Ok(entries)) if look => ask::ask(ctx, app, entries, asked, pass, &inputs).await?,
         _ => asked,
     };
+    asked.calls.log(KindName::MetaApp, &pass.key);
     ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
     ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
