@@ -102,6 +102,7 @@ impl Refusal {
             GraphError::Fault(fault) => Self::of_fault(verdict, fault),
             GraphError::Timeout => Self::new(verdict, "no answer in time"),
             GraphError::Transport(_) => Self::new(verdict, "no connection"),
+            GraphError::OtherObject => Self::new(verdict, "the answer is about another object"),
             GraphError::BadAnswer { .. } => Self::new(verdict, "an unreadable answer"),
         }
     }

@@ -19,8 +19,10 @@ pub enum Matter {
     Page,
     /// The credentials of an application.
     Credentials,
-    /// Something that Meta refuses without a reason that is known.
+    /// Something that Meta refuses without a reason that is known; of a channel, its page.
     Refused,
+    /// The subscriptions of a page, which Meta refuses to show so.
+    RowsRefused,
     /// Whether a witness could be asked.
     Witness,
     /// A seed that is to take the place of the token in use.

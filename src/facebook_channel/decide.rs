@@ -299,7 +299,16 @@ impl Case<'_> {
                 format!("The page is connected; its authorisation ends at {at}."),
                 authorization::authorize_again(self),
             ),
-            None => self.found(Status::True, Reason::Reached, "The page is connected as declared.", ""),
+            None => {
+                let refused = self.weighed.refused_again().map(|refusal| {
+                    format!(
+                        "Nothing has to be done now. Meta refuses to tell more ({}); if it stays so, somebody who administers the app must ask Meta's developer support.",
+                        refusal.fact
+                    )
+                });
+                let step = refused.unwrap_or_default();
+                self.found(Status::True, Reason::Reached, "The page is connected as declared.", step)
+            }
         }
     }
 

@@ -118,7 +118,7 @@ async fn a_refused_operation_is_an_error_of_its_page_alone() {
     assert_eq!(page(1), Verdict::Throttled { until_hint, scope: ThrottleScope::Token });
     assert_eq!(verdict(answers[1].subscriptions.as_ref().expect_err("an error")), Verdict::NoAnswer);
     // The answer is about another page than was asked for.
-    assert_eq!(page(2), Verdict::NoAnswer);
+    assert_eq!(page(2), Verdict::Refused);
 }
 
 #[tokio::test]

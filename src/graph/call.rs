@@ -264,7 +264,7 @@ fn outcome(error: &GraphError, operation: Operation) -> &'static str {
         GraphError::Timeout => "timeout",
         GraphError::Transport(_) => "transport",
         GraphError::BadAnswer { .. } => "bad_answer",
-        GraphError::Fault(_) => classify(error, operation).class(),
+        GraphError::OtherObject | GraphError::Fault(_) => classify(error, operation).class(),
     }
 }
 

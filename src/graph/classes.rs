@@ -50,6 +50,8 @@ pub fn definite(fault: &GraphFault) -> Option<Definite> {
 pub fn classify(error: &GraphError, operation: Operation) -> Verdict {
     match error {
         GraphError::Fault(fault) => classify_call(fault, operation),
+        // It was received and says nothing of what was asked.
+        GraphError::OtherObject => Verdict::Refused,
         GraphError::Timeout | GraphError::Transport(_) | GraphError::BadAnswer { .. } => Verdict::NoAnswer,
     }
 }

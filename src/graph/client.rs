@@ -312,7 +312,7 @@ fn nothing_to_end(fault: &GraphFault) -> bool {
 }
 
 pub(super) fn same_object(answered: &str, asked: &str) -> Result<(), GraphError> {
-    if answered == asked { Ok(()) } else { Err(unusable("the answer is about another object")) }
+    if answered == asked { Ok(()) } else { Err(GraphError::OtherObject) }
 }
 
 /// An answer with status 200 that cannot be used.

@@ -26,6 +26,9 @@ pub enum GraphError {
         /// What is wrong with the answer.
         what: &'static str,
     },
+    /// The answer is about another object than the one that was asked for.
+    #[error("the answer is about another object")]
+    OtherObject,
     /// Graph refused the call.
     #[error(transparent)]
     Fault(#[from] GraphFault),

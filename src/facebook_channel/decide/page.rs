@@ -31,6 +31,7 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
         },
         PageSays::NotReadable(refusal) => not_readable(case, refusal),
         PageSays::RefusedForLong(refusal) => refused_for_long(case, type_, refusal),
+        PageSays::RefusedAgain(refusal) => still_refused(read_open(case, type_, authorized, claimed, refusal), refusal),
         PageSays::Open(refusal) => read_open(case, type_, authorized, claimed, refusal),
     }
 }
@@ -44,6 +45,19 @@ fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
         case.channel.spec.page_id, refusal.fact
     );
     case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.words.as_deref())
+}
+
+/// Stands in the message of a value that is kept while Meta refuses to tell it again.
+const STILL_REFUSED: &str = " Since then Meta has refused to show it";
+
+/// A value that is kept though Meta refuses, for a reason that is not known: the refusal is told beside it.
+fn still_refused(kept: Finding, refusal: &Refusal) -> Finding {
+    if kept.status == Status::Unknown {
+        return kept;
+    }
+    let known = kept.seen.split(STILL_REFUSED).next().unwrap_or_default();
+    let seen = format!("{known}{STILL_REFUSED} ({}), for a reason that the operator does not know.", refusal.fact);
+    Finding { seen, ..kept }.quoting(refusal.words.as_deref())
 }
 
 /// Meta has refused a read for a day, for a reason that is not known. What was verified before stays.
@@ -111,7 +125,10 @@ pub(super) fn subscription(case: &Case<'_>, authorized: &Finding, claimed: &Find
         let linked = authorized.status == Status::True && claimed.status == Status::True;
         let undelivered = undelivered(case).filter(|_| linked);
         return Subscription::only(undelivered.unwrap_or_else(|| match &asked.subscriptions {
-            Some(Err(refusal)) => read_open(case, type_, authorized, claimed, refusal),
+            Some(Err(refusal)) => {
+                let found = read_open(case, type_, authorized, claimed, refusal);
+                if case.weighed.rows_refused.is_some() { still_refused(found, refusal) } else { found }
+            }
             _ => unread(case, type_, authorized, claimed),
         }));
     };

@@ -44,6 +44,8 @@ pub(super) enum PageSays<'a> {
     NotReadable(&'a Refusal),
     /// Meta has refused for a day, for a reason that is not known.
     RefusedForLong(&'a Refusal),
+    /// Meta refused more than once, for a reason that is not known: what is known stays, and that is told.
+    RefusedAgain(&'a Refusal),
     /// Nothing was learned: what is known stays.
     Open(&'a Refusal),
 }
@@ -53,6 +55,8 @@ pub(super) enum PageSays<'a> {
 pub(super) struct Weighed<'a> {
     pub(super) token: TokenSays<'a>,
     pub(super) page: PageSays<'a>,
+    /// That its subscriptions were refused more than once, for a reason that is not known.
+    pub(super) rows_refused: Option<&'a Refusal>,
     /// What was heard and waits for its confirmation.
     pub(super) suspicions: Suspicions,
 }
@@ -60,7 +64,16 @@ pub(super) struct Weighed<'a> {
 impl Weighed<'_> {
     /// Whether something was said that does not count yet.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.token, TokenSays::Doubted | TokenSays::Unwitnessed(_)) || matches!(self.page, PageSays::Open(_))
+        let page = matches!(self.page, PageSays::Open(_) | PageSays::RefusedAgain(_) | PageSays::RefusedForLong(_));
+        matches!(self.token, TokenSays::Doubted | TokenSays::Unwitnessed(_)) || page || self.rows_refused.is_some()
+    }
+
+    /// What Meta has refused more than once for a reason that is not known.
+    pub(super) fn refused_again(&self) -> Option<&Refusal> {
+        match &self.page {
+            PageSays::RefusedAgain(refusal) | PageSays::RefusedForLong(refusal) => Some(refusal),
+            _ => self.rows_refused,
+        }
     }
 }
 
@@ -74,7 +87,8 @@ pub(super) fn weigh<'a>(
     let mut suspicions = seen.suspicions.clone();
     let token = weigh_token(channel, seen, debugged, &mut suspicions, now);
     let page = weigh_page(&seen.app, &seen.asked, &mut suspicions, now);
-    Weighed { token, page, suspicions }
+    let rows_refused = weigh_rows(&seen.asked, &mut suspicions, now);
+    Weighed { token, page, rows_refused, suspicions }
 }
 
 fn weigh_token<'a>(
@@ -138,9 +152,26 @@ fn weigh_page<'a>(app: &AppSeen, asked: &'a Asked, suspicions: &mut Suspicions, 
         Verdict::ApprovalMissing(_) => PageSays::NotReadable(refusal),
         _ if is_received(refusal) => {
             let stands: Standing = suspicions.hear(Matter::Refused, &refusal.fact, now);
-            if stands.lasts(REFUSED) { PageSays::RefusedForLong(refusal) } else { PageSays::Open(refusal) }
+            match stands {
+                stands if stands.lasts(REFUSED) => PageSays::RefusedForLong(refusal),
+                stands if stands.is_confirmed() => PageSays::RefusedAgain(refusal),
+                _ => PageSays::Open(refusal),
+            }
         }
         _ => PageSays::Open(refusal),
+    }
+}
+
+fn weigh_rows<'a>(asked: &'a Asked, suspicions: &mut Suspicions, now: Timestamp) -> Option<&'a Refusal> {
+    match asked.subscriptions.as_ref()? {
+        Ok(_) => {
+            suspicions.drop(Matter::RowsRefused);
+            None
+        }
+        Err(refusal) if is_received(refusal) => {
+            suspicions.hear(Matter::RowsRefused, &refusal.fact, now).is_confirmed().then_some(refusal)
+        }
+        Err(_) => None,
     }
 }
 
