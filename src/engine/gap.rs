@@ -90,3 +90,40 @@ impl Gap {
         self.asked.is_some_and(|at| at >= self.since)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn two_denials_far_enough_apart_are_an_absence() {
+        let gap = Gap::new(Absence::NotInGrant, at(0));
+        assert_eq!(gap.confirmed(), None);
+        let once = gap.denied(Absence::NotInGrant, at(0));
+        assert_eq!(once.denied(Absence::NotInGrant, at(59)).confirmed(), None);
+        let twice = once.denied(Absence::NotInGrant, at(59)).denied(Absence::RoleLost, at(60));
+        assert_eq!(twice.confirmed(), Some(Absence::RoleLost), "what is missing is what was said last");
+        assert_eq!(twice.denied(Absence::NotInGrant, at(61)).confirmed(), Some(Absence::NotInGrant));
+        let vouched = Gap { word: Word::Vouched, ..once };
+        assert_eq!(vouched.denied(Absence::NotInGrant, at(100)).confirmed(), None, "it begins anew");
+    }
+
+    #[test]
+    fn what_is_open_is_looked_at_each_minute_at_first_and_never_at_once() {
+        let gap = Gap::new(Absence::NotInGrant, at(0));
+        assert_eq!(gap.next(at(0)), Some(at(60)));
+        assert_eq!(gap.next(at(5_000)), Some(at(5_060)), "it was never asked");
+        let asked = Gap { asked: Some(at(1)), ..gap };
+        assert_eq!([10, 599, 600].map(|now| asked.next(at(now))), [Some(at(70)), Some(at(659)), Some(at(900))]);
+        let denied = asked.denied(Absence::NotInGrant, at(10));
+        assert_eq!([10, 69, 70].map(|now| denied.next(at(now))), [Some(at(70)), Some(at(70)), Some(at(130))]);
+        for word in [Word::Vouched, Word::Absent] {
+            assert_eq!(Gap { word, ..gap }.next(at(10)), None);
+        }
+    }
+}

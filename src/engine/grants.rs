@@ -302,6 +302,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_heard_of_a_token_holds_for_some_seconds_and_for_this_token_alone() {
+        let (grants, info) = (Grants::default(), granted("t", &[]).info);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(grants.heard(&grant(), "t", at(100)), None);
+        grants.hear(&grant(), "t", Ok(info.clone()), at(100));
+        assert_eq!(grants.heard(&grant(), "t", at(109)), Some(Ok(info)));
+        assert_eq!(grants.heard(&grant(), "other", at(101)), None);
+        assert_eq!([99, 110].map(|second| grants.heard(&grant(), "t", at(second))), [None, None]);
+    }
+
+    #[test]
+    fn a_page_that_is_missing_for_certain_is_news_and_gets_no_token_back() {
+        let grants = Grants::default();
+        put(&grants, granted("t", &[("1", "a")]));
+        let gap = |gap: Gap| {
+            let mut now = granted("t", &[("1", "a")]);
+            now.pages.get_mut("1").unwrap().gap = Some(Box::new(gap));
+            now
+        };
+        assert_eq!(put(&grants, gap(Gap::new(Absence::NotInGrant, Timestamp::UNIX_EPOCH))), [""; 0], "not yet certain");
+        let mut lost = gap(Gap::definite(Absence::NotInGrant, Timestamp::UNIX_EPOCH));
+        lost.pages.get_mut("1").unwrap().token = None;
+        assert_eq!(put(&grants, lost), ["1"]);
+        let page = grants.get(&grant()).unwrap().pages["1"].clone();
+        assert!(page.token.is_none() && page.is_lost());
+    }
+
+    #[test]
     fn nothing_is_known_of_a_grant_that_is_gone() {
         let grants = Grants::default();
         put(&grants, granted("t", &[("1", "a")]));

@@ -50,7 +50,8 @@ impl Case<'_> {
     ) -> Option<Timestamp> {
         let fingerprint = |it: Option<&AuthorizationStatus>| it.and_then(|it| it.fingerprint.clone());
         let same = fingerprint(authorization) == fingerprint(self.previous.authorization.as_ref());
-        let old = self.previous.last_verified_at.filter(|_| same);
+        let unknown = matches!(self.seen.token, TokenSeen::NotListed);
+        let old = self.previous.last_verified_at.filter(|_| same && (authorization.is_some() || unknown));
         // Of a token that a grant gives it was the grant that asked.
         let confirmed = match &self.seen.token {
             TokenSeen::Granted(grant) => grant.at,

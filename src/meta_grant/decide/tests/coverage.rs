@@ -188,23 +188,20 @@ fn after_a_restart_the_first_list_confirms_nothing() {
 }
 
 #[test]
-fn of_ten_thousand_pages_that_a_list_lacks_fifty_are_asked_a_minute_and_all_in_their_turn() {
-    let ids: Vec<String> = (0..10_000).map(|number| format!("3300000000{number:06}")).collect();
+fn of_a_thousand_pages_that_a_list_lacks_fifty_are_asked_a_minute_and_all_in_their_turn() {
+    let ids: Vec<String> = (0..1_000).map(|number| format!("3300000000{number:06}")).collect();
     let mut passes = Passes::listed();
     passes.scene.seen.users.pages = ids.iter().cloned().collect();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
     passes.pass(60, Ok(accounts(&all)), silent);
     let mut asked = std::collections::BTreeSet::new();
-    for minute in 0..200 {
+    for minute in 0..5 {
         passes.pass(20, Ok(vec![]), gives);
         let now: Vec<_> = passes.asked.iter().map(|(page, _)| page.clone()).collect();
         let more = [passes.pass(20, Ok(vec![]), gives), passes.pass(20, Ok(vec![]), gives)];
         assert!(now.len() <= 50 && more.iter().all(|it| it.notes().is_empty()), "minute {minute}: {}", now.len());
         assert_eq!(passes.asked, [], "not more than fifty a minute");
         asked.extend(now);
-        if minute > 3 {
-            break;
-        }
     }
     assert_eq!(asked.len(), 250, "another fifty each time");
     assert!(ids.iter().all(|id| passes.absence(id).is_none() && passes.gives_token(id)));
