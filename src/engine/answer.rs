@@ -27,14 +27,21 @@ pub struct Refusal {
     pub definite: Option<Definite>,
     /// What was seen, made of stable facts: code and subcode, never Meta's words, which change on every call.
     pub fact: String,
-    /// What Meta said, redacted, if it said something.
-    pub words: Option<String>,
-    /// What Meta's support asks for.
-    pub trace: Option<String>,
-    /// What was named in it: a permission, a field, or the new id of a page.
-    pub subject: Option<String>,
+    /// What Meta said beside the code, if it said something.
+    pub said: Option<Box<Said>>,
     /// Why Meta was not even asked, if it was not.
     pub held: Option<Held>,
+}
+
+/// What Meta says beside the code of a refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// Its words, redacted.
+    words: String,
+    /// What Meta's support asks for.
+    trace: Option<String>,
+    /// What the words name: a permission, a field, or the new id of a page.
+    subject: Option<String>,
 }
 
 /// Why Meta is not asked now, and until when.
@@ -109,15 +116,32 @@ impl Refusal {
 
     /// What Meta said in an answer, with this consequence.
     pub fn of_fault(verdict: Verdict, fault: &GraphFault) -> Self {
-        let words = Some(fault.words()).filter(|words| !words.is_empty());
-        let (definite, subject) = (definite(fault), fault.subject().map(str::to_owned));
-        let trace = fault.fbtrace_id.as_deref().map(str::to_owned);
-        Self { definite, words, trace, subject, ..Self::new(verdict, &fault.fact()) }
+        let said = Said {
+            words: fault.words(),
+            trace: fault.fbtrace_id.as_deref().map(str::to_owned),
+            subject: fault.subject().map(str::to_owned),
+        };
+        Self { definite: definite(fault), said: Some(Box::new(said)), ..Self::new(verdict, &fault.fact()) }
+    }
+
+    /// What Meta said, redacted, if it said something.
+    pub fn words(&self) -> Option<&str> {
+        self.said.as_ref().map(|said| said.words.as_str()).filter(|words| !words.is_empty())
+    }
+
+    /// What Meta's support asks for.
+    pub fn trace(&self) -> Option<&str> {
+        self.said.as_ref()?.trace.as_deref()
+    }
+
+    /// What the words name: a permission, a field, or the new id of a page.
+    pub fn subject(&self) -> Option<&str> {
+        self.said.as_ref()?.subject.as_deref()
     }
 
     /// A refusal with this consequence, of which nothing more is known.
     pub fn new(verdict: Verdict, fact: &str) -> Self {
-        Self { verdict, definite: None, fact: fact.to_owned(), words: None, trace: None, subject: None, held: None }
+        Self { verdict, definite: None, fact: fact.to_owned(), said: None, held: None }
     }
 
     /// Meta was not asked, by our own restraint.
@@ -269,7 +293,7 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
             format!("Meta refuses to say anything about {what} ({fact}); why is not known yet."),
         ),
     };
-    let words = refusal.words.clone().filter(|_| reason == Reason::NotUnderstood);
+    let words = refusal.words().filter(|_| reason == Reason::NotUnderstood).map(str::to_owned);
     Finding {
         status: Status::Unknown,
         reason,

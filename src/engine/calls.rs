@@ -36,8 +36,8 @@ impl Calls {
                 continue;
             }
             let (kind, call, class) = (kind.as_str(), operation.template(), refusal.verdict.class());
-            let (error, words) = (&refusal.fact, refusal.words.as_deref().unwrap_or_default());
-            let fbtrace_id = refusal.trace.as_deref();
+            let (error, words) = (&refusal.fact, refusal.words().unwrap_or_default());
+            let fbtrace_id = refusal.trace();
             tracing::info!(kind, %object, call, class, error, words, fbtrace_id, "Meta refused");
         }
         self.logged = self.made.len();

@@ -31,7 +31,13 @@ pub enum GraphError {
     OtherObject,
     /// Graph refused the call.
     #[error(transparent)]
-    Fault(#[from] GraphFault),
+    Fault(Box<GraphFault>),
+}
+
+impl From<GraphFault> for GraphError {
+    fn from(fault: GraphFault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
 }
 
 /// An error as Graph words it.

@@ -156,7 +156,7 @@ fn told(error: GraphError, size: usize) -> GraphError {
     match error {
         GraphError::Fault(fault) if fault.signs.sign == Some(Sign::TooMuchData) => {
             let message = format!("{} (asked for {size} rows at a time)", fault.message);
-            GraphError::Fault(GraphFault { message, ..fault })
+            GraphFault { message, ..*fault }.into()
         }
         error => error,
     }

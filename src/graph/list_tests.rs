@@ -116,7 +116,7 @@ async fn a_refusal_in_the_middle_begins_the_list_anew_once() {
     assert_eq!(ids(&graph).await.expect("rows"), ["1", "2"]);
     assert_eq!(asked(&graph, "after"), ["", "two", "", "two"]);
     let graph = Double::answering([first(), refused(), first(), refused()]).await;
-    assert!(matches!(ids(&graph).await, Err(GraphError::Fault(GraphFault { code: 100, .. }))));
+    assert!(matches!(ids(&graph).await, Err(GraphError::Fault(fault)) if fault.code == 100));
     // On the first page there is nothing to begin anew, and what is no refusal is not taken for one.
     let graph = Double::answering([refused()]).await;
     ids(&graph).await.expect_err("refused");

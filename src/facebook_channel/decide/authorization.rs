@@ -174,9 +174,7 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
 /// Calls with the token were refused with a code that is about the token, more than once.
 fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::TokenEnded(reason) => {
-            ended(case, Reason::from(*reason), &refusal.fact).quoting(refusal.words.as_deref())
-        }
+        Verdict::TokenEnded(reason) => ended(case, Reason::from(*reason), &refusal.fact).quoting(refusal.words()),
         Verdict::AccessCut(reason) => cut(case, Reason::from(reason), refusal),
         _ => disputed(case, refusal),
     }
@@ -199,7 +197,7 @@ fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
         "Somebody with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
         authorize_again(case)
     );
-    case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.words.as_deref())
+    case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.words())
 }
 
 /// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
@@ -269,7 +267,7 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
         ),
     };
     let found = case.found(Status::False, reason, format!("{what} ({fact}){}.", granted_by(case)), step);
-    found.quoting(refusal.words.as_deref())
+    found.quoting(refusal.words())
 }
 
 fn scope_missing(case: &Case<'_>, scopes: &[String], fact: &str) -> Finding {

@@ -39,12 +39,12 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
 /// Meta shows the page only to who has a permission that the application does not require. Whether it delivers is not
 /// touched by that.
 fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
-    let name = refusal.subject.as_deref().map(|scope| format!(" {scope}")).unwrap_or_default();
+    let name = refusal.subject().map(|scope| format!(" {scope}")).unwrap_or_default();
     let seen = format!(
         "Meta shows page {} only with the permission{name}, which is not required ({}); whether it is published is not known.",
         case.channel.spec.page_id, refusal.fact
     );
-    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.words.as_deref())
+    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.words())
 }
 
 /// Stands in the message of a value that is kept while Meta refuses to tell it again.
@@ -57,7 +57,7 @@ fn still_refused(kept: Finding, refusal: &Refusal) -> Finding {
     }
     let known = kept.seen.split(STILL_REFUSED).next().unwrap_or_default();
     let seen = format!("{known}{STILL_REFUSED} ({}), for a reason that the operator does not know.", refusal.fact);
-    Finding { seen, ..kept }.quoting(refusal.words.as_deref())
+    Finding { seen, ..kept }.quoting(refusal.words())
 }
 
 /// Meta has refused a read for a day, for a reason that is not known. What was verified before stays.
@@ -71,7 +71,7 @@ fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) ->
         refusal.fact
     );
     let step = "Somebody who administers the app must ask Meta's developer support, with the words that follow.";
-    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words.as_deref())
+    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words())
 }
 
 /// What the refusal of the page says about it.
@@ -87,10 +87,10 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
             ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
         }
         PageReason::Migrated => {
-            let new = refusal.subject.as_deref().unwrap_or("another one");
+            let new = refusal.subject().unwrap_or("another one");
             let step = format!("Whoever maintains this channel must declare a channel for page {new} in its place.");
             let seen = format!("Page {page} has another id now: {new} ({fact}).");
-            return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.words.as_deref()));
+            return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.words()));
         }
         PageReason::Restricted => (
             "is restricted by Meta",
@@ -98,7 +98,7 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
         ),
     };
     let found = case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step);
-    Some(found.quoting(refusal.words.as_deref()))
+    Some(found.quoting(refusal.words()))
 }
 
 /// What is found about the subscription of the page.

@@ -50,7 +50,7 @@ impl Case<'_> {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
         let entries = if self.seen.rotated { " with either entry of the Secret" } else { "" };
         let seen = format!("Meta rejects the credentials of app {id}{entries} ({fact}).");
-        let words = refusal.words.as_deref();
+        let words = refusal.words();
         if standing.is_confirmed() {
             let next_step = match app_reason {
                 AppReason::AppBlocked => {

@@ -256,7 +256,7 @@ impl Case<'_> {
                 "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
             ),
         };
-        self.found(Status::False, reason, seen, step).quoting(refusal.words.as_deref())
+        self.found(Status::False, reason, seen, step).quoting(refusal.words())
     }
 
     /// The subscription as Meta shows it. Only a callback that is ours is recorded: it is how we know it again.

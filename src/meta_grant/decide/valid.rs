@@ -110,7 +110,7 @@ fn listed(case: &Case<'_>) -> Finding {
         _ => None,
     };
     match flaw.filter(|_| case.heard.token) {
-        Some(flaw) => told(case, "The token of the grant", &flaw).quoting(refusal.words.as_deref()),
+        Some(flaw) => told(case, "The token of the grant", &flaw).quoting(refusal.words()),
         None => unlisted(case, refusal, well),
     }
 }
@@ -138,7 +138,7 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
         );
         case.found(Status::Unknown, Reason::NotUnderstood, seen, step)
     };
-    found.quoting(refusal.words.as_deref())
+    found.quoting(refusal.words())
 }
 
 /// What is wrong with a token, such as "The token of the grant".

@@ -148,7 +148,7 @@ fn a_refused_write_leaves_a_verified_webhook_as_it_was() {
     let before = Scene::healthy().decide();
     let more = ["messages", "messaging_postbacks", "feed"];
     for (refusal, reason) in refusals() {
-        let (fact, words) = (refusal.fact.clone(), refusal.words.clone().unwrap());
+        let (fact, words) = (refusal.fact.clone(), refusal.words().unwrap().to_owned());
         let outcome = written(declaring(&more, &FIELDS).after(&before), Err(refusal.clone())).decide();
         outcome.shows(&[(WebhookSubscribed, "True/FieldsMatch"), (Ready, &format!("False/{reason}"))]);
         let message = outcome.message(Ready);
