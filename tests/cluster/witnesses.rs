@@ -258,6 +258,28 @@ async fn a_mistyped_field_of_a_channel_is_named_and_undoes_nothing() -> Result<(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_whose_paging_is_null_is_whole() -> Result<()> {
+    let paging = ["{paging: null}", "{paging: {cursors: null}}"];
+    let world = World::seeded(|seed| add_pages(seed, paging.len())).await?;
+    let operator = world.operator();
+    connected(&world, &[""; 2]).await?;
+    let before = versions(&world).await?;
+    for (number, paging) in paging.iter().enumerate() {
+        let rows = format!("page: {}, template: '{PAGE_ROWS}'", page(number));
+        world.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {paging}}}}}}}")));
+    }
+    advance_and_sweep(&world, &operator, 16).await?;
+    assert!(world.sandbox.faults().iter().all(|it| it.matched > 0));
+    assert_eq!(versions(&world).await?, before);
+    // Alone and for the first time as well.
+    world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
+    let rows = format!("page: {PAGE_A}, template: '{PAGE_ROWS}'");
+    world.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {{paging: null}}}}}}}}")));
+    world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    Ok(())
+}
+
 /// Calls about pages and tokens, and those about the application.
 fn calls(world: &World) -> (usize, usize) {
     let ledger = world.sandbox.ledger();
