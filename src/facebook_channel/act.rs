@@ -1,5 +1,6 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
+pub use super::model::Mutation;
 use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
@@ -10,66 +11,6 @@ use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
 use crate::graph::{Operation, Verdict, is_known_field};
 use crate::meta_app;
-
-/// One change, at Meta or in the cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Mutation {
-    /// Create the claim on the page.
-    AcquireClaim,
-    /// Take the claim over from a channel of this namespace that is gone.
-    AdoptClaim {
-        /// UID of that one.
-        of: String,
-        /// Whether the credential was proven in this pass. To end what that one left needs no proof.
-        proven: bool,
-    },
-    /// Take the claim over from another namespace, which gives the page to this one.
-    TakeClaim {
-        /// That namespace.
-        from: String,
-    },
-    /// Write into our claim how the page is used now.
-    RecordClaim {
-        /// Whether the credential was proven in this pass.
-        proven: bool,
-    },
-    /// Subscribe the page to our application.
-    Subscribe {
-        /// Webhook fields: the full set, since whether Meta replaces or adds is not documented.
-        fields: Vec<String>,
-    },
-    /// End the page's subscription to our application, with the application's own token.
-    Unsubscribe,
-    /// End its subscription to the application that it was used through before, with that one's own token.
-    UnsubscribeFormer,
-    /// Leave that subscription as it is, since it cannot be ended, and tell about it.
-    LeaveFormer {
-        /// Why it cannot be ended.
-        why: String,
-    },
-    /// Write the page token into the Secret that is meant for it.
-    Publish,
-    /// Delete that Secret.
-    Withdraw,
-}
-
-impl Mutation {
-    /// What is done, for the log: every write leaves a line there, also one that repairs before anybody notices.
-    const fn told(&self) -> &'static str {
-        match self {
-            Self::AcquireClaim => "claiming the page",
-            Self::AdoptClaim { .. } => "adopting the claim on the page",
-            Self::TakeClaim { .. } => "taking the claim on the page over from the namespace that gives it away",
-            Self::RecordClaim { .. } => "updating the claim on the page",
-            Self::Subscribe { .. } => "subscribing the page at Meta",
-            Self::Unsubscribe => "unsubscribing the page at Meta",
-            Self::UnsubscribeFormer => "unsubscribing the page at Meta from the app that it was used through before",
-            Self::LeaveFormer { .. } => "leaving the page subscribed to the app that it was used through before",
-            Self::Publish => "publishing the page token",
-            Self::Withdraw => "deleting the published page token",
-        }
-    }
-}
 
 /// Performs a mutation; says in what was asked that it was tried.
 ///

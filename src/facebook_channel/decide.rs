@@ -17,8 +17,9 @@ mod wish;
 
 use jiff::Timestamp;
 
-use super::act::Mutation;
+use super::model::Mutation;
 use super::observe::{AppSeen, Observed};
+use super::policy::token;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
@@ -50,7 +51,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Option<Plan> {
     let generation = channel.metadata.generation.unwrap_or_default();
-    let debugged = authorization::debugged(seen);
+    let debugged = token::debugged(seen);
     let weighed = weigh::weigh(channel, seen, debugged.as_ref(), now);
     let case = Case { channel, previous, seen, now, generation, debugged, weighed };
     if channel.spec.management_policy == ManagementPolicy::Pause {
@@ -191,7 +192,7 @@ impl Case<'_> {
     }
 
     fn proves(&self) -> bool {
-        authorization::is_proven(self.channel, self.seen, self.now)
+        token::is_proven(self.channel, self.seen, self.now)
     }
 
     fn report(

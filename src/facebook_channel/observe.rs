@@ -1,16 +1,14 @@
 //! Reads everything about a channel; what is missing or refused is an observation too.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::FacebookChannelKind;
-pub use super::credentials::{Access, TokenSeen};
 use super::credentials::{Source, see_access};
-use super::decide::{authorization, grant};
 use super::due;
-pub use super::former::{Former, FormerEnd};
+pub use super::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
 use super::parted;
-use super::publication::{self, PublicationSeen};
+use super::policy::{grant, token};
+use super::publication;
 use super::restraint::Restraint;
 use super::threads;
 use super::witness;
@@ -20,88 +18,14 @@ use crate::api::{
     AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     REQUESTED_AT,
 };
-use crate::claims::{self, ClaimSeen, Look, Record, Unavailable, Wanted};
-use crate::engine::answer::{Answer, PageNews};
-use crate::engine::calls::Calls;
-use crate::engine::evidence::Suspicions;
+use crate::claims::{self, ClaimSeen, Look, Wanted};
+use crate::engine::answer::PageNews;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
-use crate::engine::repairs::Standing;
 use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::{Operation, PageNode, PageSubscription, Thread, TokenInfo};
+use crate::graph::{Operation, TokenInfo};
 use crate::meta_app::seen;
-pub use crate::meta_app::seen::AppSeen;
-
-/// What was seen of a channel.
-#[derive(Debug)]
-pub struct Observed {
-    /// The MetaApp that the channel is connected through; `None` if that is not known.
-    pub app_key: Option<Key>,
-    /// The application.
-    pub app: AppSeen,
-    /// The credential.
-    pub token: TokenSeen,
-    /// The claim on the page.
-    pub claim: ClaimSeen,
-    /// Whether the claim, if it is ours, says what it should.
-    pub record: Record,
-    /// Another application that the page is still subscribed to for us, as our claim remembers it.
-    pub former: Option<Former>,
-    /// The Secret with the published page token.
-    pub publication: PublicationSeen,
-    /// Whether the operator knows of a gateway.
-    pub gateway: bool,
-    /// Fingerprint of everything the answers depend on.
-    pub inputs: String,
-    /// Whether Meta has to be asked in this pass.
-    pub look: bool,
-    /// The last time at which the token had to be looked at.
-    pub token_slot: Timestamp,
-    /// What subscribing the page would be, or ending its subscription.
-    pub standing: Standing,
-    /// Whether values may not be kept any longer.
-    pub stale: bool,
-    /// What was heard before and waits for its confirmation.
-    pub suspicions: Suspicions,
-    /// What Meta answered in this pass.
-    pub asked: Asked,
-    /// What calls on behalf of the channel need, if it is all there.
-    pub access: Option<Access>,
-}
-
-/// What was asked and done in one pass.
-#[derive(Debug, Default)]
-pub struct Asked {
-    /// Every call that was made.
-    pub calls: Calls,
-    /// Whether the witness of the token was asked in this pass: what is remembered of it bears witness to nothing new.
-    pub witnessed: bool,
-    /// What debug_token says.
-    pub token: Option<Answer<TokenInfo>>,
-    /// The page.
-    pub page: Option<Answer<PageNode>>,
-    /// The applications that the page is subscribed to.
-    pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
-    /// The page's latest threads.
-    pub threads: Option<Answer<Vec<Thread>>>,
-    /// The outcome of subscribing.
-    pub subscribed: Option<Answer<()>>,
-    /// Fields that Meta refused in this pass.
-    pub refused_fields: Vec<String>,
-    /// The outcome of unsubscribing.
-    pub unsubscribed: Option<Answer<()>>,
-    /// What came of ending the subscription to the application before.
-    pub former: Option<FormerEnd>,
-    /// Whether the claim was tried for.
-    pub claimed: bool,
-    /// Whether our claim was brought up to date, after what was done at Meta since.
-    pub recorded: bool,
-    /// Whether the Secret with the published token was written or deleted.
-    pub published: bool,
-    /// Why the claim could not be made, if claims are out of reach.
-    pub claims_unavailable: Option<Unavailable>,
-}
 
 /// Reads everything about a channel.
 ///
@@ -269,7 +193,7 @@ async fn ask(
         // Known without asking, also that the grant gives nothing.
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
-            if seen.access.is_some() && authorization::is_proven(channel, seen, pass.now) {
+            if seen.access.is_some() && token::is_proven(channel, seen, pass.now) {
                 let held = restraint.held(ctx, seen, pass);
                 (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
             }
@@ -285,7 +209,7 @@ async fn ask(
             }
         },
     }
-    let proven = seen.access.is_some() && authorization::is_proven(channel, seen, pass.now);
+    let proven = seen.access.is_some() && token::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::FacebookChannelKind;
-use super::decide::{Plan, authorization, decide};
+use super::decide::{Plan, decide};
 use super::observe::{self, Access, Asked, Observed};
+use super::policy::token;
 use super::restraint::{Restraint, priority_of_visit};
 use super::threads::{self, Look};
 use super::witness;
@@ -68,7 +69,7 @@ impl Swept for FacebookChannelKind {
             return Ok(if rarely { Prepared::Rest } else { Prepared::Wake });
         };
         seen.asked.token = Some(Ok(info));
-        let proven = authorization::is_proven(&channel, &seen, pass.now);
+        let proven = token::is_proven(&channel, &seen, pass.now);
         if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
             return Ok(Prepared::Wake);
         }

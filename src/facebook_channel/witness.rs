@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credentials::{Access, Source};
-use super::decide::authorization;
 use super::observe::{Observed, TokenSeen};
+use super::policy::token;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::answer::{Answer, Held, Refusal};
 use crate::engine::pass::Pass;
@@ -35,10 +35,10 @@ pub async fn ask_if_doubted(
     pass: &Pass<FacebookChannelStatus>,
     app: &str,
 ) -> Result<(), Failure> {
-    if seen.asked.witnessed || !authorization::is_doubted(seen, &pass.previous) {
+    if seen.asked.witnessed || !token::is_doubted(seen, &pass.previous) {
         return Ok(());
     }
-    if authorization::is_app_suspected(&seen.asked) {
+    if token::is_app_suspected(&seen.asked) {
         look_at_app(ctx, seen);
     }
     if !ctx.doubts.admit(app, pass.now) {
@@ -50,7 +50,7 @@ pub async fn ask_if_doubted(
         TokenSeen::Granted(_) => ask_grant(ctx, channel, seen, pass).await?,
         _ => ask_about_token(ctx, seen).await?,
     }
-    let refuted = !authorization::is_proven(channel, seen, pass.now);
+    let refuted = !token::is_proven(channel, seen, pass.now);
     if refuted && matches!(&seen.asked.token, Some(Ok(_))) {
         // What the page's calls say with a token that is of no use says nothing about the page.
         (seen.asked.page, seen.asked.subscriptions) = (None, None);
@@ -132,5 +132,5 @@ fn look_at_app(ctx: &Context, seen: &Observed) {
 
 /// Whether an answer says more about the application than about the token.
 pub fn is_suspect<T>(answer: &Answer<T>) -> bool {
-    answer.as_ref().is_err_and(authorization::suspects_app)
+    answer.as_ref().is_err_and(token::suspects_app)
 }

@@ -1,59 +1,15 @@
 //! Whether the channel is authorised: right application, right page, a page token, with what it needs.
 
-use jiff::Timestamp;
-
+use super::super::policy::token;
 use super::weigh::{self, TokenSays};
 use super::{Case, grant};
-use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::api::{CredentialSource, FacebookChannel, FacebookChannelStatus, PURPOSE_LABEL, Reason};
-use crate::engine::answer::{Answer, Refusal};
+use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
+use crate::engine::answer::Refusal;
 use crate::engine::token_check::{self, Flaw};
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
-use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::facebook_channel::model::{AppSeen, TokenSeen};
+use crate::graph::{CutReason, TokenInfo, Verdict};
 use crate::meta_app::seen;
-
-/// Whether an answer of this pass casts doubt on a token that was found good before, so that its witness has to be asked.
-pub fn is_doubted(seen: &Observed, previous: &FacebookChannelStatus) -> bool {
-    let asked = &seen.asked;
-    // That the page cannot be read for want of a permission is asked about once.
-    let known = find(&previous.conditions, ConditionType::PageUsable)
-        .is_some_and(|it| it.reason == Reason::NotReadable.as_str());
-    let unread = asked.page.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission) && !known;
-    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
-    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
-    unread || rows || write || weigh::page_calls(asked).any(is_against_token)
-}
-
-/// Whether the refusal of a call with a page token is about the token.
-pub fn is_against_token(refusal: &Refusal) -> bool {
-    use CutReason::{NotInGrant, RoleLost, WrongApp};
-    let cut = matches!(refusal.verdict, Verdict::AccessCut(NotInGrant | RoleLost | WrongApp));
-    cut || matches!(refusal.verdict, Verdict::TokenEnded(_)) || suspects_app(refusal)
-}
-
-fn is_about_permission(refusal: &Refusal) -> bool {
-    matches!(refusal.verdict, Verdict::AccessCut(CutReason::ScopeMissing { .. }) | Verdict::ApprovalMissing(_))
-}
-
-/// Whether a refusal looks as if the application were broken, which only a call with the application's own token can say.
-pub fn suspects_app(refusal: &Refusal) -> bool {
-    matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))
-}
-
-/// Whether an answer of this pass looks as if the application were broken.
-pub fn is_app_suspected(asked: &Asked) -> bool {
-    weigh::page_calls(asked).any(suspects_app)
-}
-
-/// Whether the credential has proven that it may be used for the page.
-pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {
-    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, &seen.app, &seen.token, info, now).is_none())
-}
-
-/// What debug_token says.
-pub(super) fn debugged(seen: &Observed) -> Option<Answer<&TokenInfo>> {
-    token_check::debugged(seen.asked.token.as_ref())
-}
 
 /// The condition Authorized.
 pub(super) fn authorized(case: &Case<'_>) -> Finding {
@@ -155,7 +111,7 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     if !matches!(case.seen.app, AppSeen::Found { .. }) {
         return app_unverified(case, "it is gone");
     }
-    if let Some(flaw) = flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
+    if let Some(flaw) = token::flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
         return told(case, &flaw);
     }
     let well = match &case.seen.token {
@@ -198,33 +154,6 @@ fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
         authorize_again(case)
     );
     case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.words())
-}
-
-/// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
-pub(super) fn flaw(
-    channel: &FacebookChannel,
-    app: &AppSeen,
-    token: &TokenSeen,
-    info: &TokenInfo,
-    now: Timestamp,
-) -> Option<Flaw> {
-    let AppSeen::Found { app_id, required, .. } = app else {
-        return Some(Flaw::Cut(Reason::AppUnverified, "its application is not known".to_owned()));
-    };
-    let page_id = &channel.spec.page_id;
-    let wrong_page = || {
-        let fact = "debug_token names another page".to_owned();
-        (info.profile_id.as_ref() != Some(page_id)).then_some(Flaw::Cut(Reason::WrongPage, fact))
-    };
-    let not_granted = || {
-        let outside = required.iter().find(|scope| !info.grants(scope, page_id));
-        outside.map(|scope| Flaw::Cut(Reason::NotInGrant, format!("{scope} was granted for other pages only")))
-    };
-    token_check::not_usable(info, app_id, &[TokenKind::Page])
-        .or_else(wrong_page)
-        .or_else(|| grant::flaw(token))
-        .or_else(|| token_check::not_sufficient(info, required, now))
-        .or_else(not_granted)
 }
 
 fn told(case: &Case<'_>, flaw: &Flaw) -> Finding {

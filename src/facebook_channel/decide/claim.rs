@@ -1,6 +1,6 @@
 //! Whether this namespace holds the page, and what to do about it.
 
-use super::super::act::Mutation;
+use super::super::model::Mutation;
 use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};

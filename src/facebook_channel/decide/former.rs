@@ -1,8 +1,8 @@
 //! What to do about the application that the page was used through before: its subscription is ended before the page is
 //! subscribed to another one, or disconnected, and what cannot be ended is told.
 
-use super::super::act::Mutation;
 use super::super::former::{Former, FormerEnd};
+use super::super::model::Mutation;
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};

@@ -1,6 +1,6 @@
 //! Whether the page can be used, and whether it is subscribed to our application.
 
-use super::super::act::Mutation;
+use super::super::model::Mutation;
 use super::weigh::PageSays;
 use super::{Case, former, restriction, wish};
 use crate::api::Reason;

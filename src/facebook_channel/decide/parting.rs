@@ -4,7 +4,7 @@
 //! a living page token nobody can look afterwards: then Meta's word counts, and it is remembered in the condition
 //! Subscribed, so that nothing is ended twice.
 
-use super::super::act::Mutation;
+use super::super::model::Mutation;
 use super::{Case, authorization, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};

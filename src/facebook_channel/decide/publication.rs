@@ -1,7 +1,7 @@
 //! Whether the page token is published where that is declared, and what to do about it. Meta is not asked for that, so a
 //! Secret that somebody deleted comes back without a look.
 
-use super::super::act::Mutation;
+use super::super::model::Mutation;
 use super::super::publication::{self as secret, Content, PublicationSeen};
 use super::{Case, Findings};
 use crate::api::Reason;

@@ -2,7 +2,8 @@
 
 use jiff::{Timestamp, Unit};
 
-use super::{Case, Findings, authorization};
+use super::super::policy::token;
+use super::{Case, Findings};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{AuthorizationStatus, FacebookChannelStatus, Reason};
 use crate::facebook_channel::due::ends;
@@ -69,7 +70,7 @@ impl Case<'_> {
         let TokenSeen::Granted(grant) = &self.seen.token else { return None };
         let (fingerprint, info) = (grant.fingerprint.as_deref()?, &grant.info);
         let authorized = status_of(&self.previous.conditions, ConditionType::Authorized) == Some(Status::True);
-        let flaw = authorization::flaw(self.channel, &self.seen.app, &self.seen.token, info, self.now);
+        let flaw = token::flaw(self.channel, &self.seen.app, &self.seen.token, info, self.now);
         if !authorized || flaw.is_some() {
             return None;
         }

@@ -3,11 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::authorization;
+use super::super::policy::token;
 use crate::api::FacebookChannel;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::evidence::{Matter, Standing, Suspicions};
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed};
+use crate::facebook_channel::model::{AppSeen, Asked, Observed};
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
 
 /// How long a token may be refused for the page, though Meta calls it valid, before a person has to look.
@@ -99,7 +99,7 @@ fn weigh_token<'a>(
     now: Timestamp,
 ) -> TokenSays<'a> {
     let asked = &seen.asked;
-    let against = page_calls(asked).filter(|refusal| authorization::is_against_token(refusal));
+    let against = asked.page_calls().filter(|refusal| token::is_against_token(refusal));
     // Of several the one that speaks for itself.
     let Some(refusal) = against.max_by_key(|refusal| refusal.definite == Some(Definite::Token)) else {
         if matches!(asked.page, Some(Ok(_))) || matches!(asked.subscriptions, Some(Ok(_))) {
@@ -116,7 +116,7 @@ fn weigh_token<'a>(
     }
     let witness = debugged.filter(|_| asked.witnessed);
     match witness {
-        Some(Ok(info)) if authorization::flaw(channel, &seen.app, &seen.token, info, now).is_none() => {
+        Some(Ok(info)) if token::flaw(channel, &seen.app, &seen.token, info, now).is_none() => {
             suspicions.drop(Matter::Witness);
             if stands.lasts(DISPUTED) { TokenSays::Disputed(refusal) } else { TokenSays::Doubted }
         }
@@ -189,12 +189,4 @@ pub(super) fn is_received(refusal: &Refusal) -> bool {
 pub(super) fn is_required(app: &AppSeen, scope: Option<&str>) -> bool {
     let AppSeen::Found { required, .. } = app else { return false };
     scope.is_some_and(|scope| required.iter().any(|it| it == scope))
-}
-
-/// The calls with the page's token that were refused.
-pub(super) fn page_calls(asked: &Asked) -> impl Iterator<Item = &Refusal> {
-    let page = asked.page.as_ref().and_then(|it| it.as_ref().err());
-    let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err());
-    let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err());
-    page.into_iter().chain(rows).chain(write)
 }

@@ -8,8 +8,8 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::TokenSeen;
+use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::TokenSeen;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict};
 
 fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {

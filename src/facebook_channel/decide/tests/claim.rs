@@ -4,8 +4,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
 use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::obstacle::Obstacle;
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::model::Mutation;
 use crate::graph::TokenInfo;
 
 fn claim(claim: ClaimSeen) -> Scene {

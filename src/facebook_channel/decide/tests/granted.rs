@@ -2,7 +2,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::grant::is_news;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
@@ -13,10 +12,11 @@ use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
 use crate::engine::gap::Absence;
 use crate::engine::trouble::Trouble;
-use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::policy::grant::is_news;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{GranularScope, Operation};
 use crate::meta_app::WebhookVerdict;

@@ -7,8 +7,8 @@ use proptest::sample::select;
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::engine::answer::{Answer, Refusal};
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{Definite, Operation, PageNode, TokenInfo};
 

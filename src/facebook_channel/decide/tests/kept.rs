@@ -6,7 +6,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
-use crate::facebook_channel::observe::{Asked, TokenSeen};
+use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, Operation, PageNode, TokenInfo};
 use crate::meta_app::WebhookVerdict;
 

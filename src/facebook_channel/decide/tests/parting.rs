@@ -9,8 +9,8 @@ use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::Answer;
 use crate::engine::repairs::{Effect, Standing};
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::meta_app::{Trouble, WebhookVerdict};
 

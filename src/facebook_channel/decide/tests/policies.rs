@@ -8,8 +8,8 @@ use crate::api::conditions::ConditionType::{
 use crate::api::{Connection, ManagementPolicy};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::{Asked, TokenSeen};
+use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{Asked, TokenSeen};
 
 fn under(policy: ManagementPolicy, mut scene: Scene) -> Scene {
     scene.channel.spec.management_policy = policy;

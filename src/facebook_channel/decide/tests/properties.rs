@@ -4,7 +4,6 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::authorization::is_proven;
 use super::scene::*;
 use super::strategies::{claims, declarations, formers, observations, publications, rows, statuses};
 use super::world::World;
@@ -13,8 +12,9 @@ use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Re
 use crate::claims::{self, ClaimSeen, Record};
 use crate::engine::answer::Answer;
 use crate::engine::repairs::Standing;
-use crate::facebook_channel::act::Mutation;
-use crate::facebook_channel::observe::{AppSeen, Observed};
+use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{AppSeen, Observed};
+use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::TokenInfo;
 use crate::meta_app::WebhookVerdict;

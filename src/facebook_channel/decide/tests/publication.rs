@@ -5,9 +5,9 @@ use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected,
 use crate::api::{DeclaredConnection, ManagementPolicy};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
-use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::publication::Content::{Current, Outdated, Touched};
 use crate::facebook_channel::publication::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::graph::{GranularScope, GraphFault, TokenInfo};

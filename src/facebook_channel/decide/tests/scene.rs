@@ -13,7 +13,7 @@ use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::Former;
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::{self, Trouble, WebhookVerdict};
@@ -180,7 +180,7 @@ impl Scene {
         let mut grant = page_grant();
         change(&mut grant);
         let token = TokenSeen::Granted(Box::new(grant.clone()));
-        if super::super::grant::flaw(&token).is_some() {
+        if crate::facebook_channel::policy::grant::flaw(&token).is_some() {
             self.seen.asked = Asked::default();
         }
         self.seen.asked.token = Some(Ok(grant.info));

@@ -6,7 +6,7 @@ use super::scene::*;
 use crate::api::AuthorizationStatus;
 use crate::api::conditions::ConditionType::{Connected, Ready};
 use crate::engine::Class;
-use crate::facebook_channel::observe::{Asked, TokenSeen};
+use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, TokenInfo};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

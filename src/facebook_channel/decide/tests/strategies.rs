@@ -17,7 +17,7 @@ use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::{Former, FormerEnd};
-use crate::facebook_channel::observe::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,

@@ -4,7 +4,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
 use crate::engine::Class;
 use crate::engine::repairs::{Effect, Standing};
-use crate::facebook_channel::act::Mutation;
+use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
 

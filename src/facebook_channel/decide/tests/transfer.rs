@@ -6,9 +6,9 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
 use crate::claims::{AppSeen, ClaimSeen, Record};
-use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::former::FormerEnd;
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::parted;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::TokenInfo;

@@ -3,7 +3,7 @@
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
 use crate::claims::ClaimSeen;
-use crate::facebook_channel::observe::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::meta_app::{Trouble, WebhookVerdict};
 
 /// Nothing was asked, nothing is claimed.

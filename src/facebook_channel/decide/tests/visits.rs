@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::scene::*;
 use crate::engine::answer::{PageNews, Refusal};
 use crate::engine::sweep::Found;
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::sweep::{app_silence, judge};
 use crate::graph::{Operation, PageNode, ThrottleScope, Verdict};
 

@@ -2,14 +2,14 @@
 
 use jiff::SignedDuration;
 
-use super::super::authorization::is_proven;
 use super::scene::*;
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
 use crate::claims::{ClaimSeen, Record};
-use crate::facebook_channel::act::Mutation;
 use crate::facebook_channel::former::{Former, FormerEnd};
-use crate::facebook_channel::observe::Asked;
+use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::parted;
+use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
 
