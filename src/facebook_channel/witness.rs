@@ -12,7 +12,7 @@ use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::trouble::Trouble;
 use crate::engine::{Context, Failure};
-use crate::graph::{Operation, TokenInfo, TokenKind};
+use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 
 /// How long the first look of a grant after a start is waited for.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);
@@ -74,8 +74,11 @@ pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), F
         && leaves_page_open(info)
     {
         let result = ctx.read(ctx.graph.token_owner(version, credentials, token)).await?;
-        if let Ok(owner) = seen.asked.calls.answer(Operation::ReadMe, result) {
-            info.profile_id = Some(owner);
+        match seen.asked.calls.answer(Operation::ReadMe, result) {
+            // Whatever it speaks for, it is the token of that.
+            Ok(owner) => (info.profile_id, info.kind) = (Some(owner), info.kind.or(Some(TokenKind::Page))),
+            // Nothing is proven as long as nobody tells.
+            Err(refusal) => answer = Err(Refusal { verdict: Verdict::NoAnswer, ..refusal }),
         }
     }
     seen.asked.token = Some(answer);

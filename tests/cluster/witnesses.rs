@@ -218,6 +218,15 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
         world.put_channel(&world.tenant_a, &name, &page(number), &token).await?;
         world.channel_is(&world.tenant_a, &name, &["Ready=True/Reached", "Claimed=True"]).await?;
     }
+    // As long as nobody tells, nothing is proven, and no page is claimed by it.
+    world.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
+    world
+        .sandbox
+        .add_fault(fault("{match: {template: '/{version}/me', token: page-b}, do: {status: {code: 500, body: x}}}"));
+    world.put_channel(&world.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
+    world
+        .channel_is(&world.tenant_a, "untold", &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/NotProven"])
+        .await?;
     // A page that debug_token says is out of reach: nobody can help by authorising again.
     let last = NOT_TOLD.len();
     world.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
