@@ -65,7 +65,7 @@ mod tests {
             ("mesages", Some("messages")),
             ("messgaes", Some("messages")),
             ("messaging_handover", Some("messaging_handovers")),
-            ("message_delivery", None),
+            ("message_delivery", Some("message_deliveries")),
             ("deliveries", None),
             ("x", None),
             ("", None),

@@ -87,3 +87,60 @@ pub async fn verify_token_fingerprint(ctx: &Context, key: &Key, context: &str) -
 pub fn fingerprint_of_verify_token(released: &Released, context: &str) -> Option<String> {
     Token::parse(released.value(VERIFY_TOKEN_KEY)?).ok().map(|token| token.fingerprint(context))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use k8s_openapi::ByteString;
+    use k8s_openapi::api::core::v1::Secret;
+    use serde_json::json;
+
+    use super::*;
+
+    const OLD: &str = "old-secret-0000000000000000000000";
+    const NEW: &str = "new-secret-1111111111111111111111";
+
+    fn released(entries: &[(&str, &str)]) -> Released {
+        let data: std::collections::BTreeMap<_, _> =
+            entries.iter().map(|(key, value)| (*key, ByteString(value.as_bytes().to_vec()))).collect();
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"labels": {"metachannels.io/purpose": "app-secret"}}, "data": data,
+        }))
+        .unwrap();
+        Released::read(secret).unwrap()
+    }
+
+    /// An application of which Meta accepted this secret last.
+    fn app(accepted: Option<&str>) -> MetaApp {
+        let fingerprint = |secret: &str| AppSecret::parse(secret.as_bytes()).unwrap().fingerprint("u1");
+        let known = accepted.map(|secret| json!({"key": APP_SECRET_KEY, "fingerprint": fingerprint(secret)}));
+        serde_json::from_value(json!({
+            "metadata": {"name": "acme", "uid": "u1"},
+            "spec": {"appId": "1111000011110000", "appSecretRef": {"name": "x"}},
+            "status": {"secretInUse": known},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_secret_that_meta_accepted_last_is_used_whatever_its_key() {
+        type Entries = &'static [(&'static str, &'static str)];
+        let both: Entries = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)];
+        let rows: [(Entries, Option<&str>, &str); 6] = [
+            (both, None, NEW),
+            (both, Some(OLD), OLD),
+            (both, Some(NEW), NEW),
+            (&[(APP_SECRET_KEY, NEW)], Some(OLD), NEW),
+            (&[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, "x")], Some(OLD), NEW),
+            (&[(APP_SECRET_KEY, OLD), (PREVIOUS_APP_SECRET_KEY, OLD)], None, OLD),
+        ];
+        for (entries, accepted, expected) in rows {
+            let used = in_use(&released(entries), &app(accepted)).unwrap();
+            assert_eq!(used.expose(), expected, "{accepted:?}");
+        }
+        let names = |entries: &[_]| ordered(&released(entries), &app(None)).map(|all| all.len());
+        assert_eq!(names(both), Ok(2));
+        assert_eq!(names(&[(APP_SECRET_KEY, OLD), (PREVIOUS_APP_SECRET_KEY, OLD)]), Ok(1), "the same twice is one");
+        assert!(names(&[(PREVIOUS_APP_SECRET_KEY, OLD)]).is_err(), "without the current one nothing is released");
+    }
+}
