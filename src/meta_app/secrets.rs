@@ -124,8 +124,9 @@ mod tests {
 
     #[test]
     fn the_secret_that_meta_accepted_last_is_used_whatever_its_key() {
-        let both: &[_] = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)];
-        let rows: [(&[(&str, &str)], Option<&str>, &str); 6] = [
+        type Entries = &'static [(&'static str, &'static str)];
+        let both: Entries = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)];
+        let rows: [(Entries, Option<&str>, &str); 6] = [
             (both, None, NEW),
             (both, Some(OLD), OLD),
             (both, Some(NEW), NEW),
