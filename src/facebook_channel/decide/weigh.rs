@@ -7,6 +7,7 @@ use super::super::policy::token;
 use crate::api::FacebookChannel;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::evidence::{Matter, Standing, Suspicions};
+use crate::engine::token_check;
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
 
@@ -124,6 +125,8 @@ fn weigh_token<'a>(
         }
         // What the witness holds against it is told by the witness.
         Some(Ok(_)) => TokenSays::Nothing,
+        // The application's credentials are at fault, which its own look finds out.
+        Some(answer) if token_check::blames_the_app(answer) => TokenSays::Doubted,
         Some(Err(_)) => TokenSays::Unwitnessed(refusal),
         // By our own restraint, which makes nobody's token a bad one; for as long as a value may be kept.
         None if seen.stale => TokenSays::Unwitnessed(refusal),

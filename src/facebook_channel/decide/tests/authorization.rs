@@ -256,6 +256,11 @@ fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_was_not_a
     let outcome = silent.decide();
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.shows(&[(Authorized, "Unknown/GraphUnavailable"), (Connected, "Unknown/GraphUnavailable")]);
+    // The secret of the application was changed: that is no matter of the token, and its own look finds out.
+    let mut broken = doubted();
+    broken.seen.asked.page = Some(Err(fault(Operation::ReadPage, 100, None, "Invalid appsecret_proof provided")));
+    broken.seen.asked.token = Some(Err(fault(Operation::DebugToken, 100, None, "Invalid appsecret_proof provided")));
+    broken.decide().shows(&[(Authorized, "True/TokenValid"), (Connected, "True/Linked")]);
     // What is remembered of the token bears no witness.
     let unasked = || {
         let mut scene = refused("page", fault(Operation::ReadPage, 190, None, "x")).after(&before);
