@@ -228,7 +228,8 @@ impl Case<'_> {
         let ready = readiness(&blocking, self.generation, self.reached(expires));
         let refusals = self.refusals();
         let unlisted = matches!(self.seen.asked.pages, Some(Err(_))) && !self.heard.token;
-        let answered = !unlisted && !refusals.iter().any(Refusal::says_nothing);
+        let undebugged = matches!(token::in_use(self.seen, self.now), Word::Refused(_));
+        let answered = !unlisted && !undebugged && !refusals.iter().any(Refusal::says_nothing);
         let class = class(&blocking, &refusals.iter().collect::<Vec<_>>(), self.now);
         let next_step = ready.next_step.clone().or_else(|| self.advice(parts));
         let mut findings = ready.findings;
@@ -280,9 +281,7 @@ impl Case<'_> {
     fn until(&self, expires: Option<Timestamp>, class: Class) -> Option<Timestamp> {
         let info = match token::in_use(self.seen, self.now) {
             Word::Good(info) => info,
-            Word::Refused(refusal) if refusal.says_nothing() && !refusal.may_pass() => {
-                return Some(self.now + UNLISTED);
-            }
+            Word::Refused(refusal) if !refusal.may_pass() => return Some(self.now + UNLISTED),
             _ => return None,
         };
         if !class.rests() {

@@ -5,7 +5,7 @@ use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
 use crate::engine::Class;
-use crate::graph::{TokenInfo, TokenKind};
+use crate::graph::{Operation, TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -198,6 +198,40 @@ fn whatever_else_a_list_is_refused_for_says_nothing_of_the_token() {
             let (message, fact) = (outcome.message(Valid), format!("code {code}"));
             assert!(message.contains(&fact) && message.contains("Meta said"), "{message}");
             assert!(!outcome.status().next_step.as_deref().unwrap_or_default().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_debug_token_that_is_refused_is_no_verdict() {
+    for (code, text) in [
+        (100, "(#100) Invalid parameter"),
+        (100, "(#100) You must provide an app access token"),
+        (210, "(#210) A page access token is required"),
+        (2500, "Unknown path components"),
+        (15, "(#15) The method must be called with an app secret signed session"),
+        (10, "(#10) Application does not have permission for this action"),
+    ] {
+        let refusal = fault(Operation::DebugToken, code, None, text);
+        let refused = |mut scene: Scene| {
+            scene.seen.asked.token = Some(Err(refusal.clone()));
+            scene.seen.asked.pages = None;
+            scene
+        };
+        let before = Scene::healthy().decide();
+        for once in [refused(Scene::healthy()).after(&before), refused(Scene::healthy()).again(&before)] {
+            let outcome = once.decide();
+            outcome.shows(&[(Valid, "True/TokenValid"), (Ready, "True/Reached"), (Expired, "False/NotExpired")]);
+            assert_eq!(outcome.notes(), [""; 0], "{text}");
+            let report = &outcome.plan.report;
+            assert!(!report.answered, "{text}");
+            assert_eq!(report.until.map(|until| until.duration_since(outcome.now).as_secs()), Some(300), "{text}");
+        }
+        for never in [refused(Scene::healthy()), refused(Scene::fresh(system_user(10)))] {
+            let outcome = never.decide();
+            outcome.shows(&[(Valid, "Unknown/NotUnderstood"), (Ready, "Unknown/NotUnderstood")]);
+            let message = outcome.message(Valid);
+            assert!(message.contains(&format!("code {code}")) && message.contains("Meta said"), "{message}");
         }
     }
 }
