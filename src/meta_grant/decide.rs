@@ -298,7 +298,7 @@ impl Case<'_> {
         };
         let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
         let open = self.pages.as_ref().and_then(|pages| coverage::next(pages, self.now));
-        let unlisted = self.heard.refused.then(|| self.now + UNLISTED);
+        let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);
         let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
         marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
     }

@@ -122,11 +122,20 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
         return well;
     }
     let kept = case.keep(ConditionType::Valid, refusal);
-    if kept.status != Status::Unknown || matches!(refusal.verdict, Verdict::Throttled { .. }) {
+    let for_long = kept.reason == Reason::RefusedByMeta;
+    let silent = for_long && refusal.may_pass() || matches!(refusal.verdict, Verdict::Throttled { .. });
+    if kept.status != Status::Unknown || silent {
         return kept;
     }
     let fact = &refusal.fact;
-    let found = if refusal.verdict == Verdict::NoAnswer {
+    let found = if for_long || case.heard.refused_for_long {
+        let seen = format!("Meta confirms the token, but has refused to list its pages for a day ({fact}).");
+        let step = format!(
+            "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
+            authorize_again(case)
+        );
+        case.found(Status::Unknown, Reason::RefusedByMeta, seen, step)
+    } else if refusal.verdict == Verdict::NoAnswer {
         let seen =
             format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
         case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")

@@ -203,6 +203,49 @@ fn whatever_else_a_list_is_refused_for_says_nothing_of_the_token() {
 }
 
 #[test]
+fn a_grant_that_was_never_listed_is_for_a_person_once_its_list_was_refused_for_a_day() {
+    let rows = [
+        (4242, None, "Words of Meta"),
+        (3, None, "(#3) Words of Meta"),
+        (10, None, "(#10) Words of Meta"),
+        (100, Some(33), "Words of Meta"),
+        (368, None, "Words of Meta"),
+    ];
+    for (code, subcode, text) in rows {
+        let list = || refused(code, subcode, text);
+        let mut never = Passes::restarted();
+        never.scene.previous = Default::default();
+        for _ in 0..24 {
+            let outcome = never.pass(3_599, list(), silent);
+            assert!(outcome.of(Valid).starts_with("Unknown/") && outcome.of(Ready).starts_with("Unknown/"), "{text}");
+        }
+        let for_a_person = [
+            (Valid, "Unknown/RefusedByMeta"),
+            (Ready, "False/RefusedByMeta"),
+            (Stalled, "True/RefusedByMeta"),
+        ];
+        let outcome = never.pass(3_700, list(), silent);
+        outcome.shows(&for_a_person);
+        let message = outcome.message(Valid);
+        assert!(message.contains(&format!("code {code}")) && message.contains("Words of Meta"), "{message}");
+        // Silence contradicts nothing, and neither does a restart.
+        never.pass(60, Err(no_answer()), silent).shows(&for_a_person);
+        let mut never = never.restart();
+        never.pass(60, list(), silent).shows(&for_a_person);
+        never.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent).shows(&[(Ready, "True/Reached")]);
+    }
+    let mut outage = Passes::restarted();
+    outage.scene.previous = Default::default();
+    for _ in 0..30 {
+        outage.pass(3_600, Err(no_answer()), silent).shows(&[(Ready, "Unknown/GraphUnavailable")]);
+    }
+    let mut listed = Passes::listed();
+    for _ in 0..30 {
+        listed.pass(3_600, refused(4242, None, "x"), silent).shows(&[(Ready, "True/Reached")]);
+    }
+}
+
+#[test]
 fn a_debug_token_that_is_refused_is_no_verdict() {
     for (code, text) in [
         (100, "(#100) Invalid parameter"),
