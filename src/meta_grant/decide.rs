@@ -28,6 +28,7 @@ use heard::Heard;
 use token::{Candidate, Word};
 
 pub use status::counted;
+use status::SCOPES;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {

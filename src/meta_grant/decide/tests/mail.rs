@@ -50,7 +50,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
         (long_user(0), &[PAGE_A], PAGE_B),
         (foreign, &BOTH, "another application"),
         (ended(460), &BOTH, "changed the password"),
-        (TokenInfo { scopes: vec![], ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
+        (TokenInfo { scopes: Some(vec![]), ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
     ];
     for (info, pages, words) in rows {
         let outcome = Scene::mailed(info, pages).after(&before).judged();

@@ -5,7 +5,7 @@ use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
 use crate::engine::Class;
-use crate::graph::{Operation, TokenInfo, TokenKind};
+use crate::graph::{GranularScope, Operation, TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -45,7 +45,7 @@ fn a_token_that_cannot_serve_is_named_with_who_must_act() {
         (TokenInfo { app_id: Some("9999000099990000".into()), ..system_user(1) }, "WrongApp", "False/NotExpired"),
         (TokenInfo { kind: Some(TokenKind::Page), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
         (TokenInfo { kind: Some(TokenKind::App), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
-        (TokenInfo { scopes: words(&["pages_show_list"]), ..system_user(1) }, "ScopeMissing", "False/NotExpired"),
+        (TokenInfo { scopes: Some(words(&["pages_show_list"])), ..system_user(1) }, "ScopeMissing", "False/NotExpired"),
     ];
     for (info, reason, expired) in rows {
         for scene in [Scene::of(info.clone()), Scene::fresh(info.clone())] {
@@ -298,6 +298,29 @@ fn a_kind_that_is_not_told_is_the_one_that_was_known() {
         None,
         "another token may be of another kind"
     );
+}
+
+#[test]
+fn permissions_that_are_not_told_are_not_missing_and_those_known_before_stay() {
+    let untold = || TokenInfo { scopes: None, ..system_user(10) };
+    let outcome = Scene::of(untold()).decide();
+    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+    outcome.mutates(None);
+    let before = Scene::healthy().decide();
+    let scene = Scene::of(untold()).after(&before);
+    let known = untold().remembering(token::known_scopes(&scene.seen, &scene.previous));
+    assert_eq!(known.granted(), Some(words(&SCOPES)));
+    let other = Scene::with(|scene| scene.seen.in_use = Some("other".to_owned())).after(&before);
+    assert_eq!(token::known_scopes(&other.seen, &other.previous), [""; 0], "another token may have others");
+    // Neither is a token that serves given up for the one before, or for another seed.
+    let mut scene = Scene::new_seed(system_user(11), &[]);
+    scene.seen.living = living("seed", true, Some(former("former", true, 1)));
+    scene.seen.asked.token = Some(Ok(untold()));
+    scene.seen.asked.previous = Some(Ok(system_user(11)));
+    scene.decide().mutates(None);
+    let granular = |scope: &&str| GranularScope { scope: (*scope).to_owned(), target_ids: None };
+    let granular_scopes = SCOPES[..2].iter().map(granular).collect();
+    Scene::of(TokenInfo { granular_scopes, ..untold() }).decide().shows(&[(Valid, "False/ScopeMissing")]);
 }
 
 #[test]
