@@ -58,7 +58,9 @@ pub(super) async fn ask(
             ctx.grants.hear(&pass.key, fingerprint, answer.clone(), pass.now);
         }
         let known = token::known_kind(seen, &pass.previous);
-        seen.asked.token = Some(answer.map(|info| TokenInfo { kind: info.kind.or(known), ..info }));
+        let scopes = token::known_scopes(seen, &pass.previous);
+        let told = |info: TokenInfo| TokenInfo { kind: info.kind.or(known), ..info }.remembering(scopes);
+        seen.asked.token = Some(answer.map(told));
     }
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
