@@ -15,18 +15,25 @@ const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
 
 /// The doubts of each application lately, by the UID of its MetaApp.
 #[derive(Debug, Default)]
-pub struct Doubts(Mutex<HashMap<String, Vec<Timestamp>>>);
+pub struct Doubts(Mutex<HashMap<String, Lately>>);
+
+#[derive(Debug, Default)]
+struct Lately {
+    /// The last doubts, followed up or not.
+    heard: Vec<Timestamp>,
+    /// Those that were followed up.
+    admitted: Vec<Timestamp>,
+}
 
 impl Doubts {
     /// Notes a doubt; whether its witness may be asked now.
     pub fn admit(&self, app: &str, now: Timestamp) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let doubts = all.entry(app.to_owned()).or_default();
-        doubts.retain(|at| now.duration_since(*at) <= REMEMBERED);
-        let few = within(doubts, now, WINDOW) < FEW;
-        // One more says that there were too many; how many more does not matter.
-        if doubts.len() <= 2 * FEW {
-            doubts.push(now);
+        let lately = all.entry(app.to_owned()).or_default();
+        push(&mut lately.heard, now);
+        let few = within(&lately.admitted, now, WINDOW) < FEW;
+        if few {
+            push(&mut lately.admitted, now);
         }
         few
     }
@@ -34,13 +41,19 @@ impl Doubts {
     /// Whether there were too many lately for each to be looked at a second time on its own.
     pub fn are_many(&self, app: &str, now: Timestamp) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(app).is_some_and(|doubts| within(doubts, now, REMEMBERED) > FEW)
+        all.get(app).is_some_and(|lately| within(&lately.heard, now, REMEMBERED) > FEW)
     }
 
     /// Forgets an application that is gone.
     pub fn forget(&self, app: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
     }
+}
+
+/// Of many the last ones will do: that there were too many matters, and not how many.
+fn push(times: &mut Vec<Timestamp>, now: Timestamp) {
+    times.push(now);
+    times.drain(..times.len().saturating_sub(2 * FEW));
 }
 
 fn within(doubts: &[Timestamp], now: Timestamp, span: SignedDuration) -> usize {
@@ -63,6 +76,13 @@ mod tests {
         assert_eq!(admitted, 20);
         assert!(doubts.admit("other", at(0)));
         assert!(doubts.admit("app", at(61)), "the minute is over");
+    }
+
+    #[test]
+    fn doubts_that_go_on_are_admitted_no_faster() {
+        let doubts = Doubts::default();
+        let admitted = (0..6_000).filter(|number| doubts.admit("app", at(number / 10))).count();
+        assert!((200..=220).contains(&admitted), "{admitted} in ten minutes of ten a second");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Matter {
     Page,
     /// The credentials of an application.
     Credentials,
+    /// The version of the Graph API in use.
+    Version,
     /// Something that Meta refuses without a reason that is known; of a channel, its page.
     Refused,
     /// The subscriptions of a page, which Meta refuses to show so.
@@ -27,8 +29,6 @@ pub enum Matter {
     Rows,
     /// What is missing of the permissions of an application.
     Approvals,
-    /// Whether a witness could be asked.
-    Witness,
     /// A seed that is to take the place of the token in use.
     Seed,
     /// What a person brought in the browser for the same.
@@ -62,9 +62,11 @@ impl Standing {
 }
 
 impl Suspicions {
-    /// Hears a statement. Another one about the same matter takes the place of the one before.
+    /// Hears a statement. Another one about the same matter takes the place of the one before; but that something is refused
+    /// is one statement, whatever is said to it.
     pub fn hear(&mut self, matter: Matter, statement: &str, now: Timestamp) -> Standing {
-        let known = self.0.get(&matter).filter(|it| it.statement == statement && it.since <= now);
+        let any = matches!(matter, Matter::Refused | Matter::RowsRefused);
+        let known = self.0.get(&matter).filter(|it| (any || it.statement == statement) && it.since <= now);
         let since = known.map_or(now, |it| it.since);
         self.0.insert(matter, Suspicion { statement: statement.to_owned(), since });
         Standing(now.duration_since(since))
@@ -112,6 +114,14 @@ mod tests {
         heard.drop(Matter::Token);
         assert!(heard.is_empty());
         assert!(!confirmed(&mut heard, "190/463", 200), "what was contradicted begins anew");
+    }
+
+    #[test]
+    fn that_something_is_refused_is_one_statement_whatever_the_code() {
+        let mut heard = Suspicions::default();
+        heard.hear(Matter::Refused, "code 100", at(0));
+        heard.hear(Matter::Refused, "code 1705", at(30));
+        assert!(heard.hear(Matter::Refused, "code 100", at(60)).is_confirmed());
     }
 
     #[test]

@@ -99,11 +99,14 @@ fn inputs_changed() -> Failure {
     }
 }
 
-/// The fields that Meta refused: the one that it names; if it names none, those that the Graph version is not known to have.
+/// The fields that Meta refused: the one that it names, and those that the Graph version is not known to have.
 fn refused_fields(written: &Answer<()>, asked_for: &[String]) -> Vec<String> {
     let Err(refusal) = written else { return Vec::new() };
     match &refusal.verdict {
-        Verdict::FieldUnknown(Some(name)) if asked_for.contains(name) => vec![name.clone()],
+        // Meta names one at a time; those that it will not know either are left out with it.
+        Verdict::FieldUnknown(Some(name)) if asked_for.contains(name) => {
+            asked_for.iter().filter(|field| *field == name || !is_known_field(field)).cloned().collect()
+        }
         Verdict::FieldUnknown(_) | Verdict::RequestRejected => {
             asked_for.iter().filter(|field| !is_known_field(field)).cloned().collect()
         }

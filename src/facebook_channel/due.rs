@@ -55,7 +55,8 @@ pub fn remembered_token(
         previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_deref() == Some(fingerprint);
     let good = is_good(previous);
     let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
-    let is_page = authorization.token_type.as_deref() == Some(TokenKind::Page.as_str());
+    // A kind that debug_token does not tell was not told of a token that was found good for this page.
+    let is_page = authorization.token_type.as_deref().is_none_or(|kind| kind == TokenKind::Page.as_str());
     (same && good && confirmed && is_page).then(|| TokenInfo {
         app_id: Some(app_id.to_owned()),
         kind: Some(TokenKind::Page),

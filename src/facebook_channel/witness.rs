@@ -78,7 +78,8 @@ pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), F
             // Whatever it speaks for, it is the token of that.
             Ok(owner) => (info.profile_id, info.kind) = (Some(owner), info.kind.or(Some(TokenKind::Page))),
             // Nothing is proven as long as nobody tells.
-            Err(refusal) => answer = Err(Refusal { verdict: Verdict::NoAnswer, ..refusal }),
+            Err(refusal) if refusal.says_nothing() => answer = Err(refusal),
+            Err(refusal) => answer = Err(Refusal { verdict: Verdict::Refused, definite: None, ..refusal }),
         }
     }
     seen.asked.token = Some(answer);

@@ -244,7 +244,7 @@ impl GraphClient {
         let verdict = result.as_ref().err().map(|error| classify(error, Operation::ReadPage));
         self.transport.batched(Operation::ReadPage, &result);
         // Asked alone, it is asked once more without the field.
-        if matches!(verdict, Some(Verdict::FieldUnknown(_))) { Part::Open } else { Part::Told(result) }
+        if matches!(verdict, Some(Verdict::FieldUnknown(Some(_)))) { Part::Open } else { Part::Told(result) }
     }
 
     fn rows_part(&self, item: Option<&Item>, secrets: &[&str]) -> Part<Vec<PageSubscription>> {

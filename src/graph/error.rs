@@ -114,8 +114,11 @@ impl GraphFault {
             is_transient: envelope.get("is_transient").and_then(flag).unwrap_or_default(),
             fbtrace_id: name("fbtrace_id"),
             regain_access: None,
-            // The text says more than the title, which is often the same for many cases.
-            signs: Signs::of(&message).or_else(|| Signs::of(text("error_user_title").unwrap_or_default())),
+            // The text says more than the title, which is often the same for many cases. A secret that stands where a name
+            // could is none.
+            signs: Signs::of(&message)
+                .or_else(|| Signs::of(text("error_user_title").unwrap_or_default()))
+                .without_secrets(secrets),
             user_title: text("error_user_title").map(|title| redact(title, secrets).into()),
             message: quote(&message, secrets),
         })
@@ -240,6 +243,25 @@ mod tests {
         }
         let fault = fault(&json!({"error": {"code": 1, "message": "m", "error_data": "not json"}})).expect("a fault");
         assert_eq!(fault.message, "m");
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_a_name_could_names_nothing() {
+        let proof = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        for text in [
+            format!("(#100) Param subscribed_fields[0] must be one of {{messages}} - got \"{proof}\""),
+            format!("(#200) Invalid field: {proof}"),
+            format!("(#100) Tried accessing nonexisting field ({proof}) on node type (Page)"),
+        ] {
+            let answer = json!({"error": {"code": 100, "message": text}});
+            let of = |secrets: &[&str]| GraphFault::of_answer(&answer, 400, secrets).expect("a fault");
+            assert_eq!(of(&[proof]).subject(), None, "{text}");
+            assert!(!format!("{:?}", of(&[proof])).contains(proof), "{text}");
+            // Also what only has the shape of one.
+            assert_eq!(of(&[]).subject(), None, "{text}");
+        }
+        let answer = json!({"error": {"code": 100, "message": "nonexisting field (is_published)"}});
+        assert_eq!(GraphFault::of_answer(&answer, 400, &[SECRET]).expect("a fault").subject(), Some("is_published"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::redact::redact;
+
 /// A phrase by which Meta's error texts tell cases apart that share a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
@@ -100,6 +102,12 @@ impl Signs {
             _ => only_scope(&text),
         };
         Self { sign, subject }
+    }
+
+    /// These signs without a subject that is, holds or looks like a secret.
+    pub(crate) fn without_secrets(self, secrets: &[&str]) -> Self {
+        let subject = self.subject.filter(|subject| redact(subject, secrets) == *subject);
+        Self { subject, ..self }
     }
 
     /// These signs, or others if there is none.

@@ -98,7 +98,9 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
     let shop = world.channel_is(&world.tenant_a, "shop", &lost).await?;
     assert!(shop.status.unwrap().conditions[0].message.contains("MESSAGING and MODERATE"));
     quiet(&operator).await?;
-    assert_eq!(operator.passes("FacebookChannel"), passes + 1);
+    // What it finds may come to it in two parts.
+    let woken = operator.passes("FacebookChannel") - passes;
+    assert!((1..=2).contains(&woken), "{woken} passes");
     assert_eq!(version(&world, "support").await?, support);
     change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
     look_at_grant(&world, "twice").await?;

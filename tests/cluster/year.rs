@@ -105,7 +105,12 @@ impl<'a> Persons<'a> {
             }
             _ => {
                 self.is(&["Ready=False/TokenExpired", "Expired=True/TokenExpired", "Stalled=True"]).await?;
-                self.channel_is(&["Ready=False/GrantNotReady", "Authorized=Unknown/GrantNotReady"]).await?;
+                self.channel_is(&[
+                    "Ready=False/GrantNotReady",
+                    "Authorized=False/GrantNotReady",
+                    "Expired=True/TokenExpired",
+                ])
+                .await?;
                 // In the step of its end it was used until then.
                 let used: Vec<_> = made.iter().filter(|it| is_made_by(it, PERSON)).collect();
                 ensure!(self.ended == 0 || used.is_empty(), "a dead token was used: {used:?}");

@@ -29,7 +29,11 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
             Some(finding) => restriction::lasting(case, finding),
             None => read_open(case, type_, authorized, claimed, refusal),
         },
-        PageSays::NotReadable(refusal) => not_readable(case, refusal),
+        PageSays::NotReadable(refusal) => match case.keep(type_, refusal) {
+            // That the page is unpublished or restricted is not over because it cannot be read any more.
+            known if known.status == Status::False => known,
+            _ => not_readable(case, refusal),
+        },
         PageSays::RefusedForLong(refusal) => refused_for_long(case, type_, refusal),
         PageSays::RefusedAgain(refusal) => still_refused(read_open(case, type_, authorized, claimed, refusal), refusal),
         PageSays::Open(refusal) => read_open(case, type_, authorized, claimed, refusal),
@@ -67,7 +71,7 @@ fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) ->
         return kept;
     }
     let seen = format!(
-        "Meta has refused to show the page for a day ({}), for a reason that the operator does not know.",
+        "Meta has refused to show it for a day ({}), for a reason that the operator does not know.",
         refusal.fact
     );
     let step = "Somebody who administers the app must ask Meta's developer support, with the words that follow.";
@@ -125,10 +129,11 @@ pub(super) fn subscription(case: &Case<'_>, authorized: &Finding, claimed: &Find
         let linked = authorized.status == Status::True && claimed.status == Status::True;
         let undelivered = undelivered(case).filter(|_| linked);
         return Subscription::only(undelivered.unwrap_or_else(|| match &asked.subscriptions {
-            Some(Err(refusal)) => {
-                let found = read_open(case, type_, authorized, claimed, refusal);
-                if case.weighed.rows_refused.is_some() { still_refused(found, refusal) } else { found }
-            }
+            Some(Err(refusal)) => match case.weighed.rows_refused {
+                Some((refusal, true)) => refused_for_long(case, type_, refusal),
+                Some((refusal, false)) => still_refused(read_open(case, type_, authorized, claimed, refusal), refusal),
+                None => read_open(case, type_, authorized, claimed, refusal),
+            },
             _ => unread(case, type_, authorized, claimed),
         }));
     };
@@ -174,6 +179,10 @@ fn repair(
         None if let Some(waiting) = former::in_the_way(case) => (waiting, None),
         None if claimed.status == Status::True && case.proven(authorized) => {
             let fields = declared(case);
+            if fields.is_empty() {
+                // Nothing of what is declared is to be had.
+                return (wish::refused_fields(case).unwrap_or(defect), None);
+            }
             if case.observes() && !case.parts() {
                 let plan = format!("subscribes the page to the fields {}", fields.join(", "));
                 return (drift_observed(defect, &plan), None);

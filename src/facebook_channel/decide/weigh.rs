@@ -7,7 +7,8 @@ use super::super::policy::token;
 use crate::api::FacebookChannel;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::evidence::{Matter, Standing, Suspicions};
-use crate::facebook_channel::model::{AppSeen, Asked, Observed};
+use crate::engine::token_check;
+use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
 
 /// How long a token may be refused for the page, though Meta calls it valid, before a person has to look.
@@ -55,8 +56,8 @@ pub(super) enum PageSays<'a> {
 pub(super) struct Weighed<'a> {
     pub(super) token: TokenSays<'a>,
     pub(super) page: PageSays<'a>,
-    /// That its subscriptions were refused more than once, for a reason that is not known.
-    pub(super) rows_refused: Option<&'a Refusal>,
+    /// That its subscriptions were refused more than once, for a reason that is not known; and whether for a day.
+    pub(super) rows_refused: Option<(&'a Refusal, bool)>,
     /// What was heard and waits for its confirmation.
     pub(super) suspicions: Suspicions,
 }
@@ -72,7 +73,7 @@ impl Weighed<'_> {
     pub(super) fn refused_again(&self) -> Option<&Refusal> {
         match &self.page {
             PageSays::RefusedAgain(refusal) | PageSays::RefusedForLong(refusal) => Some(refusal),
-            _ => self.rows_refused,
+            _ => self.rows_refused.map(|(refusal, _)| refusal),
         }
     }
 }
@@ -104,12 +105,15 @@ fn weigh_token<'a>(
     let Some(refusal) = against.max_by_key(|refusal| refusal.definite == Some(Definite::Token)) else {
         if matches!(asked.page, Some(Ok(_))) || matches!(asked.subscriptions, Some(Ok(_))) {
             suspicions.drop(Matter::Token);
-            suspicions.drop(Matter::Witness);
         }
         return TokenSays::Nothing;
     };
-    // Another token begins anew.
-    let statement = format!("{} {}", seen.token.fingerprint().unwrap_or_default(), refusal.fact);
+    // Another token begins anew; but of a grant Meta may list another one for the page each time.
+    let token = match &seen.token {
+        TokenSeen::Granted(_) => "of the grant",
+        other => other.fingerprint().unwrap_or_default(),
+    };
+    let statement = format!("{token} {}", refusal.fact);
     let stands = suspicions.hear(Matter::Token, &statement, now);
     if refusal.definite == Some(Definite::Token) && stands.is_confirmed() {
         return TokenSays::Refused(refusal);
@@ -117,16 +121,16 @@ fn weigh_token<'a>(
     let witness = debugged.filter(|_| asked.witnessed);
     match witness {
         Some(Ok(info)) if token::flaw(channel, &seen.app, &seen.token, info, now).is_none() => {
-            suspicions.drop(Matter::Witness);
             if stands.lasts(DISPUTED) { TokenSays::Disputed(refusal) } else { TokenSays::Doubted }
         }
         // What the witness holds against it is told by the witness.
         Some(Ok(_)) => TokenSays::Nothing,
+        // The application's credentials are at fault, which its own look finds out.
+        Some(answer) if token_check::blames_the_app(answer) => TokenSays::Doubted,
         Some(Err(_)) => TokenSays::Unwitnessed(refusal),
-        None => match suspicions.hear(Matter::Witness, &statement, now) {
-            waiting if waiting.is_confirmed() => TokenSays::Unwitnessed(refusal),
-            _ => TokenSays::Doubted,
-        },
+        // By our own restraint, which makes nobody's token a bad one; for as long as a value may be kept.
+        None if seen.stale => TokenSays::Unwitnessed(refusal),
+        None => TokenSays::Doubted,
     }
 }
 
@@ -162,14 +166,15 @@ fn weigh_page<'a>(app: &AppSeen, asked: &'a Asked, suspicions: &mut Suspicions, 
     }
 }
 
-fn weigh_rows<'a>(asked: &'a Asked, suspicions: &mut Suspicions, now: Timestamp) -> Option<&'a Refusal> {
+fn weigh_rows<'a>(asked: &'a Asked, suspicions: &mut Suspicions, now: Timestamp) -> Option<(&'a Refusal, bool)> {
     match asked.subscriptions.as_ref()? {
         Ok(_) => {
             suspicions.drop(Matter::RowsRefused);
             None
         }
-        Err(refusal) if is_received(refusal) => {
-            suspicions.hear(Matter::RowsRefused, &refusal.fact, now).is_confirmed().then_some(refusal)
+        Err(refusal) if is_received(refusal) || is_about_app_or_page(refusal) => {
+            let stands = suspicions.hear(Matter::RowsRefused, &refusal.fact, now);
+            stands.is_confirmed().then_some((refusal, stands.lasts(REFUSED)))
         }
         Err(_) => None,
     }
@@ -183,6 +188,11 @@ pub(super) fn is_received(refusal: &Refusal) -> bool {
         Verdict::AccessCut(cut) => matches!(cut, CutReason::ScopeMissing { .. }),
         _ => false,
     }
+}
+
+/// Whether Meta refused on account of what the application may do, or of the page. About its subscriptions neither is a witness.
+fn is_about_app_or_page(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::ApprovalMissing(_) | Verdict::PageFault(_))
 }
 
 /// Whether the application requires this permission. One that Meta does not name is not known to be required.

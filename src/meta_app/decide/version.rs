@@ -12,7 +12,7 @@ impl Case<'_> {
     pub(super) fn version(&mut self) -> Option<Finding> {
         let Some(refusal) = &self.seen.asked.version_refused else {
             if matches!(self.seen.asked.node, Some(Ok(_))) {
-                self.heard.drop(Matter::Witness);
+                self.heard.drop(Matter::Version);
             }
             return None;
         };
@@ -20,7 +20,7 @@ impl Case<'_> {
         let known = self.previous.graph_version.as_deref();
         if known == Some(version.to_string().as_str()) {
             let statement = format!("version {version}");
-            if !self.heard.hear(Matter::Witness, &statement, self.now).is_confirmed() {
+            if !self.heard.hear(Matter::Version, &statement, self.now).is_confirmed() {
                 return None;
             }
         }

@@ -248,7 +248,7 @@ fn a_refusal_that_says_no_more_is_disputed_after_an_hour_and_never_ends_the_auth
 }
 
 #[test]
-fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_could_not_be_asked_a_minute_later() {
+fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_was_not_asked_when_it_is_stale() {
     let before = Scene::healthy().decide();
     let doubted = || refused("page", fault(Operation::ReadPage, 190, Some(460), "x")).after(&before);
     let mut silent = doubted();
@@ -256,6 +256,11 @@ fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_could_not
     let outcome = silent.decide();
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.shows(&[(Authorized, "Unknown/GraphUnavailable"), (Connected, "Unknown/GraphUnavailable")]);
+    // The secret of the application was changed: that is no matter of the token, and its own look finds out.
+    let mut broken = doubted();
+    broken.seen.asked.page = Some(Err(fault(Operation::ReadPage, 100, None, "Invalid appsecret_proof provided")));
+    broken.seen.asked.token = Some(Err(fault(Operation::DebugToken, 100, None, "Invalid appsecret_proof provided")));
+    broken.decide().shows(&[(Authorized, "True/TokenValid"), (Connected, "True/Linked")]);
     // What is remembered of the token bears no witness.
     let unasked = || {
         let mut scene = refused("page", fault(Operation::ReadPage, 190, None, "x")).after(&before);
@@ -264,8 +269,10 @@ fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_could_not
     };
     let first = unasked().decide();
     assert_eq!(first.status(), before.status());
-    unasked().again(&first, SignedDuration::from_secs(59)).shows(&[(Authorized, "True/TokenValid")]);
-    unasked().again(&first, SignedDuration::from_secs(60)).reconciling("Unknown/GraphUnavailable");
+    unasked().again(&first, SignedDuration::from_mins(30)).shows(&[(Authorized, "True/TokenValid")]);
+    let mut stale = unasked();
+    stale.seen.stale = true;
+    stale.again(&first, SignedDuration::from_mins(61)).reconciling("Unknown/GraphUnavailable");
 }
 
 #[test]
