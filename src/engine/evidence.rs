@@ -25,6 +25,10 @@ pub enum Matter {
     Refused,
     /// The subscriptions of a page, which Meta refuses to show so.
     RowsRefused,
+    /// What is missing of the subscriptions of an application, when nothing writes it back.
+    Rows,
+    /// What is missing of the permissions of an application.
+    Approvals,
     /// A seed that is to take the place of the token in use.
     Seed,
     /// What a person brought in the browser for the same.

@@ -1,6 +1,7 @@
 //! What to do about an application: a function of values and a time, with no client in sight.
 
 mod credentials;
+mod permissions;
 mod refused;
 mod version;
 mod webhook;
@@ -14,7 +15,7 @@ use super::act::Mutation;
 use super::observe::{Observed, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{AppPermissionStatus, Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
+use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
@@ -22,7 +23,7 @@ use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
-use crate::graph::{AppPermission, PermissionStatus, Verdict};
+use crate::graph::Verdict;
 use webhook::Webhook;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -43,7 +44,17 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     }
     let generation = app.metadata.generation.unwrap_or_default();
     let heard = seen.suspicions.clone();
-    let mut case = Case { app, previous, seen, generation, now, heard, waits: false, refused_for_a_day: false };
+    let mut case = Case {
+        app,
+        previous,
+        seen,
+        generation,
+        now,
+        heard,
+        waits: false,
+        refused_for_a_day: false,
+        absent: Absent::default(),
+    };
     case.hear_refusals();
     let credentials = case.credentials();
     let version = case.version();
@@ -96,10 +107,21 @@ struct Case<'a> {
     now: Timestamp,
     /// What was heard and does not count before it was confirmed, that of this pass among it.
     heard: Suspicions,
-    /// Whether nothing is known of the credentials before what was heard of them is confirmed.
+    /// Whether nothing is known of something before what was heard of it is confirmed.
     waits: bool,
     /// Whether something was refused for so long that a person has to look into it.
     refused_for_a_day: bool,
+    /// What was not in an answer, and does not count before it was confirmed.
+    absent: Absent,
+}
+
+/// What one answer did not contain is not gone: it has to be missing again, some time later.
+#[derive(Default)]
+struct Absent {
+    /// Of the application's subscriptions.
+    rows: bool,
+    /// Of its permissions.
+    permissions: bool,
 }
 
 /// How long a refusal without a known reason may last before a person has to look into it.
@@ -178,41 +200,22 @@ impl Case<'_> {
         }
     }
 
+    /// What is known while something was heard once, which is no verdict: what was known before, if anything was.
+    fn heard_once(&mut self, type_: ConditionType, seen: String, words: Option<&str>) -> Finding {
+        let previous = find(&self.previous.conditions, type_);
+        let known = previous.and_then(|it| Finding::from_condition(it, self.previous.next_step.as_deref()));
+        let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
+        if let Some(known) = known.filter(|_| !self.seen.stale) {
+            return known;
+        }
+        self.waits = true;
+        let step = "The operator asks again within a minute; the same answer counts then.";
+        self.found(Status::Unknown, Reason::Pending, seen, step).quoting(words)
+    }
+
     fn unread(&self) -> Finding {
         let seen = "It cannot be read while the application's credentials do not work.";
         self.found(Status::Unknown, Reason::Unreadable, seen, "")
-    }
-
-    fn permissions(&self) -> Finding {
-        let listed = match &self.seen.asked.permissions {
-            Some(Ok(listed)) => listed,
-            Some(Err(refusal)) => return self.keep(ConditionType::PermissionsApproved, refusal),
-            None => return self.unasked(ConditionType::PermissionsApproved),
-        };
-        let missing: Vec<_> =
-            self.permission_rows(listed).into_iter().filter(|row| row.status != "live").map(|row| row.name).collect();
-        if missing.is_empty() {
-            return self.found(Status::True, Reason::Approved, "Meta approved every required permission.", "");
-        }
-        let next_step = match self.app.spec.audience {
-            Audience::Everyone => {
-                "An administrator of the app must request advanced access in the App Dashboard, App Review; or set spec.audience to Testers while the app is in development."
-            }
-            Audience::Testers => "Nothing is to be done while the app serves testers only.",
-        };
-        let seen = format!("Meta has not approved {} for the app.", missing.join(", "));
-        self.found(Status::False, Reason::NotApproved, seen, next_step)
-    }
-
-    fn permission_rows(&self, listed: &[AppPermission]) -> Vec<AppPermissionStatus> {
-        let status = |name: &str| match listed.iter().find(|row| row.permission == name).map(|row| &row.status) {
-            Some(PermissionStatus::Live) => "live".to_owned(),
-            Some(PermissionStatus::Unapproved) => "unapproved".to_owned(),
-            Some(PermissionStatus::Other(word)) => word.clone(),
-            None => "missing".to_owned(),
-        };
-        let required = self.app.spec.required_permissions.iter();
-        required.map(|name| AppPermissionStatus { name: name.clone(), status: status(name) }).collect()
     }
 
     fn report(
@@ -232,7 +235,8 @@ impl Case<'_> {
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let ready = readiness(&blocking, self.generation, reached);
         let (class, answered) = (self.class(&blocking), self.is_answered());
-        let reached = webhook.as_ref().is_none_or(|webhook| webhook.reached);
+        // What was missing once gives nothing up.
+        let reached = self.absent.rows || webhook.as_ref().is_none_or(|webhook| webhook.reached);
         let written = self.seen.asked.subscribed.is_some() && self.write_refusal().is_none_or(Refusal::may_pass);
         let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached);
         let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
@@ -262,11 +266,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether something that was heard of the credentials waits for its confirmation. What was known before is told on, but
-    /// it is not known of what is there now.
+    /// Whether something that was heard waits for its confirmation. What was known before is told on, but it is not known of
+    /// what is there now.
     fn is_in_doubt(&self) -> bool {
         let rejected = self.node_refusal().is_some_and(|it| matches!(it.verdict, Verdict::AppBroken(_)));
-        rejected && self.heard.next(self.now).is_some()
+        let rejected = rejected && self.heard.next(self.now).is_some();
+        rejected || self.absent.rows || self.absent.permissions
     }
 
     fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, settled: bool) -> MetaAppStatus {
@@ -286,10 +291,7 @@ impl Case<'_> {
             verify_token_secret_name: (managed && self.seen.verify_token == VerifyTokenSeen::Ours)
                 .then(|| super::verify_token_secret_name(name)),
             subscription: if managed { self.subscription() } else { None },
-            permissions: match &asked.permissions {
-                Some(Ok(listed)) => self.permission_rows(listed),
-                _ => previous.permissions,
-            },
+            permissions: self.permission_rows(),
             usage: previous.usage,
             channels: previous.channels,
             graph_url: Some(self.seen.graph_url.clone()),

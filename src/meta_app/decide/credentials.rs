@@ -2,7 +2,7 @@
 
 use super::super::observe::SecretSeen;
 use super::Case;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{PURPOSE_LABEL, Reason};
 use crate::engine::answer::Refusal;
 use crate::engine::evidence::Matter;
@@ -62,15 +62,7 @@ impl Case<'_> {
             };
             return self.found(Status::False, reason, seen, next_step).quoting(words);
         }
-        let previous = find(&self.previous.conditions, ConditionType::CredentialsValid);
-        let known = previous.and_then(|it| Finding::from_condition(it, self.previous.next_step.as_deref()));
-        let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
-        if let Some(known) = known.filter(|_| !self.seen.stale) {
-            return known;
-        }
-        self.waits = true;
-        let step = "The operator asks again within a minute; the same answer counts then.";
-        self.found(Status::Unknown, Reason::Pending, seen, step).quoting(words)
+        self.heard_once(ConditionType::CredentialsValid, seen, words)
     }
 
     /// Nothing can be read in the declared version of the API, which says nothing about the credentials.

@@ -1,6 +1,7 @@
 //! Tables of the decision: a healthy scene, and one variation a row.
 #![allow(clippy::unwrap_used)]
 
+mod absent;
 mod credentials;
 mod histories;
 mod kept;

@@ -7,6 +7,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, drift_observed, listed, look_again, repair_fight, without_effect};
+use crate::engine::evidence::Matter;
 use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
 
@@ -35,8 +36,59 @@ impl Webhook {
 }
 
 impl Case<'_> {
-    /// The webhook, and what to do about it.
-    pub(super) fn webhook(&self) -> Webhook {
+    /// The webhook, and what to do about it. What is missing is written back, and the answer after that decides; where
+    /// nothing writes it, it has to be missing twice.
+    pub(super) fn webhook(&mut self) -> Webhook {
+        let webhook = self.webhook_as_seen();
+        let found = &webhook.finding;
+        let by_the_row = found.status == Status::False && !found.reason.needs_no_answer();
+        let writes = webhook.mutation.is_some() || self.seen.asked.subscribed.is_some();
+        let open = found.status != Status::True && !writes;
+        match self.absent_of_the_row(by_the_row).filter(|_| open) {
+            Some(absent) => {
+                let standing = self.heard.hear(Matter::Rows, &absent, self.now);
+                self.absent.rows = !standing.is_confirmed();
+            }
+            // Silence contradicts nothing.
+            None if matches!(self.seen.asked.subscriptions, Some(Ok(_))) => self.heard.drop(Matter::Rows),
+            None => {}
+        }
+        if !(self.absent.rows && by_the_row) {
+            return webhook;
+        }
+        let seen = webhook.finding.seen;
+        let finding = self.heard_once(ConditionType::WebhookSubscribed, seen, None);
+        Webhook { finding, ..webhook }
+    }
+
+    /// What one answer does not contain of the row: of what is wanted if the row decides, else of what is recorded. That the
+    /// row is inactive or has another callback is told, and not missing.
+    fn absent_of_the_row(&self, by_the_row: bool) -> Option<String> {
+        let asked = &self.seen.asked;
+        let (Some(Ok(_)), Some(Ok(rows))) = (&asked.node, &asked.subscriptions) else { return None };
+        let recorded = self.previous.subscription.as_ref();
+        let recorded_fields = || recorded.map(|it| it.fields.clone()).unwrap_or_default();
+        let wanted = if by_the_row { self.wanted_fields() } else { Vec::new() };
+        let expected = if wanted.is_empty() { recorded_fields() } else { wanted };
+        let Some(row) = page_row(rows) else {
+            return (!expected.is_empty()).then(|| "no row".to_owned());
+        };
+        let declared = Some(&row.callback_url) == self.seen.callback_url.as_ref();
+        let before = Some(&row.callback_url) == recorded.and_then(|it| it.callback_url.as_ref());
+        if !row.active || !(declared || before && !by_the_row) {
+            return None;
+        }
+        let missing: Vec<_> = expected.into_iter().filter(|field| !row.fields.contains(field)).collect();
+        (!missing.is_empty()).then(|| missing.join(", "))
+    }
+
+    /// The declared fields, without those that Meta does not know.
+    fn wanted_fields(&self) -> Vec<String> {
+        let refused = self.refused_fields();
+        super::super::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
+    }
+
+    fn webhook_as_seen(&self) -> Webhook {
         let Some(callback_url) = &self.seen.callback_url else {
             let step = "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.";
             let seen = "There is no callback URL to give to Meta.";
@@ -57,9 +109,8 @@ impl Case<'_> {
             return Webhook { mutation: (!tried).then_some(mutation), ..finding.into() };
         }
         let refused = self.refused_fields();
-        let declared = super::super::declared_fields(self.app).into_iter();
-        let wanted: Vec<_> = declared.filter(|field| !refused.contains(field)).collect();
-        let row = rows.iter().find(|row| row.object == "page");
+        let wanted = self.wanted_fields();
+        let row = page_row(rows);
         let mut webhook = match self.defect(row, callback_url, &wanted) {
             None => self.subscribed(callback_url, wanted),
             Some(defect) => self.defective(defect, row, callback_url, wanted),
@@ -259,15 +310,18 @@ impl Case<'_> {
         self.found(Status::False, reason, seen, step).quoting(refusal.words())
     }
 
-    /// The subscription as Meta shows it. Only a callback that is ours is recorded: it is how we know it again.
+    /// The subscription as Meta shows it, or as before while something was missing once. Only a callback that is ours is recorded: it is how we know it again.
     pub(super) fn subscription(&self) -> Option<AppSubscriptionStatus> {
         let before = self.previous.subscription.clone();
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return before };
         let before = before.unwrap_or_default();
         let (now, given) = (&self.seen.verify_token_fingerprint, matches!(self.seen.asked.subscribed, Some(Ok(()))));
         let token = if given { now.clone() } else { before.verify_token_fingerprint.clone() };
-        let row = rows.iter().find(|row| row.object == "page");
+        let row = page_row(rows);
         let refused = self.refused_fields();
+        if self.absent.rows {
+            return self.previous.subscription.clone().map(|before| AppSubscriptionStatus { refused, ..before });
+        }
         let Some(row) = row else {
             let known = before.callback_url.is_some() || !refused.is_empty();
             let callback_url = before.callback_url;
@@ -293,4 +347,9 @@ impl Case<'_> {
             verify_token_fingerprint: token,
         })
     }
+}
+
+/// The row of pages: there is at most one for each kind of object.
+fn page_row(rows: &[AppSubscription]) -> Option<&AppSubscription> {
+    rows.iter().find(|row| row.object == "page")
 }

@@ -206,6 +206,21 @@ fn what_meta_refuses_for_a_day_is_for_a_person() {
 }
 
 #[test]
+fn other_words_do_not_begin_the_day_anew() {
+    let mut before = odd(ODD[0].0, ODD[0].1).decide();
+    for hour in 1..=24 {
+        before.reconciling("Unknown/NotUnderstood");
+        // By turns another code, and another call that is refused.
+        let mut scene = odd(ODD[hour % 2].0, ODD[hour % 2].1);
+        if hour % 3 == 0 {
+            scene = Scene::with(|scene| scene.seen.asked.permissions = Some(Err(fault(4242, None, "Odd"))));
+        }
+        before = scene.after(&before).decide();
+    }
+    before.stalled("RefusedByMeta");
+}
+
+#[test]
 fn nothing_is_decided_when_nothing_changed() {
     let scene = Scene::with(|scene| scene.seen.look = false);
     assert!(super::super::decide(&scene.app, &scene.previous, &scene.seen, scene.now).is_none());

@@ -1,5 +1,7 @@
 //! Whether Meta approved the required permissions.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
 use crate::api::Audience;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready};
@@ -26,7 +28,7 @@ fn approval_is_required_for_everyone_and_told_to_testers() {
     ];
     for (permissions, expected, word) in rows {
         for audience in [Audience::Everyone, Audience::Testers] {
-            let outcome = listed(permissions.clone(), audience).decide();
+            let outcome = listed(permissions.clone(), audience).confirmed();
             outcome.shows(&[(PermissionsApproved, expected), (CredentialsValid, "True/Accepted")]);
             let found = &outcome.status().permissions[2];
             assert_eq!((found.name.as_str(), found.status.as_str()), ("pages_messaging", word));
@@ -60,4 +62,48 @@ fn a_refused_list_keeps_what_was_known_and_is_not_kept_for_ever() {
         outcome.reconciling("Unknown/NotUnderstood");
         assert!(outcome.message(PermissionsApproved).contains("code 200"));
     }
+}
+
+#[test]
+fn a_permission_that_is_not_listed_is_missing_the_second_time() {
+    let before = Scene::healthy().decide();
+    for rows in [vec![], approved()[1..].to_vec()] {
+        let scene = || listed(rows.clone(), Audience::Everyone);
+        let once = scene().after(&before).decide();
+        assert_eq!(once.status(), before.status(), "once is no verdict");
+        assert!(once.plan.report.notes.is_empty() && once.asks_again_in() == Some(60));
+        let soon = scene().later(&once, SignedDuration::from_secs(59)).decide();
+        assert_eq!(soon.status(), before.status());
+        let again = scene().later(&once, SignedDuration::from_secs(60)).decide();
+        again.stalled("NotApproved");
+        again.shows(&[(PermissionsApproved, "False/NotApproved")]);
+        assert_eq!(again.status().permissions[0].status, "missing");
+        assert_eq!(again.plan.report.notes.len(), 1);
+        // What is listed in between begins anew.
+        let back = Scene::healthy().later(&once, SignedDuration::from_secs(30)).decide();
+        assert_eq!(back.status(), before.status());
+        assert_eq!(scene().later(&back, SignedDuration::from_secs(60)).decide().status(), before.status());
+    }
+}
+
+#[test]
+fn of_an_app_that_is_new_a_missing_permission_is_not_known_before_it_is_confirmed() {
+    let outcome = listed(approved()[..2].to_vec(), Audience::Everyone).decide();
+    outcome.reconciling("Unknown/Pending");
+    outcome.shows(&[(PermissionsApproved, "Unknown/Pending"), (CredentialsValid, "True/Accepted")]);
+    assert!(outcome.message(PermissionsApproved).contains("pages_messaging"), "{:#?}", outcome.status());
+    let told: Vec<_> = outcome.status().permissions.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(told, ["pages_show_list", "pages_manage_metadata"], "nothing is said of the third");
+    assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+}
+
+#[test]
+fn what_meta_says_of_a_permission_counts_at_once_and_names_no_other_one() {
+    let before = Scene::healthy().decide();
+    let rows = vec![permission("pages_messaging", PermissionStatus::Unapproved)];
+    let outcome = listed(rows, Audience::Everyone).after(&before).decide();
+    outcome.stalled("NotApproved");
+    assert!(outcome.message(PermissionsApproved).starts_with("Meta has not approved pages_messaging for"));
+    let told: Vec<_> = outcome.status().permissions.iter().map(|row| row.status.as_str()).collect();
+    assert_eq!(told, ["live", "live", "unapproved"]);
 }

@@ -31,7 +31,7 @@ fn what_differs_under_observe_is_named_with_what_would_be_written_and_left_alone
         (vec![row(CALLBACK, true, &["messages"])], "The app's webhook lacks the fields messaging_postbacks."),
     ];
     for (rows, what) in rows {
-        let outcome = observed(Scene::rows(rows)).decide();
+        let outcome = observed(Scene::rows(rows)).confirmed();
         outcome.no_mutation();
         outcome.stalled("DriftObserved");
         outcome.shows(&[(WebhookSubscribed, "False/DriftObserved")]);
@@ -54,7 +54,7 @@ fn who_only_looks_on_takes_neither_claim_nor_verify_token() {
     outcome.no_mutation();
     outcome.shows(&[(Ready, "True/Reached"), (WebhookSubscribed, "True/FieldsMatch")]);
     scene.seen.asked.subscriptions = Some(Ok(vec![]));
-    let outcome = scene.decide();
+    let outcome = scene.confirmed();
     outcome.no_mutation();
     outcome.stalled("DriftObserved");
 }

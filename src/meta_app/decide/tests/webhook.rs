@@ -256,7 +256,7 @@ fn a_webhook_that_somebody_else_changes_back_again_and_again_is_left_to_a_person
         let mut scene = Scene::rows(vec![row]).after(&before);
         assert_eq!(scene.decide().plan.mutation, subscribe(), "it would be repaired");
         scene.seen.standing = Standing::Fought;
-        let outcome = scene.decide();
+        let outcome = scene.confirmed();
         outcome.no_mutation();
         outcome.stalled("RepairFight");
         let message = outcome.message(WebhookSubscribed);
