@@ -27,8 +27,8 @@ use crate::graph::Exchange;
 use heard::Heard;
 use token::{Candidate, Word};
 
-pub use status::counted;
 use status::SCOPES;
+pub use status::counted;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {

@@ -239,9 +239,9 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
     }
     // As long as nobody tells, nothing is proven, and no page is claimed by it.
     world.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
-    world
-        .sandbox
-        .add_fault(fault("{match: {template: '/{version}/{page-id}', alias: page-b}, do: {status: {code: 500, body: x}}}"));
+    world.sandbox.add_fault(fault(
+        "{match: {template: '/{version}/{page-id}', alias: page-b}, do: {status: {code: 500, body: x}}}",
+    ));
     world.put_channel(&world.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
     world
         .channel_is(&world.tenant_a, "untold", &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/NotProven"])
