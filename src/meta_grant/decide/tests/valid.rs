@@ -219,11 +219,8 @@ fn a_grant_that_was_never_listed_is_for_a_person_once_its_list_was_refused_for_a
             let outcome = never.pass(3_599, list(), silent);
             assert!(outcome.of(Valid).starts_with("Unknown/") && outcome.of(Ready).starts_with("Unknown/"), "{text}");
         }
-        let for_a_person = [
-            (Valid, "Unknown/RefusedByMeta"),
-            (Ready, "False/RefusedByMeta"),
-            (Stalled, "True/RefusedByMeta"),
-        ];
+        let for_a_person =
+            [(Valid, "Unknown/RefusedByMeta"), (Ready, "False/RefusedByMeta"), (Stalled, "True/RefusedByMeta")];
         let outcome = never.pass(3_700, list(), silent);
         outcome.shows(&for_a_person);
         let message = outcome.message(Valid);
