@@ -298,7 +298,8 @@ impl Case<'_> {
             _ => None,
         };
         let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
-        let open = self.pages.as_ref().and_then(|pages| coverage::next(pages, self.now));
+        let pages = if self.seen.recalled { self.given() } else { self.pages.as_ref() };
+        let open = pages.and_then(|pages| coverage::next(pages, self.now));
         let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);
         let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
         marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
