@@ -69,7 +69,10 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
 
     let fields = Some(vec!["messages".to_owned()]);
     change_app(&world, AppSubscriptionChange { fields, ..AppSubscriptionChange::default() })?;
-    world.advance(61);
+    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+    world.app_is(&["Ready=True/Reached", "WebhookSubscribed=True"]).await?;
+    // What is missing and not written back counts the second time.
+    world.advance(1);
     let drift = ["Ready=False/DriftObserved", "WebhookSubscribed=False/DriftObserved", "Stalled=True"];
     let app = world.app_is(&drift).await?;
     assert!(app.status.unwrap().next_step.unwrap().contains("https://hooks.example.com"));
@@ -107,6 +110,8 @@ async fn new_objects_under_observe_are_the_plan_before_it_is_applied() -> Result
         .channel_is(&world.tenant_a, "shop", &["Ready=False/DriftObserved", "Claimed=True", "Authorized=True"])
         .await?;
     world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Observe")).await?;
+    world.app_is(&["Ready=Unknown/Pending", "WebhookSubscribed=Unknown/Pending"]).await?;
+    world.advance(1);
     world.app_is(&["Ready=False/DriftObserved", "Stalled=True"]).await?;
     assert_eq!(world.writes(), []);
     // The page is claimed, since nobody may look at it otherwise; the webhook is not, and there is no verify token.

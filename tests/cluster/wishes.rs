@@ -347,3 +347,53 @@ async fn one_rejection_of_the_credentials_is_asked_about_again_before_it_counts(
     warned(&world, &world.platform, &[""; 0]).await?;
     Ok(())
 }
+
+/// What a list about the application contains once, or always: nothing.
+fn leaves_out(world: &World, template: &str, times: &str) {
+    let effect = "{edit: {set: {data: []}}}";
+    world.sandbox.add_fault(fault(&format!("{{match: {{template: '{template}', method: GET}}, do: {effect}{times}}}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_answer_about_an_observed_app_leaves_out_disconnects_nobody_and_the_second_counts() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Observe")).await?;
+    world.app_is(&["Ready=True/Reached"]).await?;
+    quiet(&operator).await?;
+    let told = async || {
+        let status = status(&world).await?;
+        anyhow::Ok((status.conditions, status.subscription, status.permissions))
+    };
+    let (before, steady) = (told().await?, Steady::watch(&world));
+    let lists = [
+        (APP_ROWS, "WebhookSubscribed", "DriftObserved"),
+        ("/{version}/{app-id}/permissions", "PermissionsApproved", "NotApproved"),
+    ];
+    for (template, ..) in lists {
+        leaves_out(&world, template, ", times: 1");
+        for minutes in [61, 1] {
+            advance_and_pass(&world, &operator, minutes, "MetaApp", 1).await?;
+            assert_eq!(told().await?, before, "{template}");
+        }
+        world.sandbox.clear_faults();
+    }
+    warned(&world, &world.platform, &[""; 0]).await?;
+    steady.always_connected();
+    for (template, condition, reason) in lists {
+        leaves_out(&world, template, "");
+        advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+        world.app_is(&["Ready=True/Reached", &format!("{condition}=True")]).await?;
+        world.advance(1);
+        world
+            .app_is(&[&format!("Ready=False/{reason}"), &format!("{condition}=False/{reason}"), "Stalled=True"])
+            .await?;
+        world.sandbox.clear_faults();
+        advance_and_pass(&world, &operator, 121, "MetaApp", 1).await?;
+        world.app_is(&["Ready=True/Reached"]).await?;
+    }
+    warned(&world, &world.platform, &["acme DriftObserved", "acme NotApproved"]).await?;
+    assert_eq!(world.writes(), []);
+    Ok(())
+}

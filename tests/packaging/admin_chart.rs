@@ -74,6 +74,18 @@ fn chart_and_base_hold_the_same_policies() {
 }
 
 #[test]
+fn the_readme_names_every_policy_and_which_do_not_fail_closed() {
+    let readme = std::fs::read_to_string("charts/meta-channel-operator-admin/README.md").unwrap();
+    let (_, exceptions) = readme.split_once("All fail closed").unwrap();
+    let (exceptions, _) = exceptions.split_once(". ").unwrap();
+    for policy in example("default").iter().filter(|it| it["kind"] == "ValidatingAdmissionPolicy") {
+        let name = format!("`{}`", policy["metadata"]["name"].as_str().unwrap());
+        assert!(readme.contains(&format!("| {name} |")), "{name} is not in the table");
+        assert_eq!(policy["spec"]["failurePolicy"] != "Fail", exceptions.contains(&name), "{name}");
+    }
+}
+
+#[test]
 fn the_policies_follow_the_name_of_the_claims_namespace() {
     let rendered = example("full");
     let selector = |name: &str| {
