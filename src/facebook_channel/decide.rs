@@ -52,7 +52,7 @@ pub fn decide(
 ) -> Option<Plan> {
     let generation = channel.metadata.generation.unwrap_or_default();
     let debugged = token::debugged(seen);
-    let weighed = weigh::weigh(channel, seen, debugged.as_ref(), now);
+    let weighed = weigh::weigh(channel, previous, seen, debugged.as_ref(), now);
     let case = Case { channel, previous, seen, now, generation, debugged, weighed };
     if channel.spec.management_policy == ManagementPolicy::Pause {
         // What becomes of the page once the channel is gone is no matter of Meta's yet.
@@ -340,6 +340,9 @@ impl Case<'_> {
     fn subscription(&self) -> Option<ChannelSubscriptionStatus> {
         let AppSeen::Found { app_id, .. } = &self.seen.app else { return self.previous.subscription.clone() };
         let Some(Ok(rows)) = &self.seen.asked.subscriptions else { return self.previous.subscription.clone() };
+        if self.weighed.row_lost == Some(false) && self.seen.asked.subscribed.is_none() {
+            return self.previous.subscription.clone();
+        }
         let row = rows.iter().find(|row| &row.id == app_id)?;
         let mut fields = row.subscribed_fields.clone();
         fields.sort();

@@ -1,4 +1,4 @@
-//! Lists that come in pages (graph-api §2.3): where one goes on, how much is asked for at once, and when it is begun anew.
+//! Lists that come in pages (developers.facebook.com/docs/graph-api/results): where one goes on, how much is asked for at once, and when it is begun anew.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};

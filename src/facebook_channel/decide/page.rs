@@ -4,7 +4,7 @@ use super::super::model::Mutation;
 use super::weigh::PageSays;
 use super::{Case, former, restriction, wish};
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
@@ -156,11 +156,22 @@ pub(super) fn subscription(case: &Case<'_>, authorized: &Finding, claimed: &Find
         }
     };
     let (found, mutation) = repair(case, authorized, claimed, row, defect);
+    let written = mutation.is_some() || asked.subscribed.is_some();
+    if let Some(known) = known_row(case).filter(|_| !written && case.weighed.row_lost == Some(false)) {
+        return Subscription::only(known);
+    }
     match wish::standing(case, row) {
         // Only what is newly declared is lacking: Meta delivers as before.
         Some(subscribed) if mutation.is_none() => Subscription { subscribed, wish: Some(found), mutation },
         _ => Subscription { subscribed: found, wish: wish::refused_fields(case), mutation },
     }
+}
+
+/// The subscription as it was known to be: one answer in which it is missing, after which nothing is written, is not the
+/// last word.
+fn known_row(case: &Case<'_>) -> Option<Finding> {
+    let known = find(&case.previous.conditions, ConditionType::Subscribed)?;
+    (known.status == Status::True.as_str()).then(|| Finding::from_condition(known, None)).flatten()
 }
 
 /// What to do about a subscription that is not as declared, and what is found if nothing is done.

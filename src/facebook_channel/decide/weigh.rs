@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::policy::token;
-use crate::api::FacebookChannel;
+use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::evidence::{Matter, Standing, Suspicions};
 use crate::engine::token_check;
@@ -56,6 +56,8 @@ pub(super) enum PageSays<'a> {
 pub(super) struct Weighed<'a> {
     pub(super) token: TokenSays<'a>,
     pub(super) page: PageSays<'a>,
+    /// That our row lost something that it held before; and whether that was seen twice.
+    pub(super) row_lost: Option<bool>,
     /// That its subscriptions were refused more than once, for a reason that is not known; and whether for a day.
     pub(super) rows_refused: Option<(&'a Refusal, bool)>,
     /// What was heard and waits for its confirmation.
@@ -81,6 +83,7 @@ impl Weighed<'_> {
 /// Weighs the answers of a pass; `debugged` is what the witness says of the token.
 pub(super) fn weigh<'a>(
     channel: &FacebookChannel,
+    previous: &FacebookChannelStatus,
     seen: &'a Observed,
     debugged: Option<&Answer<&TokenInfo>>,
     now: Timestamp,
@@ -89,7 +92,8 @@ pub(super) fn weigh<'a>(
     let token = weigh_token(channel, seen, debugged, &mut suspicions, now);
     let page = weigh_page(&seen.app, &seen.asked, &mut suspicions, now);
     let rows_refused = weigh_rows(&seen.asked, &mut suspicions, now);
-    Weighed { token, page, rows_refused, suspicions }
+    let row_lost = weigh_row(previous, seen, &mut suspicions, now);
+    Weighed { token, page, row_lost, rows_refused, suspicions }
 }
 
 fn weigh_token<'a>(
@@ -188,6 +192,24 @@ pub(super) fn is_received(refusal: &Refusal) -> bool {
         Verdict::AccessCut(cut) => matches!(cut, CutReason::ScopeMissing { .. }),
         _ => false,
     }
+}
+
+/// Whether our row lacks what it held when it was looked at last. Where a write follows, what is read back decides.
+fn weigh_row(
+    previous: &FacebookChannelStatus,
+    seen: &Observed,
+    suspicions: &mut Suspicions,
+    now: Timestamp,
+) -> Option<bool> {
+    let Some(Ok(rows)) = &seen.asked.subscriptions else { return None };
+    let held = &previous.subscription.as_ref()?.fields;
+    let row = rows.iter().find(|row| Some(row.id.as_str()) == seen.app.id());
+    let fields = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
+    if row.is_some() && held.iter().all(|field| fields.contains(field)) {
+        suspicions.drop(Matter::Rows);
+        return None;
+    }
+    Some(suspicions.hear(Matter::Rows, &fields.join(","), now).is_confirmed())
 }
 
 /// Whether Meta refused on account of what the application may do, or of the page. About its subscriptions neither is a witness.

@@ -44,6 +44,19 @@ fn what_differs_under_observe_is_named_with_what_would_be_written_and_left_alone
 }
 
 #[test]
+fn drift_is_told_under_observe_when_it_was_seen_twice() {
+    let before = observed(Scene::healthy()).decide();
+    let lost = || observed(Scene::rows(vec![]));
+    let once = lost().after(&before).decide();
+    once.shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/Reached"), (Connected, "True/Linked")]);
+    assert!(once.plan.report.notes.is_empty());
+    lost().again(&once, jiff::SignedDuration::from_mins(1)).stalled("DriftObserved");
+    // Seen again meanwhile it was never gone.
+    let back = observed(Scene::healthy()).again(&once, jiff::SignedDuration::from_secs(30));
+    lost().again(&back, jiff::SignedDuration::from_mins(1)).shows(&[(Subscribed, "True/FieldsMatch")]);
+}
+
+#[test]
 fn what_fits_under_observe_is_ready_and_what_is_broken_says_why() {
     observed(Scene::healthy()).decide().shows(&[(Ready, "True/Reached"), (Connected, "True/Linked")]);
     let ended = fault(crate::graph::Operation::ReadPage, 190, Some(460), "x");
