@@ -10,7 +10,7 @@ use crate::engine::evidence::{Matter, Suspicions};
 use crate::graph::Definite;
 use crate::meta_grant::observe::LivingSeen;
 
-/// How long a grant that was never listed waits for its list before a person has to look into it.
+/// How long a grant that was never verified waits for an answer before a person has to look into it.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What was heard, and how far it counts.
@@ -22,7 +22,7 @@ pub(super) struct Heard {
     pub(super) refuted: bool,
     /// Whether the list was refused again in a way that says nothing of the token.
     pub(super) refused: bool,
-    /// Whether it has been for a day.
+    /// Whether it, or debug_token, has been refused for a day.
     pub(super) refused_for_long: bool,
     /// Whether Meta left open what a token is or covers that may take the place of the one in use.
     pub(super) open: bool,
@@ -50,6 +50,12 @@ impl Heard {
             (Some(Ok(_)), _) | (_, Word::Flawed(..)) => {
                 self.suspicions.drop(Matter::Token);
                 self.suspicions.drop(Matter::Refused);
+            }
+            // Nothing was listed then: it is debug_token that is refused.
+            (None, Word::Refused(refusal)) if !refusal.may_pass() => {
+                self.refuted = self.suspicions.is_confirmed(Matter::Token, case.now);
+                let standing = self.suspicions.hear(Matter::Refused, &statement(&refusal.fact), case.now);
+                self.refused_for_long = standing.lasts(DAY);
             }
             (Some(Err(refusal)), _) if refusal.definite == Some(Definite::Token) => {
                 self.suspicions.drop(Matter::Refused);

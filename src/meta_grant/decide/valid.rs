@@ -81,7 +81,8 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     if of_app && kept.status == Status::Unknown {
         return app_unverified(case, &format!("Meta refused a call with them ({}).", refusal.fact));
     }
-    kept
+    let for_long = kept.status == Status::Unknown && case.heard.refused_for_long;
+    if for_long { refused_for_long(case, "to say anything about the token", refusal) } else { kept }
 }
 
 /// What was known stays, also of a token that was renewed since: it was handed out for one that serves. It does not of a
@@ -127,15 +128,11 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
     if kept.status != Status::Unknown || silent {
         return kept;
     }
+    if for_long || case.heard.refused_for_long {
+        return refused_for_long(case, "to list the pages of the token", refusal);
+    }
     let fact = &refusal.fact;
-    let found = if for_long || case.heard.refused_for_long {
-        let seen = format!("Meta confirms the token, but has refused to list its pages for a day ({fact}).");
-        let step = format!(
-            "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
-            authorize_again(case)
-        );
-        case.found(Status::Unknown, Reason::RefusedByMeta, seen, step)
-    } else if refusal.verdict == Verdict::NoAnswer {
+    let found = if refusal.verdict == Verdict::NoAnswer {
         let seen =
             format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
         case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
@@ -148,6 +145,17 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
         case.found(Status::Unknown, Reason::NotUnderstood, seen, step)
     };
     found.quoting(refusal.words())
+}
+
+/// Meta has refused something for a day, for a reason that is not known.
+fn refused_for_long(case: &Case<'_>, what: &str, refusal: &Refusal) -> Finding {
+    let seen =
+        format!("Meta has refused {what} for a day ({}), for a reason that the operator does not know.", refusal.fact);
+    let step = format!(
+        "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
+        authorize_again(case)
+    );
+    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words())
 }
 
 /// What is wrong with a token, such as "The token of the grant".

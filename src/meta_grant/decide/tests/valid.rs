@@ -267,10 +267,16 @@ fn a_debug_token_that_is_refused_is_no_verdict() {
             assert!(!report.answered, "{text}");
             assert_eq!(report.until.map(|until| until.duration_since(outcome.now).as_secs()), Some(300), "{text}");
         }
-        for never in [refused(Scene::healthy()), refused(Scene::fresh(system_user(10)))] {
-            let outcome = never.decide();
+        for never in [Scene::healthy, || Scene::fresh(system_user(10))] {
+            let outcome = refused(never()).decide();
             outcome.shows(&[(Valid, "Unknown/NotUnderstood"), (Ready, "Unknown/NotUnderstood")]);
             let message = outcome.message(Valid);
+            assert!(message.contains(&format!("code {code}")) && message.contains("Meta said"), "{message}");
+            let mut day = refused(never()).again(&outcome);
+            day.now += days(1);
+            let day = day.decide();
+            day.shows(&[(Valid, "Unknown/RefusedByMeta"), (Ready, "False/RefusedByMeta")]);
+            let message = day.message(Valid);
             assert!(message.contains(&format!("code {code}")) && message.contains("Meta said"), "{message}");
         }
     }
