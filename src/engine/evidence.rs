@@ -77,6 +77,11 @@ impl Suspicions {
         self.0.get(&matter).is_some_and(|it| Standing(now.duration_since(it.since)).is_confirmed())
     }
 
+    /// Whether something was heard of a matter.
+    pub fn knows(&self, matter: Matter) -> bool {
+        self.0.contains_key(&matter)
+    }
+
     /// Drops what was said about a matter: an answer contradicts it.
     pub fn drop(&mut self, matter: Matter) {
         self.0.remove(&matter);

@@ -85,6 +85,12 @@ impl Gap {
         }
     }
 
+    /// Whether a look at what is not certain takes the list too. A page that has said nothing for some time is asked alone.
+    pub fn needs_list(&self, now: Timestamp) -> bool {
+        let alone = self.word == Word::Open && self.was_asked() && now.duration_since(self.since) >= EAGER;
+        self.next(now).is_some() && !alone
+    }
+
     /// Whether the page was asked since the list left it open.
     pub fn was_asked(&self) -> bool {
         self.asked.is_some_and(|at| at >= self.since)
@@ -120,10 +126,15 @@ mod tests {
         assert_eq!(gap.next(at(5_000)), Some(at(5_060)), "it was never asked");
         let asked = Gap { asked: Some(at(1)), ..gap };
         assert_eq!([10, 599, 600].map(|now| asked.next(at(now))), [Some(at(70)), Some(at(659)), Some(at(900))]);
+        let needs_list = |gap: Gap| [10, 599, 600, 5_000].map(|now| gap.needs_list(at(now)));
+        assert_eq!(needs_list(asked), [true, true, false, false], "it is asked alone");
+        assert_eq!(needs_list(gap), [true; 4], "it was never asked");
         let denied = asked.denied(Absence::NotInGrant, at(10));
+        assert_eq!(needs_list(denied), [true; 4], "what was denied needs both");
         assert_eq!([10, 69, 70].map(|now| denied.next(at(now))), [Some(at(70)), Some(at(70)), Some(at(130))]);
         for word in [Word::Vouched, Word::Absent] {
             assert_eq!(Gap { word, ..gap }.next(at(10)), None);
+            assert!(!Gap { word, ..gap }.needs_list(at(10)));
         }
     }
 }

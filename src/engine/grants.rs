@@ -188,7 +188,7 @@ fn changed(before: Option<&Granted>, now: &Granted) -> BTreeSet<String> {
 fn same_info(one: &TokenInfo, other: &TokenInfo) -> bool {
     let sorted = |info: &TokenInfo| {
         let mut info = info.clone();
-        info.scopes.sort();
+        info.scopes.iter_mut().for_each(|names| names.sort());
         info.granular_scopes.sort_by(|a, b| a.scope.cmp(&b.scope));
         for row in &mut info.granular_scopes {
             row.target_ids.iter_mut().for_each(|ids| ids.sort());
@@ -243,7 +243,7 @@ mod tests {
                 data_access_expires_at: None,
                 profile_id: None,
                 user_id: None,
-                scopes: vec!["pages_messaging".into(), "pages_show_list".into()],
+                scopes: Some(vec!["pages_messaging".into(), "pages_show_list".into()]),
                 granular_scopes: vec![],
                 error: None,
             },
@@ -277,7 +277,7 @@ mod tests {
         let grants = Grants::default();
         put(&grants, granted("t", &[("1", "a"), ("2", "b")]));
         let mut reordered = granted("t", &[("1", "a"), ("2", "b")]);
-        reordered.info.scopes.reverse();
+        reordered.info.scopes.as_mut().unwrap().reverse();
         assert_eq!(put(&grants, reordered), [""; 0]);
         let mut narrowed = granted("t", &[("1", "a"), ("2", "b")]);
         let target_ids = Some(vec!["1".to_owned()]);

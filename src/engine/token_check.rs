@@ -121,8 +121,14 @@ pub fn not_sufficient(info: &TokenInfo, required: &[String], now: Timestamp) -> 
     if let Some(at) = over(info.data_access_expires_at) {
         return Some(Flaw::Ended(Reason::DataAccessExpired, format!("access to the data ended at {at}")));
     }
-    let missing: Vec<_> = required.iter().filter(|scope| !info.scopes.contains(scope)).cloned().collect();
+    let missing = not_granted(info, required);
     (!missing.is_empty()).then_some(Flaw::ScopesMissing(missing))
+}
+
+/// The permissions that a token lacks. What Meta does not tell is not missing.
+pub fn not_granted(info: &TokenInfo, required: &[String]) -> Vec<String> {
+    let Some(granted) = info.granted() else { return Vec::new() };
+    required.iter().filter(|scope| !granted.contains(scope)).cloned().collect()
 }
 
 /// What became of a token, such as "The page token", that ended for this reason.

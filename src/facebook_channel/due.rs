@@ -39,6 +39,13 @@ fn is_good(status: &FacebookChannelStatus) -> bool {
     })
 }
 
+/// The permissions that the token was known to have, for when Meta does not tell them.
+pub fn known_scopes<'a>(seen: &Observed, previous: &'a FacebookChannelStatus) -> &'a [String] {
+    let fingerprint = seen.token.fingerprint();
+    let same = |it: &&AuthorizationStatus| fingerprint.is_some() && it.fingerprint.as_deref() == fingerprint;
+    previous.authorization.as_ref().filter(same).map(|it| it.scopes.as_slice()).unwrap_or_default()
+}
+
 /// What debug_token said of the token, if that has not to be asked again: the status tells it, once it was found good and
 /// as long as nothing that it depends on has changed.
 pub fn remembered_token(
@@ -66,7 +73,7 @@ pub fn remembered_token(
         data_access_expires_at: authorization.data_access_expires_at,
         profile_id: Some(channel.spec.page_id.clone()),
         user_id: authorization.grantor_id.clone(),
-        scopes: authorization.scopes.clone(),
+        scopes: Some(authorization.scopes.clone()).filter(|scopes| !scopes.is_empty()),
         // That they reach this page was found good with the rest.
         granular_scopes: Vec::new(),
         error: None,

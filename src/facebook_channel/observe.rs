@@ -204,7 +204,7 @@ async fn ask(
             None => {
                 seen.asked.token = recall_token(channel, seen, pass).map(Ok);
                 if seen.asked.token.is_none() {
-                    witness::ask_about_token(ctx, seen).await?;
+                    witness::ask_about_token(ctx, seen, &pass.previous).await?;
                 }
             }
         },

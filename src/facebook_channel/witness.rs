@@ -48,7 +48,7 @@ pub async fn ask_if_doubted(
     }
     match &seen.token {
         TokenSeen::Granted(_) => ask_grant(ctx, channel, seen, pass).await?,
-        _ => ask_about_token(ctx, seen).await?,
+        _ => ask_about_token(ctx, seen, &pass.previous).await?,
     }
     let refuted = !token::is_proven(channel, seen, pass.now);
     if refuted && matches!(&seen.asked.token, Some(Ok(_))) {
@@ -62,7 +62,11 @@ pub async fn ask_if_doubted(
 ///
 /// # Errors
 /// When the process shuts down.
-pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), Failure> {
+pub async fn ask_about_token(
+    ctx: &Context,
+    seen: &mut Observed,
+    previous: &FacebookChannelStatus,
+) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
     let mut answer = seen.asked.calls.answer(Operation::DebugToken, result);
@@ -82,7 +86,8 @@ pub async fn ask_about_token(ctx: &Context, seen: &mut Observed) -> Result<(), F
             Err(refusal) => answer = Err(Refusal { verdict: Verdict::Refused, definite: None, ..refusal }),
         }
     }
-    seen.asked.token = Some(answer);
+    let scopes = super::due::known_scopes(seen, previous);
+    seen.asked.token = Some(answer.map(|info| info.remembering(scopes)));
     seen.asked.witnessed = true;
     Ok(())
 }

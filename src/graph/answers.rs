@@ -84,9 +84,9 @@ pub struct TokenInfo {
     /// Who granted it.
     #[serde(default, deserialize_with = "optional_id")]
     pub user_id: Option<String>,
-    /// What was granted.
-    #[serde(default, deserialize_with = "identifiers")]
-    pub scopes: Vec<String>,
+    /// What was granted; `None` if Graph does not tell. See [`Self::granted`].
+    #[serde(default, deserialize_with = "optional_identifiers")]
+    pub scopes: Option<Vec<String>>,
     /// What was granted for which objects.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub granular_scopes: Vec<GranularScope>,
@@ -96,10 +96,24 @@ pub struct TokenInfo {
 }
 
 impl TokenInfo {
-    /// Whether the scope was granted, and not only for other objects than `target_id`.
+    /// What was granted, if Graph tells: where it leaves out the scopes, those that were granted for objects.
+    #[must_use]
+    pub fn granted(&self) -> Option<Vec<String>> {
+        let granular = || self.granular_scopes.iter().map(|row| row.scope.clone()).collect::<Vec<_>>();
+        self.scopes.clone().or_else(|| Some(granular()).filter(|names| !names.is_empty()))
+    }
+
+    /// The same, and where Graph does not tell what was granted these scopes that were known before, if any were.
+    #[must_use]
+    pub fn remembering(self, known: &[String]) -> Self {
+        let known = || Some(known.to_vec()).filter(|names| !names.is_empty());
+        Self { scopes: self.granted().or_else(known), ..self }
+    }
+
+    /// Whether the scope was granted, and not only for other objects than `target_id`. What Graph does not tell is not missing.
     #[must_use]
     pub fn grants(&self, scope: &str, target_id: &str) -> bool {
-        let granted = self.scopes.iter().any(|name| name == scope);
+        let granted = self.granted().is_none_or(|names| names.iter().any(|name| name == scope));
         let granular = self.granular_scopes.iter().find(|row| row.scope == scope);
         match granular.and_then(|row| row.target_ids.as_ref()) {
             Some(targets) => targets.iter().any(|id| id == target_id),

@@ -26,7 +26,7 @@ fn a_page_token_is_described() {
     assert_eq!(seconds(info.data_access_expires_at), Some(1_797_776_000));
     assert_eq!(info.profile_id.as_deref(), Some("2200000000000001"));
     assert_eq!(info.user_id.as_deref(), Some("6600000000000001"));
-    assert_eq!(info.scopes, ["pages_show_list", "pages_messaging"]);
+    assert_eq!(info.scopes.as_deref().unwrap(), ["pages_show_list", "pages_messaging"]);
     assert_eq!(info.granular_scopes[1].target_ids, None);
 }
 
@@ -113,4 +113,23 @@ fn a_page_and_its_subscriptions() {
 
     let row: PageSubscription = read(json!({"id": 1_111_000_011_110_000_u64, "link": "x", "subscribed_fields": null}));
     assert_eq!((row.id.as_str(), row.subscribed_fields.len()), ("1111000011110000", 0));
+}
+
+#[test]
+fn scopes_that_are_not_told_are_none_and_what_was_granted_for_objects_or_known_before_tells_them() {
+    let (scopes, none) = (|names: &[&str]| Some(names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()), None);
+    let known = scopes(&["a", "b"]).unwrap();
+    for untold in [json!({"is_valid": true}), json!({"is_valid": true, "scopes": null, "granular_scopes": null})] {
+        let info: TokenInfo = read(untold);
+        assert_eq!((&info.scopes, info.granted()), (&none, none.clone()));
+        assert!(info.grants("a", "1"), "what is not told is not missing");
+        assert_eq!(info.clone().remembering(&[]).granted(), none);
+        assert_eq!(info.remembering(&known).granted(), scopes(&["a", "b"]));
+    }
+    let info: TokenInfo = read(json!({"is_valid": true, "granular_scopes": [{"scope": "a", "target_ids": ["1"]}]}));
+    assert_eq!(info.granted(), scopes(&["a"]));
+    assert!(info.grants("a", "1") && !info.grants("a", "2") && !info.grants("b", "1"));
+    assert_eq!(info.remembering(&known).granted(), scopes(&["a"]));
+    let told: TokenInfo = read(json!({"is_valid": true, "scopes": []}));
+    assert_eq!(told.remembering(&known).granted(), scopes(&[]), "an empty list is told");
 }

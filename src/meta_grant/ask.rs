@@ -45,7 +45,8 @@ pub(super) async fn ask(
         }
         if let Some(info) = recall(ctx, seen, pass) {
             (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
-            return Ok(());
+            let alone = coverage::to_ask_alone(seen, pass.now);
+            return asks.pages_themselves(seen, alone, &in_use).await;
         }
         // A channel that doubts its token may have asked a moment ago.
         let doubted = ctx.grants.is_doubted(&pass.key);
@@ -58,12 +59,14 @@ pub(super) async fn ask(
             ctx.grants.hear(&pass.key, fingerprint, answer.clone(), pass.now);
         }
         let known = token::known_kind(seen, &pass.previous);
-        seen.asked.token = Some(answer.map(|info| TokenInfo { kind: info.kind.or(known), ..info }));
+        let scopes = token::known_scopes(seen, &pass.previous);
+        let told = |info: TokenInfo| TokenInfo { kind: info.kind.or(known), ..info }.remembering(scopes);
+        seen.asked.token = Some(answer.map(told));
     }
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
         seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
-        asks.pages_themselves(seen, &in_use).await?;
+        asks.pages_themselves(seen, coverage::to_ask(seen, pass.now), &in_use).await?;
     }
     Ok(())
 }
@@ -77,7 +80,7 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     // That it has ended is asked, not reckoned: its end may have been put off since.
     let lives =
         [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
-    let settled = seen.suspicions.is_empty() && coverage::is_settled(before, &seen.users, pass.now);
+    let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.users, pass.now);
     let fresh = settled && before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
     // Mail is judged against what the token in use is now.
     (good && same && lives && fresh && seen.mail.is_none()).then(|| before.info.clone())
@@ -170,8 +173,12 @@ impl Asks<'_> {
     }
 
     /// Asks pages in use for their tokens that the list leaves open, so that no list alone takes one away.
-    async fn pages_themselves(&self, seen: &mut Observed, in_use: &Token) -> Result<(), Failure> {
-        let asks = coverage::to_ask(seen, self.pass.now);
+    async fn pages_themselves(
+        &self,
+        seen: &mut Observed,
+        asks: Vec<(String, bool)>,
+        in_use: &Token,
+    ) -> Result<(), Failure> {
         if asks.is_empty() {
             return Ok(());
         }

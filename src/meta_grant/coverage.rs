@@ -187,9 +187,20 @@ pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
     asks.into_iter().take(left).map(|(page, known)| (page.clone(), own(page, known))).collect()
 }
 
-/// What the grant gives for each page now, if its pages were listed in this pass.
+/// The pages in use that have to be asked for a token though nothing else is asked, since they alone have not answered.
+pub fn to_ask_alone(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
+    let Some(before) = seen.before.as_deref() else { return Vec::new() };
+    let open = |page: &String| before.pages.get(page)?.gap.as_deref().filter(|gap| gap.next(now).is_some());
+    let gaps: Vec<_> = seen.users.pages.iter().filter_map(|page| Some((page, open(page)?.asked))).collect();
+    let (recent, mut due): (Vec<_>, Vec<_>) =
+        gaps.into_iter().partition(|(_, asked)| asked.is_some_and(|at| at <= now && now.duration_since(at) < SPAN));
+    due.sort_by_key(|(_, asked)| *asked);
+    due.into_iter().take(ASKS.saturating_sub(recent.len())).map(|(page, _)| (page.clone(), false)).collect()
+}
+
+/// What the grant gives for each page now, if its pages were listed in this pass, or some of them were asked alone.
 pub fn judge(seen: &Observed, now: Timestamp) -> Option<Pages> {
-    let ground = Ground::of(seen, now)?;
+    let Some(ground) = Ground::of(seen, now) else { return asked_alone(seen, now) };
     let plain = |row: &Account| GrantedPage {
         name: row.name.clone(),
         tasks: row.tasks.clone(),
@@ -205,10 +216,30 @@ pub fn judge(seen: &Observed, now: Timestamp) -> Option<Pages> {
     Some(pages)
 }
 
-/// Whether everything is certain of what is given for the pages in use.
-pub fn is_settled(before: &Granted, users: &Users, now: Timestamp) -> bool {
-    let known = |id: &String| before.pages.get(id).is_some_and(|page| next_of(page, now).is_none());
-    users.pages.iter().all(known)
+/// What was given before, with what pages said that were asked without a new list.
+fn asked_alone(seen: &Observed, now: Timestamp) -> Option<Pages> {
+    let before = seen.before.as_deref().filter(|_| seen.recalled && !seen.asked.nodes.is_empty())?;
+    let mut pages = before.pages.clone();
+    for (id, answer) in &seen.asked.nodes {
+        let Some(page) = pages.get_mut(id) else { continue };
+        let Some(gap) = page.gap.as_deref().map(|gap| Gap { asked: Some(now), ..*gap }) else { continue };
+        let gap = match (answer, denial(answer)) {
+            (Ok(node @ PageToken { token: Some(_), .. }), _) => {
+                page.token.clone_from(&node.token);
+                Gap { word: gap::Word::Vouched, ..gap }
+            }
+            (_, Some(lost)) => gap.denied(lost.unwrap_or(gap.absence), now),
+            (_, None) => gap,
+        };
+        page.gap = Some(Box::new(gap));
+    }
+    Some(pages)
+}
+
+/// Whether the list has to be read to be certain of what is given for the pages in use.
+pub fn needs_list(before: &Granted, users: &Users, now: Timestamp) -> bool {
+    let settled = |page: &GrantedPage| page.gap.as_ref().is_none_or(|gap| !gap.needs_list(now));
+    !users.pages.iter().all(|id| before.pages.get(id).is_some_and(settled))
 }
 
 /// When to look again at what is not certain.

@@ -27,6 +27,7 @@ use crate::graph::Exchange;
 use heard::Heard;
 use token::{Candidate, Word};
 
+use status::SCOPES;
 pub use status::counted;
 
 /// What to do: at most one mutation, and the report if there is none.
@@ -228,7 +229,8 @@ impl Case<'_> {
         let ready = readiness(&blocking, self.generation, self.reached(expires));
         let refusals = self.refusals();
         let unlisted = matches!(self.seen.asked.pages, Some(Err(_))) && !self.heard.token;
-        let answered = !unlisted && !refusals.iter().any(Refusal::says_nothing);
+        let undebugged = matches!(token::in_use(self.seen, self.now), Word::Refused(_));
+        let answered = !unlisted && !undebugged && !refusals.iter().any(Refusal::says_nothing);
         let class = class(&blocking, &refusals.iter().collect::<Vec<_>>(), self.now);
         let next_step = ready.next_step.clone().or_else(|| self.advice(parts));
         let mut findings = ready.findings;
@@ -280,9 +282,7 @@ impl Case<'_> {
     fn until(&self, expires: Option<Timestamp>, class: Class) -> Option<Timestamp> {
         let info = match token::in_use(self.seen, self.now) {
             Word::Good(info) => info,
-            Word::Refused(refusal) if refusal.says_nothing() && !refusal.may_pass() => {
-                return Some(self.now + UNLISTED);
-            }
+            Word::Refused(refusal) if !refusal.may_pass() => return Some(self.now + UNLISTED),
             _ => return None,
         };
         if !class.rests() {
@@ -298,8 +298,9 @@ impl Case<'_> {
             _ => None,
         };
         let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
-        let open = self.pages.as_ref().and_then(|pages| coverage::next(pages, self.now));
-        let unlisted = self.heard.refused.then(|| self.now + UNLISTED);
+        let pages = if self.seen.recalled { self.given() } else { self.pages.as_ref() };
+        let open = pages.and_then(|pages| coverage::next(pages, self.now));
+        let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);
         let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
         marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
     }

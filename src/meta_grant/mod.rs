@@ -101,13 +101,14 @@ fn granted(
 ) -> Option<Granted> {
     let pages = pages?;
     let info = seen.asked.token.take()?.ok()?;
+    let listed = seen.before.as_ref().filter(|_| seen.recalled).map(|before| before.at);
     Some(Granted {
         uid: pass.uid.clone(),
         app: observe::app_key(grant, &pass.key),
         fingerprint: seen.in_use.clone()?,
         info,
         pages,
-        at: ctx.clock.now(),
+        at: listed.unwrap_or_else(|| ctx.clock.now()),
     })
 }
 

@@ -228,6 +228,27 @@ async fn a_page_that_refuses_the_token_it_is_given_has_the_grant_look_before_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_doubted_while_nobody_bears_witness_is_not_known_and_heals_by_itself() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    let doubt = format!("{{match: {{page: {PAGE_A}}}, do: {{graph_error: {{code: 190, message: x}}}}}}");
+    world.sandbox.add_fault(fault(&doubt));
+    world
+        .sandbox
+        .add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{status: {{code: 500, body: x}}}}}}")));
+    advance_and_sweep(&world, &operator, 16).await?;
+    let unknown = ["Ready=Unknown/GraphUnavailable", "Connected=Unknown", "Authorized=Unknown", "Reconciling=True"];
+    world.channel_is(&world.tenant_a, "shop", &unknown).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
+    world.sandbox.clear_faults();
+    world.advance(6);
+    both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_asks_about_the_grant_and_about_no_page() -> Result<()> {
     let world = World::seeded(person_manages_pages).await?;
     let operator = world.operator();

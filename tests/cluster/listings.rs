@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
+use testkit::sandbox::Seed;
 use testkit::wait_for;
 
 use crate::granted_props::*;
@@ -137,10 +138,7 @@ async fn a_page_without_a_token_in_list_and_answer_is_cut_off_a_minute_later_and
 async fn a_page_that_the_token_names_and_nobody_gives_a_token_for_is_reached_through_a_business() -> Result<()> {
     let world = World::seeded(|seed| {
         person_manages_pages(seed);
-        let scopes = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
-        let rows = scopes.map(|scope| format!("{{scope: {scope}, target_ids: [{PAGE_A}, {PAGE_B}, {PAGE_C}]}}"));
-        let token = seed.tokens.iter_mut().find(|token| token.alias.as_deref() == Some("user")).unwrap();
-        token.granular_scopes = serde_yaml_ng::from_str(&format!("[{}]", rows.join(", "))).unwrap();
+        token_names_pages(seed);
     })
     .await?;
     let operator = world.operator();
@@ -148,6 +146,95 @@ async fn a_page_that_the_token_names_and_nobody_gives_a_token_for_is_reached_thr
     world.sandbox.preset("listing-row-missing", &[("page", PAGE_A)])?;
     page_gives_no_token(&world);
     lost_after_a_minute(&world, &operator, "BusinessManagementMissing").await
+}
+
+/// Lets the person's token name these pages.
+fn token_names_pages(seed: &mut Seed) {
+    let scopes = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
+    let rows = scopes.map(|scope| format!("{{scope: {scope}, target_ids: [{PAGE_A}, {PAGE_B}, {PAGE_C}]}}"));
+    let token = seed.tokens.iter_mut().find(|token| token.alias.as_deref() == Some("user")).unwrap();
+    token.granular_scopes = serde_yaml_ng::from_str(&format!("[{}]", rows.join(", "))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_the_token_names_and_that_were_never_listed_are_ready_when_they_give_their_tokens() -> Result<()> {
+    let world = World::seeded(|seed| {
+        person_manages_pages(seed);
+        token_names_pages(seed);
+    })
+    .await?;
+    world.sandbox.preset("listing-empty", &[("person", PERSON)])?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    both_are(&world, WELL).await?;
+    grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
+}
+
+/// How often the faults in force were met.
+fn met(world: &World) -> u64 {
+    world.sandbox.faults().iter().map(|fault| fault.matched).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_in_parts_is_read_to_its_end_whatever_is_refused_on_the_way() -> Result<()> {
+    let offset = format!(
+        "{{match: {{template: '{ACCOUNTS}', parameter: offset}}, times: 1, do: {{graph_error: {{code: 100, message: '(#100) Invalid parameter'}}}}}}"
+    );
+    let rows: [(&str, Option<&str>, u64); 3] = [
+        // The second part is refused once, and is asked for again after the first.
+        ("listing-fails-while-paging", None, 2),
+        ("listing-next-with-offset", Some(&offset), 2),
+        // 100, 50 and 25 rows are too many.
+        ("listing-too-much-data", None, 3),
+    ];
+    for (name, more, times) in rows {
+        let world = World::seeded(|seed| {
+            person_manages_pages(seed);
+            let crowd = format!(
+                "{{pages: 120, first_page: 4400000000000001, app: {APP_ID}, user: {PERSON}, scopes: [pages_show_list]}}"
+            );
+            seed.crowd = Some(serde_yaml_ng::from_str(&crowd).unwrap());
+        })
+        .await?;
+        world.sandbox.preset(name, &[])?;
+        more.map(|yaml| world.sandbox.add_fault(fault(yaml)));
+        let operator = world.operator();
+        connected(&world, &operator).await?;
+        let status = grant_is(&world, &["Ready=True/Reached"]).await?.status.unwrap();
+        assert_eq!((status.page_count, status.pages_truncated), (Some(123), true), "{name}");
+        assert_eq!(met(&world) % times, 0, "{name}");
+        assert!(met(&world) >= times, "{name}");
+        operator.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn for_a_page_that_never_answers_the_list_is_not_read_again_and_again() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    let before = all(&world).await?;
+    world.sandbox.preset("listing-row-missing", &[("page", PAGE_A)])?;
+    let matched = format!("{{page: {PAGE_A}, template: '/{{version}}/{{page-id}}', field: access_token}}");
+    let down = "{graph_error: {code: 1, status: 500, message: An unknown error occurred}}";
+    let node = world.sandbox.add_fault(fault(&format!("{{match: {matched}, do: {down}}}")));
+    let asked = || world.sandbox.faults().into_iter().find(|it| it.id == node).map_or(0, |it| it.matched);
+    listed(&world, &operator, "missing").await?;
+    for _ in 0..12 {
+        advance_and_pass(&world, &operator, 1, "MetaGrant", 0).await?;
+    }
+    advance_and_pass(&world, &operator, 6, "MetaGrant", 1).await?;
+    let (lists, nodes) = (world.requests("GET", ACCOUNTS).len(), asked());
+    for _ in 0..4 {
+        advance_and_pass(&world, &operator, 6, "MetaGrant", 1).await?;
+    }
+    assert_eq!((world.requests("GET", ACCOUNTS).len(), asked()), (lists, nodes + 4));
+    assert_eq!(all(&world).await?, before);
+    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,7 +153,20 @@ async fn a_subscription_that_meta_refuses_though_the_permission_is_there_says_so
         assert!(words.iter().all(|word| told.contains(word)), "{preset}: {told}");
         assert!(channel.status.unwrap().next_step.is_some_and(|step| step.contains("App Dashboard")), "{preset}");
     }
-    // With the permission really missing debug_token says so, and which one.
+    // With the permission withdrawn since, the refused write has debug_token asked, which says so.
+    let lost = "at: /data, set: {scopes: [pages_show_list, pages_manage_metadata]}";
+    let connected = world.channel_manifest(&world.tenant_a, "shop", PAGE_A);
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    world.apply(&connected).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.sandbox.preset("subscription-refused-1929002", &[("page", PAGE_A)])?;
+    world.sandbox.add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{edit: {{{lost}}}}}}}")));
+    change_row(&world, PAGE_A, APP_ID, None)?;
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
+    assert!(message(&channel, "Authorized").contains("pages_messaging"));
+    world.sandbox.clear_faults();
+    // With the permission missing from the begin debug_token says so before anything is written.
     let last = REFUSED.len();
     world.put_channel(&world.tenant_a, "lacking", &page(last), &text(&format!("page-{last}"))).await?;
     let channel = world.channel_is(&world.tenant_a, "lacking", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
@@ -181,15 +194,21 @@ async fn what_the_page_itself_says_for_good_counts_at_once_if_it_is_definite_and
     let presets = LASTING.map(|(preset, ..)| preset);
     let names = connected(&world, &presets).await?;
     for (preset, (_, page)) in presets.iter().zip(&names) {
-        let new = [("page", page.as_str()), ("new_id", "2200000000000009")];
-        let plain = [("page", page.as_str())];
-        world.sandbox.preset(preset, &new).or_else(|_| world.sandbox.preset(preset, &plain))?;
+        let mut parameters = vec![("page", page.as_str())];
+        if preset.starts_with("page-field") {
+            parameters.push(("field", "is_published"));
+        } else if preset.starts_with("page-migrated") || *preset == "other-page-id" {
+            parameters.push(("new_id", "2200000000000009"));
+        }
+        world.sandbox.preset(preset, &parameters)?;
     }
     advance_and_sweep(&world, &operator, 16).await?;
     for ((_, once, _), (name, _)) in LASTING.iter().zip(&names) {
         world.channel_is(&world.tenant_a, name, once).await?;
     }
     advance_and_sweep(&world, &operator, 2).await?;
+    let met = world.sandbox.faults();
+    assert!(met.iter().all(|it| it.matched > 0), "{met:?}");
     for ((preset, _, twice), (name, _)) in LASTING.iter().zip(&names) {
         let channel = world.channel_is(&world.tenant_a, name, twice).await.with_context(|| (*preset).to_owned())?;
         let status = channel.status.as_ref().unwrap();
@@ -220,9 +239,9 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
     }
     // As long as nobody tells, nothing is proven, and no page is claimed by it.
     world.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
-    world
-        .sandbox
-        .add_fault(fault("{match: {template: '/{version}/me', alias: page-b}, do: {status: {code: 500, body: x}}}"));
+    world.sandbox.add_fault(fault(
+        "{match: {template: '/{version}/{page-id}', alias: page-b}, do: {status: {code: 500, body: x}}}",
+    ));
     world.put_channel(&world.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
     world
         .channel_is(&world.tenant_a, "untold", &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/NotProven"])

@@ -85,7 +85,7 @@ impl Case<'_> {
 }
 
 fn described(info: &TokenInfo, fingerprint: &str) -> AuthorizationStatus {
-    let mut scopes = info.scopes.clone();
+    let mut scopes = info.granted().unwrap_or_default();
     scopes.sort();
     AuthorizationStatus {
         token_type: info.kind.map(|kind| kind.as_str().to_owned()),

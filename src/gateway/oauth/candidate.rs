@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::flow::{Offer, Refusal};
 use super::grants::{Grant, Page};
 use super::{App, OAuth};
+use crate::engine::token_check;
 use crate::graph::{
     AppReason, CutReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
@@ -80,15 +81,15 @@ fn refusal(error: &GraphError, operation: Operation) -> Refusal {
     }
 }
 
+/// What Meta does not tell is no fault: the operator judges the token once more.
 fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
-    if info.app_id.as_deref() != Some(&app.credentials.app_id) {
+    if info.app_id.as_deref().is_some_and(|found| found != app.credentials.app_id) {
         return Err(Refusal::WrongApp);
     }
     if !info.is_valid || info.kind.is_some_and(|kind| kind != TokenKind::User) {
         return Err(Refusal::NotAccepted);
     }
-    let missing = app.required.iter().filter(|scope| !info.scopes.contains(scope)).cloned();
-    let missing: Vec<_> = missing.take(TOLD).collect();
+    let missing: Vec<_> = token_check::not_granted(info, &app.required).into_iter().take(TOLD).collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::ScopesMissing(missing)) }
 }
 

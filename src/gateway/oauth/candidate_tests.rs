@@ -26,18 +26,28 @@ fn info(name: &str, value: Value) -> TokenInfo {
     serde_json::from_value(info).unwrap()
 }
 
+/// The same without scopes, but with these that were granted for objects.
+fn granular(names: Value) -> TokenInfo {
+    let rows = names.as_array().unwrap().iter().map(|scope| json!({"scope": scope}));
+    let granular_scopes = serde_json::from_value(rows.collect()).unwrap();
+    TokenInfo { granular_scopes, ..info("scopes", json!(null)) }
+}
+
 #[test]
 fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
     let missing = |scopes: &[&str]| Err(Refusal::ScopesMissing(scopes.iter().map(|it| (*it).to_owned()).collect()));
     let rows = [
         (info("user_id", json!("67")), Ok(())),
         (info("app_id", json!("9999000099990000")), Err(Refusal::WrongApp)),
-        (info("app_id", json!(null)), Err(Refusal::WrongApp)),
+        (info("app_id", json!(null)), Ok(())),
         (info("is_valid", json!(false)), Err(Refusal::NotAccepted)),
         (info("type", json!(null)), Ok(())),
         (info("type", json!("PAGE")), Err(Refusal::NotAccepted)),
         (info("type", json!("SYSTEM_USER")), Err(Refusal::NotAccepted)),
         (info("scopes", json!(["pages_show_list"])), missing(&["pages_messaging"])),
+        (info("scopes", json!(null)), Ok(())),
+        (granular(json!(["pages_show_list", "pages_messaging"])), Ok(())),
+        (granular(json!(["pages_show_list"])), missing(&["pages_messaging"])),
         (info("scopes", json!([])), missing(&["pages_show_list", "pages_messaging"])),
     ];
     for (info, expected) in rows {

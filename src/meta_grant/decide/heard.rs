@@ -1,11 +1,17 @@
 //! What one answer says and does not count before it was said again: that the token is refused when it is to list its pages, and
 //! that another token does not cover what is in use.
 
+use jiff::SignedDuration;
+
 use super::Case;
 use super::token::{self, Candidate, Word};
+use crate::engine::answer::Refusal;
 use crate::engine::evidence::{Matter, Suspicions};
 use crate::graph::Definite;
 use crate::meta_grant::observe::LivingSeen;
+
+/// How long a grant that was never listed waits for its list before a person has to look into it.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What was heard, and how far it counts.
 #[derive(Default)]
@@ -16,6 +22,10 @@ pub(super) struct Heard {
     pub(super) refuted: bool,
     /// Whether the list was refused again in a way that says nothing of the token.
     pub(super) refused: bool,
+    /// Whether it has been for a day.
+    pub(super) refused_for_long: bool,
+    /// Whether Meta left open what a token is or covers that may take the place of the one in use.
+    pub(super) open: bool,
     /// Whether what was said against the seed counts.
     pub(super) seed: bool,
     /// Whether what was said against a token that came by mail counts.
@@ -50,6 +60,7 @@ impl Heard {
                 self.refuted = self.suspicions.is_confirmed(Matter::Token, case.now);
                 let standing = self.suspicions.hear(Matter::Refused, &statement(&refusal.fact), case.now);
                 self.refused = standing.is_confirmed();
+                self.refused_for_long = standing.lasts(DAY);
             }
             _ => self.refuted = self.suspicions.is_confirmed(Matter::Token, case.now),
         }
@@ -57,30 +68,70 @@ impl Heard {
 
     /// Whether what is said against a token counts that may take the place of the one in use.
     fn rival(&mut self, case: &Case<'_>, which: Candidate, matter: Matter) -> bool {
-        let (fingerprint, pages) = match which {
-            Candidate::Seed => (case.seen.seed.fingerprint(), &case.seen.asked.seed_pages),
-            Candidate::Mail => (case.seen.mail.as_deref(), &case.seen.asked.mail_pages),
+        let fingerprint = match which {
+            Candidate::Seed => case.seen.seed.fingerprint(),
+            Candidate::Mail => case.seen.mail.as_deref(),
         };
         let of = fingerprint.unwrap_or_default();
-        let kept = matches!(case.seen.living, LivingSeen::Present { .. });
-        let against = match (case.lost_with(which), pages) {
-            _ if !kept => None,
-            (Some(lost), _) if !lost.is_empty() => {
-                if token::excludes(which, case.seen, &lost, case.now) {
-                    self.suspicions.drop(matter);
-                    return true;
-                }
-                Some(lost.join(" "))
+        let said = Said::of(case, which);
+        self.open |= matches!(said, Said::Nothing | Said::Refused(_));
+        match said {
+            Said::Well | Said::Definite => {
+                self.suspicions.drop(matter);
+                said == Said::Definite
             }
-            (None, Some(Err(refusal))) if !refusal.says_nothing() => Some(refusal.fact.clone()),
-            // Nothing was said: what was heard before still waits.
-            (None, Some(_)) => return false,
-            _ => None,
+            Said::Against(why) | Said::Refused(why) => {
+                self.suspicions.hear(matter, &format!("{of} {why}"), case.now).is_confirmed()
+            }
+            // What was heard before still waits. Where nothing was, it is asked again as soon as it could be confirmed.
+            Said::Nothing => {
+                if !self.suspicions.knows(matter) {
+                    self.suspicions.hear(matter, of, case.now);
+                }
+                false
+            }
+        }
+    }
+}
+
+/// What was said in this pass of a token that may take the place of the one in use.
+#[derive(Debug, Eq, PartialEq)]
+enum Said {
+    /// Nothing against it, or there is none.
+    Well,
+    /// Nothing that tells.
+    Nothing,
+    /// That it does not cover these pages.
+    Against(String),
+    /// Meta refused to say what it is or covers, so.
+    Refused(String),
+    /// That it does not cover all that is in use, for certain.
+    Definite,
+}
+
+impl Said {
+    fn of(case: &Case<'_>, which: Candidate) -> Self {
+        if !matches!(case.seen.living, LivingSeen::Present { .. }) {
+            return Self::Well;
+        }
+        let pages = match which {
+            Candidate::Seed => &case.seen.asked.seed_pages,
+            Candidate::Mail => &case.seen.asked.mail_pages,
         };
-        let Some(against) = against else {
-            self.suspicions.drop(matter);
-            return false;
-        };
-        self.suspicions.hear(matter, &format!("{of} {against}"), case.now).is_confirmed()
+        match (token::candidate(which, case.seen, case.now), pages) {
+            (Word::Refused(refusal), _) => Self::by(&refusal),
+            (Word::Unasked | Word::Flawed(..), _) | (_, None) => Self::Well,
+            (_, Some(Err(refusal))) => Self::by(refusal),
+            (_, Some(Ok(_))) => match case.lost_with(which) {
+                Some(lost) if lost.is_empty() => Self::Well,
+                Some(lost) if token::excludes(which, case.seen, &lost, case.now) => Self::Definite,
+                Some(lost) => Self::Against(lost.join(" ")),
+                None => Self::Nothing,
+            },
+        }
+    }
+
+    fn by(refusal: &Refusal) -> Self {
+        if refusal.says_nothing() { Self::Nothing } else { Self::Refused(refusal.fact.clone()) }
     }
 }

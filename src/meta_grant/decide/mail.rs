@@ -22,7 +22,7 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
     }
     match token::candidate(Candidate::Mail, case.seen, case.now) {
         Word::Unasked => None,
-        Word::Refused(refusal) if refusal.says_nothing() => None,
+        Word::Refused(refusal) if refusal.says_nothing() || !case.heard.mail => None,
         Word::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
         Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
         Word::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {

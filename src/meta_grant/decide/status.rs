@@ -19,7 +19,7 @@ const LISTED: usize = 100;
 
 /// Tasks and permissions that a status lists.
 const TASKS: usize = 20;
-const SCOPES: usize = 200;
+pub(in crate::meta_grant) const SCOPES: usize = 200;
 
 /// The status of a grant that was looked at.
 pub(super) fn status(
@@ -135,7 +135,7 @@ fn first(mut pages: Vec<GrantedPageStatus>, users: &Users) -> Vec<GrantedPageSta
 }
 
 fn described(info: &TokenInfo) -> MetaGrantStatus {
-    let mut scopes = info.scopes.clone();
+    let mut scopes = info.granted().unwrap_or_default();
     scopes.sort();
     scopes.truncate(SCOPES);
     MetaGrantStatus {

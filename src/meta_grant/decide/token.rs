@@ -8,6 +8,7 @@ use crate::engine::grants::{GrantedPage, Pages};
 use crate::engine::token_check::{self, Flaw};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::meta_grant::coverage::Covered;
+use crate::meta_grant::decide::SCOPES;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, Observed};
 
 /// What is known of a token.
@@ -100,6 +101,14 @@ pub fn known_kind(seen: &Observed, previous: &MetaGrantStatus) -> Option<TokenKi
     let renewed = matches!(&seen.living, LivingSeen::Present { seed, minted: true, .. } if Some(seed) == previous.seed_fingerprint.as_ref());
     let kind = previous.token_type.as_deref().filter(|_| same || renewed).map(TokenKind::parse);
     kind.filter(|kind| matches!(kind, TokenKind::User | TokenKind::SystemUser))
+}
+
+/// The permissions that the token in use was known to have, for when Meta does not tell them.
+pub fn known_scopes<'a>(seen: &Observed, previous: &'a MetaGrantStatus) -> &'a [String] {
+    let same = seen.in_use.is_some() && seen.in_use == previous.token_fingerprint;
+    // A list that was cut short may lack what is needed.
+    let whole = previous.scopes.len() < SCOPES;
+    if same && whole { &previous.scopes } else { &[] }
 }
 
 /// Pages in use that the token in use covers and a candidate does not; `None` if that is not known. `given` is what the token in

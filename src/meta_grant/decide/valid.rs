@@ -73,30 +73,30 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
     }
 }
 
-/// debug_token itself was refused; it is called with the app token, so that only few refusals are about the token.
+/// debug_token itself was refused, which is no verdict on the token: what was known stays. What is said of the application its
+/// own check decides, which was asked for.
 fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
-    match &refusal.verdict {
-        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => kept(case, refusal),
-        Verdict::RequestRejected => rejected(case, &refusal.fact),
-        // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known
-        // stays.
-        _ => {
-            let kept = kept(case, refusal);
-            let why = format!("Meta refused a call with them ({}).", refusal.fact);
-            if kept.status == Status::Unknown { app_unverified(case, &why) } else { kept }
-        }
+    let kept = kept(case, refusal);
+    let of_app = matches!(refusal.verdict, Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired);
+    if of_app && kept.status == Status::Unknown {
+        return app_unverified(case, &format!("Meta refused a call with them ({}).", refusal.fact));
     }
+    kept
 }
 
 /// What was known stays, also of a token that was renewed since: it was handed out for one that serves. It does not of a
 /// seed that took the place of another one.
 fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
-    let known = case.is_same_token() || matches!(case.seen.living, LivingSeen::Present { .. });
-    if known {
+    if case.is_same_token() || matches!(case.seen.living, LivingSeen::Present { .. }) {
         return case.keep(ConditionType::Valid, refusal);
     }
-    let seen = "Meta gives no usable answer about the token.";
-    case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+    if matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. }) {
+        let seen = "Meta gives no usable answer about the token.";
+        return case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.");
+    }
+    let seen = format!("Meta refuses to say anything about the token ({}); why is not known yet.", refusal.fact);
+    let step = "The operator asks again every few minutes.";
+    case.found(Status::Unknown, Reason::NotUnderstood, seen, step).quoting(refusal.words())
 }
 
 /// The token is good; what listing its pages came to may still say otherwise.
@@ -122,11 +122,20 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
         return well;
     }
     let kept = case.keep(ConditionType::Valid, refusal);
-    if kept.status != Status::Unknown || matches!(refusal.verdict, Verdict::Throttled { .. }) {
+    let for_long = kept.reason == Reason::RefusedByMeta;
+    let silent = for_long && refusal.may_pass() || matches!(refusal.verdict, Verdict::Throttled { .. });
+    if kept.status != Status::Unknown || silent {
         return kept;
     }
     let fact = &refusal.fact;
-    let found = if refusal.verdict == Verdict::NoAnswer {
+    let found = if for_long || case.heard.refused_for_long {
+        let seen = format!("Meta confirms the token, but has refused to list its pages for a day ({fact}).");
+        let step = format!(
+            "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
+            authorize_again(case)
+        );
+        case.found(Status::Unknown, Reason::RefusedByMeta, seen, step)
+    } else if refusal.verdict == Verdict::NoAnswer {
         let seen =
             format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
         case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
@@ -162,11 +171,6 @@ pub(super) fn told(case: &Case<'_>, token: &str, flaw: &Flaw) -> Finding {
         }
     };
     case.found(Status::False, reason, format!("{seen}{}.", granted_by(case)), step)
-}
-
-fn rejected(case: &Case<'_>, fact: &str) -> Finding {
-    let step = "Please report this to the maintainers of the operator; it will not go away by itself.";
-    case.found(Status::False, Reason::RequestRejected, format!("Meta rejects the operator's request ({fact})."), step)
 }
 
 fn app_unverified(case: &Case<'_>, why: &str) -> Finding {

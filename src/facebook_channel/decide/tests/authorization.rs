@@ -108,8 +108,8 @@ fn a_token_that_does_not_fit_is_cut_and_not_expired() {
         (TokenInfo { kind: Some(TokenKind::Other), ..token_info() }, "WrongTokenType"),
         (TokenInfo { profile_id: Some(OTHER_PAGE.to_owned()), ..token_info() }, "WrongPage"),
         (TokenInfo { profile_id: None, ..token_info() }, "WrongPage"),
-        (TokenInfo { scopes: words(&SCOPES[..2]), ..token_info() }, "ScopeMissing"),
-        (TokenInfo { scopes: vec![], ..token_info() }, "ScopeMissing"),
+        (TokenInfo { scopes: Some(words(&SCOPES[..2])), ..token_info() }, "ScopeMissing"),
+        (TokenInfo { scopes: Some(vec![]), ..token_info() }, "ScopeMissing"),
         (TokenInfo { granular_scopes: granular(&[OTHER_PAGE]), ..token_info() }, "NotInGrant"),
         (TokenInfo { granular_scopes: granular(&[]), ..token_info() }, "NotInGrant"),
         (invalid(190, 492, "appropriate role"), "RoleLost"),
@@ -123,8 +123,14 @@ fn a_token_that_does_not_fit_is_cut_and_not_expired() {
 }
 
 #[test]
+fn scopes_that_are_not_told_are_not_missing() {
+    let info = TokenInfo { scopes: None, ..token_info() };
+    Scene::with(|scene| scene.seen.asked.token = Some(Ok(info))).decide().shows(&[(Authorized, "True/TokenValid")]);
+}
+
+#[test]
 fn missing_scopes_are_named() {
-    let info = TokenInfo { scopes: words(&["pages_show_list"]), ..token_info() };
+    let info = TokenInfo { scopes: Some(words(&["pages_show_list"])), ..token_info() };
     let outcome = Scene::debugged(Ok(info)).decide();
     let message = outcome.message(Authorized);
     assert!(message.starts_with("The page token lacks pages_manage_metadata, pages_messaging ("), "{message}");

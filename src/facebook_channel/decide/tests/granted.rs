@@ -98,7 +98,7 @@ fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
         ("without a task", |grant| without_role(grant, &["ANALYZE", "MODERATE"]), "RoleLost", "MESSAGING"),
         ("without both tasks", |grant| without_role(grant, &[]), "RoleLost", "MESSAGING and MODERATE"),
         ("without a token", without_token, "BusinessManagementMissing", "business_management"),
-        ("without a scope", |grant| grant.info.scopes = words(&SCOPES[..2]), "ScopeMissing", SCOPES[2]),
+        ("without a scope", |grant| grant.info.scopes = Some(words(&SCOPES[..2])), "ScopeMissing", SCOPES[2]),
         ("for other pages", |_| (), "NotInGrant", SCOPES[2]),
     ];
     for (name, change, reason, word) in rows {

@@ -57,7 +57,7 @@ fn silence_rewrites_no_status_of_a_broken_channel_either() {
     let unpublished = PageNode { is_published: Some(false), ..page_node() };
     let broken = [
         Scene::debugged(Ok(ended)),
-        Scene::debugged(Ok(TokenInfo { scopes: vec![], ..token_info() })),
+        Scene::debugged(Ok(TokenInfo { scopes: Some(vec![]), ..token_info() })),
         Scene::debugged(Err(fault(Operation::DebugToken, 100, None, "did not match the Viewing App"))),
         Scene::with(|scene| scene.seen.asked.page = Some(Ok(unpublished))),
         Scene::with(|scene| scene.seen.asked.page = Some(Err(fault(Operation::ReadPage, 368, None, "x")))),

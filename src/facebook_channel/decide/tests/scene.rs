@@ -66,7 +66,7 @@ pub(super) fn token_info() -> TokenInfo {
         data_access_expires_at: None,
         profile_id: Some(PAGE.to_owned()),
         user_id: Some(PERSON.to_owned()),
-        scopes: words(&SCOPES),
+        scopes: Some(words(&SCOPES)),
         granular_scopes: vec![],
         error: None,
     }

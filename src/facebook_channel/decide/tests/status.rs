@@ -69,7 +69,7 @@ fn another_token_is_confirmed_anew() {
 #[test]
 fn what_was_known_of_an_ended_token_stays_but_nothing_of_another_apps() {
     let first = ending(Some(now() + DAY), None).decide();
-    let garbled = TokenInfo { is_valid: false, user_id: None, scopes: vec![], ..token_info() };
+    let garbled = TokenInfo { is_valid: false, user_id: None, scopes: Some(vec![]), ..token_info() };
     let ended = TokenInfo { error: Some(GraphFault::new(190, Some(460), "x")), ..garbled };
     let outcome = Scene::debugged(Ok(ended)).after(&first).decide();
     assert_eq!(outcome.status().authorization, first.status().authorization);
@@ -86,7 +86,7 @@ fn what_was_known_of_an_ended_token_stays_but_nothing_of_another_apps() {
 fn the_scopes_are_listed_in_order_so_that_metas_order_rewrites_nothing() {
     let mut scopes = words(&SCOPES);
     scopes.reverse();
-    let reversed = TokenInfo { scopes, ..token_info() };
+    let reversed = TokenInfo { scopes: Some(scopes), ..token_info() };
     let outcome = Scene::with(|scene| scene.seen.asked.token = Some(Ok(reversed))).decide();
     assert_eq!(outcome.status(), Scene::healthy().decide().status());
 }

@@ -85,6 +85,7 @@ fn token_infos() -> impl Strategy<Value = TokenInfo> {
             .prop_map(|(code, subcode)| GraphFault::new(code, subcode, "text")),
     );
     let scopes = prop_oneof![8 => Just(words(&SCOPES)), 1 => subsequence(words(&SCOPES), 0..=3)];
+    let scopes = prop_oneof![9 => scopes.prop_map(Some), 1 => Just(None)];
     let granular = prop_oneof![
         8 => Just(vec![]),
         1 => select(vec![PAGE, OTHER_PAGE]).prop_map(|page| vec![GranularScope {

@@ -1,5 +1,7 @@
 //! Which pages a grant covers: one list is no withdrawal.
 
+use jiff::SignedDuration;
+
 use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Valid};
@@ -222,4 +224,39 @@ fn a_page_that_nobody_uses_is_not_asked_and_goes_with_the_list() {
     passes.scene.seen.users.pages.remove(PAGE_A);
     let outcome = passes.pass(60, Passes::lacking(&[PAGE_A]), gives);
     assert_eq!((passes.asked.len(), outcome.status().page_count), (0, Some(1)));
+}
+
+#[test]
+fn a_page_that_never_answers_is_asked_alone_and_its_list_waits_for_its_slot() {
+    let silent_for = |minutes: i64| {
+        let mut passes = Passes::listed();
+        for _ in 0..minutes {
+            passes.pass(60, Passes::lacking(&[PAGE_A]), silent);
+        }
+        passes
+    };
+    assert!(silent_for(5).needs_list(60), "at first both are asked");
+    let mut passes = silent_for(11);
+    for _ in 0..20 {
+        let outcome = passes.pass_alone(300, silent);
+        assert_eq!(passes.asked, [(PAGE_A.to_owned(), false)]);
+        let next = outcome.plan.report.until.unwrap().duration_since(outcome.now);
+        assert_eq!((next.as_secs(), outcome.notes()), (300, vec![]));
+        assert!(passes.gives_token(PAGE_A) && passes.absence(PAGE_A).is_none());
+    }
+    let early = passes.pass_alone(30, silent);
+    assert_eq!(passes.asked, []);
+    assert!(early.plan.report.until.is_some(), "it is still to be asked");
+
+    passes.pass_alone(300, gives);
+    assert!(!passes.needs_list(300) && passes.gives_token(PAGE_A));
+    passes.pass_alone(300, silent);
+    assert_eq!(passes.asked, [], "it gave its token");
+
+    let mut denied = silent_for(11);
+    let outcome = denied.pass_alone(300, refuses);
+    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_secs(60)));
+    assert!(denied.needs_list(60) && denied.absence(PAGE_A).is_none());
+    denied.pass(60, Passes::lacking(&[PAGE_A]), refuses);
+    assert_eq!(denied.absence(PAGE_A), Some(Absence::NotInGrant));
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::model::Model;
@@ -9,6 +10,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
+use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 
 const BOTH: [&str; 2] = [PAGE_A, PAGE_B];
@@ -48,7 +50,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
         (long_user(0), &[PAGE_A], PAGE_B),
         (foreign, &BOTH, "another application"),
         (ended(460), &BOTH, "changed the password"),
-        (TokenInfo { scopes: vec![], ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
+        (TokenInfo { scopes: Some(vec![]), ..long_user(0) }, &BOTH, "lacks pages_manage_metadata"),
     ];
     for (info, pages, words) in rows {
         let outcome = Scene::mailed(info, pages).after(&before).judged();
@@ -75,6 +77,56 @@ fn what_covers_less_or_is_not_listed_is_refused_once_that_was_said_twice() {
         let first = scene.decide();
         first.mutates(None);
         refused(&scene.again(&first).decide(), words);
+    }
+}
+
+#[test]
+fn a_debug_token_that_is_refused_throws_nothing_away_before_it_was_refused_again() {
+    for (code, text) in [(100, "(#100) Invalid parameter"), (101, "Error validating application.")] {
+        let scene = || {
+            let mut scene = Scene::mailed(long_user(0), &BOTH);
+            scene.seen.asked.mail = Some(Err(fault(Operation::DebugToken, code, None, text)));
+            scene.seen.asked.mail_pages = None;
+            scene
+        };
+        let first = scene().decide();
+        first.mutates(None);
+        assert_eq!(first.plan.report.suspicions.next(first.now), Some(first.now + SignedDuration::from_secs(60)));
+        Scene::mailed(long_user(0), &BOTH).again(&first).decide().mutates(kept());
+        refused(&scene().again(&first).decide(), "does not say what it is");
+    }
+}
+
+#[test]
+fn what_is_left_open_is_asked_again_after_a_minute_and_then_every_five() {
+    let open = || Covered { open: covered(&[PAGE_B]).pages, ..covered(&[PAGE_A]) };
+    let mail = || {
+        let mut scene = Scene::mailed(long_user(0), &BOTH);
+        scene.seen.asked.mail_pages = Some(Ok(open()));
+        scene
+    };
+    let seed = || {
+        let mut scene = Scene::new_seed(system_user(1), &BOTH);
+        scene.seen.asked.seed_pages = Some(Ok(open()));
+        scene
+    };
+    let rows: [&dyn Fn() -> Scene; 2] = [&mail, &seed];
+    for scene in rows {
+        let again = |outcome: &Outcome| {
+            let report = &outcome.plan.report;
+            let confirmed = report.suspicions.next(outcome.now);
+            let at = report.until.into_iter().chain(confirmed).min().expect("it looks again");
+            at.duration_since(outcome.now).as_secs()
+        };
+        let mut outcome = scene().decide();
+        outcome.mutates(None);
+        assert_eq!(again(&outcome), 60);
+        for _ in 0..3 {
+            outcome = scene().again(&outcome).decide();
+            outcome.mutates(None);
+            assert_eq!(again(&outcome), 300);
+        }
+        assert!(!outcome.plan.report.suspicions.is_empty(), "so that it is asked again then");
     }
 }
 

@@ -97,6 +97,33 @@ impl Passes {
         outcome
     }
 
+    /// So many seconds later nothing but the pages is asked that alone are not certain.
+    pub(super) fn pass_alone(&mut self, seconds: i64, node: impl Fn(&str) -> Answer<PageToken>) -> Outcome {
+        let scene = &mut self.scene;
+        scene.now += SignedDuration::from_secs(seconds);
+        scene.seen.before = self.grants.get(&grant());
+        let before = scene.seen.before.clone().expect("it was listed");
+        assert!(!coverage::needs_list(&before, &scene.seen.users, scene.now));
+        scene.seen.asked = Asked { token: Some(Ok(self.info.clone())), ..Asked::default() };
+        scene.seen.recalled = true;
+        self.asked = coverage::to_ask_alone(&scene.seen, scene.now);
+        scene.seen.asked.nodes =
+            self.asked.iter().map(|(page, _)| (page.clone(), node(page))).collect::<HashMap<_, _>>();
+        let mut outcome = scene.decide();
+        scene.seen.recalled = false;
+        scene.previous = outcome.status().clone();
+        if let Some(pages) = outcome.plan.pages.take() {
+            self.grants.put(&grant(), Granted { pages, at: before.at, ..granted(&[]) });
+        }
+        outcome
+    }
+
+    /// Whether the list has to be read in a pass so many seconds later.
+    pub(super) fn needs_list(&self, seconds: i64) -> bool {
+        let at = self.scene.now + SignedDuration::from_secs(seconds);
+        coverage::needs_list(&self.grants.get(&grant()).unwrap(), &self.scene.seen.users, at)
+    }
+
     /// What the list says that lacks these pages.
     pub(super) fn lacking(pages: &[&str]) -> Answer<Vec<Account>> {
         Ok(accounts(&[PAGE_A, PAGE_B]).into_iter().filter(|row| !pages.contains(&row.id.as_str())).collect())

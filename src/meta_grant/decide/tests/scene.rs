@@ -59,7 +59,7 @@ pub(super) fn system_user(age: i64) -> TokenInfo {
         data_access_expires_at: None,
         profile_id: None,
         user_id: Some("6600000000000009".to_owned()),
-        scopes: words(&SCOPES),
+        scopes: Some(words(&SCOPES)),
         granular_scopes: vec![],
         error: None,
     }

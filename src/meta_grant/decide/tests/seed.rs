@@ -44,7 +44,7 @@ fn an_older_a_dead_a_foreign_and_a_narrower_seed_are_refused_and_the_token_in_us
         (system_user(11), &[PAGE_A, PAGE_B], "SeedOlder", "before the token in use"),
         (ended(458), &[PAGE_A, PAGE_B], "AppRemoved", "The seed ended"),
         (foreign, &[PAGE_A, PAGE_B], "WrongApp", "The seed belongs"),
-        (TokenInfo { scopes: vec![], ..system_user(1) }, &[PAGE_A, PAGE_B], "ScopeMissing", "The seed lacks"),
+        (TokenInfo { scopes: Some(vec![]), ..system_user(1) }, &[PAGE_A, PAGE_B], "ScopeMissing", "The seed lacks"),
         (system_user(1), &[PAGE_A], "SeedNarrower", PAGE_B),
         (limited(PAGE_A), &[PAGE_A, PAGE_B], "SeedNarrower", PAGE_B),
     ];

@@ -5,7 +5,7 @@ use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
 use crate::engine::Class;
-use crate::graph::{TokenInfo, TokenKind};
+use crate::graph::{GranularScope, Operation, TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -45,7 +45,7 @@ fn a_token_that_cannot_serve_is_named_with_who_must_act() {
         (TokenInfo { app_id: Some("9999000099990000".into()), ..system_user(1) }, "WrongApp", "False/NotExpired"),
         (TokenInfo { kind: Some(TokenKind::Page), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
         (TokenInfo { kind: Some(TokenKind::App), ..system_user(1) }, "WrongTokenType", "False/NotExpired"),
-        (TokenInfo { scopes: words(&["pages_show_list"]), ..system_user(1) }, "ScopeMissing", "False/NotExpired"),
+        (TokenInfo { scopes: Some(words(&["pages_show_list"])), ..system_user(1) }, "ScopeMissing", "False/NotExpired"),
     ];
     for (info, reason, expired) in rows {
         for scene in [Scene::of(info.clone()), Scene::fresh(info.clone())] {
@@ -203,6 +203,80 @@ fn whatever_else_a_list_is_refused_for_says_nothing_of_the_token() {
 }
 
 #[test]
+fn a_grant_that_was_never_listed_is_for_a_person_once_its_list_was_refused_for_a_day() {
+    let rows = [
+        (4242, None, "Words of Meta"),
+        (3, None, "(#3) Words of Meta"),
+        (10, None, "(#10) Words of Meta"),
+        (100, Some(33), "Words of Meta"),
+        (368, None, "Words of Meta"),
+    ];
+    for (code, subcode, text) in rows {
+        let list = || refused(code, subcode, text);
+        let mut never = Passes::restarted();
+        never.scene.previous = Default::default();
+        for _ in 0..24 {
+            let outcome = never.pass(3_599, list(), silent);
+            assert!(outcome.of(Valid).starts_with("Unknown/") && outcome.of(Ready).starts_with("Unknown/"), "{text}");
+        }
+        let for_a_person =
+            [(Valid, "Unknown/RefusedByMeta"), (Ready, "False/RefusedByMeta"), (Stalled, "True/RefusedByMeta")];
+        let outcome = never.pass(3_700, list(), silent);
+        outcome.shows(&for_a_person);
+        let message = outcome.message(Valid);
+        assert!(message.contains(&format!("code {code}")) && message.contains("Words of Meta"), "{message}");
+        // Silence contradicts nothing, and neither does a restart.
+        never.pass(60, Err(no_answer()), silent).shows(&for_a_person);
+        let mut never = never.restart();
+        never.pass(60, list(), silent).shows(&for_a_person);
+        never.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent).shows(&[(Ready, "True/Reached")]);
+    }
+    let mut outage = Passes::restarted();
+    outage.scene.previous = Default::default();
+    for _ in 0..30 {
+        outage.pass(3_600, Err(no_answer()), silent).shows(&[(Ready, "Unknown/GraphUnavailable")]);
+    }
+    let mut listed = Passes::listed();
+    for _ in 0..30 {
+        listed.pass(3_600, refused(4242, None, "x"), silent).shows(&[(Ready, "True/Reached")]);
+    }
+}
+
+#[test]
+fn a_debug_token_that_is_refused_is_no_verdict() {
+    for (code, text) in [
+        (100, "(#100) Invalid parameter"),
+        (100, "(#100) You must provide an app access token"),
+        (210, "(#210) A page access token is required"),
+        (2500, "Unknown path components"),
+        (15, "(#15) The method must be called with an app secret signed session"),
+        (10, "(#10) Application does not have permission for this action"),
+    ] {
+        let refusal = fault(Operation::DebugToken, code, None, text);
+        let refused = |mut scene: Scene| {
+            scene.seen.asked.token = Some(Err(refusal.clone()));
+            scene.seen.asked.pages = None;
+            scene
+        };
+        let before = Scene::healthy().decide();
+        for once in [refused(Scene::healthy()).after(&before), refused(Scene::healthy()).again(&before)] {
+            let outcome = once.decide();
+            outcome.shows(&[(Valid, "True/TokenValid"), (Ready, "True/Reached"), (Expired, "False/NotExpired")]);
+            assert_eq!(outcome.notes(), [""; 0], "{text}");
+            let report = &outcome.plan.report;
+            assert!(!report.answered, "{text}");
+            assert_eq!(report.until.map(|until| until.duration_since(outcome.now).as_secs()), Some(300), "{text}");
+        }
+        for never in [refused(Scene::healthy()), refused(Scene::fresh(system_user(10)))] {
+            let outcome = never.decide();
+            outcome.shows(&[(Valid, "Unknown/NotUnderstood"), (Ready, "Unknown/NotUnderstood")]);
+            let message = outcome.message(Valid);
+            assert!(message.contains(&format!("code {code}")) && message.contains("Meta said"), "{message}");
+        }
+    }
+}
+
+#[test]
 fn a_kind_that_is_not_told_is_the_one_that_was_known() {
     let untold = TokenInfo { kind: None, ..system_user(10) };
     let outcome = Scene::of(untold.clone()).decide();
@@ -221,6 +295,29 @@ fn a_kind_that_is_not_told_is_the_one_that_was_known() {
         None,
         "another token may be of another kind"
     );
+}
+
+#[test]
+fn permissions_that_are_not_told_are_not_missing_and_those_known_before_stay() {
+    let untold = || TokenInfo { scopes: None, ..system_user(10) };
+    let outcome = Scene::of(untold()).decide();
+    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+    outcome.mutates(None);
+    let before = Scene::healthy().decide();
+    let scene = Scene::of(untold()).after(&before);
+    let known = untold().remembering(token::known_scopes(&scene.seen, &scene.previous));
+    assert_eq!(known.granted(), Some(words(&SCOPES)));
+    let other = Scene::with(|scene| scene.seen.in_use = Some("other".to_owned())).after(&before);
+    assert_eq!(token::known_scopes(&other.seen, &other.previous), [""; 0], "another token may have others");
+    // Neither is a token that serves given up for the one before, or for another seed.
+    let mut scene = Scene::new_seed(system_user(11), &[]);
+    scene.seen.living = living("seed", true, Some(former("former", true, 1)));
+    scene.seen.asked.token = Some(Ok(untold()));
+    scene.seen.asked.previous = Some(Ok(system_user(11)));
+    scene.decide().mutates(None);
+    let granular = |scope: &&str| GranularScope { scope: (*scope).to_owned(), target_ids: None };
+    let granular_scopes = SCOPES[..2].iter().map(granular).collect();
+    Scene::of(TokenInfo { granular_scopes, ..untold() }).decide().shows(&[(Valid, "False/ScopeMissing")]);
 }
 
 #[test]
