@@ -20,6 +20,8 @@ fn absences() -> [Vec<AppSubscription>; 2] {
     [vec![], vec![row(CALLBACK, true, &["messages"])]]
 }
 
+type Looks = fn(&[AppSubscription]) -> Scene;
+
 fn observed(rows: &[AppSubscription]) -> Scene {
     let mut scene = Scene::rows(rows.to_vec());
     scene.app.spec.management_policy = ManagementPolicy::Observe;
@@ -36,7 +38,7 @@ fn fought(rows: &[AppSubscription]) -> Scene {
 fn where_nothing_is_written_a_webhook_has_to_be_missing_twice() {
     let before = Scene::healthy().decide();
     for rows in absences() {
-        let cases: [(fn(&[AppSubscription]) -> Scene, _, _); 2] =
+        let cases: [(Looks, _, _); 2] =
             [(observed, "DriftObserved", Effect::None), (fought, "RepairFight", Effect::GaveUp)];
         for (scene, reason, effect) in cases {
             let once = scene(&rows).after(&before).decide();
