@@ -25,7 +25,7 @@ pub enum Matter {
     Refused,
     /// The subscriptions of a page, which Meta refuses to show so.
     RowsRefused,
-    /// What is missing of the subscriptions of an application, when nothing writes it back.
+    /// What is missing of the subscriptions of an application or a page, when nothing writes it back.
     Rows,
     /// What is missing of the permissions of an application.
     Approvals,
