@@ -240,7 +240,9 @@ async fn ask_about_page(
         let result = ctx.read(ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
         asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, result));
     }
-    if seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
+    // Of a page that Meta is silent about, or refuses on account of the token, nothing more is asked.
+    let shown = matches!(&seen.asked.page, Some(Ok(_)));
+    if shown && seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
         let found = threads::read(ctx, version, credentials, &[threads::Look { channel, token, pass }]).await?;
         seen.asked.threads =
             found.into_iter().next().inspect(|it| seen.asked.calls.note(Operation::ReadConversations, it));

@@ -92,7 +92,14 @@ pub(super) fn weigh<'a>(
     let token = weigh_token(channel, seen, debugged, &mut suspicions, now);
     let page = weigh_page(&seen.app, &seen.asked, &mut suspicions, now);
     let rows_refused = weigh_rows(&seen.asked, &mut suspicions, now);
-    let row_lost = weigh_row(previous, seen, &mut suspicions, now);
+    let row_lost = match channel.spec.parts() {
+        // What is to be unsubscribed loses nothing.
+        true => {
+            suspicions.drop(Matter::Rows);
+            None
+        }
+        false => weigh_row(previous, seen, &mut suspicions, now),
+    };
     Weighed { token, page, row_lost, rows_refused, suspicions }
 }
 
@@ -202,10 +209,10 @@ fn weigh_row(
     now: Timestamp,
 ) -> Option<bool> {
     let Some(Ok(rows)) = &seen.asked.subscriptions else { return None };
-    let held = &previous.subscription.as_ref()?.fields;
+    let held = previous.subscription.as_ref().map(|it| it.fields.as_slice()).unwrap_or_default();
     let row = rows.iter().find(|row| Some(row.id.as_str()) == seen.app.id());
     let fields = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
-    if row.is_some() && held.iter().all(|field| fields.contains(field)) {
+    if held.iter().all(|field| fields.contains(field)) {
         suspicions.drop(Matter::Rows);
         return None;
     }
