@@ -55,6 +55,11 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
     change_row(&world, PAGE_A, None)?;
     change_row(&world, PAGE_B, Some(&["messages"]))?;
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+    }
+    // What is missing and not written back counts the second time.
+    world.advance(1);
     let drift = ["Ready=False/DriftObserved", "Subscribed=False/DriftObserved", "Stalled=True", "!Reconciling"];
     for (name, what) in [("shop", "not subscribed"), ("support", "messaging_postbacks")] {
         let channel = world.channel_is(&world.tenant_a, name, &drift).await?;
