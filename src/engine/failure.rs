@@ -87,8 +87,8 @@ impl From<Reason> for Class {
             | Reason::NotVerifiable
             | Reason::Unreadable => Self::Waiting,
             Reason::WithoutEffect => Self::WithoutEffect,
-            // What was received and refused is refused again: it is asked for as rarely as anything broken.
-            Reason::NotUnderstood => Self::Terminal,
+            // What was received and refused is refused again: it is asked for in the regular slots.
+            Reason::NotUnderstood => Self::Settled,
             // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.
             Reason::DriftObserved => Self::Settled,
             Reason::Paused => Self::Paused,

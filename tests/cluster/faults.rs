@@ -119,9 +119,9 @@ async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() 
         assert!(!serde_json::to_string(&version)?.contains("EAA"), "{} shows a token", version.name_any());
     }
 
-    // It comes back without anybody: those who were throttled after some minutes.
+    // It comes back without anybody: those who were throttled after some minutes, and what was not understood in its slot.
     world.sandbox.clear_faults();
-    world.advance(8);
+    advance_and_sweep(&world, &operator, 16).await?;
     for (name, _) in &names {
         world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "!Reconciling"]).await?;
     }

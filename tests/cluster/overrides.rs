@@ -155,7 +155,9 @@ async fn a_page_that_is_used_through_another_app_is_unsubscribed_from_the_one_be
     world.sandbox.clear_ledger();
     change_app(&world).await?;
     assert_eq!(subscribed(&world), [OTHER_APP]);
-    let writes: Vec<_> = world.writes().iter().map(|it| it.method.clone()).collect();
+    let mut writes: Vec<_> = world.writes().iter().map(|it| it.method.clone()).collect();
+    // What is unsubscribed and could not be recorded in the claim, since somebody else wrote first, is unsubscribed again.
+    writes.dedup();
     assert_eq!(writes, ["DELETE", "POST"]);
     let claim = world.claims().get(CLAIM).await?;
     assert_eq!((claim.spec.app_id.as_str(), claim.spec.holder.name.as_str()), (OTHER_APP, "next"));
