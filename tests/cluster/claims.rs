@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, WatchEvent, WatchParams};
 use kube::{Api, ResourceExt};
 use meta_channel_operator::api::AssetClaim;
 use testkit::sandbox::LedgerEntry;
@@ -32,6 +33,19 @@ async fn delete(world: &World, namespace: &str, name: &str) -> Result<()> {
 async fn holder(world: &World, page: &str) -> Result<AssetClaim> {
     let name = claim_name(page);
     world.claims().get_opt(&name).await?.with_context(|| format!("there is no claim {name}"))
+}
+
+/// Everybody who held the claim on a page since this version of the list of claims.
+async fn holders_since(world: &World, page: &str, version: &str) -> Result<BTreeSet<String>> {
+    let only = WatchParams::default().fields(&format!("metadata.name={}", claim_name(page))).timeout(2);
+    let events: Vec<_> = world.claims().watch(&only, version).await?.boxed().try_collect().await?;
+    let holders = events.into_iter().map(|event| match event {
+        WatchEvent::Added(claim) | WatchEvent::Modified(claim) | WatchEvent::Deleted(claim) => {
+            Ok(format!("{}/{}", claim.spec.holder.namespace, claim.spec.holder.name))
+        }
+        other => anyhow::bail!("the history of the claims is not complete: {other:?}"),
+    });
+    holders.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +219,7 @@ async fn crowd(count: usize, names: &[&str], apart: bool) -> Result<()> {
         }
     }
     world.apply(&manifests.join("---\n")).await?;
+    let unclaimed = world.claims().list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
     // Both begin with everything there, so that all channels of both try at the same time.
     let _operators = [(ours, &world.platform), (theirs, home)].map(|(tenants, home)| {
         world.operator_with(|operator| {
@@ -235,7 +250,8 @@ async fn crowd(count: usize, names: &[&str], apart: bool) -> Result<()> {
     let others = |reason: &str| outcomes.get(&format!("Ready=False/{reason}")).map_or(0, Vec::len);
     assert_eq!(others("DuplicateInNamespace"), names.len() - 1);
     assert_eq!(others("ClaimedElsewhere"), (count - 1) * names.len());
-    assert_eq!(claim.metadata.generation, Some(1), "nobody took it from somebody else");
+    let holders = holders_since(&world, PAGE_A, &unclaimed).await?;
+    assert_eq!(holders, winner.iter().cloned().collect(), "nobody took it from somebody else");
     for (number, namespace) in tenants.iter().enumerate() {
         let used = !made_with(&world, &format!("tenant-{number}")).is_empty();
         assert_eq!(used, *namespace == claim.spec.holder.namespace, "{namespace}");
