@@ -111,11 +111,12 @@ async fn ask_grant(
     seen.asked.calls.note(Operation::DebugToken, &answer);
     seen.asked.witnessed = true;
     match token_check::debugged(Some(&answer)) {
-        Some(Ok(info)) if info.is_valid => ctx.look_at_grant(key),
         Some(Ok(info)) => {
-            seen.token = ended(info, seen.app.id().unwrap_or_default());
-            seen.asked.token = None;
-            // Its own look says the same, once for all of its channels, and wakes them.
+            if !info.is_valid {
+                seen.token = ended(info, seen.app.id().unwrap_or_default());
+                seen.asked.token = None;
+            }
+            // Its own look says what is wrong, once for all of its channels, and wakes them.
             ctx.look_at_grant(key);
         }
         Some(Err(refusal)) => seen.asked.token = Some(Err(refusal)),

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use super::living::{self, Found};
 use super::observe::app_key;
 use crate::engine::answer::{Answer, answer};
-use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_app::{self, seen};
 
-/// Asks debug_token about the token that a grant uses; `None` if there is none, or its application cannot be used. However many
-/// ask within some seconds, Meta is asked once. What is wrong with the token is for the grant to say, which then looks for itself.
+/// Asks debug_token about the token that a grant uses; `None` if there is none, or its application cannot be used. However
+/// many ask within some seconds, Meta is asked once. What is wrong with the token is for the grant to say: who asks has it
+/// look for itself.
 ///
 /// # Errors
 /// When the Kubernetes API does not answer, or the process shuts down.
@@ -29,8 +29,5 @@ pub async fn witness(ctx: &Context, grant: &Key, now: Timestamp) -> Result<Optio
     let result = ctx.read(ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
     let answer = answer(Operation::DebugToken, result);
     ctx.grants.hear(grant, &fingerprint, answer.clone(), now);
-    if matches!(token_check::debugged(Some(&answer)), Some(Ok(info)) if !info.is_valid) {
-        ctx.look_at_grant(grant.clone());
-    }
     Ok(Some(answer))
 }

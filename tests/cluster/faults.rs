@@ -30,21 +30,6 @@ const EFFECTS: [&str; 8] = [
 /// Calls of a visit to a channel, by their templates.
 const CALLS: [&str; 2] = ["/{version}/{page-id}", PAGE_ROWS];
 
-/// A page for each fault at each call, all connected; their names and ids.
-async fn connected(world: &World) -> Result<Vec<(String, String)>> {
-    world.put_app().await?;
-    let count = EFFECTS.len() * CALLS.len();
-    let names: Vec<_> = (0..count).map(|number| (format!("channel-{number}"), page(number))).collect();
-    let tokens: Vec<_> = (0..count).map(|number| text(&format!("page-{number}"))).collect();
-    let channels: Vec<_> =
-        names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
-    world.put_channels(&world.tenant_a, &channels).await?;
-    for (name, _) in &names {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
-    }
-    Ok(names)
-}
-
 /// A client that waits so long for an answer.
 fn waiting(world: &World, operator: &Operator, timeout: Duration) -> GraphClient {
     let options = GraphOptions { timeout, ..GraphOptions::new(&world.sandbox.url()).unwrap() };
@@ -80,7 +65,7 @@ async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() 
         // Each call that hangs is waited for, several times over.
         operator.graph = waiting(&world, operator, Duration::from_secs(4));
     });
-    let names = connected(&world).await?;
+    let names = connect_pages(&world, EFFECTS.len() * CALLS.len()).await?;
     let before = versions(&world).await?;
     let record = world.record(&world.tenant_a);
 

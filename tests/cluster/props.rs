@@ -44,6 +44,20 @@ pub fn add_pages(seed: &mut Seed, count: usize) {
     }
 }
 
+/// Connects channels, one to each of so many added pages; their names and the ids of their pages.
+pub async fn connect_pages(world: &World, count: usize) -> Result<Vec<(String, String)>> {
+    world.put_app().await?;
+    let names: Vec<_> = (0..count).map(|number| (format!("channel-{number}"), page(number))).collect();
+    let tokens: Vec<_> = (0..count).map(|number| text(&format!("page-{number}"))).collect();
+    let channels: Vec<_> =
+        names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
+    world.put_channels(&world.tenant_a, &channels).await?;
+    for (name, _) in &names {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+    }
+    Ok(names)
+}
+
 /// A fault, as a seed writes it.
 pub fn fault(yaml: &str) -> Fault {
     serde_yaml_ng::from_str(yaml).unwrap()

@@ -8,20 +8,6 @@ use crate::drift::change_row;
 use crate::props::*;
 use crate::world::*;
 
-/// Connected channels, one for each preset; their names and pages.
-async fn connected(world: &World, presets: &[&str]) -> Result<Vec<(String, String)>> {
-    world.put_app().await?;
-    let names: Vec<_> = (0..presets.len()).map(|number| (format!("channel-{number}"), page(number))).collect();
-    let tokens: Vec<_> = (0..presets.len()).map(|number| text(&format!("page-{number}"))).collect();
-    let channels: Vec<_> =
-        names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
-    world.put_channels(&world.tenant_a, &channels).await?;
-    for (name, _) in &names {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
-    }
-    Ok(names)
-}
-
 /// Plays each preset for its page.
 fn play(world: &World, presets: &[&str], names: &[(String, String)]) -> Result<()> {
     for (preset, (_, page)) in presets.iter().zip(names) {
@@ -42,7 +28,7 @@ async fn a_page_that_may_not_be_read_for_want_of_a_permission_that_is_not_requir
 -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, NEEDS_PERMISSION.len())).await?;
     let operator = world.operator();
-    let names = connected(&world, &NEEDS_PERMISSION).await?;
+    let names = connect_pages(&world, NEEDS_PERMISSION.len()).await?;
     play(&world, &NEEDS_PERMISSION, &names)?;
     for (_, page) in &names {
         change_row(&world, page, APP_ID, None)?;
@@ -86,7 +72,7 @@ const HICCUPS: [&str; 4] = [
 async fn what_a_page_call_says_once_turns_nothing_and_sends_nobody_anywhere() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, HICCUPS.len())).await?;
     let operator = world.operator();
-    let names = connected(&world, &HICCUPS).await?;
+    let names = connect_pages(&world, HICCUPS.len()).await?;
     let before = versions(&world).await?;
     for (preset, (_, page)) in HICCUPS.iter().zip(&names) {
         let once = ("times", "1");
@@ -192,7 +178,7 @@ async fn what_the_page_itself_says_for_good_counts_at_once_if_it_is_definite_and
     let world = World::seeded(|seed| add_pages(seed, LASTING.len())).await?;
     let operator = world.operator();
     let presets = LASTING.map(|(preset, ..)| preset);
-    let names = connected(&world, &presets).await?;
+    let names = connect_pages(&world, presets.len()).await?;
     for (preset, (_, page)) in presets.iter().zip(&names) {
         let mut parameters = vec![("page", page.as_str())];
         if preset.starts_with("page-field") {
@@ -291,7 +277,7 @@ async fn a_list_whose_paging_is_null_is_whole() -> Result<()> {
     let paging = ["{paging: null}", "{paging: {cursors: null}}"];
     let world = World::seeded(|seed| add_pages(seed, paging.len())).await?;
     let operator = world.operator();
-    connected(&world, &[""; 2]).await?;
+    connect_pages(&world, 2).await?;
     let before = versions(&world).await?;
     for (number, paging) in paging.iter().enumerate() {
         let rows = format!("page: {}, template: '{PAGE_ROWS}'", page(number));
@@ -326,7 +312,7 @@ const MANY: usize = 90;
 async fn one_hiccup_for_a_whole_app_costs_few_calls_and_writes_nothing() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, MANY)).await?;
     let operator = world.operator_with(|operator| operator.concurrency = 32);
-    connected(&world, &[""; MANY]).await?;
+    connect_pages(&world, MANY).await?;
     world.sandbox.clear_ledger();
     for _ in 0..2 {
         advance_and_sweep(&world, &operator, 15).await?;
@@ -354,7 +340,7 @@ async fn one_hiccup_for_a_whole_app_costs_few_calls_and_writes_nothing() -> Resu
 async fn what_is_not_understood_is_told_with_code_and_words_when_it_lasts_and_another_page_is_no_proof() -> Result<()> {
     let world = World::seeded(|seed| add_pages(seed, 3)).await?;
     let operator = world.operator();
-    let names = connected(&world, &["", ""]).await?;
+    let names = connect_pages(&world, 2).await?;
     world.sandbox.preset("unknown-error", &[("page", &names[0].1)])?;
     world.sandbox.preset("other-page-id", &[("page", &names[1].1), ("new_id", PAGE_B)])?;
     // Of a new channel nothing is known before.
