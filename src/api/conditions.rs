@@ -1,7 +1,8 @@
 //! Conditions as values: what a decision found, and the list it becomes in a status.
 //!
 //! The rules are those of the Kubernetes API conventions: one entry per type, `lastTransitionTime` moves only when the
-//! status flips, `observedGeneration` says which generation a value is about.
+//! status flips, `observedGeneration` says which generation a value is about. The full sentence stands on the condition
+//! that failed; those that follow from it refer to it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -68,6 +69,14 @@ condition_types! {
     Stalled,
 }
 
+impl ConditionType {
+    /// Whether it follows from other conditions.
+    const fn sums_up(self) -> bool {
+        use ConditionType::{Connected, Disconnected, Expired, Ready, Reconciling, Stalled};
+        matches!(self, Ready | Connected | Expired | Disconnected | Reconciling | Stalled)
+    }
+}
+
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
@@ -109,17 +118,26 @@ pub struct Finding {
     pub seen: String,
     /// Who must do what next; empty when nothing is to be done.
     pub next_step: String,
-    /// What Meta said, redacted, where that helps.
-    pub words: Option<String>,
+    /// What Meta said, where that helps.
+    pub words: Option<Quote>,
     /// Generation the value is about; older than the object's when the value was kept because Meta did not answer.
     pub observed_generation: i64,
+}
+
+/// What Meta said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Quote {
+    /// Its words, redacted.
+    pub words: String,
+    /// The `fbtrace_id` that Meta's support asks for. It is another one in each answer, so no condition shows it.
+    pub trace: Option<String>,
 }
 
 impl Finding {
     /// The message of the condition: what was seen, the next step, and last what Meta said.
     pub fn message(&self) -> String {
         let own = self.own_text();
-        self.words.as_ref().map_or_else(|| own.clone(), |words| format!("{own}{QUOTE}{words}\""))
+        self.words.as_ref().map_or_else(|| own.clone(), |it| format!("{own}{QUOTE}{}\"", it.words))
     }
 
     /// The message without Meta's words, which change from call to call.
@@ -129,8 +147,17 @@ impl Finding {
 
     /// The same finding with what Meta said.
     #[must_use]
-    pub fn quoting(self, words: Option<&str>) -> Self {
-        Self { words: words.map(str::to_owned), ..self }
+    pub fn quoting(self, words: Option<Quote>) -> Self {
+        Self { words, ..self }
+    }
+
+    /// What an Event tells of it: what was seen and what Meta said. The next step stands in the status, where it is kept
+    /// up to date.
+    pub fn news(&self) -> String {
+        let step = if self.next_step.is_empty() { "" } else { " What to do stands in status.nextStep." };
+        let Some(Quote { words, trace }) = &self.words else { return format!("{}{step}", self.seen) };
+        let trace = trace.as_ref().map(|id| format!(" (fbtrace_id {id})")).unwrap_or_default();
+        format!("{}{step}{QUOTE}{words}\"{trace}", self.seen)
     }
 
     /// The finding that a condition in a status came from. Its message is taken apart again if it ends with the next
@@ -144,7 +171,7 @@ impl Finding {
             reason: Reason::parse(&condition.reason)?,
             seen: seen.to_owned(),
             next_step: next_step.to_owned(),
-            words: words.map(str::to_owned),
+            words: words.map(|words| Quote { words: words.to_owned(), trace: None }),
             observed_generation: condition.observed_generation.unwrap_or_default(),
         })
     }
@@ -153,6 +180,17 @@ impl Finding {
     pub fn with_status(&self, status: Status) -> Self {
         Self { status, ..self.clone() }
     }
+}
+
+/// What stands behind the type of a condition in the message of another one that refers to it.
+const REFERS: &str = " is ";
+
+/// The message that says why Ready is what it is: its own, or that of the condition that it refers to.
+pub fn sentence(conditions: &[Condition]) -> Option<&str> {
+    let ready = find(conditions, ConditionType::Ready)?.message.as_str();
+    let named = ready.split_once(REFERS).map(|(type_, _)| type_);
+    let told_by = named.and_then(|type_| conditions.iter().find(|condition| condition.type_ == type_));
+    Some(told_by.map_or(ready, |condition| &condition.message))
 }
 
 /// What stands before Meta's words in a message, which they end.
@@ -176,9 +214,30 @@ pub fn status_of(conditions: &[Condition], type_: ConditionType) -> Option<Statu
     find(conditions, type_).map(|condition| Status::parse(&condition.status))
 }
 
+/// The longest text that may stand in more than one condition, in characters.
+const SHORT: usize = 80;
+
+/// The findings with each sentence once: on the condition that failed, to which those that follow from it refer. A
+/// condition that may be kept when others are not refers to none.
+fn once(findings: &[(ConditionType, Finding)]) -> Vec<(ConditionType, Finding)> {
+    let told = |finding: &Finding| {
+        let tells = findings.iter().filter(|(_, other)| other.own_text() == finding.own_text());
+        let (type_, first) = tells.min_by_key(|(type_, _)| (type_.sums_up(), *type_))?;
+        (finding.own_text().chars().count() > SHORT).then_some((*type_, first))
+    };
+    let refer = |(type_, finding): &(ConditionType, Finding)| match told(finding) {
+        Some((first, teller)) if first != *type_ && type_.sums_up() => {
+            let seen = format!("{}{REFERS}{}: its message says why.", first.as_str(), teller.status.as_str());
+            (*type_, Finding { seen, next_step: String::new(), words: None, ..finding.clone() })
+        }
+        _ => (*type_, finding.clone()),
+    };
+    findings.iter().map(refer).collect()
+}
+
 /// Builds the list of conditions of a status from what was found, keeping transition times of values that did not flip.
 pub fn assemble(previous: &[Condition], findings: &[(ConditionType, Finding)], now: Timestamp) -> Vec<Condition> {
-    findings
+    once(findings)
         .iter()
         .map(|(type_, finding)| {
             let same = find(previous, *type_).filter(|old| old.status == finding.status.as_str());

@@ -7,11 +7,20 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::Reason;
-use super::conditions::{ConditionType, find};
+use super::conditions::{ConditionType, find, sentence};
 use super::reasons::Actor;
 
 /// Panics unless the conditions that follow upon `previous` keep the laws.
-pub(crate) fn check(previous: &[Condition], conditions: &[Condition], generation: i64, now: Timestamp) {
+pub(crate) fn check(
+    previous: &[Condition],
+    conditions: &[Condition],
+    next_step: Option<&str>,
+    generation: i64,
+    now: Timestamp,
+) {
+    check_sentence(conditions);
+    let ready = find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    assert!(ready || next_step.is_some_and(|step| !step.is_empty()), "no next step: {conditions:#?}");
     let types: BTreeSet<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(types.len(), conditions.len(), "one entry a type: {conditions:#?}");
     for condition in conditions {
@@ -24,6 +33,16 @@ pub(crate) fn check(previous: &[Condition], conditions: &[Condition], generation
         assert_eq!(condition.last_transition_time, expected, "the time moves with the status only: {condition:#?}");
     }
     check_ready(conditions, generation);
+}
+
+/// A sentence stands on the condition that failed; those that follow from it refer to it.
+fn check_sentence(conditions: &[Condition]) {
+    const SUMS: [&str; 6] = ["Ready", "Connected", "Expired", "Disconnected", "Reconciling", "Stalled"];
+    for sum in conditions.iter().filter(|it| SUMS.contains(&it.type_.as_str()) && it.message.chars().count() > 80) {
+        let others = conditions.iter().filter(|it| it.type_ != sum.type_ && it.message == sum.message);
+        assert_eq!(others.count(), 0, "told more than once: {conditions:#?}");
+    }
+    assert!(sentence(conditions).is_some_and(|it| !it.contains("its message says why")), "{conditions:#?}");
 }
 
 /// Ready is True; or False with Stalled; or False or Unknown with Reconciling; or Unknown under Pause.

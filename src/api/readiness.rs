@@ -15,8 +15,10 @@ use super::reasons::Actor;
 pub struct Readiness {
     /// Ready, then Reconciling or Stalled if they are True.
     pub findings: Vec<(ConditionType, Finding)>,
-    /// The next step, if there is one.
+    /// The next step; there is one whenever Ready is not True.
     pub next_step: Option<String>,
+    /// Why Ready is what it is, in full.
+    pub cause: Finding,
 }
 
 /// Derives Ready from the conditions that matter, the most telling first.
@@ -24,21 +26,32 @@ pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Re
     let first_false = blocking.iter().find(|finding| finding.status == Status::False);
     let first_unknown = blocking.iter().find(|finding| finding.status == Status::Unknown);
     let outdated = blocking.iter().find(|finding| finding.observed_generation != generation);
-    let ready = match (first_false, first_unknown, outdated) {
+    let cause = match (first_false, first_unknown, outdated) {
         (Some(cause), ..) if cause.observed_generation == generation => (*cause).clone(),
         (None, Some(cause), _) => not_ready_yet(cause),
         (_, _, Some(cause)) => unverified(cause, generation),
         _ => reached,
     };
-    let ready = Finding { observed_generation: generation, ..ready };
-    let next_step = Some(ready.next_step.clone()).filter(|step| !step.is_empty());
-    let mut findings = vec![(ConditionType::Ready, ready.clone())];
-    if ready.status != Status::True {
-        let person = ready.status == Status::False && ready.reason.actor() == Actor::Person;
+    let cause = Finding { observed_generation: generation, ..cause };
+    let mut findings = vec![(ConditionType::Ready, cause.clone())];
+    if cause.status != Status::True {
+        let person = cause.status == Status::False && cause.reason.actor() == Actor::Person;
         let type_ = if person { ConditionType::Stalled } else { ConditionType::Reconciling };
-        findings.push((type_, ready.with_status(Status::True)));
+        findings.push((type_, cause.with_status(Status::True)));
     }
-    Readiness { findings, next_step }
+    Readiness { findings, next_step: next_step(&cause), cause }
+}
+
+/// What is to be done, also where the finding does not say it.
+fn next_step(cause: &Finding) -> Option<String> {
+    if cause.status == Status::True || !cause.next_step.is_empty() {
+        return Some(cause.next_step.clone()).filter(|step| !step.is_empty());
+    }
+    Some(match cause.reason.actor() {
+        // A value that was kept has its step in its message.
+        Actor::Person => format!("Do what is said there: {}", cause.seen),
+        Actor::Operator | Actor::Nobody => "Nothing has to be done now: the operator goes on by itself.".to_owned(),
+    })
 }
 
 /// What is not known makes Ready Unknown, unless it is known why: then Ready is False with that reason.
@@ -87,8 +100,8 @@ pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) 
         let known = find(previous, *type_).and_then(|condition| Finding::from_condition(condition, None));
         (*type_, known.unwrap_or_else(|| finding("Nothing was known when the pause began.", "")))
     });
-    let findings = std::iter::once((ConditionType::Ready, ready)).chain(kept).collect();
-    Readiness { findings, next_step: Some(step.to_owned()) }
+    let findings = std::iter::once((ConditionType::Ready, ready.clone())).chain(kept).collect();
+    Readiness { findings, next_step: Some(step.to_owned()), cause: ready }
 }
 
 #[cfg(test)]
@@ -140,6 +153,23 @@ mod tests {
             assert_eq!((ready.0, ready.1.status, ready.1.reason), (Ready, status, reason), "{blocking:?}");
             assert_eq!(ready.1.observed_generation, 2);
             assert_eq!(result.findings.get(1).map(|(type_, _)| *type_), other, "{blocking:?}");
+        }
+    }
+
+    #[test]
+    fn a_next_step_is_never_missing() {
+        let told = finding(Status::False, Reason::PasswordChanged, 2);
+        let told = Finding { seen: "It ended. Authorise again.".into(), next_step: "Authorise again.".into(), ..told };
+        let known = Finding { next_step: String::new(), ..told.clone() };
+        let waiting = finding(Status::Unknown, Reason::AppNotReady, 2);
+        for (finding, step) in [
+            (&told, Some("Authorise again.")),
+            (&known, Some("Do what is said there: It ended. Authorise again.")),
+            (&waiting, Some("Nothing has to be done now: the operator goes on by itself.")),
+            (&known.with_status(Status::True), None),
+        ] {
+            let result = readiness(&[finding], 2, known.with_status(Status::True));
+            assert_eq!(result.next_step.as_deref(), step);
         }
     }
 }

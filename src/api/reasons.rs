@@ -217,6 +217,8 @@ reasons! {
     WrongPage => Person,
     /// The token is not a page token.
     WrongTokenType => Person,
+    /// Meta does not know the token: it was not copied as it is.
+    TokenUnknown => Person,
     /// The content of the Secret cannot be a token or an app secret.
     SecretMalformed => Person,
     /// A Secret of the name we would create exists and is not ours.

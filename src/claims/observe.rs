@@ -198,7 +198,7 @@ pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(
     };
     Ok(match meta_app::verdict(&app).credentials {
         Ok(()) => (AppSeen::Ready, Some(Access { version: meta_app::observe::version(&app), credentials, app })),
-        Err(Trouble::Broken(why) | Trouble::Unknown(why)) => (AppSeen::NotReady(why), None),
+        Err(Trouble::Broken(told) | Trouble::Unknown(told)) => (AppSeen::NotReady(told.why), None),
     })
 }
 

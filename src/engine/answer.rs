@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
 
 use super::failure::Class;
-use crate::api::conditions::{Finding, Status};
+use crate::api::conditions::{Finding, Quote, Status};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::graph::{
     AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
@@ -127,6 +127,11 @@ impl Refusal {
     /// What Meta said, redacted, if it said something.
     pub fn words(&self) -> Option<&str> {
         self.said.as_ref().map(|said| said.words.as_str()).filter(|words| !words.is_empty())
+    }
+
+    /// What Meta said, for a condition and its Event.
+    pub fn quote(&self) -> Option<Quote> {
+        Some(Quote { words: self.words()?.to_owned(), trace: self.trace().map(str::to_owned) })
     }
 
     /// What Meta's support asks for.
@@ -293,7 +298,7 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
             format!("Meta refuses to say anything about {what} ({fact}); why is not known yet."),
         ),
     };
-    let words = refusal.words().filter(|_| reason == Reason::NotUnderstood).map(str::to_owned);
+    let words = refusal.quote().filter(|_| reason == Reason::NotUnderstood);
     Finding {
         status: Status::Unknown,
         reason,

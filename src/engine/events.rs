@@ -35,7 +35,7 @@ pub fn on_transition(previous: &[Condition], ready: &Finding, well: &'static str
         return Vec::new();
     }
     let reason = if warning { ready.reason.as_str() } else { well };
-    vec![Note { warning, reason, action: "Reconcile", text: ready.message() }]
+    vec![Note { warning, reason, action: "Reconcile", text: ready.news() }]
 }
 
 /// Publishes Events.

@@ -18,7 +18,7 @@ use super::memory::{Memory, Written};
 use super::repairs::{Effect, Standing};
 use super::run::{Kind, Next, slots};
 use super::status;
-use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
 use crate::api::{REQUESTED_AT, Reason};
 
 /// A pass over an object.
@@ -288,7 +288,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             return;
         }
         let (kind, object, before) = (K::NAME.as_str(), &self.key, before.map(|(_, reason)| reason));
-        let (ready, reason, message) = (&ready.status, &ready.reason, &ready.message);
+        let (ready, reason) = (&ready.status, &ready.reason);
+        let message = sentence(K::conditions(&report.status)).unwrap_or_default();
         if report.notes.iter().any(|note| note.warning) {
             tracing::warn!(kind, %object, ready, reason, before, "{message}");
         } else {

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::answer::{Answer, Refusal};
 use super::failure;
 use crate::api::Reason;
-use crate::graph::{Caller, TokenInfo, TokenKind, Verdict, classify_fault};
+use crate::api::conditions::Quote;
+use crate::graph::{Caller, EndReason, TokenInfo, TokenKind, Verdict, classify_fault};
 
 /// How long before its end an authorisation is said to end soon.
 pub const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -104,12 +105,23 @@ fn invalid(info: &TokenInfo) -> Flaw {
     let Some(fault) = &info.error else {
         return Flaw::Ended(Reason::SessionInvalidated, "debug_token gives no cause".to_owned());
     };
+    // Of a token that was ever issued Meta tells more than the error.
+    let nameless = info.app_id.is_none() && info.kind.is_none() && info.user_id.is_none();
     match classify_fault(fault, Caller::DebuggedToken) {
+        Verdict::TokenEnded(EndReason::SessionInvalidated) if nameless && fault.subcode.is_none() => {
+            Flaw::Cut(Reason::TokenUnknown, fault.fact())
+        }
         Verdict::TokenEnded(reason) => Flaw::Ended(reason.into(), fault.fact()),
         Verdict::AccessCut(reason) => Flaw::Cut(Reason::from(&reason), fault.fact()),
         // `is_valid: false` is a definite statement, whatever its cause is called.
         _ => Flaw::Ended(Reason::SessionInvalidated, fault.fact()),
     }
+}
+
+/// What Meta says of a token that is not valid.
+pub fn quote(info: &TokenInfo) -> Option<Quote> {
+    let fault = info.error.as_ref().filter(|_| !info.is_valid)?;
+    Refusal::of_fault(classify_fault(fault, Caller::DebuggedToken), fault).quote()
 }
 
 /// Whether one of the token's clocks is over, or it lacks a permission.

@@ -13,7 +13,7 @@ use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::claims;
 use crate::engine::gap::Absence;
 use crate::engine::index::Dependency;
-use crate::engine::trouble::Trouble;
+use crate::engine::trouble::{Told, Trouble};
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
@@ -53,6 +53,8 @@ pub enum TokenSeen {
 pub struct PageGrant {
     /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
     pub info: TokenInfo,
+    /// Whether it is a system user's, so that no person can authorise it.
+    pub of_system_user: bool,
     /// What is missing for the page, once that is certain.
     pub absence: Option<Absence>,
     /// What the grantor may do on the page; `None` if Meta does not tell.
@@ -149,6 +151,13 @@ impl Source {
         }
     }
 
+    /// Where a person authorises the grant again, if there is a gateway.
+    pub fn reauthorize_url(&self, ctx: &Context) -> Option<String> {
+        let Self::Grant { grant, .. } = self else { return None };
+        let gateway = ctx.policy.gateway_url.as_ref()?;
+        Some(meta_grant::reauthorize_url(gateway, grant))
+    }
+
     /// What the credential depends on.
     pub fn dependencies(&self) -> Vec<Dependency> {
         match self {
@@ -217,7 +226,7 @@ fn granted(
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
     if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
         // What has become of it is for the grant to say, once for all of its channels.
-        let trouble = Trouble::Unknown(format!("its authorisation was to end at {end}"));
+        let trouble = Trouble::Unknown(Told::only(format!("its authorisation was to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
     let Some(page) = granted.pages.get(page_id) else {
@@ -230,6 +239,7 @@ fn granted(
     }
     let token = page.token.clone();
     let grant = PageGrant {
+        of_system_user: granted.info.kind == Some(TokenKind::SystemUser),
         info: TokenInfo {
             kind: Some(TokenKind::Page),
             profile_id: Some(page_id.to_owned()),

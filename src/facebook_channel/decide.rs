@@ -275,7 +275,7 @@ impl Case<'_> {
 
     /// Events on transitions. From one declared connection to the other, Ready may stay True for the same reason.
     fn notes(&self, state: &connection::State) -> Vec<Note> {
-        let ready = &state.findings[0].1;
+        let ready = &state.cause;
         let given = state.findings.iter().any(|(_, it)| it.reason == Reason::Transferred);
         let turned = state.connection != self.previous.connection || given && self.previous.claim_name.is_some();
         let turned = turned && ready.status == Status::True;

@@ -114,6 +114,7 @@ pub async fn survey(
         former,
         publication,
         gateway,
+        reauthorize_url: Source::of(ctx, channel).reauthorize_url(ctx),
         inputs,
         look,
         token_slot,

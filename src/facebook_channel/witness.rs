@@ -10,7 +10,7 @@ use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::answer::{Answer, Held, Refusal};
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::trouble::Trouble;
+use crate::engine::trouble::{Told, Trouble};
 use crate::engine::{Context, Failure};
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 
@@ -130,9 +130,11 @@ fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
     let kinds = [TokenKind::User, TokenKind::SystemUser];
     let flaw = token_check::not_usable(info, app_id, &kinds);
     let reason = flaw.as_ref().map_or(Reason::SessionInvalidated, token_check::Flaw::reason);
+    // It was in use, so it was copied as it is.
+    let reason = if reason == Reason::TokenUnknown { Reason::SessionInvalidated } else { reason };
     let fact = flaw.as_ref().map(|flaw| flaw.fact().to_owned()).unwrap_or_default();
     let told = token_check::told_end("The token of the grant", reason);
-    let trouble = Trouble::Broken(format!("{}: {told} ({fact}).", reason.as_str()));
+    let trouble = Trouble::Broken(Told::only(format!("{}: {told} ({fact}).", reason.as_str())));
     TokenSeen::GrantTrouble { trouble, ended: Some(reason).filter(|reason| reason.ends_authorization()) }
 }
 

@@ -144,7 +144,7 @@ async fn subscribe(
     } else {
         // That a field is not known says nothing about the others: they are tried without it.
         asked.refused.extend(refused);
-        asked.refused_words = written.err().and_then(|refusal| refusal.words().map(str::to_owned));
+        asked.refused_words = written.err().and_then(|refusal| refusal.quote());
     }
     // What Meta says of the write counts less than what it shows afterwards.
     let shown = ctx.graph.app_subscriptions(&version, &credentials).await;

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{Observed, VerifyTokenSeen};
-use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
+use crate::api::conditions::{ConditionType, Finding, Quote, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
 use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
 use crate::engine::Class;
@@ -201,7 +201,7 @@ impl Case<'_> {
     }
 
     /// What is known while something was heard once, which is no verdict: what was known before, if anything was.
-    fn heard_once(&mut self, type_: ConditionType, seen: String, words: Option<&str>) -> Finding {
+    fn heard_once(&mut self, type_: ConditionType, seen: String, words: Option<Quote>) -> Finding {
         let previous = find(&self.previous.conditions, type_);
         let known = previous.and_then(|it| Finding::from_condition(it, self.previous.next_step.as_deref()));
         let known = known.filter(|it| it.status != Status::Unknown && !it.reason.needs_no_answer());
@@ -239,7 +239,7 @@ impl Case<'_> {
         let reached = self.absent.rows || webhook.as_ref().is_none_or(|webhook| webhook.reached);
         let written = self.seen.asked.subscribed.is_some() && self.write_refusal().is_none_or(Refusal::may_pass);
         let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached);
-        let mut notes = on_transition(&self.previous.conditions, &ready.findings[0].1, "Ready");
+        let mut notes = on_transition(&self.previous.conditions, &ready.cause, "Ready");
         notes.extend(effect.note("The webhook of the app had been changed"));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));

@@ -104,22 +104,23 @@ pub enum WebhookVerdict {
 pub fn verdict(app: &MetaApp) -> Verdict {
     let empty = MetaAppStatus::default();
     let status = app.status.as_ref().unwrap_or(&empty);
-    let webhook = match (&app.spec.webhook, holds(&status.conditions, ConditionType::WebhookSubscribed)) {
+    let holds = |type_| holds(&status.conditions, type_, status.next_step.as_deref());
+    let webhook = match (&app.spec.webhook, holds(ConditionType::WebhookSubscribed)) {
         (None, _) => WebhookVerdict::NotManaged,
         (Some(_), Ok(())) => {
             let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
             WebhookVerdict::Subscribed(fields.unwrap_or_default())
         }
-        (Some(_), Err(Trouble::Broken(why))) => WebhookVerdict::NotSubscribed(why),
+        (Some(_), Err(Trouble::Broken(told))) => WebhookVerdict::NotSubscribed(told.why),
         // That nothing is known of the application says nothing bad about its channels.
-        (Some(_), Err(Trouble::Unknown(why))) => WebhookVerdict::Unknown(why),
+        (Some(_), Err(Trouble::Unknown(told))) => WebhookVerdict::Unknown(told.why),
     };
     Verdict {
         // Not that of the status, which moves also when nothing new was found: under Pause, or without an answer.
         observed_generation: find(&status.conditions, ConditionType::CredentialsValid)
             .and_then(|condition| condition.observed_generation)
             .unwrap_or(status.observed_generation),
-        credentials: holds(&status.conditions, ConditionType::CredentialsValid),
+        credentials: holds(ConditionType::CredentialsValid),
         webhook,
     }
 }
@@ -173,6 +174,7 @@ mod tests {
     use super::*;
     use crate::api::conditions::{Finding, Status, assemble};
     use crate::api::{MetaAppSpec, Reason};
+    use crate::engine::trouble::Told;
 
     fn app(webhook: bool, conditions: &[(ConditionType, Status)]) -> MetaApp {
         let spec = json!({"appId": "1111000011110000", "appSecretRef": {"name": "acme-app"}});
@@ -202,7 +204,7 @@ mod tests {
             (true, vec![(WebhookSubscribed, Status::True)], WebhookVerdict::Subscribed(vec![])),
             (true, vec![(WebhookSubscribed, Status::False)], WebhookVerdict::NotSubscribed(why())),
             (true, vec![(WebhookSubscribed, Status::Unknown)], WebhookVerdict::Unknown(why())),
-            (true, vec![], WebhookVerdict::Unknown("it was not checked yet".to_owned())),
+            (true, vec![], WebhookVerdict::Unknown("it was not checked yet.".to_owned())),
         ];
         for (webhook, conditions, expected) in rows {
             assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);
@@ -214,8 +216,8 @@ mod tests {
         use ConditionType::CredentialsValid;
         let of = |conditions: &[_]| verdict(&app(false, conditions)).credentials;
         assert_eq!(of(&[(CredentialsValid, Status::True)]), Ok(()));
-        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err(Trouble::Broken("Pending: why".to_owned())));
-        assert_eq!(of(&[(CredentialsValid, Status::Unknown)]), Err(Trouble::Unknown("Pending: why".to_owned())));
-        assert_eq!(of(&[]), Err(Trouble::Unknown("it was not checked yet".to_owned())));
+        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err(Trouble::Broken(Told::only("Pending: why"))));
+        assert_eq!(of(&[(CredentialsValid, Status::Unknown)]), Err(Trouble::Unknown(Told::only("Pending: why"))));
+        assert_eq!(of(&[]), Err(Trouble::Unknown(Told::only("it was not checked yet."))));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::{MetaAppKind, ask, secrets};
-use crate::api::conditions::ConditionType;
+use crate::api::conditions::{ConditionType, Quote};
 use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
@@ -110,7 +110,7 @@ pub struct Asked {
     /// Webhook fields that Meta does not know.
     pub refused: Vec<String>,
     /// What it said of the last of them.
-    pub refused_words: Option<String>,
+    pub refused_words: Option<Quote>,
     /// Whether the claim was tried for.
     pub claimed: bool,
     /// Why the claim could not be made, if claims are out of reach.

@@ -139,13 +139,15 @@ impl AppSeen {
     pub fn broken(&self, app: &Key) -> Option<Obstacle> {
         let Self::Found { verdict, .. } = self else { return None };
         match verdict.credentials.as_ref().err()? {
-            Trouble::Broken(why) => Some(Obstacle {
+            Trouble::Broken(told) => Some(Obstacle {
                 status: Status::Unknown,
                 reason: Reason::AppNotReady,
-                seen: format!("MetaApp {app} is not usable: {why}"),
-                next_step: String::new(),
+                seen: format!("MetaApp {app} is not usable: {}", told.why),
+                next_step: told.step_or(|| format!("Whoever maintains MetaApp {app} must do what it asks for.")),
             }),
-            Trouble::Unknown(why) => Some(unverified(app, why)),
+            Trouble::Unknown(told) => {
+                Some(Obstacle { next_step: told.step_or(String::new), ..unverified(app, &told.why) })
+            }
         }
     }
 }

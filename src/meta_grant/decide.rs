@@ -123,6 +123,11 @@ impl Case<'_> {
         self.seen.in_use.is_some() && self.seen.in_use == self.previous.token_fingerprint
     }
 
+    /// Whether Meta told something of the token in use before.
+    fn was_known(&self) -> bool {
+        self.is_same_token() && self.previous.token_type.is_some()
+    }
+
     fn mutation(&self) -> Option<Mutation> {
         if self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
             return None;
@@ -241,7 +246,7 @@ impl Case<'_> {
             (ConditionType::SeedAccepted, parts.seed.clone()),
         ]);
         findings.sort_by_key(|(type_, _)| *type_);
-        let notes = notes::notes(self, &findings[0].1, parts);
+        let notes = notes::notes(self, &ready.cause, parts);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = status::status(self, conditions, next_step, answered);
         let (until, suspicions) = (self.until(expires, class), self.heard.suspicions.clone());

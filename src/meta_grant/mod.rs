@@ -125,10 +125,11 @@ pub struct Verdict {
 /// The verdict on a grant, from its status alone.
 pub fn verdict(grant: &MetaGrant) -> Verdict {
     let conditions = grant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let next_step = grant.status.as_ref().and_then(|status| status.next_step.as_deref());
     let valid = find(conditions, ConditionType::Valid);
     Verdict {
         observed_generation: valid.and_then(|condition| condition.observed_generation).unwrap_or(-1),
-        valid: holds(conditions, ConditionType::Valid),
+        valid: holds(conditions, ConditionType::Valid, next_step),
     }
 }
 

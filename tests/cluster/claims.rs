@@ -123,7 +123,7 @@ async fn of_several_channels_in_a_namespace_one_holds_the_page_and_one_succeeds_
         let channel = world
             .channel_is(namespace, name, &["Ready=False/DuplicateInNamespace", "Stalled=True", "Disconnected=True"])
             .await?;
-        let message = channel.status.unwrap().conditions[0].message.clone();
+        let message = sentence(&channel.status.unwrap().conditions).unwrap().to_owned();
         assert!(message.contains("FacebookChannel first"), "{message}");
     }
 
@@ -145,7 +145,7 @@ async fn of_several_channels_in_a_namespace_one_holds_the_page_and_one_succeeds_
         world.channel_is(namespace, &holding, &["Ready=True", "Claimed=True"]).await?;
         for name in living.iter().filter(|name| **name != holding) {
             let channel = world.channel_is(namespace, name, &["Ready=False/DuplicateInNamespace"]).await?;
-            let message = channel.status.unwrap().conditions[0].message.clone();
+            let message = sentence(&channel.status.unwrap().conditions).unwrap().to_owned();
             assert!(message.contains(&format!("FacebookChannel {holding} ")), "{message}");
         }
         // It changed hands once: no two of those who waited took it from one another.
@@ -309,9 +309,8 @@ async fn of_two_apps_with_one_id_the_second_manages_the_webhook_once_the_first_g
     let twin_is = async |expected: &str| {
         wait_for(&format!("twin to be {expected}"), PATIENCE, async || {
             let conditions = world.apps().get("twin").await?.status.context("no status")?.conditions;
-            let ready = conditions.first().context("no conditions")?;
-            ensure!(shown(&conditions)[0] == expected, "{:?}", shown(&conditions));
-            Ok(ready.message.clone())
+            ensure!(shown(&conditions).first().is_some_and(|it| it == expected), "{:?}", shown(&conditions));
+            Ok(sentence(&conditions).context("no conditions")?.to_owned())
         })
         .await
     };

@@ -46,7 +46,7 @@ async fn claim_is(world: &World, state: ClaimState) -> Result<AssetClaim> {
 
 fn ready(claim: &AssetClaim) -> (String, String) {
     let conditions = &claim.status.as_ref().unwrap().conditions;
-    (shown(conditions).join(" "), conditions[0].message.clone())
+    (shown(conditions).join(" "), sentence(conditions).unwrap().to_owned())
 }
 
 fn unsubscriptions(world: &World) -> usize {

@@ -119,7 +119,7 @@ async fn a_foreign_callback_is_left_alone_until_the_spec_lets_it_be_replaced() -
         .app_is(&["Ready=False/ForeignCallback", "WebhookSubscribed=False/ForeignCallback", "Stalled=True"])
         .await?;
     let status = app.status.unwrap();
-    assert!(status.conditions[0].message.contains(FOREIGN), "{}", status.conditions[0].message);
+    assert!(sentence(&status.conditions).unwrap().contains(FOREIGN), "{}", sentence(&status.conditions).unwrap());
     assert!(status.next_step.unwrap().contains("takeOverFrom"));
     // One cause, one alarm: the channel waits for its app and writes nothing either.
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True", "!Stalled"]).await?;
@@ -181,7 +181,11 @@ async fn success_without_effect_is_seen_and_repeated_rarely() -> Result<()> {
     let lacking =
         world.channel_is(&world.tenant_a, "support", &["Ready=False/WithoutEffect", "Reconciling=True"]).await?;
     let status = lacking.status.unwrap();
-    assert!(status.conditions[0].message.contains("messaging_postbacks"), "{}", status.conditions[0].message);
+    assert!(
+        sentence(&status.conditions).unwrap().contains("messaging_postbacks"),
+        "{}",
+        sentence(&status.conditions).unwrap()
+    );
     assert_eq!(status.subscription.unwrap().fields, ["messages"]);
     // Each try is one write that is read back: at once, after 1, 5 and 10 minutes, then every two hours.
     for minutes in [1, 5, 10] {
@@ -223,7 +227,7 @@ async fn fields_that_the_app_does_not_deliver_are_named_and_the_others_are_subsc
     world.apply(&format!("{shop}  subscribedFields: [messages, message_reads]\n")).await?;
     let expected = ["Ready=False/AppFieldsMissing", "Subscribed=True", "Connected=True", "Stalled=True"];
     let channel = world.channel_is(&world.tenant_a, "shop", &expected).await?;
-    let message = &channel.status.as_ref().unwrap().conditions[0].message;
+    let message = sentence(&channel.status.as_ref().unwrap().conditions).unwrap();
     assert!(message.contains("message_reads") && !message.contains("messages,"), "{message}");
     assert!(channel.status.unwrap().next_step.unwrap().contains("spec.webhook.fields"));
     assert_eq!(row(&world, PAGE_A), ["messages"]);

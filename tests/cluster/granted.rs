@@ -29,7 +29,8 @@ async fn what_is_missing_before_a_grant_works_is_named_and_waited_for() -> Resul
     let [app, seed, _] = secrets(&world);
     world.apply(&[world.app_manifest(), app].join("---\n")).await?;
     let channel = is("GrantNotReady").await?;
-    let message = &channel.status.unwrap().conditions[0].message;
+    let status = channel.status.unwrap();
+    let message = sentence(&status.conditions).unwrap();
     assert!(message.contains("SecretNotReleased") && message.contains("acme-grant"), "{message}");
     world.apply(&seed).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
@@ -96,7 +97,7 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
     world.advance(1);
     let lost = ["Ready=False/RoleLost", "Disconnected=True/RoleLost", "Expired=False", "Claimed=True"];
     let shop = world.channel_is(&world.tenant_a, "shop", &lost).await?;
-    assert!(shop.status.unwrap().conditions[0].message.contains("MESSAGING and MODERATE"));
+    assert!(sentence(&shop.status.unwrap().conditions).unwrap().contains("MESSAGING and MODERATE"));
     quiet(&operator).await?;
     // What it finds may come to it in two parts.
     let woken = operator.passes("FacebookChannel") - passes;
@@ -149,9 +150,9 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
     ];
     both_are(&world, &waiting).await?;
     let grant = grant_is(&world, &["Ready=False/PasswordChanged", "Valid=False", "Stalled=True"]).await?;
-    let told = grant.status.unwrap().conditions[0].message.clone();
+    let told = sentence(&grant.status.unwrap().conditions).unwrap().to_owned();
     let shop = world.channels(&world.tenant_a).get("shop").await?;
-    assert!(shop.status.unwrap().conditions[0].message.contains("PasswordChanged"), "{told}");
+    assert!(sentence(&shop.status.unwrap().conditions).unwrap().contains("PasswordChanged"), "{told}");
     warned(&world, &world.tenant_a, &["acme-grant PasswordChanged"]).await?;
     published(&world).await?;
     for version in record.versions() {

@@ -22,6 +22,7 @@ mod grants;
 mod kills;
 mod listings;
 mod misuse;
+mod next_steps;
 mod oauth;
 mod overrides;
 mod parting;

@@ -57,7 +57,7 @@ async fn a_page_that_an_administrator_moves_is_lost_with_one_warning_and_adopted
     edit(&world, json!({ "holder": { "namespace": world.tenant_b } })).await?;
     let lost = ["Ready=False/ClaimedElsewhere", "Stalled=True", "Disconnected=True/ClaimedElsewhere"];
     let shop = world.channel_is(&world.tenant_a, "shop", &lost).await?.status.unwrap();
-    let message = &shop.conditions[0].message;
+    let message = sentence(&shop.conditions).unwrap();
     assert!(message.contains(&format!("Namespace {} holds page", world.tenant_b)), "{message}");
     assert_eq!(shop.claim_name, None);
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;

@@ -200,7 +200,7 @@ async fn a_page_that_somebody_subscribes_again_and_again_is_left_alone_after_thr
     }
     world.advance(1);
     let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=False/RepairFight", "Stalled=True"]).await?;
-    assert!(channel.status.unwrap().conditions[0].message.contains("Found: messages."));
+    assert!(sentence(&channel.status.unwrap().conditions).unwrap().contains("Found: messages."));
     advance_and_sweep(&world, &operator, 125).await?;
     // A restart forgets nothing of it.
     operator.stop().await;

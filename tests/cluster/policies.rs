@@ -63,7 +63,7 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
     let drift = ["Ready=False/DriftObserved", "Subscribed=False/DriftObserved", "Stalled=True", "!Reconciling"];
     for (name, what) in [("shop", "not subscribed"), ("support", "messaging_postbacks")] {
         let channel = world.channel_is(&world.tenant_a, name, &drift).await?;
-        let message = &channel.status.as_ref().unwrap().conditions[0].message;
+        let message = sentence(&channel.status.as_ref().unwrap().conditions).unwrap();
         assert!(message.contains(what) && message.contains("Manage") && message.contains("standby"), "{message}");
     }
     warned(&world, &world.tenant_a, &["shop DriftObserved", "support DriftObserved"]).await?;
@@ -86,7 +86,7 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
     world.advance(61);
     wait_for("the other drift", PATIENCE, async || {
         let app = world.app_is(&drift).await?;
-        ensure!(app.status.unwrap().conditions[0].message.contains("inactive"));
+        ensure!(sentence(&app.status.unwrap().conditions).unwrap().contains("inactive"));
         Ok(())
     })
     .await?;

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, ResourceExt};
+pub use meta_channel_operator::api::conditions::sentence;
 use testkit::sandbox::{Fault, LedgerEntry, Seed, SeedPage, SeedToken};
 use testkit::wait_for;
 

@@ -48,7 +48,7 @@ async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_
     }
     world.advance(1);
     let app = world.app_is(&["Ready=False/RepairFight", "WebhookSubscribed=False/RepairFight", "Stalled=True"]).await?;
-    let message = &app.status.as_ref().context("no status")?.conditions[0].message;
+    let message = sentence(&app.status.as_ref().context("no status")?.conditions).unwrap();
     assert!(message.contains(FOREIGN) && !message.contains("hidden"), "{message}");
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True", "!Stalled"]).await?;
     for _ in 0..3 {
@@ -92,7 +92,7 @@ async fn a_page_row_that_is_taken_away_again_and_again_is_left_alone_until_a_per
     }
     world.advance(1);
     let channel = world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
-    assert!(channel.status.context("no status")?.conditions[0].message.contains("Found: messages."));
+    assert!(sentence(&channel.status.context("no status")?.conditions).unwrap().contains("Found: messages."));
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     operator.stop().await;
     let operator = world.operator();

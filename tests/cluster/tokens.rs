@@ -126,7 +126,7 @@ async fn data_access_is_warned_of_in_time_and_ends_the_authorisation_while_the_t
     world.advance(7 * 24 * 60);
     let soon = world.channel_is(&world.tenant_a, "shop", &["Ready=True/ExpiresSoon"]).await?.status.unwrap();
     assert_eq!(soon.expires, well.expires);
-    let (message, end) = (&soon.conditions[0].message, soon.expires.unwrap());
+    let (message, end) = (sentence(&soon.conditions).unwrap(), soon.expires.unwrap());
     assert!(message.contains(&end) && soon.next_step.unwrap().contains("authorise"), "{message}");
     quiet(&operator).await?;
     world.advance(14 * 24 * 60);
@@ -203,16 +203,16 @@ async fn a_secret_that_holds_no_token_is_reported_with_the_next_step_and_delays_
         ("broken-line", "SecretMalformed", "line break", "key token"),
         ("empty", "SecretMalformed", "empty", "key token"),
         ("other-key", "SecretMalformed", "no key token", "key token"),
-        ("other-purpose", "SecretNotReleased", "released", "metachannels.io/purpose=page-token"),
-        ("unlabelled", "SecretNotReleased", "released", "metachannels.io/purpose=page-token"),
+        ("other-purpose", "SecretNotReleased", "or it lacks the label", "metachannels.io/purpose=page-token"),
+        ("unlabelled", "SecretNotReleased", "or it lacks the label", "metachannels.io/purpose=page-token"),
     ];
     for (name, reason, seen, step) in cases {
         let kind = if reason == "SecretMalformed" { "Stalled=True" } else { "Reconciling=True" };
         let ready = format!("Ready=False/{reason}");
         let channel = world.channel_is(namespace, name, &[&ready, kind, "Claimed=Unknown"]).await?;
         let status = channel.status.unwrap();
-        let message = &status.conditions.iter().find(|it| it.type_ == "Ready").unwrap().message;
-        let next = status.next_step.unwrap_or_default();
+        let message = sentence(&status.conditions).unwrap();
+        let next = status.next_step.as_deref().unwrap_or_default();
         assert!(message.contains(seen) && next.contains(step), "{name}: {message}; {next}");
         assert!(message.contains(&format!("{name}-token")), "{name}: {message}");
         assert!(!message.contains(head) && !message.contains(tail), "{name} shows its token: {message}");

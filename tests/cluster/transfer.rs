@@ -147,7 +147,7 @@ async fn a_page_that_nobody_took_is_kept_unsubscribed_and_connected_again_when_i
     world.sandbox.clear_ledger();
     declare(&world, &given_to(&world.tenant_b)).await?;
     let shop = world.channel_is(&world.tenant_a, "shop", &OFFERED).await?;
-    let message = shop.status.unwrap().conditions[0].message.clone();
+    let message = sentence(&shop.status.unwrap().conditions).unwrap().to_owned();
     assert!(message.contains(&world.tenant_b) && message.contains("must create one"), "{message}");
     let claim = world.claims().get(CLAIM).await?;
     assert_eq!(claim.spec.transfer_to.as_ref(), Some(&world.tenant_b));
@@ -207,7 +207,7 @@ async fn a_page_whose_giver_is_gone_can_be_taken_before_and_after_it_was_cleaned
             world.advance(2);
             let claim = claim_is(&world, "a tombstone", |it| it.state() == ClaimState::Tombstone).await?;
             assert_eq!(claim.spec.transfer_to.as_ref(), Some(&world.tenant_b));
-            let message = &claim.status.as_ref().unwrap().conditions[0].message;
+            let message = sentence(&claim.status.as_ref().unwrap().conditions).unwrap();
             assert!(message.contains(&format!("given to namespace {}", world.tenant_b)), "{message}");
         }
         world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;

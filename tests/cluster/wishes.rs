@@ -72,7 +72,7 @@ async fn a_field_that_meta_does_not_know_is_named_and_all_channels_stay_connecte
         .app_is(&["Ready=False/FieldRefused", "Stalled=True", "WebhookSubscribed=True", "CredentialsValid=True"])
         .await?;
     let status = app.status.unwrap();
-    let ready = &status.conditions[0].message;
+    let ready = sentence(&status.conditions).unwrap();
     assert!(ready.contains("mesage_reads") && ready.contains("Did you mean message_reads?"), "{ready}");
     assert!(ready.contains("Meta said: \"(#100) Param fields["), "{ready}");
     assert_eq!(status.subscription.unwrap().refused, ["mesage_reads"]);
@@ -140,7 +140,7 @@ async fn a_write_that_meta_refuses_for_another_reason_leaves_the_channels_connec
     let declared = format!("webhook: {{fields: {}, feed]}}", FIELDS.trim_end_matches(']'));
     world.apply(&world.app_manifest_with(&declared)).await?;
     let app = world.app_is(&["Ready=False/RequestRejected", "Stalled=True", "WebhookSubscribed=True"]).await?;
-    let ready = app.status.unwrap().conditions[0].message.clone();
+    let ready = sentence(&app.status.unwrap().conditions).unwrap().to_owned();
     assert!(ready.contains("code 100") && ready.contains("Something about the application"), "{ready}");
     quiet(&operator).await?;
     all_connected(&world).await?;
@@ -169,7 +169,7 @@ async fn a_version_that_meta_does_not_serve_leaves_everything_with_the_one_befor
                 "WebhookSubscribed=True",
             ])
             .await?;
-        let ready = app.status.unwrap().conditions[0].message.clone();
+        let ready = sentence(&app.status.unwrap().conditions).unwrap().to_owned();
         assert!(ready.contains(version) && ready.contains("v25.0"), "{ready}");
         quiet(&operator).await?;
         assert_eq!(asked_with(&world, version), 1, "{:?}", world.sandbox.ledger());
@@ -195,7 +195,7 @@ async fn a_new_app_says_which_version_meta_does_not_serve() -> Result<()> {
     world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
     world.apply(&world.app_manifest_with("webhook: {}\n  graphVersion: v27.0")).await?;
     let app = world.app_is(&["Ready=False/GraphVersionUnknown", "Stalled=True", "CredentialsValid=Unknown"]).await?;
-    assert!(app.status.unwrap().conditions[0].message.contains("v27.0"));
+    assert!(sentence(&app.status.unwrap().conditions).unwrap().contains("v27.0"));
     world.apply(&world.app_manifest()).await?;
     world.app_is(&["Ready=True"]).await?;
     Ok(())
@@ -249,7 +249,7 @@ async fn nobody_notices_when_meta_switches_to_the_app_secret_that_was_declared_b
     world.app_is(&["Ready=True", "CredentialsValid=True"]).await?;
     world.advance(1);
     let app = world.app_is(&["Ready=False/SecretMismatch", "CredentialsValid=False"]).await?;
-    assert!(app.status.unwrap().conditions[0].message.contains("with either entry of the Secret"));
+    assert!(sentence(&app.status.unwrap().conditions).unwrap().contains("with either entry of the Secret"));
     Ok(())
 }
 
@@ -311,7 +311,7 @@ async fn a_callback_that_somebody_else_answers_is_told_from_one_that_nobody_answ
         world.sandbox.set_switch("challenge_mismatch", switch)?;
         let app = world.app_is(&["Ready=False/CallbackVerificationFailed", "Reconciling=True"]).await?;
         let status = app.status.unwrap();
-        let ready = &status.conditions[0].message;
+        let ready = sentence(&status.conditions).unwrap();
         assert!(ready.contains("Something answers at the callback") && ready.contains(page), "{ready}");
         assert!(!status.next_step.unwrap_or_default().is_empty());
     }

@@ -55,7 +55,8 @@ fn decided(claim: &AssetClaim, seen: &Observed) -> Plan {
     if let Some(status) = &plan.report.status {
         let conditions = claim.status.as_ref().map(|it| it.conditions.clone()).unwrap_or_default();
         let generation = claim.metadata.generation.unwrap();
-        laws::check(&conditions, &status.conditions, generation, now());
+        // A claim has no next step of its own: its message has it.
+        laws::check(&conditions, &status.conditions, Some("in the message"), generation, now());
         assert_eq!(status.releasing_since, None, "what is written at the end of a pass leaves nobody waiting");
         assert_eq!(status.left_at_meta.is_some(), status.state == ClaimState::LeftBehind);
     }

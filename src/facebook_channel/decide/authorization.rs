@@ -8,7 +8,7 @@ use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
 use crate::engine::answer::Refusal;
 use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
-use crate::graph::{CutReason, TokenInfo, Verdict};
+use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::seen;
 
 /// The condition Authorized.
@@ -46,9 +46,11 @@ fn token_missing(case: &Case<'_>) -> Option<Finding> {
             Some(case.found(
                 Status::False,
                 Reason::SecretNotReleased,
-                format!("There is no Secret {secret} in namespace {namespace} that is released as a page token."),
                 format!(
-                    "Somebody who may write Secrets there must create it with the key {key} and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
+                    "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=page-token."
+                ),
+                format!(
+                    "Somebody who may write Secrets there must create it with the key {key}, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
                 ),
             ))
         }
@@ -112,7 +114,7 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
         return app_unverified(case, "it is gone");
     }
     if let Some(flaw) = token::flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
-        return told(case, &flaw);
+        return told(case, &flaw).quoting(token_check::quote(info));
     }
     let well = match &case.seen.token {
         TokenSeen::Granted(_) => "Meta lists the page in the grant, with a token, every required permission and task.",
@@ -130,7 +132,7 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
 /// Calls with the token were refused with a code that is about the token, more than once.
 fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     match &refusal.verdict {
-        Verdict::TokenEnded(reason) => ended(case, Reason::from(*reason), &refusal.fact).quoting(refusal.words()),
+        Verdict::TokenEnded(reason) => ended(case, Reason::from(*reason), &refusal.fact).quoting(refusal.quote()),
         Verdict::AccessCut(reason) => cut(case, Reason::from(reason), refusal),
         _ => disputed(case, refusal),
     }
@@ -153,12 +155,16 @@ fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
         "Somebody with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
         authorize_again(case)
     );
-    case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.words())
+    case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.quote())
 }
 
 fn told(case: &Case<'_>, flaw: &Flaw) -> Finding {
     match flaw {
         Flaw::Ended(reason, fact) => ended(case, *reason, fact),
+        // What Meta knew once it does not know any more.
+        Flaw::Cut(Reason::TokenUnknown, fact) if case.same_token().is_some_and(|it| it.token_type.is_some()) => {
+            ended(case, Reason::SessionInvalidated, fact)
+        }
         Flaw::Cut(reason, fact) => cut(case, *reason, &Refusal::new(Verdict::NoAnswer, fact)),
         Flaw::ScopesMissing(scopes) => scope_missing(case, scopes, "debug_token does not list them"),
     }
@@ -179,24 +185,30 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
             let app = case.seen.app_key.as_ref().map(|app| format!(" than MetaApp {app}")).unwrap_or_default();
             (format!("The page token belongs to another application{app}"), authorize_again(case))
         }
-        Reason::WrongPage => (format!("The page token is not for page {page}"), authorize_again(case)),
-        Reason::WrongTokenType => ("The token in the Secret is not a page token".to_owned(), authorize_again(case)),
+        Reason::WrongPage => wrong_page(case),
+        Reason::WrongTokenType => ("The token in the Secret is not a page token".to_owned(), take_page_token(case)),
+        Reason::TokenUnknown => (
+            "Meta does not know the token in the Secret".to_owned(),
+            format!(
+                "Was all of it copied? {}, once more, with nothing left out, added or encoded; nobody has to log in for that.",
+                put_page_token(case)
+            ),
+        ),
         Reason::RoleLost => (
-            format!("The person behind the token has no fitting role on page {page} any more"),
-            "Somebody with full control of the page must give the role back, or a person who has it must authorise again."
-                .to_owned(),
+            format!("{} has no fitting role on page {page} any more", grantor(case)),
+            format!(
+                "Somebody with full control of page {page} must give back the tasks MESSAGING and MODERATE, which the operator finds out within two hours. Else: {}",
+                authorize_again(case)
+            ),
         ),
         Reason::BusinessManagementMissing => (
             format!("Page {page} is reached through a business only"),
             format!("{} The permission business_management must be granted too.", authorize_again(case)),
         ),
-        _ => (
-            format!("Page {page} is not part of what was granted"),
-            format!("{} All pages in use must be selected.", authorize_again(case)),
-        ),
+        _ => (format!("Page {page} is not part of what was granted"), select_page(case)),
     };
     let found = case.found(Status::False, reason, format!("{what} ({fact}){}.", granted_by(case)), step);
-    found.quoting(refusal.words())
+    found.quoting(refusal.quote())
 }
 
 fn scope_missing(case: &Case<'_>, scopes: &[String], fact: &str) -> Finding {
@@ -205,10 +217,65 @@ fn scope_missing(case: &Case<'_>, scopes: &[String], fact: &str) -> Finding {
     case.found(Status::False, Reason::ScopeMissing, seen, authorize_again(case))
 }
 
-fn granted_by(case: &Case<'_>) -> String {
+fn grantor_id(case: &Case<'_>) -> Option<String> {
     let now = case.debugged.as_ref().and_then(|it| it.as_ref().ok()?.user_id.clone());
-    let before = case.previous.authorization.as_ref().and_then(|it| it.grantor_id.clone());
-    now.or(before).map(|id| format!("; it was granted by person {id}")).unwrap_or_default()
+    now.or_else(|| case.previous.authorization.as_ref()?.grantor_id.clone())
+}
+
+fn granted_by(case: &Case<'_>) -> String {
+    grantor_id(case).map(|id| format!("; it was granted by person {id}")).unwrap_or_default()
+}
+
+fn grantor(case: &Case<'_>) -> String {
+    grantor_id(case).map_or_else(|| "The person behind the token".to_owned(), |id| format!("Person {id}"))
+}
+
+/// A token of another page: either of the two may be what is meant.
+fn wrong_page(case: &Case<'_>) -> (String, String) {
+    let page = &case.channel.spec.page_id;
+    let put = put_page_token(case);
+    let info = case.debugged.as_ref().and_then(|it| it.as_ref().ok());
+    let other = info.and_then(|info| info.profile_id.as_deref()).filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
+    let Some(other) = other else { return (format!("The page token is not for page {page}"), format!("{put}.")) };
+    let step =
+        format!("{put}; or, if page {other} is meant, declare a channel with pageId {other} instead of this one.");
+    (format!("The page token is for page {other}, not for page {page}"), step)
+}
+
+/// A token of a person or a system user gives the tokens of its pages.
+fn take_page_token(case: &Case<'_>) -> String {
+    let info = case.debugged.as_ref().and_then(|it| it.as_ref().ok());
+    if !matches!(info.and_then(|info| info.kind), Some(TokenKind::User | TokenKind::SystemUser)) {
+        return authorize_again(case);
+    }
+    let page = &case.channel.spec.page_id;
+    format!(
+        "Take the token of page {page} from GET /me/accounts, called with the token that is there now: {}. Or declare a MetaGrant with that token, and name it in credentials.grantRef. Nobody has to log in for either.",
+        put_page_token(case)
+    )
+}
+
+/// The step that puts the page's token where the channel looks for it.
+fn put_page_token(case: &Case<'_>) -> String {
+    let (page, namespace) = (&case.channel.spec.page_id, case.namespace());
+    match case.channel.spec.credentials.source() {
+        Some(CredentialSource::PageToken(declared)) => {
+            let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
+            format!("Put the token of page {page} into key {key} of Secret {namespace}/{secret}")
+        }
+        _ => format!("Have a token of page {page} granted"),
+    }
+}
+
+/// The step that makes the page part of what was granted.
+fn select_page(case: &Case<'_>) -> String {
+    match &case.seen.token {
+        TokenSeen::Granted(grant) if grant.of_system_user => format!(
+            "An administrator of the business must assign page {} to the system user, with the tasks MESSAGING and MODERATE.",
+            case.channel.spec.page_id
+        ),
+        _ => format!("{} All pages in use must be selected.", authorize_again(case)),
+    }
 }
 
 /// The step that puts a new token into the Secret.
@@ -223,7 +290,13 @@ pub(super) fn authorize_again(case: &Case<'_>) -> String {
             format!("{person} and have the new page token put into key {key} of Secret {namespace}/{secret}.")
         }
         Some(CredentialSource::Grant(declared)) => {
-            format!("{person} for MetaGrant {namespace}/{}, and have the new token put into its Secret.", declared.name)
+            let grant = format!("MetaGrant {namespace}/{}", declared.name);
+            match &case.seen.reauthorize_url {
+                Some(url) => {
+                    format!("{person} for {grant}: at {url}, or elsewhere and have the new token put into its Secret.")
+                }
+                None => format!("{person} for {grant}, and have the new token put into its Secret."),
+            }
         }
         None => format!("{person}."),
     }

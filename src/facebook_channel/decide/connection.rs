@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) connection: Connection,
     /// The next step, if there is one.
     pub(super) next_step: Option<String>,
+    /// Why Ready is what it is, in full.
+    pub(super) cause: Finding,
 }
 
 /// Derives the whole from its parts.
@@ -34,7 +36,7 @@ pub(super) fn derive(parts: &Findings, grant_ended: Option<Reason>, generation: 
     ]);
     findings.extend(parts.published.clone().map(|published| (ConditionType::TokenPublished, published)));
     findings.sort_by_key(|(type_, _)| *type_);
-    State { findings, connection, next_step: ready.next_step }
+    State { findings, connection, next_step: ready.next_step, cause: ready.cause }
 }
 
 fn judged(parts: &Findings, grant_ended: Option<Reason>) -> (Connection, Vec<(ConditionType, Finding)>) {
@@ -92,7 +94,7 @@ pub(super) fn paused(previous: &[Condition], publishes: bool, generation: i64) -
     };
     let mut ready = readiness::paused(kept, &[Connected, Expired, Disconnected], generation);
     ready.findings.extend(readiness::paused(previous, parts, generation).findings.into_iter().skip(1));
-    State { findings: ready.findings, connection, next_step: ready.next_step }
+    State { findings: ready.findings, connection, next_step: ready.next_step, cause: ready.cause }
 }
 
 /// What makes the link. A page that only who has more permissions may see is no part of it: Meta delivers all the same.

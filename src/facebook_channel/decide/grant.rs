@@ -15,15 +15,16 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
     };
     let name = format!("{}/{}", case.namespace(), declared.name);
     Some(match trouble {
-        Trouble::Broken(why) => {
+        Trouble::Broken(told) => {
             // The authorisation is the grant's: when it ended, that of its channels did.
             let status = if ended.is_some() { Status::False } else { Status::Unknown };
-            let step = format!("Do what MetaGrant {name} asks for; nothing has to be done here then.");
-            case.found(status, Reason::GrantNotReady, format!("MetaGrant {name} is not usable: {why}"), step)
+            let step = told.step_or(|| format!("Do what MetaGrant {name} asks for; nothing has to be done here then."));
+            let seen = format!("MetaGrant {name} is not usable: {}", told.why);
+            case.found(status, Reason::GrantNotReady, seen, step)
         }
-        Trouble::Unknown(why) => {
-            let seen = format!("Whether MetaGrant {name} works is not known: {why}");
-            case.found(Status::Unknown, Reason::GrantUnverified, seen, "")
+        Trouble::Unknown(told) => {
+            let seen = format!("Whether MetaGrant {name} works is not known: {}", told.why);
+            case.found(Status::Unknown, Reason::GrantUnverified, seen, told.step_or(String::new))
         }
     })
 }

@@ -48,7 +48,7 @@ fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
         "Meta shows page {} only with the permission{name}, which is not required ({}); whether it is published is not known.",
         case.channel.spec.page_id, refusal.fact
     );
-    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.words())
+    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.quote())
 }
 
 /// Stands in the message of a value that is kept while Meta refuses to tell it again.
@@ -61,7 +61,7 @@ fn still_refused(kept: Finding, refusal: &Refusal) -> Finding {
     }
     let known = kept.seen.split(STILL_REFUSED).next().unwrap_or_default();
     let seen = format!("{known}{STILL_REFUSED} ({}), for a reason that the operator does not know.", refusal.fact);
-    Finding { seen, ..kept }.quoting(refusal.words())
+    Finding { seen, ..kept }.quoting(refusal.quote())
 }
 
 /// Meta has refused a read for a day, for a reason that is not known. What was verified before stays.
@@ -75,7 +75,7 @@ fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) ->
         refusal.fact
     );
     let step = "Somebody who administers the app must ask Meta's developer support, with the words that follow.";
-    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words())
+    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
 }
 
 /// What the refusal of the page says about it.
@@ -94,7 +94,7 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
             let new = refusal.subject().unwrap_or("another one");
             let step = format!("Whoever maintains this channel must declare a channel for page {new} in its place.");
             let seen = format!("Page {page} has another id now: {new} ({fact}).");
-            return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.words()));
+            return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.quote()));
         }
         PageReason::Restricted => (
             "is restricted by Meta",
@@ -102,7 +102,7 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
         ),
     };
     let found = case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step);
-    Some(found.quoting(refusal.words()))
+    Some(found.quoting(refusal.quote()))
 }
 
 /// What is found about the subscription of the page.

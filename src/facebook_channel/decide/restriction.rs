@@ -49,7 +49,7 @@ pub(super) fn note(case: &Case<'_>, page_usable: &Finding) -> Option<Note> {
         warning: true,
         reason: "RestrictionOutlastedGrace",
         action: "Reconcile",
-        text: page_usable.message(),
+        text: page_usable.news(),
     })
 }
 

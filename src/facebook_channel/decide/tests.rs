@@ -6,6 +6,7 @@ mod claim;
 mod granted;
 mod histories;
 mod kept;
+mod mistaken;
 mod page;
 mod parting;
 mod policies;

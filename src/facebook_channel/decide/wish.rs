@@ -49,7 +49,7 @@ pub(super) fn refused_fields(case: &Case<'_>) -> Option<Finding> {
         let seen =
             format!("Meta has no webhook field {} for pages; the others are subscribed.{guess}", listed(&unknown));
         let step = "Whoever maintains this channel must correct spec.subscribedFields.";
-        let said = case.seen.asked.subscribed.as_ref().and_then(|it| it.as_ref().err()?.words());
+        let said = case.seen.asked.subscribed.as_ref().and_then(|it| it.as_ref().err()?.quote());
         return Some(case.found(Status::False, Reason::FieldRefused, seen, step).quoting(said));
     }
     if undelivered.is_empty() {
@@ -108,5 +108,5 @@ pub(super) fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Findin
         ),
         _ => return None,
     };
-    Some(case.found(Status::False, reason, seen, step).quoting(refusal.words()))
+    Some(case.found(Status::False, reason, seen, step).quoting(refusal.quote()))
 }

@@ -17,7 +17,9 @@ impl Case<'_> {
             SecretSeen::NotReleased => self.found(
                 Status::False,
                 Reason::SecretNotReleased,
-                format!("There is no Secret {secret} in namespace {namespace} that is released as an app secret."),
+                format!(
+                    "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=app-secret."
+                ),
                 format!(
                     "Somebody who may write Secrets there must create it with the key app-secret and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
                 ),
@@ -50,7 +52,7 @@ impl Case<'_> {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
         let entries = if self.seen.rotated { " with either entry of the Secret" } else { "" };
         let seen = format!("Meta rejects the credentials of app {id}{entries} ({fact}).");
-        let words = refusal.words();
+        let words = refusal.quote();
         if standing.is_confirmed() {
             let next_step = match app_reason {
                 AppReason::AppBlocked => {

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
 use crate::engine::answer::{Refusal, listed};
 use crate::graph::{Verdict, is_known_field, nearest_field};
 
@@ -45,11 +45,11 @@ impl Case<'_> {
         let question = if meant.is_empty() { String::new() } else { format!(" Did you mean {}?", meant.join(", ")) };
         let step = format!("Whoever maintains this MetaApp must correct spec.webhook.fields.{question}");
         let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
-        Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words.as_deref()))
+        Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words))
     }
 
     /// What Meta said when the field was refused; it is not asked again to hear it once more.
-    fn words_of_before(&self) -> Option<String> {
+    fn words_of_before(&self) -> Option<Quote> {
         let ready = find(&self.previous.conditions, ConditionType::Ready)?;
         Finding::from_condition(ready, None).filter(|it| it.reason == Reason::FieldRefused)?.words
     }

@@ -38,7 +38,7 @@ impl Case<'_> {
                 "Whoever maintains the operator must upgrade it; until then spec.graphVersion may name a version that Meta serves{example}."
             ),
         };
-        Some(self.found(Status::False, self.version_reason(), seen, next_step).quoting(refusal.words()))
+        Some(self.found(Status::False, self.version_reason(), seen, next_step).quoting(refusal.quote()))
     }
 
     /// A version that is newer than the newest one that is known does not exist yet; an older one is over.

@@ -307,7 +307,7 @@ impl Case<'_> {
                 "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
             ),
         };
-        self.found(Status::False, reason, seen, step).quoting(refusal.words())
+        self.found(Status::False, reason, seen, step).quoting(refusal.quote())
     }
 
     /// The subscription as Meta shows it, or as before while something was missing once. Only a callback that is ours is recorded: it is how we know it again.

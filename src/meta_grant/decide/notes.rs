@@ -15,7 +15,7 @@ use crate::meta_grant::observe::LivingSeen;
 pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<Note> {
     let mut notes = on_transition(&case.previous.conditions, ready, "Ready");
     if notes.is_empty() && ready.reason == Reason::ExpiresSoon && case.seen.remind {
-        notes.push(warning(Reason::ExpiresSoon.as_str(), "Reconcile", ready.message()));
+        notes.push(warning(Reason::ExpiresSoon.as_str(), "Reconcile", ready.news()));
     }
     notes.extend(replaced(case));
     notes.extend(other_grantor(case));
@@ -82,5 +82,5 @@ fn newly_refused(case: &Case<'_>, type_: ConditionType, finding: &Finding, actio
     let same = old.is_some_and(|old| old.status == finding.status.as_str() && old.reason == finding.reason.as_str());
     let told = finding.status == Status::False && finding.reason != Reason::SecretNameTaken;
     let reason = if type_ == ConditionType::Renewed { "RenewalRefused" } else { "SeedRefused" };
-    (told && !same).then(|| warning(reason, action, finding.message()))
+    (told && !same).then(|| warning(reason, action, finding.news()))
 }

@@ -16,7 +16,10 @@ pub(super) fn valid(case: &Case<'_>) -> Finding {
     dependencies(case).unwrap_or_else(|| match token::in_use(case.seen, case.now) {
         Word::Unasked => app_unverified(case, "its app secret cannot be read"),
         Word::Refused(refusal) => debug_refused(case, &refusal),
-        Word::Flawed(_, flaw) => told(case, "The token of the grant", &flaw),
+        Word::Flawed(info, flaw) => {
+            let told = told(case, "The token of the grant", &known_before(case, flaw));
+            told.quoting(info.and_then(token_check::quote))
+        }
         Word::Good(_) => listed(case),
     })
 }
@@ -58,10 +61,10 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
         SeedSeen::NotReleased => Some(case.found(
             Status::False,
             Reason::SecretNotReleased,
-            format!("There is no Secret {secret} in namespace {namespace} that is released as a grant's token."),
             format!(
-                "Somebody who may write Secrets there must create it with the key token and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
+                "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=grant-token."
             ),
+            begin(case),
         )),
         SeedSeen::Malformed(why) => Some(case.found(
             Status::False,
@@ -70,6 +73,18 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
             "Put the token alone, without quotes or line breaks inside, into the key token.",
         )),
         SeedSeen::Present { .. } => None,
+    }
+}
+
+/// The step that gives a grant its first token.
+fn begin(case: &Case<'_>) -> String {
+    let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
+    let create = format!(
+        "Somebody who may write Secrets there must create it with the key token, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
+    );
+    match &case.seen.reauthorize_url {
+        Some(url) => format!("Begin in a browser at {url}; or without one: {create}"),
+        None => create,
     }
 }
 
@@ -97,7 +112,7 @@ fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
     }
     let seen = format!("Meta refuses to say anything about the token ({}); why is not known yet.", refusal.fact);
     let step = "The operator asks again every few minutes.";
-    case.found(Status::Unknown, Reason::NotUnderstood, seen, step).quoting(refusal.words())
+    case.found(Status::Unknown, Reason::NotUnderstood, seen, step).quoting(refusal.quote())
 }
 
 /// The token is good; what listing its pages came to may still say otherwise.
@@ -111,7 +126,7 @@ fn listed(case: &Case<'_>) -> Finding {
         _ => None,
     };
     match flaw.filter(|_| case.heard.token) {
-        Some(flaw) => told(case, "The token of the grant", &flaw).quoting(refusal.words()),
+        Some(flaw) => told(case, "The token of the grant", &flaw).quoting(refusal.quote()),
         None => unlisted(case, refusal, well),
     }
 }
@@ -144,7 +159,7 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
         );
         case.found(Status::Unknown, Reason::NotUnderstood, seen, step)
     };
-    found.quoting(refusal.words())
+    found.quoting(refusal.quote())
 }
 
 /// Meta has refused something for a day, for a reason that is not known.
@@ -155,7 +170,15 @@ fn refused_for_long(case: &Case<'_>, what: &str, refusal: &Refusal) -> Finding {
         "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
         authorize_again(case)
     );
-    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.words())
+    case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
+}
+
+/// What is wrong with the token in use: one that Meta knew once was copied as it is.
+fn known_before(case: &Case<'_>, flaw: Flaw) -> Flaw {
+    match flaw {
+        Flaw::Cut(Reason::TokenUnknown, fact) if case.was_known() => Flaw::Ended(Reason::SessionInvalidated, fact),
+        flaw => flaw,
+    }
 }
 
 /// What is wrong with a token, such as "The token of the grant".
@@ -171,6 +194,13 @@ pub(super) fn told(case: &Case<'_>, token: &str, flaw: &Flaw) -> Finding {
         }
         Flaw::Cut(reason @ Reason::WrongTokenType, fact) => {
             (*reason, format!("{token} is neither a person's nor a system user's ({fact})"), again)
+        }
+        Flaw::Cut(Reason::TokenUnknown, fact) => {
+            let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
+            let step = format!(
+                "Was all of it copied? Put it into key token of Secret {namespace}/{secret} once more, with nothing left out, added or encoded; nobody has to log in for that. Else: {again}"
+            );
+            (Reason::TokenUnknown, format!("{token} is not known to Meta ({fact})"), step)
         }
         Flaw::Cut(reason, fact) => (*reason, format!("{token} reaches nothing any more ({fact})"), again),
         Flaw::ScopesMissing(scopes) => {

@@ -12,12 +12,12 @@ use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::TokenSeen;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict};
 
-fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {
+pub(super) fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {
     TokenInfo { is_valid: false, error: Some(GraphFault::new(code, subcode.into(), text)), ..token_info() }
 }
 
 /// Expired is True, and a person must authorise again.
-fn is_expired(outcome: &Outcome, reason: &str) {
+pub(super) fn is_expired(outcome: &Outcome, reason: &str) {
     outcome.stalled(reason);
     let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
     outcome.shows(&[(Authorized, &no), (Connected, &no), (Expired, &yes), (Disconnected, &no)]);
@@ -25,7 +25,7 @@ fn is_expired(outcome: &Outcome, reason: &str) {
 }
 
 /// Disconnected is True: the authorisation did not end, but the link is cut.
-fn is_cut(outcome: &Outcome, reason: &str) {
+pub(super) fn is_cut(outcome: &Outcome, reason: &str) {
     outcome.stalled(reason);
     let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
     outcome.shows(&[(Authorized, &no), (Connected, &no), (Expired, "False/NotExpired"), (Disconnected, &yes)]);

@@ -11,7 +11,7 @@ use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookCh
 use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
 use crate::engine::gap::Absence;
-use crate::engine::trouble::Trouble;
+use crate::engine::trouble::{Told, Trouble};
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Mutation;
@@ -39,7 +39,7 @@ fn not_listed() -> Scene {
 }
 
 fn broken() -> TokenSeen {
-    let trouble = Trouble::Broken("PasswordChanged: The token ended. A person must act.".to_owned());
+    let trouble = Trouble::Broken(Told::only("PasswordChanged: The token ended. A person must act."));
     TokenSeen::GrantTrouble { trouble, ended: Some(crate::api::Reason::PasswordChanged) }
 }
 
@@ -90,6 +90,49 @@ fn a_page_that_the_grant_gives_is_connected_and_shows_the_clocks_of_the_grant() 
 }
 
 #[test]
+fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
+    let url = "https://hooks.example.com/oauth/tenant-a/acme/start";
+    let told = Told { why: "PasswordChanged: It ended.".to_owned(), next_step: format!("Authorise at {url}.") };
+    let ended = Some(crate::api::Reason::PasswordChanged);
+    let outcome = without(TokenSeen::GrantTrouble { trouble: Trouble::Broken(told), ended }).decide();
+    outcome.shows(&[
+        (Ready, "False/GrantNotReady"),
+        (Authorized, "False/GrantNotReady"),
+        (Expired, "True/PasswordChanged"),
+    ]);
+    assert_eq!(outcome.status().next_step, Some(format!("Authorise at {url}.")));
+    let told =
+        Told { why: "SecretMismatch: Meta rejects it.".to_owned(), next_step: "Put the secret there.".to_owned() };
+    let mut scene = Scene::granted(|_| ());
+    scene.seen.app = app(Err(Trouble::Broken(told)), WebhookVerdict::NotManaged);
+    let outcome = scene.decide();
+    outcome.shows(&[(Ready, "False/AppNotReady")]);
+    assert_eq!(outcome.status().next_step.as_deref(), Some("Put the secret there."));
+}
+
+#[test]
+fn who_has_to_authorise_again_is_led_to_the_gateway_and_a_system_user_s_page_is_assigned() {
+    let url = "https://hooks.example.com/oauth/tenant-a/acme/start";
+    for change in [lost as fn(&mut PageGrant), without_token, |grant| without_role(grant, &[])] {
+        let mut scene = Scene::granted(change);
+        let step = scene.decide().status().next_step.clone().unwrap();
+        assert!(!step.contains("https://"), "{step}");
+        scene.seen.reauthorize_url = Some(url.to_owned());
+        let step = scene.decide().status().next_step.clone().unwrap();
+        assert!(step.contains(url), "{step}");
+    }
+    let lost = Scene::granted(|grant| without_role(grant, &[])).decide();
+    assert!(lost.message(Authorized).contains(&format!("Person {PERSON} has no fitting role")));
+    assert!(lost.status().next_step.as_deref().unwrap().contains("MESSAGING and MODERATE"));
+    let assigned = Scene::granted(|grant| {
+        self::lost(grant);
+        grant.of_system_user = true;
+    });
+    let step = assigned.decide().status().next_step.clone().unwrap();
+    assert!(step.contains("assign page") && !step.contains("authorise"), "{step}");
+}
+
+#[test]
 fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
     let elsewhere = || GranularScope { scope: SCOPES[2].to_owned(), target_ids: Some(words(&[OTHER_PAGE])) };
     type Row = (&'static str, fn(&mut PageGrant), &'static str, &'static str);
@@ -129,7 +172,7 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         (TokenSeen::GrantNotFound, "False/GrantNotFound", "There is no MetaGrant tenant-a/acme-grant."),
         (broken(), "False/GrantNotReady", "PasswordChanged: The token ended. A person must act."),
         (
-            TokenSeen::GrantTrouble { trouble: Trouble::Unknown("it was not checked yet".to_owned()), ended: None },
+            TokenSeen::GrantTrouble { trouble: Trouble::Unknown(Told::only("it was not checked yet")), ended: None },
             "Unknown/GrantUnverified",
             "it was not checked yet",
         ),
@@ -153,7 +196,7 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
     }
     // What the application lacks explains what the grant lacks.
     let mut scene = without(broken());
-    scene.seen.app = app(Err(Trouble::Broken("why".to_owned())), WebhookVerdict::NotManaged);
+    scene.seen.app = app(Err(Trouble::Broken(Told::only("why"))), WebhookVerdict::NotManaged);
     scene.decide().reconciling("False/AppNotReady");
     // Which application it is is not known without the grant.
     let mut scene = without(TokenSeen::GrantNotFound);

@@ -9,6 +9,7 @@ use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::Answer;
 use crate::engine::repairs::{Effect, Standing};
+use crate::engine::trouble::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
@@ -164,8 +165,8 @@ fn nothing_is_ended_through_an_app_that_cannot_be_used() {
     let rows = [
         (AppSeen::NotFound, "False/AppNotFound"),
         (AppSeen::Unjudged, "Unknown/NamespaceUnverified"),
-        (broken(Trouble::Broken("why".to_owned())), "False/AppNotReady"),
-        (broken(Trouble::Unknown("why".to_owned())), "Unknown/AppUnverified"),
+        (broken(Trouble::Broken(Told::only("why"))), "False/AppNotReady"),
+        (broken(Trouble::Unknown(Told::only("why"))), "Unknown/AppUnverified"),
     ];
     let parted = ended(dead(), Ok(())).decide();
     for (app, ready) in rows {

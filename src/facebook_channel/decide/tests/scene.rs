@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::super::{Plan, decide};
-use crate::api::conditions::{ConditionType, find};
+use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::references::NamespacedName;
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
 use crate::claims::{self, ClaimSeen, FormerApp, Record};
@@ -75,7 +75,14 @@ pub(super) fn token_info() -> TokenInfo {
 /// What a grant gives for a page that it covers.
 pub(super) fn page_grant() -> PageGrant {
     let tasks = Some(words(&["MESSAGING", "MODERATE", "ANALYZE"]));
-    PageGrant { info: token_info(), absence: None, tasks, fingerprint: Some("f1".to_owned()), at: now() }
+    PageGrant {
+        info: token_info(),
+        of_system_user: false,
+        absence: None,
+        tasks,
+        fingerprint: Some("f1".to_owned()),
+        at: now(),
+    }
 }
 
 pub(super) fn page_node() -> PageNode {
@@ -139,6 +146,7 @@ impl Scene {
             former: None,
             publication: PublicationSeen::Missing,
             gateway: false,
+            reauthorize_url: None,
             inputs: "inputs".to_owned(),
             look: true,
             token_slot: now(),
@@ -227,7 +235,8 @@ impl Scene {
     pub(super) fn decide(&self) -> Outcome {
         let plan = decide(&self.channel, &self.previous, &self.seen, self.now).expect("there is something to look at");
         let generation = self.channel.metadata.generation.unwrap();
-        laws::check(&self.previous.conditions, &plan.report.status.conditions, generation, self.now);
+        let status = &plan.report.status;
+        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), generation, self.now);
         check_connection(&plan.report.status);
         Outcome { plan, now: self.now }
     }
@@ -265,7 +274,10 @@ impl Outcome {
     }
 
     pub(super) fn message(&self, type_: ConditionType) -> &str {
-        &find(&self.status().conditions, type_).unwrap().message
+        match type_ {
+            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
+            _ => &find(&self.status().conditions, type_).unwrap().message,
+        }
     }
 
     pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {

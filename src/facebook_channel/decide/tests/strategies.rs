@@ -15,6 +15,7 @@ use crate::engine::answer::{Answer, Refusal};
 use crate::engine::gap::Absence;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
+use crate::engine::trouble::Told;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::{Former, FormerEnd};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
@@ -136,7 +137,7 @@ fn apps() -> impl Strategy<Value = AppSeen> {
     ]);
     prop_oneof![
         8 => webhook.prop_map(|webhook| app(Ok(()), webhook)),
-        1 => Just(app(Err(Trouble::Broken("why".to_owned())), WebhookVerdict::NotManaged)),
+        1 => Just(app(Err(Trouble::Broken(Told::only("why"))), WebhookVerdict::NotManaged)),
         1 => Just(AppSeen::NotFound),
         1 => Just(AppSeen::Unjudged),
     ]
@@ -150,8 +151,8 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
         1 => Just(TokenSeen::NotReleased),
         1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
         1 => Just(TokenSeen::GrantNotFound),
-        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Broken("why".to_owned()), ended: Some(Reason::PasswordChanged) }),
-        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Unknown("why".to_owned()), ended: None }),
+        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Broken(Told::only("why")), ended: Some(Reason::PasswordChanged) }),
+        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Unknown(Told::only("why")), ended: None }),
         1 => Just(TokenSeen::NotListed),
         4 => page_grants().prop_map(|grant| TokenSeen::Granted(Box::new(grant))),
     ]
@@ -163,6 +164,7 @@ fn page_grants() -> impl Strategy<Value = PageGrant> {
     let absences = [Absence::NotInGrant, Absence::RoleLost, Absence::BusinessManagementMissing];
     let absence = option::weighted(0.3, select(absences.to_vec()));
     (absence, tasks, fingerprint, token_infos()).prop_map(|(absence, tasks, fingerprint, info)| PageGrant {
+        of_system_user: false,
         info,
         absence: absence.or(fingerprint.is_none().then_some(Absence::BusinessManagementMissing)),
         tasks,

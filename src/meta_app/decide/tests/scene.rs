@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::super::{Plan, decide};
-use crate::api::conditions::{ConditionType, find};
+use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
@@ -153,7 +153,8 @@ impl Scene {
     pub(super) fn decide(&self) -> Outcome {
         let plan = decide(&self.app, &self.previous, &self.seen, self.now).expect("there is something to look at");
         let generation = self.app.metadata.generation.unwrap();
-        laws::check(&self.previous.conditions, &plan.report.status.conditions, generation, self.now);
+        let status = &plan.report.status;
+        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), generation, self.now);
         Outcome { plan, now: self.now }
     }
 }
@@ -176,7 +177,10 @@ impl Outcome {
     }
 
     pub(super) fn message(&self, type_: ConditionType) -> &str {
-        &find(&self.status().conditions, type_).unwrap().message
+        match type_ {
+            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
+            _ => &find(&self.status().conditions, type_).unwrap().message,
+        }
     }
 
     pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {

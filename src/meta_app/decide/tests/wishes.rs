@@ -3,6 +3,7 @@
 use super::super::refused_fields;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
+use crate::api::conditions::Quote;
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Refusal, answer};
@@ -39,7 +40,7 @@ fn written(mut scene: Scene, answer: Answer<()>) -> Scene {
 
 fn refused(mut scene: Scene, field: &str) -> Scene {
     scene.seen.asked.refused.push(field.to_owned());
-    scene.seen.asked.refused_words = Some(TYPO.to_owned());
+    scene.seen.asked.refused_words = Some(Quote { words: TYPO.to_owned(), trace: None });
     scene
 }
 

@@ -85,7 +85,8 @@ impl Model {
             let seen = self.observe(asked);
             let plan = decide(&self.grant, &self.status, &seen, self.now).unwrap();
             let Some(mutation) = plan.mutation else {
-                laws::check(&self.status.conditions, &plan.report.status.conditions, 1, self.now);
+                let status = &plan.report.status;
+                laws::check(&self.status.conditions, &status.conditions, status.next_step.as_deref(), 1, self.now);
                 self.status = plan.report.status;
                 self.listed = true;
                 let tomorrow = self.now + days(1);

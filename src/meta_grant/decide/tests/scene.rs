@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::{Plan, decide};
-use crate::api::conditions::{ConditionType, find};
+use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
 use crate::engine::Key;
 use crate::engine::answer::{Refusal, answer};
@@ -261,7 +261,8 @@ impl Scene {
 
     pub(super) fn decide(&self) -> Outcome {
         let plan = decide(&self.grant, &self.previous, &self.seen, self.now).expect("there is something to look at");
-        laws::check(&self.previous.conditions, &plan.report.status.conditions, 1, self.now);
+        let status = &plan.report.status;
+        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), 1, self.now);
         Outcome { plan, now: self.now }
     }
 }
@@ -284,7 +285,10 @@ impl Outcome {
     }
 
     pub(super) fn message(&self, type_: ConditionType) -> &str {
-        &find(&self.status().conditions, type_).unwrap().message
+        match type_ {
+            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
+            _ => &find(&self.status().conditions, type_).unwrap().message,
+        }
     }
 
     pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
@@ -298,7 +302,7 @@ impl Outcome {
         let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
         self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
         let step = self.status().next_step.as_deref().unwrap_or_default();
-        assert!(!step.is_empty() && self.message(ConditionType::Ready).ends_with(step), "{:#?}", self.status());
+        assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
     }
 
     /// Reasons of the Events, warnings with an exclamation mark.

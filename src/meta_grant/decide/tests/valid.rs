@@ -5,7 +5,8 @@ use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
 use crate::engine::Class;
-use crate::graph::{GranularScope, Operation, TokenInfo, TokenKind};
+use crate::engine::trouble::Told;
+use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind};
 use crate::meta_app::Trouble;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
@@ -92,8 +93,8 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
     let rows = [
         (app(AppSeen::NotFound), "False/AppNotFound", "Reconciling"),
         (app(AppSeen::Unjudged), "Unknown/NamespaceUnverified", "Reconciling"),
-        (broken(Trouble::Broken("AppBlocked: x".into())), "False/AppNotReady", "Reconciling"),
-        (broken(Trouble::Unknown("x".into())), "Unknown/AppUnverified", "Reconciling"),
+        (broken(Trouble::Broken(Told::only("AppBlocked: x"))), "False/AppNotReady", "Reconciling"),
+        (broken(Trouble::Unknown(Told::only("x"))), "Unknown/AppUnverified", "Reconciling"),
         (seed(SeedSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),
         (seed(SeedSeen::Malformed("it is empty".into())), "False/SecretMalformed", "Stalled"),
         (Scene::with(|scene| scene.seen.asked.token = None), "Unknown/AppUnverified", "Reconciling"),
@@ -107,6 +108,40 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
     let outcome = seed(SeedSeen::NotReleased).decide();
     let step = outcome.status().next_step.as_deref().unwrap();
     assert!(step.contains("kubectl -n tenant-a label secret acme-grant metachannels.io/purpose=grant-token"), "{step}");
+}
+
+#[test]
+fn a_grant_without_a_token_begins_in_the_browser_where_there_is_a_gateway() {
+    let mut scene = Scene::with(|scene| {
+        (scene.seen.seed, scene.seen.living, scene.seen.in_use) = (SeedSeen::NotReleased, LivingSeen::Missing, None);
+        scene.seen.asked.token = None;
+    });
+    scene.seen.reauthorize_url = Some("https://hooks.example.com/oauth/tenant-a/acme/start".to_owned());
+    let outcome = scene.decide();
+    let step = outcome.status().next_step.as_deref().unwrap();
+    assert!(step.starts_with("Begin in a browser at https://hooks.example.com/oauth/tenant-a/acme/start"), "{step}");
+    assert!(step.contains("kubectl -n tenant-a label secret acme-grant"), "{step}");
+    let message = outcome.message(Valid);
+    assert!(message.contains("or it lacks the label metachannels.io/purpose=grant-token"), "{message}");
+}
+
+#[test]
+fn a_token_that_meta_does_not_know_was_not_copied_as_it_is_unless_it_was_known_before() {
+    let unknown = || TokenInfo {
+        is_valid: false,
+        error: Some(GraphFault::new(190, None, "Malformed access token EAAx")),
+        app_id: None,
+        kind: None,
+        user_id: None,
+        ..ended(460)
+    };
+    let outcome = Scene::of(unknown()).decide();
+    outcome.shows(&[(Ready, "False/TokenUnknown"), (Expired, "False/NotExpired")]);
+    let step = outcome.status().next_step.as_deref().unwrap();
+    assert!(step.starts_with("Was all of it copied?"), "{step}");
+    let before = Scene::healthy().decide();
+    let outcome = Scene::of(unknown()).after(&before).decide();
+    outcome.shows(&[(Ready, "False/SessionInvalidated"), (Expired, "True/SessionInvalidated")]);
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! What somebody reads who has to mend something: the likeliest next step, and the full sentence once.
+
+use anyhow::Result;
+use base64::Engine;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::FacebookChannelStatus;
+use serde_json::json;
+use testkit::sandbox::Invalidation;
+
+use crate::granted::regrant;
+use crate::granted_props::*;
+use crate::props::*;
+use crate::world::*;
+
+const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
+
+fn step(status: &FacebookChannelStatus) -> &str {
+    status.next_step.as_deref().unwrap_or_default()
+}
+
+/// Where a person authorises a grant again.
+fn start(world: &World, grant: &str) -> String {
+    format!("https://hooks.example.com/oauth/{}/{grant}/start", world.tenant_a)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_put_a_token_that_cannot_serve_into_the_secret_learns_what_to_put_there() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    let twice = base64::engine::general_purpose::STANDARD.encode(TOKEN_A);
+    let truncated = &TOKEN_A[..TOKEN_A.len() - 6];
+    let rows = [
+        ("user", USER_TOKEN, "WrongTokenType", vec!["me/accounts", "MetaGrant"]),
+        ("other", TOKEN_B, "WrongPage", vec![PAGE_A, PAGE_B, "pageId"]),
+        ("truncated", truncated, "TokenUnknown", vec!["Was all of it copied?"]),
+        ("encoded", twice.as_str(), "TokenUnknown", vec!["Was all of it copied?"]),
+    ];
+    let channels: Vec<_> = rows.iter().map(|(name, token, ..)| (*name, PAGE_A, *token)).collect();
+    world.put_channels(&world.tenant_a, &channels).await?;
+    for (name, _, reason, parts) in rows {
+        let authorized = format!("Authorized=False/{reason}");
+        let cut = [authorized.as_str(), "Stalled=True", "Expired=False", "Disconnected=True"];
+        let status = world.channel_is(&world.tenant_a, name, &cut).await?.status.unwrap();
+        for part in parts {
+            assert!(step(&status).contains(part), "{name}: no {part:?} in {}", step(&status));
+        }
+        assert!(step(&status).contains(&format!("{name}-token")), "{name}: {}", step(&status));
+        assert!(!step(&status).contains("authorise"), "nobody has to log in: {}", step(&status));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_without_its_label_is_not_called_missing() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let unlabelled = json!({ "metadata": { "labels": { "metachannels.io/purpose": null } } });
+    secrets.patch("shop-token", &PatchParams::default(), &Patch::Merge(unlabelled)).await?;
+    let status = world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretNotReleased"]).await?.status.unwrap();
+    let message = sentence(&status.conditions).unwrap();
+    assert!(message.contains("or it lacks the label metachannels.io/purpose=page-token"), "{message}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_of_a_dead_grant_ask_for_what_the_grant_asks_for() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    world.sandbox.invalidate_token("user", Invalidation { subcode: Some(460), message: None })?;
+    look_at_grant(&world, "now").await?;
+    let grant = grant_is(&world, &["Ready=False/PasswordChanged"]).await?.status.unwrap();
+    let asked_for = grant.next_step.unwrap();
+    assert!(asked_for.contains(&start(&world, "acme-grant")), "{asked_for}");
+    for name in ["shop", "support"] {
+        let expected = ["Authorized=False/GrantNotReady", "Expired=True/PasswordChanged"];
+        let status = world.channel_is(&world.tenant_a, name, &expected).await?.status.unwrap();
+        assert_eq!(step(&status), asked_for, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_left_out_in_the_browser_leads_back_there() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    regrant(&world, &[PAGE_B])?;
+    look_at_grant(&world, "once").await?;
+    let status = world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotInGrant"]).await?.status.unwrap();
+    assert!(step(&status).contains(&start(&world, "acme-grant")), "{}", step(&status));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_grant_without_a_secret_can_begin_in_the_browser() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.apply(&world.grant_manifest("{}")).await?;
+    let status = world.grant_is(&["Ready=False/SecretNotReleased"]).await?.status.unwrap();
+    let step = status.next_step.unwrap();
+    assert!(step.contains(&start(&world, "acme")) && step.contains("kubectl"), "{step}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_does_not_work_is_quoted_with_its_next_step() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", "not the secret").await?;
+    world.apply(&world.app_manifest()).await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let app = world.app_is(&["Ready=False/SecretMalformed"]).await?.status.unwrap();
+    let status = world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady"]).await?.status.unwrap();
+    assert_eq!(status.next_step, app.next_step);
+    let message = sentence(&status.conditions).unwrap();
+    assert!(message.contains("SecretMalformed"), "{message}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_full_sentence_stands_once_in_what_kubectl_describes() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    world.sandbox.invalidate_token("page-a", Invalidation { subcode: Some(460), message: None })?;
+    advance_and_pass(&world, &operator, 16, "FacebookChannel", 1).await?;
+    let ended = world.channel_is(&world.tenant_a, "shop", &["Expired=True/PasswordChanged"]).await?.status.unwrap();
+    warned(&world, &world.tenant_a, &["shop PasswordChanged"]).await?;
+    let described = world.kubectl().run(&["-n", &world.tenant_a, "describe", "fbc", "shop"]).await?;
+    let described = String::from_utf8(described.stdout)?;
+    let sentence = sentence(&ended.conditions).unwrap();
+    assert!(sentence.contains("Meta said:"), "{sentence}");
+    assert_eq!(described.matches(sentence).count(), 1, "{described}");
+    for type_ in ["Ready", "Connected", "Expired", "Stalled"] {
+        let condition = ended.conditions.iter().find(|it| it.type_ == type_).unwrap();
+        assert_eq!(condition.message, "Authorized is False: its message says why.", "{type_}");
+    }
+    Ok(())
+}
