@@ -12,7 +12,7 @@ use super::observe::Access;
 use super::{AssetClaimKind, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::Answer;
-use crate::engine::calls::Calls;
+use crate::engine::calls::{Calls, Told};
 use crate::engine::failure::{NEVER, kubernetes, next_try};
 use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
@@ -36,7 +36,7 @@ pub async fn release(
     let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page).await;
     let mut calls = Calls::default();
     let answer = calls.answer(Operation::UnsubscribePage, result);
-    calls.log(KindName::AssetClaim, &key);
+    calls.log(KindName::AssetClaim, &key, &Told::default());
     if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
         && matches!(refusal.verdict, Verdict::AppBroken(_))
     {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::calls::Told;
 use super::edits::Edit;
 use super::evidence::Suspicions;
 use super::key::Key;
@@ -35,6 +36,8 @@ pub struct Memory<S> {
     pub answered_edit: Option<Edit>,
     /// What was heard about the object and waits for its confirmation.
     pub suspicions: Suspicions,
+    /// What Meta refused about the object, which is logged once.
+    pub told: Told,
     /// What was written at Meta about the object, to see whether it lasts.
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -85,6 +88,7 @@ impl<S: Clone> Memories<S> {
             requested: false,
             answered_edit: None,
             suspicions: Suspicions::default(),
+            told: Told::default(),
             repairs: Repairs::default(),
             written: None,
         })

@@ -8,6 +8,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 
 use super::answer::{Held, Refusal};
+use super::calls::Told;
 use super::context::Context;
 use super::edits::Edit;
 use super::events::Note;
@@ -142,6 +143,11 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// What was heard of the object and waits for its confirmation.
     pub fn suspicions(&self) -> &Suspicions {
         &self.memory.suspicions
+    }
+
+    /// What Meta refused about the object, as far as it was logged.
+    pub const fn told(&self) -> &Told {
+        &self.memory.told
     }
 
     /// Whether the object waits for its slot, and not for a try of its own.

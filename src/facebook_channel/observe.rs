@@ -45,7 +45,7 @@ pub async fn observe(
         let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
         seen.record = claims::look_again(ctx, &wanted).unwrap_or(seen.record);
     }
-    seen.asked.calls.log(KindName::FacebookChannel, &pass.key);
+    seen.asked.calls.log(KindName::FacebookChannel, &pass.key, pass.told());
     ctx.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
     ctx.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)

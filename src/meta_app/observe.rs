@@ -167,7 +167,7 @@ pub async fn observe(
         Some(Ok(entries)) if look => ask::ask(ctx, app, entries, asked, pass, &inputs).await?,
         _ => asked,
     };
-    asked.calls.log(KindName::MetaApp, &pass.key);
+    asked.calls.log(KindName::MetaApp, &pass.key, pass.told());
     ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
     ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);

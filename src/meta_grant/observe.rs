@@ -212,7 +212,7 @@ pub async fn observe(
     let app = ctx.app(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
     let budgets = ask::budgets(&app, &seen);
     ask::ask(ctx, grant, &mut seen, pass, &app, &budgets).await?;
-    seen.asked.calls.log(KindName::MetaGrant, &pass.key);
+    seen.asked.calls.log(KindName::MetaGrant, &pass.key, pass.told());
     ctx.heed(&budgets, seen.asked.calls.refusals(), pass.now);
     ctx.reached(&app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)

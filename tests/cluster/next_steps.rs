@@ -148,3 +148,55 @@ async fn the_full_sentence_stands_once_in_what_kubectl_describes() -> Result<()>
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_whose_words_vary_for_a_day_is_not_written_again() -> Result<()> {
+    const LANGUAGES: [&str; 4] = [
+        "An error occurred with id",
+        "Ein Fehler mit der Kennung",
+        "Une erreur est survenue, identifiant",
+        "Se produjo un error con el identificador",
+    ];
+    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    let channels: Vec<_> =
+        (0..3).map(|number| (format!("page-{number}"), page(number), text(&format!("page-{number}")))).collect();
+    let channels: Vec<_> =
+        channels.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
+    world.put_channels(&world.tenant_a, &channels).await?;
+    for (name, ..) in &channels {
+        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+    }
+    // An error that is not known, a session that ended, and a page that is not visible.
+    let vary = |hour: usize| {
+        let words =
+            format!("{} {hour:04}/{:016x} at {}", LANGUAGES[hour % LANGUAGES.len()], hour * 7_919_317, world.now());
+        world.sandbox.clear_faults();
+        for (number, code) in [(0, "code: 424242"), (2, "code: 100, subcode: 33")] {
+            let error = format!("{{graph_error: {{{code}, message: '{words}'}}}}");
+            world.sandbox.add_fault(fault(&format!("{{match: {{page: {}}}, do: {error}}}", page(number))));
+        }
+        world.sandbox.invalidate_token("page-1", Invalidation { subcode: Some(460), message: Some(words) })
+    };
+    // What is kept grows too old, after a day a person has to look, and after two a restriction is told once more.
+    for hour in 0..52 {
+        vary(hour)?;
+        advance_and_sweep(&world, &operator, 60).await?;
+    }
+    for (name, condition) in
+        [("page-0", "PageUsable=Unknown"), ("page-1", "Expired=True"), ("page-2", "PageUsable=False")]
+    {
+        world.channel_is(&world.tenant_a, name, &[condition]).await?;
+    }
+    quiet(&operator).await?;
+    let (told, looks) = (versions(&world).await?, world.sandbox.ledger().len());
+    for hour in 52..76 {
+        vary(hour)?;
+        advance_and_sweep(&world, &operator, 60).await?;
+    }
+    quiet(&operator).await?;
+    assert!(world.sandbox.ledger().len() > looks + 24, "Meta was asked");
+    assert_eq!(versions(&world).await?, told);
+    Ok(())
+}

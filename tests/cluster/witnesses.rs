@@ -135,7 +135,7 @@ async fn a_subscription_that_meta_refuses_though_the_permission_is_there_says_so
         let ready = format!("Ready=False/{reason}");
         let expected = [ready.as_str(), "Stalled=True", "Authorized=True", "PageUsable=True"];
         let channel = world.channel_is(&world.tenant_a, &format!("channel-{number}"), &expected).await?;
-        let told = message(&channel, "Ready");
+        let told = sentence(&channel.status.as_ref().unwrap().conditions).unwrap().to_owned();
         assert!(words.iter().all(|word| told.contains(word)), "{preset}: {told}");
         assert!(channel.status.unwrap().next_step.is_some_and(|step| step.contains("App Dashboard")), "{preset}");
     }
@@ -237,7 +237,7 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
     world.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
     world.put_channel(&world.tenant_a, "gone", &page(last), &text(&format!("page-{last}"))).await?;
     let channel = world.channel_is(&world.tenant_a, "gone", &["Ready=False/RoleLost", "Stalled=True"]).await?;
-    assert!(channel.status.unwrap().next_step.unwrap().contains("give the role back"));
+    assert!(channel.status.unwrap().next_step.unwrap().contains("must give back the tasks"));
     Ok(())
 }
 
