@@ -3,10 +3,13 @@
 mod conversations;
 mod deliveries;
 mod http;
+mod index;
 mod messaging;
 mod ops;
 mod people;
 mod presets;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod view;
 

@@ -150,12 +150,12 @@ async fn faults_resolve_and_switches() {
 #[tokio::test]
 async fn unknown_control_calls_and_verbs_are_no_graph_calls() {
     let api = Api::start().await;
-    for (method, path) in [(Method::GET, "nope"), (Method::GET, ""), (Method::PUT, "state"), (Method::GET, "a/b/c")] {
+    for (method, path) in [(Method::GET, "nope"), (Method::POST, ""), (Method::PUT, "state"), (Method::GET, "a/b/c")] {
         let answer = api.control(method, path, Value::Null).await;
         assert_eq!((answer.status, &answer.body), (404, &json!({"error": "there is no such control call"})), "{path}");
     }
     let control = format!("{}/_sandbox", api.sandbox.url());
-    assert_eq!(api.client.get(control).send().await.unwrap().status(), 404);
+    assert_eq!(api.client.post(control).send().await.unwrap().status(), 404);
     assert!(api.sandbox.ledger().is_empty());
 }
 
@@ -179,4 +179,23 @@ async fn apps_take_no_empty_secret_and_no_unknown_object() {
         assert!(refused.text.contains(expected), "{}", refused.text);
     }
     api.get(&app_token(), &format!("/v25.0/{APP}"), &[]).await.ok();
+}
+
+#[tokio::test]
+async fn the_root_lists_the_control_calls() {
+    let api = Api::start().await;
+    for path in ["/_sandbox/", "/_sandbox"] {
+        let url = format!("{}{path}", api.sandbox.url());
+        let text = Answer::of(api.client.get(&url).send().await.unwrap()).await;
+        assert_eq!((text.status, text.headers["content-type"].to_str().unwrap()), (200, "text/plain; charset=utf-8"));
+        let json = api.client.get(&url).header("accept", "application/json").send().await.unwrap();
+        let calls = Answer::of(json).await.ok()["calls"].as_array().unwrap().clone();
+        assert_eq!(text.text.lines().count(), calls.len());
+        for (line, call) in text.text.lines().zip(&calls) {
+            let word = |name: &str| call[name].as_str().unwrap().to_owned();
+            assert!(line.starts_with(&format!("{:<6} {}", word("method"), word("path"))), "{line}");
+            assert!(line.ends_with(&word("does")) && !word("does").is_empty(), "{line}");
+        }
+    }
+    assert_eq!(api.post_control("", json!({})).await.status, 404);
 }
