@@ -1,7 +1,8 @@
 //! Logs, in JSON for machines or in lines for people.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
@@ -46,9 +47,10 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr).boxed()
         }
-        // Colours are for people; in a file they are noise.
+        // Colors are for people who want them; in a file they are noise.
         LogFormat::Human => {
-            fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
+            let colors = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+            fmt::layer().with_ansi(colors).with_writer(std::io::stderr).boxed()
         }
     };
     let installed: Result<(), TryInitError> =

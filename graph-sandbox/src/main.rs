@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use graph_sandbox::{DEMO_SEED, Options, Preset, SWITCHES, Sandbox, Seed, SwitchInfo, presets, print};
@@ -60,7 +61,9 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Neither for files, nor for people who set NO_COLOR.
+    let colors = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    tracing_subscriber::fmt().with_ansi(colors).with_env_filter(filter).with_writer(std::io::stderr).init();
     let seed = match &arguments.seed {
         Some(file) => {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;

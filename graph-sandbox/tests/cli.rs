@@ -93,3 +93,42 @@ fn it_prints_its_url_and_ends_on_sigterm() {
     assert!(log.contains("the sandbox listens"), "{log}");
     assert!(std::net::TcpStream::connect(address).is_err());
 }
+
+/// What it says on a terminal, with these variables, until it listens.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let run = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_graph-sandbox"));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--command", &run, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
+    let script = script.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = script.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut said = String::new();
+    for line in lines {
+        said += &line;
+        if line.contains("listens") {
+            break;
+        }
+    }
+    // The terminal is gone with it, and that ends the sandbox.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    said
+}
+
+#[test]
+fn colors_are_for_terminals_and_for_people_who_want_them() {
+    const ESCAPE: char = '\u{1b}';
+    let colored = on_a_terminal(&[]);
+    assert!(colored.contains("listens") && colored.contains(ESCAPE), "{colored}");
+    let plain = on_a_terminal(&[("NO_COLOR", "1")]);
+    assert!(plain.contains("listens") && !plain.contains(ESCAPE), "{plain}");
+    let file = std::env::temp_dir().join(format!("graph-sandbox-{}.log", std::process::id()));
+    let log = std::fs::File::create(&file).unwrap();
+    let mut child = program().args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(text.contains("listens") && !text.contains(ESCAPE), "{text:?}");
+}

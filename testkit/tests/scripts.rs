@@ -96,3 +96,20 @@ fn the_list_of_programs_may_be_cut_off() {
         assert_eq!(output.status.code(), Some(141));
     }
 }
+
+#[test]
+fn programs_color_nothing_for_files_and_people_who_set_no_color() {
+    for program in [env!("CARGO_BIN_EXE_control-plane"), env!("CARGO_BIN_EXE_demo")] {
+        let run = format!("{program} --no-such-flag");
+        for starter in [&["sh", "-c", &run][..], &["script", "--quiet", "--command", &run, "/dev/null"]] {
+            let mut command = Command::new(starter[0]);
+            command.args(&starter[1..]).env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null());
+            if starter[0] == "script" {
+                command.env("NO_COLOR", "1");
+            }
+            let output = command.output().unwrap();
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(said.contains("no-such-flag") && !said.contains('\u{1b}'), "{starter:?}: {said}");
+        }
+    }
+}

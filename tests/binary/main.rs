@@ -3,6 +3,7 @@
 
 mod browser;
 mod canary;
+mod colors;
 mod election;
 mod families;
 mod log;
