@@ -26,6 +26,16 @@ impl Id {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A random id that is not taken yet.
+    pub(crate) fn fresh(taken: impl Fn(&Self) -> bool) -> Self {
+        loop {
+            let id = Self(rand::random_range(1_000_000_000_000_000..10_000_000_000_000_000_u64).to_string());
+            if !taken(&id) {
+                return id;
+            }
+        }
+    }
 }
 
 impl FromStr for Id {

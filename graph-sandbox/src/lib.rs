@@ -62,9 +62,9 @@ pub use output::print;
 pub use presets::{AppliedPreset, Preset, PresetParameter, Undo, presets};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
-    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, Reach, Seed, SeedActor, SeedApp,
-    SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription, SeedPreset,
-    SeedRouting, SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
+    AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, ProfileAccess, Reach, Seed, SeedActor,
+    SeedApp, SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription,
+    SeedPreset, SeedRouting, SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
 };
 pub use switches::*;
 pub use usage::{Limits, Meter, UsageKind, UsageView};

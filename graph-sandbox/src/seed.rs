@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-pub use messaging::{Reach, SeedConversation, SeedRouting};
+pub use messaging::{ProfileAccess, Reach, SeedConversation, SeedRouting};
 pub(crate) use messaging::{default_name, id_or_none};
 pub use tokens::{GranularScope, Invalidation, SeedToken, TokenKind};
 

@@ -3,7 +3,11 @@
 //! Each switch is an enum, so that a call cannot ask for a value that does not exist. The default
 //! is the best understanding of what Meta does, or the choice that is harder on a client.
 
+mod set;
+
 use serde::{Deserialize, Serialize};
+
+pub use set::BadSwitch;
 
 /// What `graph-sandbox switches` prints about one switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -102,6 +106,12 @@ switches! {
         Status400 = "status_400": "As most errors.",
         Status401 = "status_401": "As some report."
     }
+    "Code of a read of a person's profile without `pages_messaging`." in "1.6"
+    profile_without_scope: ProfileWithoutScope {
+        Code200 = "code_200": "As other messaging calls.",
+        Code230 = "code_230": "As an old report has it.",
+        Code100 = "code_100": "Insufficient permission, as another has it."
+    }
     "Code of an app token whose app does not exist." in "1.6"
     unknown_app: UnknownApp {
         Code101 = "code_101": "Invalid application ID.",
@@ -181,6 +191,12 @@ switches! {
     accounts_paging: AccountsPaging {
         Cursors = "cursors": "With cursors, as documented.",
         Offset = "offset": "Without cursors; the links have `offset`."
+    }
+    "What the links to the neighbours of a part of a list hold." in "3.5"
+    paging_links: PagingLinks {
+        Token = "token": "The token; whoever follows them adds the proof.",
+        TokenAndProof = "token_and_proof": "The token, and the proof of the call.",
+        Bare = "bare": "Neither."
     }
     "Calls with a token whose data access has lapsed." in "3.8"
     data_access_over: DataAccessOver {
@@ -309,6 +325,26 @@ switches! {
         Refused = "refused": "Refused with code 100.",
         Served = "served": "It is sent."
     }
+    "A message that is read by itself and is not among the newest 20 of its conversation." in "9"
+    old_messages: OldMessages {
+        Refused = "refused": "Refused as deleted (code 100).",
+        Served = "served": "Told as any other."
+    }
+    "A send of an attachment id that the page does not have, or no longer has." in "9"
+    unknown_attachment: UnknownAttachment {
+        Code100 = "code_100": "A bad parameter.",
+        Served = "served": "It is sent, and shows nothing."
+    }
+    "A saved attachment that was not marked as reusable." in "9"
+    attachment_reuse: AttachmentReuse {
+        Once = "once": "It is sent once.",
+        Any = "any": "It is sent as often as any other."
+    }
+    "A send as a persona that the page does not have, or no longer has." in "9"
+    unknown_persona: UnknownPersona {
+        Code100 = "code_100": "A bad parameter.",
+        Page = "page": "The page speaks in its own name."
+    }
     "To whom `thread_owner` names another app." in "10.3"
     thread_owner_visibility: ThreadOwnerVisibility {
         Documented = "documented": "To the default app; others see when control ends.",
@@ -318,66 +354,5 @@ switches! {
     version_header: VersionHeader {
         Present = "present": "Every answer names the version that gave it.",
         Absent = "absent": "Not sent."
-    }
-}
-
-impl Switches {
-    /// Puts one switch, named as in a seed, into another position.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), BadSwitch> {
-        let known = SWITCHES.iter().find(|switch| switch.name == name).ok_or(BadSwitch::Name)?;
-        if !known.values.contains(&value) {
-            return Err(BadSwitch::Value(known.values));
-        }
-        // Through JSON, so that names and values live in one place only.
-        let mut all = serde_json::to_value(&*self).map_err(|_| BadSwitch::Name)?;
-        all[name] = value.into();
-        *self = serde_json::from_value(all).map_err(|_| BadSwitch::Name)?;
-        Ok(())
-    }
-}
-
-/// A switch cannot be set like that.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSwitch {
-    /// There is no switch of this name.
-    #[error("there is no such switch; `graph-sandbox switches` lists them")]
-    Name,
-    /// The switch has no such position.
-    #[error("the switch accepts one of {0:?}")]
-    Value(&'static [&'static str]),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_switch_reaches_every_position() {
-        for switch in SWITCHES {
-            for value in switch.values {
-                let mut switches = Switches::default();
-                switches.set(switch.name, value).unwrap();
-                let position = serde_json::to_value(&switches).unwrap()[switch.name].clone();
-                assert_eq!(position, *value, "{}", switch.name);
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_value_is_the_default() {
-        let defaults = serde_json::to_value(Switches::default()).unwrap();
-        for switch in SWITCHES {
-            assert_eq!(defaults[switch.name], switch.default_value(), "{}", switch.name);
-        }
-    }
-
-    #[test]
-    fn unknown_names_and_values_are_refused() {
-        let mut switches = Switches::default();
-        let name = switches.set("no_such_switch", "served").unwrap_err();
-        assert!(matches!(name, BadSwitch::Name));
-        let value = switches.set("dead_version", "perhaps").unwrap_err();
-        assert!(matches!(value, BadSwitch::Value(["served", "refused", "deprecated"])));
-        assert_eq!(switches, Switches::default());
     }
 }

@@ -14,7 +14,7 @@ const FIELDS: &[&str] = &["name", "id"];
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let world = call.core.world.lock();
     let actor = readable(call, &world)?;
-    let selection = select::selection(call.params.get("fields"), FIELDS)?;
+    let selection = select::selection(call.fields(), FIELDS)?;
     select::node(actor.id.as_str(), &selection, |name| match name {
         "id" => Ok(Some(actor.id.as_str().into())),
         "name" => Ok(Some(actor.name.as_str().into())),

@@ -19,7 +19,7 @@ const MOST: usize = 100;
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let mut world = call.core.world.lock();
     let (actor, token) = call.own_actor(&world)?;
-    let selection = select::selection(call.params.get("fields"), DEFAULT)?;
+    let selection = select::selection(call.fields(), DEFAULT)?;
     let exists = |name: &str| name == "tasks" || page_fields::exists(name);
     if let Some(unknown) = selection.iter().find(|field| !exists(&field.name)) {
         return Err(GraphError::nonexisting_field(&unknown.name, "Page"));
@@ -31,7 +31,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let pages: Vec<&Page> = world.pages.values().filter(|page| is_listed(page, token, &actor.id)).collect();
     let mut minted = Vec::new();
     let show = |page: &&Page| row(call, &world, page, token, &selection, &mut minted);
-    let answer = paging::page(call, MOST, world.switches.accounts_paging, &pages, show)?;
+    let answer = paging::page(call, MOST, &world.switches, world.switches.accounts_paging, &pages, show)?;
     call.commit(&mut world, |world| {
         for token in minted {
             world.add_minted(token);
@@ -74,7 +74,7 @@ fn row(
                 Some(text.into())
             }
             "tasks" => token.user.as_ref().map(|user| serde_json::json!(page.tasks_of(user))),
-            _ => page_fields::value(page, &world.switches, &token.app, name),
+            _ => page_fields::value(call, page, &world.switches, name),
         })
     })
 }

@@ -1,14 +1,15 @@
-//! `GET /{page-id}/conversations`.
+//! `GET /{page-id}/conversations` and `GET /{conversation-id}`.
 
 use serde_json::{Value, json};
 
 use super::conversation::messaging_page;
-use super::{Call, paging, select};
+use super::{Call, date_format, paging, select};
 use crate::graph::GraphError;
+use crate::graph::fields::Selected;
 use crate::id::Id;
 use crate::messaging::Desk;
 use crate::switches::AccountsPaging;
-use crate::world::{Page, Thread};
+use crate::world::{Page, Thread, Token};
 
 const ROW_FIELDS: &[&str] =
     &["id", "is_owner", "link", "message_count", "participants", "senders", "snippet", "unread_count", "updated_time"];
@@ -21,10 +22,7 @@ const PLATFORMS: &[&str] = &["messenger", "instagram"];
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let world = call.core.world.lock();
     let (page, token) = messaging_page(call, &world)?;
-    let selection = select::selection(call.params.get("fields"), DEFAULT)?;
-    if let Some(unknown) = selection.iter().find(|field| !ROW_FIELDS.contains(&field.name.as_str())) {
-        return Err(GraphError::nonexisting_field(&unknown.name, "UnifiedThread"));
-    }
+    let selection = selection(call)?;
     if is_instagram(call)? {
         check_instagram(page)?;
         return Ok(json!({"data": []}));
@@ -34,9 +32,40 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let mut threads: Vec<&Thread> =
         page.messaging.threads.values().filter(|thread| person.is_none_or(|person| thread.psid == *person)).collect();
     threads.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.psid.cmp(&b.psid)));
-    paging::page(call, MOST, AccountsPaging::Cursors, &threads, |thread| {
-        let owner = desk.default_app().is_some().then(|| thread.owner(call.now) == Some(&token.app));
-        select::node(&conversation_id(&thread.psid), &selection, |name| Ok(row_field(page, thread, owner, name)))
+    paging::page(call, MOST, &world.switches, AccountsPaging::Cursors, &threads, |thread| {
+        row(call, &desk, page, thread, token, &selection)
+    })
+}
+
+/// Reads one conversation.
+pub(super) fn one(call: &Call) -> Result<Value, GraphError> {
+    let world = call.core.world.lock();
+    let (page, token) = messaging_page(call, &world)?;
+    let thread = call.node.id().and_then(|id| page.messaging.conversation(id)).ok_or_else(|| call.unsupported())?;
+    let desk = Desk::new(page, &world.switches, call.now);
+    row(call, &desk, page, thread, token, &selection(call)?)
+}
+
+fn selection(call: &Call) -> Result<Vec<Selected>, GraphError> {
+    let selection = select::selection(call.fields(), DEFAULT)?;
+    match selection.iter().find(|field| !ROW_FIELDS.contains(&field.name.as_str())) {
+        Some(unknown) => Err(GraphError::nonexisting_field(&unknown.name, "UnifiedThread")),
+        None => Ok(selection),
+    }
+}
+
+fn row(
+    call: &Call,
+    desk: &Desk<'_>,
+    page: &Page,
+    thread: &Thread,
+    token: &Token,
+    selection: &[Selected],
+) -> Result<Value, GraphError> {
+    let owner = desk.default_app().is_some().then(|| thread.owner(call.now) == Some(&token.app));
+    select::node(&thread.id(), selection, |name| match name {
+        "updated_time" => date_format::stamp(call, thread.updated_at).map(Some),
+        _ => Ok(row_field(page, thread, owner, name)),
     })
 }
 
@@ -58,13 +87,13 @@ fn check_instagram(page: &Page) -> Result<(), GraphError> {
     Err(GraphError::parameter("The Page is not linked to an Instagram account").subcode(2_534_013))
 }
 
-fn conversation_id(psid: &Id) -> String {
-    format!("t_{psid}")
+/// A party to a conversation: a person or the page.
+pub(super) fn party(name: &str, id: &Id) -> Value {
+    json!({"name": name, "email": format!("{id}@facebook.com"), "id": id})
 }
 
 /// `is_owner` is there only while routing is on.
 fn row_field(page: &Page, thread: &Thread, is_owner: Option<bool>, name: &str) -> Option<Value> {
-    let party = |name: &str, id: &Id| json!({"name": name, "email": format!("{id}@facebook.com"), "id": id});
     match name {
         "is_owner" => is_owner.map(Value::from),
         "link" => Some(format!("/{}/inbox/{}/", page.id, thread.psid).into()),
@@ -74,7 +103,6 @@ fn row_field(page: &Page, thread: &Thread, is_owner: Option<bool>, name: &str) -
         }
         "snippet" => Some(thread.snippet.as_str().into()),
         "unread_count" => Some(thread.unread_count.into()),
-        "updated_time" => Some(thread.updated_at.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string().into()),
         _ => None,
     }
 }

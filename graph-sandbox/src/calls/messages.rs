@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
 use super::conversation::{messaging_page, recipient, refused, thread};
+use super::{Call, attachments};
 use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
 use crate::seed::{PermissionStatus, Reach};
-use crate::switches::{LivePermission, LongText, Switches};
+use crate::switches::{LivePermission, LongText, Switches, UnknownPersona};
 use crate::world::{App, DAY, Page, Thread, WEEK};
 
 const MESSAGING_TYPES: &[&str] = &["RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY"];
@@ -24,6 +24,7 @@ struct Order {
     /// Nothing if it is only a sign such as "typing".
     message: Option<Value>,
     human_agent: bool,
+    persona: Option<String>,
     control: Option<ControlOrder>,
 }
 
@@ -47,15 +48,28 @@ pub(super) fn post(call: &Call) -> Result<Value, GraphError> {
     check_reach(thread.reach)?;
     desk.check_speaker(&thread, &token.app).map_err(|refusal| refused(refusal, &switches))?;
     check_window(call, &thread, order.human_agent)?;
-    let Some(message) = &order.message else {
+    check_persona(page, order.persona.as_deref(), &switches)?;
+    let Some(mut message) = order.message else {
         return Ok(json!({"recipient_id": psid}));
     };
+    let use_of_saved = attachments::fetch(call, page, &mut message, &switches)?;
+    let to_save = attachments::to_save(call, page, &message);
     let mid = message_id();
-    let sent = desk.page_writes(thread, &token.app, &mid, message);
+    let sent = desk.page_writes(thread, &token.app, &mid, &message);
     let outcome = after_send(&desk, sent, &token.app, order.control).map_err(|refusal| refused(refusal, &switches))?;
     let page = page.id.clone();
-    call.commit(&mut world, |world| outcome.apply(&call.core, world, &page));
-    Ok(json!({"recipient_id": psid, "message_id": mid}))
+    let mut answer = json!({"recipient_id": psid, "message_id": mid});
+    if let Some((id, _)) = &to_save {
+        answer["attachment_id"] = id.as_str().into();
+    }
+    call.commit(&mut world, |world| {
+        outcome.apply(&call.core, world, &page);
+        if let Some(page) = world.pages.get_mut(&page) {
+            page.messaging.attachments.extend(to_save);
+            page.messaging.attachments.retain(|id, _| use_of_saved.as_ref() != Some(id));
+        }
+    });
+    Ok(answer)
 }
 
 fn read(call: &Call, switches: &Switches) -> Result<Order, GraphError> {
@@ -73,7 +87,8 @@ fn read(call: &Call, switches: &Switches) -> Result<Order, GraphError> {
         (None, None) => return Err(GraphError::missing_parameter("message")),
     };
     let control = call.params.get("thread_control").map(read_control).transpose()?;
-    Ok(Order { psid, message, human_agent, control })
+    let persona = call.params.get("persona_id").map(str::to_owned);
+    Ok(Order { psid, message, human_agent, persona, control })
 }
 
 fn one_of(call: &Call, name: &str, accepted: &[&str]) -> Result<(), GraphError> {
@@ -132,15 +147,19 @@ fn check_page(page: &Page) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// An app without review may write only to people with a role on it.
-fn check_review(app: Option<&App>, thread: &Thread, switches: &Switches) -> Result<(), GraphError> {
-    let Some(app) = app else { return Ok(()) };
+/// Whether an app may deal with this person: without review only with those who have a role on it.
+pub(super) fn is_reviewed(app: Option<&App>, thread: &Thread, switches: &Switches) -> bool {
+    let Some(app) = app else { return true };
     let roles_only = match app.permissions.get("pages_messaging") {
         Some(PermissionStatus::Unapproved) => true,
         Some(PermissionStatus::Live) => switches.live_permission == LivePermission::Roles,
         None => false,
     };
-    if roles_only && !thread.person.as_ref().is_some_and(|person| app.roles.contains_key(person)) {
+    !roles_only || thread.person.as_ref().is_some_and(|person| app.roles.contains_key(person))
+}
+
+fn check_review(app: Option<&App>, thread: &Thread, switches: &Switches) -> Result<(), GraphError> {
+    if !is_reviewed(app, thread, switches) {
         return Err(GraphError::permission(
             "Cannot message users who are not admins, developers or testers of the app until pages_messaging \
              permission is reviewed and the app is live.",
@@ -148,6 +167,14 @@ fn check_review(app: Option<&App>, thread: &Thread, switches: &Switches) -> Resu
         .subcode(2_018_028));
     }
     Ok(())
+}
+
+fn check_persona(page: &Page, persona: Option<&str>, switches: &Switches) -> Result<(), GraphError> {
+    let known = |persona: &str| persona.parse().is_ok_and(|id| page.messaging.personas.contains_key(&id));
+    if persona.is_none_or(known) || switches.unknown_persona == UnknownPersona::Page {
+        return Ok(());
+    }
+    Err(GraphError::parameter("Param persona_id must be the id of a persona of the Page"))
 }
 
 fn check_reach(reach: Reach) -> Result<(), GraphError> {

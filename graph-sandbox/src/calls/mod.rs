@@ -8,11 +8,15 @@ pub(crate) mod app_fields;
 mod app_permissions;
 mod app_roles;
 mod app_subscriptions;
+mod attachments;
 mod business;
 mod conversation;
 mod conversations;
+mod date_format;
 pub(crate) mod debug_token;
+mod expand;
 pub(crate) mod login_dialog;
+mod message;
 mod messages;
 mod messenger_profile;
 mod oauth;
@@ -22,6 +26,8 @@ pub(crate) mod page_fields;
 mod page_roles;
 mod page_subscribed_apps;
 mod paging;
+mod personas;
+mod profile;
 mod secondary_receivers;
 mod select;
 mod system_user;
@@ -58,6 +64,9 @@ pub(crate) struct Call {
     pub(crate) version: Version,
     pub(crate) method: Method,
     pub(crate) params: Params,
+    /// The `fields` without the edges among them, if there are any.
+    pub(crate) own_fields: Option<String>,
+    pub(crate) proof: Option<String>,
     /// Scheme, host and path of the request.
     pub(crate) url: String,
     /// The path behind the version.
@@ -71,35 +80,23 @@ pub(crate) struct Call {
 /// Carries a call out.
 pub(crate) async fn dispatch(route: Route, call: Call) -> Result<Value, GraphError> {
     match (route, call.method.as_str()) {
-        (Route::DebugToken, "GET") => debug_token::get(&call),
-        (Route::App, "GET") => app::get(&call),
-        (Route::AppPermissions, "GET") => app_permissions::get(&call),
-        (Route::AppSubscriptions, "GET") => app_subscriptions::get(&call),
+        (_, "GET") => expand::read(route, call),
         (Route::AppSubscriptions, "POST") => app_subscriptions::post(&call).await,
         (Route::AppSubscriptions, "DELETE") => app_subscriptions::delete(&call),
-        (Route::AppRoles, "GET") => app_roles::get(&call),
-        (Route::Actor, "GET") => actor::get(&call),
-        (Route::ActorAccounts, "GET") => actor_accounts::get(&call),
-        (Route::ActorPermissions, "GET") => actor_permissions::get(&call),
         (Route::ActorPermissions, "DELETE") => actor_permissions::delete_all(&call),
         (Route::ActorPermission, "DELETE") => actor_permissions::delete_one(&call),
         (Route::SystemUserAccessTokens, "POST") => system_user::new_token(&call),
         (Route::SystemUserAccessTokens, "DELETE") => system_user::delete_tokens(&call),
         (Route::SystemUserApplications, "POST") => system_user::install_app(&call),
         (Route::BusinessSystemUserAccessTokens, "POST") => system_user::new_token_through_business(&call),
-        (Route::Business, "GET") => business::get(&call),
-        (Route::PageRoles, "GET") => page_roles::get(&call),
-        (Route::Page, "GET") => page::get(&call),
-        (Route::PageSubscribedApps, "GET") => page_subscribed_apps::get(&call),
         (Route::PageSubscribedApps, "POST") => page_subscribed_apps::post(&call),
         (Route::PageSubscribedApps, "DELETE") => page_subscribed_apps::delete(&call),
-        (Route::PageConversations, "GET") => conversations::get(&call),
         (Route::PageMessages, "POST") => messages::post(&call),
-        (Route::PageMessengerProfile, "GET") => messenger_profile::get(&call),
+        (Route::PageMessageAttachments, "POST") => attachments::post(&call),
+        (Route::PagePersonas, "POST") => personas::post(&call),
+        (Route::Persona, "DELETE") => personas::delete(&call),
         (Route::PageMessengerProfile, "POST") => messenger_profile::post(&call),
         (Route::PageMessengerProfile, "DELETE") => messenger_profile::delete(&call),
-        (Route::PageSecondaryReceivers, "GET") => secondary_receivers::get(&call),
-        (Route::PageThreadOwner, "GET") => thread_control::owner(&call),
         (Route::PassThreadControl, "POST") => thread_control::pass(&call),
         (Route::TakeThreadControl, "POST") => thread_control::take(&call),
         (Route::ReleaseThreadControl, "POST") => thread_control::release(&call),
@@ -109,10 +106,39 @@ pub(crate) async fn dispatch(route: Route, call: Call) -> Result<Value, GraphErr
     }
 }
 
+/// Reads a node or an edge.
+fn read(route: Route, call: &Call) -> Result<Value, GraphError> {
+    match route {
+        Route::DebugToken => debug_token::get(call),
+        Route::App => app::get(call),
+        Route::AppPermissions => app_permissions::get(call),
+        Route::AppSubscriptions => app_subscriptions::get(call),
+        Route::AppRoles => app_roles::get(call),
+        Route::Actor => actor::get(call),
+        Route::ActorAccounts => actor_accounts::get(call),
+        Route::ActorPermissions => actor_permissions::get(call),
+        Route::Business => business::get(call),
+        Route::PageRoles => page_roles::get(call),
+        Route::Page => page::get(call),
+        Route::PageSubscribedApps => page_subscribed_apps::get(call),
+        Route::PageConversations => conversations::get(call),
+        Route::PageMessengerProfile => messenger_profile::get(call),
+        Route::PageSecondaryReceivers => secondary_receivers::get(call),
+        Route::PageThreadOwner => thread_control::owner(call),
+        Route::PagePersonas => personas::list(call),
+        Route::Conversation => conversations::one(call),
+        Route::ConversationMessages => message::list(call),
+        Route::Message => message::get(call),
+        Route::Profile => profile::get(call),
+        Route::Persona => personas::get(call),
+        _ => Err(call.unsupported()),
+    }
+}
+
 impl Call {
     /// The refusal Graph uses when it does not want to say whether the object exists.
     pub(crate) fn unsupported(&self) -> GraphError {
-        GraphError::unsupported(self.method.as_str(), self.node.id().map_or("debug_token", Id::as_str))
+        GraphError::unsupported(self.method.as_str(), self.node.id().unwrap_or("debug_token"))
     }
 
     /// Changes the world, unless a fault wants the call to have no effect.
@@ -124,8 +150,10 @@ impl Call {
 
     /// The app in the path, if it is the app of the token.
     pub(crate) fn visible_app<'w>(&self, world: &'w World) -> Result<&'w App, GraphError> {
-        let own = self.node.id().filter(|id| *id == self.caller.app());
-        own.and_then(|id| world.apps.get(id)).ok_or_else(|| self.unsupported())
+        match &self.node {
+            Node::App(id) if id == self.caller.app() => world.apps.get(id).ok_or_else(|| self.unsupported()),
+            _ => Err(self.unsupported()),
+        }
     }
 
     /// The app in the path, for a call that needs that app's own token.
@@ -155,10 +183,13 @@ impl Call {
 
     /// The page in the path, if it is visible at all.
     pub(crate) fn visible_page<'w>(&self, world: &'w World) -> Result<&'w Page, GraphError> {
-        let Node::Page(id) = &self.node else {
-            return Err(self.unsupported());
-        };
-        world.pages.get(id).filter(|page| page.is_visible()).ok_or_else(|| self.unsupported())
+        let page = self.node.page().and_then(|id| world.pages.get(id));
+        page.filter(|page| page.is_visible()).ok_or_else(|| self.unsupported())
+    }
+
+    /// The selected fields, other than edges.
+    pub(crate) fn fields(&self) -> Option<&str> {
+        self.own_fields.as_deref().or(self.params.get("fields"))
     }
 
     /// The page in the path and the token, for a call that needs that page's own token.

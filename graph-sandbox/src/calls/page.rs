@@ -15,7 +15,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let mut world = call.core.world.lock();
     let page = call.visible_page(&world)?;
     let token = reader(call, page)?;
-    let selection = select::selection(call.params.get("fields"), page_fields::DEFAULT)?;
+    let selection = select::selection(call.fields(), page_fields::DEFAULT)?;
     // Unknown fields come first: they are wrong whoever asks.
     if let Some(unknown) = selection.iter().find(|field| !page_fields::exists(&field.name)) {
         return Err(GraphError::nonexisting_field(&unknown.name, "Page"));
@@ -34,7 +34,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
                 minted = Some(found);
                 text
             }),
-            _ => page_fields::value(page, &world.switches, &token.app, name),
+            _ => page_fields::value(call, page, &world.switches, name),
         })
     })?;
     if let Some(PageToken::New(token)) = minted {

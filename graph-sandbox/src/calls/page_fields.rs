@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::id::Id;
+use super::{Call, date_format};
 use crate::switches::{PageFieldsScope, RoutingFeatureFlag, Switches};
 use crate::world::Page;
 
@@ -43,6 +43,9 @@ const FIELDS: &[PageField] = &[
     computed("has_added_app", Scope::Channel),
     settable("link", Scope::Channel),
     settable("username", Scope::Channel),
+    settable("picture", Scope::Channel),
+    settable("fan_count", Scope::Engagement),
+    settable("followers_count", Scope::Engagement),
     settable("category", Scope::Channel),
     settable("has_transitioned_to_new_page_experience", Scope::Channel),
     settable("is_messenger_platform_bot", Scope::Channel),
@@ -82,18 +85,28 @@ pub(crate) fn extra_scope(name: &str, switch: PageFieldsScope) -> Option<&'stati
 }
 
 /// The value of a field other than `access_token`; absent if it has none.
-pub(crate) fn value(page: &Page, switches: &Switches, caller_app: &Id, name: &str) -> Option<Value> {
+pub(super) fn value(call: &Call, page: &Page, switches: &Switches, name: &str) -> Option<Value> {
+    let set = page.fields.get(name).cloned();
     match name {
         "id" => Some(page.id.as_str().into()),
         "name" => Some(page.name.as_str().into()),
         "is_published" => Some(page.published.into()),
         "is_webhooks_subscribed" => Some((!page.subscriptions.is_empty()).into()),
-        "has_added_app" => Some(page.subscriptions.contains_key(caller_app).into()),
-        "link" if !page.fields.contains_key("link") => Some(json!(format!("https://www.facebook.com/{}", page.id))),
-        "has_transitioned_to_new_page_experience" if !page.fields.contains_key(name) => Some(true.into()),
-        "messaging_feature_status" if !page.fields.contains_key(name) => Some(feature_status(page, switches)),
-        _ => page.fields.get(name).cloned(),
+        "has_added_app" => Some(page.subscriptions.contains_key(call.caller.app()).into()),
+        "link" => set.or_else(|| Some(json!(format!("https://www.facebook.com/{}", page.id)))),
+        "has_transitioned_to_new_page_experience" => set.or_else(|| Some(true.into())),
+        "messaging_feature_status" => set.or_else(|| Some(feature_status(page, switches))),
+        "fan_count" | "followers_count" => set.or_else(|| Some(0.into())),
+        "picture" => set.or_else(|| Some(picture(page))),
+        "user_access_expire_time" => set.map(|time| date_format::again(call, time)),
+        _ => set,
     }
+}
+
+/// The shape of a profile picture; nobody serves the URL.
+fn picture(page: &Page) -> Value {
+    let url = format!("https://scontent.example.com/{}.jpg", page.id);
+    json!({"data": {"height": 50, "is_silhouette": false, "url": url, "width": 50}})
 }
 
 /// Which flag means routing no source says; neither names an app.

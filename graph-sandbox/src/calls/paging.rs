@@ -5,7 +5,7 @@ use url::form_urlencoded;
 
 use super::Call;
 use crate::graph::GraphError;
-use crate::switches::AccountsPaging;
+use crate::switches::{AccountsPaging, PagingLinks, Switches};
 
 /// How many rows a part has when the caller does not say.
 pub(crate) const USUAL_ROWS: u64 = 25;
@@ -14,6 +14,7 @@ pub(crate) const USUAL_ROWS: u64 = 25;
 pub(super) fn page<T>(
     call: &Call,
     most: usize,
+    switches: &Switches,
     style: AccountsPaging,
     rows: &[T],
     show: impl FnMut(&T) -> Result<Value, GraphError>,
@@ -44,10 +45,10 @@ pub(super) fn page<T>(
         }
     };
     if end < rows.len() {
-        paging["next"] = neighbour(call, limit, next).into();
+        paging["next"] = neighbour(call, switches.paging_links, limit, next).into();
     }
     if start > 0 {
-        paging["previous"] = neighbour(call, limit, previous).into();
+        paging["previous"] = neighbour(call, switches.paging_links, limit, previous).into();
     }
     Ok(json!({"data": data, "paging": paging}))
 }
@@ -71,10 +72,13 @@ fn read(text: &str) -> Result<usize, GraphError> {
 }
 
 /// The same call for another part. Like Graph's own links it holds the token.
-fn neighbour(call: &Call, limit: usize, (name, position): (&str, String)) -> String {
+fn neighbour(call: &Call, links: PagingLinks, limit: usize, (name, position): (&str, String)) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    if let Some(token) = call.caller.token_text() {
+    if let Some(token) = call.caller.token_text().filter(|_| links != PagingLinks::Bare) {
         query.append_pair("access_token", token);
+    }
+    if let Some(proof) = call.proof.as_deref().filter(|_| links == PagingLinks::TokenAndProof) {
+        query.append_pair("appsecret_proof", proof);
     }
     query.extend_pairs(call.params.iter().filter(|(name, _)| !["limit", "after", "before", "offset"].contains(name)));
     query.append_pair("limit", &limit.to_string()).append_pair(name, &position);

@@ -9,7 +9,7 @@ use crate::graph::fields::{Selected, parse};
 pub(crate) fn selection(fields: Option<&str>, default: &[&str]) -> Result<Vec<Selected>, GraphError> {
     match fields {
         Some(text) => parse(text),
-        None => Ok(default.iter().map(|name| Selected { name: (*name).to_owned(), inner: None }).collect()),
+        None => Ok(default.iter().map(|name| Selected::plain(name)).collect()),
     }
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn node(
     let mut node = Map::new();
     for field in selection {
         if let Some(value) = read(&field.name)? {
-            node.insert(field.name.clone(), narrow(value, field.inner.as_deref()));
+            node.insert(field.label().to_owned(), narrow(value, field.inner.as_deref()));
         }
     }
     // Graph adds the id to every node, asked for or not.
@@ -33,16 +33,25 @@ pub(crate) fn node(
     Ok(Value::Object(node))
 }
 
-/// Cuts an object, or each of a list, down to the fields selected inside it.
+/// Cuts an object, or each of a list, down to the fields selected inside it. What an edge answers stands in `data`.
 fn narrow(value: Value, inner: Option<&[Selected]>) -> Value {
     let Some(inner) = inner else { return value };
     match value {
+        Value::Object(mut members) if members.contains_key("data") => {
+            if let Some(data) = members.get_mut("data") {
+                *data = narrow(data.take(), Some(inner));
+            }
+            Value::Object(members)
+        }
         Value::Object(mut members) => {
             let mut kept = Map::new();
-            for name in inner.iter().map(|field| field.name.as_str()).chain(["id"]) {
-                if let Some(value) = members.remove(name) {
-                    kept.insert(name.to_owned(), value);
+            for field in inner {
+                if let Some(value) = members.remove(&field.name) {
+                    kept.insert(field.label().to_owned(), narrow(value, field.inner.as_deref()));
                 }
+            }
+            if let Some(id) = members.remove("id") {
+                kept.insert("id".to_owned(), id);
             }
             Value::Object(kept)
         }

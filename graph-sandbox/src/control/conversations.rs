@@ -8,7 +8,7 @@ use super::ops::ControlError;
 use crate::core::Core;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
-use crate::seed::{Reach, default_name, id_or_none};
+use crate::seed::{ProfileAccess, Reach, default_name, id_or_none};
 use crate::when::When;
 use crate::world::{DAY, PAGE_INBOX, Page, Thread, World, after};
 
@@ -78,6 +78,8 @@ pub struct ThreadChange {
     pub reach: Option<Reach>,
     /// When the person last wrote.
     pub last_message_at: Option<When>,
+    /// Whether the person's profile can be read.
+    pub profile: Option<ProfileAccess>,
 }
 
 /// A page admin gives an app a role.
@@ -190,7 +192,7 @@ impl Core {
         let page = find(&world, page)?;
         check_visible(page)?;
         let desk = Desk::new(page, &world.switches, now);
-        let psid = message.psid.map_or_else(|| new_psid(page), Ok)?;
+        let psid = message.psid.unwrap_or_else(|| Id::fresh(|id| page.messaging.threads.contains_key(id)));
         let thread = match desk.thread(&psid) {
             Ok(thread) => thread,
             Err(_) if !page.published => {
@@ -291,16 +293,8 @@ impl Core {
         let thread = world.pages.get_mut(&page).and_then(|page| page.messaging.threads.get_mut(&psid));
         let thread = thread.ok_or_else(no_thread)?;
         thread.reach = change.reach.unwrap_or(thread.reach);
+        thread.profile = change.profile.unwrap_or(thread.profile);
         thread.last_message_at = last_message_at.unwrap_or(thread.last_message_at);
         Ok(())
     }
-}
-
-/// An id no thread of the page has.
-fn new_psid(page: &Page) -> Result<Id, ControlError> {
-    let free = |id: &Id| !page.messaging.threads.contains_key(id);
-    let mut candidates =
-        std::iter::repeat_with(|| rand::random_range(7_000_000_000_000_000..8_000_000_000_000_000_u64));
-    let found = candidates.find_map(|number| number.to_string().parse().ok().filter(free));
-    found.ok_or_else(|| ControlError::Refused("no id is free".into()))
 }

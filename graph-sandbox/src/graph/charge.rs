@@ -91,10 +91,7 @@ pub(super) fn app_of_request(world: &World, asked: &Asked) -> Option<Id> {
 
 impl Bill {
     fn new(world: &World, app: &Id, token: Option<&Token>, destination: Option<(Route, &Node)>) -> Self {
-        let page_in_path = match destination {
-            Some((_, Node::Page(page))) => Some(page),
-            _ => None,
-        };
+        let page_in_path = destination.and_then(|(_, node)| node.page());
         let about_page = page_in_path.is_some();
         let Some(token) = token else {
             return Self { meter: Meter::App(app.clone()), person: None, about_page, tells_page_usage: false };

@@ -1,12 +1,42 @@
 //! Field selections: `fields=id,name,business{id,name}`.
 
+use std::fmt;
+
 use super::error::GraphError;
 
 /// One selected field, perhaps with fields of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selected {
     pub(crate) name: String,
+    /// Such as `.limit(5)`.
+    pub(crate) modifiers: Vec<(String, String)>,
     pub(crate) inner: Option<Vec<Selected>>,
+}
+
+impl Selected {
+    /// A field as it is.
+    pub(crate) fn plain(name: &str) -> Self {
+        Self { name: name.to_owned(), modifiers: Vec::new(), inner: None }
+    }
+
+    /// What the answer calls it: its name, unless `.as(…)` gives another.
+    pub(crate) fn label(&self) -> &str {
+        let alias = self.modifiers.iter().find(|(modifier, _)| modifier == "as");
+        alias.map_or(&self.name, |(_, alias)| alias)
+    }
+}
+
+impl fmt::Display for Selected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.modifiers.iter().try_for_each(|(name, argument)| write!(f, ".{name}({argument})"))?;
+        self.inner.as_ref().map_or(Ok(()), |inner| write!(f, "{{{}}}", write(inner)))
+    }
+}
+
+/// The selection as `fields` writes it.
+pub(crate) fn write<'a>(fields: impl IntoIterator<Item = &'a Selected>) -> String {
+    fields.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// How deep a selection may nest.
@@ -76,13 +106,13 @@ impl Reader<'_> {
             let found = self.rest.chars().next().unwrap_or(' ');
             return Err(self.unexpected(found));
         }
-        self.modifiers()?;
+        let modifiers = self.modifiers()?;
         if !self.accept('{') {
-            return Ok(Selected { name, inner: None });
+            return Ok(Selected { name, modifiers, inner: None });
         }
         let inner = self.fields(depth + 1)?;
         if self.accept('}') {
-            Ok(Selected { name, inner: Some(inner) })
+            Ok(Selected { name, modifiers, inner: Some(inner) })
         } else {
             Err(GraphError::new(2500, "Syntax error \"Expected \"}\" at end of string\""))
         }
@@ -99,19 +129,22 @@ impl Reader<'_> {
         word.to_owned()
     }
 
-    /// Steps over modifiers such as `.limit(5)`, which nothing here needs.
-    fn modifiers(&mut self) -> Result<(), GraphError> {
+    fn modifiers(&mut self) -> Result<Vec<(String, String)>, GraphError> {
+        let mut modifiers = Vec::new();
         while self.accept('.') {
             let name = self.word();
             let closed = self.accept('(').then(|| self.rest.split_once(')')).flatten();
             match closed {
-                Some((_, rest)) if !name.is_empty() => self.rest = rest,
+                Some((argument, rest)) if !name.is_empty() => {
+                    self.rest = rest;
+                    modifiers.push((name, argument.trim().to_owned()));
+                }
                 _ => {
                     return Err(GraphError::new(2500, "Syntax error \"Expected a modifier\""));
                 }
             }
         }
-        Ok(())
+        Ok(modifiers)
     }
 
     fn unexpected(&self, found: char) -> GraphError {
@@ -126,7 +159,7 @@ mod tests {
     use super::*;
 
     fn leaf(name: &str) -> Selected {
-        Selected { name: name.into(), inner: None }
+        Selected::plain(name)
     }
 
     #[test]
@@ -135,7 +168,11 @@ mod tests {
         let nested = parse("id,business{id,name}").unwrap();
         assert_eq!(nested[1].inner.as_ref().unwrap(), &[leaf("id"), leaf("name")]);
         assert_eq!(parse(r#"["id","business{id,name}"]"#).unwrap(), nested);
-        assert_eq!(parse("roles.limit(5).order(x){id}").unwrap()[0].name, "roles");
+        let text = "roles.limit(5).as(x){id,a{b}},name";
+        let fields = parse(&text.replace(',', " , ")).unwrap();
+        assert_eq!((fields[0].name.as_str(), fields[0].label(), fields[1].label()), ("roles", "x", "name"));
+        assert_eq!(fields[0].modifiers[0], ("limit".to_owned(), "5".to_owned()));
+        assert_eq!(write(&fields), text);
     }
 
     #[test]

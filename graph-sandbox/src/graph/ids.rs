@@ -73,6 +73,8 @@ impl Reading<'_> {
             url: self.request.url.clone(),
             segments: vec![id.to_owned()],
             params: self.request.params.clone(),
+            own_fields: None,
+            proof: self.request.proof.clone(),
             without_effect: false,
             callback_answer: None,
         };

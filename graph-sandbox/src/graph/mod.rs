@@ -27,7 +27,7 @@ pub(crate) use params::Params;
 pub(crate) use reply::{Effect, Reply};
 pub(crate) use request::GraphRequest;
 pub use request::TokenPlace;
-pub(crate) use route::{Destination, Node, Route};
+pub(crate) use route::{Destination, Node, OfPage, Route};
 
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
@@ -164,6 +164,8 @@ async fn carry_out(
         method: read_as_get(request.method),
         url: request.url,
         params: request.params,
+        own_fields: None,
+        proof: request.proof,
         segments: request.segments,
         without_effect,
         callback_answer,

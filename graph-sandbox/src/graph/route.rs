@@ -53,6 +53,9 @@ macro_rules! node_name {
     (Business) => {
         "{business-id}"
     };
+    (Conversation) => {
+        "{conversation-id}"
+    };
 }
 
 routes! {
@@ -67,6 +70,10 @@ routes! {
         Page = "/{version}/{page-id}"
         Actor = "/{version}/{user-id}"
         Business = "/{version}/{business-id}"
+        Conversation = "/{version}/{conversation-id}"
+        Message = "/{version}/{message-id}"
+        Profile = "/{version}/{psid}"
+        Persona = "/{version}/{persona-id}"
         ActorPermission = "/{version}/{user-id}/permissions/{permission}"
     }
     edges {
@@ -77,6 +84,9 @@ routes! {
         PageRoles = Page "roles"
         PageConversations = Page "conversations"
         PageMessages = Page "messages"
+        PageMessageAttachments = Page "message_attachments"
+        PagePersonas = Page "personas"
+        ConversationMessages = Conversation "messages"
         PageMessengerProfile = Page "messenger_profile"
         PageThreadOwner = Page "thread_owner"
         PageSecondaryReceivers = Page "secondary_receivers"
@@ -100,6 +110,13 @@ impl Route {
             self,
             Self::PageConversations
                 | Self::PageMessages
+                | Self::PageMessageAttachments
+                | Self::PagePersonas
+                | Self::Conversation
+                | Self::ConversationMessages
+                | Self::Message
+                | Self::Profile
+                | Self::Persona
                 | Self::PageMessengerProfile
                 | Self::PageThreadOwner
                 | Self::PageSecondaryReceivers
@@ -127,14 +144,36 @@ pub(crate) enum Node {
     /// A person or a system user.
     Actor(Id),
     Business(Id),
+    Conversation(OfPage),
+    Message(OfPage),
+    /// A person by their id at the page.
+    Person(OfPage),
+    Persona(OfPage),
+}
+
+/// Something that only the tokens of its page lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OfPage {
+    pub(crate) page: Id,
+    pub(crate) id: String,
 }
 
 impl Node {
     /// The id in the path.
-    pub(crate) fn id(&self) -> Option<&Id> {
+    pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Root => None,
-            Self::App(id) | Self::Page(id) | Self::Actor(id) | Self::Business(id) => Some(id),
+            Self::App(id) | Self::Page(id) | Self::Actor(id) | Self::Business(id) => Some(id.as_str()),
+            Self::Conversation(own) | Self::Message(own) | Self::Person(own) | Self::Persona(own) => Some(&own.id),
+        }
+    }
+
+    /// The page in the path, or the one that what is in the path belongs to.
+    pub(crate) fn page(&self) -> Option<&Id> {
+        match self {
+            Self::Page(id) => Some(id),
+            Self::Conversation(own) | Self::Message(own) | Self::Person(own) | Self::Persona(own) => Some(&own.page),
+            Self::Root | Self::App(_) | Self::Actor(_) | Self::Business(_) => None,
         }
     }
 }
@@ -183,6 +222,10 @@ pub(crate) fn node_route(node: &Node) -> Result<Route, GraphError> {
         Node::Page(_) => Ok(Route::Page),
         Node::Actor(_) => Ok(Route::Actor),
         Node::Business(_) => Ok(Route::Business),
+        Node::Conversation(_) => Ok(Route::Conversation),
+        Node::Message(_) => Ok(Route::Message),
+        Node::Person(_) => Ok(Route::Profile),
+        Node::Persona(_) => Ok(Route::Persona),
         Node::Root => Err(GraphError::no_active_token()),
     }
 }
@@ -193,7 +236,13 @@ pub(crate) fn find_node(world: &World, request: &GraphRequest, name: &str) -> Re
         return own_node(world, request, name == "app");
     }
     let Ok(id) = name.parse::<Id>() else {
+        if let Some(node) = of_own_page(world, request, name) {
+            return Ok(node);
+        }
         return Err(match world.switches.unknown_alias {
+            _ if name.starts_with("t_") || name.starts_with("m_") => {
+                GraphError::unsupported(request.method.as_str(), name)
+            }
             UnknownAlias::Code803 => {
                 GraphError::new(803, format!("(#803) Some of the aliases you requested do not exist: {name}"))
             }
@@ -209,8 +258,31 @@ pub(crate) fn find_node(world: &World, request: &GraphRequest, name: &str) -> Re
     } else if world.businesses.contains_key(&id) {
         Ok(Node::Business(id))
     } else {
-        Err(GraphError::unsupported(request.method.as_str(), name))
+        of_own_page(world, request, name).ok_or_else(|| GraphError::unsupported(request.method.as_str(), name))
     }
+}
+
+/// What has this name at the page of the token.
+fn of_own_page(world: &World, request: &GraphRequest, name: &str) -> Option<Node> {
+    let (text, _) = request.token.as_ref()?;
+    let Known::Issued(Token { kind: TokenKind::Page, page: Some(page), .. }) =
+        recognise(world, text.expose_secret()).ok()?
+    else {
+        return None;
+    };
+    let messaging = &world.pages.get(page)?.messaging;
+    let own = OfPage { page: page.clone(), id: name.to_owned() };
+    if messaging.conversation(name).is_some() {
+        return Some(Node::Conversation(own));
+    }
+    if messaging.message(name).is_some() {
+        return Some(Node::Message(own));
+    }
+    let id: Id = name.parse().ok()?;
+    if messaging.threads.contains_key(&id) {
+        return Some(Node::Person(own));
+    }
+    messaging.personas.contains_key(&id).then_some(Node::Persona(own))
 }
 
 /// What `me` or `app` means for the token of this request.

@@ -45,21 +45,14 @@ pub(crate) fn note(
     };
     note_params(&mut entry, request);
     let mut subject = subject(&entry, request, template);
-    match destination.map(|(_, node)| node) {
-        Some(Node::App(id)) => {
-            entry.node = Some(id.to_string());
-            subject.apps.push(id.clone());
+    if let Some((_, node)) = destination {
+        entry.node = node.id().map(str::to_owned);
+        subject.pages.extend(node.page().cloned());
+        match node {
+            Node::App(id) => subject.apps.push(id.clone()),
+            Node::Actor(id) => subject.users.push(id.clone()),
+            _ => {}
         }
-        Some(Node::Page(id)) => {
-            entry.node = Some(id.to_string());
-            subject.pages.push(id.clone());
-        }
-        Some(Node::Actor(id)) => {
-            entry.node = Some(id.to_string());
-            subject.users.push(id.clone());
-        }
-        Some(Node::Business(id)) => entry.node = Some(id.to_string()),
-        Some(Node::Root) | None => {}
     }
     subject.apps.extend(request.params.get("client_id").and_then(|id| id.parse::<Id>().ok()));
     if destination.is_some_and(|(route, _)| *route == Route::Ids) {

@@ -1,14 +1,14 @@
 //! The acts of customers, apps and staff in a thread, section 6 of the contract.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::events::Events;
 use super::{Outcome, Refusal, Sight};
 use crate::id::Id;
 use crate::switches::{DefaultAppEvent, EchoPlace, RequestWithRouting, Switches, ThreadOwnerVisibility};
 use crate::webhooks::{Occurrence, Place};
-use crate::world::{DAY, Messaging, Page, Thread, after, is_inbox};
+use crate::world::{DAY, Message, Messaging, Page, Thread, after, is_inbox};
 
 /// A page's conversations at one moment.
 #[derive(Clone, Copy)]
@@ -75,7 +75,8 @@ impl<'w> Desk<'w> {
         }
         thread.last_message_at = Some(self.now);
         thread.unread_count = thread.unread_count.saturating_add(1);
-        self.note_message(&mut thread, text);
+        let message = self.message(mid, text);
+        thread.add(message);
         let item = self.events().message(&thread.psid, mid, text);
         let told = self.told_of_message(&thread, &item);
         Outcome { thread, told }
@@ -105,7 +106,9 @@ impl<'w> Desk<'w> {
     /// An app writes to the person; every connected app hears the echo.
     pub(crate) fn page_writes(&self, mut thread: Thread, app: &Id, mid: &str, message: &Value) -> Outcome {
         thread.unread_count = 0;
-        self.note_message(&mut thread, message.get("text").and_then(Value::as_str).unwrap_or_default());
+        let text = message.get("text").and_then(Value::as_str).unwrap_or_default();
+        let said = Message { from_page: true, attachments: attachments(message), ..self.message(mid, text) };
+        thread.add(said);
         let item = self.events().echo(&thread.psid, app, mid, message);
         let speaker = self.speaker(&thread);
         let aside =
@@ -118,10 +121,10 @@ impl<'w> Desk<'w> {
         Outcome { thread, told }
     }
 
-    fn note_message(&self, thread: &mut Thread, text: &str) {
-        thread.updated_at = self.now;
-        thread.message_count = thread.message_count.saturating_add(1);
-        thread.snippet = text.chars().take(100).collect();
+    /// A message of the person.
+    fn message(&self, mid: &str, text: &str) -> Message {
+        let attachments = Vec::new();
+        Message { id: mid.to_owned(), at: self.now, from_page: false, text: text.to_owned(), attachments }
     }
 
     /// Staff answers in the inbox, which takes the thread for it, or in another app, which may not.
@@ -236,4 +239,21 @@ impl<'w> Desk<'w> {
         let fallen = old.map(|app| self.role(app, "secondary_receiver"));
         risen.into_iter().chain(fallen).collect()
     }
+}
+
+/// The files of a message that was sent, as a read of it shows them.
+fn attachments(message: &Value) -> Vec<Value> {
+    let several = message.get("attachments").and_then(Value::as_array).into_iter().flatten();
+    let all = message.get("attachment").into_iter().chain(several);
+    let shown = all.filter_map(|attachment| {
+        let url = attachment.pointer("/payload/url")?;
+        let id = Id::fresh(|_| false);
+        match attachment.get("type").and_then(Value::as_str)? {
+            "image" => Some(json!({"id": id, "image_data": {"url": url}})),
+            "video" => Some(json!({"id": id, "video_data": {"url": url}})),
+            "audio" | "file" => Some(json!({"id": id, "file_url": url})),
+            _ => None,
+        }
+    });
+    shown.collect()
 }

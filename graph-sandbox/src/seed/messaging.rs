@@ -40,6 +40,9 @@ pub struct SeedConversation {
     /// Whether messages reach the person.
     #[serde(default)]
     pub reach: Reach,
+    /// Whether the person's profile can be read.
+    #[serde(default)]
+    pub profile: ProfileAccess,
 }
 
 pub(crate) fn default_name() -> String {
@@ -63,6 +66,19 @@ pub enum Reach {
     NotReceiving,
     /// An automated flow of Meta's own controls the chat (10/2018321).
     AutomatedFlow,
+}
+
+/// Whether a person's profile can be read, and the error when it cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileAccess {
+    /// It can.
+    #[default]
+    Open,
+    /// There is none, as of accounts made with a phone number (100/2018218).
+    Absent,
+    /// The person has not consented (230).
+    Withheld,
 }
 
 /// An id, or the word `none`.

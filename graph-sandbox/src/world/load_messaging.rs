@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{DAY, Messaging, Thread, World, after, is_inbox};
+use super::{DAY, Message, Messaging, Thread, World, after, is_inbox};
 use crate::id::Id;
 use crate::seed::{SeedConversation, SeedError, SeedPage};
 
@@ -52,8 +52,12 @@ impl World {
         }
         let last_message_at = time(seed.last_message_at)?;
         let mut thread = Thread::new(seed.psid, seed.name, last_message_at.unwrap_or(now));
-        thread.message_count = u64::from(last_message_at.is_some());
+        if let Some(at) = last_message_at {
+            let id = format!("m_{:0>32}", thread.psid.as_str());
+            thread.add(Message { id, at, from_page: false, text: String::new(), attachments: Vec::new() });
+        }
         thread.last_message_at = last_message_at;
+        thread.profile = seed.profile;
         thread.person = seed.person;
         thread.reach = seed.reach;
         match (seed.owner, seed.owner_until) {

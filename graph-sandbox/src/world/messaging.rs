@@ -3,12 +3,13 @@
 //! Nothing here lapses by itself: a control that is over is one whose end is past.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::id::Id;
-use crate::seed::Reach;
+use crate::seed::{ProfileAccess, Reach};
 
 /// How long a person's message opens the messaging window, and control of a thread lasts.
 pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -38,6 +39,59 @@ pub(crate) struct Messaging {
     pub(crate) threads: BTreeMap<Id, Thread>,
     /// Messenger profile by app.
     pub(crate) profiles: BTreeMap<Id, Map<String, Value>>,
+    /// Who the page may speak as.
+    pub(crate) personas: BTreeMap<Id, Persona>,
+    /// Saved attachments by their ids.
+    pub(crate) attachments: BTreeMap<Id, Saved>,
+}
+
+/// Somebody the page speaks as.
+#[derive(Clone, Debug)]
+pub(crate) struct Persona {
+    pub(crate) name: String,
+    pub(crate) picture: String,
+}
+
+/// An attachment that was saved, to be sent by its id.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    pub(crate) kind: String,
+    pub(crate) url: String,
+    pub(crate) reusable: bool,
+    pub(crate) until: Timestamp,
+}
+
+impl Messaging {
+    /// The conversation of this id.
+    pub(crate) fn conversation(&self, id: &str) -> Option<&Thread> {
+        self.threads.get(&id.strip_prefix(CONVERSATION)?.parse().ok()?)
+    }
+
+    /// The message of this id, and the conversation it is in.
+    pub(crate) fn message(&self, id: &str) -> Option<(&Thread, &Message)> {
+        self.threads.values().find_map(|thread| {
+            let found = thread.messages.iter().find(|found| found.id == id)?;
+            Some((thread, &**found))
+        })
+    }
+}
+
+/// What ids of conversations begin with.
+const CONVERSATION: &str = "t_";
+
+/// How many messages of a conversation are kept.
+const MOST_MESSAGES: usize = 1000;
+
+/// A message in a conversation.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) at: Timestamp,
+    /// Whether the page said it, not the person.
+    pub(crate) from_page: bool,
+    pub(crate) text: String,
+    /// As a read shows them.
+    pub(crate) attachments: Vec<Value>,
 }
 
 /// A conversation with one person.
@@ -54,6 +108,10 @@ pub(crate) struct Thread {
     pub(crate) message_count: u64,
     pub(crate) unread_count: u64,
     pub(crate) snippet: String,
+    /// The oldest first; shared, since a thread is copied whenever somebody acts in it.
+    pub(crate) messages: Vec<Arc<Message>>,
+    /// Whether the person's profile can be read.
+    pub(crate) profile: ProfileAccess,
     control: Option<Control>,
 }
 
@@ -81,8 +139,25 @@ impl Thread {
             message_count: 0,
             unread_count: 0,
             snippet: String::new(),
+            messages: Vec::new(),
+            profile: ProfileAccess::Open,
             control: None,
         }
+    }
+
+    /// The id of the conversation.
+    pub(crate) fn id(&self) -> String {
+        format!("{CONVERSATION}{}", self.psid)
+    }
+
+    /// Notes what was said.
+    pub(crate) fn add(&mut self, message: Message) {
+        self.updated_at = message.at;
+        self.message_count = self.message_count.saturating_add(1);
+        self.snippet = message.text.chars().take(100).collect();
+        self.messages.push(Arc::new(message));
+        let surplus = self.messages.len().saturating_sub(MOST_MESSAGES);
+        self.messages.drain(..surplus);
     }
 
     /// Who controls the thread; nobody if it is idle.

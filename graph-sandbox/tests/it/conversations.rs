@@ -260,7 +260,7 @@ async fn a_changed_default_app_counts_at_once() {
     let change = RoutingChange { default_app: Some(Some(OTHER_APP.parse().unwrap())), take_control: None };
     api.sandbox.change_routing(PAGE_A, change).unwrap();
     api.sandbox
-        .change_thread(PAGE_A, IDLE, &ThreadChange { last_message_at: "-1h".parse().ok(), reach: None })
+        .change_thread(PAGE_A, IDLE, &ThreadChange { last_message_at: "-1h".parse().ok(), ..ThreadChange::default() })
         .unwrap();
     assert_eq!(api.send("acme-a", IDLE, json!({})).await.refusal(), (400, 10, Some(2_018_300)));
     api.send("other-a", IDLE, json!({})).await.ok();

@@ -92,3 +92,20 @@ async fn a_page_token_can_be_read_from_its_parent() {
     assert_eq!(api.get(made, "/v25.0/me", &[]).await.ok()["id"], PAGE_A);
     assert_eq!(read("robot").await["access_token"], made);
 }
+
+#[tokio::test]
+async fn a_page_shows_its_link_its_picture_and_how_many_follow_it() {
+    let api = Api::start().await;
+    let read = async |alias: &str, fields: &str| api.get(&token(alias), PATH, &[("fields", fields)]).await;
+    let page = read("page-a", "link,picture").await.ok();
+    assert_eq!(page["link"], format!("https://www.facebook.com/{PAGE_A}"));
+    let picture = &page["picture"]["data"];
+    assert!(picture["url"].as_str().unwrap().starts_with("https://") && picture["is_silhouette"].is_boolean());
+    assert!(picture["width"].is_u64() && picture["height"].is_u64());
+    let narrowed = read("page-a", "picture.type(large){url}").await.ok();
+    assert_eq!(narrowed["picture"]["data"], json!({"url": picture["url"]}));
+    assert_eq!(read("page-a", "fan_count").await.refusal(), (400, 10, None));
+    assert_eq!(read("page-a-full", "fan_count,followers_count").await.ok()["fan_count"], 0);
+    let rows = api.get(&token("user"), "/v25.0/me/accounts", &[("fields", "picture{url}")]).await.ok();
+    assert_eq!(rows["data"][0]["picture"]["data"]["url"], picture["url"]);
+}

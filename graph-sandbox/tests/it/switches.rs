@@ -204,3 +204,25 @@ async fn conversations() {
     api.sandbox.set_switch("long_text", "served").unwrap();
     api.send("acme-a", desk::OURS, json!({"message": {"text": "x".repeat(2001)}})).await.ok();
 }
+
+#[tokio::test]
+async fn links_of_lists() {
+    let api = desk::start().await;
+    api.sandbox.change_app(APP, AppChange { require_proof: Some(true), ..AppChange::default() }).unwrap();
+    let bearer = desk::bearer("acme-b");
+    let proof = proof(SECRET, &bearer);
+    let next = async || {
+        let query = [("fields", "id"), ("limit", "3"), ("appsecret_proof", proof.as_str())];
+        let list = api.get(&bearer, "/v25.0/me/conversations", &query).await.ok();
+        list["paging"]["next"].as_str().unwrap().to_owned()
+    };
+    let follow = async |link: String| Answer::of(api.client.get(link).send().await.unwrap()).await;
+    let link = next().await;
+    assert!(link.contains(&bearer) && !link.contains("appsecret_proof"), "{link}");
+    assert_eq!(follow(link).await.refusal(), (400, 100, None));
+    api.sandbox.set_switch("paging_links", "token_and_proof").unwrap();
+    assert_eq!(follow(next().await).await.ok()["data"].as_array().unwrap().len(), 3);
+    api.sandbox.set_switch("paging_links", "bare").unwrap();
+    let link = next().await;
+    assert!(!link.contains(&bearer) && !link.contains(&proof), "{link}");
+}
