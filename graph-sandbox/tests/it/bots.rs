@@ -96,9 +96,8 @@ async fn an_attachment_id_is_good_for_its_page_and_ninety_days() {
     let reusable = json!({"type": "image", "payload": {"url": IMAGE, "is_reusable": true}});
     let id = api.upload("acme-b", reusable).await.ok()["attachment_id"].as_str().unwrap().to_owned();
     let send = async |alias: &str, id: &str| api.send_attachment(alias, json!({"attachment_id": id})).await;
-    api.send("acme-a", OURS, json!({"message": {"attachment": {"type": "image", "payload": {"attachment_id": id}}}}))
-        .await
-        .refusal();
+    let elsewhere = json!({"message": {"attachment": {"type": "image", "payload": {"attachment_id": id}}}});
+    assert_eq!(api.send("acme-a", OURS, elsewhere).await.refusal(), (400, 100, None));
     assert_eq!(send("acme-b", "12345678").await.refusal(), (400, 100, None));
     api.sandbox.set_switch("unknown_attachment", "served").unwrap();
     send("acme-b", "12345678").await.ok();

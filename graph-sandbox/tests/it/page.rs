@@ -1,6 +1,6 @@
 //! The page node, section 4 of the contract.
 
-use graph_sandbox::PageChange;
+use graph_sandbox::{Options, PageChange, Seed};
 use serde_json::json;
 
 use crate::support::*;
@@ -108,4 +108,19 @@ async fn a_page_shows_its_link_its_picture_and_how_many_follow_it() {
     assert_eq!(read("page-a-full", "fan_count,followers_count").await.ok()["fan_count"], 0);
     let rows = api.get(&token("user"), "/v25.0/me/accounts", &[("fields", "picture{url}")]).await.ok();
     assert_eq!(rows["data"][0]["picture"]["data"]["url"], picture["url"]);
+}
+
+#[tokio::test]
+async fn a_time_among_the_fields_comes_in_the_format_that_was_asked_for() {
+    let text = include_str!("seed.yaml").replace(
+        "unread_message_count: 3",
+        "unread_message_count: 3\n      user_access_expire_time: \"2027-01-31T00:00:00+0000\"",
+    );
+    let api = Api::of(Seed::from_yaml(&text).unwrap(), Options::default()).await;
+    let read = async |format: &str| {
+        let query = [("fields", "user_access_expire_time"), ("date_format", format)];
+        api.get(&token("page-a-full"), PATH, &query).await.ok()["user_access_expire_time"].clone()
+    };
+    assert_eq!(read("").await, "2027-01-31T00:00:00+0000");
+    assert_eq!((read("U").await, read("j M").await), (json!(1_801_353_600), json!("31 Jan")));
 }
