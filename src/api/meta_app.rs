@@ -1,11 +1,12 @@
 //! MetaApp: one Meta application.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::conditions_schema;
+use super::conditions::{conditions_schema, time_schema};
 use super::references::SecretReference;
 use super::{AllowedNamespaces, ManagementPolicy};
 
@@ -113,9 +114,12 @@ pub struct MetaAppStatus {
     /// Version of the Graph API that answered last. It is in use; another one that is declared takes its place once it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_version: Option<String>,
-    /// The entry of the Secret that Meta accepted last. It is in use; during a rotation the other one takes its place once this one is refused.
+    /// The entry of the Secret that Meta accepted last. It is in use; during a rotation the other one takes its place once this one is refused. Of two that Meta accepts it is app-secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_in_use: Option<SecretInUse>,
+    /// The other entry of the Secret, while it holds two and it is known what Meta says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_secret: Option<OtherSecret>,
     /// Callback URL that Meta is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
@@ -177,6 +181,25 @@ pub struct SecretInUse {
     pub key: String,
     /// Fingerprint of its content, so that it is known again under another key.
     pub fingerprint: String,
+}
+
+/// The entry of the Secret with the app secret that is not in use, while there are two.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherSecret {
+    /// Key of the entry: app-secret or previous-app-secret.
+    pub key: String,
+    /// Fingerprint of its content.
+    pub fingerprint: String,
+    /// Whether Meta accepts it too.
+    pub accepted: bool,
+    /// Since when Meta was seen to say so.
+    #[schemars(schema_with = "time_schema")]
+    pub since: Timestamp,
+    /// From when on it can be removed, since Meta repeats no event any more that it signed with it; absent while it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub removable_from: Option<Timestamp>,
 }
 
 /// How much of what Meta allows in an hour is used. Written when a level changes, not when a number does: a metric has that.

@@ -32,7 +32,7 @@ pub use facebook_channel::{
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
     AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec, MetaAppStatus,
-    SecretInUse, UsageLevel, UsageShare, UsageStatus, Webhook,
+    OtherSecret, SecretInUse, UsageLevel, UsageShare, UsageStatus, Webhook,
 };
 pub use meta_grant::{
     GrantedPageStatus, MetaGrant, MetaGrantSpec, MetaGrantStatus, MissingPageStatus, Renewal, RenewalPolicy,

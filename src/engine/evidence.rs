@@ -19,6 +19,10 @@ pub enum Matter {
     Page,
     /// The credentials of an application.
     Credentials,
+    /// The entry of its Secret that is not in use.
+    OtherSecret,
+    /// An entry of its Secret that cannot be used, while the other one can.
+    Entry,
     /// The version of the Graph API in use.
     Version,
     /// Something that Meta refuses without a reason that is known; of a channel, its page.

@@ -19,7 +19,7 @@ use crate::api::{
     REQUESTED_AT,
 };
 use crate::claims::{self, ClaimSeen, Look, Wanted};
-use crate::engine::answer::PageNews;
+use crate::engine::answer::{PageNews, Refusal};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
@@ -194,12 +194,14 @@ async fn ask(
         // Known without asking, also that the grant gives nothing.
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
-            if seen.access.is_some() && token::is_proven(channel, seen, pass.now) {
-                let held = restraint.held(ctx, seen, pass);
-                (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
-            }
+            let held = match &seen.access {
+                Some(_) if token::is_proven(channel, seen, pass.now) => restraint.held(ctx, seen, pass),
+                Some(_) => None,
+                None => lacks_the_app_secret(seen).then(Refusal::nothing),
+            };
+            (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
         }
-        _ if seen.access.is_none() => {}
+        _ if seen.access.is_none() => seen.asked.token = lacks_the_app_secret(seen).then(|| Err(Refusal::nothing())),
         _ => match restraint.held(ctx, seen, pass) {
             Some(held) => seen.asked.token = Some(Err(held)),
             None => {
@@ -216,6 +218,17 @@ async fn ask(
     }
     ask_about_page(ctx, channel, seen, pass).await?;
     witness::ask_if_doubted(ctx, channel, seen, pass, &restraint.app).await
+}
+
+/// Whether nothing can be asked because the app secret is gone, while the application still counts as working. It says what
+/// that means, a minute later; until then nothing was learned.
+fn lacks_the_app_secret(seen: &Observed) -> bool {
+    let has_token = match &seen.token {
+        TokenSeen::Granted(grant) => grant.fingerprint.is_some(),
+        token => matches!(token, TokenSeen::Present { .. }),
+    };
+    let works = matches!(&seen.app, AppSeen::Found { verdict, .. } if verdict.credentials.is_ok());
+    seen.access.is_none() && has_token && works
 }
 
 async fn ask_about_page(

@@ -4,6 +4,7 @@
 use super::MetaAppKind;
 use super::observe::{Asked, declared_version};
 use super::secrets::Entry;
+use crate::api::references::APP_SECRET_KEY;
 use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
@@ -56,14 +57,14 @@ async fn look(
     previous: &MetaAppStatus,
 ) -> Result<(), Failure> {
     let declared = declared_version(app);
-    let mut node = with_any(ctx, entries, asked, declared).await?;
+    let mut node = with_any(ctx, entries, asked, declared, previous).await?;
     if let Err(refusal) = &node
         && refusal.verdict == Verdict::VersionRetired
     {
         asked.version_refused = Some(refusal.clone());
         let before = previous.graph_version.as_deref().and_then(|text| text.parse().ok());
         if let Some(before) = before.filter(|before| *before != declared) {
-            node = with_any(ctx, entries, asked, before).await?;
+            node = with_any(ctx, entries, asked, before, previous).await?;
         }
     }
     asked.node = Some(node);
@@ -71,25 +72,67 @@ async fn look(
 }
 
 /// Reads the application with the entry that Meta accepts, the one in use first. Only if it rejects all of them the
-/// credentials are rejected.
+/// credentials are rejected. While there is another one, what Meta says of that is found out too.
 async fn with_any(
     ctx: &Context,
     entries: &[Entry],
     asked: &mut Asked,
     version: Version,
+    previous: &MetaAppStatus,
 ) -> Result<Answer<AppNode>, Failure> {
     asked.version = Some(version);
     let mut rejected: Option<Refusal> = None;
-    for entry in entries {
-        let result = ctx.read(ctx.graph.app(&version, &entry.credentials)).await?;
-        match asked.calls.answer(Operation::ReadApp, result) {
-            Err(refusal) if matches!(refusal.verdict, Verdict::AppBroken(_)) => rejected = rejected.or(Some(refusal)),
+    for (number, entry) in entries.iter().enumerate() {
+        match with(ctx, entry, asked, version).await? {
+            Err(refusal) if is_rejected(&refusal) => {
+                asked.other_secret = Some((entry.name.clone(), false));
+                rejected = rejected.or(Some(refusal));
+            }
             answer => {
-                asked.credentials = Some(entry.credentials.clone());
-                asked.secret_in_use = Some(entry.name.clone());
-                return Ok(answer);
+                uses(asked, entry);
+                let rest = entries.get(number + 1).filter(|rest| answer.is_ok() && !is_over(rest, previous));
+                let Some(rest) = rest else { return Ok(answer) };
+                let also = with(ctx, rest, asked, version).await?;
+                return Ok(prefer(asked, (entry, answer), (rest, also)));
             }
         }
     }
+    asked.other_secret = None;
     Ok(Err(rejected.unwrap_or_else(Refusal::nothing)))
+}
+
+async fn with(ctx: &Context, entry: &Entry, asked: &mut Asked, version: Version) -> Result<Answer<AppNode>, Failure> {
+    let result = ctx.read(ctx.graph.app(&version, &entry.credentials)).await?;
+    Ok(asked.calls.answer(Operation::ReadApp, result))
+}
+
+fn is_rejected(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::AppBroken(_))
+}
+
+fn uses(asked: &mut Asked, entry: &Entry) {
+    asked.credentials = Some(entry.credentials.clone());
+    asked.secret_in_use = Some(entry.name.clone());
+}
+
+/// Whether Meta has done with an entry: it refused it, and accepted the current one. It is not asked about any more.
+fn is_over(entry: &Entry, previous: &MetaAppStatus) -> bool {
+    let known = previous.other_secret.as_ref().filter(|it| it.removable_from.is_some());
+    known.is_some_and(|it| (&it.key, &it.fingerprint) == (&entry.name.key, &entry.name.fingerprint))
+}
+
+/// Of two entries that Meta accepts the current one is used: the other one will end.
+fn prefer(asked: &mut Asked, used: (&Entry, Answer<AppNode>), rest: (&Entry, Answer<AppNode>)) -> Answer<AppNode> {
+    let ((entry, node), (rest, also)) = (used, rest);
+    match &also {
+        Ok(_) if rest.name.key == APP_SECRET_KEY => {
+            uses(asked, rest);
+            asked.other_secret = Some((entry.name.clone(), true));
+            return also;
+        }
+        Ok(_) => asked.other_secret = Some((rest.name.clone(), true)),
+        Err(refusal) if is_rejected(refusal) => asked.other_secret = Some((rest.name.clone(), false)),
+        Err(_) => {}
+    }
+    node
 }

@@ -3,6 +3,7 @@
 mod credentials;
 mod permissions;
 mod refused;
+mod rotation;
 mod version;
 mod webhook;
 
@@ -15,7 +16,7 @@ use super::act::Mutation;
 use super::observe::{Observed, VerifyTokenSeen};
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
-use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, Reason, UsageStatus};
+use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, OtherSecret, Reason, UsageStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::events::on_transition;
@@ -53,16 +54,27 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
         heard,
         waits: false,
         refused_for_a_day: false,
+        lost: false,
         absent: Absent::default(),
     };
     case.hear_refusals();
     let credentials = case.credentials();
     let version = case.version();
     let works = credentials.status == Status::True;
-    let permissions = if works { case.permissions() } else { case.unread() };
-    let webhook = app.spec.webhook.as_ref().map(|_| if works { case.webhook() } else { case.unread().into() });
+    let flawed = case.flawed_entry().filter(|_| works);
+    let other = case.other_secret();
+    let permissions = match works {
+        _ if case.lost => case.unasked(ConditionType::PermissionsApproved),
+        true => case.permissions(),
+        false => case.unread(),
+    };
+    let webhook = app.spec.webhook.as_ref().map(|_| match works {
+        _ if case.lost => case.unasked(ConditionType::WebhookSubscribed).into(),
+        true => case.webhook(),
+        false => case.unread().into(),
+    });
     let mutation = webhook.as_ref().and_then(|webhook| webhook.mutation.clone());
-    let report = case.report(credentials, version, permissions, webhook);
+    let report = case.report(credentials, flawed.into_iter().chain(version), permissions, webhook, other);
     Some(Plan { mutation, report })
 }
 
@@ -111,6 +123,8 @@ struct Case<'a> {
     waits: bool,
     /// Whether something was refused for so long that a person has to look into it.
     refused_for_a_day: bool,
+    /// Whether the app secret is gone just now, so that nothing can be asked and what was known stays.
+    lost: bool,
     /// What was not in an answer, and does not count before it was confirmed.
     absent: Absent,
 }
@@ -126,9 +140,6 @@ struct Absent {
 
 /// How long a refusal without a known reason may last before a person has to look into it.
 const REFUSED_FOR_GOOD: SignedDuration = SignedDuration::from_hours(24);
-
-/// How soon an application is looked at again while two entries of its Secret may be the one that Meta accepts.
-const WHILE_ROTATED: SignedDuration = SignedDuration::from_mins(5);
 
 impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
@@ -195,6 +206,7 @@ impl Case<'_> {
     /// What is known of something that was not asked for, since the application itself was not answered about.
     fn unasked(&self, type_: ConditionType) -> Finding {
         match &self.seen.asked.node {
+            _ if self.lost => self.keep(type_, &Refusal::nothing()),
             Some(Err(refusal)) => self.keep(type_, refusal),
             _ => self.found(Status::Unknown, Reason::Pending, "Meta has not been asked yet.", ""),
         }
@@ -221,11 +233,12 @@ impl Case<'_> {
     fn report(
         &self,
         credentials: Finding,
-        version: Option<Finding>,
+        wishes: impl Iterator<Item = Finding>,
         permissions: Finding,
         webhook: Option<Webhook>,
+        other: Option<OtherSecret>,
     ) -> Report<MetaAppStatus> {
-        let wishes: Vec<Finding> = version.into_iter().chain(webhook.iter().flat_map(|it| it.wishes.clone())).collect();
+        let wishes: Vec<Finding> = wishes.chain(webhook.iter().flat_map(|it| it.wishes.clone())).collect();
         let mut blocking = vec![&credentials];
         if self.app.spec.audience == Audience::Everyone {
             blocking.push(&permissions);
@@ -241,14 +254,15 @@ impl Case<'_> {
         let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached);
         let mut notes = on_transition(&self.previous.conditions, &ready.cause, "Ready");
         notes.extend(effect.note("The webhook of the app had been changed"));
+        let until = self.rotation_goes_on(&credentials, other.as_ref());
+        let next_step = ready.next_step.clone().or_else(|| self.entries_step(other.as_ref()));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
         findings.extend(webhook.map(|webhook| (ConditionType::WebhookSubscribed, webhook.finding)));
         findings.push((ConditionType::PermissionsApproved, permissions));
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
-        let status = self.status(conditions, ready.next_step, answered && !self.is_in_doubt());
-        let until = self.seen.rotated.then(|| self.now + WHILE_ROTATED);
+        let status = self.status(conditions, next_step, other, answered && !self.is_in_doubt());
         Report { status, class, answered, until, effect, notes, suspicions: self.heard.clone() }
     }
 
@@ -259,6 +273,9 @@ impl Case<'_> {
             self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal()).collect();
         let class = class(blocking, &refusals, self.now);
         let mut open = blocking.iter().filter(|it| it.status != Status::True);
+        // While the credentials work, an entry of the Secret that does not is a wish too.
+        let works = blocking.first().is_some_and(|it| it.status == Status::True);
+        let is_wish = |reason| is_wish(reason) || works && reason == Reason::SecretMalformed;
         match class {
             Class::Transient if self.waits => self.heard.next(self.now).map_or(class, Class::Held),
             Class::Terminal | Class::AppBroken if open.all(|it| is_wish(it.reason)) => Class::Settled,
@@ -271,10 +288,16 @@ impl Case<'_> {
     fn is_in_doubt(&self) -> bool {
         let rejected = self.node_refusal().is_some_and(|it| matches!(it.verdict, Verdict::AppBroken(_)));
         let rejected = rejected && self.heard.next(self.now).is_some();
-        rejected || self.absent.rows || self.absent.permissions
+        rejected || self.lost || self.absent.rows || self.absent.permissions
     }
 
-    fn status(&self, conditions: Vec<Condition>, next_step: Option<String>, settled: bool) -> MetaAppStatus {
+    fn status(
+        &self,
+        conditions: Vec<Condition>,
+        next_step: Option<String>,
+        other_secret: Option<OtherSecret>,
+        settled: bool,
+    ) -> MetaAppStatus {
         let (asked, previous) = (&self.seen.asked, amended(self.previous, self.seen));
         let inputs = Some(self.seen.inputs.clone());
         let managed = self.app.spec.webhook.is_some();
@@ -286,6 +309,7 @@ impl Case<'_> {
             app_name: node.and_then(|node| node.name.clone()).or(previous.app_name),
             graph_version: node.and(asked.version).map(|version| version.to_string()).or(previous.graph_version),
             secret_in_use: node.and(asked.secret_in_use.clone()).or(previous.secret_in_use),
+            other_secret,
             callback_url: self.seen.callback_url.clone(),
             oauth_redirect_uri: self.seen.redirect_uri.clone(),
             verify_token_secret_name: (managed && self.seen.verify_token == VerifyTokenSeen::Ours)

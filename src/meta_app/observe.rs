@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::secrets::Flaw;
 use super::{MetaAppKind, ask, secrets};
 use crate::api::conditions::{ConditionType, Quote};
 use crate::api::references::Purpose;
@@ -48,8 +49,10 @@ pub struct Observed {
     pub stale: bool,
     /// The declared version of the Graph API.
     pub version: Version,
-    /// Whether the Secret holds two entries, of which Meta accepts one or the other.
-    pub rotated: bool,
+    /// The entries of the Secret that can be used. Of two, Meta accepts one or the other.
+    pub entries: Vec<SecretInUse>,
+    /// What is wrong with another one.
+    pub flaw: Option<Flaw>,
     /// Fingerprint of the verify token that the gateway has.
     pub verify_token_fingerprint: Option<String>,
     /// What was heard before and waits for its confirmation.
@@ -99,6 +102,8 @@ pub struct Asked {
     pub credentials: Option<Arc<AppCredentials>>,
     /// The name and fingerprint of that entry.
     pub secret_in_use: Option<SecretInUse>,
+    /// Those of the other one, and whether Meta accepts it too.
+    pub other_secret: Option<(SecretInUse, bool)>,
     /// Its permissions.
     pub permissions: Option<Answer<Vec<AppPermission>>>,
     /// Its subscriptions.
@@ -155,6 +160,7 @@ pub async fn observe(
         .add("generation", pass.generation)
         .add("requested-at", app.annotations().get(REQUESTED_AT))
         .add("secret", released.as_ref().map(|released| secrets::fingerprints(released, &pass.uid)))
+        .add("flaw", entries.as_ref().map(|entries| entries.as_ref().map(|entries| &entries.flaw)))
         .add("claim", &claim)
         .add("verify-token", (verify_token, &verify_token_fingerprint))
         .add("callback", &callback_url)
@@ -164,18 +170,19 @@ pub async fn observe(
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
     let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
     let mut asked = match &entries {
-        Some(Ok(entries)) if look => ask::ask(ctx, app, entries, asked, pass, &inputs).await?,
+        Some(Ok(entries)) if look => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
     };
     asked.calls.log(KindName::MetaApp, &pass.key, pass.told());
     ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
     ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
-    let rotated = matches!(&entries, Some(Ok(entries)) if entries.len() > 1);
-    let secret = match entries {
-        None => SecretSeen::NotReleased,
-        Some(Err(why)) => SecretSeen::Malformed(why),
-        Some(Ok(_)) => SecretSeen::Present,
+    let (secret, entries, flaw) = match entries {
+        None => (SecretSeen::NotReleased, Vec::new(), None),
+        Some(Err(why)) => (SecretSeen::Malformed(why), Vec::new(), None),
+        Some(Ok(found)) => {
+            (SecretSeen::Present, found.usable.into_iter().map(|entry| entry.name).collect(), found.flaw)
+        }
     };
     let graph_url = ctx.policy.graph_url.clone();
     let (channels, usage) = (ctx.counts.of(&pass.key), ctx.budgets.usage(&pass.uid, pass.now));
@@ -191,7 +198,8 @@ pub async fn observe(
         standing,
         stale: pass.stale,
         version: declared_version(app),
-        rotated,
+        entries,
+        flaw,
         verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,

@@ -9,7 +9,7 @@ use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, V
 use crate::api::{MetaApp, SecretInUse};
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::{AppCredentials, AppSecret, Token};
+use crate::graph::{AppCredentials, AppSecret, Token, TokenMalformed};
 
 /// An entry that may be the app secret.
 #[derive(Debug)]
@@ -20,40 +20,82 @@ pub struct Entry {
     pub credentials: Arc<AppCredentials>,
 }
 
-/// The entries of a released Secret, the one that is in use first. What Meta says of the application's usage when they are
-/// used is heard.
+/// What a released Secret holds.
+#[derive(Debug)]
+pub struct Entries {
+    /// Those that can be used, at least one: the one that is in use first.
+    pub usable: Vec<Entry>,
+    /// What is wrong with one of them, while the other one can be used.
+    pub flaw: Option<Flaw>,
+}
+
+/// What is wrong with an entry, while the other one can be used.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Flaw {
+    /// `app-secret` cannot be used, in these words.
+    Current(String),
+    /// `previous-app-secret` cannot be used, in these words.
+    Former(String),
+    /// Both hold the same.
+    Twice,
+}
+
+/// The entries of a released Secret. What Meta says of the application's usage when they are used is heard.
 ///
 /// # Errors
 /// Why the Secret cannot hold an app secret, without its content.
-pub fn entries(ctx: &Context, app: &MetaApp, released: &Released) -> Result<Vec<Entry>, String> {
+pub fn entries(ctx: &Context, app: &MetaApp, released: &Released) -> Result<Entries, String> {
     let entry = |(name, secret)| {
         let credentials = AppCredentials { meter: ctx.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) };
         Entry { name, credentials: Arc::new(credentials) }
     };
-    Ok(ordered(released, app)?.into_iter().map(entry).collect())
+    let (usable, flaw) = ordered(released, app)?;
+    Ok(Entries { usable: usable.into_iter().map(entry).collect(), flaw })
 }
 
 /// The app secret that Meta accepted last, or else the one that is declared as the current one.
 pub fn in_use(released: &Released, app: &MetaApp) -> Option<AppSecret> {
-    ordered(released, app).ok()?.into_iter().next().map(|(_, secret)| secret)
+    ordered(released, app).ok()?.0.into_iter().next().map(|(_, secret)| secret)
 }
 
-fn ordered(released: &Released, app: &MetaApp) -> Result<Vec<(SecretInUse, AppSecret)>, String> {
+/// The entries that can be used with their keys, the current one first.
+pub fn usable(released: &Released) -> impl Iterator<Item = (&'static str, AppSecret)> {
+    let parsed = |key| Some((key, parse(released, key).ok()?));
+    [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY].into_iter().filter_map(parsed)
+}
+
+/// The secret under a key, or why it cannot be used, in words that begin with the key; `None` if there is nothing.
+fn parse(released: &Released, key: &str) -> Result<AppSecret, Option<String>> {
+    let raw = released.value(key).ok_or(None)?;
+    AppSecret::parse(raw).map_err(|why| match why {
+        TokenMalformed::Empty if key == PREVIOUS_APP_SECRET_KEY => None,
+        why => Some(format!("its key {key} cannot be used: {why}")),
+    })
+}
+
+type Ordered = (Vec<(SecretInUse, AppSecret)>, Option<Flaw>);
+
+fn ordered(released: &Released, app: &MetaApp) -> Result<Ordered, String> {
     let uid = app.uid().unwrap_or_default();
-    let named = |key: &str, secret: AppSecret| {
+    let flaw = match [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY].map(|key| parse(released, key).map(drop)) {
+        [Err(why), former] => {
+            let why = why.unwrap_or_else(|| format!("it has no key {APP_SECRET_KEY}"));
+            // It goes on with the other one, if that is one.
+            former.map_err(|_| why.clone()).map(|()| Some(Flaw::Current(why)))?
+        }
+        [Ok(()), former] => former.err().flatten().map(Flaw::Former),
+    };
+    let named = |(key, secret): (&str, AppSecret)| {
         (SecretInUse { key: key.to_owned(), fingerprint: secret.fingerprint(&uid) }, secret)
     };
-    let raw = released.value(APP_SECRET_KEY).ok_or_else(|| format!("it has no key {APP_SECRET_KEY}"))?;
-    let secret = AppSecret::parse(raw).map_err(|why| format!("its key {APP_SECRET_KEY} cannot be used: {why}"))?;
-    let mut entries = vec![named(APP_SECRET_KEY, secret)];
-    // A former one that cannot be used is none.
-    let former = released.value(PREVIOUS_APP_SECRET_KEY).and_then(|raw| AppSecret::parse(raw).ok());
-    entries.extend(former.map(|secret| named(PREVIOUS_APP_SECRET_KEY, secret)));
+    let mut entries: Vec<_> = usable(released).map(named).collect();
+    let declared = entries.len();
     entries.dedup_by(|one, other| one.0.fingerprint == other.0.fingerprint);
+    let twice = (entries.len() < declared).then_some(Flaw::Twice);
     // It is known by its content: in a rotation it moves to another key.
     let known = app.status.as_ref().and_then(|status| status.secret_in_use.as_ref());
     entries.sort_by_key(|(name, _)| known.is_none_or(|known| known.fingerprint != name.fingerprint));
-    Ok(entries)
+    Ok((entries, flaw.or(twice)))
 }
 
 /// The credentials of an application that Meta accepted last, if its Secret is released and well formed.
@@ -64,7 +106,7 @@ pub async fn find_credentials(ctx: &Context, app: &MetaApp) -> Result<Option<Arc
     let key = Key::new(app.namespace().unwrap_or_default(), &app.spec.app_secret_ref.name);
     let released = ctx.read(ctx.secrets.get(&key, Purpose::AppSecret)).await??.ok();
     let entries = released.and_then(|released| entries(ctx, app, &released).ok());
-    Ok(entries.and_then(|entries| entries.into_iter().next()).map(|entry| entry.credentials))
+    Ok(entries.and_then(|entries| entries.usable.into_iter().next()).map(|entry| entry.credentials))
 }
 
 /// Fingerprints of all that the Secret holds for us.
@@ -122,25 +164,73 @@ mod tests {
         .unwrap()
     }
 
+    type Row<'a> = (&'a [(&'a str, &'a str)], usize, Option<Flaw>);
+    type Pairs = &'static [(&'static str, &'static str)];
+    const BOTH: Pairs = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)];
+
     #[test]
     fn the_secret_that_meta_accepted_last_is_used_whatever_its_key() {
-        type Entries = &'static [(&'static str, &'static str)];
-        let both: Entries = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)];
-        let rows: [(Entries, Option<&str>, &str); 6] = [
-            (both, None, NEW),
-            (both, Some(OLD), OLD),
-            (both, Some(NEW), NEW),
+        let rows: [(Pairs, Option<&str>, &str); 7] = [
+            (BOTH, None, NEW),
+            (BOTH, Some(OLD), OLD),
+            (BOTH, Some(NEW), NEW),
             (&[(APP_SECRET_KEY, NEW)], Some(OLD), NEW),
             (&[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, "x")], Some(OLD), NEW),
             (&[(APP_SECRET_KEY, OLD), (PREVIOUS_APP_SECRET_KEY, OLD)], None, OLD),
+            (&[(PREVIOUS_APP_SECRET_KEY, OLD)], None, OLD),
         ];
         for (entries, accepted, expected) in rows {
             let used = in_use(&released(entries), &app(accepted)).unwrap();
             assert_eq!(used.expose(), expected, "{accepted:?}");
         }
-        let names = |entries: &[_]| ordered(&released(entries), &app(None)).map(|all| all.len());
-        assert_eq!(names(both), Ok(2));
-        assert_eq!(names(&[(APP_SECRET_KEY, OLD), (PREVIOUS_APP_SECRET_KEY, OLD)]), Ok(1), "the same twice is one");
-        assert!(names(&[(PREVIOUS_APP_SECRET_KEY, OLD)]).is_err(), "without the current one nothing is released");
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_is_told_and_the_other_one_is_used() {
+        let two_lines = "new-secret-11111\n1111111111111111";
+        let newline = "old-secret-0000000000000000000000\n";
+        let current = |why: &str| Some(Flaw::Current(why.to_owned()));
+        let rows: [Row<'_>; 9] = [
+            (BOTH, 2, None),
+            (&[(APP_SECRET_KEY, NEW)], 1, None),
+            (&[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, newline)], 2, None),
+            (&[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, "")], 1, None),
+            (&[(APP_SECRET_KEY, OLD), (PREVIOUS_APP_SECRET_KEY, newline)], 1, Some(Flaw::Twice)),
+            (
+                &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, two_lines)],
+                1,
+                Some(Flaw::Former("its key previous-app-secret cannot be used: it contains a line break".to_owned())),
+            ),
+            (&[(PREVIOUS_APP_SECRET_KEY, OLD)], 1, current("it has no key app-secret")),
+            (
+                &[(APP_SECRET_KEY, ""), (PREVIOUS_APP_SECRET_KEY, OLD)],
+                1,
+                current("its key app-secret cannot be used: it is empty"),
+            ),
+            (
+                &[(APP_SECRET_KEY, two_lines), (PREVIOUS_APP_SECRET_KEY, OLD)],
+                1,
+                current("its key app-secret cannot be used: it contains a line break"),
+            ),
+        ];
+        for (entries, count, flaw) in rows {
+            let (usable, found) = ordered(&released(entries), &app(None)).unwrap();
+            assert_eq!((usable.len(), found), (count, flaw));
+        }
+    }
+
+    #[test]
+    fn a_secret_without_any_entry_that_can_be_used_says_what_is_wrong_with_the_current_one() {
+        let rows: [(Pairs, &str); 3] = [
+            (&[], "it has no key app-secret"),
+            (&[(PREVIOUS_APP_SECRET_KEY, "x")], "it has no key app-secret"),
+            (
+                &[(APP_SECRET_KEY, "x"), (PREVIOUS_APP_SECRET_KEY, "")],
+                "its key app-secret cannot be used: it has fewer than 16 characters",
+            ),
+        ];
+        for (entries, expected) in rows {
+            assert_eq!(ordered(&released(entries), &app(None)).err().as_deref(), Some(expected));
+        }
     }
 }

@@ -36,7 +36,14 @@ pub(super) async fn ask(
     app: &str,
     budgets: &[Budget],
 ) -> Result<(), Failure> {
-    let (Some(access), Some(in_use)) = (seen.access.clone(), seen.tokens.in_use.clone()) else { return Ok(()) };
+    let Some(in_use) = seen.tokens.in_use.clone().filter(|_| seen.look) else { return Ok(()) };
+    let Some(access) = seen.access.clone() else {
+        // Of an application that works: its secret is gone just now. It says what that means, a minute later.
+        if matches!(&seen.app, AppSeen::Found { verdict, .. } if verdict.credentials.is_ok()) {
+            seen.asked.token.get_or_insert(Err(Refusal::nothing()));
+        }
+        return Ok(());
+    };
     let asks = Asks { ctx, grant, pass, access };
     if seen.asked.token.is_none() {
         if let Some(held) = asks.held(seen, app, budgets) {

@@ -2,7 +2,7 @@
 
 use super::super::observe::SecretSeen;
 use super::Case;
-use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, status_of};
 use crate::api::{PURPOSE_LABEL, Reason};
 use crate::engine::answer::Refusal;
 use crate::engine::evidence::Matter;
@@ -14,8 +14,7 @@ impl Case<'_> {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
         let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
         match &self.seen.secret {
-            SecretSeen::NotReleased => self.found(
-                Status::False,
+            SecretSeen::NotReleased => self.gone(
                 Reason::SecretNotReleased,
                 format!(
                     "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=app-secret."
@@ -24,11 +23,11 @@ impl Case<'_> {
                     "Somebody who may write Secrets there must create it with the key app-secret and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
                 ),
             ),
-            SecretSeen::Malformed(why) => self.found(
-                Status::False,
+            SecretSeen::Malformed(why) => self.gone(
                 Reason::SecretMalformed,
                 format!("Secret {secret} cannot be used as an app secret: {why}."),
-                "Put the app secret, as the App Dashboard shows it under Settings, Basic, into the key app-secret.",
+                "Put the app secret, as the App Dashboard shows it under Settings, Basic, into the key app-secret."
+                    .to_owned(),
             ),
             SecretSeen::Present => match &self.seen.asked.node {
                 Some(Ok(_)) => {
@@ -45,13 +44,27 @@ impl Case<'_> {
         }
     }
 
+    /// The app secret is not there, or is none. Whoever writes it anew has a minute, in which what was known stays.
+    fn gone(&mut self, reason: Reason, seen: String, next_step: String) -> Finding {
+        let valid = ConditionType::CredentialsValid;
+        if !self.seen.stale && status_of(&self.previous.conditions, valid) == Some(Status::True) {
+            let standing = self.heard.hear(Matter::Credentials, reason.as_str(), self.now);
+            if !standing.is_confirmed() {
+                self.lost = true;
+                return self.heard_once(valid, seen, None);
+            }
+        }
+        self.found(Status::False, reason, seen, next_step)
+    }
+
     /// Meta rejects the credentials. Once is no verdict: what was known stays until the same is said again a minute later.
     fn rejected(&mut self, app_reason: AppReason, refusal: &Refusal) -> Finding {
         let (reason, fact) = (Reason::from(app_reason), &refusal.fact);
         let standing = self.heard.hear(Matter::Credentials, reason.as_str(), self.now);
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
-        let entries = if self.seen.rotated { " with either entry of the Secret" } else { "" };
-        let seen = format!("Meta rejects the credentials of app {id}{entries} ({fact}).");
+        let entries = if self.seen.entries.len() > 1 { " with either entry of the Secret" } else { "" };
+        let flaw = self.told_flaw();
+        let seen = format!("Meta rejects the credentials of app {id}{entries} ({fact}).{flaw}");
         let words = refusal.quote();
         if standing.is_confirmed() {
             let next_step = match app_reason {

@@ -3,7 +3,6 @@
 use jiff::SignedDuration;
 
 use super::scene::*;
-use crate::api::SecretInUse;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready, WebhookSubscribed};
 use crate::engine::Class;
 use crate::engine::answer::answer;
@@ -128,30 +127,6 @@ fn what_is_known_to_be_broken_stays_so_after_a_restart() {
     let outcome = scene.decide();
     assert_eq!(outcome.status().conditions, broken.status().conditions);
     assert!(outcome.plan.report.notes.is_empty());
-}
-
-#[test]
-fn both_entries_of_a_secret_that_is_rotated_are_named_and_looked_at_often() {
-    let mut scene = Scene::refused(fault(190, None, "Invalid OAuth access token signature."));
-    scene.seen.rotated = true;
-    let outcome = scene.confirmed();
-    outcome.stalled("SecretMismatch");
-    assert!(outcome.message(CredentialsValid).contains("with either entry of the Secret"));
-    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_mins(5)));
-}
-
-#[test]
-fn the_entry_that_meta_accepts_is_named_and_stays_named_without_an_answer() {
-    let entry = |key: &str| Some(SecretInUse { key: key.to_owned(), fingerprint: format!("fingerprint of {key}") });
-    let mut scene = Scene::healthy();
-    scene.seen.rotated = true;
-    scene.seen.asked.secret_in_use = entry("previous-app-secret");
-    let outcome = scene.decide();
-    assert_eq!(outcome.status().secret_in_use, entry("previous-app-secret"));
-    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_mins(5)));
-    let mut silent = Scene::refused(no_answer()).after(&outcome);
-    silent.seen.asked.secret_in_use = entry("app-secret");
-    assert_eq!(silent.decide().status().secret_in_use, entry("previous-app-secret"));
 }
 
 /// Answers that say nothing about the credentials.

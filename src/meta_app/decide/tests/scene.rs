@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
-use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, Webhook, laws};
+use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook, laws};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::repairs::Standing;
@@ -56,6 +56,11 @@ pub(super) fn row(callback_url: &str, active: bool, fields: &[&str]) -> AppSubsc
     AppSubscription { object, callback_url, active, fields: words(fields) }
 }
 
+/// An entry of the Secret with the app secret, and what its content is known by.
+pub(super) fn entry(key: &str, fingerprint: &str) -> SecretInUse {
+    SecretInUse { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+}
+
 /// The refusal that an error of Graph comes to.
 pub(super) fn fault(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
     let error = GraphFault::new(code, subcode.into(), text).into();
@@ -94,7 +99,8 @@ impl Scene {
             standing: Standing::Known,
             stale: false,
             version: Version::DEFAULT,
-            rotated: false,
+            entries: vec![entry("app-secret", "new")],
+            flaw: None,
             verify_token_fingerprint: Some(TOKEN.to_owned()),
             suspicions: Default::default(),
             usage: None,
@@ -104,6 +110,7 @@ impl Scene {
                 version: Some(Version::DEFAULT),
                 permissions: Some(Ok(approved())),
                 subscriptions: Some(Ok(vec![row(CALLBACK, true, &FIELDS)])),
+                secret_in_use: Some(entry("app-secret", "new")),
                 ..Asked::default()
             },
         };
