@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 /// Longest challenge that is repeated; Meta's have ten digits.
 const LONGEST_CHALLENGE: usize = 128;
 
-/// The challenge to repeat, if the request is Meta's and knows one of the verify tokens.
+/// The challenge to repeat, if the request is Meta's and its verify token is known.
 ///
 /// Only letters, digits, `_`, `-` and `.` are repeated: nobody can have us say anything else.
-pub(super) fn answer<'a>(query: &str, mut verify_tokens: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+pub(super) fn answer(query: &str, is_known: impl FnOnce(&str) -> bool) -> Option<String> {
     let (mut mode, mut token, mut challenge) = (None, None, None);
     for (name, value) in url_pairs(query) {
         match name.as_str() {
@@ -22,12 +22,12 @@ pub(super) fn answer<'a>(query: &str, mut verify_tokens: impl Iterator<Item = &'
         text.len() <= LONGEST_CHALLENGE && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
     };
     let token = token?;
-    let known = verify_tokens.any(|expected| !expected.is_empty() && same(token.as_bytes(), expected));
+    let known = !token.is_empty() && is_known(&token);
     challenge.filter(|challenge| known && mode.as_deref() == Some("subscribe") && harmless(challenge))
 }
 
 /// Compares digests, so that the time taken tells nothing about the token.
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
     Sha256::digest(a) == Sha256::digest(b)
 }
 
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn only_a_subscription_with_the_right_token_gets_its_challenge() {
-        let tokens: [&[u8]; 2] = [b"s3cret", b"former"];
+        let tokens = ["s3cret", "former"];
         let cases = [
             ("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=s3cret", Some("1158201444")),
             ("hub.verify_token=s3cret&hub.challenge=a_b-c.1&hub.mode=subscribe&x=y", Some("a_b-c.1")),
@@ -61,14 +61,14 @@ mod tests {
             ("", None),
         ];
         for (query, expected) in cases {
-            assert_eq!(answer(query, tokens.into_iter()).as_deref(), expected, "{query}");
+            assert_eq!(answer(query, |token| tokens.contains(&token)).as_deref(), expected, "{query}");
         }
     }
 
     #[test]
     fn without_a_verify_token_nothing_is_answered() {
-        for tokens in [vec![], vec![b"".as_slice()]] {
-            assert_eq!(answer("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", tokens.into_iter()), None);
+        for query in ["hub.mode=subscribe&hub.challenge=1&hub.verify_token=", "hub.mode=subscribe&hub.challenge=1"] {
+            assert_eq!(answer(query, |_| true), None);
         }
     }
 }

@@ -4,7 +4,6 @@
 //! A request costs no read of the Kubernetes API: applications, their secrets and grants are kept in memory by watches.
 
 mod challenge;
-mod former;
 mod keyring;
 mod oauth;
 pub mod signature;
@@ -26,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Clock, Key};
-use crate::graph::GraphClient;
+use crate::graph::{AppSecret, GraphClient};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use keyring::{AppKeys, Keyring};
@@ -142,7 +141,7 @@ impl FromRequestParts<Arc<Webhooks>> for Known {
 
 /// Meta's verification request (graph-api §5.2).
 async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
-    let challenge = challenge::answer(query.as_deref().unwrap_or_default(), app.verify_tokens());
+    let challenge = challenge::answer(query.as_deref().unwrap_or_default(), |token| app.knows_verify_token(token));
     webhooks.metrics.challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
@@ -160,7 +159,7 @@ async fn receive(
 ) -> StatusCode {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).and_then(signature::parse);
     let Some(signature) = signature else {
-        webhooks.metrics.signature(false);
+        webhooks.metrics.signature(&app.key(), None);
         return StatusCode::FORBIDDEN;
     };
     let Ok(_slot) = webhooks.bodies.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
@@ -169,7 +168,8 @@ async fn receive(
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
-    let valid = app.secrets().any(|key| signature::holds(&signature, key.expose().as_bytes(), &body));
-    webhooks.metrics.signature(valid);
-    if valid { StatusCode::OK } else { StatusCode::FORBIDDEN }
+    let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), &body);
+    let entry = app.secrets().find(signs).map(|(entry, _)| entry);
+    webhooks.metrics.signature(&app.key(), entry);
+    if entry.is_some() { StatusCode::OK } else { StatusCode::FORBIDDEN }
 }

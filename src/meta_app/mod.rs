@@ -160,11 +160,6 @@ pub fn verify_token_secret_name(app_name: &str) -> String {
     format!("metaapp-{app_name}-verify-token")
 }
 
-/// Name of the application whose verify token a Secret of this name holds, if it is such a Secret.
-pub fn app_of_verify_token(secret_name: &str) -> Option<&str> {
-    secret_name.strip_prefix("metaapp-")?.strip_suffix("-verify-token")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

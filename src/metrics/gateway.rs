@@ -6,23 +6,51 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::{Metrics, ResultLabel};
+use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
+use crate::engine::Key;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct SignatureLabels {
+    namespace: String,
+    name: String,
+    entry: &'static str,
+    result: &'static str,
+}
+
+impl SignatureLabels {
+    /// A signature that was made with this entry of the Secret, or with none.
+    fn new(app: &Key, entry: Option<&'static str>) -> Self {
+        let result = if entry.is_some() { "valid" } else { "invalid" };
+        let (namespace, name) = (app.namespace.clone(), app.name.clone());
+        Self { namespace, name, entry: entry.unwrap_or("none"), result }
+    }
+
+    /// All that there can be of an application.
+    fn all(app: &Key) -> impl Iterator<Item = Self> {
+        [Some(APP_SECRET_KEY), Some(PREVIOUS_APP_SECRET_KEY), None].into_iter().map(|entry| Self::new(app, entry))
+    }
+}
+
 /// The counters of the gateway.
 #[derive(Clone, Default)]
 pub(super) struct Gateway {
-    signatures: Family<ResultLabel, Counter>,
+    signatures: Family<SignatureLabels, Counter>,
     challenges: Family<ResultLabel, Counter>,
     reauthorisations: Family<OutcomeLabel, Counter>,
 }
 
 impl Gateway {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("webhook_signatures", "Signatures of webhook events checked", self.signatures.clone());
+        registry.register(
+            "webhook_signatures",
+            "Signatures of webhook events checked, by MetaApp and the entry of its Secret that they were made with",
+            self.signatures.clone(),
+        );
         registry.register("webhook_challenges", "Verification requests answered", self.challenges.clone());
         registry.register(
             "reauthorisations",
@@ -30,29 +58,39 @@ impl Gateway {
             self.reauthorisations.clone(),
         );
         for result in ["valid", "invalid"] {
-            drop(self.signatures.get_or_create(&ResultLabel { result }));
             drop(self.challenges.get_or_create(&ResultLabel { result }));
         }
     }
 }
 
 impl Metrics {
-    /// Counts a checked signature of a webhook event.
-    pub fn signature(&self, valid: bool) {
-        self.gateway.signatures.get_or_create(&checked(valid)).inc();
+    /// Counts a checked signature of a webhook event for an application: made with this entry of its Secret, or with none.
+    pub fn signature(&self, app: &Key, entry: Option<&'static str>) {
+        self.gateway.signatures.get_or_create(&SignatureLabels::new(app, entry)).inc();
+    }
+
+    /// Shows the signatures of an application before there are any: of a series that begins with 1, nobody sees the increase.
+    pub fn expect_signatures(&self, app: &Key) {
+        for labels in SignatureLabels::all(app) {
+            drop(self.gateway.signatures.get_or_create(&labels));
+        }
+    }
+
+    /// Forgets the signatures of an application that is gone.
+    pub fn forget_signatures(&self, app: &Key) {
+        for labels in SignatureLabels::all(app) {
+            self.gateway.signatures.remove(&labels);
+        }
     }
 
     /// Counts an answered verification request.
     pub fn challenge(&self, valid: bool) {
-        self.gateway.challenges.get_or_create(&checked(valid)).inc();
+        let result = if valid { "valid" } else { "invalid" };
+        self.gateway.challenges.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts a step of authorising again in a browser.
     pub fn reauthorisation(&self, outcome: &'static str) {
         self.gateway.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
-}
-
-const fn checked(valid: bool) -> ResultLabel {
-    ResultLabel { result: if valid { "valid" } else { "invalid" } }
 }

@@ -8,7 +8,7 @@ pub const OF_PASSES: [(&str, &str); 4] = [
     ("status_writes", "counter"),
 ];
 
-/// What is told of objects, which only a leader does. Here alone they are named.
+/// What is told of objects, which only a leader does. They are named here and by [`OF_WEBHOOKS`] alone.
 pub const OF_OBJECTS: [(&str, &str); 8] = [
     ("app_usage_percent", "gauge"),
     ("channel_connection", "gauge"),
@@ -20,7 +20,10 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
     ("ready", "gauge"),
 ];
 
-pub const FAMILIES: [(&str, &str); 12] = [
+/// What is told of applications by a gateway, and by nobody else.
+pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
+
+pub const FAMILIES: [(&str, &str); 11] = [
     ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
@@ -32,7 +35,6 @@ pub const FAMILIES: [(&str, &str); 12] = [
     ("unreachable_apps", "gauge"),
     ("watch_errors", "counter"),
     ("webhook_challenges", "counter"),
-    ("webhook_signatures", "counter"),
 ];
 
 /// What rounds of the sweep make; they come once in half a minute.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testkit::{Process, free_port, wait_for};
 
-use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS};
+use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
 use crate::openmetrics::families;
 use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, loopback};
@@ -43,7 +43,7 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
 
     let of_operator = [&OF_PASSES[..], &OF_OBJECTS[..], &FAMILIES[..]].concat();
     wait_for("every family", PATIENCE, async || probes_answer(&operator, &of_operator).await).await?;
-    probes_answer(&gateway, &FAMILIES).await?;
+    probes_answer(&gateway, &[&OF_WEBHOOKS[..], &FAMILIES[..]].concat()).await?;
     for metric in
         ["leader", "test_graph", "status_writes_total", "secret_reads_total", "graph_request_duration_seconds_count"]
     {
@@ -51,7 +51,10 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
     }
     ensure!(gateway.metric("webhook_challenges_total").await? == 1.0);
     ensure!(gateway.metric("webhook_signatures_total").await? == 1.0);
-    let of_objects = |line: &str| OF_OBJECTS.iter().any(|(name, _)| line.contains(&format!("_operator_{name}{{")));
+    let named = |line: &str, name: &str| {
+        line.contains(&format!("_operator_{name}{{")) || line.contains(&format!("_operator_{name}_total{{"))
+    };
+    let of_objects = |line: &str| OF_OBJECTS.iter().chain(&OF_WEBHOOKS).any(|(name, _)| named(line, name));
     for text in [operator.get("/metrics").await?.1, gateway.get("/metrics").await?.1] {
         let others: String = text.lines().filter(|line| !of_objects(line)).collect();
         for name in ["shop", "acme", stage.tenant.as_str()] {

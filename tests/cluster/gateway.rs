@@ -53,6 +53,13 @@ fn counter(world: &World, name: &str) -> u64 {
     line.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
+/// Signatures that were made with this entry of the Secret of a MetaApp, or with none.
+pub fn signatures(world: &World, app: &str, entry: &str) -> u64 {
+    let result = if entry == "none" { "invalid" } else { "valid" };
+    let (namespace, labels) = (&world.platform, format!("entry=\"{entry}\",result=\"{result}\""));
+    counter(world, &format!("webhook_signatures_total{{namespace=\"{namespace}\",name=\"{app}\",{labels}}}"))
+}
+
 pub async fn verify_token(world: &World) -> Result<String> {
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
     let secret = secrets.get("metaapp-acme-verify-token").await?;
@@ -118,7 +125,9 @@ async fn everything_unknown_gets_the_same_answer() -> Result<()> {
         assert_eq!(request.send().await?.status(), StatusCode::NOT_FOUND, "{method}");
     }
 
-    // An app that is deleted is unknown from then on.
+    // An app that is deleted is unknown from then on, and its counters go with it.
+    let of_it = format!("webhook_signatures_total{{namespace=\"{}\",name=\"acme\"", world.platform);
+    assert_eq!(world.gateway_metrics().text().matches(&of_it).count(), 3);
     world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
     wait_for("the gateway to forget the app", PATIENCE, async || {
         let status = caller.post(&known, Some(&signature(APP_SECRET, BODY))).await?;
@@ -127,7 +136,12 @@ async fn everything_unknown_gets_the_same_answer() -> Result<()> {
     })
     .await?;
     assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::NOT_FOUND);
-    Ok(())
+    wait_for("the counters to be forgotten", PATIENCE, async || {
+        let left = world.gateway_metrics().text().matches(&of_it).count();
+        ensure!(left == 0, "{left}");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +166,8 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     };
     accepted("acme", APP_SECRET).await?;
     accepted("other", OTHER_SECRET).await?;
-    let invalid = counter(&world, "webhook_signatures_total{result=\"invalid\"}");
+    let invalid = || signatures(&world, "acme", "none");
+    let before = (invalid(), signatures(&world, "other", "none"));
     let right = signature(APP_SECRET, BODY);
     let wrong = [
         Some(signature(OTHER_SECRET, BODY)),
@@ -167,17 +182,18 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
         assert_eq!(caller.post(&path("acme"), signature.as_deref()).await?, StatusCode::FORBIDDEN, "{signature:?}");
     }
     assert_eq!(caller.post(&path("other"), Some(&right)).await?, StatusCode::FORBIDDEN);
-    let counted = counter(&world, "webhook_signatures_total{result=\"invalid\"}") - invalid;
-    assert_eq!(counted, wrong.len() as u64 + 1);
+    assert_eq!(invalid() - before.0, wrong.len() as u64);
+    assert_eq!(signatures(&world, "other", "none") - before.1, 1);
 
     // No request reads the API server.
     let reads = counter(&world, "secret_reads_total");
     assert!(reads >= 2, "{reads}");
-    let valid = counter(&world, "webhook_signatures_total{result=\"valid\"}");
+    let valid = signatures(&world, "acme", "app-secret");
     for _ in 0..100 {
         assert_eq!(caller.post(&path("acme"), Some(&right)).await?, StatusCode::OK);
     }
-    assert_eq!(counter(&world, "webhook_signatures_total{result=\"valid\"}"), valid + 100);
+    assert_eq!(signatures(&world, "acme", "app-secret"), valid + 100);
+    assert_eq!(signatures(&world, "acme", "previous-app-secret"), 0, "shown before there is one");
     assert_eq!(counter(&world, "secret_reads_total"), reads);
 
     // During a rotation both secrets count, afterwards the new one only.
@@ -187,7 +203,11 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     };
     patch(&format!("{{\"stringData\":{{\"app-secret\":\"{NEW}\",\"previous-app-secret\":\"{APP_SECRET}\"}}}}")).await?;
     accepted("acme", NEW).await?;
+    let by = || ["app-secret", "previous-app-secret"].map(|entry| signatures(&world, "acme", entry));
+    let [current, former] = by();
     accepted("acme", APP_SECRET).await?;
+    accepted("acme", NEW).await?;
+    assert_eq!(by(), [current + 1, former + 1]);
     patch("{\"data\":{\"previous-app-secret\":null}}").await?;
     wait_for("the former secret to be refused", PATIENCE, async || {
         let status = caller.post(&path("acme"), Some(&right)).await?;

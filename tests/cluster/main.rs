@@ -40,6 +40,7 @@ mod repository;
 mod restraint;
 mod rights;
 mod ring;
+mod rotation;
 mod seeds;
 mod stored;
 mod tenants;

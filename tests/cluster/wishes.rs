@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DeleteParams;
-use meta_channel_operator::api::{Connection, MetaAppStatus};
+use meta_channel_operator::api::{Connection, FacebookChannel, MetaAppStatus};
 use reqwest::StatusCode;
 use testkit::sandbox::AppChange;
 use testkit::wait_for;
@@ -27,7 +27,7 @@ async fn all_connected(world: &World) -> Result<()> {
 }
 
 /// Watches the channels, and tells at the end whether one of them was ever called anything but connected.
-struct Steady(crate::record::Record);
+struct Steady(crate::record::Record<FacebookChannel>);
 
 impl Steady {
     fn watch(world: &World) -> Self {

@@ -8,7 +8,7 @@ use meta_channel_operator::api::{Connection, Reason};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS};
+use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
 use crate::tools::{Chart, Manifests, path, read, run};
 
 const KINDS: [&str; 3] = ["MetaApp", "MetaGrant", "FacebookChannel"];
@@ -135,7 +135,7 @@ fn expressions() -> Vec<String> {
 #[test]
 fn every_metric_that_is_asked_for_is_one_of_the_program() {
     let mut known = BTreeSet::new();
-    for (name, kind) in OF_PASSES.iter().chain(&OF_OBJECTS).chain(&FAMILIES) {
+    for (name, kind) in OF_PASSES.iter().chain(&OF_OBJECTS).chain(&OF_WEBHOOKS).chain(&FAMILIES) {
         match *kind {
             "counter" => drop(known.insert(format!("{name}_total"))),
             "histogram" => known.extend(["bucket", "sum", "count"].map(|suffix| format!("{name}_{suffix}"))),

@@ -138,7 +138,7 @@ impl OAuth {
         let app = self.app(&grant)?;
         // Whoever began before the app secret was rotated may end all the same.
         let secrets = self.keyring.app(&grant.app())?;
-        let flow = secrets.secrets().find_map(|secret| Sealer::new(&secret, grant.uid())?.open(sealed))?;
+        let flow = secrets.secrets().find_map(|(_, secret)| Sealer::new(&secret, grant.uid())?.open(sealed))?;
         Some(Visit { grant, app, flow })
     }
 

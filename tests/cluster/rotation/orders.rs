@@ -1,0 +1,179 @@
+//! The three steps of a rotation, in every order, and seen at different times.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::http::Request;
+use jiff::Timestamp;
+use kube::Client;
+use kube::client::Body;
+use tokio::sync::watch;
+
+use super::*;
+use crate::replica::start_gateway;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    Switch,
+    Add,
+    Remove,
+}
+
+/// The rotation of one secret into the next one.
+struct Rotation<'a> {
+    world: &'a World,
+    old: String,
+    new: String,
+    done: Vec<Step>,
+    /// When Meta signed with what is in no entry.
+    uncovered: Vec<(Timestamp, Timestamp)>,
+}
+
+impl<'a> Rotation<'a> {
+    fn new(world: &'a World, number: usize) -> Self {
+        Self { world, old: secret(number), new: secret(number + 1), done: Vec::new(), uncovered: Vec::new() }
+    }
+
+    fn is_done(&self, step: Step) -> bool {
+        self.done.contains(&step)
+    }
+
+    /// Whether what Meta signs with is in an entry of the Secret.
+    fn is_covered(&self) -> bool {
+        if self.is_done(Step::Switch) { self.is_done(Step::Add) } else { !self.is_done(Step::Remove) }
+    }
+
+    async fn step(&mut self, step: Step) -> Result<()> {
+        let (world, old, new) = (self.world, self.old.as_str(), self.new.as_str());
+        let (before, covered) = (world.now(), self.is_covered());
+        match step {
+            Step::Switch => switch(world, new)?,
+            Step::Add if self.is_done(Step::Remove) => write(world, &[(CURRENT, Some(new))]).await?,
+            Step::Add => write(world, &[(CURRENT, Some(new)), (FORMER, Some(old))]).await?,
+            Step::Remove if self.is_done(Step::Add) => write(world, &[(FORMER, None)]).await?,
+            Step::Remove => write(world, &[(CURRENT, None)]).await?,
+        }
+        self.done.push(step);
+        let parts = [(new, self.is_done(Step::Add)), (old, !self.is_done(Step::Remove))];
+        let of = |there| parts.iter().filter(|it| it.1 == there).map(|it| it.0).collect::<Vec<_>>();
+        gateway_takes(world, &of(true), &of(false)).await?;
+        match (covered, self.is_covered()) {
+            (true, false) => self.uncovered.push((before, Timestamp::MAX)),
+            (false, true) => self.uncovered.last_mut().context("none")?.1 = world.now(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_event_is_lost_and_no_condition_moves_in_whichever_order_the_app_secret_is_rotated() -> Result<()> {
+    use Step::{Add, Remove, Switch};
+    const ORDERS: [[Step; 3]; 6] = [
+        [Add, Switch, Remove],
+        [Add, Remove, Switch],
+        [Switch, Add, Remove],
+        [Switch, Remove, Add],
+        [Remove, Add, Switch],
+        [Remove, Switch, Add],
+    ];
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    world.sandbox.set_switch("webhook_batching", "single")?;
+    let steady = Steady::watch(&world);
+    let mut sent = 0;
+    for (number, order) in ORDERS.into_iter().enumerate() {
+        let mut rotation = Rotation::new(&world, number);
+        let first = world.sandbox.deliveries().len();
+        sent += while_events_come(&world, async {
+            for step in order {
+                rotation.step(step).await?;
+                // Somebody looks on in every state.
+                ask(&world, &format!("{number}-{step:?}")).await?;
+                quiet(&operator).await?;
+                tokio::time::sleep(Duration::from_millis(400)).await;
+            }
+            Ok(())
+        })
+        .await?;
+        uses(&world, CURRENT, &rotation.new, None).await.with_context(|| format!("{order:?}"))?;
+        let deliveries = world.sandbox.deliveries().split_off(first);
+        let refused: Vec<_> = deliveries.iter().filter(|it| it.status == Some(403)).map(|it| it.time).collect();
+        let within = |at: &Timestamp| rotation.uncovered.iter().any(|(from, to)| from <= at && at <= to);
+        assert!(refused.iter().all(within), "{order:?}: {refused:?} {:?}", rotation.uncovered);
+        assert_eq!(refused.is_empty(), rotation.uncovered.is_empty(), "{order:?}");
+        assert!(deliveries.iter().all(|it| matches!(it.status, Some(200 | 403))), "{order:?}: {deliveries:?}");
+        // Edits are free again, and what would come of it later has come.
+        advance_and_sweep(&world, &operator, 6).await?;
+    }
+    let taken = world.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200)).count();
+    assert!(sent > 100 && taken >= sent, "{taken} of {sent}");
+    steady.holds();
+    assert!(status(&world).await?.next_step.is_none());
+    for namespace in [&world.platform, &world.tenant_a] {
+        warned(&world, namespace, &[""; 0]).await?;
+    }
+    Ok(())
+}
+
+/// A client that does not read the Secret with the app secret before the door is open.
+fn held_back(client: &Client) -> (Client, watch::Sender<bool>) {
+    let (door, opened) = watch::channel(true);
+    let client = client.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, mut opened) = (client.clone(), opened.clone());
+        async move {
+            if request.uri().path().ends_with("/secrets/acme-app") {
+                let _ = opened.wait_for(|open| *open).await;
+            }
+            client.send(request).await
+        }
+    });
+    (Client::new(service, "default"), door)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_and_gateway_may_see_the_secret_change_at_different_times() -> Result<()> {
+    let world = World::new().await?;
+    let (late_operator, operators_door) = held_back(&world.account.client);
+    let (late_gateway, gateways_door) = held_back(&world.gateway_account.client);
+    let gateway = start_gateway(&late_gateway, &world.sandbox, &world.shift, world.scopes(), &world.mailbox).await?;
+    world.sandbox.set_resolve([("hooks.example.com".to_owned(), gateway.1.clone())].into())?;
+    let operator = world.operator_with(|operator| operator.client = late_operator);
+    connected(&world).await?;
+    world.sandbox.set_switch("webhook_batching", "single")?;
+    let steady = Steady::watch(&world);
+    let pause = || tokio::time::sleep(Duration::from_millis(400));
+    while_events_come(&world, async {
+        for (number, door) in [(0, &gateways_door), (1, &operators_door)] {
+            let (old, new) = (secret(number), secret(number + 1));
+            door.send_replace(false);
+            write(&world, &[(CURRENT, Some(&new)), (FORMER, Some(&old))]).await?;
+            if number == 0 {
+                uses(&world, FORMER, &old, None).await?;
+                gateway_takes(&world, &[&old], &[&new]).await?;
+            } else {
+                gateway_takes(&world, &[&old, &new], &[]).await?;
+            }
+            switch(&world, &new)?;
+            ask(&world, &format!("{number}")).await?;
+            pause().await;
+            door.send_replace(true);
+            gateway_takes(&world, &[&old, &new], &[]).await?;
+            uses(&world, CURRENT, &new, None).await?;
+            door.send_replace(false);
+            write(&world, &[(FORMER, None)]).await?;
+            ask(&world, &format!("{number}-removed")).await?;
+            pause().await;
+            door.send_replace(true);
+            gateway_takes(&world, &[&new], &[&old]).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
+    steady.holds();
+    warned(&world, &world.platform, &[""; 0]).await?;
+    Ok(())
+}
