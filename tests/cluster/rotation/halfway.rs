@@ -5,6 +5,7 @@ use testkit::sandbox::AppChange;
 use testkit::wait_for;
 
 use super::*;
+use crate::granted_props;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_that_is_left_half_done_is_told_and_heals_by_itself() -> Result<()> {
@@ -147,5 +148,31 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
     world.app_is(&["Ready=True"]).await?;
     says(&[]).await?;
     warned(&world, &world.tenant_a, &[""; 0]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_and_its_channels_do_not_notice_that_the_secret_is_written_anew() -> Result<()> {
+    let world = World::seeded(granted_props::person_manages_pages).await?;
+    let operator = world.operator();
+    granted_props::connected(&world, &operator).await?;
+    let (steady, grant) = (Steady::watch(&world), granted_props::grants(&world));
+    let conditions = async || {
+        let all = grant.list(&Default::default()).await?.into_iter();
+        anyhow::Ok(all.map(|it| it.status.map(|it| it.conditions)).collect::<Vec<_>>())
+    };
+    let before = conditions().await?;
+    write(&world, &[(CURRENT, None)]).await?;
+    gateway_takes(&world, &[], &[&secret(0)]).await?;
+    granted_props::look_at_grant(&world, "gone").await?;
+    world.request_look(&world.tenant_a, "shop", "gone").await?;
+    quiet(&operator).await?;
+    assert_eq!(conditions().await?, before);
+    write(&world, &[(CURRENT, Some(&secret(0)))]).await?;
+    gateway_takes(&world, &[&secret(0)], &[]).await?;
+    world.advance(1);
+    quiet(&operator).await?;
+    assert_eq!(conditions().await?, before);
+    steady.holds();
     Ok(())
 }
