@@ -159,7 +159,8 @@ async fn a_grant_and_its_channels_do_not_notice_that_the_secret_is_written_anew(
     let (steady, grant) = (Steady::watch(&world), granted_props::grants(&world));
     let conditions = async || {
         let all = grant.list(&Default::default()).await?.into_iter();
-        anyhow::Ok(all.map(|it| it.status.map(|it| it.conditions)).collect::<Vec<_>>())
+        let conditions = all.flat_map(|it| it.status.unwrap_or_default().conditions);
+        anyhow::Ok(conditions.map(|it| (it.type_, it.status, it.last_transition_time)).collect::<Vec<_>>())
     };
     let before = conditions().await?;
     write(&world, &[(CURRENT, None)]).await?;
