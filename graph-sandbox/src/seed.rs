@@ -98,9 +98,9 @@ pub struct SeedApp {
     /// Where the login dialog may send a person back to.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
-    /// Configurations of Facebook Login for Business: id → the scopes it asks for.
+    /// Configurations of Facebook Login for Business, by id.
     #[serde(default)]
-    pub login_configurations: BTreeMap<Id, Vec<String>>,
+    pub login_configurations: BTreeMap<Id, SeedLoginConfiguration>,
     /// Whether it was deleted.
     #[serde(default)]
     pub deleted: bool,
@@ -108,6 +108,21 @@ pub struct SeedApp {
 
 fn default_app_category() -> String {
     "Business".to_owned()
+}
+
+/// A configuration of Facebook Login for Business: a list of scopes, or what else it says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum SeedLoginConfiguration {
+    /// It asks for these scopes; its code gives a person's token.
+    Scopes(Vec<String>),
+    /// Its code gives a token of a system user.
+    SystemUser {
+        /// The scopes it asks for.
+        scopes: Vec<String>,
+        /// The system user.
+        system_user: Id,
+    },
 }
 
 /// Whether Meta has shut an app out.

@@ -17,6 +17,7 @@ use crate::graph::auth::check_app;
 use crate::graph::version::Version;
 use crate::graph::{GraphError, GraphRequest, Params, Reply};
 use crate::id::{Id, Ids};
+use crate::seed::SeedLoginConfiguration;
 use crate::switches::RefusedLoginCode;
 use crate::world::{App, World};
 
@@ -25,6 +26,8 @@ struct Request<'w> {
     app: &'w App,
     redirect_uri: &'w str,
     scopes: Vec<String>,
+    /// The system user whose token the code gives, if it is none of the person's.
+    system_user: Option<Id>,
 }
 
 /// A refusal, as a page for the person.
@@ -82,14 +85,23 @@ fn read<'w>(world: &'w World, params: &'w Params) -> Result<Request<'w>, Refusal
     if params.get("response_type").is_some_and(|kind| kind != "code") {
         return Err(refuse("Invalid response_type", "The only response_type here is code."));
     }
-    Ok(Request { app, redirect_uri, scopes: asked_scopes(app, params)? })
+    let (scopes, system_user) = asked_for(app, params)?;
+    Ok(Request { app, redirect_uri, scopes, system_user })
 }
 
-fn asked_scopes(app: &App, params: &Params) -> Result<Vec<String>, Refusal> {
-    if let Some(id) = params.get("config_id") {
-        let scopes = id.parse::<Id>().ok().and_then(|id| app.login_configurations.get(&id));
-        return scopes.cloned().ok_or_else(|| refuse("Invalid config_id", "The app has no such login configuration."));
+/// The scopes, and the system user who is to have them.
+fn asked_for(app: &App, params: &Params) -> Result<(Vec<String>, Option<Id>), Refusal> {
+    let Some(id) = params.get("config_id") else { return Ok((asked_scopes(params)?, None)) };
+    match id.parse::<Id>().ok().and_then(|id| app.login_configurations.get(&id)) {
+        Some(SeedLoginConfiguration::Scopes(scopes)) => Ok((scopes.clone(), None)),
+        Some(SeedLoginConfiguration::SystemUser { scopes, system_user }) => {
+            Ok((scopes.clone(), Some(system_user.clone())))
+        }
+        None => Err(refuse("Invalid config_id", "The app has no such login configuration.")),
     }
+}
+
+fn asked_scopes(params: &Params) -> Result<Vec<String>, Refusal> {
     let scopes = params.list("scope").map_err(|error| refuse("Invalid Scopes", error.message))?.unwrap_or_default();
     let is_word = |scope: &String| scope.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     match scopes.iter().find(|scope| !is_word(scope)) {
@@ -101,6 +113,7 @@ fn asked_scopes(app: &App, params: &Params) -> Result<Vec<String>, Refusal> {
 fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timestamp) -> Result<Reply, Refusal> {
     let asked = read(world, params)?;
     let (app, redirect_uri, scopes) = (asked.app.id.clone(), asked.redirect_uri.to_owned(), asked.scopes);
+    let system_user = asked.system_user;
     let state = params.get("state");
     if params.get("decision") != Some("continue") {
         let mut denied = vec![("error", "access_denied")];
@@ -117,8 +130,9 @@ fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timesta
     if without_effect {
         return back(world, &redirect_uri, &[("code", "without-effect")], state);
     }
-    let issued = world.consent(&app, &person, &scopes, pages, now);
-    let code = world.codes.issue(app, person, redirect_uri.clone(), issued, now);
+    let grantor = system_user.unwrap_or(person);
+    let issued = world.consent(&app, &grantor, &scopes, pages, now);
+    let code = world.codes.issue(app, grantor, redirect_uri.clone(), issued, now);
     back(world, &redirect_uri, &[("code", &code)], state)
 }
 

@@ -31,7 +31,7 @@ fn credentials(call: &OpenCall) -> Result<Value, GraphError> {
     Ok(json!({"access_token": format!("{}|{secret}", app.id), "token_type": "bearer"}))
 }
 
-/// A code of the login dialog into a short-lived user token.
+/// A code of the login dialog into a short-lived token of the person, or an endless one of a system user.
 fn code(call: &OpenCall) -> Result<Value, GraphError> {
     let mut world = call.core.world.lock();
     let app = call.client(&world)?;
@@ -42,8 +42,12 @@ fn code(call: &OpenCall) -> Result<Value, GraphError> {
         .check(text, &app.id, redirect_uri, call.now)
         .map_err(|misuse| refusal(misuse, &world.switches))?
         .clone();
-    let minted = world.mint(TokenKind::User, &code.app, &code.person, code.issued, Life::Short, call.now);
-    if world.grants.get(&code.app, &code.person).is_none() {
+    let (kind, life) = match world.is_person(&code.grantor) {
+        true => (TokenKind::User, Life::Short),
+        false => (TokenKind::SystemUser, Life::Endless),
+    };
+    let minted = world.mint(kind, &code.app, &code.grantor, code.issued, life, call.now);
+    if world.grants.get(&code.app, &code.grantor).is_none() {
         let message = format!("Error validating access token: The user has not authorized application {}.", code.app);
         return Err(GraphError::new(190, message).subcode(458));
     }

@@ -14,7 +14,7 @@ const LIFE: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
     pub(crate) app: Id,
-    pub(crate) person: Id,
+    pub(crate) grantor: Id,
     pub(crate) redirect_uri: String,
     pub(crate) issued: Issued,
     issued_at: Timestamp,
@@ -41,13 +41,13 @@ impl Codes {
     pub(crate) fn issue(
         &mut self,
         app: Id,
-        person: Id,
+        grantor: Id,
         redirect_uri: String,
         issued: Issued,
         now: Timestamp,
     ) -> String {
         let text = random_text("AQ", 64);
-        self.0.insert(text.clone(), Code { app, person, redirect_uri, issued, issued_at: now, used: false });
+        self.0.insert(text.clone(), Code { app, grantor, redirect_uri, issued, issued_at: now, used: false });
         text
     }
 

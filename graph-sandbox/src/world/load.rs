@@ -14,8 +14,8 @@ use super::{
 use crate::calls::{app_fields, page_fields};
 use crate::id::Id;
 use crate::seed::{
-    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedPage, SeedSystemUser, SeedToken,
-    TokenKind,
+    Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedLoginConfiguration, SeedPage,
+    SeedSystemUser, SeedToken, TokenKind,
 };
 
 /// A token with more than this left of its life is a long-lived one.
@@ -33,6 +33,7 @@ impl World {
         }
         world.load_businesses(seed.businesses)?;
         world.load_actors(seed.people, seed.system_users)?;
+        world.check_login_configurations()?;
         for (index, page) in seed.pages.into_iter().enumerate() {
             let place = format!("pages[{index}] ({})", page.id);
             world.add_page(page, now, &place)?;
@@ -104,6 +105,21 @@ impl World {
             self.check_business(business.as_ref(), &place)?;
             let kind = ActorKind::SystemUser { business };
             self.add_actor(Actor { id, name, kind, trouble: Trouble::default() }, &place)?;
+        }
+        Ok(())
+    }
+
+    fn check_login_configurations(&self) -> Result<(), SeedError> {
+        let is_known = |id: &Id| self.actors.get(id).is_some_and(|actor| actor.kind != ActorKind::Person);
+        for (app, id, configuration) in
+            self.apps.values().flat_map(|app| app.login_configurations.iter().map(move |(id, it)| (app, id, it)))
+        {
+            if let SeedLoginConfiguration::SystemUser { system_user, .. } = configuration
+                && !is_known(system_user)
+            {
+                let place = format!("apps ({}): login_configurations ({id})", app.id);
+                return Err(SeedError::content(place, format!("system user {system_user} is not in the seed")));
+            }
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ pub(crate) use messaging::{DAY, Message, Messaging, PAGE_INBOX, Persona, Saved, 
 pub(crate) use tokens::{Issued, Token, TokenId, Tokens};
 
 use crate::id::Id;
-use crate::seed::{AppRole, Block, PermissionStatus, Task};
+use crate::seed::{AppRole, Block, PermissionStatus, SeedLoginConfiguration, Task};
 use crate::switches::Switches;
 
 /// Everything the simulated Graph knows, behind one lock.
@@ -59,8 +59,8 @@ pub(crate) struct App {
     pub(crate) previous_secret: Option<(SecretString, Timestamp)>,
     pub(crate) deleted: bool,
     pub(crate) redirect_uris: BTreeSet<String>,
-    /// Scopes by configuration of Facebook Login for Business.
-    pub(crate) login_configurations: BTreeMap<Id, Vec<String>>,
+    /// Configurations of Facebook Login for Business.
+    pub(crate) login_configurations: BTreeMap<Id, SeedLoginConfiguration>,
     pub(crate) category: String,
     pub(crate) fields: BTreeMap<String, Value>,
     pub(crate) require_proof: bool,

@@ -87,6 +87,18 @@ async fn a_configuration_brings_its_own_scopes() {
 }
 
 #[tokio::test]
+async fn a_configuration_of_a_system_user_gives_its_endless_token_whoever_agrees() {
+    let api = Api::of_people().await;
+    let choice = [("decision", "continue"), ("person", PERSON), ("config_id", "8800000000000003"), ("pages[]", PAGE_B)];
+    let code = parameter(&target(&decide(&api, &choice).await), "code").unwrap();
+    let answer = api.exchange(&[("redirect_uri", REDIRECT), ("code", &code)]).await.ok();
+    assert!(answer.get("expires_in").is_none(), "{answer}");
+    let data = api.debug(answer["access_token"].as_str().unwrap()).await;
+    assert_eq!((&data["type"], &data["user_id"]), (&"SYSTEM_USER".into(), &"6600000000000009".into()), "{data}");
+    assert_eq!(data["granular_scopes"][0]["target_ids"], serde_json::json!([PAGE_B]), "{data}");
+}
+
+#[tokio::test]
 async fn cancelling_leads_back_with_a_refusal() {
     let api = Api::of_people().await;
     let url = target(&decide(&api, &[("decision", "cancel"), ("person", PERSON), ("state", "s")]).await);
