@@ -303,7 +303,7 @@ impl Metrics {
         self.secret_reads.inc();
     }
 
-    /// Counts a token that Meta was asked to exchange: renewed, refused or unanswered.
+    /// Counts a token that Meta was asked to exchange: renewed, same, refused or unanswered.
     pub fn grant_renewed(&self, result: &'static str) {
         self.grant_renewals.get_or_create(&ResultLabel { result }).inc();
     }

@@ -151,6 +151,10 @@ pub struct MetaGrantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub missing_pages: Vec<MissingPageStatus>,
+    /// Pages that channels use and of which it is not known whether the grant covers them, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub unchecked_pages: Vec<String>,
     /// How many pages the grant covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_count: Option<i64>,

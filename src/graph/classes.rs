@@ -63,6 +63,7 @@ fn classify_call(fault: &GraphFault, operation: Operation) -> Verdict {
     let special = match operation {
         Operation::SubscribePage => subscription(fault),
         Operation::ReadApp => version(fault),
+        Operation::RedeemCode => redemption(fault),
         _ => None,
     };
     special.filter(|_| !says_nothing).unwrap_or_else(|| classify_fault(fault, caller))
@@ -75,6 +76,18 @@ fn subscription(fault: &GraphFault) -> Option<Verdict> {
     match (fault.code, fault.subcode, fault.signs.sign) {
         (230, ..) | (1, Some(1_929_002), _) => Some(Verdict::AccessCut(CutReason::ScopeMissing { scope: scope() })),
         (100, None, Some(Sign::FieldInvalid)) => Some(Verdict::FieldUnknown(scope())),
+        _ => None,
+    }
+}
+
+/// The code of a login is exchanged in the name of the application, but stands for a person, whom Graph may refuse too
+/// (graph-api §3.2).
+fn redemption(fault: &GraphFault) -> Option<Verdict> {
+    match (fault.code, fault.subcode, fault.signs.sign) {
+        (191, ..) | (100, Some(36_008), _) | (100, _, Some(Sign::RedirectUriRefused)) => {
+            Some(Verdict::RedirectUriRefused)
+        }
+        (190, subcode, _) => ended_by_subcode(subcode),
         _ => None,
     }
 }

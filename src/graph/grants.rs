@@ -87,10 +87,10 @@ pub(super) struct Exchanged {
 }
 
 impl Exchanged {
-    /// The token. The very one that was sent is masked in the answer, so that it is none here.
+    /// The token, for whoever sent none.
     pub(super) fn token(&self) -> Result<Token, GraphError> {
         let text = self.access_token.expose_secret();
-        Token::parse(text.as_bytes()).map_err(|_| unusable("the answer holds no other token"))
+        Token::parse(text.as_bytes()).map_err(|_| unusable("the answer holds no token"))
     }
 }
 
@@ -140,7 +140,8 @@ impl GraphClient {
         answers.into_iter().zip(reads).map(told).collect()
     }
 
-    /// Another token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end (graph-api §3.3, §3.6).
+    /// A token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end (graph-api §3.3, §3.6). Graph
+    /// may answer with the very token that was sent, which is then as good as it gets.
     ///
     /// # Errors
     /// If there is no usable answer.
@@ -167,7 +168,7 @@ impl GraphClient {
         }
         call.secrets.push(token.expose());
         let answer: Exchanged = self.transport.send(call).await?;
-        answer.token()
+        given(&answer.access_token, token).ok_or_else(|| unusable("the answer holds no token"))
     }
 
     /// Ends one token: `GET /oauth/revoke`. That it has ended already is success too.
@@ -189,7 +190,7 @@ impl GraphClient {
     }
 }
 
-/// The token that a page gives. The very one that was sent is masked in the answer.
+/// The token in an answer. The very one that was sent is masked in the answer.
 fn given(text: &SecretString, sent: &Token) -> Option<Token> {
     let text = text.expose_secret();
     if is_masked(text) { Some(sent.clone()) } else { Token::parse(text.as_bytes()).ok() }

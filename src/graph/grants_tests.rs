@@ -70,9 +70,17 @@ async fn an_exchange_says_who_asks_by_id_and_secret_alone() {
 }
 
 #[tokio::test]
-async fn the_same_token_again_is_no_exchange_and_nothing_secret_is_told() {
+async fn the_same_token_again_is_an_answer() {
+    for exchange in [Exchange::ShortUser, Exchange::SystemUser] {
+        let graph = Double::json(&json!({"access_token": TOKEN, "token_type": "bearer"})).await;
+        let same = graph.client().exchange_token(V, &app(), &token(), exchange).await.expect("a token");
+        assert_eq!(same.expose(), TOKEN);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_is_no_exchange_and_nothing_secret_is_told() {
     let answers = [
-        json!({"access_token": TOKEN}),
         json!({"access_token": "x"}),
         json!({"token": NEW}),
         json!({"error": {"code": 190, "message": format!("Error validating access token {TOKEN} of {SECRET}")}}),

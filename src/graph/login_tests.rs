@@ -34,6 +34,24 @@ async fn a_code_that_is_refused_shows_nothing_secret() {
         (json!({"error": {"code": 1, "message": format!("Error validating client secret. {SECRET}")}}), "app_broken"),
         (json!({"error": {"code": 101, "message": "Error validating application."}}), "app_broken"),
         (json!({"error": {"code": 2, "message": CODE}}), "no_answer"),
+        (json!({"error": {"code": 191, "message": "redirect_uri isn't an absolute URI"}}), "redirect_uri_refused"),
+        (json!({"error": {"code": 100, "error_subcode": 36008, "message": CODE}}), "redirect_uri_refused"),
+        (
+            json!({"error": {"code": 100, "message": "Please make sure your redirect_uri is identical to the one you used"}}),
+            "redirect_uri_refused",
+        ),
+        (
+            json!({"error": {"code": 100, "message": "Can't Load URL: The domain of this URL isn't included in the app's domains"}}),
+            "redirect_uri_refused",
+        ),
+        (json!({"error": {"code": 191, "is_transient": true, "message": "x"}}), "no_answer"),
+        // It is the person who is refused, not the application.
+        (
+            json!({"error": {"code": 190, "error_subcode": 458, "message": "has not authorized application"}}),
+            "token_ended",
+        ),
+        (json!({"error": {"code": 190, "error_subcode": 459, "message": "checkpoint"}}), "token_ended"),
+        (json!({"error": {"code": 190, "message": "Invalid OAuth access token"}}), "app_broken"),
     ];
     for (answer, class) in rows {
         let graph = Double::answering([json(400, &answer)]).await;

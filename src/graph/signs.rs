@@ -37,6 +37,7 @@ pub(crate) enum Sign {
     PageMigrated,
     PermissionMissing,
     TooMuchData,
+    RedirectUriRefused,
 }
 
 /// In lower case; the first that occurs counts.
@@ -76,6 +77,9 @@ const PHRASES: &[(&str, Sign)] = &[
     ("param fields", Sign::FieldInvalid),
     ("invalid field", Sign::FieldInvalid),
     ("reduce the amount of data", Sign::TooMuchData),
+    ("redirect_uri is identical", Sign::RedirectUriRefused),
+    ("url isn't included in the app's domains", Sign::RedirectUriRefused),
+    ("redirect uri is not whitelisted", Sign::RedirectUriRefused),
     ("migrated to page id", Sign::PageMigrated),
     ("permission to subscribe", Sign::PermissionMissing),
     ("invalid permissions", Sign::PermissionMissing),

@@ -33,6 +33,8 @@ pub enum Verdict {
         /// Whether something answered, but not with the challenge.
         answered: bool,
     },
+    /// The address that the login dialog sends people back to is not one of the app's, or not that of the dialog.
+    RedirectUriRefused,
     /// This version of the API is over.
     VersionRetired,
     /// A field we asked for does not exist (any more), or is hidden from the app.
@@ -60,6 +62,7 @@ impl Verdict {
             Self::PageFault(_) => "page_fault",
             Self::Routing(_) => "routing",
             Self::CallbackFailed { .. } => "callback_failed",
+            Self::RedirectUriRefused => "redirect_uri_refused",
             Self::VersionRetired => "version_retired",
             Self::FieldUnknown(_) => "field_unknown",
             Self::NotChannelHealth => "not_channel_health",

@@ -5,7 +5,7 @@
 
 use super::decide::{self, token::Word};
 use super::living::{self, Living, Previous};
-use super::observe::{Asked, Observed};
+use super::observe::{Asked, Exchanged, Observed};
 use crate::api::MetaGrantStatus;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::pass::Pass;
@@ -145,15 +145,21 @@ impl Acts<'_> {
 
     /// The token that was handed out is remembered in memory: should it not be possible to keep it, Meta is not asked for
     /// another one each time.
-    async fn exchange(&self, of: Which, exchange: Exchange) -> Answer<()> {
+    async fn exchange(&self, of: Which, exchange: Exchange) -> Answer<Exchanged> {
         let (Some(access), Some(token)) = (&self.seen.access, self.token(of)) else { return Err(Refusal::nothing()) };
         let result = self.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
         let answered = answer(Operation::ExchangeToken, result).map(|new| {
-            let of = token.fingerprint(&living::context(&self.pass.key));
+            let context = living::context(&self.pass.key);
+            let of = token.fingerprint(&context);
+            if new.fingerprint(&context) == of {
+                return Exchanged::Same;
+            }
             self.ctx.grants.obtain(&self.pass.key, &of, new);
+            Exchanged::Another
         });
         self.ctx.metrics.grant_renewed(match &answered {
-            Ok(()) => "renewed",
+            Ok(Exchanged::Another) => "renewed",
+            Ok(Exchanged::Same) => "same",
             Err(refusal) if refusal.says_nothing() => "unanswered",
             Err(_) => "refused",
         });

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Mutation, Which};
 use super::coverage;
-use super::observe::{LivingSeen, Observed, SeedSeen};
+use super::observe::{Exchanged, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
@@ -173,7 +173,7 @@ impl Case<'_> {
             return Some(Mutation::Keep { which: Which::Obtained, seed });
         }
         match (short, &self.seen.asked.exchanged) {
-            (false, _) => Some(Mutation::Keep { which: Which::Seed, seed }),
+            (false, _) | (true, Some(Ok(Exchanged::Same))) => Some(Mutation::Keep { which: Which::Seed, seed }),
             (true, None) => Some(Mutation::Exchange { of: Which::Seed, exchange: Exchange::ShortUser }),
             (true, Some(_)) => None,
         }
@@ -297,12 +297,14 @@ impl Case<'_> {
         let soon = expires.map(|at| token::shifted(at, -SOON));
         let reminder = soon.filter(|at| *at <= self.now).map(|_| times.tomorrow);
         let renewal = token::renewal_due(self.grant, info);
-        let refused = |answer: &Option<_>| match answer {
-            Some(Err(refusal)) if Refusal::says_nothing(refusal) => Some(times.soon),
-            Some(Err(_)) => Some(times.later),
-            _ => None,
+        let refused = |refusal: &Refusal| if refusal.says_nothing() { times.soon } else { times.later };
+        let exchanged = match &self.seen.asked.exchanged {
+            Some(Ok(Exchanged::Same)) => Some(times.later),
+            Some(Err(refusal)) => Some(refused(refusal)),
+            Some(Ok(Exchanged::Another)) | None => None,
         };
-        let again = [refused(&self.seen.asked.exchanged), refused(&self.seen.asked.revoked)];
+        let revoked = self.seen.asked.revoked.as_ref().and_then(|it| it.as_ref().err()).map(refused);
+        let again = [exchanged, revoked];
         let pages = if self.seen.recalled { self.given() } else { self.pages.as_ref() };
         let open = pages.and_then(|pages| coverage::next(pages, self.now));
         let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);

@@ -139,6 +139,15 @@ pub struct Times {
     pub near_the_end: Option<Timestamp>,
 }
 
+/// What Meta gave for a token that it was asked to exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exchanged {
+    /// Another token.
+    Another,
+    /// The same token: it is as good as it gets.
+    Same,
+}
+
 /// What was asked and done in one pass.
 #[derive(Debug, Default)]
 pub struct Asked {
@@ -163,7 +172,7 @@ pub struct Asked {
     /// What debug_token says of the token that was in use before.
     pub previous: Option<Answer<TokenInfo>>,
     /// The outcome of exchanging a token for another one.
-    pub exchanged: Option<Answer<()>>,
+    pub exchanged: Option<Answer<Exchanged>>,
     /// The outcome of revoking the token that was in use before.
     pub revoked: Option<Answer<()>>,
     /// How many changes were made.

@@ -7,7 +7,7 @@ use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{Reason, RenewalPolicy};
 use crate::engine::answer::Refusal;
 use crate::graph::{TokenInfo, TokenKind};
-use crate::meta_grant::observe::LivingSeen;
+use crate::meta_grant::observe::{Exchanged, LivingSeen};
 
 /// The condition Renewed.
 pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
@@ -26,6 +26,7 @@ pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
     };
     match &case.seen.asked.exchanged {
         Some(Err(refusal)) if is_due(case, info) => refused(case, info, refusal),
+        Some(Ok(Exchanged::Same)) if is_due(case, info) => same_again(case, info),
         _ => planned(case, info),
     }
 }
@@ -46,6 +47,17 @@ fn refused(case: &Case<'_>, info: &TokenInfo, refusal: &Refusal) -> Finding {
     case.found(Status::False, Reason::RenewalRefused, seen, step)
 }
 
+/// Meta gave the same token back: it ends when it ends, unless Meta thinks better of it.
+fn same_again(case: &Case<'_>, info: &TokenInfo) -> Finding {
+    let end = info.expires_at.map(|at| format!(", which ends at {at}")).unwrap_or_default();
+    let seen = format!("Meta gives the same token back when it is asked for one that lives longer{end}.");
+    let step = match token::renewal_due(case.grant, info) {
+        Some(_) => format!("The operator tries again every 2 hours. If it stays so: {}", valid::authorize_again(case)),
+        None => valid::authorize_again(case),
+    };
+    case.found(Status::False, Reason::NotRenewable, seen, step)
+}
+
 fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
     if is_due(case, info)
         && let Some(known) = case.previous_refusal()
@@ -63,6 +75,10 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
         Some(due) => {
             let seen = format!("The token ends at {end} and is renewed from {due} on.");
             case.found(Status::True, Reason::UpToDate, seen, "")
+        }
+        None if token::is_short(info, case.now) => {
+            let seen = format!("The token ends at {end}: Meta handed out none that lives for weeks.");
+            case.found(Status::False, Reason::NotRenewable, seen, valid::authorize_again(case))
         }
         None if info.kind == Some(TokenKind::User) => {
             let seen = format!("The token ends at {end}; a person's token cannot be renewed without the person.");
@@ -86,6 +102,6 @@ impl Case<'_> {
     /// That a renewal was refused before, if it was not tried again in this pass.
     fn previous_refusal(&self) -> Option<Finding> {
         let known = self.keep(ConditionType::Renewed, &Refusal::nothing());
-        (known.reason == Reason::RenewalRefused && self.is_same_token()).then_some(known)
+        (known.status == Status::False && self.is_same_token()).then_some(known)
     }
 }

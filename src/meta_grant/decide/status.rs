@@ -1,6 +1,6 @@
 //! The status of a grant besides its conditions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -71,7 +71,10 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
     let Some(given) = given else {
         let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };
         let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.users);
-        return MetaGrantStatus { pages, missing_pages, ..status };
+        // Of a list that was cut short nobody knows what it lacks.
+        let told = |id: &String| status.pages_truncated || pages.iter().any(|page| page.id == *id);
+        let unchecked_pages = unchecked(seen, &missing_pages, told);
+        return MetaGrantStatus { pages, missing_pages, unchecked_pages, ..status };
     };
     let mut pages = rows(&status.pages, seen, given);
     let mut count = i64::try_from(pages.len()).unwrap_or(i64::MAX);
@@ -85,8 +88,11 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
         );
         count = i64::try_from(pages.len()).unwrap_or(i64::MAX).max(status.page_count.unwrap_or_default());
     }
+    let listed: HashSet<&String> = pages.iter().map(|page| &page.id).collect();
+    let unchecked_pages = unchecked(seen, &missing_pages, |id| listed.contains(id));
     MetaGrantStatus {
         page_count: Some(count),
+        unchecked_pages,
         pages_truncated: count > i64::try_from(LISTED).unwrap_or(i64::MAX),
         pages: first(pages, &seen.users),
         missing_pages,
@@ -108,6 +114,13 @@ fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> 
     };
     let missing = seen.users.pages.iter().filter(is_missing).take(LISTED);
     missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
+}
+
+/// Pages in use of which nothing is known: a channel named them, and nobody has authorised anything yet, or nothing since.
+fn unchecked(seen: &Observed, missing: &[MissingPageStatus], is_told: impl Fn(&String) -> bool) -> Vec<String> {
+    let is_missing = |id: &String| missing.iter().any(|page| page.id == *id);
+    let unchecked = seen.users.pages.iter().filter(|id| !is_told(id) && !is_missing(id));
+    unchecked.take(LISTED).cloned().collect()
 }
 
 /// The pages that the grant gives. What is not told of one now is what was told before.

@@ -14,7 +14,7 @@ use crate::api::{MetaGrant, MetaGrantStatus, laws};
 use crate::graph::{Token, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::ask::is_rival;
-use crate::meta_grant::observe::{Asked, LivingSeen, Observed, PreviousSeen, SeedSeen};
+use crate::meta_grant::observe::{Asked, Exchanged, LivingSeen, Observed, PreviousSeen, SeedSeen};
 
 /// What lies in the Secret of ours: names of tokens, not tokens.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ impl Model {
                 let info = TokenInfo { issued_at: Some(now), expires_at: Some(now + days(60)), ..old };
                 self.tokens.insert(new.clone(), info);
                 self.obtained = Some((of, new));
-                asked.exchanged = Some(Ok(()));
+                asked.exchanged = Some(Ok(Exchanged::Another));
             }
             Mutation::Keep { which, seed } => {
                 self.keep(*which, seed);

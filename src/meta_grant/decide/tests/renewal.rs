@@ -8,7 +8,7 @@ use crate::api::conditions::ConditionType::{Ready, Renewed, Valid};
 use crate::engine::Class;
 use crate::graph::{Exchange, Operation, Token, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::observe::{Asked, LivingSeen, SeedSeen};
+use crate::meta_grant::observe::{Asked, Exchanged, LivingSeen, SeedSeen};
 
 fn renew() -> Option<Mutation> {
     Some(Mutation::Exchange { of: Which::InUse, exchange: Exchange::SystemUser })
@@ -121,6 +121,38 @@ fn a_refused_renewal_leaves_the_grant_ready_and_is_told_once() {
     let works = works.decide();
     works.shows(&[(Renewed, "True/UpToDate")]);
     assert_eq!(works.notes(), ["Renewed"]);
+}
+
+#[test]
+fn the_same_token_again_is_an_answer_that_is_told_once_and_asked_for_again_later() {
+    let before = Scene::of(system_user(39)).decide();
+    let scene = || {
+        let mut scene = Scene::of(system_user(40)).after(&before);
+        scene.seen.asked.exchanged = Some(Ok(Exchanged::Same));
+        scene
+    };
+    let outcome = scene().decide();
+    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "False/NotRenewable")]);
+    outcome.mutates(None);
+    assert_eq!(outcome.notes(), ["RenewalRefused!"]);
+    assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_hours(2)));
+    let message = outcome.message(Renewed);
+    assert!(message.contains("same token") && message.contains("2026-03-21T12:00:00Z"), "{message}");
+    let again = scene().after(&outcome).decide();
+    assert_eq!((again.status(), again.notes().len()), (outcome.status(), 0), "nothing new is written");
+}
+
+#[test]
+fn a_short_token_that_meta_gives_back_is_kept_as_it_is_and_told_not_to_be_renewable() {
+    let mut same = Scene::fresh(short_user());
+    same.seen.asked.exchanged = Some(Ok(Exchanged::Same));
+    same.decide().mutates(keep(Which::Seed));
+    // Once it is kept, Meta is not asked again.
+    let kept = Scene::of(short_user()).decide();
+    kept.mutates(None);
+    kept.shows(&[(Ready, "True/ExpiresSoon"), (Renewed, "False/NotRenewable")]);
+    let message = kept.message(Renewed);
+    assert!(message.contains("none that lives for weeks") && message.contains("must authorise app"), "{message}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use super::passes::*;
 use super::scene::*;
 use crate::graph::GraphFault;
 
+const OTHER_PAGE: &str = "2200000000000003";
+
 #[test]
 fn of_many_pages_those_in_use_are_listed_first_and_all_are_counted() {
     let ids: Vec<String> = (0..10_000).map(|number| format!("3300000000{number:06}")).collect();
@@ -32,6 +34,32 @@ fn channels_that_come_and_go_are_counted_without_a_look() {
     assert_eq!(status.conditions, before.status().conditions);
     scene.seen.users.channels = None;
     assert_eq!(counted(&status, &scene.seen, scene.now).channels, Some(7), "kept until they are counted again");
+}
+
+#[test]
+fn pages_of_which_nothing_is_known_are_named_until_something_is() {
+    // Channels name pages, and nobody has authorised anything yet.
+    let mut new = Scene::of(ended(460));
+    (new.seen.asked.pages, new.seen.before) = (None, None);
+    let new = new.decide();
+    assert_eq!(new.status().unchecked_pages, [PAGE_A, PAGE_B]);
+    let listed = Scene::healthy().after(&new).decide();
+    assert_eq!(listed.status().unchecked_pages, [""; 0]);
+    // Another channel comes while the grant is dead.
+    let mut dead = Scene::of(ended(460)).after(&listed);
+    (dead.seen.asked.pages, dead.seen.before) = (None, None);
+    dead.seen.users.pages.insert(OTHER_PAGE.to_owned());
+    let dead = dead.decide();
+    assert_eq!(
+        (dead.status().unchecked_pages.as_slice(), dead.status().pages.len()),
+        (&[OTHER_PAGE.to_owned()][..], 2)
+    );
+    // Of a list that was cut short nobody knows what it lacks.
+    let mut cut = Scene::of(ended(460)).after(&listed);
+    (cut.seen.asked.pages, cut.seen.before) = (None, None);
+    cut.previous.pages_truncated = true;
+    cut.seen.users.pages.insert(OTHER_PAGE.to_owned());
+    assert_eq!(cut.decide().status().unchecked_pages, [""; 0]);
 }
 
 #[test]
