@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::PURPOSE_LABEL;
 use super::references::{NamespacedName, Purpose};
 
@@ -17,6 +19,8 @@ const GRANT_NAME: &str = "metachannels.io/grant-name";
 const GRANT_UID: &str = "metachannels.io/grant-uid";
 const CONTENT: &str = "metachannels.io/mail";
 const MISSING: &str = "metachannels.io/missing";
+const FACT: &str = "metachannels.io/fact";
+const WORDS: &str = "metachannels.io/words";
 
 /// One thing that the gateway tells about a MetaGrant, as labels and annotations of a Secret say it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,6 +42,54 @@ pub enum MailContent {
     Token,
     /// A person authorised again, but not what is needed.
     Refused(MailRefusal),
+    /// Nobody can authorise again before somebody mends the application.
+    AppTrouble {
+        /// What is wrong.
+        trouble: AppTrouble,
+        /// How Meta names it: a code, or the error of a login.
+        fact: String,
+        /// What Meta said, redacted; empty if nothing.
+        words: String,
+    },
+}
+
+macro_rules! app_troubles {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// What keeps people from authorising an application, whatever they do.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+        pub enum AppTrouble { $($(#[$doc])+ $name,)+ }
+
+        impl AppTrouble {
+            /// All of them.
+            pub const ALL: &'static [AppTrouble] = &[$(AppTrouble::$name,)+];
+
+            /// The trouble in one word, as it stands in mail.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(AppTrouble::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+app_troubles! {
+    /// The login dialog sent a person back with an error of its own that may pass.
+    DialogUnavailable,
+    /// The login dialog sent a person back with an error.
+    DialogFailed,
+    /// The login dialog sent a person back with an error about the address that people are sent back to.
+    RedirectUriBlocked,
+    /// Meta does not accept the address that people are sent back to.
+    RedirectUriRefused,
+    /// Meta does not accept id and secret of the application.
+    CredentialsRejected,
+    /// Meta blocked the application.
+    AppBlocked,
+    /// The application serves only people with a role in it.
+    NotLive,
+    /// The login configuration lacks permissions that are required.
+    ConfigurationNarrow,
+    /// Meta refuses, for a reason that is not known.
+    RefusedByMeta,
 }
 
 /// Why an authorisation in the browser was refused.
@@ -52,12 +104,16 @@ pub enum MailRefusal {
 }
 
 impl Mail {
-    /// The name of the Secret, for an id of the login: the same thing is told once.
+    /// The name of the Secret, for an id of the login: the same thing is told once. Of an application's trouble the id is that
+    /// of the application.
     pub fn name(&self, id: &str) -> String {
         let kind = match &self.content {
             MailContent::SpentState => "state",
             MailContent::Token => "token",
             MailContent::Refused(_) => "refusal",
+            MailContent::AppTrouble { trouble, .. } => {
+                return format!("grant-app-{id}-{}", trouble.as_str().to_ascii_lowercase());
+            }
         };
         format!("grant-{kind}-{id}")
     }
@@ -69,12 +125,16 @@ impl Mail {
 
     /// The annotations that say all of it but the token.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        let (content, missing) = match &self.content {
-            MailContent::SpentState => ("SpentState", None),
-            MailContent::Token => ("Token", None),
-            MailContent::Refused(MailRefusal::WrongApp) => ("WrongApp", None),
-            MailContent::Refused(MailRefusal::ScopesMissing(scopes)) => ("ScopesMissing", Some(scopes)),
-            MailContent::Refused(MailRefusal::PagesMissing(pages)) => ("PagesMissing", Some(pages)),
+        let missing = |all: &[String]| vec![(MISSING, all.join(","))];
+        let (content, more) = match &self.content {
+            MailContent::SpentState => ("SpentState", vec![]),
+            MailContent::Token => ("Token", vec![]),
+            MailContent::Refused(MailRefusal::WrongApp) => ("WrongApp", vec![]),
+            MailContent::Refused(MailRefusal::ScopesMissing(scopes)) => ("ScopesMissing", missing(scopes)),
+            MailContent::Refused(MailRefusal::PagesMissing(pages)) => ("PagesMissing", missing(pages)),
+            MailContent::AppTrouble { trouble, fact, words } => {
+                (trouble.as_str(), vec![(FACT, fact.clone()), (WORDS, words.clone())])
+            }
         };
         let always = [
             (GRANT_NAMESPACE, self.grant.namespace.clone()),
@@ -82,8 +142,7 @@ impl Mail {
             (GRANT_UID, self.grant_uid.clone()),
             (CONTENT, content.to_owned()),
         ];
-        let missing = missing.map(|all| (MISSING, all.join(",")));
-        always.into_iter().chain(missing).map(|(name, value)| (name.to_owned(), value)).collect()
+        always.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// What annotations say; `None` if they are not such.
@@ -97,7 +156,10 @@ impl Mail {
             "WrongApp" => MailContent::Refused(MailRefusal::WrongApp),
             "ScopesMissing" => MailContent::Refused(MailRefusal::ScopesMissing(missing())),
             "PagesMissing" => MailContent::Refused(MailRefusal::PagesMissing(missing())),
-            _ => return None,
+            other => {
+                let trouble = AppTrouble::ALL.iter().copied().find(|trouble| trouble.as_str() == other)?;
+                MailContent::AppTrouble { trouble, fact: text(FACT)?, words: text(WORDS)? }
+            }
         };
         let grant = NamespacedName { namespace: text(GRANT_NAMESPACE)?, name: text(GRANT_NAME)? };
         Some(Self { grant, grant_uid: text(GRANT_UID)?, content })
@@ -118,7 +180,12 @@ mod tests {
             MailContent::Refused(MailRefusal::ScopesMissing(vec!["pages_messaging".to_owned()])),
             MailContent::Refused(MailRefusal::PagesMissing(ids())),
         ];
-        for content in contents {
+        let troubles = AppTrouble::ALL.iter().map(|trouble| MailContent::AppTrouble {
+            trouble: *trouble,
+            fact: "code 191".to_owned(),
+            words: String::new(),
+        });
+        for content in contents.into_iter().chain(troubles) {
             let grant = NamespacedName { namespace: "tenant-a".to_owned(), name: "acme".to_owned() };
             let mail = Mail { grant, grant_uid: "u-1".to_owned(), content };
             assert_eq!(Mail::read(&mail.annotations()), Some(mail));

@@ -49,6 +49,9 @@ pub struct MetaAppSpec {
     /// Webhook of the application. Absent: the application's subscription at Meta is not managed. Empty: everything is derived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// How people log in to the application to authorise it again in a browser. Absent: they are asked for the required permissions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
     /// Permissions that must be approved for the application.
     #[serde(default = "default_permissions")]
     #[schemars(length(max = 50), inner(regex(pattern = r"^[a-z_]{1,100}$")))]
@@ -85,6 +88,17 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub take_over_from: Option<String>,
+}
+
+/// How people log in to the application.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Login {
+    /// Id of a configuration of Facebook Login for Business, as the App Dashboard shows it (config_id). What people are asked for is in the configuration, which must hold every required permission; it may give a person's token or that of a system user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{4,19}$')").message("configId is a number of the App Dashboard, as a string: \"8800000000000001\""))]
+    pub config_id: Option<String>,
 }
 
 /// Whom an application serves.

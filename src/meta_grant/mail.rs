@@ -1,5 +1,7 @@
 //! Mail of the gateway that is no token: it is told and thrown away. What nobody asks for any more goes too.
 
+mod trouble;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::engine::events::Note;
 use crate::engine::mailbox::{Envelope, came_at};
 use crate::engine::{Context, Key};
 use crate::graph::redact;
+use crate::meta_app::seen;
+use crate::meta_grant::observe::app_key;
 
 /// The reason of the Event that an authorisation in the browser was refused.
 pub const REFUSED: &str = "AuthorizationRefused";
@@ -67,6 +71,19 @@ async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: 
                 ctx.events.publish(&*grant, &note).await;
             }
             true
+        }
+        // It stays where it is until it is old: meanwhile nobody can put another one of the same name there.
+        (MailContent::AppTrouble { trouble, fact, words }, Some(grant)) => {
+            let uid = envelope.uid().unwrap_or_default();
+            if !told.contains(&uid)
+                && let Ok((_, Some(app))) =
+                    seen::look(ctx, Some(&app_key(&grant, &Key::of(&*grant))), &mail.grant.namespace).await
+            {
+                told.insert(uid);
+                let note = trouble::note(&app, &Key::of(&*grant), *trouble, (fact, words));
+                ctx.events.publish(&*app, &note).await;
+            }
+            is_old
         }
     }
 }

@@ -145,8 +145,8 @@ async fn reauthorised(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) ->
     let decided = http.post(dialog).form(&form).send().await?;
     let callback = header(&decided, "location")?;
     let called = http.get(callback).header("cookie", cookie(&begun)?).send().await?;
-    let offer =
-        http.get(format!("{gateway}/oauth/confirm")).header("cookie", cookie(&called)?).send().await?.text().await?;
+    let shown = format!("{gateway}{}", header(&called, "location")?);
+    let offer = http.get(shown).header("cookie", cookie(&called)?).send().await?.text().await?;
     let flow =
         offer.split("name=\"flow\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context(offer.clone())?;
     let agreed = http.post(format!("{gateway}/oauth/confirm")).form(&[("flow", flow), ("decision", "use")]);

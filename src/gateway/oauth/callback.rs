@@ -6,24 +6,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::ExposeSecret;
 
+use super::answer::Answer;
 use super::candidate::candidate;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{CONFIRM, OTHER_BROWSER, see_other};
+use super::http::{OTHER_BROWSER, confirm, see_other};
 use super::seal::Sealer;
 use super::{App, OAuth, Visit, cookie};
-
-/// What Meta brings back (graph-api §3.1).
-#[derive(Deserialize)]
-pub(super) struct Answer {
-    state: SecretString,
-    code: Option<SecretString>,
-    /// Present instead of a code; what it says matters to nobody.
-    error: Option<SecretString>,
-}
 
 pub(super) async fn callback(
     State(oauth): State<Arc<OAuth>>,
@@ -32,14 +23,14 @@ pub(super) async fn callback(
 ) -> Response {
     let Some(Query(answer)) = answer.ok() else { return elsewhere(&oauth, "malformed") };
     // Without the cookie it is a stranger's link, or a browser that was away for long: nothing is done with the code.
-    let Some(visit) = oauth.visit(&headers) else { return elsewhere(&oauth, "foreign_browser") };
-    if !visit.flow.began_with(answer.state.expose_secret()) {
-        return elsewhere(&oauth, "forged");
-    }
+    let visit = oauth.visit(&headers, &Flow::id_of(answer.state.expose_secret()));
+    let Some(visit) = visit.filter(|visit| visit.flow.began_with(answer.state.expose_secret())) else {
+        return elsewhere(&oauth, if cookie::has_any(&headers) { "forged" } else { "foreign_browser" });
+    };
     let Visit { grant, app, flow } = visit;
     if !matches!(flow.step, Step::Begun) {
         // Somebody went back or reloaded. The code was exchanged, or never will be.
-        return see_other(CONFIRM, None);
+        return see_other(&confirm(&flow), Vec::new());
     }
     let step = match receive(&oauth, &grant, &app, &flow, answer).await {
         Ok(offer) => {
@@ -51,19 +42,20 @@ pub(super) async fn callback(
             flow.ended(Step::Refused(refusal))
         }
     };
-    lead_away(&grant, &app, &step)
+    lead_away(&headers, &grant, &app, &step)
 }
 
-/// A browser that did not begin this. Its cookie, if there is one, stays as it is: it belongs to something else.
+/// A browser that did not begin this. Its cookies, if there are some, stay as they are: they belong to something else.
 fn elsewhere(oauth: &OAuth, outcome: &'static str) -> Response {
     oauth.tell(None, outcome);
-    see_other(OTHER_BROWSER, None)
+    see_other(OTHER_BROWSER, Vec::new())
 }
 
 /// To the page that says what became of it.
-pub(super) fn lead_away(grant: &Grant, app: &App, flow: &Flow) -> Response {
+pub(super) fn lead_away(headers: &HeaderMap, grant: &Grant, app: &App, flow: &Flow) -> Response {
     let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(flow));
-    see_other(CONFIRM, sealed.and_then(|sealed| cookie::set(&grant.key(), &sealed)))
+    let cookies = sealed.map(|sealed| cookie::set(headers, &grant.key(), flow, &sealed)).unwrap_or_default();
+    see_other(&confirm(flow), cookies)
 }
 
 /// Uses the state up, then the code.
@@ -73,8 +65,10 @@ async fn receive(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, answer: A
     }
     // Before the code: however often and on however many replicas a state comes back, one exchange follows.
     oauth.mailbox.spend(grant, flow).await?;
-    let code = answer.code.filter(|_| answer.error.is_none()).ok_or(Refusal::Declined)?;
-    let result = candidate(oauth, grant, app, &code).await;
+    let result = match answer.code() {
+        Ok(code) => candidate(oauth, grant, app, &code).await,
+        Err(refusal) => Err(refusal),
+    };
     if let Err(refusal) = &result {
         oauth.mailbox.report(grant, flow, refusal).await;
     }

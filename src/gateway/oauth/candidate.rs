@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
-use super::flow::{Offer, Refusal};
+use super::flow::{Blame, Offer, Refusal};
 use super::grants::{Grant, Page};
 use super::{App, OAuth};
+use crate::api::mailbox::AppTrouble;
 use crate::engine::token_check;
 use crate::graph::{
-    AppReason, CutReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
+    AppReason, CutReason, EndReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
 use crate::meta_grant::coverage::{self, Caller, Covered};
 
@@ -35,23 +36,41 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let info = oauth.graph.debug_token(version, credentials, &token).await;
         let info = info.map_err(|error| refusal(&error, Operation::DebugToken))?;
         is_sufficient(&info, app)?;
-        let on_its_behalf = |error: GraphError| refusal(&error, Operation::ListAccounts);
-        let pages = oauth.graph.accounts(version, credentials, &token, false).await.map_err(on_its_behalf)?;
-        let in_use = grant.pages_in_use().map(|page| page.id.as_str());
+        if grant.is_kept_by_a_system_user() && info.kind == Some(TokenKind::User) {
+            return Err(Refusal::NotOfSystemUser);
+        }
+        let pages = oauth.graph.accounts(version, credentials, &token, false).await;
+        let pages = pages.map_err(|error| refusal(&error, Operation::ListAccounts))?;
+        let in_use = grant.pages_in_use().map(|page| page.id.as_str()).chain(grant.unchecked_pages());
         let caller = Caller { graph: &oauth.graph, version, credentials, token: &token };
         let known = coverage::of_another(caller, &pages, in_use, (&info, &app.required)).await;
         let covered: Vec<_> = pages.into_iter().map(|page| (page.id, page.name)).collect();
-        let (others, more) = compared(grant.pages_in_use(), grant.missing_pages(), &covered, &known)?;
-        let uncovered = grant.missing_pages().iter().filter(|page| covered.iter().all(|(id, _)| *id != page.id));
-        let uncovered = uncovered.take(TOLD).map(|page| page.id.clone()).collect();
-        let person = oauth.graph.person(version, credentials, &token).await.map_err(on_its_behalf)?.name;
-        let is_short = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
-        Ok(Offer { token, is_short, person, uncovered, others, more })
+        let wished: Vec<_> = grant.wished_pages().collect();
+        let (others, more) = compared(grant.pages_in_use(), &wished, &covered, &known)?;
+        let (regained, uncovered) = came_true(&wished, &covered, &known);
+        let person = oauth.graph.person(version, credentials, &token).await;
+        let person = person.map_err(|error| refusal(&error, Operation::ReadMe))?.name;
+        let ends_soon = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
+        // What lives for an hour or two is a person's; a system user's token is none that has to be made longer.
+        let is_short = ends_soon && info.kind != Some(TokenKind::SystemUser);
+        Ok(Offer { token, is_short, person, uncovered, regained, others, more })
     })
     .await
 }
 
-/// The token that lives for weeks, for one that lives for an hour (graph-api §3.3).
+/// Of the pages that are wished for, those that are covered, and how many more are; and those that are not.
+fn came_true(
+    wished: &[&str],
+    covered: &[(String, Option<String>)],
+    known: &Covered,
+) -> ((Vec<String>, usize), Vec<String>) {
+    let is_covered = |id: &&str| covered.iter().any(|(other, _)| other == id) || known.pages.contains(*id);
+    let (regained, uncovered): (Vec<&str>, Vec<&str>) = wished.iter().copied().partition(is_covered);
+    let few = |ids: &[&str]| ids.iter().take(TOLD).map(|id| (*id).to_owned()).collect();
+    ((few(&regained), regained.len().saturating_sub(TOLD)), few(&uncovered))
+}
+
+/// The token that lives for weeks, for one that lives for an hour (graph-api §3.3); or the same once more, if Meta gives that.
 pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Result<Token, Refusal> {
     if !offer.is_short {
         return Ok(offer.token.clone());
@@ -65,20 +84,40 @@ pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Resul
 }
 
 async fn within_limits<T>(oauth: &OAuth, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let _slot = oauth.logins.try_acquire().map_err(|_| Refusal::Unreachable)?;
-    tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Refusal::Unreachable))
+    let _slot = oauth.logins.try_acquire().map_err(|_| Refusal::Busy)?;
+    tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Refusal::TimedOut))
 }
 
 /// What an error of Meta means for the person.
 fn refusal(error: &GraphError, operation: Operation) -> Refusal {
+    let is_exchange = matches!(operation, Operation::RedeemCode | Operation::ExchangeToken);
     match classify(error, operation) {
-        Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused => Refusal::Unreachable,
-        Verdict::AppBroken(AppReason::AppCredentialsRejected | AppReason::SecretMismatch | AppReason::AppBlocked) => {
-            Refusal::AppBroken
+        Verdict::NoAnswer if *error == GraphError::Timeout => Refusal::TimedOut,
+        Verdict::NoAnswer => Refusal::NoAnswer,
+        Verdict::Throttled { .. } => Refusal::Throttled,
+        Verdict::RedirectUriRefused => blame(AppTrouble::RedirectUriRefused, error),
+        Verdict::AppBroken(AppReason::AppBlocked) => blame(AppTrouble::AppBlocked, error),
+        Verdict::AppBroken(AppReason::AppCredentialsRejected | AppReason::SecretMismatch) => {
+            blame(AppTrouble::CredentialsRejected, error)
         }
+        Verdict::ApprovalMissing(_) => blame(AppTrouble::NotLive, error),
         Verdict::AccessCut(CutReason::WrongApp) => Refusal::WrongApp,
-        _ => Refusal::NotAccepted,
+        Verdict::AccessCut(CutReason::ScopeMissing { scope: Some(scope) }) => Refusal::ScopesMissing(vec![scope]),
+        Verdict::TokenEnded(EndReason::CheckpointRequired | EndReason::UserInvalid) => Refusal::AccountTrouble,
+        Verdict::TokenEnded(_) | Verdict::AccessCut(_) => Refusal::NotAccepted,
+        // The code, or what it stands for, is no good any more.
+        Verdict::RequestRejected if is_exchange => Refusal::NotAccepted,
+        _ => blame(AppTrouble::RefusedByMeta, error),
     }
+}
+
+/// What whoever maintains the application has to know of an error.
+fn blame(trouble: AppTrouble, error: &GraphError) -> Refusal {
+    let (fact, words) = match error {
+        GraphError::Fault(fault) => (fault.fact(), fault.words()),
+        other => (other.to_string(), String::new()),
+    };
+    Refusal::App(Blame { trouble, fact, words })
 }
 
 /// What Meta does not tell is no fault: the operator judges the token once more.
@@ -86,18 +125,28 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
     if info.app_id.as_deref().is_some_and(|found| found != app.credentials.app_id) {
         return Err(Refusal::WrongApp);
     }
-    if !info.is_valid || info.kind.is_some_and(|kind| kind != TokenKind::User) {
+    let kinds = [TokenKind::User, TokenKind::SystemUser];
+    if !info.is_valid || info.kind.is_some_and(|kind| !kinds.contains(&kind)) {
         return Err(Refusal::NotAccepted);
     }
     let missing: Vec<_> = token_check::not_granted(info, &app.required).into_iter().take(TOLD).collect();
-    if missing.is_empty() { Ok(()) } else { Err(Refusal::ScopesMissing(missing)) }
+    match &app.config_id {
+        _ if missing.is_empty() => Ok(()),
+        // People grant all that it asks for, or nothing.
+        Some(_) => {
+            let fact = missing.join(", ");
+            let trouble = AppTrouble::ConfigurationNarrow;
+            Err(Refusal::App(Blame { trouble, fact, words: String::new() }))
+        }
+        None => Err(Refusal::ScopesMissing(missing)),
+    }
 }
 
 /// Pages that are listed, by id and name, and what is known of those that are not, against those in use: the names of others,
-/// and how many more there are. Of which nothing certain is known the operator judges, which may ask again.
+/// and how many more there are. Those that are wished for may stay missing. Of which nothing certain is known the operator judges, which may ask again.
 fn compared<'a>(
     in_use: impl Iterator<Item = &'a Page>,
-    missing: &[Page],
+    wished: &[&str],
     covered: &[(String, Option<String>)],
     known: &Covered,
 ) -> Result<(Vec<String>, usize), Refusal> {
@@ -111,7 +160,7 @@ fn compared<'a>(
         lost.truncate(TOLD);
         return Err(Refusal::PagesMissing(lost, more));
     }
-    let relied_on = |id: &str| in_use.contains(&id) || missing.iter().any(|page| page.id == id);
+    let relied_on = |id: &str| in_use.contains(&id) || wished.contains(&id);
     let others: Vec<_> = covered.iter().filter(|(id, _)| !relied_on(id)).collect();
     let mut room = TOLD_BYTES;
     let names = others.iter().map(|(id, name)| name.as_ref().unwrap_or(id));

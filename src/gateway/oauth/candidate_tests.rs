@@ -13,6 +13,7 @@ fn app() -> App {
         version: Version::DEFAULT,
         redirect_uri: "https://hooks.example.com/oauth/callback".parse().unwrap(),
         required: ["pages_show_list", "pages_messaging"].map(str::to_owned).to_vec(),
+        config_id: None,
     }
 }
 
@@ -34,7 +35,7 @@ fn granular(names: Value) -> TokenInfo {
 }
 
 #[test]
-fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
+fn only_a_living_token_of_a_person_or_system_user_for_this_app_with_every_permission_does() {
     let missing = |scopes: &[&str]| Err(Refusal::ScopesMissing(scopes.iter().map(|it| (*it).to_owned()).collect()));
     let rows = [
         (info("user_id", json!("67")), Ok(())),
@@ -43,7 +44,8 @@ fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
         (info("is_valid", json!(false)), Err(Refusal::NotAccepted)),
         (info("type", json!(null)), Ok(())),
         (info("type", json!("PAGE")), Err(Refusal::NotAccepted)),
-        (info("type", json!("SYSTEM_USER")), Err(Refusal::NotAccepted)),
+        (info("type", json!("SYSTEM_USER")), Ok(())),
+        (info("type", json!("APP")), Err(Refusal::NotAccepted)),
         (info("scopes", json!(["pages_show_list"])), missing(&["pages_messaging"])),
         (info("scopes", json!(null)), Ok(())),
         (granular(json!(["pages_show_list", "pages_messaging"])), Ok(())),
@@ -53,6 +55,15 @@ fn only_a_living_token_of_a_person_for_this_app_with_every_permission_does() {
     for (info, expected) in rows {
         assert_eq!(is_sufficient(&info, &app()), expected, "{info:?}");
     }
+}
+
+#[test]
+fn what_a_configuration_lacks_is_no_fault_of_the_person() {
+    let app = App { config_id: Some("8800000000000001".to_owned()), ..app() };
+    assert_eq!(is_sufficient(&info("user_id", json!("67")), &app), Ok(()));
+    let fact = "pages_messaging".to_owned();
+    let blame = Blame { trouble: AppTrouble::ConfigurationNarrow, fact, words: String::new() };
+    assert_eq!(is_sufficient(&info("scopes", json!(["pages_show_list"])), &app), Err(Refusal::App(blame)));
 }
 
 fn page(id: usize) -> Page {
@@ -88,8 +99,8 @@ fn every_page_in_use_must_be_covered() {
     assert_eq!(compared(in_use.iter(), &[], &covered([2, 4]), &none()), missing(&["1", "3"], 0));
     assert_eq!(compared([].iter(), &[], &covered([]), &none()), Ok((vec![], 0)));
     // One that was missing before may stay so, and is none of the others if it does not.
-    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2]), &none()), Ok((vec![], 0)));
-    assert_eq!(compared(in_use[..2].iter(), &in_use[2..], &covered([1, 2, 3]), &none()), Ok((vec![], 0)));
+    assert_eq!(compared(in_use[..2].iter(), &["3"], &covered([1, 2]), &none()), Ok((vec![], 0)));
+    assert_eq!(compared(in_use[..2].iter(), &["3"], &covered([1, 2, 3]), &none()), Ok((vec![], 0)));
     let many: Vec<_> = (1..=15).map(page).collect();
     let told: Vec<_> = (1..=10).map(|id: usize| id.to_string()).collect();
     assert_eq!(compared(many.iter(), &[], &[], &none()), Err(Refusal::PagesMissing(told, 5)));
@@ -106,18 +117,53 @@ fn of_many_other_pages_the_first_are_told_and_the_rest_is_counted() {
 
 #[test]
 fn what_meta_refuses_is_told_by_who_has_to_act() {
-    let fault = |code, message: &str| GraphError::from(GraphFault::new(code, None, message));
+    use AppTrouble::{AppBlocked, CredentialsRejected, NotLive, RedirectUriRefused, RefusedByMeta};
+    let fault = |code, subcode, message: &str| GraphError::from(GraphFault::new(code, subcode, message));
     let rows = [
-        (GraphError::Timeout, Refusal::Unreachable),
-        (fault(2, "later"), Refusal::Unreachable),
-        (fault(4, "too many calls"), Refusal::Unreachable),
-        (fault(100, "Invalid verification code format."), Refusal::NotAccepted),
-        (fault(100, "The App_id in the input_token did not match the Viewing App"), Refusal::WrongApp),
-        (fault(1, "Error validating client secret."), Refusal::AppBroken),
-        (fault(101, "Error validating application."), Refusal::AppBroken),
+        (GraphError::Timeout, Refusal::TimedOut),
+        (GraphError::Transport("refused".to_owned()), Refusal::NoAnswer),
+        (GraphError::BadAnswer { status: 200, what: "no JSON" }, Refusal::NoAnswer),
+        (fault(2, None, "later"), Refusal::NoAnswer),
+        (fault(4, None, "too many calls"), Refusal::Throttled),
+        (fault(100, None, "Invalid verification code format."), Refusal::NotAccepted),
+        (fault(100, Some(36009), "This authorization code has been used."), Refusal::NotAccepted),
+        (fault(100, None, "The App_id in the input_token did not match the Viewing App"), Refusal::WrongApp),
+        (fault(190, Some(458), "The user has not authorized application"), Refusal::NotAccepted),
+        (fault(190, Some(459), "checkpoint"), Refusal::AccountTrouble),
+        (fault(190, Some(464), "not a confirmed user"), Refusal::AccountTrouble),
     ];
     for (error, expected) in rows {
         assert_eq!(refusal(&error, Operation::RedeemCode), expected, "{error}");
     }
-    assert_eq!(refusal(&fault(190, "Session has expired"), Operation::ListAccounts), Refusal::NotAccepted);
+    let blamed = [
+        (fault(191, None, "redirect_uri isn't an absolute URI"), RedirectUriRefused, "code 191"),
+        (fault(100, Some(36008), "redirect_uri"), RedirectUriRefused, "code 100, subcode 36008"),
+        (fault(1, None, "Error validating client secret."), CredentialsRejected, "code 1"),
+        (fault(101, None, "Error validating application."), CredentialsRejected, "code 101"),
+        (fault(200, None, "API access blocked."), AppBlocked, "code 200"),
+        (fault(200, None, "only admins, developers and testers"), NotLive, "code 200"),
+        (fault(3, None, "Application does not have the capability"), NotLive, "code 3"),
+        (fault(5_555, None, "Nobody knows"), RefusedByMeta, "code 5555"),
+    ];
+    for (error, trouble, fact) in blamed {
+        let Refusal::App(blame) = refusal(&error, Operation::RedeemCode) else { panic!("{error}") };
+        assert_eq!((blame.trouble, blame.fact.as_str()), (trouble, fact), "{error}");
+        assert!(!blame.words.is_empty(), "Meta's words go along: {error}");
+    }
+    let ended = fault(190, None, "Session has expired");
+    assert_eq!(refusal(&ended, Operation::ListAccounts), Refusal::NotAccepted);
+    let scope = fault(200, None, "requires the pages_show_list permission");
+    assert_eq!(refusal(&scope, Operation::ListAccounts), Refusal::ScopesMissing(vec!["pages_show_list".to_owned()]));
+}
+
+#[test]
+fn of_the_pages_that_are_wished_for_it_is_told_which_came_true() {
+    let ids: Vec<_> = (1..=30).map(|id| id.to_string()).collect();
+    let wished: Vec<_> = ids.iter().map(String::as_str).collect();
+    // Some are listed, one gives a token when it is asked itself.
+    let known = Covered { pages: [ids[29].clone()].into(), ..none() };
+    let ((regained, more), uncovered) = came_true(&wished, &covered(1..=14), &known);
+    assert_eq!((regained.as_slice(), more), (&ids[..10], 5));
+    assert_eq!(uncovered, ids[14..24]);
+    assert_eq!(came_true(&[], &covered(1..=14), &known), ((vec![], 0), vec![]));
 }

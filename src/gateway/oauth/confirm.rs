@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,30 +12,41 @@ use super::callback::lead_away;
 use super::candidate::long_lived;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{CONFIRM, Clicked, page, see_other};
+use super::http::{Clicked, confirm as address, page, refuse_click, see_other};
 
-use super::{App, OAuth, Visit, pages};
+use super::{App, OAuth, Visit, endings, pages};
 
 /// The person's decision.
 #[derive(Deserialize)]
 pub(super) struct Decision {
-    /// Which reauthorisation the page was about: another one may have been begun in the same browser since.
+    /// Which reauthorisation the page was about: the same browser may have others under way.
     flow: String,
     decision: String,
 }
 
+/// Which reauthorisation is asked about.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    flow: String,
+}
+
 /// Shows what the browser knows of its reauthorisation. The cluster is not asked, and neither is Meta.
-pub(super) async fn show(State(oauth): State<Arc<OAuth>>, headers: HeaderMap) -> Response {
-    let Some(Visit { grant, app, flow }) = oauth.visit(&headers) else {
+pub(super) async fn show(
+    State(oauth): State<Arc<OAuth>>,
+    headers: HeaderMap,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Response {
+    let visit = which.ok().and_then(|Query(which)| oauth.visit(&headers, &which.flow));
+    let Some(Visit { grant, app, flow }) = visit else {
         return page(&oauth, StatusCode::FORBIDDEN, pages::other_browser());
     };
     match &flow.step {
         Step::Offered(_) if flow.is_over(oauth.clock.now()) => {
-            page(&oauth, StatusCode::FORBIDDEN, pages::refused(&grant, &app.name, &Refusal::Expired))
+            page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &Refusal::Expired))
         }
         Step::Begun => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name)),
         Step::Offered(offer) => page(&oauth, StatusCode::OK, pages::confirm(&grant, &app.name, &flow, offer)),
-        Step::Refused(refusal) => page(&oauth, StatusCode::FORBIDDEN, pages::refused(&grant, &app.name, refusal)),
+        Step::Refused(refusal) => page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, refusal)),
         Step::Done => page(&oauth, StatusCode::OK, pages::done(&grant)),
     }
 }
@@ -44,19 +55,21 @@ pub(super) async fn show(State(oauth): State<Arc<OAuth>>, headers: HeaderMap) ->
 pub(super) async fn decide(
     State(oauth): State<Arc<OAuth>>,
     headers: HeaderMap,
-    _: Clicked,
+    clicked: Clicked,
     decision: Result<Form<Decision>, FormRejection>,
 ) -> Response {
     let decision = decision.map(|Form(decision)| decision).ok();
-    let visit = oauth.visit(&headers);
-    let of_this = |visit: &Visit| decision.as_ref().is_some_and(|decision| decision.flow == visit.flow.id());
-    let Some(Visit { grant, app, flow }) = visit.filter(of_this) else {
+    let visit = decision.as_ref().and_then(|decision| oauth.visit(&headers, &decision.flow));
+    let Some(Visit { grant, app, flow }) = visit else {
         oauth.tell(None, "foreign_browser");
         return page(&oauth, StatusCode::FORBIDDEN, pages::other_browser());
     };
+    if !clicked.is_of(&app.redirect_uri) {
+        return refuse_click(&oauth, pages::cross_site());
+    }
     let Step::Offered(offer) = &flow.step else {
         // A second click: it was decided.
-        return see_other(CONFIRM, None);
+        return see_other(&address(&flow), Vec::new());
     };
     let agrees = decision.is_some_and(|decision| decision.decision == "use");
     let result = match (flow.is_over(oauth.clock.now()), agrees) {
@@ -67,15 +80,22 @@ pub(super) async fn decide(
     oauth.tell(Some(&grant.key()), result.as_ref().err().map_or("confirmed", Refusal::as_str));
     match result {
         // The offer stands: the person may try again.
-        Err(Refusal::Unreachable) => page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::try_again()),
-        Err(refusal) => lead_away(&grant, &app, &flow.ended(Step::Refused(refusal))),
-        Ok(()) => lead_away(&grant, &app, &flow.ended(Step::Done)),
+        Err(refusal) if refusal.may_pass() => {
+            page(&oauth, StatusCode::SERVICE_UNAVAILABLE, endings::try_again(&grant, &flow, &refusal))
+        }
+        Err(refusal) => lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(refusal))),
+        Ok(()) => lead_away(&headers, &grant, &app, &flow.ended(Step::Done)),
     }
 }
 
 async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
-    let token = long_lived(oauth, app, offer).await?;
-    oauth.mailbox.hand_over(grant, flow, &token).await
+    match long_lived(oauth, app, offer).await {
+        Ok(token) => oauth.mailbox.hand_over(grant, flow, &token).await,
+        Err(refusal) => {
+            oauth.mailbox.report(grant, flow, &refusal).await;
+            Err(refusal)
+        }
+    }
 }
 
 /// For a browser that brought what is not its own.

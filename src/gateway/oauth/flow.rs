@@ -7,10 +7,14 @@ use rand::RngExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::api::mailbox::AppTrouble;
 use crate::graph::Token;
 
 /// How long a person may take at Meta, and then again for the confirmation.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Letters of an id.
+pub(super) const ID: usize = 32;
 
 /// A reauthorisation that a browser began.
 #[derive(Deserialize, Serialize)]
@@ -48,6 +52,8 @@ pub(super) struct Offer {
     pub(super) person: Option<String>,
     /// Ids of pages in use that stay uncovered, as they were before.
     pub(super) uncovered: Vec<String>,
+    /// Ids of pages in use that were not covered, or of which that was not known, and are covered now; and how many more.
+    pub(super) regained: (Vec<String>, usize),
     /// Names of pages that are covered and not in use.
     pub(super) others: Vec<String>,
     /// How many more are covered.
@@ -73,10 +79,36 @@ pub(super) enum Refusal {
     ScopesMissing(Vec<String>),
     /// These pages in use are not covered, and so many more.
     PagesMissing(Vec<String>, usize),
-    /// Meta, or our own API server, did not answer.
+    /// The person must clear something up about the account first.
+    AccountTrouble,
+    /// The token is a person's, and the one in use a system user's.
+    NotOfSystemUser,
+    /// Meta sent the person back without saying why.
+    Empty,
+    /// Meta did not answer in time.
+    TimedOut,
+    /// Meta gave no answer that can be used.
+    NoAnswer,
+    /// Meta limits how often it is asked.
+    Throttled,
+    /// Too many people log in at once.
+    Busy,
+    /// Our own API server did not answer.
     Unreachable,
-    /// Meta does not accept the application.
-    AppBroken,
+    /// Nobody can authorise before somebody mends the application.
+    App(Blame),
+}
+
+/// What is wrong with the application.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Blame {
+    /// What it is.
+    pub(super) trouble: AppTrouble,
+    /// How Meta names it.
+    pub(super) fact: String,
+    /// What Meta said, redacted. It is for whoever maintains the application and not kept in the browser.
+    #[serde(skip)]
+    pub(super) words: String,
 }
 
 impl Refusal {
@@ -91,9 +123,28 @@ impl Refusal {
             Self::WrongApp => "wrong_app",
             Self::ScopesMissing(_) => "scopes_missing",
             Self::PagesMissing(..) => "pages_missing",
+            Self::AccountTrouble => "account_trouble",
+            Self::NotOfSystemUser => "not_of_system_user",
+            Self::Empty => "empty",
+            Self::TimedOut => "timed_out",
+            Self::NoAnswer => "no_answer",
+            Self::Throttled => "throttled",
+            Self::Busy => "busy",
             Self::Unreachable => "unreachable",
-            Self::AppBroken => "app_broken",
+            Self::App(blame) => match blame.trouble {
+                AppTrouble::DialogUnavailable => "dialog_unavailable",
+                AppTrouble::DialogFailed => "dialog_failed",
+                AppTrouble::RedirectUriBlocked | AppTrouble::RedirectUriRefused => "redirect_uri_refused",
+                AppTrouble::ConfigurationNarrow => "configuration_narrow",
+                AppTrouble::RefusedByMeta => "refused_by_meta",
+                AppTrouble::CredentialsRejected | AppTrouble::AppBlocked | AppTrouble::NotLive => "app_broken",
+            },
         }
+    }
+
+    /// Whether the same step may succeed in a minute.
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::NoAnswer | Self::Throttled | Self::Busy | Self::Unreachable)
     }
 }
 
@@ -112,7 +163,22 @@ impl Flow {
 
     /// A name that is as unique as the state, and tells nothing about it.
     pub(super) fn id(&self) -> &str {
-        self.state.get(..32).unwrap_or_default()
+        self.state.get(..ID).unwrap_or_default()
+    }
+
+    /// The id of the flow that this state began.
+    pub(super) fn id_of(state: &str) -> String {
+        let mut digest = digest(state);
+        digest.truncate(ID);
+        digest
+    }
+
+    /// Which flow gives way first to a newer one: what is over, and then what was begun first.
+    pub(super) fn rank(&self) -> i64 {
+        match self.step {
+            Step::Begun | Step::Offered(_) => self.until.as_second(),
+            Step::Refused(_) | Step::Done => 0,
+        }
     }
 
     /// Whether the step comes too late.
@@ -163,6 +229,7 @@ mod tests {
             assert!(!flow.began_with(wrong), "{wrong}");
         }
         assert_ne!(flow.id(), other.id());
+        assert_eq!((flow.id().len(), flow.id()), (ID, Flow::id_of(&state).as_str()));
         assert!(!serde_json::to_string(&flow).unwrap().contains(&state), "the state is kept by nobody");
     }
 
@@ -172,7 +239,15 @@ mod tests {
         assert!(!flow.is_over(at(1_599)) && flow.is_over(at(1_600)));
         let token = Token::parse(b"EAAB0123456789_abc.DEF-x").unwrap();
         let flow = flow.offered(
-            Offer { token, is_short: true, uncovered: vec![], person: None, others: vec![], more: 0 },
+            Offer {
+                token,
+                is_short: true,
+                uncovered: vec![],
+                regained: (vec![], 0),
+                person: None,
+                others: vec![],
+                more: 0,
+            },
             at(1_500),
         );
         assert!(!flow.is_over(at(2_099)) && flow.is_over(at(2_100)));

@@ -46,6 +46,8 @@ struct Status {
     #[serde(default)]
     missing_pages: Vec<Page>,
     #[serde(default)]
+    unchecked_pages: Vec<String>,
+    #[serde(default)]
     conditions: Vec<Condition>,
 }
 
@@ -81,9 +83,15 @@ impl Grant {
         reason.is_some_and(|reason| !matches!(reason, Reason::AppNotFound | Reason::NamespaceUnverified))
     }
 
-    /// Whether no person stands behind it: its token is renewed by the operator, and no person's may take its place.
+    /// Whether no person stands behind it, and no person's token may take the place of its own.
     pub(super) fn is_of_system_user(&self) -> bool {
         self.status.token_type.as_deref() == Some(TokenKind::SystemUser.as_str())
+    }
+
+    /// Whether its token is a system user's and works: then no person's takes its place.
+    pub(super) fn is_kept_by_a_system_user(&self) -> bool {
+        let valid = find(&self.status.conditions, ConditionType::Valid);
+        self.is_of_system_user() && valid.is_some_and(|it| it.status == "True")
     }
 
     /// The pages that channels rely on and the grant covers: none of them may get lost.
@@ -94,6 +102,16 @@ impl Grant {
     /// The pages that channels rely on and the grant does not cover.
     pub(super) fn missing_pages(&self) -> &[Page] {
         &self.status.missing_pages
+    }
+
+    /// The pages that channels rely on, if nothing is known of whether the grant covers them.
+    pub(super) fn unchecked_pages(&self) -> impl Iterator<Item = &str> {
+        self.status.unchecked_pages.iter().map(String::as_str)
+    }
+
+    /// The pages that channels rely on and that nothing is lost of if they stay uncovered.
+    pub(super) fn wished_pages(&self) -> impl Iterator<Item = &str> {
+        self.missing_pages().iter().map(|page| page.id.as_str()).chain(self.unchecked_pages())
     }
 }
 

@@ -16,6 +16,7 @@ use maud::Markup;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
 
+use super::flow::Flow;
 use super::{OAuth, pages};
 
 /// Where the outcome of a step is shown. Nothing secret is in this address.
@@ -23,7 +24,15 @@ pub(super) const CONFIRM: &str = "/oauth/confirm";
 /// Where a browser is told that what it brought does not belong to it.
 pub(super) const OTHER_BROWSER: &str = "/oauth/other-browser";
 
+/// Where the outcome of this flow is shown.
+pub(super) fn confirm(flow: &Flow) -> String {
+    format!("{CONFIRM}?flow={}", flow.id())
+}
+
 /// A page for a person: nothing in it is loaded, framed or kept, and its forms go to us or to the login dialog alone.
+///
+/// Browsers say with a form where it comes from only if that may be told to us (Fetch, "append a request Origin header"), and
+/// some say it in no other way; to others nothing is told.
 pub(super) fn page(oauth: &OAuth, status: StatusCode, content: Markup) -> Response {
     static STYLE: LazyLock<String> = LazyLock::new(|| STANDARD.encode(Sha256::digest(pages::STYLE)));
     // Browsers apply form-action also to where a form's answer leads.
@@ -34,28 +43,30 @@ pub(super) fn page(oauth: &OAuth, status: StatusCode, content: Markup) -> Respon
     );
     let mut response = (status, Html(content.into_string())).into_response();
     let headers = response.headers_mut();
-    harden(headers);
+    harden(headers, "same-origin");
     // An origin is plain ASCII, so this does not fail.
     headers.extend(HeaderValue::try_from(policy).ok().map(|policy| (CONTENT_SECURITY_POLICY, policy)));
     response
 }
 
 /// Leads to another address with GET, also after a POST.
-pub(super) fn see_other(address: &str, cookie: Option<HeaderValue>) -> Response {
+pub(super) fn see_other(address: &str, cookies: Vec<HeaderValue>) -> Response {
     let Ok(location) = HeaderValue::try_from(address) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
     let headers = response.headers_mut();
-    harden(headers);
-    headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    harden(headers, "no-referrer");
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
     response
 }
 
-fn harden(headers: &mut HeaderMap) {
+fn harden(headers: &mut HeaderMap, referrer: &'static str) {
     let fixed: [(HeaderName, &'static str); 6] = [
         (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
+        (REFERRER_POLICY, referrer),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -65,18 +76,40 @@ fn harden(headers: &mut HeaderMap) {
 }
 
 /// A click on one of our own pages. Browsers say where a request comes from, and no page can make them lie.
-pub(super) struct Clicked;
+pub(super) enum Clicked {
+    /// The browser says that it comes from our own origin.
+    SameOrigin,
+    /// An older browser says which origin it comes from.
+    From(HeaderValue),
+}
+
+impl Clicked {
+    /// Whether it comes from the origin of this address of ours.
+    pub(super) fn is_of(&self, ours: &Url) -> bool {
+        match self {
+            Self::SameOrigin => true,
+            Self::From(origin) => *origin == *ours.origin().ascii_serialization(),
+        }
+    }
+}
+
+/// For a click that came from elsewhere.
+pub(super) fn refuse_click(oauth: &OAuth, content: Markup) -> Response {
+    oauth.tell(None, "cross_site");
+    page(oauth, StatusCode::FORBIDDEN, content)
+}
 
 impl FromRequestParts<std::sync::Arc<OAuth>> for Clicked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, oauth: &std::sync::Arc<OAuth>) -> Result<Self, Response> {
-        let mut origins = parts.headers.get_all("sec-fetch-site").into_iter();
-        if origins.next().is_some_and(|value| value == "same-origin") && origins.next().is_none() {
-            return Ok(Self);
+        let all = |name: &str| parts.headers.get_all(name).into_iter().collect::<Vec<_>>();
+        match (all("sec-fetch-site").as_slice(), all("origin").as_slice()) {
+            ([site], _) if *site == "same-origin" => Ok(Self::SameOrigin),
+            ([], [origin]) => Ok(Self::From((*origin).clone())),
+            ([], []) => Err(refuse_click(oauth, pages::no_origin())),
+            _ => Err(refuse_click(oauth, pages::cross_site())),
         }
-        oauth.tell(None, "cross_site");
-        Err(page(oauth, StatusCode::FORBIDDEN, pages::cross_site()))
     }
 }
 

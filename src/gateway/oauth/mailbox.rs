@@ -6,8 +6,9 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
+use sha2::{Digest, Sha256};
 
-use super::flow::{Flow, Refusal};
+use super::flow::{Blame, Flow, ID, Refusal};
 use super::grants::Grant;
 use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent, MailRefusal};
 use crate::api::references::NamespacedName;
@@ -24,7 +25,7 @@ impl Mailbox {
     /// # Errors
     /// When it was used before, or that cannot be told.
     pub(super) async fn spend(&self, grant: &Grant, flow: &Flow) -> Result<(), Refusal> {
-        if self.create(grant, flow, MailContent::SpentState, None).await? { Ok(()) } else { Err(Refusal::Used) }
+        if self.create(grant, flow.id(), MailContent::SpentState, None).await? { Ok(()) } else { Err(Refusal::Used) }
     }
 
     /// Hands a token over. Once is enough: whoever clicks twice hands over the same authorisation.
@@ -32,27 +33,34 @@ impl Mailbox {
     /// # Errors
     /// When it could not be stored.
     pub(super) async fn hand_over(&self, grant: &Grant, flow: &Flow, token: &Token) -> Result<(), Refusal> {
-        self.create(grant, flow, MailContent::Token, Some(token)).await.map(|_| ())
+        self.create(grant, flow.id(), MailContent::Token, Some(token)).await.map(|_| ())
     }
 
-    /// Tells why a person who authorised was refused, for those who look after the grant. A courtesy: the person knows
-    /// already.
+    /// Tells why a person was refused, for those who look after the grant or its application. A courtesy: the person knows
+    /// already. Of an application's trouble there is one piece of mail at a time, whoever meets it and however often.
     pub(super) async fn report(&self, grant: &Grant, flow: &Flow, refusal: &Refusal) {
         let refusal = match refusal {
             Refusal::WrongApp => MailRefusal::WrongApp,
             Refusal::ScopesMissing(scopes) => MailRefusal::ScopesMissing(scopes.clone()),
             Refusal::PagesMissing(pages, _) => MailRefusal::PagesMissing(pages.clone()),
+            Refusal::App(Blame { trouble, fact, words }) => {
+                let (trouble, fact, words) = (*trouble, fact.clone(), words.clone());
+                let id = hex::encode(Sha256::digest(grant.app().to_string()));
+                let content = MailContent::AppTrouble { trouble, fact, words };
+                let _ = self.create(grant, id.get(..ID).unwrap_or_default(), content, None).await;
+                return;
+            }
             _ => return,
         };
         // What went wrong was logged.
-        let _ = self.create(grant, flow, MailContent::Refused(refusal), None).await;
+        let _ = self.create(grant, flow.id(), MailContent::Refused(refusal), None).await;
     }
 
     /// Whether it was there before no more: of all who create one of this name, one succeeds.
     async fn create(
         &self,
         grant: &Grant,
-        flow: &Flow,
+        id: &str,
         content: MailContent,
         token: Option<&Token>,
     ) -> Result<bool, Refusal> {
@@ -61,7 +69,7 @@ impl Mailbox {
         let mail = Mail { grant: NamespacedName { namespace: key.namespace, name: key.name }, grant_uid, content };
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some(mail.name(flow.id())),
+                name: Some(mail.name(id)),
                 labels: Some(Mail::labels()),
                 annotations: Some(mail.annotations()),
                 ..ObjectMeta::default()

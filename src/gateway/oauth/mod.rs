@@ -2,20 +2,23 @@
 //!
 //! 1. `start`: a constant page without secrets says what is asked for. Only a click begins: it mints a state, keeps it
 //!    in the browser's cookie and sends the person to Meta's login dialog.
-//! 2. `callback`: where Meta sends the person back to. It checks the state, exchanges the code, looks at what was granted
-//!    (`candidate`), and leads away at once, so that neither code nor state stays in address bar or history.
+//! 2. `callback`: where Meta sends the person back to. It checks the state, reads what Meta says (`answer`), exchanges the
+//!    code, looks at what was granted (`candidate`), and leads away at once, so that neither code nor state stays in address
+//!    bar or history.
 //! 3. `confirm`: says what became of it. Only when the person agrees there, the token is put into the mailbox (`mailbox`),
-//!    from which the operator takes it.
+//!    from which the operator takes it. What does not do ends in `endings`.
 //!
-//! What lies between the steps is kept by the browser, in one cookie that is sealed with a key derived from the app secret
+//! What lies between the steps is kept by the browser, in a cookie for each flow (`cookie`) that is sealed with a key derived from the app secret
 //! (`seal`). So any replica can go on where another one began, a click leaves nothing in a cluster that the whole Internet
 //! could fill, and the gateway needs no right to read what it stored. What a cookie cannot do is to forget: that a state
 //! is used once is ensured by creating an object named by its hash, since only one of many can create it.
 
+mod answer;
 mod callback;
 mod candidate;
 mod confirm;
 mod cookie;
+mod endings;
 mod flow;
 mod grants;
 mod http;
@@ -76,6 +79,8 @@ struct App {
     redirect_uri: Url,
     /// The permissions without which nothing works.
     required: Vec<String>,
+    /// The configuration of Facebook Login for Business that says what is asked for, if there is one.
+    config_id: Option<String>,
 }
 
 /// What the browser knows of a reauthorisation that it began.
@@ -117,7 +122,10 @@ impl OAuth {
         let app = &keys.app;
         // Labels of namespaces are read by the operator alone, which says in the grant what it found.
         let allowed = meta_app::allowed::allows(app, &grant.key().namespace, None);
-        if !allowed.unwrap_or_else(|| grant.found_its_app()) || grant.is_of_system_user() {
+        let config_id = app.spec.login.as_ref().and_then(|login| login.config_id.clone());
+        // Only a configuration gives a token that may take the place of a system user's.
+        let no_person_can = grant.is_of_system_user() && config_id.is_none();
+        if !allowed.unwrap_or_else(|| grant.found_its_app()) || no_person_can {
             return None;
         }
         let status = app.status.as_ref()?;
@@ -128,18 +136,25 @@ impl OAuth {
             version: meta_app::observe::version(app),
             redirect_uri,
             required: app.spec.required_permissions.clone(),
+            config_id,
         })
     }
 
-    /// What the browser began, if it is something of ours.
-    fn visit(&self, headers: &HeaderMap) -> Option<Visit> {
-        let (key, sealed) = cookie::read(headers)?;
+    /// Whether people are asked by a configuration of Facebook Login for Business.
+    fn has_configuration(&self, grant: &Grant) -> bool {
+        let keys = self.keyring.app(&grant.app());
+        keys.is_some_and(|keys| keys.app.spec.login.as_ref().is_some_and(|login| login.config_id.is_some()))
+    }
+
+    /// What the browser began with this id, if it is something of ours.
+    fn visit(&self, headers: &HeaderMap, id: &str) -> Option<Visit> {
+        let (key, sealed) = cookie::read(headers, id)?;
         let grant = self.grants.get(&key)?;
         let app = self.app(&grant)?;
         // Whoever began before the app secret was rotated may end all the same.
         let secrets = self.keyring.app(&grant.app())?;
         let flow = secrets.secrets().find_map(|(_, secret)| Sealer::new(&secret, grant.uid())?.open(sealed))?;
-        Some(Visit { grant, app, flow })
+        (flow.id() == id).then_some(Visit { grant, app, flow })
     }
 
     /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.

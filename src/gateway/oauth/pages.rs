@@ -2,15 +2,15 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::flow::{Flow, Offer, Refusal};
-use super::grants::{Grant, Page};
+use super::flow::{Flow, Offer};
+use super::grants::Grant;
 use super::http::CONFIRM;
 
 /// The whole style sheet; the policy of the pages names its digest.
 pub(super) const STYLE: &str = include_str!("style.css");
 
 /// A page without a script, to be read on a phone.
-fn document(title: &str, body: Markup) -> Markup {
+pub(super) fn document(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -37,7 +37,7 @@ pub(super) fn start(grant: &Grant, app: &str) -> Markup {
         html! {
             p { "An authorisation at Facebook ends from time to time. This page renews one:" }
             (facts(grant, app, None))
-            (pages_in_use(grant, "Pages that rely on it"))
+            (relying(grant, "Pages that rely on it", grant.unchecked_pages(), 0))
             @if !grant.missing_pages().is_empty() {
                 h2 { "Pages that rely on it and are missing" }
                 ul { @for page in grant.missing_pages() { (page_row(grant, &page.id)) } }
@@ -63,7 +63,7 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
         html! {
             p { "Facebook has authorised the application. Nothing was stored yet." }
             (facts(grant, app, Some(offer.person.as_deref().unwrap_or("a person without a name"))))
-            (pages_in_use(grant, "Pages that rely on it, all covered"))
+            (relying(grant, "Pages that rely on it, all covered", offer.regained.0.iter().map(String::as_str), offer.regained.1))
             @if !offer.uncovered.is_empty() {
                 h2 { "Pages that rely on it, still missing" }
                 ul { @for id in &offer.uncovered { (page_row(grant, id)) } }
@@ -95,115 +95,6 @@ pub(super) fn done(grant: &Grant) -> Markup {
         html! {
             p { "The new authorisation for " strong { (grant.key()) } " was handed over. It is checked once more and then put to use, which takes about a minute." }
             p { "You can close this page. Nothing else is to be done." }
-        },
-    )
-}
-
-/// It ended without effect.
-pub(super) fn refused(grant: &Grant, app: &str, refusal: &Refusal) -> Markup {
-    let (title, body) = explained(grant, refusal);
-    document(
-        title,
-        html! {
-            (body)
-            p { strong { "Nothing was stored." } }
-            (facts(grant, app, None))
-            (begin(grant, "Start again"))
-        },
-    )
-}
-
-fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
-    match refusal {
-        Refusal::Declined => (
-            "You did not agree at Facebook",
-            html! {
-                p { "Facebook says that you did not authorise the application. If that was a mistake, start again." }
-            },
-        ),
-        Refusal::Cancelled => (
-            "Not used",
-            html! {
-                p { "You chose not to use this authorisation." }
-            },
-        ),
-        Refusal::Expired => (
-            "Too late",
-            html! {
-                p { "Each step may take ten minutes, and this one took longer. Start again." }
-            },
-        ),
-        Refusal::Used => (
-            "Used before",
-            html! {
-                p { "This answer of Facebook was used before, and each is good once. Start again." }
-            },
-        ),
-        Refusal::NotAccepted => (
-            "Facebook did not accept it",
-            html! {
-                p { "Facebook did not accept the answer that it gave you: it is too old, was used before, or belongs to another application. Start again. If that does not help, tell whoever sent you here." }
-            },
-        ),
-        Refusal::WrongApp => (
-            "Another application",
-            html! {
-                p { "What you authorised is another application than the one below. Start again from this page, and tell whoever sent you here if it happens again." }
-            },
-        ),
-        Refusal::ScopesMissing(scopes) => (
-            "Permissions are missing",
-            html! {
-                p { "The application needs these permissions too:" }
-                ul { @for scope in scopes { li { code { (scope) } } } }
-                (at_once())
-                p { "Start again, and leave every permission switched on that Facebook shows." }
-            },
-        ),
-        Refusal::PagesMissing(missing, more) => (
-            "Pages are missing",
-            html! {
-                p { "These pages rely on the authorisation, and yours does not cover them:" }
-                ul {
-                    @for id in missing { (page_row(grant, id)) }
-                    (and_more(*more))
-                }
-                (at_once())
-                p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: somebody who has it must authorise instead, or give it to you." }
-            },
-        ),
-        Refusal::Unreachable => (
-            "No answer",
-            html! {
-                p { "Facebook, or the system behind this page, did not answer in time. Wait a minute and start again." }
-            },
-        ),
-        Refusal::AppBroken => (
-            "The application does not work",
-            html! {
-                p { "Facebook does not accept the application itself. You cannot repair that: tell whoever sent you here." }
-            },
-        ),
-    }
-}
-
-/// What people do not expect: a narrower choice counts for what was authorised before, too.
-fn at_once() -> Markup {
-    html! {
-        p.note {
-            "Facebook applies your choice at once. If it is your authorisation that is in use, what is missing has stopped "
-            "working until you choose it again."
-        }
-    }
-}
-
-/// The person agreed, but it could not be stored now.
-pub(super) fn try_again() -> Markup {
-    document(
-        "No answer",
-        html! {
-            p { "Facebook, or the system behind this page, did not answer in time. Nothing was stored yet." }
-            p { a href=(CONFIRM) { "Go back" } " and try again in a minute." }
         },
     )
 }
@@ -246,26 +137,37 @@ pub(super) fn other_browser() -> Markup {
     document(
         "Not begun in this browser",
         html! {
-            p { "This step belongs to something that was not begun in this browser, was begun more than an hour ago, or was replaced by something newer. Nothing was stored." }
+            p { "This step belongs to something that was not begun in this browser, was begun more than an hour ago, or gave way to newer ones. Nothing was stored." }
             p.note { "If somebody sent you this link, do not go on: it would have given your authorisation to them. Close this page." }
             p { "If you began yourself, open the first page again in this browser and let it set cookies." }
         },
     )
 }
 
-/// The click did not come from one of our pages.
+/// The click came from another site.
 pub(super) fn cross_site() -> Markup {
     document(
         "Not from this page",
         html! {
-            p { "Your browser says that this click did not come from this site, or does not say where it came from. Nothing was begun." }
-            p { "Open the first page again and use its button. If that does not help, use a newer browser." }
+            p { "Your browser says that this click came from another site. Nothing was begun." }
+            p { "Open the first page again and use its button. If that does not help, tell whoever sent you here: the address of this page may not be the one that is declared." }
+        },
+    )
+}
+
+/// The browser does not say where the click came from.
+pub(super) fn no_origin() -> Markup {
+    document(
+        "Not from this page",
+        html! {
+            p { "Your browser does not say where this click came from, so it may have been another site. Nothing was begun." }
+            p { "Switch off what hides it, such as a privacy extension, or use another browser. Then open the first page again and use its button." }
         },
     )
 }
 
 /// The button that begins.
-fn begin(grant: &Grant, label: &str) -> Markup {
+pub(super) fn begin(grant: &Grant, label: &str) -> Markup {
     let key = grant.key();
     html! {
         form method="post" action={ "/oauth/" (key.namespace) "/" (key.name) "/start" } {
@@ -274,7 +176,7 @@ fn begin(grant: &Grant, label: &str) -> Markup {
     }
 }
 
-fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
+pub(super) fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
     html! {
         dl {
             @if let Some(person) = person { dt { "Authorised by" } dd { (person) } }
@@ -284,20 +186,24 @@ fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
     }
 }
 
-fn pages_in_use(grant: &Grant, title: &str) -> Markup {
-    let pages: Vec<&Page> = grant.pages_in_use().collect();
+/// The pages in use, and more of which not all are told.
+fn relying<'a>(grant: &'a Grant, title: &str, others: impl Iterator<Item = &'a str>, more: usize) -> Markup {
+    let pages: Vec<&str> = grant.pages_in_use().map(|page| page.id.as_str()).chain(others).collect();
     html! {
         h2 { (title) }
         @if pages.is_empty() {
             p { "None yet." }
         } @else {
-            ul { @for page in pages { (page_row(grant, &page.id)) } }
+            ul {
+                @for id in pages { (page_row(grant, id)) }
+                (and_more(more))
+            }
         }
     }
 }
 
 /// A page in use by name, if it has one, and id.
-fn page_row(grant: &Grant, id: &str) -> Markup {
+pub(super) fn page_row(grant: &Grant, id: &str) -> Markup {
     let mut known = grant.pages_in_use().chain(grant.missing_pages());
     let name = known.find(|page| page.id == id).and_then(|page| page.name.as_deref());
     html! {
@@ -308,6 +214,6 @@ fn page_row(grant: &Grant, id: &str) -> Markup {
     }
 }
 
-fn and_more(more: usize) -> Markup {
+pub(super) fn and_more(more: usize) -> Markup {
     html! { @if more > 0 { li { "and " (more) " more" } } }
 }

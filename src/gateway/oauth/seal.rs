@@ -64,6 +64,7 @@ mod tests {
             token,
             is_short: true,
             uncovered: vec![],
+            regained: (vec![], 0),
             person: Some("Ada".to_owned()),
             others: vec!["Shop".to_owned()],
             more: 3,

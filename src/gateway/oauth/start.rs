@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 
 use super::flow::Flow;
 use super::grants::Grant;
-use super::http::{Clicked, page, see_other, with_query};
+use super::http::{Clicked, page, refuse_click, see_other, with_query};
 use super::seal::Sealer;
 use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
 use crate::engine::Key;
@@ -40,18 +40,26 @@ pub(super) async fn show(State(oauth): State<Arc<OAuth>>, Named(grant): Named) -
 }
 
 fn not_possible(oauth: &OAuth, grant: &Grant) -> Response {
-    if grant.is_of_system_user() {
+    if grant.is_of_system_user() && !oauth.has_configuration(grant) {
         return page(oauth, StatusCode::OK, pages::of_system_user(grant));
     }
     page(oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(grant))
 }
 
 /// Mints a state and sends the person to Meta's login dialog (graph-api §3.1).
-pub(super) async fn begin(State(oauth): State<Arc<OAuth>>, Named(grant): Named, _: Clicked) -> Response {
+pub(super) async fn begin(
+    State(oauth): State<Arc<OAuth>>,
+    Named(grant): Named,
+    headers: HeaderMap,
+    clicked: Clicked,
+) -> Response {
     let Some(app) = oauth.app(&grant) else {
         oauth.tell(None, "not_possible");
         return not_possible(&oauth, &grant);
     };
+    if !clicked.is_of(&app.redirect_uri) {
+        return refuse_click(&oauth, pages::cross_site());
+    }
     let now = oauth.clock.now();
     if !oauth.minting.admits(&grant, now) {
         oauth.tell(None, "too_many");
@@ -59,25 +67,31 @@ pub(super) async fn begin(State(oauth): State<Arc<OAuth>>, Named(grant): Named, 
     }
     let (flow, state) = Flow::begin(now);
     let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
-    let cookie = sealed.and_then(|sealed| cookie::set(&grant.key(), &sealed));
+    let cookies = sealed.map(|sealed| cookie::set(&headers, &grant.key(), &flow, &sealed)).unwrap_or_default();
     oauth.tell(Some(&grant.key()), "begun");
-    see_other(&dialog(&oauth, &app, &state), cookie)
+    see_other(&dialog(&oauth, &app, &state), cookies)
 }
 
-/// Where the login dialog is, for this state. Declined permissions are asked for again.
+/// Where the login dialog is, for this state. A configuration says itself what is asked for, and people grant all of it or
+/// nothing; without one, declined permissions are asked for again.
 fn dialog(oauth: &OAuth, app: &App, state: &str) -> String {
     let mut scopes: Vec<_> = app.required.iter().map(String::as_str).collect();
     if !scopes.contains(&BUSINESS_PAGES) {
         scopes.push(BUSINESS_PAGES);
     }
+    let scopes = scopes.join(",");
+    let asked_for = match &app.config_id {
+        // One of a system user gives a code only if it is told so once more; for others that changes nothing.
+        Some(config_id) => [("config_id", config_id.as_str()), ("override_default_response_type", "true")],
+        None => [("scope", scopes.as_str()), ("auth_type", "rerequest")],
+    };
     let query = [
         ("client_id", app.credentials.app_id.as_str()),
         ("redirect_uri", app.redirect_uri.as_str()),
         ("state", state),
         ("response_type", "code"),
-        ("scope", &scopes.join(",")),
-        ("auth_type", "rerequest"),
     ];
+    let query: Vec<_> = query.into_iter().chain(asked_for).collect();
     with_query(&oauth.login_url, &[&app.version.to_string(), "dialog", "oauth"], &query).into()
 }
 

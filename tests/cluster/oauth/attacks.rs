@@ -1,9 +1,10 @@
 //! What somebody with bad intentions may try; in no case is anything stored.
 
 use anyhow::Result;
+use kube::ResourceExt;
 use reqwest::StatusCode;
 
-use super::browser::{flow, parameter};
+use super::browser::{flow, outcome, parameter};
 use super::scene::*;
 
 const FOREIGN: &str = "Not begun in this browser";
@@ -53,7 +54,7 @@ async fn a_replayed_state_is_refused_even_with_a_fresh_code_and_the_old_cookie()
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
     let dialog = browser.begin(&scene.grant).await?;
-    let begun = browser.cookie.clone();
+    let begun = browser.cookies.clone();
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
     browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
     // Going back or reloading shows the same offer, and exchanges nothing.
@@ -62,7 +63,7 @@ async fn a_replayed_state_is_refused_even_with_a_fresh_code_and_the_old_cookie()
     let fresh = browser.log_in(&dialog, PERSON, &[]).await?;
     assert_ne!(parameter(&fresh, "code")?, parameter(&callback, "code")?);
     for replayed in [callback, fresh] {
-        browser.cookie = begun.clone();
+        browser.cookies = begun.clone();
         browser.return_with(&replayed).await?.is(StatusCode::FORBIDDEN, "Used before")?;
     }
     assert_eq!(scene.exchanges(), [200]);
@@ -79,7 +80,7 @@ async fn a_state_that_comes_back_many_times_at_once_serves_once() -> Result<()> 
     let mut attempts = Vec::new();
     for _ in 0..5 {
         let mut other = scene.browser();
-        other.cookie = browser.cookie.clone();
+        other.cookies = browser.cookies.clone();
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
         attempts.push(async move { other.return_with(&callback).await });
     }
@@ -106,7 +107,7 @@ async fn a_person_who_was_sent_somebody_elses_link_gives_nothing_away() -> Resul
     assert_eq!(victim.get(&callback).await?.leads_to()?, "/oauth/other-browser");
     let callback = victim.log_in(&own, PERSON, &[]).await?;
     victim.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
-    attacker.get("/oauth/confirm").await?.is(StatusCode::OK, "Authorise again")
+    attacker.get(&outcome(&dialog)?).await?.is(StatusCode::OK, "Authorise again")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,13 +141,13 @@ async fn what_was_begun_for_one_tenant_is_worth_nothing_to_another() -> Result<(
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
     // The other tenant's cookie with this state, and this tenant's cookie under the other's name.
     assert_eq!(other.get(&callback).await?.leads_to()?, "/oauth/other-browser");
-    let cookie = browser.cookie.clone().unwrap_or_default();
-    other.cookie = Some(cookie.replace(&scene.grant, &scene.other));
+    let moved = |cookies: &[String]| cookies.iter().map(|it| it.replace(&scene.grant, &scene.other)).collect();
+    other.cookies = moved(&browser.cookies);
     assert_eq!(other.get(&callback).await?.leads_to()?, "/oauth/other-browser");
     assert!(scene.mail().await?.is_empty());
     // An offer cannot be moved to another grant either.
     let offer = browser.return_with(&callback).await?;
-    other.cookie = browser.cookie.as_ref().map(|cookie| cookie.replace(&scene.grant, &scene.other));
+    other.cookies = moved(&browser.cookies);
     let form = [("flow", flow(&offer)?), ("decision", "use")];
     other.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, FOREIGN)?;
     assert!(scene.told().await?.is_empty());
@@ -159,12 +160,18 @@ async fn a_page_decides_about_nothing_but_what_it_showed() -> Result<()> {
     let mut browser = scene.browser();
     let first = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
     let second = browser.up_to_the_offer(&scene.other, PERSON, &[]).await?;
-    let wrong = [vec![("flow", flow(&first)?), ("decision", "use")], vec![("decision", "use")], vec![]];
+    let elsewhere = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let wrong = [vec![("flow", flow(&elsewhere)?), ("decision", "use")], vec![("decision", "use")], vec![]];
     for form in wrong {
         browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, FOREIGN)?;
     }
     assert!(scene.told().await?.is_empty());
-    browser.answer(&second, "use").await?.is(StatusCode::OK, "Thank you")
+    browser.answer(&second, "use").await?.is(StatusCode::OK, "Thank you")?;
+    let told = scene.mail().await?;
+    let token = told.iter().find(|mail| mail.data.is_some()).map(|mail| mail.annotations().clone()).unwrap_or_default();
+    assert_eq!(token["metachannels.io/grant-namespace"], scene.world.tenant_b);
+    // The other one still stands.
+    browser.answer(&first, "drop").await?.is(StatusCode::FORBIDDEN, "Not used")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,6 +189,39 @@ async fn only_clicks_on_our_own_pages_count() -> Result<()> {
     assert_eq!(scene.outcomes("begun"), 1);
     assert!(scene.told().await?.is_empty());
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_browser_that_says_no_site_our_origin_counts_and_no_other() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut browser = scene.browser();
+    let start = format!("/oauth/{}/start", scene.grant);
+    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let form = [("flow", flow(&offer)?), ("decision", "use")];
+    let ours = ("origin", "https://hooks.example.com");
+    let wrong: [&[(&str, &str)]; 7] = [
+        &[("origin", "https://hooks.example.com.evil.example")],
+        &[("origin", "http://hooks.example.com")],
+        &[("origin", "https://hooks.example.com:8443")],
+        &[("origin", "null")],
+        &[ours, ours],
+        &[ours, ("sec-fetch-site", "cross-site")],
+        &[ours, ("sec-fetch-site", "same-site")],
+    ];
+    for headers in wrong {
+        for (path, form) in [(start.as_str(), &[][..]), ("/oauth/confirm", &form)] {
+            let answer = browser.post_with(path, form, headers).await?;
+            answer.is(StatusCode::FORBIDDEN, "Not from this page")?;
+            assert!(answer.text.contains("another site"), "{headers:?}: {}", answer.text);
+        }
+    }
+    let silent = browser.post_with(&start, &[], &[]).await?;
+    assert!(silent.text.contains("does not say where this click came from"), "{}", silent.text);
+    assert_eq!(scene.outcomes("begun"), 1);
+    assert!(scene.told().await?.is_empty());
+    assert!(browser.post_with(&start, &[], &[ours]).await?.leads_to()?.contains("/dialog/oauth?"));
+    let done = browser.post_with("/oauth/confirm", &form, &[ours]).await?.leads_to()?;
+    browser.get(&done).await?.is(StatusCode::OK, "Thank you")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,18 +1,19 @@
-//! A browser, as far as the gateway sees one: it keeps the cookie, follows nothing by itself and remembers what it was shown.
+//! A browser, as far as the gateway sees one: it keeps the cookies, follows nothing by itself and remembers what it was shown.
 
 use anyhow::{Context, Result, ensure};
-use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
+use sha2::{Digest, Sha256};
 
 use super::scene::{APP_REDIRECT, SCOPES};
 
 pub struct Browser {
     client: Client,
     pub base: String,
-    /// `name=value`, as it is sent.
-    pub cookie: Option<String>,
-    /// Every answer of the gateway: status, headers but for the cookie's value, and body.
+    /// Each as `name=value`, as it is sent.
+    pub cookies: Vec<String>,
+    /// Every answer of the gateway: status, headers but for the values of cookies, and body.
     pub shown: Vec<String>,
 }
 
@@ -40,7 +41,7 @@ impl Answer {
 impl Browser {
     pub fn new(base: &str) -> Self {
         let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Self { client, base: base.to_owned(), cookie: None, shown: Vec::new() }
+        Self { client, base: base.to_owned(), cookies: Vec::new(), shown: Vec::new() }
     }
 
     pub async fn get(&mut self, path: &str) -> Result<Answer> {
@@ -55,23 +56,46 @@ impl Browser {
 
     /// A POST that comes from somewhere.
     pub async fn post(&mut self, path: &str, form: &[(&str, &str)], site: Option<&str>) -> Result<Answer> {
-        let request = self.client.post(format!("{}{path}", self.base)).form(form);
-        let request = site.into_iter().fold(request, |it, site| it.header("sec-fetch-site", site));
-        self.send(request).await
+        let site: Vec<_> = site.into_iter().map(|site| ("sec-fetch-site", site)).collect();
+        self.post_with(path, form, &site).await
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Result<Answer> {
-        let request = self.cookie.iter().fold(request, |it, cookie| it.header("cookie", cookie));
+        let sent = Some(self.cookies.join("; ")).filter(|cookies| !cookies.is_empty());
+        // Browsers send other bytes than ASCII too.
+        let sent = sent.map(|cookies| HeaderValue::from_bytes(cookies.as_bytes())).transpose()?;
+        let request = sent.into_iter().fold(request, |it, cookies| it.header("cookie", cookies));
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        if let Some(set) = headers.get(SET_COOKIE) {
-            self.cookie = Some(set.to_str()?.split(';').next().context("a cookie")?.to_owned());
+        for set in headers.get_all(SET_COOKIE) {
+            self.keep(set.to_str()?)?;
         }
         let text = response.text().await?;
         // The address of the dialog holds the state, which is no secret of ours to hide from this browser.
         let plain = headers.iter().filter(|(name, _)| ![SET_COOKIE, LOCATION].contains(*name));
         self.shown.push(format!("{status} {plain:?} {text}", plain = plain.collect::<Vec<_>>()));
         Ok(Answer { status, headers, text })
+    }
+
+    /// Keeps a cookie in the place of one of the same name, or none if it says so.
+    fn keep(&mut self, set: &str) -> Result<()> {
+        let (cookie, attributes) = set.split_once("; ").context("attributes")?;
+        let (name, _) = cookie.split_once('=').context("a name")?;
+        let place = self.cookies.iter().position(|it| it.split('=').next() == Some(name));
+        match (place, attributes.ends_with("Max-Age=0")) {
+            (Some(place), true) => drop(self.cookies.remove(place)),
+            (Some(place), false) => cookie.clone_into(&mut self.cookies[place]),
+            (None, true) => {}
+            (None, false) => self.cookies.push(cookie.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// A POST whose headers say so.
+    pub async fn post_with(&mut self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Result<Answer> {
+        let request = self.client.post(format!("{}{path}", self.base)).form(form);
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
+        self.send(request).await
     }
 
     /// Begins at the start page of a grant: the address of the login dialog.
@@ -127,6 +151,12 @@ impl Browser {
         let callback = self.log_in(&other, person, &[]).await?;
         parameter(&callback, "code")
     }
+}
+
+/// Where it is said what became of a flow that was begun with this address of the login dialog.
+pub fn outcome(dialog: &Url) -> Result<String> {
+    let digest = hex::encode(Sha256::digest(parameter(dialog.as_str(), "state")?));
+    Ok(format!("/oauth/confirm?flow={}", &digest[..32]))
 }
 
 /// Which reauthorisation a page is about, as its form says.

@@ -2,10 +2,13 @@
 
 mod attacks;
 mod browser;
+mod business;
 mod canary;
+mod endings;
 mod refusals;
 mod renewed;
 mod scene;
+mod several;
 mod steps;
 
 pub use browser::Browser;

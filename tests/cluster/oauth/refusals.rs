@@ -117,10 +117,11 @@ async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Resul
     let mut browser = scene.browser();
     let dialog = browser.begin(&scene.grant).await?;
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    let page = super::browser::outcome(&dialog)?;
     scene.world.put_secret(&scene.world.platform, "acme-app", "app-secret", "app-secret", &"x".repeat(32)).await?;
     // What was sealed with the former secret does not open any more; with it beside the new one it does.
     wait_for("the new secret", PATIENCE, async || {
-        anyhow::ensure!(browser.get("/oauth/confirm").await?.status == StatusCode::FORBIDDEN);
+        anyhow::ensure!(browser.get(&page).await?.status == StatusCode::FORBIDDEN);
         Ok(())
     })
     .await?;
@@ -128,13 +129,14 @@ async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Resul
     let secret = ["-n", &scene.world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
     scene.world.kubectl().run(&secret).await?;
     wait_for("the former secret to count", PATIENCE, async || {
-        anyhow::ensure!(browser.get("/oauth/confirm").await?.status == StatusCode::OK);
+        anyhow::ensure!(browser.get(&page).await?.status == StatusCode::OK);
         Ok(())
     })
     .await?;
     let answer = browser.return_with(&callback).await?;
     answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
-    assert!(scene.told().await?.is_empty());
+    assert!(answer.text.contains("credentials of the application"), "{}", answer.text);
+    assert_eq!(scene.told().await?, ["CredentialsRejected"]);
     Ok(())
 }
 

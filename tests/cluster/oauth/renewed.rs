@@ -26,7 +26,7 @@ fn ending(seed: &mut Seed) {
 }
 
 /// A grant that the operator looks after.
-async fn world() -> Result<(World, Running)> {
+pub async fn world() -> Result<(World, Running)> {
     let world = World::seeded(ending).await?;
     let operator = world.operator();
     world.put_app().await?;
@@ -60,7 +60,7 @@ async fn mail(world: &World) -> Result<Vec<Secret>> {
 }
 
 /// The browser of a person, once the gateway knows the grant.
-async fn browser(world: &World) -> Result<Browser> {
+pub async fn browser(world: &World) -> Result<Browser> {
     let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
     let path = format!("/oauth/{}/acme/start", world.tenant_a);
     wait_for("the start page", PATIENCE, async || browser.get(&path).await?.is(StatusCode::OK, "Authorise again"))

@@ -1,0 +1,168 @@
+//! What ended without effect: what happened, and who has to do what.
+
+use maud::{Markup, html};
+
+use super::App;
+use super::flow::{Blame, Flow, Refusal};
+use super::grants::Grant;
+use super::http;
+use super::pages::{and_more, begin, document, facts, page_row};
+use crate::api::mailbox::AppTrouble;
+
+/// It ended without effect.
+pub(super) fn refused(grant: &Grant, app: &App, refusal: &Refusal) -> Markup {
+    let (title, body) = explained(grant, refusal);
+    document(
+        title,
+        html! {
+            (body)
+            p { strong { "Nothing was stored." } }
+            (facts(grant, &app.name, None))
+            (begin(grant, "Start again"))
+        },
+    )
+}
+
+/// The person agreed, but it could not be stored now.
+pub(super) fn try_again(grant: &Grant, flow: &Flow, refusal: &Refusal) -> Markup {
+    let (title, body) = explained(grant, refusal);
+    document(
+        title,
+        html! {
+            (body)
+            p { "Nothing was stored yet. " a href=(http::confirm(flow)) { "Go back" } " and try again in a minute." }
+        },
+    )
+}
+
+fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
+    match refusal {
+        Refusal::Declined => (
+            "You did not agree at Facebook",
+            html! {
+                p { "Facebook says that you did not authorise the application. If that was a mistake, start again." }
+            },
+        ),
+        Refusal::Cancelled => (
+            "Not used",
+            html! {
+                p { "You chose not to use this authorisation." }
+            },
+        ),
+        Refusal::Expired => (
+            "Too late",
+            html! {
+                p { "Each step may take ten minutes, and this one took longer. Start again." }
+            },
+        ),
+        Refusal::Used => (
+            "Used before",
+            html! {
+                p { "This answer of Facebook was used before, and each is good once. Start again." }
+            },
+        ),
+        Refusal::NotAccepted => (
+            "Facebook did not accept it",
+            html! {
+                p { "Facebook did not accept the answer that it gave you: it is too old, was used before, or belongs to another application. Start again. If that does not help, tell whoever sent you here." }
+            },
+        ),
+        Refusal::WrongApp => (
+            "Another application",
+            html! {
+                p { "What you authorised is another application than the one below. Start again from this page, and tell whoever sent you here if it happens again." }
+            },
+        ),
+        Refusal::AccountTrouble => (
+            "Facebook wants something from you first",
+            html! {
+                p { "Facebook does not let your account authorise anything at the moment: it wants you to confirm the account, or to log in once more. Open facebook.com, do what it asks for, then start again." }
+            },
+        ),
+        Refusal::NotOfSystemUser => (
+            "Nothing to do for you",
+            html! {
+                p { "The authorisation in use is a system user's and works. Yours is a person's, and no person's takes its place." }
+            },
+        ),
+        Refusal::ScopesMissing(scopes) => (
+            "Permissions are missing",
+            html! {
+                p { "The application needs these permissions too:" }
+                ul { @for scope in scopes { li { code { (scope) } } } }
+                (at_once())
+                p { "Start again, and leave every permission switched on that Facebook shows." }
+            },
+        ),
+        Refusal::PagesMissing(missing, more) => (
+            "Pages are missing",
+            html! {
+                p { "These pages rely on the authorisation, and yours does not cover them:" }
+                ul {
+                    @for id in missing { (page_row(grant, id)) }
+                    (and_more(*more))
+                }
+                (at_once())
+                p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: somebody who has it must authorise instead, or give it to you." }
+            },
+        ),
+        Refusal::App(blame) => of_app(blame),
+        Refusal::Empty
+        | Refusal::TimedOut
+        | Refusal::NoAnswer
+        | Refusal::Throttled
+        | Refusal::Busy
+        | Refusal::Unreachable => ("No answer", silent(refusal)),
+    }
+}
+
+/// Why there was no answer. All of it may pass.
+fn silent(refusal: &Refusal) -> Markup {
+    let what = match refusal {
+        Refusal::Empty => "Facebook sent you back without an answer.",
+        Refusal::TimedOut => "Facebook did not answer in time.",
+        Refusal::Throttled => "Facebook takes no more questions of this application at the moment.",
+        Refusal::Busy => "Too many people are coming back from Facebook just now.",
+        Refusal::Unreachable => "The system behind this page did not answer.",
+        _ => "Facebook gave no answer that can be used.",
+    };
+    html! { p { (what) " You did nothing wrong. Wait a minute and start again." } }
+}
+
+/// What only whoever maintains the application can mend, and is told by an Event.
+fn of_app(blame: &Blame) -> (&'static str, Markup) {
+    let what = match blame.trouble {
+        AppTrouble::DialogUnavailable => {
+            let body = html! {
+                p { "Facebook sent you back because of a fault of its own (" (blame.fact) "). You did nothing wrong. Wait a minute and start again. If it happens again, tell whoever sent you here." }
+            };
+            return ("No answer", body);
+        }
+        AppTrouble::DialogFailed => "Facebook sent you back with an error instead of asking you.",
+        AppTrouble::RedirectUriBlocked | AppTrouble::RedirectUriRefused => {
+            "Facebook does not accept the address that it is to send you back to."
+        }
+        AppTrouble::CredentialsRejected => "Facebook does not accept the credentials of the application.",
+        AppTrouble::AppBlocked => "Facebook has blocked the application.",
+        AppTrouble::NotLive => {
+            "At Facebook the application is open only to people with a role in it, or not approved for this."
+        }
+        AppTrouble::ConfigurationNarrow => "The application asks Facebook for fewer permissions than it needs.",
+        AppTrouble::RefusedByMeta => "Facebook refuses, for a reason that this page does not know.",
+    };
+    let body = html! {
+        p { (what) " (" (blame.fact) ")" }
+        p { "You cannot repair that, and starting again does not help before it is repaired: tell whoever sent you here. Whoever maintains the application finds it in the Events of the MetaApp." }
+    };
+    ("The application does not work", body)
+}
+
+/// What people do not expect: a narrower choice counts for what was authorised before, too.
+fn at_once() -> Markup {
+    html! {
+        p.note {
+            "Facebook applies your choice at once. If it is your authorisation that is in use, what is missing has stopped "
+            "working until you choose it again."
+        }
+    }
+}

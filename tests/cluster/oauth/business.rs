@@ -1,0 +1,177 @@
+//! Facebook Login for Business: a configuration says what people are asked for, and may give a token of a system user.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use meta_channel_operator::api::MetaGrant;
+use reqwest::StatusCode;
+use testkit::sandbox::Seed;
+use testkit::wait_for;
+
+use super::browser::{Browser, parameter};
+use super::scene::*;
+use crate::props::*;
+use crate::world::*;
+
+const ROBOT: &str = "6600000000000009";
+const OF_ROBOT: &str = "8800000000000001";
+const OF_PERSON: &str = "8800000000000002";
+const NARROW: &str = "8800000000000003";
+
+fn configurations(seed: &mut Seed) {
+    people(seed);
+    if seed.system_users.iter().all(|it| it.id != *ROBOT) {
+        seed.system_users.push(serde_yaml_ng::from_str(&format!("{{id: {ROBOT}, name: Robot}}")).unwrap());
+    }
+    let all = format!(
+        "{{{OF_ROBOT}: {{scopes: [{SCOPES}], system_user: {ROBOT}}}, {OF_PERSON}: [{SCOPES}], {NARROW}: [pages_show_list]}}"
+    );
+    seed.apps[0].login_configurations = serde_yaml_ng::from_str(&all).unwrap();
+    for page in &mut seed.pages {
+        let tasks = "[MODERATE, MESSAGING, MANAGE]";
+        let all = format!("{{{PERSON}: {tasks}, {ROBOT}: {tasks}, {COLLEAGUE}: [MODERATE, MESSAGING]}}");
+        page.tasks = Some(serde_yaml_ng::from_str(&all).unwrap());
+    }
+}
+
+/// A grant without a token, whose application asks by a configuration, once the gateway knows it.
+async fn world(config_id: &str) -> Result<(World, Running, Browser)> {
+    let world = World::seeded(configurations).await?;
+    let operator = world.operator();
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{config_id}\"}}"))).await?;
+    world.app_is(&["Ready=True"]).await?;
+    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
+    let browser = super::renewed::browser(&world).await?;
+    Ok((world, operator, browser))
+}
+
+async fn grant_is(world: &World, expected: &[&str]) -> Result<MetaGrant> {
+    let grants: Api<MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    wait_for(&format!("the grant to be {expected:?}"), PATIENCE, async || {
+        let grant = grants.get("acme").await?;
+        let shown = shown(&grant.status.as_ref().context("no status")?.conditions);
+        ensure!(expected.iter().all(|it| shown.iter().any(|shown| shown == it)), "{shown:?}");
+        Ok(grant)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is_taken() -> Result<()> {
+    let (world, _operator, mut browser) = world(OF_ROBOT).await?;
+    let name = format!("{}/acme", world.tenant_a);
+    let dialog = browser.begin(&name).await?;
+    assert_eq!(parameter(dialog.as_str(), "config_id")?, OF_ROBOT);
+    assert_eq!(parameter(dialog.as_str(), "override_default_response_type")?, "true");
+    assert_eq!(parameter(dialog.as_str(), "response_type")?, "code");
+    assert!(parameter(dialog.as_str(), "scope").is_err() && parameter(dialog.as_str(), "auth_type").is_err());
+    let callback = browser.log_in(&dialog, PERSON, &[]).await?;
+    let offer = browser.return_with(&callback).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    assert!(world.requests("GET", "/{version}/oauth/access_token").is_empty(), "there is nothing to make longer");
+    let grant = grant_is(&world, &["Ready=True/Reached", "Renewed=True/UpToDate"]).await?;
+    assert_eq!(grant.status.context("no status")?.token_type.as_deref(), Some("SYSTEM_USER"));
+
+    // It may be authorised again the same way.
+    let first = living(&world).await?;
+    wait_for("the gateway to know", PATIENCE, async || {
+        browser.get(&format!("/oauth/{name}/start")).await?.is(StatusCode::OK, "Authorise again")
+    })
+    .await?;
+    let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    wait_for("the new token", PATIENCE, async || {
+        ensure!(living(&world).await? != first);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_token_does_not_take_the_place_of_a_system_users_that_works() -> Result<()> {
+    let (world, _operator, mut browser) = world(OF_ROBOT).await?;
+    let name = format!("{}/acme", world.tenant_a);
+    let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
+    grant_is(&world, &["Ready=True/Reached"]).await?;
+    world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{OF_PERSON}\"}}"))).await?;
+    wait_for("the other configuration", PATIENCE, async || {
+        let dialog = browser.begin(&name).await?;
+        world.advance(1);
+        ensure!(parameter(dialog.as_str(), "config_id")? == OF_PERSON);
+        Ok(())
+    })
+    .await?;
+    let answer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
+    answer.is(StatusCode::FORBIDDEN, "Nothing to do for you")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_lacks_permissions_is_told_on_the_metaapp() -> Result<()> {
+    let (world, _operator, mut browser) = world(NARROW).await?;
+    // Somebody who never authorised more.
+    let answer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
+    answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
+    assert!(answer.text.contains("pages_messaging"), "{}", answer.text);
+    wait_for("the Event", PATIENCE, async || {
+        let told = warnings(&world, &world.platform).await?;
+        ensure!(told == ["acme LoginFailed"], "{told:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorised() -> Result<()> {
+    let world = World::seeded(people).await?;
+    world.put_app().await?;
+    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
+    let channel = format!(
+        "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: shop, namespace: {}}}\nspec:\n  pageId: \"{PAGE_A}\"\n  credentials: {{grantRef: {{name: acme}}}}\n  endpoint: {{direct: {{}}}}\n",
+        world.tenant_a
+    );
+    world.apply(&channel).await?;
+    let _operator = world.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
+    let mut browser = super::renewed::browser(&world).await?;
+    let name = format!("{}/acme", world.tenant_a);
+    let start = format!("/oauth/{name}/start");
+    let shows = async |browser: &mut Browser, page: &str| {
+        let answer = browser.get(&start).await?;
+        ensure!(answer.text.contains(page) && !answer.text.contains("None yet"), "{}", answer.text);
+        Ok(())
+    };
+    wait_for("the page", PATIENCE, async || shows(&mut browser, PAGE_A).await).await?;
+    // One that comes later follows.
+    world.apply(&channel.replace("name: shop", "name: support").replace(PAGE_A, PAGE_B)).await?;
+    wait_for("the other page", PATIENCE, async || {
+        world.advance(2);
+        shows(&mut browser, PAGE_B).await
+    })
+    .await?;
+    // What is covered of them is said before it is agreed to.
+    let offer = browser.up_to_the_offer(&name, PERSON, &[PAGE_A]).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    let (covered, missing) = offer.text.split_once("still missing").context("nothing is missing")?;
+    assert!(covered.contains(PAGE_A) && !covered.contains(PAGE_B) && missing.contains(PAGE_B), "{}", offer.text);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_a_configuration_is_a_number_in_a_string() -> Result<()> {
+    let world = World::seeded(people).await?;
+    for bad in ["\"\"", "x", "\"12\"", "\"0123456789\"", "8800000000000001", "\"8800000000000001 \""] {
+        let refused = world.apply(&world.app_manifest_with(&format!("login: {{configId: {bad}}}"))).await;
+        let error = format!("{:#}", refused.expect_err(bad));
+        assert!(error.contains("configId"), "{bad}: {error}");
+    }
+    world.apply(&world.app_manifest_with("login: {configId: \"8800000000000001\"}")).await?;
+    world.apply(&world.app_manifest_with("login: {}")).await
+}
+
+async fn living(world: &World) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let secret = secrets.get("metagrant-acme-token").await?;
+    Ok(String::from_utf8(secret.data.context("no data")?["token"].0.clone())?)
+}
