@@ -182,6 +182,11 @@ pub struct MetaGrantStatus {
     /// Fingerprint of everything the last complete look at Meta depended on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
+    /// Value of the annotation metachannels.io/requested-at that the last look was taken for, copied as it stands; a look that
+    /// was asked for and not taken yet is one whose value is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_handled_requested_at: Option<String>,
 }
 
 /// A page that a grant covers.

@@ -40,6 +40,7 @@ pub mod pass;
 pub mod priority;
 pub mod ration;
 pub mod repairs;
+pub mod requests;
 pub mod rounds;
 pub mod run;
 pub mod secrets;

@@ -17,6 +17,7 @@ use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
 use super::repairs::{Effect, Standing};
+use super::requests;
 use super::run::{Kind, Next, slots};
 use super::status;
 use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
@@ -40,6 +41,8 @@ pub struct Pass<S> {
     pub confirms: bool,
     /// Whether Meta has not answered for longer than a value may be kept.
     pub stale: bool,
+    /// The look that somebody asked for and that was not taken yet.
+    pub requested: Option<String>,
     edit: Edit,
     memory: Memory<S>,
     slots: Slots,
@@ -94,9 +97,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         };
         let generation = object.meta().generation.unwrap_or_default();
         let edit = Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() };
+        let open = requests::open(edit.requested_at.as_deref(), K::handled(&previous));
         // After a restart what was verified for this generation was not edited since; else it is not known.
         let verified = find(K::conditions(&previous), ConditionType::Ready).and_then(|it| it.observed_generation);
-        if memory.answered_edit.is_none() && verified == Some(generation) {
+        if memory.answered_edit.is_none() && verified == Some(generation) && open.is_none() {
             memory.answered_edit = Some(edit.clone());
         }
         let due = memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now);
@@ -104,6 +108,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             due: requested || due,
             confirms: due && !requested && memory.resting && !memory.suspicions.is_empty(),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
+            requested: open,
             generation,
             slots: slots(ctx, K::NAME, &uid, now),
             edit,
@@ -244,7 +249,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             self.write::<K>(ctx, object, &report.status).await?;
             self.log_transition::<K>(&report);
         }
-        for note in &report.notes {
+        for note in report.notes.iter().chain(&self.unrepeatable()) {
             ctx.events.publish(object, note).await;
         }
         if let Some(restored) = repair {
@@ -273,6 +278,17 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
+    }
+
+    /// That a look was asked for with a value that no status can repeat, once for each.
+    fn unrepeatable(&self) -> Option<Note> {
+        let value = self.edit.requested_at.as_ref().filter(|value| !requests::is_valid(value) && self.is_edited())?;
+        let text = format!(
+            "The annotation {REQUESTED_AT} has {} bytes or characters that cannot be repeated in status.lastHandledRequestedAt: it takes 1 to {} printable ASCII characters, customarily a time. The look is taken all the same.",
+            value.len(),
+            requests::LONGEST
+        );
+        Some(Note { warning: true, reason: "InvalidRequest", action: "Reconcile", text })
     }
 
     /// Whether a repair restored what somebody else had changed, or was given up just now.

@@ -66,6 +66,11 @@ pub trait Kind: Send + Sync + 'static {
     /// The fingerprint in a status of what the last complete look depended on.
     fn inputs(status: &Self::Status) -> Option<&str>;
 
+    /// The request for a look that a status says was handled, for a kind that is asked for looks.
+    fn handled(_: &Self::Status) -> Option<&str> {
+        None
+    }
+
     /// What is remembered of the objects of this kind.
     fn memories(ctx: &Context) -> &Memories<Self::Status>;
 

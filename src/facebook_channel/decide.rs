@@ -28,10 +28,12 @@ use crate::api::{
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
+use crate::engine::breakers::Reach;
 use crate::engine::events::{Note, on_transition};
 use crate::engine::evidence::Suspicions;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
+use crate::engine::requests;
 use crate::engine::token_check::SOON;
 use crate::graph::TokenInfo;
 
@@ -246,13 +248,24 @@ impl Case<'_> {
                 }
             },
             next_step: state.next_step,
+            last_handled_requested_at: self.handled(class, &refusals),
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
         let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
-        let until = [expiry, restriction::end_of_grace(self, restricted_since)].into_iter().flatten().min();
+        let owed = self.seen.asked.threads_owed;
+        let until = [expiry, restriction::end_of_grace(self, restricted_since), owed].into_iter().flatten().min();
         let suspicions = self.weighed.suspicions.clone();
         Report { status, class, answered, until, effect, notes, suspicions }
+    }
+
+    /// The request for a look that was handled: it was not while Meta leaves something unanswered, or while nothing can be
+    /// asked before something else is there.
+    fn handled(&self, class: Class, refusals: &[&Refusal]) -> Option<String> {
+        let asked = class != Class::Waiting || self.seen.asked.calls.reach() == Reach::Answered;
+        let owed = self.seen.asked.threads_owed.is_some() || refusals.iter().any(|refusal| refusal.may_pass());
+        let before = self.previous.last_handled_requested_at.as_ref();
+        requests::handled(self.seen.requested.as_ref(), before, asked && !owed)
     }
 
     /// What the pass came to for the page's subscription, and what somebody else had done to it.

@@ -55,6 +55,10 @@ impl Kind for FacebookChannelKind {
         status.inputs.as_deref()
     }
 
+    fn handled(status: &FacebookChannelStatus) -> Option<&str> {
+        status.last_handled_requested_at.as_deref()
+    }
+
     fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
         &ctx.channel_memories
     }

@@ -40,6 +40,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// The look that somebody asked for and that was not taken yet.
+    pub requested: Option<String>,
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
     /// What subscribing the page would be, or ending its subscription.
@@ -69,6 +71,8 @@ pub struct Asked {
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
     /// The page's latest threads.
     pub threads: Option<Answer<Vec<Thread>>>,
+    /// When they can be looked at, where that was asked for and cannot be done yet.
+    pub threads_owed: Option<Timestamp>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
     /// Fields that Meta refused in this pass.

@@ -100,7 +100,8 @@ pub async fn survey(
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
     let handed = ctx.channel_news.has(&pass.key, &inputs, pass.now);
     let put_off = pass.confirms && !handed && ctx.doubts.are_many(&app_uid, pass.now);
-    let look = !paused && (pass.due && !put_off || news || pass.previous.inputs.as_ref() != Some(&inputs));
+    let wanted = pass.due && !put_off || news || pass.requested.is_some();
+    let look = !paused && (wanted || pass.previous.inputs.as_ref() != Some(&inputs));
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
@@ -117,6 +118,7 @@ pub async fn survey(
         reauthorize_url: Source::of(ctx, channel).reauthorize_url(ctx),
         inputs,
         look,
+        requested: pass.requested.clone(),
         token_slot,
         standing,
         stale: pass.stale,
@@ -261,5 +263,6 @@ async fn ask_about_page(
         seen.asked.threads =
             found.into_iter().next().inspect(|it| seen.asked.calls.note(Operation::ReadConversations, it));
     }
+    seen.asked.threads_owed = if shown { threads::owed(ctx, channel, seen, pass) } else { None };
     Ok(())
 }

@@ -52,6 +52,8 @@ impl Swept for FacebookChannelKind {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
+        // A look that somebody asked for is a pass.
+        seen.requested = None;
         let restraint = Restraint::of(ctx, &channel, &seen);
         let priority = priority_of_visit(&pass);
         if restraint.holds(ctx, &pass, priority) {

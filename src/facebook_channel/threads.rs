@@ -13,6 +13,9 @@ use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRea
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
+/// The least time between two looks, and how long one is waited for that was asked for and not answered.
+const BETWEEN: SignedDuration = SignedDuration::from_mins(1);
+const UNANSWERED: SignedDuration = SignedDuration::from_mins(5);
 /// The latest conversations that are looked at, and of how many of them the owner is asked for.
 const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
@@ -33,8 +36,25 @@ pub fn are_due_in_pass(
 ) -> bool {
     let changed = pass.previous.inputs.as_ref() != Some(&seen.inputs);
     // While other questions stay unanswered the inputs count as changed in every try.
-    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
-    is_wanted(channel) && (changed && !lately || are_due(ctx, channel, pass))
+    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, BETWEEN);
+    is_wanted(channel) && ((changed || seen.requested.is_some()) && !lately || are_due(ctx, channel, pass))
+}
+
+/// When the evidence is looked for that was asked for and not found out in this pass: a minute after the last look, or some
+/// time after one that was not answered.
+pub fn owed(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    seen: &Observed,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Option<Timestamp> {
+    let asked_for = is_wanted(channel) && seen.requested.is_some();
+    match &seen.asked.threads {
+        _ if !asked_for => None,
+        None => ctx.evidence_looks.at(&pass.key, &pass.uid).map(|last| last + BETWEEN),
+        Some(Err(refusal)) if refusal.may_pass() => Some(pass.now + UNANSWERED),
+        Some(_) => None,
+    }
 }
 
 fn is_wanted(channel: &FacebookChannel) -> bool {

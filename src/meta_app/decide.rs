@@ -24,6 +24,7 @@ use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
 use crate::engine::repairs::Effect;
+use crate::engine::requests;
 use crate::graph::Verdict;
 use webhook::Webhook;
 
@@ -263,7 +264,16 @@ impl Case<'_> {
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = self.status(conditions, next_step, other, answered && !self.is_in_doubt());
+        let status = MetaAppStatus { last_handled_requested_at: self.handled(class), ..status };
         Report { status, class, answered, until, effect, notes, suspicions: self.heard.clone() }
+    }
+
+    /// The request for a look that was handled: it was not while Meta leaves something unanswered, or what has to be there
+    /// before it can be asked.
+    fn handled(&self, class: Class) -> Option<String> {
+        let open = self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal());
+        let taken = class != Class::Waiting && !open.into_iter().any(Refusal::may_pass);
+        requests::handled(self.seen.requested.as_ref(), self.previous.last_handled_requested_at.as_ref(), taken)
     }
 
     /// When to act again. What is not known because it waits for its confirmation is asked then, and not before. A wish
@@ -320,6 +330,7 @@ impl Case<'_> {
             channels: previous.channels,
             graph_url: Some(self.seen.graph_url.clone()),
             next_step,
+            last_handled_requested_at: previous.last_handled_requested_at,
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| settled || previous.inputs.as_ref() == Some(inputs)),
         }

@@ -51,6 +51,10 @@ impl Kind for MetaAppKind {
         status.inputs.as_deref()
     }
 
+    fn handled(status: &MetaAppStatus) -> Option<&str> {
+        status.last_handled_requested_at.as_deref()
+    }
+
     fn memories(ctx: &Context) -> &Memories<MetaAppStatus> {
         &ctx.app_memories
     }

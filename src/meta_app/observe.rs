@@ -43,6 +43,8 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// The look that somebody asked for and that was not taken yet.
+    pub requested: Option<String>,
     /// What subscribing the webhook would be.
     pub standing: Standing,
     /// Whether values may not be kept any longer.
@@ -168,7 +170,7 @@ pub async fn observe(
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
-    let look = !paused && (pass.due || pass.previous.inputs.as_ref() != Some(&inputs));
+    let look = !paused && (pass.due || pass.requested.is_some() || pass.previous.inputs.as_ref() != Some(&inputs));
     let mut asked = match &entries {
         Some(Ok(entries)) if look => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
@@ -195,6 +197,7 @@ pub async fn observe(
         graph_url,
         inputs,
         look,
+        requested: pass.requested.clone(),
         standing,
         stale: pass.stale,
         version: declared_version(app),

@@ -90,7 +90,7 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.users, pass.now);
     let fresh = settled && before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
     // Mail is judged against what the token in use is now.
-    (good && same && lives && fresh && seen.mail.is_none()).then(|| before.info.clone())
+    (good && same && lives && fresh && seen.mail.is_none() && seen.requested.is_none()).then(|| before.info.clone())
 }
 
 struct Asks<'a> {

@@ -22,6 +22,7 @@ use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::grants::Pages;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
+use crate::engine::requests;
 use crate::engine::token_check::SOON;
 use crate::graph::Exchange;
 use heard::Heard;
@@ -248,7 +249,11 @@ impl Case<'_> {
         findings.sort_by_key(|(type_, _)| *type_);
         let notes = notes::notes(self, &ready.cause, parts);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
+        let taken = class != Class::Waiting && !refusals.iter().any(Refusal::may_pass);
+        let before = self.previous.last_handled_requested_at.as_ref();
+        let last_handled_requested_at = requests::handled(self.seen.requested.as_ref(), before, taken);
         let status = status::status(self, conditions, next_step, answered);
+        let status = MetaGrantStatus { last_handled_requested_at, ..status };
         let (until, suspicions) = (self.until(expires, class), self.heard.suspicions.clone());
         Report { status, class, answered, until, effect: Effect::None, notes, suspicions }
     }

@@ -54,6 +54,10 @@ impl Kind for MetaGrantKind {
         status.inputs.as_deref()
     }
 
+    fn handled(status: &MetaGrantStatus) -> Option<&str> {
+        status.last_handled_requested_at.as_deref()
+    }
+
     fn memories(ctx: &Context) -> &Memories<MetaGrantStatus> {
         &ctx.grant_memories
     }

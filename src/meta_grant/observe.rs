@@ -52,6 +52,8 @@ pub struct Observed {
     pub doubted: BTreeSet<String>,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
+    /// The look that somebody asked for and that was not taken yet.
+    pub requested: Option<String>,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// What was heard before and waits for its confirmation.
@@ -269,7 +271,8 @@ async fn survey(
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
     let unknown = before.as_ref().is_some_and(|it| users.pages.iter().any(|page| !it.pages.contains_key(page)));
-    let look = pass.due || changed || unknown || valid && before.is_none() || mail.is_some() || asked.changes > 0;
+    let wanted = pass.due || pass.requested.is_some() || mail.is_some() || asked.changes > 0;
+    let look = wanted || changed || unknown || valid && before.is_none();
     let doubted = users.pages.iter().filter(|page| ctx.grants.is_page_doubted(&pass.key, page)).cloned().collect();
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
@@ -290,6 +293,7 @@ async fn survey(
         changed,
         doubted,
         look,
+        requested: pass.requested.clone(),
         stale: pass.stale,
         suspicions: pass.suspicions().clone(),
         remind: ctx.grant_reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),

@@ -37,6 +37,7 @@ mod record;
 mod releases;
 mod replica;
 mod repository;
+mod requests;
 mod restraint;
 mod rights;
 mod ring;

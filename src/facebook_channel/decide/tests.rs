@@ -14,6 +14,7 @@ mod properties;
 mod publication;
 mod receiver;
 mod remembered;
+mod requested;
 mod scene;
 mod status;
 mod strategies;

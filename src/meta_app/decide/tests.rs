@@ -8,6 +8,7 @@ mod kept;
 mod permissions;
 mod policies;
 mod properties;
+mod requested;
 mod rotation;
 mod scene;
 mod strategies;

@@ -55,6 +55,7 @@ pub(super) fn status(
         page_count: previous.page_count,
         pages_truncated: previous.pages_truncated,
         channels: previous.channels,
+        last_handled_requested_at: previous.last_handled_requested_at.clone(),
         ..known
     };
     with_pages(status, seen, case.given(), case.now)

@@ -9,6 +9,7 @@ mod model;
 mod notes;
 mod passes;
 mod renewal;
+mod requested;
 mod scene;
 mod seed;
 mod status;

@@ -96,6 +96,7 @@ impl Scene {
             graph_url: "https://graph.facebook.com".to_owned(),
             inputs: "inputs".to_owned(),
             look: true,
+            requested: None,
             standing: Standing::Known,
             stale: false,
             version: Version::DEFAULT,

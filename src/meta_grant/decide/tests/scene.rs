@@ -180,6 +180,7 @@ impl Scene {
             changed: false,
             doubted: BTreeSet::new(),
             look: true,
+            requested: None,
             stale: false,
             suspicions: Default::default(),
             remind: false,

@@ -1,0 +1,171 @@
+//! Looks that somebody asks for: none is lost, and the status repeats the request once the look was taken.
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use testkit::wait_for;
+
+use crate::granted_props::{self, ACCOUNTS, grant_is, grants, look_at_grant, person_manages_pages};
+use crate::props::*;
+use crate::world::*;
+
+const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
+
+/// Looks at the conversations of a page.
+fn conversations(world: &World, page: &str) -> usize {
+    crate::drift::methods(world, CONVERSATIONS, page).len()
+}
+
+async fn handled(world: &World, name: &str) -> Result<Option<String>> {
+    let status = world.channels(&world.tenant_a).get(name).await?.status.context("no status")?;
+    Ok(status.last_handled_requested_at)
+}
+
+/// Waits until the status of a channel repeats this request.
+async fn is_handled(world: &World, name: &str, at: &str) -> Result<()> {
+    wait_for(&format!("the look of {at}"), PATIENCE, async || {
+        let handled = handled(world, name).await?;
+        ensure!(handled.as_deref() == Some(at), "{handled:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn ask_app(world: &World, at: &str) -> Result<()> {
+    let patch = json!({ "metadata": { "annotations": { "metachannels.io/requested-at": at } } });
+    world.apps().patch("acme", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_is_asked_for_within_a_minute_of_the_last_conversations_is_made_up_for() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    quiet(&operator).await?;
+    // They were looked at when the channel was connected, a moment ago.
+    world.request_look(&world.tenant_a, "shop", "2026-03-01T12:00:00Z").await?;
+    wait_for("the look at the page", PATIENCE, async || {
+        ensure!(!crate::drift::methods(&world, "/{version}/{page-id}", PAGE_A).is_empty());
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
+    assert_eq!((conversations(&world, PAGE_A), handled(&world, "shop").await?), (0, None));
+    world.advance(2);
+    is_handled(&world, "shop", "2026-03-01T12:00:00Z").await?;
+    quiet(&operator).await?;
+    assert_eq!((conversations(&world, PAGE_A), conversations(&world, PAGE_B)), (1, 0));
+    // Then it is as if nobody had asked: nothing is written.
+    let before = versions(&world).await?;
+    for _ in 0..2 {
+        advance_and_sweep(&world, &operator, 16).await?;
+    }
+    assert_eq!(versions(&world).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_leader_takes_the_look_that_the_one_before_still_owed() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    quiet(&operator).await?;
+    world.request_look(&world.tenant_a, "shop", "owed").await?;
+    wait_for("the look at the page", PATIENCE, async || {
+        ensure!(!crate::drift::methods(&world, "/{version}/{page-id}", PAGE_A).is_empty());
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
+    assert_eq!(handled(&world, "shop").await?, None);
+    operator.stop().await;
+    world.sandbox.clear_ledger();
+    let operator = world.operator();
+    is_handled(&world, "shop", "owed").await?;
+    quiet(&operator).await?;
+    assert_eq!((conversations(&world, PAGE_A), conversations(&world, PAGE_B)), (1, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_of_many_requests_is_handled_once_the_brake_lets_it() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    world.advance(10);
+    quiet(&operator).await?;
+    for number in 1..=9 {
+        world.request_look(&world.tenant_a, "shop", &format!("request {number}")).await?;
+        quiet(&operator).await?;
+    }
+    world.advance(1);
+    is_handled(&world, "shop", "request 9").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_meta_leaves_unanswered_stays_owed_also_over_a_restart() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    world.advance(2);
+    quiet(&operator).await?;
+    world.sandbox.add_fault(fault("{match: {}, do: html}"));
+    world.request_look(&world.tenant_a, "shop", "unanswered").await?;
+    ask_app(&world, "unanswered").await?;
+    wait_for("the tries", PATIENCE, async || {
+        ensure!(world.sandbox.ledger().len() >= 2);
+        Ok(())
+    })
+    .await?;
+    operator.stop().await;
+    assert_eq!(handled(&world, "shop").await?, None);
+    assert_eq!(world.apps().get("acme").await?.status.context("no status")?.last_handled_requested_at, None);
+    world.sandbox.clear_faults();
+    let _operator = world.operator();
+    is_handled(&world, "shop", "unanswered").await?;
+    let app = || async { Ok::<_, anyhow::Error>(world.apps().get("acme").await?.status.context("no status")?) };
+    wait_for("the look at the app", PATIENCE, async || {
+        let handled = app().await?.last_handled_requested_at;
+        ensure!(handled.as_deref() == Some("unanswered"), "{handled:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_grant_lists_its_pages_once_and_is_repeated() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    granted_props::connected(&world, &operator).await?;
+    look_at_grant(&world, "now").await?;
+    wait_for("the look", PATIENCE, async || {
+        let handled = grants(&world).get("acme-grant").await?.status.context("no status")?.last_handled_requested_at;
+        ensure!(handled.as_deref() == Some("now"), "{handled:?}");
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
+    assert_eq!(world.requests("GET", ACCOUNTS).len(), 1);
+    grant_is(&world, &["Ready=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_no_status_can_repeat_is_told_of_once_and_the_look_is_taken() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    world.advance(2);
+    quiet(&operator).await?;
+    let looks = || crate::drift::methods(&world, "/{version}/{page-id}", PAGE_A).len();
+    world.sandbox.clear_ledger();
+    world.request_look(&world.tenant_a, "shop", &"x".repeat(200)).await?;
+    warned(&world, &world.tenant_a, &["shop InvalidRequest"]).await?;
+    assert_eq!((looks(), handled(&world, "shop").await?), (1, None));
+    for _ in 0..2 {
+        advance_and_sweep(&world, &operator, 16).await?;
+    }
+    warned(&world, &world.tenant_a, &["shop InvalidRequest"]).await
+}
