@@ -182,6 +182,8 @@ reasons! {
     StillSubscribed => Operator,
     /// Meta accepted a write and shows nothing of it.
     WithoutEffect => Operator,
+    /// Meta accepted a write and shows what somebody else wrote since.
+    Overwritten => Operator,
     /// Meta could not verify the callback.
     CallbackVerificationFailed => Operator,
     /// Nothing tells which application is the default app of the page.

@@ -12,7 +12,7 @@ use crate::api::conditions::{Finding, Quote, Status};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::graph::{
     AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
-    PageSubscription, Thread, ThrottleScope, Verdict, classify, definite, redact,
+    PageSubscription, Thread, ThrottleScope, Verdict, classify, definite,
 };
 
 /// What Meta answered.
@@ -222,22 +222,6 @@ pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
         "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
     );
     Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
-}
-
-/// What is found when somebody else keeps undoing what the operator restores; `held` are the fields that stand there, and
-/// `look_again` is the command that lets the operator restore it once more.
-pub fn repair_fight(defect: Finding, held: &[String], look_again: &str) -> Finding {
-    let mut held = held.to_vec();
-    held.sort();
-    let held = if held.is_empty() { "no fields".to_owned() } else { redact(&listed(&held), &[]) };
-    let seen = format!(
-        "{} Found: {held}. Somebody else changed it back after three repairs within 30 minutes; it is left alone.",
-        defect.seen
-    );
-    let next_step = format!(
-        "Somebody must find the other system that writes this subscription and have it stop. Then the operator repairs it again after: {look_again}"
-    );
-    Finding { status: Status::False, reason: Reason::RepairFight, seen, next_step, ..defect }
 }
 
 /// Names for a message: of many only the first, and how many more there are. The status has them all.

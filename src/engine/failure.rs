@@ -86,7 +86,7 @@ impl From<Reason> for Class {
             | Reason::SecretNotReleased
             | Reason::NotVerifiable
             | Reason::Unreadable => Self::Waiting,
-            Reason::WithoutEffect => Self::WithoutEffect,
+            Reason::WithoutEffect | Reason::Overwritten => Self::WithoutEffect,
             // What was received and refused is refused again: it is asked for in the regular slots.
             Reason::NotUnderstood => Self::Settled,
             // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.

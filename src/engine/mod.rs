@@ -19,6 +19,7 @@ pub mod edits;
 pub mod events;
 pub mod evidence;
 pub mod failure;
+pub mod fights;
 pub mod fingerprint;
 pub mod gap;
 pub mod grants;

@@ -16,7 +16,7 @@ use super::evidence::Suspicions;
 use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::key::Key;
 use super::memory::{Memory, Written};
-use super::repairs::{Effect, Standing};
+use super::repairs::{Effect, Repairs, Standing};
 use super::requests;
 use super::run::{Kind, Next, slots};
 use super::status;
@@ -103,6 +103,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if memory.answered_edit.is_none() && verified == Some(generation) && open.is_none() {
             memory.answered_edit = Some(edit.clone());
         }
+        let slots = slots(ctx, K::NAME, &uid, now);
+        if memory.due.is_none()
+            && let Some(since) = without_effect(K::conditions(&previous))
+        {
+            // After a restart the tries go on where they were.
+            memory.repairs = Repairs::resumed(K::inputs(&previous), since);
+            (memory.due, memory.resting) = (Some(memory.repairs.again(now).unwrap_or(slots.broken)), false);
+        }
         let due = memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now);
         Self {
             due: requested || due,
@@ -110,7 +118,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             requested: open,
             generation,
-            slots: slots(ctx, K::NAME, &uid, now),
+            slots,
             edit,
             key,
             uid,
@@ -325,7 +333,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 fn unfinished(conditions: &[Condition]) -> bool {
     let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
     let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
-    unknown || matches!(reason.map(Class::from), Some(Class::Transient | Class::WithoutEffect))
+    unknown || matches!(reason.map(Class::from), Some(Class::Transient))
+}
+
+/// Since when a write has had no effect, as the conditions tell.
+fn without_effect(conditions: &[Condition]) -> Option<Timestamp> {
+    let tells = |it: &&Condition| Reason::parse(&it.reason).map(Class::from) == Some(Class::WithoutEffect);
+    conditions.iter().filter(tells).map(|it| it.last_transition_time.0).max()
 }
 
 fn version(object: &impl ResourceExt) -> Option<u64> {

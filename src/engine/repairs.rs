@@ -43,6 +43,12 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The same, where something was given up in this very pass.
+    #[must_use]
+    pub fn given_up(self, fought: bool) -> Self {
+        if fought { Self::GaveUp } else { self }
+    }
+
     /// What a pass came to, for a thing that was or was not written and is well or not.
     pub fn of(standing: Standing, written: bool, well: bool) -> Self {
         match standing {
@@ -112,6 +118,12 @@ impl Repairs {
             self.made.push(now);
             self.made.drain(..self.made.len().saturating_sub(FIGHT));
         }
+    }
+
+    /// What is left after a restart: since when a write has had no effect, under these inputs.
+    pub fn resumed(inputs: Option<&str>, without_effect: Timestamp) -> Self {
+        let inputs = inputs.map(str::to_owned);
+        Self { inputs, without_effect: Some(without_effect), ..Self::default() }
     }
 
     /// Whether it is still to be seen whether what was written lasts.
@@ -220,7 +232,8 @@ mod tests {
         for minute in [0, 1, 5] {
             without_effect.note(Some(INPUTS), Effect::None, true, at(minute));
         }
-        for repairs in [repaired(&[0]), without_effect] {
+        let resumed = Repairs::resumed(Some(INPUTS), at(0));
+        for repairs in [repaired(&[0]), without_effect, resumed] {
             for (now, expected) in [(0, Some(1)), (1, Some(5)), (4, Some(5)), (5, Some(10)), (10, None), (60, None)] {
                 assert_eq!(repairs.again(at(now)), expected.map(at), "at {now}: {repairs:?}");
             }

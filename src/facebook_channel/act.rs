@@ -52,6 +52,7 @@ pub async fn act(
         (Mutation::Subscribe { fields }, Some(access)) => {
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
+            asked.before = asked.subscriptions.take().and_then(Result::ok);
             let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
             let written = asked.calls.answer(Operation::SubscribePage, written);
             let refused = refused_fields(&written, &fields);
@@ -137,6 +138,7 @@ async fn unsubscribe(
     asked.recorded = false;
     if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {
         let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
+        asked.before = asked.subscriptions.take().and_then(Result::ok);
         asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
     }
     Ok(asked)

@@ -15,6 +15,8 @@ mod token_status;
 mod weigh;
 mod wish;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::model::Mutation;
@@ -31,11 +33,12 @@ use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::breakers::Reach;
 use crate::engine::events::{Note, on_transition};
 use crate::engine::evidence::Suspicions;
+use crate::engine::fights::{self, Fight};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::engine::token_check::SOON;
-use crate::graph::TokenInfo;
+use crate::graph::{PageSubscription, TokenInfo};
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -167,6 +170,28 @@ impl Case<'_> {
         look_again("fbc", &self.channel.metadata)
     }
 
+    /// Whether somebody else wrote our row after it was written, as it seems: it shows neither what was written nor what was
+    /// there before. Of who did that once nothing else is expected.
+    fn is_overwritten(&self, type_: ConditionType, row: Option<&PageSubscription>) -> bool {
+        let ours = |row: &&PageSubscription| Some(row.id.as_str()) == self.seen.app.id();
+        let fields = |row: &PageSubscription| row.subscribed_fields.iter().cloned().collect::<BTreeSet<_>>();
+        let before = self.seen.asked.before.as_ref().map(|rows| rows.iter().find(ours));
+        let disputed = fights::is_disputed(find(&self.previous.conditions, type_));
+        disputed || before.is_some_and(|before| before.map(fields) != row.map(fields))
+    }
+
+    /// What is found of a fight over our row; `type_` is the condition that tells of it.
+    fn fight(
+        &self,
+        type_: ConditionType,
+        row: Option<&PageSubscription>,
+        found: impl FnOnce(Fight<'_>) -> Finding,
+    ) -> Finding {
+        let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
+        let previous = find(&self.previous.conditions, type_);
+        found(Fight { previous, held, look_again: &self.look_again(), now: self.now })
+    }
+
     /// Whether the page is to be disconnected.
     fn parts(&self) -> bool {
         self.channel.spec.parts()
@@ -274,12 +299,13 @@ impl Case<'_> {
         match &findings.parting {
             Some(parting) => {
                 let effect = Effect::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
-                (effect, "The page had been subscribed again")
+                (effect.given_up(parting.reason == Reason::RepairFight), "The page had been subscribed again")
             }
             None => {
                 let well = findings.subscribed.status == Status::True && findings.wish.is_none();
+                let effect = Effect::of(standing, asked.subscribed.is_some(), well);
                 (
-                    Effect::of(standing, asked.subscribed.is_some(), well),
+                    effect.given_up(findings.subscribed.reason == Reason::RepairFight),
                     "The subscription of the page had been changed",
                 )
             }

@@ -69,6 +69,8 @@ pub struct Asked {
     pub page: Option<Answer<PageNode>>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
+    /// Those applications before the subscription was written or ended.
+    pub before: Option<Vec<PageSubscription>>,
     /// The page's latest threads.
     pub threads: Option<Answer<Vec<Thread>>>,
     /// When they can be looked at, where that was asked for and cannot be done yet.

@@ -136,6 +136,7 @@ async fn subscribe(
             conflict: true,
         });
     };
+    asked.before = asked.subscriptions.take().and_then(Result::ok);
     let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
     let written = asked.calls.answer(Operation::SubscribeApp, written);
     let refused = written.as_ref().err().map(|refusal| decide::refused_fields(refusal, fields)).unwrap_or_default();

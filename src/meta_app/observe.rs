@@ -110,6 +110,8 @@ pub struct Asked {
     pub permissions: Option<Answer<Vec<AppPermission>>>,
     /// Its subscriptions.
     pub subscriptions: Option<Answer<Vec<AppSubscription>>>,
+    /// Its subscriptions before they were written.
+    pub before: Option<Vec<AppSubscription>>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
     /// Whether that was to give Meta the verify token.

@@ -5,7 +5,8 @@ use super::weigh::PageSays;
 use super::{Case, former, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::answer::{Refusal, drift_observed, listed, repair_fight, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, listed, without_effect};
+use crate::engine::fights;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
@@ -184,8 +185,7 @@ fn repair(
 ) -> (Finding, Option<Mutation>) {
     match &case.seen.asked.subscribed {
         None if case.seen.standing == Standing::Fought => {
-            let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
-            (repair_fight(defect, held, &case.look_again()), None)
+            (case.fight(ConditionType::Subscribed, row, |fight| fights::repair_fight(defect, fight)), None)
         }
         None if let Some(waiting) = former::in_the_way(case) => (waiting, None),
         None if claimed.status == Status::True && case.proven(authorized) => {
@@ -201,6 +201,9 @@ fn repair(
             (defect, Some(Mutation::Subscribe { fields }))
         }
         Some(Err(refusal)) => (wish::write_refused(case, refusal).unwrap_or(defect), None),
+        Some(Ok(())) if case.is_overwritten(ConditionType::Subscribed, row) && wish::standing(case, row).is_none() => {
+            (case.fight(ConditionType::Subscribed, row, |fight| fights::overwritten(defect, fight)), None)
+        }
         Some(Ok(())) => (without_effect(defect), None),
         None => (defect, None),
     }

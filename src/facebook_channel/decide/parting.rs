@@ -7,12 +7,13 @@
 use super::super::model::Mutation;
 use super::{Case, authorization, former};
 use crate::api::Reason;
-use crate::api::conditions::{Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Kept, Refusal, drift_observed, keep, repair_fight, without_effect};
+use crate::engine::answer::{Kept, Refusal, drift_observed, keep, without_effect};
+use crate::engine::fights;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::parted;
-use crate::graph::Verdict;
+use crate::graph::{PageSubscription, Verdict};
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
 pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Option<Mutation>)> {
@@ -47,9 +48,9 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
     let (app, asked) = (&case.seen.app, &case.seen.asked);
     let row = parted::row(app, asked);
     let (finding, mutation) = match row {
-        Some(Some(row)) => part(case, still_subscribed(case), &row.subscribed_fields),
+        Some(Some(row)) => part(case, still_subscribed(case), Some(row)),
         _ if parted::is_parted(case.channel, case.previous, app, asked) => (parted(case), None),
-        _ => part(case, not_seen(case), &[]),
+        _ => part(case, not_seen(case), None),
     };
     let open = finding.status != Status::False || finding.reason == Reason::RepairFight;
     let unseen = row.is_none() && mutation.is_none() && open;
@@ -93,8 +94,8 @@ fn not_seen(case: &Case<'_>) -> Finding {
     case.found(Status::Unknown, Reason::Pending, seen, "")
 }
 
-/// Ends the subscription, or says why that is not done; `held` are the fields that were seen.
-fn part(case: &Case<'_>, defect: Finding, held: &[String]) -> (Finding, Option<Mutation>) {
+/// Ends the subscription, or says why that is not done; `row` is what was seen of it.
+fn part(case: &Case<'_>, defect: Finding, row: Option<&PageSubscription>) -> (Finding, Option<Mutation>) {
     if let Some(trouble) = authorization::app_unusable(case) {
         return (trouble, None);
     }
@@ -103,8 +104,13 @@ fn part(case: &Case<'_>, defect: Finding, held: &[String]) -> (Finding, Option<M
         _ if case.observes() && defect.status == Status::Unknown => (defect, None),
         _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
-        None if case.seen.standing == Standing::Fought => (repair_fight(defect, held, &case.look_again()), None),
+        None if case.seen.standing == Standing::Fought => {
+            (case.fight(ConditionType::Ready, row, |fight| fights::repair_fight(defect, fight)), None)
+        }
         None => (defect, Some(Mutation::Unsubscribe)),
+        Some(Ok(())) if row.is_some() && case.is_overwritten(ConditionType::Ready, row) => {
+            (case.fight(ConditionType::Ready, row, |fight| fights::overwritten(defect, fight)), None)
+        }
         Some(Ok(())) => (without_effect(defect), None),
         Some(Err(refusal)) if refusal.says_nothing() => (defect, None),
         Some(Err(refusal)) => (refused(case, refusal), None),

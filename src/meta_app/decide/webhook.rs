@@ -1,13 +1,16 @@
 //! The application's webhook, and what is in the way of it.
 
+use std::collections::BTreeSet;
+
 use super::super::act::Mutation;
 use super::super::observe::VerifyTokenSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
-use crate::engine::answer::{Refusal, drift_observed, listed, look_again, repair_fight, without_effect};
+use crate::engine::answer::{Refusal, drift_observed, listed, look_again, without_effect};
 use crate::engine::evidence::Matter;
+use crate::engine::fights::{self, Fight};
 use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
 
@@ -163,14 +166,16 @@ impl Case<'_> {
         let written = match &self.seen.asked.subscribed {
             None if foreign => return defect.into(),
             None if self.seen.standing == Standing::Fought => {
-                let held = row.map(|row| row.fields.as_slice()).unwrap_or_default();
-                return repair_fight(defect, held, &look_again("metaapp", &self.app.metadata)).into();
+                return self.fight(row, |fight| fights::repair_fight(defect, fight)).into();
             }
             // There is nothing left to subscribe to.
             None if fields.is_empty() => self.left_out(&self.refused_fields()).unwrap_or(defect),
             None => {
                 let mutation = Mutation::Subscribe { callback_url: callback_url.to_owned(), fields };
                 return Webhook::from(defect).doing(mutation);
+            }
+            Some(Ok(())) if self.is_overwritten(row, callback_url) && self.as_before(row).is_none() => {
+                self.fight(row, |fight| fights::overwritten(defect, fight))
             }
             Some(Ok(())) => without_effect(defect),
             Some(Err(refusal)) if !refusal.may_pass() => self.not_subscribed(refusal, callback_url),
@@ -181,6 +186,27 @@ impl Case<'_> {
             Some(finding) => Webhook { wishes: vec![written], ..finding.into() },
             None => written.into(),
         }
+    }
+
+    /// Whether somebody else wrote the row after it was written, as it seems: it has a callback that is not ours, or shows
+    /// neither what was written nor what was there before. Of who did that once nothing else is expected.
+    fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str) -> bool {
+        let foreign = row.is_some_and(|row| row.callback_url != callback_url);
+        let shown = |row: &AppSubscription| {
+            let fields: BTreeSet<_> = row.fields.iter().cloned().collect();
+            (row.callback_url.clone(), row.active, fields)
+        };
+        let before = self.seen.asked.before.as_ref();
+        let disputed = fights::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
+        foreign || disputed || before.is_some_and(|before| page_row(before).map(shown) != row.map(shown))
+    }
+
+    /// What is found of a fight over the row.
+    fn fight(&self, row: Option<&AppSubscription>, found: impl FnOnce(Fight<'_>) -> Finding) -> Finding {
+        let previous = find(&self.previous.conditions, ConditionType::WebhookSubscribed);
+        let held = row.map(|row| row.fields.as_slice()).unwrap_or_default();
+        let look_again = look_again("metaapp", &self.app.metadata);
+        found(Fight { previous, held, look_again: &look_again, now: self.now })
     }
 
     /// The condition as it was, if Meta still shows what was verified then.
@@ -274,7 +300,8 @@ impl Case<'_> {
     /// Another callback than the declared one stands at Meta. Once ours stood there, that is drift like any other. Before, the
     /// app is somebody else's, who would lose its events.
     fn other_callback(&self, found: &str) -> Finding {
-        let ours_before = self.previous.subscription.as_ref().is_some_and(|it| it.callback_url.is_some());
+        let written = matches!(self.seen.asked.subscribed, Some(Ok(())));
+        let ours_before = written || self.previous.subscription.as_ref().is_some_and(|it| it.callback_url.is_some());
         let shown = crate::graph::redact(found, &[]);
         // The URL as it was shown will do: it is all that somebody who reads the message can write down.
         let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref());
@@ -338,7 +365,9 @@ impl Case<'_> {
         let token = token.or_else(|| now.clone().filter(|_| declared));
         let mut fields = row.fields.clone();
         fields.sort();
-        let callback_url = if declared { Some(row.callback_url.clone()) } else { before.callback_url };
+        // What Meta accepted was there, though somebody else wrote over it since.
+        let accepted = self.seen.callback_url.clone().filter(|_| declared || given);
+        let callback_url = accepted.or(before.callback_url);
         Some(AppSubscriptionStatus {
             active: row.active && ours,
             callback_url,

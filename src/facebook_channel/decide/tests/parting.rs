@@ -1,5 +1,7 @@
 //! A channel that is declared Disconnected.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Stalled, Subscribed,
@@ -148,6 +150,20 @@ fn an_end_without_effect_is_looked_at_again_rarely() {
     outcome.no_mutation();
     outcome.reconciling("False/WithoutEffect");
     assert_eq!(outcome.plan.report.class, Class::WithoutEffect);
+}
+
+#[test]
+fn an_end_that_somebody_else_undoes_before_it_is_read_back_is_a_fight_the_second_time() {
+    let undone = |before: &[&str]| {
+        let mut scene = ended(parting(Scene::rows(vec![row(APP, &["messages"])])), Ok(()));
+        scene.seen.asked.before = Some(vec![row(APP, before)]);
+        scene
+    };
+    let first = undone(&FIELDS).decide();
+    first.reconciling("False/Overwritten");
+    let second = undone(&["messages"]).again(&first, SignedDuration::from_mins(1));
+    second.stalled("RepairFight");
+    second.no_mutation();
 }
 
 #[test]

@@ -160,6 +160,7 @@ impl Scene {
                 token: Some(Ok(token_info())),
                 page: Some(Ok(page_node())),
                 subscriptions: Some(Ok(vec![row(APP, &FIELDS)])),
+                before: None,
                 threads: None,
                 threads_owed: None,
                 subscribed: None,

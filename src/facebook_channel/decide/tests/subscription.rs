@@ -1,5 +1,7 @@
 //! Whether the page is subscribed to our application.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
 use crate::engine::Class;
@@ -71,6 +73,39 @@ fn a_write_without_effect_is_not_repeated_in_the_same_pass() {
     written(vec![row(APP, &FIELDS)], Ok(()))
         .decide()
         .shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/Reached")]);
+}
+
+#[test]
+fn a_row_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_second_time() {
+    let minute = SignedDuration::from_mins(1);
+    for (before, after) in [(None, Some(row(APP, &["messages"]))), (Some(row(APP, &["messages"])), None)] {
+        let overwritten = || {
+            let mut scene = written(after.clone().into_iter().collect(), Ok(()));
+            scene.seen.asked.before = Some(before.clone().into_iter().collect());
+            scene
+        };
+        let first = overwritten().after(&Scene::healthy().decide()).decide();
+        first.no_mutation();
+        first.reconciling("False/Overwritten");
+        assert_eq!(first.plan.report.class, Class::WithoutEffect);
+        // What stood there before the second write is what was written over the first.
+        let mut second = overwritten();
+        second.seen.asked.before = Some(after.clone().into_iter().collect());
+        let second = second.again(&first, minute);
+        second.no_mutation();
+        second.stalled("RepairFight");
+        assert_eq!(second.plan.report.effect, Effect::GaveUp);
+        assert!(second.plan.report.notes.iter().any(|note| note.warning && note.reason == "RepairFight"));
+        let mut later = Scene::rows(after.clone().into_iter().collect());
+        later.seen.standing = Standing::Fought;
+        let later = later.again(&second, minute * 120);
+        later.no_mutation();
+        assert_eq!((later.status(), later.plan.report.notes.len()), (second.status(), 0));
+    }
+    // The same fields in another order are what was there before.
+    let mut same = written(vec![row(APP, &["feed", "messages"])], Ok(()));
+    same.seen.asked.before = Some(vec![row(APP, &["messages", "feed"])]);
+    same.decide().reconciling("False/WithoutEffect");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The application's webhook, and what is in the way of it.
 
+use jiff::SignedDuration;
+
 use super::scene::*;
 use crate::api::AppSubscriptionStatus;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
@@ -11,6 +13,8 @@ use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::VerifyTokenSeen;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 fn subscribe() -> Option<Mutation> {
     Some(Mutation::Subscribe { callback_url: CALLBACK.to_owned(), fields: words(&FIELDS) })
@@ -267,6 +271,65 @@ fn a_webhook_that_somebody_else_changes_back_again_and_again_is_left_to_a_person
     let mut foreign = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]);
     foreign.seen.standing = Standing::Fought;
     foreign.decide().stalled("ForeignCallback");
+}
+
+#[test]
+fn a_write_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_second_time() {
+    let foreign = || row(FOREIGN, true, &FIELDS);
+    let some = || row(CALLBACK, true, &["messages"]);
+    // What was there before the write, what is there after it, and what of it is told.
+    let rows = [
+        (Some(row(CALLBACK, true, &[])), Some(foreign()), "https://old.example/bot"),
+        (Some(foreign()), Some(foreign()), "https://old.example/bot"),
+        (None, Some(foreign()), "https://old.example/bot"),
+        (Some(row(CALLBACK, false, &FIELDS)), Some(some()), "Found: messages."),
+        (Some(some()), None, "no webhook"),
+    ];
+    let healthy = Scene::healthy().decide();
+    for (before, after, found) in rows {
+        let overwritten = || {
+            let mut scene = written(after.clone().into_iter().collect(), Ok(()));
+            scene.seen.asked.before = Some(before.clone().into_iter().collect());
+            scene
+        };
+        for known in [Some(&healthy), None] {
+            let first = known.map_or_else(overwritten, |known| overwritten().after(known)).decide();
+            first.no_mutation();
+            first.reconciling("False/Overwritten");
+            assert_eq!((first.plan.report.class, first.plan.report.notes.len()), (Class::WithoutEffect, 0));
+            // It is looked at again, and is not as declared: that is written once more, whoever's callback stands there.
+            let mut found_again = Scene::rows(after.clone().into_iter().collect());
+            found_again.seen.standing = Standing::New;
+            assert_eq!(found_again.later(&first, MINUTE).decide().plan.mutation, subscribe());
+            overwritten().later(&first, MINUTE / 2).decide().reconciling("False/Overwritten");
+
+            // What stood there before the second write is what was written over the first.
+            let mut second = overwritten();
+            second.seen.asked.before = Some(after.clone().into_iter().collect());
+            let second = second.later(&first, MINUTE).decide();
+            second.no_mutation();
+            second.stalled("RepairFight");
+            let message = second.message(Ready);
+            assert!(message.contains(found) && !message.contains("hidden"), "{message}");
+            let notes: Vec<_> = second.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
+            assert_eq!((notes, second.plan.report.effect), (vec![(true, "RepairFight")], Effect::GaveUp));
+            // From then on it is only looked at, also by a process that remembers nothing else, and nothing is rewritten.
+            let mut later = Scene::rows(after.clone().into_iter().collect());
+            later.seen.standing = Standing::Fought;
+            let later = later.later(&second, MINUTE * 120).decide();
+            later.no_mutation();
+            assert_eq!((later.status(), later.plan.report.notes.len()), (second.status(), 0));
+        }
+    }
+}
+
+#[test]
+fn a_write_after_which_all_is_as_before_is_without_effect_and_no_fight() {
+    let healthy = Scene::healthy().decide();
+    let mut same = written(vec![row(CALLBACK, true, &["messages", "feed"])], Ok(()));
+    same.seen.asked.before = Some(vec![row(CALLBACK, true, &["feed", "messages"])]);
+    let first = same.after(&healthy).decide();
+    first.reconciling("False/WithoutEffect");
 }
 
 #[test]
