@@ -20,6 +20,9 @@ use crate::api::{GROUP, PURPOSE_LABEL};
 /// Annotation with the fingerprint of what the content was made of.
 pub const CONTENT: &str = "metachannels.io/content";
 
+/// Annotation with kind, namespace and name of the object that a Secret was made for.
+pub const MADE_FOR: &str = "metachannels.io/made-for";
+
 /// A Secret for an object, beside it. It is to be created, never to be applied over one that exists.
 pub fn own_secret<K: Resource<DynamicType = ()>>(
     owner: &K,
@@ -35,6 +38,7 @@ pub fn own_secret<K: Resource<DynamicType = ()>>(
             name: Some(name),
             namespace: owner.namespace(),
             labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), purpose.as_str().to_owned())])),
+            annotations: Some(BTreeMap::from([(MADE_FOR.to_owned(), made_for::<K>(&Key::of(owner)))])),
             owner_references: controller.map(|it| vec![it]),
             ..ObjectMeta::default()
         },
@@ -42,6 +46,24 @@ pub fn own_secret<K: Resource<DynamicType = ()>>(
         string_data: Some(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         ..Secret::default()
     }
+}
+
+/// Whether a Secret was made by the operator for an earlier object of this name, of which there is one at a time. It names that one
+/// as its owner; or nobody any more, as `--cascade=orphan` leaves it, and then it says itself what it was made for. One that
+/// names anything else is somebody's.
+pub fn is_left_over<K: Resource<DynamicType = ()>>(secret: &ObjectMeta, key: &Key, uid: &str) -> bool {
+    let (group, kind) = (format!("{GROUP}/"), K::kind(&()));
+    let is_former = |it: &OwnerReference| {
+        it.api_version.starts_with(&group) && it.kind == kind && it.name == key.name && it.uid != uid
+    };
+    match secret.owner_references.as_deref().unwrap_or_default() {
+        [] => secret.annotations.as_ref().and_then(|all| all.get(MADE_FOR)) == Some(&made_for::<K>(key)),
+        owners => owners.iter().all(is_former),
+    }
+}
+
+fn made_for<K: Resource<DynamicType = ()>>(key: &Key) -> String {
+    format!("{}/{}/{}", K::kind(&()), key.namespace, key.name)
 }
 
 /// The Secrets as they were written, or as they were seen first: their versions, which are numbers that grow, and what
@@ -101,12 +123,44 @@ mod tests {
             "apiVersion": "v1", "kind": "Secret", "type": "metachannels.io/verify-token", "stringData": {"key": "value"},
             "metadata": {
                 "name": "made", "namespace": "platform", "labels": {"metachannels.io/purpose": "verify-token"},
+                "annotations": {"metachannels.io/made-for": "MetaApp/platform/acme"},
                 "ownerReferences": [{
                     "apiVersion": "metachannels.io/v1alpha1", "kind": "MetaApp", "name": "acme", "uid": "u1", "controller": true,
                 }],
             },
         });
         assert_eq!(serde_json::to_value(secret).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_was_made_for_an_earlier_object_of_the_name_is_left_over() {
+        let owner = |version: &str, kind: &str, name: &str, uid: &str| json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid});
+        let former = || owner("metachannels.io/v1alpha1", "MetaApp", "acme", "u1");
+        let rows = [
+            (json!([former()]), json!(null), true),
+            (json!([owner("metachannels.io/v1beta1", "MetaApp", "acme", "u1")]), json!(null), true),
+            (json!(null), json!({"metachannels.io/made-for": "MetaApp/platform/acme"}), true),
+            (json!([]), json!({"metachannels.io/made-for": "MetaApp/platform/acme"}), true),
+            (json!([]), json!({"metachannels.io/made-for": "MetaApp/platform/other"}), false),
+            (json!([]), json!({"metachannels.io/made-for": "MetaApp/elsewhere/acme"}), false),
+            (json!([]), json!({"metachannels.io/content": "x"}), false),
+            (json!(null), json!(null), false),
+            (json!([owner("metachannels.io/v1alpha1", "MetaApp", "acme", "u2")]), json!(null), false),
+            (json!([owner("metachannels.io/v1alpha1", "MetaApp", "other", "u1")]), json!(null), false),
+            (json!([owner("metachannels.io/v1alpha1", "MetaGrant", "acme", "u1")]), json!(null), false),
+            (json!([owner("example.com/v1", "MetaApp", "acme", "u1")]), json!(null), false),
+            (
+                json!([former(), owner("apps/v1", "Deployment", "acme", "u3")]),
+                json!({"metachannels.io/made-for": "MetaApp/platform/acme"}),
+                false,
+            ),
+        ];
+        for (owners, annotations, expected) in rows {
+            let metadata = json!({ "ownerReferences": owners, "annotations": annotations });
+            let secret: ObjectMeta = serde_json::from_value(metadata.clone()).unwrap();
+            let left_over = is_left_over::<MetaApp>(&secret, &Key::new("platform", "acme"), "u2");
+            assert_eq!(left_over, expected, "{metadata}");
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The Secret in which a page token is published for a bot that calls Graph itself.
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
-use kube::{Api, Resource};
 
 use super::observe::{Access, AppSeen};
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
 use crate::engine::failure::kubernetes;
 use crate::engine::fingerprint::Fingerprint;
-use crate::engine::own_secrets::{CONTENT, own_secret};
+use crate::engine::own_secrets::{CONTENT, is_left_over, own_secret};
 use crate::engine::pass::Pass;
 use crate::engine::{Class, Context, Failure, Key};
 
@@ -89,6 +89,8 @@ pub async fn look(
                 (true, false) => Content::Current,
             })
         }
+        // Who is being deleted leaves it behind, if it is orphaned.
+        Owner::Predecessor if channel.metadata.deletion_timestamp.is_some() => PublicationSeen::Ours(Content::Current),
         Owner::Predecessor => PublicationSeen::Leftover,
         Owner::Other => PublicationSeen::Taken,
     })
@@ -105,10 +107,9 @@ enum Owner {
 
 fn owner(secret: &ObjectMeta, pass: &Pass<FacebookChannelStatus>) -> Owner {
     let owners = secret.owner_references.as_deref().unwrap_or_default();
-    let same_name = |kind: &str, name: &str| kind == FacebookChannel::kind(&()) && name == pass.key.name;
     if owners.iter().any(|owner| owner.uid == pass.uid) {
         Owner::Channel
-    } else if is_released(secret) && owners.iter().any(|owner| same_name(&owner.kind, &owner.name)) {
+    } else if is_released(secret) && is_left_over::<FacebookChannel>(secret, &pass.key, &pass.uid) {
         Owner::Predecessor
     } else {
         Owner::Other
@@ -158,7 +159,7 @@ pub async fn publish(
     let params = PostParams::default();
     let written = match ctx.read(ctx.secrets.metadata(&key)).await?? {
         None => {
-            secret.metadata.annotations = Some([annotation].into());
+            secret.metadata.annotations.get_or_insert_default().extend([annotation]);
             match kubernetes("creating a published Secret", api.create(&params, &secret)).await {
                 // Somebody else was faster to take the name.
                 Err(failure) if failure.class() == Class::Conflict => return Ok(()),

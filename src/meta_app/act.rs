@@ -14,7 +14,7 @@ use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
 use crate::engine::failure::kubernetes;
-use crate::engine::own_secrets::own_secret;
+use crate::engine::own_secrets::{is_left_over, own_secret};
 use crate::engine::pass::Pass;
 use crate::engine::{Class, Context, Failure, Key};
 use crate::graph::Operation;
@@ -31,6 +31,8 @@ pub enum Mutation {
     },
     /// Create the Secret with the verify token.
     CreateVerifyToken,
+    /// Take up the one of an earlier MetaApp of this name, which is gone.
+    AdoptVerifyToken,
     /// Subscribe the application's webhook.
     Subscribe {
         /// Callback URL.
@@ -54,6 +56,7 @@ impl Mutation {
             Self::AcquireClaim => "claiming the webhook of the app",
             Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
             Self::CreateVerifyToken => "creating the verify token",
+            Self::AdoptVerifyToken => "taking up the verify token of an earlier MetaApp of this name",
             Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
             Self::Introduce { .. } => "giving Meta the new verify token",
         }
@@ -94,6 +97,10 @@ pub async fn act(
                 return Err(Failure::ShuttingDown);
             }
         }
+        Mutation::AdoptVerifyToken => {
+            adopt_verify_token(ctx, app, &pass.key, &pass.uid).await?;
+            asked.verify_token_made = true;
+        }
         Mutation::Subscribe { callback_url, fields } => {
             return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;
         }
@@ -113,6 +120,25 @@ async fn create_verify_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<
     let secret = Secret { immutable: Some(true), ..secret };
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
     match kubernetes("creating the verify token's Secret", api.create(&PostParams::default(), &secret)).await {
+        Err(failure) if failure.class() != Class::Conflict => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the Secret that was left over ours, so that it goes with this MetaApp. If it is another one by now, the next look
+/// says so.
+async fn adopt_verify_token(ctx: &Context, app: &MetaApp, key: &Key, uid: &str) -> Result<(), Failure> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let name = super::verify_token_secret_name(&key.name);
+    let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
+        return Ok(());
+    };
+    let model = own_secret(app, name.clone(), Purpose::VerifyToken, []);
+    if secret.type_ != model.type_ || !is_left_over::<MetaApp>(&secret.metadata, key, uid) {
+        return Ok(());
+    }
+    secret.metadata.owner_references = model.metadata.owner_references;
+    match kubernetes("taking up the verify token's Secret", api.replace(&name, &PostParams::default(), &secret)).await {
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
         _ => Ok(()),
     }

@@ -19,6 +19,7 @@ use crate::engine::calls::Calls;
 use crate::engine::evidence::Suspicions;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
+use crate::engine::own_secrets;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
 use crate::engine::{Context, Failure, Key, KindName};
@@ -85,6 +86,8 @@ pub enum VerifyTokenSeen {
     Missing,
     /// We made it.
     Ours,
+    /// We made it for an earlier MetaApp of this name, which is gone.
+    LeftOver,
     /// Somebody else made a Secret of that name.
     Taken,
 }
@@ -156,7 +159,7 @@ pub async fn observe(
     let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
     let verify_token_fingerprint = match verify_token {
         VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(ctx, &token_key, &pass.uid).await?,
-        VerifyTokenSeen::Missing | VerifyTokenSeen::Taken => None,
+        VerifyTokenSeen::Missing | VerifyTokenSeen::LeftOver | VerifyTokenSeen::Taken => None,
     };
     let callback_url = callback_url(ctx, app, &pass.key);
     let redirect_uri = ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/oauth/callback"));
@@ -266,8 +269,25 @@ async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus
 }
 
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
-    let Some(secret) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
-    let owners = secret.owner_references.unwrap_or_default();
-    let ours = owners.iter().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
-    Ok(if ours { VerifyTokenSeen::Ours } else { VerifyTokenSeen::Taken })
+    let Some(metadata) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
+    let ours = metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
+    let (app_key, uid) = (Key::of(app), app.uid().unwrap_or_default());
+    Ok(match ours {
+        true => VerifyTokenSeen::Ours,
+        // Who is being deleted leaves it behind, if it is orphaned.
+        false
+            if app.metadata.deletion_timestamp.is_some()
+                && own_secrets::is_left_over::<MetaApp>(&metadata, &app_key, "") =>
+        {
+            VerifyTokenSeen::Ours
+        }
+        // Its type was given to it when it was made, and cannot be changed: only who makes verify tokens makes one of it.
+        false
+            if own_secrets::is_left_over::<MetaApp>(&metadata, &app_key, &uid)
+                && secrets::is_verify_token(ctx, key).await? =>
+        {
+            VerifyTokenSeen::LeftOver
+        }
+        false => VerifyTokenSeen::Taken,
+    })
 }

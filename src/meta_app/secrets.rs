@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, VERIFY_TOKEN_KEY};
-use crate::api::{MetaApp, SecretInUse};
+use crate::api::{GROUP, MetaApp, SecretInUse};
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key};
 use crate::graph::{AppCredentials, AppSecret, Token, TokenMalformed};
@@ -114,6 +114,16 @@ pub fn fingerprints(released: &Released, context: &str) -> Vec<Option<String>> {
     [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY]
         .map(|key| released.value(key).and_then(|raw| AppSecret::parse(raw).ok()).map(|it| it.fingerprint(context)))
         .to_vec()
+}
+
+/// Whether a Secret is of the type of verify tokens, released as one, and holds one.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn is_verify_token(ctx: &Context, key: &Key) -> Result<bool, Failure> {
+    let released = ctx.read(ctx.secrets.get(key, Purpose::VerifyToken)).await??.ok();
+    let type_ = format!("{GROUP}/{}", Purpose::VerifyToken.as_str());
+    Ok(released.is_some_and(|it| it.type_() == type_ && fingerprint_of_verify_token(&it, "").is_some()))
 }
 
 /// Fingerprint of the verify token in a Secret of ours, if the watch has brought it.

@@ -124,6 +124,34 @@ async fn secrets_that_the_operator_made_go_with_their_owners_though_it_is_uninst
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_without_its_secrets_takes_them_up_again() -> Result<()> {
+    let world = governed().await?;
+    let _operator = world.operator();
+    connected(&world).await?;
+    let secrets = |namespace: &str| Api::<Secret>::namespaced(world.client.clone(), namespace);
+    let (published, verify_token) = ("facebookchannel-shop-page-token", "metaapp-acme-verify-token");
+    let before = secrets(&world.platform).get(verify_token).await?;
+    let meant = json!({ "metadata": { "annotations": { "metachannels.io/allow-deletion": "true" } } });
+    world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &Patch::Merge(&meant)).await?;
+    world.apps().patch("acme", &PatchParams::default(), &Patch::Merge(&meant)).await?;
+    for (namespace, object) in [(&world.tenant_a, "fbc/shop"), (&world.platform, "mapp/acme")] {
+        world.kubectl().run(&["-n", namespace, "delete", object, "--cascade=orphan"]).await?;
+    }
+    gone(&world.apps(), "acme").await?;
+    gone(&world.channels(&world.tenant_a), "shop").await?;
+    assert_eq!(secrets(&world.platform).get(verify_token).await?.metadata.owner_references, None);
+    connected(&world).await?;
+    assert_eq!(secrets(&world.platform).get(verify_token).await?.data, before.data);
+    let app = world.apps().get("acme").await?.metadata.uid;
+    let owners = secrets(&world.platform).get(verify_token).await?.metadata.owner_references.unwrap_or_default();
+    assert_eq!(Some(&owners[0].uid), app.as_ref());
+    secrets(&world.tenant_a).get(published).await?;
+    warned(&world, &world.platform, &[""; 0]).await?;
+    warned(&world, &world.tenant_a, &[""; 0]).await?;
+    Ok(())
+}
+
 /// An operator of the whole cluster, whose rights do not go with a namespace.
 fn everywhere(world: &World) -> Running {
     world.operator_with(|operator| operator.client = world.client.clone())

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use serde_json::json;
 
 use crate::props::*;
 use crate::world::*;
@@ -41,11 +42,14 @@ async fn a_secret_of_the_name_that_we_would_create_is_neither_read_nor_changed()
     const NAME: &str = "metaapp-acme-verify-token";
     let world = World::new().await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
-    // A stranger's, and one that only looks like ours: released for the purpose, but of no MetaApp.
-    for labels in [None, Some(BTreeMap::from([("metachannels.io/purpose".to_owned(), "verify-token".to_owned())]))] {
+    // A stranger's, and one that only looks like ours: released for the purpose, or of the type too, but made for no MetaApp.
+    let purpose = || Some(BTreeMap::from([("metachannels.io/purpose".to_owned(), "verify-token".to_owned())]));
+    let type_ = || Some("metachannels.io/verify-token".to_owned());
+    for (labels, type_) in [(None, None), (purpose(), None), (purpose(), type_())] {
         let secret = Secret {
             metadata: ObjectMeta { name: Some(NAME.into()), labels, ..ObjectMeta::default() },
             string_data: Some(BTreeMap::from([("verify-token".to_owned(), "chosen-by-somebody-else".to_owned())])),
+            type_,
             ..Secret::default()
         };
         let theirs = secrets.create(&PostParams::default(), &secret).await?;
@@ -66,5 +70,44 @@ async fn a_secret_of_the_name_that_we_would_create_is_neither_read_nor_changed()
     let _operator = world.operator();
     world.put_app().await?;
     world.app_is(&["Ready=True", "!Stalled"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metaapp_that_was_deleted_and_is_applied_again_takes_up_its_verify_token() -> Result<()> {
+    const NAME: &str = "metaapp-acme-verify-token";
+    let world = World::new().await?;
+    let operator = world.operator();
+    crate::drift::connected(&world).await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    let first = secrets.get(NAME).await?;
+    // Nothing collects garbage here: it still names the one that is gone. And `--cascade=orphan` leaves it without an owner.
+    let orphan = || Patch::Merge(json!({ "metadata": { "ownerReferences": null } }));
+    for orphaned in [false, true] {
+        world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+        if orphaned {
+            secrets.patch(NAME, &PatchParams::default(), &orphan()).await?;
+        }
+        quiet(&operator).await?;
+        world.put_app().await?;
+        let app = world.app_is(&["Ready=True", "WebhookSubscribed=True", "!Stalled"]).await?;
+        let taken = secrets.get(NAME).await?;
+        let owners = taken.metadata.owner_references.unwrap_or_default();
+        assert_eq!(owners.iter().map(|it| Some(&it.uid)).collect::<Vec<_>>(), [app.metadata.uid.as_ref()]);
+        assert_eq!((taken.metadata.uid, taken.data), (first.metadata.uid.clone(), first.data.clone()));
+        for name in ["shop", "support"] {
+            world.channel_is(&world.tenant_a, name, &["Ready=True", "!Stalled"]).await?;
+        }
+    }
+    assert_eq!(world.writes(), [], "Meta knows the verify token");
+    warned(&world, &world.platform, &[""; 0]).await?;
+    // One that names another owner besides is somebody's.
+    let owners = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "another"}]);
+    world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+    let theirs = Patch::Merge(json!({ "metadata": { "ownerReferences": owners } }));
+    secrets.patch(NAME, &PatchParams::default(), &theirs).await?;
+    quiet(&operator).await?;
+    world.put_app().await?;
+    world.app_is(&["Ready=False/SecretNameTaken", "Stalled=True"]).await?;
     Ok(())
 }

@@ -103,7 +103,8 @@ async fn record(plane: &'static ControlPlane, namespaces: Vec<String>, stop: Can
 fn statuses(versions: Vec<Value>) -> Vec<Value> {
     let mut last: BTreeMap<String, Value> = BTreeMap::new();
     let mut kept = Vec::new();
-    for version in versions {
+    // What is being deleted is Terminating, whatever its status says.
+    for version in versions.into_iter().filter(|it| it["metadata"]["deletionTimestamp"].is_null()) {
         let uid = version["metadata"]["uid"].to_string();
         if last.insert(uid, version["status"].clone()).as_ref() != Some(&version["status"]) {
             kept.push(version);

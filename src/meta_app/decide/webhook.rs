@@ -267,6 +267,7 @@ impl Case<'_> {
             (ClaimSeen::Free, _) => Some((Mutation::AcquireClaim, asked.claimed)),
             (ClaimSeen::Orphaned { of }, _) => Some((Mutation::AdoptClaim { of: of.clone() }, asked.claimed)),
             (_, VerifyTokenSeen::Missing) => Some((Mutation::CreateVerifyToken, asked.verify_token_made)),
+            (_, VerifyTokenSeen::LeftOver) => Some((Mutation::AdoptVerifyToken, asked.verify_token_made)),
             _ => None,
         }
     }

@@ -42,6 +42,9 @@ proptest! {
             Mutation::CreateVerifyToken => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Missing && !asked.verify_token_made);
             }
+            Mutation::AdoptVerifyToken => {
+                prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::LeftOver && !asked.verify_token_made);
+            }
             Mutation::Subscribe { callback_url, fields } | Mutation::Introduce { callback_url, fields } => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Ours && asked.subscribed.is_none());
                 prop_assert!(callback_url == CALLBACK && fields == words(&FIELDS));
@@ -184,7 +187,7 @@ impl World {
                 self.claim = ClaimSeen::Ours { uid: "c1".to_owned() };
                 asked.claimed = true;
             }
-            Mutation::CreateVerifyToken => {
+            Mutation::CreateVerifyToken | Mutation::AdoptVerifyToken => {
                 self.verify_token = VerifyTokenSeen::Ours;
                 asked.verify_token_made = true;
             }

@@ -72,7 +72,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
 }
 
 pub(super) fn verify_tokens() -> impl Strategy<Value = VerifyTokenSeen> {
-    select(vec![VerifyTokenSeen::Ours, VerifyTokenSeen::Missing, VerifyTokenSeen::Taken])
+    select(vec![VerifyTokenSeen::Ours, VerifyTokenSeen::Missing, VerifyTokenSeen::LeftOver, VerifyTokenSeen::Taken])
 }
 
 /// What can be declared of an application.

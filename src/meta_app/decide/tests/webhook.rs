@@ -340,3 +340,19 @@ fn a_repair_of_the_webhook_is_told() {
     let notes = &repaired.plan.report.notes;
     assert_eq!(notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>(), [(false, "Repaired")]);
 }
+
+#[test]
+fn the_verify_token_of_an_earlier_metaapp_of_the_name_is_taken_up() {
+    let mut scene = Scene::rows(vec![]);
+    scene.seen.verify_token = VerifyTokenSeen::LeftOver;
+    assert_eq!(scene.decide().plan.mutation, Some(Mutation::AdoptVerifyToken));
+    // Until the watch shows that it is ours nothing else is done, and nobody is told anything bad.
+    scene.seen.asked.verify_token_made = true;
+    let outcome = scene.decide();
+    outcome.no_mutation();
+    outcome.reconciling("Unknown/Pending");
+    // Who only looks on needs none.
+    scene.app.spec.management_policy = crate::api::ManagementPolicy::Observe;
+    scene.seen.asked.verify_token_made = false;
+    scene.decide().no_mutation();
+}
