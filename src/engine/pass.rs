@@ -209,6 +209,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Next { at, class: Class::Settled }
     }
 
+    /// The same pass, with a look not later than this.
+    #[must_use]
+    pub fn sooner(mut self, until: Timestamp) -> Self {
+        let due = self.memory.due.filter(|due| *due > self.now);
+        self.memory.due = Some(due.map_or(until, |due| due.min(until)));
+        self
+    }
+
     /// Ends a pass that found nothing to look at, but something else to say: the object keeps its time.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The loop of a pass: observe, decide, act, and again until nothing is left to do now. It stands here once, and it ends.
 
+use jiff::Timestamp;
+
 use super::context::Context;
 use super::failure::Failure;
 use super::pass::{Pass, Report};
@@ -20,6 +22,8 @@ pub enum Round<S, A> {
     Unchanged,
     /// There was nothing to look at, but there is something else to say.
     Amend(S),
+    /// The same, but it is time for a look not later than this.
+    AmendUntil(S, Timestamp),
     /// Nothing is left to do now.
     Report(Report<S>),
     /// The same, and something follows from it for others.
@@ -55,6 +59,7 @@ pub async fn pass<K: InRounds>(ctx: &Context, object: &K::Object) -> Result<Next
             Round::Again(so_far) => asked = so_far,
             Round::Unchanged => return Ok(pass.unchanged::<K>(ctx)),
             Round::Amend(status) => return pass.amend::<K>(ctx, object, status).await,
+            Round::AmendUntil(status, until) => return pass.sooner(until).amend::<K>(ctx, object, status).await,
             Round::Report(report) => return pass.report::<K>(ctx, object, report).await,
             Round::ReportThen(report, then) => {
                 let next = pass.report::<K>(ctx, object, report).await?;

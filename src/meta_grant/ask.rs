@@ -62,6 +62,11 @@ pub(super) async fn ask(
             Some(answer) => answer,
             None => asks.about(&mut seen.asked.calls, &in_use).await?,
         };
+        for page in seen.users.broken.clone() {
+            // What is listed takes the place of a token that was refused.
+            ctx.grants.doubt(&pass.key, &page);
+            seen.doubted.insert(page);
+        }
         if let Some(fingerprint) = &seen.in_use {
             ctx.grants.hear(&pass.key, fingerprint, answer.clone(), pass.now);
         }
@@ -88,7 +93,9 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     let lives =
         [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
     let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.users, pass.now);
-    let fresh = settled && before.at >= seen.times.token_slot && !ctx.grants.is_doubted(&pass.key);
+    let lacking = seen.users.lack_something(&before.pages);
+    let slot = if lacking { seen.times.token_slot.max(seen.times.broken_slot) } else { seen.times.token_slot };
+    let fresh = settled && before.at >= slot && !ctx.grants.is_doubted(&pass.key);
     // Mail is judged against what the token in use is now.
     (good && same && lives && fresh && seen.mail.is_none() && seen.requested.is_none()).then(|| before.info.clone())
 }

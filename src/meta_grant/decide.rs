@@ -313,7 +313,9 @@ impl Case<'_> {
         let pages = if self.seen.recalled { self.given() } else { self.pages.as_ref() };
         let open = pages.and_then(|pages| coverage::next(pages, self.now));
         let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);
-        let marks = [expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
+        let lacking = self.given().is_some_and(|given| self.seen.users.lack_something(given));
+        let broken = lacking.then_some(times.later);
+        let marks = [broken, expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];
         marks.into_iter().chain(again).flatten().filter(|at| *at > self.now).min()
     }
 }

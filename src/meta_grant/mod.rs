@@ -75,7 +75,12 @@ impl InRounds for MetaGrantKind {
         let mut seen = observe::observe(ctx, grant, pass, asked).await?;
         let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
             let status = decide::counted(&pass.previous, &seen, pass.now);
-            return Ok(if status == pass.previous { Round::Unchanged } else { Round::Amend(status) });
+            let broken = seen.before.as_ref().is_some_and(|before| seen.users.lack_something(&before.pages));
+            return Ok(match broken {
+                true => Round::AmendUntil(status, seen.times.later),
+                false if status == pass.previous => Round::Unchanged,
+                false => Round::Amend(status),
+            });
         };
         if let Some(mutation) = plan.mutation {
             return Ok(Round::Again(act::act(ctx, pass, mutation, seen).await?));

@@ -131,9 +131,11 @@ pub struct PreviousSeen {
 pub struct Times {
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
+    /// The last time at which what is broken had to be looked at.
+    pub broken_slot: Timestamp,
     /// When something that Meta did not answer, though it answered the rest, is tried again.
     pub soon: Timestamp,
-    /// When something that Meta refused is tried again.
+    /// When something that Meta refused is tried again, and what is broken is looked at.
     pub later: Timestamp,
     /// When somebody is reminded again.
     pub tomorrow: Timestamp,
@@ -310,11 +312,12 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 const SOON: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 fn times(ctx: &Context, pass: &Pass<MetaGrantStatus>) -> Times {
-    use crate::engine::failure::next_slot;
+    use crate::engine::failure::{last_slot, next_slot};
     let end = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
     let (uid, now, period) = (&pass.uid, pass.now, ctx.policy.token_period);
     Times {
         token_slot: token_check::last_slot(uid, end, now, period),
+        broken_slot: last_slot(uid, now, ctx.policy.broken_period),
         soon: next_slot(uid, now, SOON),
         later: next_slot(uid, now, ctx.policy.broken_period),
         tomorrow: next_slot(uid, now, DAY),

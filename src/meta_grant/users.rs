@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{CredentialSource, FacebookChannel};
+use crate::api::conditions::{ConditionType, find};
+use crate::api::reasons::Actor;
+use crate::api::{CredentialSource, FacebookChannel, Reason};
+use crate::engine::grants::Pages;
 use crate::engine::sweep::Swept;
 use crate::engine::{Context, Key, KindName};
 use crate::facebook_channel::FacebookChannelKind;
@@ -17,16 +20,28 @@ pub struct Users {
     pub channels: Option<i64>,
     /// Ids of their pages.
     pub pages: BTreeSet<String>,
+    /// Those of them that are not connected for want of what a grant gives, though the grant itself works.
+    pub broken: BTreeSet<String>,
+}
+
+impl Users {
+    /// Whether somebody is not connected for want of what the grant gives. What is given back is found by the grant's own look, one
+    /// for all of them, as often as anything that is broken is looked at.
+    pub fn lack_something(&self, given: &Pages) -> bool {
+        let lacks = |page: &String| given.get(page).is_some_and(|page| page.absence().is_some());
+        !self.broken.is_empty() || self.pages.iter().any(lacks)
+    }
 }
 
 /// Who relies on a grant now.
 pub fn of(ctx: &Context, grant: &Key) -> Users {
     let channels = FacebookChannelKind::all(ctx);
-    let relying = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant));
-    let pages: Vec<_> = relying.map(|channel| channel.spec.page_id.clone()).collect();
+    let relying = || channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant));
+    let pages: Vec<_> = relying().map(|channel| channel.spec.page_id.clone()).collect();
+    let broken = relying().filter(|channel| is_broken(channel)).map(|channel| channel.spec.page_id.clone()).collect();
     let told = !pages.is_empty() || ctx.grant_counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
-    Users { channels, pages: pages.into_iter().collect() }
+    Users { channels, pages: pages.into_iter().collect(), broken }
 }
 
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at
@@ -58,8 +73,15 @@ fn count(grants: impl Iterator<Item = Key>, named: impl Iterator<Item = Key>) ->
     counted
 }
 
+/// Whether a channel lacks what the grant is to give it, or is refused with it, and says so of itself.
+pub fn is_broken(channel: &FacebookChannel) -> bool {
+    let conditions = channel.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let reason = find(conditions, ConditionType::Authorized).and_then(|it| Reason::parse(&it.reason));
+    reason.is_some_and(|reason| reason.actor() == Actor::Person)
+}
+
 /// The grant that a channel relies on, if it does.
-fn grant_of(channel: &FacebookChannel) -> Option<Key> {
+pub fn grant_of(channel: &FacebookChannel) -> Option<Key> {
     let Some(CredentialSource::Grant(grant)) = channel.spec.credentials.source() else { return None };
     Some(Key::new(channel.namespace().unwrap_or_default(), &grant.name))
 }
@@ -76,6 +98,31 @@ mod tests {
         let mut channel = FacebookChannel::new("shop", serde_json::from_value(spec).unwrap());
         channel.metadata.namespace = Some(namespace.to_owned());
         channel
+    }
+
+    #[test]
+    fn a_channel_is_broken_that_says_so_of_itself_and_not_of_its_grant() {
+        let rows = [
+            ("False", "RoleLost", true),
+            ("False", "NotInGrant", true),
+            ("False", "PasswordChanged", true),
+            ("Unknown", "TokenRefused", true),
+            ("True", "TokenValid", false),
+            ("False", "GrantNotReady", false),
+            ("Unknown", "GrantNotReady", false),
+            ("Unknown", "GraphUnavailable", false),
+        ];
+        for (status, reason, expected) in rows {
+            let mut channel = channel("a", &json!({"grantRef": {"name": "acme"}}));
+            assert!(!is_broken(&channel), "nothing is known");
+            let authorized = json!({
+                "type": "Authorized", "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-03-01T12:00:00Z",
+            });
+            let status = json!({"observedGeneration": 1, "conditions": [authorized]});
+            channel.status = Some(serde_json::from_value(status).unwrap());
+            assert_eq!(is_broken(&channel), expected, "{reason}");
+        }
     }
 
     #[test]

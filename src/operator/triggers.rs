@@ -17,7 +17,7 @@ use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::meta_app::{self, MetaAppKind};
-use crate::meta_grant;
+use crate::meta_grant::{self, users};
 
 /// What the objects of one watch looked like to themselves and to their dependents.
 #[derive(Default)]
@@ -92,7 +92,15 @@ impl Triggers {
                 let version = channel.resource_version().and_then(|version| version.parse().ok());
                 ctx.channel_memories.shown(&key, &channel.uid().unwrap_or_default(), version.unwrap_or_default());
                 if changed(&mut self.own, &key, own_inputs(channel)) {
-                    ctx.wake(KindName::FacebookChannel, key);
+                    ctx.wake(KindName::FacebookChannel, key.clone());
+                }
+                // From then on its grant is looked at as often as anything that is broken.
+                if let Some(grant) = users::grant_of(channel).filter(|_| users::is_broken(channel)) {
+                    if changed(&mut self.outer, &key, hash(&grant.name)) {
+                        ctx.wake(KindName::MetaGrant, grant);
+                    }
+                } else {
+                    self.outer.remove(&key);
                 }
             }
             Change::Misfit { key, uid } => {

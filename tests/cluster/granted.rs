@@ -6,6 +6,7 @@ use meta_channel_operator::api::Connection;
 use testkit::sandbox::{PageChange, PersonChange};
 use testkit::wait_for;
 
+use crate::drift::methods;
 use crate::granted_props::*;
 use crate::props::*;
 use crate::world::*;
@@ -105,6 +106,77 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
     assert_eq!(version(&world, "support").await?, support);
     change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
     look_at_grant(&world, "twice").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_given_back_is_found_within_two_hours_by_one_look_of_the_grant() -> Result<()> {
+    // None at all, and too few: the list has the page without a token, or lacks it; or says so itself.
+    for tasks in ["[]", "[ANALYZE]"] {
+        let world = World::seeded(person_manages_pages).await?;
+        let operator = world.operator();
+        connected(&world, &operator).await?;
+        change_tasks(&world, PAGE_A, tasks)?;
+        change_tasks(&world, PAGE_B, tasks)?;
+        look_at_grant(&world, "once").await?;
+        for _ in 0..3 {
+            quiet(&operator).await?;
+            world.advance(2);
+        }
+        both_are(&world, &["Ready=False", "Connected=False", "Stalled=True"]).await?;
+        quiet(&operator).await?;
+        world.sandbox.clear_ledger();
+        // As long as it is not given back, one look each two hours finds that out for all, and nothing is written.
+        let before = versions(&world).await?;
+        for _ in 0..24 {
+            advance_and_sweep(&world, &operator, 15).await?;
+        }
+        let lists = world.requests("GET", ACCOUNTS).len();
+        assert!((3..=4).contains(&lists), "{tasks}: {lists} lists in six hours");
+        assert_eq!(versions(&world).await?, before, "{tasks}");
+
+        change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
+        change_tasks(&world, PAGE_B, "[MESSAGING, MODERATE]")?;
+        for _ in 0..8 {
+            advance_and_sweep(&world, &operator, 15).await?;
+        }
+        both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+        // Then there is nothing to be asked of the grant before its own slot.
+        quiet(&operator).await?;
+        world.sandbox.clear_ledger();
+        for _ in 0..10 {
+            advance_and_sweep(&world, &operator, 15).await?;
+        }
+        assert_eq!(world.requests("GET", ACCOUNTS).len(), 0, "{tasks}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_refuses_its_token_for_a_lost_role_gets_another_one_within_two_hours() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    connected(&world, &operator).await?;
+    // The list does not know of it; the page refuses whatever token it gave.
+    let error = "{graph_error: {code: 190, subcode: 492, message: x}}";
+    world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: {error}}}")));
+    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&world, &operator, 2).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/RoleLost", "Stalled=True"]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
+    quiet(&operator).await?;
+    world.sandbox.clear_ledger();
+    for _ in 0..24 {
+        advance_and_sweep(&world, &operator, 15).await?;
+    }
+    let (lists, probes) =
+        (world.requests("GET", ACCOUNTS).len(), methods(&world, "/{version}/{page-id}", PAGE_A).len());
+    assert!((3..=4).contains(&lists) && probes <= 8, "{lists} lists, {probes} probes in six hours");
+    world.sandbox.clear_faults();
+    for _ in 0..8 {
+        advance_and_sweep(&world, &operator, 15).await?;
+    }
     world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
     Ok(())
 }

@@ -148,6 +148,7 @@ pub(super) fn times(now: Timestamp) -> Times {
         later: now + SignedDuration::from_hours(2),
         tomorrow: now + SignedDuration::from_hours(24),
         near_the_end: None,
+        broken_slot: now,
     }
 }
 
@@ -174,7 +175,11 @@ impl Scene {
             living: living("seed", true, None),
             mail: None,
             in_use: Some("in-use".to_owned()),
-            users: Users { channels: Some(2), pages: [PAGE_A, PAGE_B].map(str::to_owned).into() },
+            users: Users {
+                channels: Some(2),
+                pages: [PAGE_A, PAGE_B].map(str::to_owned).into(),
+                broken: BTreeSet::new(),
+            },
             reauthorize_url: None,
             inputs: "inputs".to_owned(),
             changed: false,
