@@ -128,6 +128,7 @@ impl Operator {
             channel_memories: Default::default(),
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
+            evidence_requests: Default::default(),
             doubts: Doubts::default(),
             claim_memories: Default::default(),
             misfits: Default::default(),

@@ -34,6 +34,7 @@ use super::obstacle::Obstacle;
 use super::own_secrets::Written;
 use super::pace::Pace;
 use super::ration::Ear;
+use super::requests::Taken;
 use super::secrets::Secrets;
 use super::timer::Timer;
 use crate::api::{
@@ -118,6 +119,8 @@ pub struct Context {
     pub channel_news: Handover<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub evidence_looks: LastLook,
+    /// For which requests evidence was looked for.
+    pub evidence_requests: Taken,
     /// How many channels of each application doubt their tokens.
     pub doubts: Doubts,
     /// What is remembered of claims that are being cleaned up.

@@ -1,6 +1,12 @@
 //! Looks that somebody asks for by an annotation. Each is owed until it was taken: the status repeats the value then, so that
 //! neither a restart nor another leader loses one, and whoever asked sees when it is done.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::key::Key;
 use crate::graph::redact;
 
 /// Longest value that a status repeats. A timestamp has some 20 characters.
@@ -23,9 +29,71 @@ pub fn handled(open: Option<&String>, before: Option<&String>, taken: bool) -> O
     open.filter(|_| taken).or(before).cloned()
 }
 
+/// How long a part of a look is waited for that was not answered.
+const UNANSWERED: SignedDuration = SignedDuration::from_mins(5);
+
+/// For which requests a part of the look was taken that is not taken every time. Forgotten by a restart: what is still open then is
+/// looked at once more.
+#[derive(Debug, Default)]
+pub struct Taken(Mutex<HashMap<Key, Try>>);
+
+#[derive(Debug)]
+struct Try {
+    uid: String,
+    request: String,
+    /// When it is tried again, if it was not answered.
+    again: Option<Timestamp>,
+}
+
+impl Taken {
+    /// Whether it has to be taken for this request.
+    pub fn is_due(&self, key: &Key, uid: &str, request: &str, now: Timestamp) -> bool {
+        self.last(key, uid, request, |last| last.is_none_or(|it| it.again.is_some_and(|again| again <= now)))
+    }
+
+    /// When it is tried again for this request, if it was not answered.
+    pub fn again(&self, key: &Key, uid: &str, request: &str) -> Option<Timestamp> {
+        self.last(key, uid, request, |last| last?.again)
+    }
+
+    /// Notes that it was taken for this request, and whether it was answered.
+    pub fn note(&self, key: &Key, uid: &str, request: &str, answered: bool, now: Timestamp) {
+        let again = (!answered).then(|| now + UNANSWERED);
+        let last = Try { uid: uid.to_owned(), request: request.to_owned(), again };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), last);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    fn last<T>(&self, key: &Key, uid: &str, request: &str, tell: impl FnOnce(Option<&Try>) -> T) -> T {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tell(all.get(key).filter(|it| it.uid == uid && it.request == request))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_part_is_taken_once_for_each_request_and_again_while_it_is_not_answered() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let (taken, key) = (Taken::default(), Key::new("a", "x"));
+        let is_due = |request, second| taken.is_due(&key, "u", request, at(second));
+        assert!(is_due("one", 0));
+        taken.note(&key, "u", "one", false, at(0));
+        assert_eq!([0, 299, 300].map(|second| is_due("one", second)), [false, false, true]);
+        assert_eq!(taken.again(&key, "u", "one"), Some(at(300)));
+        taken.note(&key, "u", "one", true, at(300));
+        assert!(!is_due("one", 10_000) && taken.again(&key, "u", "one").is_none());
+        assert!(is_due("two", 300) && taken.is_due(&key, "another", "one", at(300)));
+        taken.forget(&key);
+        assert!(is_due("one", 300));
+    }
 
     #[test]
     fn a_request_is_open_until_the_status_repeats_it() {

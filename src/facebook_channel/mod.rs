@@ -65,6 +65,7 @@ impl Kind for FacebookChannelKind {
 
     fn forget(ctx: &Context, key: &Key) -> Option<String> {
         ctx.evidence_looks.forget(key);
+        ctx.evidence_requests.forget(key);
         ctx.channel_memories.forget(key)
     }
 }

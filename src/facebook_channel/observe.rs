@@ -260,8 +260,10 @@ async fn ask_about_page(
     let shown = matches!(&seen.asked.page, Some(Ok(_)));
     if shown && seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
         let found = threads::read(ctx, version, credentials, &[threads::Look { channel, token, pass }]).await?;
-        seen.asked.threads =
-            found.into_iter().next().inspect(|it| seen.asked.calls.note(Operation::ReadConversations, it));
+        seen.asked.threads = found.into_iter().next().inspect(|it| {
+            seen.asked.calls.note(Operation::ReadConversations, it);
+            threads::note(ctx, pass, it);
+        });
     }
     seen.asked.threads_owed = if shown { threads::owed(ctx, channel, seen, pass) } else { None };
     Ok(())

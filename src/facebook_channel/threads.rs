@@ -6,16 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Observed;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
-use crate::engine::answer::{Answer, answer};
+use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure};
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Thread, Token, Version};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
-/// The least time between two looks, and how long one is waited for that was asked for and not answered.
-const BETWEEN: SignedDuration = SignedDuration::from_mins(1);
-const UNANSWERED: SignedDuration = SignedDuration::from_mins(5);
 /// The latest conversations that are looked at, and of how many of them the owner is asked for.
 const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
@@ -36,25 +33,30 @@ pub fn are_due_in_pass(
 ) -> bool {
     let changed = pass.previous.inputs.as_ref() != Some(&seen.inputs);
     // While other questions stay unanswered the inputs count as changed in every try.
-    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, BETWEEN);
-    is_wanted(channel) && ((changed || seen.requested.is_some()) && !lately || are_due(ctx, channel, pass))
+    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
+    // Whoever asks for a look gets one, however lately there was another.
+    let requested = |it: &String| ctx.evidence_requests.is_due(&pass.key, &pass.uid, it, pass.now);
+    let asked_for = seen.requested.as_ref().is_some_and(requested);
+    is_wanted(channel) && (asked_for || changed && !lately || are_due(ctx, channel, pass))
 }
 
-/// When the evidence is looked for that was asked for and not found out in this pass: a minute after the last look, or some
-/// time after one that was not answered.
+/// Notes what came of a look that was asked for.
+pub fn note(ctx: &Context, pass: &Pass<FacebookChannelStatus>, found: &Answer<Vec<Thread>>) {
+    let answered = !found.as_ref().is_err_and(Refusal::may_pass);
+    if let Some(request) = &pass.requested {
+        ctx.evidence_requests.note(&pass.key, &pass.uid, request, answered, pass.now);
+    }
+}
+
+/// When evidence is looked for once more that was asked for and not answered.
 pub fn owed(
     ctx: &Context,
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Option<Timestamp> {
-    let asked_for = is_wanted(channel) && seen.requested.is_some();
-    match &seen.asked.threads {
-        _ if !asked_for => None,
-        None => ctx.evidence_looks.at(&pass.key, &pass.uid).map(|last| last + BETWEEN),
-        Some(Err(refusal)) if refusal.may_pass() => Some(pass.now + UNANSWERED),
-        Some(_) => None,
-    }
+    let request = seen.requested.as_ref().filter(|_| is_wanted(channel))?;
+    ctx.evidence_requests.again(&pass.key, &pass.uid, request)
 }
 
 fn is_wanted(channel: &FacebookChannel) -> bool {
