@@ -1,5 +1,6 @@
 //! What to do about a channel: a function of values and a time, with no client in sight.
 
+mod approval;
 pub mod authorization;
 mod claim;
 mod connection;
@@ -65,7 +66,7 @@ pub fn decide(
     }
     if !seen.look {
         let mutation = claim::restoration(&case).or_else(|| publication::restoration(&case));
-        let status = case.amended().unwrap_or_else(|| previous.clone());
+        let status = approval::retold(&case, case.amended().unwrap_or_else(|| previous.clone()));
         let idle = mutation.is_none() && status == *previous;
         return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled, seen.suspicions.clone()) });
     }
@@ -236,7 +237,8 @@ impl Case<'_> {
         let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
         // Who is disconnected as declared relies on no authorisation.
         let expires = expires.filter(|_| findings.parting.is_none());
-        let reached = findings.parting.clone().map_or_else(|| self.reached(expires), reached_by_parting);
+        let reached =
+            findings.parting.clone().map_or_else(|| approval::beside(self, self.reached(expires)), reached_by_parting);
         let state = connection::derive(findings, grant::ended(self), self.generation, reached);
         let refusals = self.refusals();
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing()) && !self.weighed.is_open();

@@ -22,6 +22,8 @@ pub struct Observed {
     pub app_key: Option<Key>,
     /// The application.
     pub app: AppSeen,
+    /// Permissions that the application needs for everyone and Meta has not approved. No look depends on them.
+    pub unapproved: Vec<String>,
     /// The credential.
     pub token: TokenSeen,
     /// The claim on the page.

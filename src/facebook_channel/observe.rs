@@ -25,7 +25,7 @@ use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{Operation, TokenInfo};
-use crate::meta_app::seen;
+use crate::meta_app::{self, seen};
 
 /// Reads everything about a channel.
 ///
@@ -108,6 +108,7 @@ pub async fn survey(
     let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
     Ok(Observed {
         app_key,
+        unapproved: app_object.as_deref().map(meta_app::unapproved).unwrap_or_default(),
         app,
         token: seen_token,
         claim,

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::{ConditionType, find};
-use crate::api::{AppSubscriptionStatus, MetaApp, MetaAppStatus};
+use crate::api::conditions::{ConditionType, Status, find, status_of};
+use crate::api::{AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::rounds::{self, InRounds, Round};
@@ -129,6 +129,22 @@ pub fn verdict(app: &MetaApp) -> Verdict {
     }
 }
 
+/// Permissions that an application for everyone needs and Meta has not approved, as far as that is known. Its channels tell of them,
+/// and work all the same.
+pub fn unapproved(app: &MetaApp) -> Vec<String> {
+    let Some(status) = app.status.as_ref().filter(|_| app.spec.audience == Audience::Everyone) else {
+        return Vec::new();
+    };
+    if status_of(&status.conditions, ConditionType::PermissionsApproved) != Some(Status::False) {
+        return Vec::new();
+    }
+    let open = status.permissions.iter().filter(|row| row.status != APPROVED);
+    open.map(|row| row.name.clone()).collect()
+}
+
+/// The word for a permission that is approved.
+pub(crate) const APPROVED: &str = "live";
+
 /// The webhook fields that are declared for an application.
 pub fn declared_fields(app: &MetaApp) -> Vec<String> {
     let declared = app.spec.webhook.as_ref().and_then(|webhook| webhook.fields.clone());
@@ -171,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::conditions::{Finding, Status, assemble};
+    use crate::api::conditions::{Finding, assemble};
     use crate::api::{MetaAppSpec, Reason};
     use crate::engine::trouble::Told;
 
@@ -208,6 +224,25 @@ mod tests {
         for (webhook, conditions, expected) in rows {
             assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);
         }
+    }
+
+    #[test]
+    fn what_is_not_approved_matters_to_channels_of_an_app_for_everyone() {
+        use ConditionType::PermissionsApproved;
+        let of = |status, audience: Audience| {
+            let mut app = app(false, &[(PermissionsApproved, status)]);
+            app.spec.audience = audience;
+            let rows = json!([{"name": "a", "status": "live"}, {"name": "b", "status": "unapproved"}, {"name": "c", "status": "missing"}]);
+            app.status.as_mut().unwrap().permissions = serde_json::from_value(rows).unwrap();
+            unapproved(&app)
+        };
+        assert_eq!(of(Status::False, Audience::Everyone), ["b", "c"]);
+        assert_eq!(of(Status::False, Audience::Testers), [""; 0]);
+        assert_eq!(
+            [Status::True, Status::Unknown].map(|it| of(it, Audience::Everyone).len()),
+            [0, 0],
+            "it is not known"
+        );
     }
 
     #[test]

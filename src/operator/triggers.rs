@@ -38,7 +38,8 @@ impl Triggers {
                     // It may have given up its webhook, which another one waits for.
                     ctx.wake_dependents(&Dependency::Claim(AssetClaim::app_name(&app.spec.app_id)));
                 }
-                if changed(&mut self.outer, &key, hash(&(app.uid(), meta_app::verdict(app)))) {
+                if changed(&mut self.outer, &key, hash(&(app.uid(), meta_app::verdict(app), meta_app::unapproved(app))))
+                {
                     ctx.wake_dependents(&Dependency::MetaApp(key));
                 }
             }

@@ -1,6 +1,7 @@
 //! Tables of the decision: a healthy scene, and one variation a row.
 #![allow(clippy::unwrap_used)]
 
+mod approval;
 mod authorization;
 mod claim;
 mod granted;

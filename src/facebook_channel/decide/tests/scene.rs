@@ -140,6 +140,7 @@ impl Scene {
         let seen = Observed {
             app_key: Some(Key::new("platform", "acme")),
             app: app(Ok(()), WebhookVerdict::Subscribed(words(&FIELDS))),
+            unapproved: Vec::new(),
             token: TokenSeen::Present { fingerprint: "f1".to_owned() },
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             record: Record::Current,

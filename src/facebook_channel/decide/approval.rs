@@ -1,0 +1,48 @@
+//! What it means for a connected channel that Meta has not approved what its application needs: the link stands, but serves few.
+//! It is told beside the good news, and is the MetaApp's to mend; its Event lies there.
+
+use super::Case;
+use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::{FacebookChannelStatus, Reason};
+use crate::engine::answer::listed;
+
+/// Begins what is said of it, so that it is found again in a message.
+const SEEN: &str = " Meta has not approved ";
+const STEP: &str = "Do what MetaApp ";
+
+/// The same with what is missing of the approvals now, if anything is.
+pub(super) fn beside(case: &Case<'_>, found: Finding) -> Finding {
+    let without = |text: &str, begin: &str| text.split(begin).next().unwrap_or_default().to_owned();
+    let (seen, step) = (without(&found.seen, SEEN), without(&found.next_step, STEP).trim_end().to_owned());
+    let (missing, Some(app)) = (&case.seen.unapproved, &case.seen.app_key) else {
+        return Finding { seen, next_step: step, ..found };
+    };
+    if missing.is_empty() {
+        return Finding { seen, next_step: step, ..found };
+    }
+    let names = listed(missing);
+    let told =
+        format!("{seen}{SEEN}{names} for its app: until it does, only people with a role in the app are served.");
+    let asked_for = format!("{STEP}{app} asks for.");
+    let next_step = if step.is_empty() { asked_for } else { format!("{step} {asked_for}") };
+    Finding { seen: told, next_step, ..found }
+}
+
+/// A status that says what is missing of the approvals now, where nothing else is to be looked at.
+pub(super) fn retold(case: &Case<'_>, status: FacebookChannelStatus) -> FacebookChannelStatus {
+    let is_ready = |type_: &str| type_ == ConditionType::Ready.as_str();
+    let ready = status.conditions.iter().find(|it| is_ready(&it.type_));
+    let found = ready.and_then(|it| Finding::from_condition(it, status.next_step.as_deref()));
+    let told = |it: &Finding| it.status == Status::True && matches!(it.reason, Reason::Reached | Reason::ExpiresSoon);
+    let Some(found) = found.filter(|it| told(it) && !case.parts()) else { return status };
+    let now = beside(case, found.clone());
+    if now == found {
+        return status;
+    }
+    let mut status = status;
+    for condition in status.conditions.iter_mut().filter(|it| is_ready(&it.type_)) {
+        condition.message = now.message();
+    }
+    status.next_step = Some(now.next_step).filter(|step| !step.is_empty());
+    status
+}
