@@ -19,6 +19,20 @@ pub struct Readiness {
     pub next_step: Option<String>,
     /// Why Ready is what it is, in full.
     pub cause: Finding,
+    /// Whether what is known is of an older generation, and nothing else is in the way.
+    unverified: bool,
+}
+
+impl Readiness {
+    /// The same, with why Meta is not asked now about this generation, if it is not.
+    #[must_use]
+    pub fn held_by(mut self, brake: Option<&str>) -> Self {
+        let found = self.findings.iter_mut().map(|(_, finding)| finding).chain([&mut self.cause]);
+        for finding in found.filter(|_| self.unverified) {
+            finding.seen.extend(brake.map(|why| format!(" Meta is not asked now: {why}.")));
+        }
+        self
+    }
 }
 
 /// Derives Ready from the conditions that matter, the most telling first.
@@ -26,11 +40,11 @@ pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Re
     let first_false = blocking.iter().find(|finding| finding.status == Status::False);
     let first_unknown = blocking.iter().find(|finding| finding.status == Status::Unknown);
     let outdated = blocking.iter().find(|finding| finding.observed_generation != generation);
-    let cause = match (first_false, first_unknown, outdated) {
-        (Some(cause), ..) if cause.observed_generation == generation => (*cause).clone(),
-        (None, Some(cause), _) => not_ready_yet(cause),
-        (_, _, Some(cause)) => unverified(cause, generation),
-        _ => reached,
+    let (cause, unverified) = match (first_false, first_unknown, outdated) {
+        (Some(cause), ..) if cause.observed_generation == generation => ((*cause).clone(), false),
+        (None, Some(cause), _) => (not_ready_yet(cause), false),
+        (_, _, Some(cause)) => (unverified(cause, generation), true),
+        _ => (reached, false),
     };
     let cause = Finding { observed_generation: generation, ..cause };
     let mut findings = vec![(ConditionType::Ready, cause.clone())];
@@ -39,7 +53,7 @@ pub fn readiness(blocking: &[&Finding], generation: i64, reached: Finding) -> Re
         let type_ = if person { ConditionType::Stalled } else { ConditionType::Reconciling };
         findings.push((type_, cause.with_status(Status::True)));
     }
-    Readiness { findings, next_step: next_step(&cause), cause }
+    Readiness { findings, next_step: next_step(&cause), cause, unverified }
 }
 
 /// What is to be done, also where the finding does not say it.
@@ -101,7 +115,7 @@ pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) 
         (*type_, known.unwrap_or_else(|| finding("Nothing was known when the pause began.", "")))
     });
     let findings = std::iter::once((ConditionType::Ready, ready.clone())).chain(kept).collect();
-    Readiness { findings, next_step: Some(step.to_owned()), cause: ready }
+    Readiness { findings, next_step: Some(step.to_owned()), cause: ready, unverified: false }
 }
 
 #[cfg(test)]
@@ -110,6 +124,21 @@ mod tests {
 
     fn finding(status: Status, reason: Reason, observed_generation: i64) -> Finding {
         Finding { status, reason, seen: "seen".into(), next_step: String::new(), words: None, observed_generation }
+    }
+
+    #[test]
+    fn what_is_not_verified_yet_says_why_meta_is_not_asked() {
+        let reached = || finding(Status::True, Reason::Reached, 2);
+        let old = finding(Status::True, Reason::Usable, 1);
+        let waiting = readiness(&[&old], 2, reached()).held_by(Some("because"));
+        assert!(
+            waiting.findings.len() == 2 && waiting.findings.iter().all(|(_, it)| it.seen.ends_with("now: because."))
+        );
+        assert!(!readiness(&[&old], 2, reached()).held_by(None).findings[0].1.seen.contains("asked"));
+        for current in [finding(Status::True, Reason::Usable, 2), finding(Status::False, Reason::WrongPage, 2)] {
+            let known = readiness(&[&current], 2, reached());
+            assert_eq!(known.clone().held_by(Some("because")), known, "what is known is known");
+        }
     }
 
     #[test]

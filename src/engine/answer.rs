@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
 
+use super::brakes;
 use super::failure::Class;
 use crate::api::conditions::{Finding, Quote, Status};
 use crate::api::{REQUESTED_AT, Reason};
@@ -155,7 +156,14 @@ impl Refusal {
             Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
             Held::Edits(_) | Held::Outage(_) | Held::Grant(_) => Verdict::NoAnswer,
         };
-        Self { held: Some(held), ..Self::new(verdict, "not asked") }
+        let why = if let Held::Edits(until) = held { brakes::edits(until) } else { "not asked".to_owned() };
+        Self { held: Some(held), ..Self::new(verdict, &why) }
+    }
+
+    /// The same, with why and until when.
+    #[must_use]
+    pub fn because(self, why: String) -> Self {
+        Self { fact: why, ..self }
     }
 
     /// Nothing was asked, so nothing was learned.
@@ -253,6 +261,8 @@ pub struct Kept<'a> {
     pub generation: i64,
     /// What was asked about, for the message.
     pub what: &'static str,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// No answer is not an answer: the last known value stays, with the generation it is about, until it is too old.
@@ -264,18 +274,19 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         return known;
     }
     let what = kept.what;
+    let brake = brakes::told(&[refusal], kept.now).map(|why| format!(": {why}")).unwrap_or_default();
     let (reason, seen) = match refusal {
         Refusal { verdict: Verdict::Throttled { .. }, .. } => {
-            (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}."))
+            (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}{brake}."))
         }
         Refusal { held: Some(Held::Edits(_)), .. } => {
-            (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}."))
+            (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}{brake}."))
         }
         Refusal { held: Some(Held::Grant(_)), .. } => {
             (Reason::GrantUnverified, format!("What the MetaGrant of {what} gives is being found out."))
         }
         Refusal { verdict: Verdict::NoAnswer, .. } => {
-            (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}."))
+            (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}{brake}."))
         }
         Refusal { fact, .. } => (
             Reason::NotUnderstood,

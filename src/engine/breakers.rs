@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Answer;
+use super::answer::{Answer, Held, Refusal};
+use super::brakes;
 use super::failure::spread;
 use crate::graph::Verdict;
 
@@ -44,14 +45,22 @@ impl Reach {
     }
 }
 
-/// The breakers of all applications, by the UIDs of their MetaApps: those without an answer since the last one.
+/// The breakers of all applications, by the UIDs of their MetaApps.
 #[derive(Debug, Default)]
-pub struct Breakers(Mutex<HashMap<String, BTreeSet<String>>>);
+pub struct Breakers(Mutex<HashMap<String, Silence>>);
+
+/// Those of an application that were not answered about since the last answer.
+#[derive(Debug, Default)]
+struct Silence {
+    silent: BTreeSet<String>,
+    /// Since when the breaker is open.
+    open: Option<Timestamp>,
+}
 
 impl Breakers {
     /// Takes note of what came of the calls for an object, be it a channel or the application itself. How many breakers
     /// are open then.
-    pub fn note(&self, app: &str, uid: &str, reach: Reach) -> usize {
+    pub fn note(&self, app: &str, uid: &str, reach: Reach, now: Timestamp) -> usize {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match reach {
             Reach::Unknown => {}
@@ -59,32 +68,44 @@ impl Breakers {
                 all.remove(app);
             }
             Reach::Silent => {
-                let silent = all.entry(app.to_owned()).or_default();
+                let Silence { silent, open } = all.entry(app.to_owned()).or_default();
                 if silent.len() < SILENT {
                     silent.insert(uid.to_owned());
                 }
+                if silent.len() >= SILENT {
+                    open.get_or_insert(now);
+                }
             }
         }
-        all.values().filter(|silent| silent.len() >= SILENT).count()
+        all.values().filter(|it| it.open.is_some()).count()
     }
 
     /// Forgets an application that is gone. How many breakers are open then.
     pub fn forget(&self, app: &str) -> usize {
-        self.note(app, "", Reach::Answered)
+        self.note(app, "", Reach::Answered, Timestamp::UNIX_EPOCH)
     }
 
     /// When a channel of this application may try again, if the breaker is open.
     pub fn open_until(&self, app: &str, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(app).filter(|silent| silent.len() >= SILENT)?;
-        Some(now + WAIT + spread(uid, WAIT))
+        self.open_since(app).map(|_| now + WAIT + spread(uid, WAIT))
+    }
+
+    /// Since when the breaker is open, if it is.
+    pub fn open_since(&self, app: &str) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(app)?.open
+    }
+
+    /// What stands for Meta's answers about an object that may try again then.
+    pub fn held(&self, app: &str, until: Timestamp) -> Refusal {
+        let why = self.open_since(app).map(brakes::outage);
+        let held = Refusal::held(Held::Outage(until));
+        why.map_or_else(|| held.clone(), |why| held.clone().because(why))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::answer::{Held, Refusal};
 
     fn now() -> Timestamp {
         Timestamp::UNIX_EPOCH
@@ -92,7 +113,7 @@ mod tests {
 
     fn silence(breakers: &Breakers, count: usize) {
         for number in 0..count {
-            breakers.note("app", &format!("uid-{number}"), Reach::Silent);
+            breakers.note("app", &format!("uid-{number}"), Reach::Silent, now());
         }
     }
 
@@ -104,7 +125,7 @@ mod tests {
     fn twenty_different_channels_in_a_row_open_the_breaker_of_their_app_alone() {
         let breakers = Breakers::default();
         for _ in 0..100 {
-            breakers.note("app", "one", Reach::Silent);
+            breakers.note("app", "one", Reach::Silent, now());
         }
         assert!(!is_open(&breakers, "app"), "one channel is no outage");
         silence(&breakers, 19);
@@ -115,14 +136,28 @@ mod tests {
     fn any_answer_closes_it_and_counting_begins_anew() {
         let breakers = Breakers::default();
         silence(&breakers, 19);
-        breakers.note("app", "x", Reach::Answered);
+        breakers.note("app", "x", Reach::Answered, now());
         silence(&breakers, 19);
         assert!(!is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "y", Reach::Silent), 1);
-        assert_eq!(breakers.note("app", "z", Reach::Unknown), 1);
+        assert_eq!(breakers.note("app", "y", Reach::Silent, now()), 1);
+        assert_eq!(breakers.note("app", "z", Reach::Unknown, now()), 1);
         assert!(is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "the app itself", Reach::Answered), 0);
+        assert_eq!(breakers.note("app", "the app itself", Reach::Answered, now()), 0);
         assert!(!is_open(&breakers, "app"));
+    }
+
+    #[test]
+    fn it_is_told_since_when_it_is_open_and_not_since_when_it_was_tried_again() {
+        let (breakers, later) = (Breakers::default(), now() + WAIT * 7);
+        silence(&breakers, 19);
+        assert_eq!(breakers.open_since("app"), None);
+        silence(&breakers, 20);
+        breakers.note("app", "another", Reach::Silent, later);
+        assert_eq!(breakers.open_since("app"), Some(now()));
+        let facts = [now(), later].map(|until| breakers.held("app", until).fact);
+        assert_eq!(facts[0], facts[1]);
+        breakers.note("app", "the app itself", Reach::Answered, later);
+        assert_eq!(breakers.open_since("app"), None);
     }
 
     #[test]

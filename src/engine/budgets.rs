@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{Refusal, end_of_silence};
+use super::brakes;
 use super::failure::spread;
 use super::key::Key;
 use super::line::{Called, Line};
@@ -104,6 +105,8 @@ struct All {
 struct Share {
     percent: u32,
     heard: Timestamp,
+    /// Since when it has been heard that much is used.
+    since: Timestamp,
 }
 
 /// Whether an application may be asked for.
@@ -226,7 +229,9 @@ impl Budgets {
         }
         // Most pages are far from their limits; nothing is kept of them.
         if usage.percent >= TIGHT || budget.part == Part::App {
-            all.shares.insert(budget, Share { percent: usage.percent, heard: now });
+            let known = all.shares.get(&budget).filter(|share| share.is_recent(now) && share.percent >= TIGHT);
+            let since = known.filter(|_| usage.percent >= TIGHT).map_or(now, |share| share.since);
+            all.shares.insert(budget, Share { percent: usage.percent, heard: now, since });
         } else {
             all.shares.remove(&budget);
         }
@@ -240,6 +245,16 @@ impl Budgets {
     /// When a look that needs all of these may be taken, if it may not now. Nobody is called for it.
     pub fn held_until(&self, budgets: &[Budget], priority: Priority, uid: &str, now: Timestamp) -> Option<Timestamp> {
         Some(self.lock().held_until(budgets.iter(), priority, now)? + spread(uid, SPREAD))
+    }
+
+    /// Why a look that needs all of these is held back.
+    pub fn brake(&self, budgets: &[Budget], now: Timestamp) -> String {
+        let all = self.lock();
+        let used = |budget| all.shares.get(budget).filter(|share| share.is_recent(now) && share.percent >= TIGHT);
+        match all.silent_until(budgets.iter(), now) {
+            Some(until) => brakes::silent(until),
+            None => brakes::used(budgets.iter().filter_map(used).map(|share| share.since).min()),
+        }
     }
 
     /// Whether so much is used of one of these that what is only due in time comes half as often.

@@ -232,7 +232,7 @@ impl Context {
 
     /// Takes note of whether Meta answers for an application, by the calls of a pass for it or for one of its channels.
     pub fn reached(&self, app: &str, uid: &str, reach: Reach) {
-        self.metrics.unreachable_apps(self.breakers.note(app, uid, reach));
+        self.metrics.unreachable_apps(self.breakers.note(app, uid, reach, self.clock.now()));
     }
 
     /// Hears what Meta says of the usage of an application.

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod bindings;
+pub mod brakes;
 pub mod breakers;
 pub mod bucket;
 pub mod budgets;

@@ -175,18 +175,20 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
-    /// `limit` says until when Meta's limits hold the pass back, and whoever is not held back is counted by it.
+    /// `limit` says until when Meta's limits hold the pass back, and whoever is not held back is counted by it; `why` says why.
     pub fn held<K: Kind<Status = S>>(
         &self,
         ctx: &Context,
         inputs: &str,
+        why: impl FnOnce() -> String,
         limit: impl FnOnce() -> Option<Timestamp>,
     ) -> Option<Refusal> {
         let changed = self.is_changed::<K>(inputs);
         let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
         let often = admitted.err().filter(|_| !self.due).map(Held::Edits);
-        often.or_else(|| limit().map(Held::Limit)).map(Refusal::held)
+        let often = often.map(Refusal::held);
+        often.or_else(|| limit().map(|until| Refusal::held(Held::Limit(until)).because(why())))
     }
 
     /// Whether what the object depends on is not what it was at the last complete look.

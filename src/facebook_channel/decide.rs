@@ -31,6 +31,7 @@ use crate::api::{
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
+use crate::engine::brakes;
 use crate::engine::breakers::Reach;
 use crate::engine::events::{Note, on_transition};
 use crate::engine::evidence::Suspicions;
@@ -210,7 +211,7 @@ impl Case<'_> {
         let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
-        keep(Kept { previous, next_step, stale, generation, what: "the channel" }, refusal)
+        keep(Kept { previous, next_step, stale, generation, what: "the channel", now: self.now }, refusal)
     }
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
@@ -239,8 +240,9 @@ impl Case<'_> {
         let expires = expires.filter(|_| findings.parting.is_none());
         let reached =
             findings.parting.clone().map_or_else(|| approval::beside(self, self.reached(expires)), reached_by_parting);
-        let state = connection::derive(findings, grant::ended(self), self.generation, reached);
         let refusals = self.refusals();
+        let brake = brakes::told(&refusals, self.now);
+        let state = connection::derive(findings, grant::ended(self), self.generation, reached, brake.as_deref());
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing()) && !self.weighed.is_open();
         let class = match class(&findings.blocking(), &refusals, self.now) {
             // A token that is of no use is not asked about more often than any other broken one.

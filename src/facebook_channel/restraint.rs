@@ -8,7 +8,7 @@ use super::{FacebookChannelKind, due};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::engine::Context;
-use crate::engine::answer::{Held, Refusal};
+use crate::engine::answer::Refusal;
 use crate::engine::budgets::{Ask, Budget};
 use crate::engine::pass::Pass;
 use crate::engine::priority::{Occasion, Priority};
@@ -40,9 +40,10 @@ impl Restraint {
         if let Some(until) = self.outage(ctx, &pass.uid, pass.now) {
             // The application's own look is the one call that finds out whether Meta is back.
             seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
-            return Some(Refusal::held(Held::Outage(until)));
+            return Some(ctx.breakers.held(&self.app, until));
         }
-        pass.held::<FacebookChannelKind>(ctx, &seen.inputs, || {
+        let limited = || ctx.budgets.brake(&self.budgets, pass.now);
+        pass.held::<FacebookChannelKind>(ctx, &seen.inputs, limited, || {
             let priority = occasion(ctx, seen, pass).into();
             let ask = Ask { app: &self.app, budgets: &self.budgets, key: &pass.key, uid: &pass.uid, priority };
             ctx.budgets.admit(&ask, pass.now).err().inspect(|_| ctx.metrics.held_back(priority))

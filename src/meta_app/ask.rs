@@ -27,7 +27,8 @@ pub async fn ask(
     if asked.node.is_none() {
         // Only silence holds it back: it is this look that hears how much of a limit is used.
         let silence = || ctx.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
-        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, silence) {
+        let limited = || ctx.budgets.brake(&[Budget::app(&pass.uid)], pass.now);
+        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, limited, silence) {
             asked.node = Some(Err(held));
             return Ok(asked);
         }

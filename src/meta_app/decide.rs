@@ -19,6 +19,7 @@ use crate::api::readiness::{self, readiness};
 use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, OtherSecret, Reason, UsageStatus};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::brakes;
 use crate::engine::events::on_transition;
 use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
@@ -157,7 +158,8 @@ impl Case<'_> {
         let silent = matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
         let verdict = if silent { refusal.verdict.clone() } else { Verdict::Refused };
         let refusal = &Refusal { verdict, ..refusal.clone() };
-        let kept = keep(Kept { previous, next_step, stale, generation, what: "the application" }, refusal);
+        let kept =
+            keep(Kept { previous, next_step, stale, generation, what: "the application", now: self.now }, refusal);
         let said = previous.is_some_and(|it| it.reason == Reason::RefusedByMeta.as_str());
         let for_good = kept.reason == Reason::NotUnderstood && (said || self.refused_for_a_day);
         if for_good { self.refused_for_good(kept) } else { kept }
@@ -247,7 +249,9 @@ impl Case<'_> {
         blocking.extend(webhook.iter().map(|webhook| &webhook.finding));
         blocking.extend(&wishes);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
-        let ready = readiness(&blocking, self.generation, reached);
+        let refusals: Vec<_> = self.node_refusal().into_iter().chain(self.list_refusals()).collect();
+        let brake = brakes::told(&refusals, self.now);
+        let ready = readiness(&blocking, self.generation, reached).held_by(brake.as_deref());
         let (class, answered) = (self.class(&blocking), self.is_answered());
         // What was missing once gives nothing up.
         let reached = self.absent.rows || webhook.as_ref().is_none_or(|webhook| webhook.reached);

@@ -9,7 +9,7 @@ use super::decide::token::{self, Candidate, Word};
 use super::observe::{self, Access, AppSeen, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
-use crate::engine::answer::{Answer, Held, Refusal};
+use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::calls::Calls;
 use crate::engine::pass::Pass;
@@ -116,13 +116,18 @@ impl Asks<'_> {
         if let Some(until) = ctx.breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed) {
             // The application's own look is the one call that finds out whether Meta is back.
             ctx.look_at_app(app_key);
-            return Some(Refusal::held(Held::Outage(until)));
+            return Some(ctx.breakers.held(app, until));
         }
-        pass.held::<MetaGrantKind>(ctx, &seen.inputs, || {
-            let priority = occasion(self.grant, seen, pass).into();
-            let until = ctx.budgets.held_until(budgets, priority, &pass.uid, pass.now);
-            until.inspect(|_| ctx.metrics.held_back(priority))
-        })
+        pass.held::<MetaGrantKind>(
+            ctx,
+            &seen.inputs,
+            || ctx.budgets.brake(budgets, pass.now),
+            || {
+                let priority = occasion(self.grant, seen, pass).into();
+                let until = ctx.budgets.held_until(budgets, priority, &pass.uid, pass.now);
+                until.inspect(|_| ctx.metrics.held_back(priority))
+            },
+        )
     }
 
     /// Asks about what may take the place of the token in use: a seed that is another one than before; and once the token

@@ -19,6 +19,7 @@ use crate::api::readiness::readiness;
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
+use crate::engine::brakes;
 use crate::engine::grants::Pages;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
@@ -96,7 +97,7 @@ impl Case<'_> {
         let previous = find(&self.previous.conditions, type_);
         let next_step = self.previous.next_step.as_deref();
         let (stale, generation) = (self.seen.stale, self.generation);
-        keep(Kept { previous, next_step, stale, generation, what: "the grant" }, refusal)
+        keep(Kept { previous, next_step, stale, generation, what: "the grant", now: self.now }, refusal)
     }
 
     fn namespace(&self) -> &str {
@@ -232,8 +233,9 @@ impl Case<'_> {
         let expires = self.expires();
         let taken = parts.renewed.reason == Reason::SecretNameTaken;
         let blocking: Vec<_> = [&parts.valid].into_iter().chain(taken.then_some(&parts.renewed)).collect();
-        let ready = readiness(&blocking, self.generation, self.reached(expires));
         let refusals = self.refusals();
+        let brake = brakes::told(&refusals.iter().collect::<Vec<_>>(), self.now);
+        let ready = readiness(&blocking, self.generation, self.reached(expires)).held_by(brake.as_deref());
         let unlisted = matches!(self.seen.asked.pages, Some(Err(_))) && !self.heard.token;
         let undebugged = matches!(token::in_use(self.seen, self.now), Word::Refused(_));
         let answered = !unlisted && !undebugged && !refusals.iter().any(Refusal::says_nothing);

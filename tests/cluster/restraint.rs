@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
-use meta_channel_operator::api::ClaimState;
+use meta_channel_operator::api::{ClaimState, FacebookChannel};
 use serde_json::json;
 use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
@@ -222,6 +223,83 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
     Ok(())
 }
 
+/// The last time that a channel's message names, to the second.
+fn time_of(channel: &FacebookChannel) -> Result<Timestamp> {
+    let message = &channel.status.as_ref().context("no status")?.conditions[0].message;
+    let words = message.split([' ', '.', ';', ',']).rev();
+    words.filter_map(|word| word.parse().ok()).next().with_context(|| format!("no time in {message}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_beyond_a_burst_says_until_when_it_is_not_looked_at_and_nothing_is_rewritten_till_then() -> Result<()>
+{
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    world.advance(10);
+    quiet(&operator).await?;
+    let edit = async |number: usize| -> Result<()> {
+        let fields = if number.is_multiple_of(2) { json!(["messages"]) } else { json!(["messages", "standby"]) };
+        let patch = json!({ "spec": { "subscribedFields": fields } });
+        world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    };
+    for number in 0..5 {
+        edit(number).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Reconciling"]).await?;
+    }
+    edit(5).await?;
+    let waiting = world.channel_is(&world.tenant_a, "shop", &["Ready=Unknown/Pending", "Reconciling=True"]).await?;
+    let message = &waiting.status.as_ref().context("no status")?.conditions[0].message;
+    assert!(message.contains("changed many times"), "{message}");
+    let until = time_of(&waiting)?;
+    let seconds = until.duration_since(world.now()).as_secs();
+    assert!((-5..=60).contains(&seconds), "{message}, it is {}", world.now());
+    // Whoever asks again meanwhile changes neither.
+    for number in 0..3 {
+        world.request_look(&world.tenant_a, "shop", &format!("request {number}")).await?;
+        quiet(&operator).await?;
+    }
+    let still = world.channels(&world.tenant_a).get("shop").await?;
+    if world.now() < until {
+        assert_eq!(still.status, waiting.status);
+    }
+    world.advance(2);
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "!Reconciling"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_silence_says_until_when_and_is_not_rewritten_till_then() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let limit = format!("{{match: {{template: '{DEBUG_TOKEN}'}}, times: 1, do: {{graph_error: {{code: 4}}}}}}");
+    world.sandbox.add_fault(fault(&limit));
+    let begun = world.now();
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let waiting = world.channel_is(&world.tenant_a, "shop", &["Ready=Unknown/RateLimited", "Reconciling=True"]).await?;
+    let until = time_of(&waiting)?;
+    assert!((300..=400).contains(&until.duration_since(begun).as_secs()), "{until} after {begun}");
+    // Another one that comes meanwhile is told the same, and neither is rewritten.
+    world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
+    let other = world.channel_is(&world.tenant_a, "support", &["Ready=Unknown/RateLimited"]).await?;
+    assert_eq!(time_of(&other)?, until);
+    // Within a minute the app says that there is silence.
+    advance_and_sweep(&world, &operator, 1).await?;
+    let before = versions(&world).await?;
+    for _ in 0..2 {
+        advance_and_sweep(&world, &operator, 1).await?;
+    }
+    assert_eq!(versions(&world).await?, before);
+    world.advance(10);
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True", "!Reconciling"]).await?;
+    }
+    Ok(())
+}
+
 /// Waits until a page was looked at this many times.
 async fn looked_at(world: &World, page: &str, times: usize) -> Result<()> {
     wait_for(&format!("{times} looks at {page}"), PATIENCE, async || {
@@ -279,7 +357,7 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     const CHANNELS: usize = 30;
-    let world = World::seeded(|seed| add_pages(seed, CHANNELS + 1)).await?;
+    let world = World::seeded(|seed| add_pages(seed, CHANNELS + 2)).await?;
     let operator = world.operator();
     world.put_app().await?;
     let names: Vec<_> = (0..CHANNELS).map(|number| format!("channel-{number}")).collect();
@@ -319,6 +397,11 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
         .await
     };
     claim_is(ClaimState::CleanupPending).await?;
+    // Who comes meanwhile is told since when Meta has not answered.
+    let late = CHANNELS + 1;
+    world.put_channel(&world.tenant_b, "late", &page(late), &text(&format!("page-{late}"))).await?;
+    let waiting = world.channel_is(&world.tenant_b, "late", &["Ready=Unknown/GraphUnavailable"]).await?;
+    assert!(time_of(&waiting)? <= world.now() + SignedDuration::from_secs(1));
     // The channels' slots come and go, and the app alone is asked about.
     quiet(&operator).await?;
     world.sandbox.clear_ledger();
@@ -347,6 +430,7 @@ async fn an_outage_is_waited_out_with_one_call_at_a_time() -> Result<()> {
     for name in &names {
         world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
     }
+    world.channel_is(&world.tenant_b, "late", &["Ready=True"]).await?;
     claim_is(ClaimState::Tombstone).await?;
     warned(&world, &world.tenant_a, &[""; 0]).await?;
     Ok(())

@@ -20,9 +20,15 @@ pub(super) struct State {
     pub(super) cause: Finding,
 }
 
-/// Derives the whole from its parts.
-pub(super) fn derive(parts: &Findings, grant_ended: Option<Reason>, generation: i64, reached: Finding) -> State {
-    let ready = readiness(&parts.blocking(), generation, reached);
+/// Derives the whole from its parts; `brake` is why Meta is not asked now, if it is not.
+pub(super) fn derive(
+    parts: &Findings,
+    grant_ended: Option<Reason>,
+    generation: i64,
+    reached: Finding,
+    brake: Option<&str>,
+) -> State {
+    let ready = readiness(&parts.blocking(), generation, reached).held_by(brake);
     let mut findings = ready.findings;
     let (connection, others) = match parts.parted() {
         Some(parted) => (Connection::Disconnected, parted_by_declaration(parts, parted)),

@@ -133,5 +133,5 @@ fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 
 fn too_old(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let (stale, generation) = (true, case.generation);
-    keep(Kept { previous: None, next_step: None, stale, generation, what: "the channel" }, refusal)
+    keep(Kept { previous: None, next_step: None, stale, generation, what: "the channel", now: case.now }, refusal)
 }

@@ -177,3 +177,38 @@ fn a_value_about_another_token_is_not_kept() {
         assert_eq!(outcome.status().authorization, None);
     }
 }
+
+#[test]
+fn who_is_held_back_says_why_and_until_when_and_says_the_same_when_it_is_tried_again() {
+    use crate::engine::answer::Held;
+    let until = at("2026-03-01T12:00:42Z");
+    let later = jiff::SignedDuration::from_secs(5);
+    let refusals = [
+        Refusal::held(Held::Edits(until)),
+        Refusal::held(Held::Limit(until + later)).because(format!("until {until}")),
+        Refusal::held(Held::Outage(until + later)).because(format!("since {until}")),
+    ];
+    for refusal in refusals {
+        // Never verified, and verified for the generation before.
+        let known = Scene::healthy().decide();
+        for before in [None, Some(&known)] {
+            let held = || {
+                let mut scene = Scene::debugged(Err(refusal.clone()));
+                scene.channel.metadata.generation = Some(2);
+                match before {
+                    Some(before) => scene.after(before),
+                    None => scene,
+                }
+            };
+            let first = held().decide();
+            let message = first.message(Ready);
+            assert!(message.contains("2026-03-01T12:00:42Z"), "{message}");
+            assert!(first.of(Ready).starts_with("Unknown/"));
+            let again = held().again(&first, later);
+            assert_eq!(again.status(), first.status());
+        }
+        // What is known of this very generation is not touched by it.
+        let same = Scene::debugged(Err(refusal.clone())).after(&known).decide();
+        assert_eq!(same.status().conditions, known.status().conditions);
+    }
+}
