@@ -79,6 +79,13 @@ async fn play(world: &World, operator: &Running) -> Result<()> {
     world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
     warned(world, &world.tenant_b, &["kiosk RepairFight", "outlet PasswordChanged"]).await?;
     quiet(operator).await?;
+    world.request_look(&world.tenant_a, "shop", NOW).await?;
+    wait_for("the look that was asked for", PATIENCE, async || {
+        let status = world.channels(&world.tenant_a).get("shop").await?.status.context("no status")?;
+        ensure!(status.last_handled_requested_at.as_deref() == Some(NOW));
+        Ok(())
+    })
+    .await?;
     world.advance(2);
     wait_for("the channels to be counted", PATIENCE, async || {
         let counts = world.apps().get("acme").await?.status.context("no status")?.channels;
