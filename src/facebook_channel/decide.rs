@@ -5,6 +5,7 @@ pub mod authorization;
 mod claim;
 mod connection;
 mod endpoint;
+mod fight;
 mod former;
 pub mod grant;
 mod page;
@@ -15,8 +16,6 @@ mod restriction;
 mod token_status;
 mod weigh;
 mod wish;
-
-use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -35,12 +34,11 @@ use crate::engine::brakes;
 use crate::engine::breakers::Reach;
 use crate::engine::events::{Note, on_transition};
 use crate::engine::evidence::Suspicions;
-use crate::engine::fights::{self, Fight};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::engine::token_check::SOON;
-use crate::graph::{PageSubscription, TokenInfo};
+use crate::graph::TokenInfo;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {
@@ -170,28 +168,6 @@ impl Case<'_> {
     /// The command that has the channel looked at now.
     fn look_again(&self) -> String {
         look_again("fbc", &self.channel.metadata)
-    }
-
-    /// Whether somebody else wrote our row after it was written, as it seems: it shows neither what was written nor what was
-    /// there before. Of who did that once nothing else is expected.
-    fn is_overwritten(&self, type_: ConditionType, row: Option<&PageSubscription>) -> bool {
-        let ours = |row: &&PageSubscription| Some(row.id.as_str()) == self.seen.app.id();
-        let fields = |row: &PageSubscription| row.subscribed_fields.iter().cloned().collect::<BTreeSet<_>>();
-        let before = self.seen.asked.before.as_ref().map(|rows| rows.iter().find(ours));
-        let disputed = fights::is_disputed(find(&self.previous.conditions, type_));
-        disputed || before.is_some_and(|before| before.map(fields) != row.map(fields))
-    }
-
-    /// What is found of a fight over our row; `type_` is the condition that tells of it.
-    fn fight(
-        &self,
-        type_: ConditionType,
-        row: Option<&PageSubscription>,
-        found: impl FnOnce(Fight<'_>) -> Finding,
-    ) -> Finding {
-        let held = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
-        let previous = find(&self.previous.conditions, type_);
-        found(Fight { previous, held, look_again: &self.look_again(), now: self.now })
     }
 
     /// Whether the page is to be disconnected.

@@ -13,6 +13,7 @@ mod crds;
 mod crowd;
 mod drift;
 mod faults;
+mod fights;
 mod fuse;
 mod gateway;
 mod gauges;

@@ -129,7 +129,7 @@ async fn a_look_that_meta_leaves_unanswered_stays_owed_also_over_a_restart() -> 
     world.sandbox.clear_faults();
     let _operator = world.operator();
     is_handled(&world, "shop", "unanswered").await?;
-    let app = || async { Ok::<_, anyhow::Error>(world.apps().get("acme").await?.status.context("no status")?) };
+    let app = async || world.apps().get("acme").await?.status.context("no status");
     wait_for("the look at the app", PATIENCE, async || {
         let handled = app().await?.last_handled_requested_at;
         ensure!(handled.as_deref() == Some("unanswered"), "{handled:?}");
