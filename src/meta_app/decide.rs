@@ -256,7 +256,7 @@ impl Case<'_> {
         // What was missing once gives nothing up.
         let reached = self.absent.rows || webhook.as_ref().is_none_or(|webhook| webhook.reached);
         let written = self.seen.asked.subscribed.is_some() && self.write_refusal().is_none_or(Refusal::may_pass);
-let fought = webhook.as_ref().is_some_and(|webhook| webhook.finding.reason == Reason::RepairFight);
+        let fought = webhook.as_ref().is_some_and(|webhook| webhook.finding.reason == Reason::RepairFight);
         let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached).given_up(fought);
         let mut notes = on_transition(&self.previous.conditions, &ready.cause, "Ready");
         notes.extend(effect.note("The webhook of the app had been changed"));

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::conditions::sentence;
 use serde_json::json;
 use testkit::sandbox::AppSubscriptionChange;
 
@@ -47,7 +48,8 @@ async fn a_callback_that_is_rewritten_faster_than_it_is_read_back_is_left_alone_
     assert_eq!(world.writes().len(), 1);
     world.advance(1);
     let app = world.app_is(&["Ready=False/RepairFight", "WebhookSubscribed=False/RepairFight", "Stalled=True"]).await?;
-    let message = &app.status.as_ref().context("no status")?.conditions[0].message;
+    let conditions = app.status.context("no status")?.conditions;
+    let message = sentence(&conditions).context("no message")?;
     assert!(message.contains(FOREIGN) && !message.contains("hidden"), "{message}");
     assert_eq!(world.requests("POST", APP_ROWS).len(), 2);
     warned(&world, &world.platform, &["acme RepairFight"]).await?;
@@ -78,7 +80,8 @@ async fn a_page_row_that_is_rewritten_faster_than_it_is_read_back_is_left_alone_
     world.advance(1);
     let fought = ["Ready=False/RepairFight", "Subscribed=False/RepairFight", "Disconnected=True", "Stalled=True"];
     let channel = world.channel_is(&world.tenant_a, "shop", &fought).await?;
-    assert!(channel.status.context("no status")?.conditions[0].message.contains("Found: messages."));
+    let conditions = channel.status.context("no status")?.conditions;
+    assert!(sentence(&conditions).is_some_and(|message| message.contains("Found: messages.")), "{conditions:?}");
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     warned(&world, &world.tenant_a, &["shop RepairFight"]).await?;
     let _operator = is_left_alone(&world, operator, "FacebookChannel", 2).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::conditions::sentence;
 use meta_channel_operator::api::{ClaimState, FacebookChannel};
 use serde_json::json;
 use testkit::sandbox::AppSubscriptionChange;
@@ -148,7 +149,8 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
 
 /// The last time that a channel's message names, to the second.
 fn time_of(channel: &FacebookChannel) -> Result<Timestamp> {
-    let message = &channel.status.as_ref().context("no status")?.conditions[0].message;
+    let conditions = &channel.status.as_ref().context("no status")?.conditions;
+    let message = sentence(conditions).context("no message")?;
     let words = message.split([' ', '.', ';', ',']).rev();
     words.filter_map(|word| word.parse().ok()).next().with_context(|| format!("no time in {message}"))
 }
