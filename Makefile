@@ -52,6 +52,7 @@ control-plane: ## Build etcd, kube-apiserver, kube-controller-manager, kubectl, 
 generate: ## Write the CRDs from the Rust types, and from them and the values what the charts say of them
 	$(BUILD)
 	for directory in $(CRDS); do "$(BIN)/meta-channel-operator" crds --dir "$$directory"; done
+	UPDATE_POLICIES=1 cargo test --locked --package meta-channel-operator --test packaging the_policy_of_webhook_fields
 	cp $(firstword $(POLICIES))/*.yaml $(lastword $(POLICIES))
 	UPDATE_CHARTS=1 cargo test --locked --package meta-channel-operator --test packaging the_schema_knows_the_fields
 	$(HELM_DOCS) --chart-search-root=charts
@@ -63,6 +64,7 @@ generated: ## Fail if `make generate` would change something
 	for directory in $(CRDS); do \
 	  diff --recursive --unified --exclude=kustomization.yaml "$$directory" "$$fresh" || { echo "$$directory is out of date: run make generate" >&2; exit 1; }; \
 	done; \
+	cargo test --locked --package meta-channel-operator --test packaging the_policy_of_webhook_fields; \
 	diff --recursive --unified $(POLICIES) || { echo "the chart's policies are out of date: run make generate" >&2; exit 1; }; \
 	cp -r charts "$$fresh/"; $(HELM_DOCS) --chart-search-root="$$fresh/charts"; \
 	diff --recursive --unified charts "$$fresh/charts" || { echo "charts is out of date: run make generate" >&2; exit 1; }

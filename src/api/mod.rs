@@ -17,6 +17,7 @@ mod primary_receiver;
 pub mod readiness;
 pub mod reasons;
 pub mod references;
+pub mod webhook_fields;
 
 pub use allowed_namespaces::{AllowedNamespaces, LabelOperator, LabelRequirement, NamespaceSelector, NamespacesFrom};
 pub use asset_claim::{
@@ -41,6 +42,7 @@ pub use primary_receiver::{
     Attestation, PrimaryReceiver, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement,
 };
 pub use reasons::Reason;
+pub use webhook_fields::WebhookObject;
 
 /// The API group of all kinds.
 pub const GROUP: &str = "metachannels.io";

@@ -3,13 +3,13 @@
 pub use super::model::Mutation;
 use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
-use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod};
+use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
 use crate::claims::{self, ClaimSeen};
 use crate::engine::answer::Answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::{Operation, Verdict, is_known_field};
+use crate::graph::{Operation, Verdict};
 use crate::meta_app;
 
 /// Performs a mutation; says in what was asked that it was tried.
@@ -106,10 +106,10 @@ fn refused_fields(written: &Answer<()>, asked_for: &[String]) -> Vec<String> {
     match &refusal.verdict {
         // Meta names one at a time; those that it will not know either are left out with it.
         Verdict::FieldUnknown(Some(name)) if asked_for.contains(name) => {
-            asked_for.iter().filter(|field| *field == name || !is_known_field(field)).cloned().collect()
+            asked_for.iter().filter(|field| *field == name || !WebhookObject::Page.has(field)).cloned().collect()
         }
         Verdict::FieldUnknown(_) | Verdict::RequestRejected => {
-            asked_for.iter().filter(|field| !is_known_field(field)).cloned().collect()
+            asked_for.iter().filter(|field| !WebhookObject::Page.has(field)).cloned().collect()
         }
         _ => Vec::new(),
     }

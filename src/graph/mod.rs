@@ -8,7 +8,7 @@
 //! - `error`, `signs`: what went wrong; `operation`: which call it answers; `classes`, `verdict`: what it means, by
 //!   consequence
 //! - `redact`: the one door for foreign text
-//! - `token`, `version`, `fields`: what a call needs
+//! - `token`, `version`: what a call needs
 
 mod answers;
 mod batch;
@@ -17,7 +17,6 @@ mod classes;
 mod client;
 mod decode;
 mod error;
-mod fields;
 mod flight;
 mod grants;
 mod list;
@@ -43,7 +42,6 @@ pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
-pub use fields::{PAGE_FIELDS, is_known_field, nearest_field};
 pub use grants::{Account, Exchange, PageToken, missing_tasks};
 pub use operation::Operation;
 pub use redact::redact;

@@ -13,6 +13,11 @@ pub struct Version {
 impl Version {
     /// The newest version this operator is tested with.
     pub const DEFAULT: Self = Self { major: 25, minor: 0 };
+
+    /// Its first number.
+    pub const fn major(self) -> u16 {
+        self.major
+    }
 }
 
 impl Default for Version {

@@ -256,7 +256,7 @@ async fn a_mistyped_field_of_a_channel_is_named_and_undoes_nothing() -> Result<(
         ["Ready=False/FieldRefused", "Stalled=True", "Connected=True", "Subscribed=True", "Disconnected=False"];
     let channel = world.channel_is(&world.tenant_a, "shop", &expected).await?;
     let told = message(&channel, "Ready");
-    assert!(told.contains("mesage_reads") && told.contains("Did you mean message_reads?"), "{told}");
+    assert!(told.contains("mesage_reads (did you mean message_reads?)"), "{told}");
     for _ in 0..2 {
         advance_and_sweep(&world, &operator, 16).await?;
     }

@@ -26,8 +26,9 @@ const PAGE_FIELDS: &[&str] = &[
     "follow", "founded", "general_info", "general_manager", "group_feed", "hometown", "hours", "inbox_labels",
     "invalid_topic_placeholder", "invoice_access_bank_slip_events", "invoice_access_invoice_change",
     "invoice_access_invoice_draft_change", "invoice_access_onboarding_status_active", "leadgen", "leadgen_fat",
-    "live_videos", "local_delivery", "location", "marketing_message_delivery_failed", "marketing_message_echoes",
-    "marketing_messages_subscriber_upload_status", "mcom_invoice_change", "members", "mention", "merchant_review",
+    "leadgen_update", "live_videos", "local_delivery", "location", "marketing_message_clicks",
+    "marketing_message_deliveries", "marketing_message_delivery_failed", "marketing_message_echoes",
+    "marketing_message_reads", "marketing_messages_subscriber_upload_status", "mcom_invoice_change", "members", "mention", "merchant_review",
     "message_context", "message_deliveries", "message_echoes", "message_edits", "message_mention",
     "message_reactions", "message_reads", "message_template_status_update", "messages",
     "messaging_account_linking", "messaging_appointments", "messaging_checkout_updates",
@@ -44,6 +45,22 @@ const PAGE_FIELDS: &[&str] = &[
     "agent_messages", "agent_questions",
 ];
 
+/// Fields of the object `instagram`.
+#[rustfmt::skip]
+const INSTAGRAM_FIELDS: &[&str] = &[
+    "message_reactions", "messages", "messaging_handover", "messaging_policy_enforcement", "messaging_postbacks",
+    "messaging_referral", "messaging_seen", "response_feedback", "standby",
+];
+
+/// Fields of the object `whatsapp_business_account`.
+#[rustfmt::skip]
+const WHATSAPP_FIELDS: &[&str] = &[
+    "account_alerts", "account_review_update", "account_update", "business_capability_update", "history",
+    "message_template_components_update", "message_template_quality_update", "message_template_status_update",
+    "messages", "messaging_handovers", "phone_number_name_update", "phone_number_quality_update", "security",
+    "smb_app_state_sync", "smb_message_echoes", "standby", "template_category_update",
+];
+
 /// Refuses an object that cannot be subscribed to.
 pub(crate) fn check_object(object: &str) -> Result<(), GraphError> {
     if OBJECTS.contains(&object) {
@@ -54,14 +71,17 @@ pub(crate) fn check_object(object: &str) -> Result<(), GraphError> {
 
 /// Refuses names the object does not have. One bad name refuses all.
 ///
-/// Only the fields of pages are known here; other objects take any name.
+/// Of other objects than these three no fields are known here: they take any name.
 pub(super) fn check_names(object: &str, parameter: &str, names: &[String]) -> Result<(), GraphError> {
-    if object != "page" {
-        return Ok(());
-    }
-    match names.iter().enumerate().find(|(_, name)| !PAGE_FIELDS.contains(&name.as_str())) {
+    let known = match object {
+        "page" => PAGE_FIELDS,
+        "instagram" => INSTAGRAM_FIELDS,
+        "whatsapp_business_account" => WHATSAPP_FIELDS,
+        _ => return Ok(()),
+    };
+    match names.iter().enumerate().find(|(_, name)| !known.contains(&name.as_str())) {
         None => Ok(()),
-        Some((index, name)) => Err(GraphError::not_one_of(&format!("{parameter}[{index}]"), PAGE_FIELDS, name)),
+        Some((index, name)) => Err(GraphError::not_one_of(&format!("{parameter}[{index}]"), known, name)),
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::Case;
 use crate::api::Reason;
+use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::answer::{Refusal, listed};
 use crate::facebook_channel::observe::AppSeen;
-use crate::graph::{CutReason, PageSubscription, Verdict, is_known_field, nearest_field};
+use crate::graph::{CutReason, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
 
 /// The fields that are declared, of the channel or inherited from its MetaApp.
@@ -43,12 +44,13 @@ pub(super) fn refused_fields(case: &Case<'_>) -> Option<Finding> {
     let wanted = wanted(case);
     let undelivered: Vec<_> =
         wanted.into_iter().filter(|it| !refused.contains(it) && is_undelivered(case, it)).collect();
-    let unknown: Vec<_> = refused.iter().chain(undelivered.iter().filter(|it| !is_known_field(it))).cloned().collect();
-    if let Some(first) = unknown.first() {
-        let guess = nearest_field(first).map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
-        let seen =
-            format!("Meta has no webhook field {} for pages; the others are subscribed.{guess}", listed(&unknown));
-        let step = "Whoever maintains this channel must correct spec.subscribedFields.";
+    let unknown: Vec<_> = refused.iter().chain(undelivered.iter().filter(|it| !Page.has(it))).cloned().collect();
+    if !unknown.is_empty() {
+        let seen = format!("Meta has no webhook field {} for pages; the others are subscribed.", listed(&unknown));
+        let step = format!(
+            "Whoever maintains this channel must correct in spec.subscribedFields: {}.",
+            listed(&Page.corrected(&unknown))
+        );
         let said = case.seen.asked.subscribed.as_ref().and_then(|it| it.as_ref().err()?.quote());
         return Some(case.found(Status::False, Reason::FieldRefused, seen, step).quoting(said));
     }

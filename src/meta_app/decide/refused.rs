@@ -2,9 +2,10 @@
 
 use super::Case;
 use crate::api::Reason;
+use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
 use crate::engine::answer::{Refusal, listed};
-use crate::graph::{Verdict, is_known_field, nearest_field};
+use crate::graph::Verdict;
 
 /// The fields for which a subscription was refused that named these: the one that Meta names, or, if it names none, those
 /// that no page is known to have.
@@ -16,7 +17,7 @@ pub fn refused_fields(refusal: &Refusal, tried: &[String]) -> Vec<String> {
     };
     match named {
         Some(name) => vec![name.clone()],
-        None => tried.iter().filter(|field| !is_known_field(field)).cloned().collect(),
+        None => tried.iter().filter(|field| !Page.has(field)).cloned().collect(),
     }
 }
 
@@ -41,9 +42,8 @@ impl Case<'_> {
         let fields = if refused.len() == 1 { "field" } else { "fields" };
         let seen =
             format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
-        let meant: Vec<_> = refused.iter().filter_map(|field| nearest_field(field)).map(str::to_owned).collect();
-        let question = if meant.is_empty() { String::new() } else { format!(" Did you mean {}?", meant.join(", ")) };
-        let step = format!("Whoever maintains this MetaApp must correct spec.webhook.fields.{question}");
+        let corrected = listed(&Page.corrected(refused));
+        let step = format!("Whoever maintains this MetaApp must correct in spec.webhook.fields: {corrected}.");
         let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
         Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words))
     }

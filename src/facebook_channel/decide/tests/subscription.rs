@@ -168,7 +168,7 @@ fn what_the_app_does_not_deliver_undoes_nothing_of_what_it_does() {
     let own = |second: &str| Some(words(&["messages", second]));
     for (second, reason, word) in [
         ("message_reads", "AppFieldsMissing", "message_reads"),
-        ("mesage_reads", "FieldRefused", "Did you mean message_reads?"),
+        ("mesage_reads", "FieldRefused", "mesage_reads (did you mean message_reads?)"),
     ] {
         let scene = |rows| {
             let mut scene = Scene::rows(rows);
@@ -194,6 +194,8 @@ fn a_field_that_meta_refuses_is_left_out_and_the_others_stay() {
     let outcome = scene.decide();
     outcome.stalled("FieldRefused");
     outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    let step = outcome.status().next_step.as_deref().unwrap();
+    assert!(step.contains("spec.subscribedFields: mesages (did you mean messages?)"), "{step}");
     assert_eq!(outcome.status().subscription.as_ref().unwrap().refused, ["mesages"]);
     // It is remembered as long as nothing changes, and asked for again after that.
     let later = |inputs: &str| {

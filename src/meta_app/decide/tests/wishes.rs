@@ -64,7 +64,9 @@ fn a_field_that_meta_does_not_know_is_left_out_and_named_with_what_is_likely_mea
     outcome.shows(&[(WebhookSubscribed, "True/FieldsMatch"), (CredentialsValid, "True/Accepted")]);
     let message = outcome.message(Ready);
     assert!(message.starts_with("Meta does not know the webhook field mesage_reads;"), "{message}");
-    assert!(message.contains("Did you mean message_reads?") && message.contains(TYPO), "{message}");
+    let step = "spec.webhook.fields: mesage_reads (did you mean message_reads?).";
+    assert!(message.contains(step) && message.contains(TYPO), "{message}");
+    assert!(outcome.status().next_step.as_deref().unwrap().ends_with(step));
     assert_eq!(outcome.status().subscription.as_ref().unwrap().refused, words(&["mesage_reads"]));
     assert_eq!(outcome.plan.report.class, Class::Settled, "everything else is looked at as ever");
 }
