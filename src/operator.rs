@@ -129,6 +129,7 @@ impl Operator {
             channel_news: Default::default(),
             evidence_looks: LastLook::new(self.clock.now()),
             evidence_requests: Default::default(),
+            served: Arc::default(),
             doubts: Doubts::default(),
             claim_memories: Default::default(),
             misfits: Default::default(),

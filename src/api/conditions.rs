@@ -57,6 +57,8 @@ condition_types! {
     WebhookSubscribed,
     /// Meta approved the required permissions.
     PermissionsApproved,
+    /// Meta serves the version of the Graph API in use, and goes on doing so for some time.
+    VersionSupported,
     /// The grant's token works and holds what the application needs.
     Valid,
     /// The grant's token is kept from ending, as far as that needs no person.

@@ -118,14 +118,14 @@ pub struct MetaAppStatus {
     /// Generation that this status is about; -1 before the first pass.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, CredentialsValid, WebhookSubscribed, PermissionsApproved; Reconciling and Stalled only while True.
+    /// Ready, CredentialsValid, WebhookSubscribed, PermissionsApproved, VersionSupported; Reconciling and Stalled only while True.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
     /// Name of the application at Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_name: Option<String>,
-    /// Version of the Graph API that answered last. It is in use; another one that is declared takes its place once it answers.
+    /// Version of the Graph API that answered last. It is in use; another one that is declared takes its place once everything that is read was answered in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_version: Option<String>,
     /// The entry of the Secret that Meta accepted last. It is in use; during a rotation the other one takes its place once this one is refused. Of two that Meta accepts it is app-secret.

@@ -123,6 +123,10 @@ reasons! {
     Accepted => Nobody,
     /// Meta approved every required permission.
     Approved => Nobody,
+    /// Meta serves the version of the Graph API, and its end is not near.
+    VersionServed => Nobody,
+    /// The version of the Graph API is not in the calendar, and answers do not say which one gave them.
+    VersionNotKnown => Nobody,
     /// The token in use comes from the seed that is declared.
     SeedInUse => Nobody,
     /// The token does not end soon, or is renewed before it does.
@@ -277,6 +281,14 @@ reasons! {
     GraphVersionRetired => Person,
     /// Meta does not know this version of the Graph API, or not yet.
     GraphVersionUnknown => Person,
+    /// Meta refuses something in this version of the Graph API that it answers in the one in use.
+    GraphVersionUnusable => Person,
+    /// The version of the Graph API in use is about to end.
+    VersionEnding => Person,
+    /// The version of the Graph API in use is over by Meta's calendar.
+    VersionEnded => Person,
+    /// Another version of the Graph API answers than was asked.
+    ServedAsAnother => Person,
     /// Meta knows the token and refuses it for this page.
     TokenRefused => Person,
     /// Meta has refused for a day, for a reason that the operator does not know.

@@ -36,6 +36,7 @@ use super::pace::Pace;
 use super::ration::Ear;
 use super::requests::Taken;
 use super::secrets::Secrets;
+use super::served::Served;
 use super::timer::Timer;
 use crate::api::{
     AssetClaim, AssetClaimStatus, ChannelCounts, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus,
@@ -137,6 +138,8 @@ pub struct Context {
     pub breakers: Breakers,
     /// What Meta wants to be left alone, and how much of its limits is used.
     pub budgets: Arc<Budgets>,
+    /// Which version of the Graph API answers for which.
+    pub served: Arc<Served>,
     /// How often changed objects may be looked at.
     pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
@@ -235,10 +238,11 @@ impl Context {
         self.metrics.unreachable_apps(self.breakers.note(app, uid, reach, self.clock.now()));
     }
 
-    /// Hears what Meta says of the usage of an application.
+    /// Hears what Meta's answers say of the usage of an application, and of their version.
     pub fn meter(&self, app: &MetaApp) -> Meter {
         Meter::new(Arc::new(Ear {
             budgets: Arc::clone(&self.budgets),
+            served: Arc::clone(&self.served),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             app: Key::of(app),

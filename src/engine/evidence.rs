@@ -25,6 +25,8 @@ pub enum Matter {
     Entry,
     /// The version of the Graph API in use.
     Version,
+    /// Which other version answers in its place.
+    Served,
     /// Something that Meta refuses without a reason that is known; of a channel, its page.
     Refused,
     /// The subscriptions of a page, which Meta refuses to show so.

@@ -46,6 +46,7 @@ pub mod requests;
 pub mod rounds;
 pub mod run;
 pub mod secrets;
+pub mod served;
 pub mod status;
 pub mod sweep;
 pub mod timer;

@@ -10,8 +10,9 @@ use super::clock::Clock;
 use super::context::Context;
 use super::key::{Key, KindName};
 use super::run::Kind;
+use super::served::Served;
 use crate::api::{ManagementPolicy, MetaApp, UsageStatus};
-use crate::graph::{Metered, Usage, UsageListener};
+use crate::graph::{Metered, Usage, UsageListener, Version};
 use crate::metrics::Metrics;
 
 /// How often somebody may be called, and how often each application is seen to.
@@ -22,6 +23,8 @@ const SEE_TO: SignedDuration = SignedDuration::from_mins(1);
 pub struct Ear {
     /// Where it is noted.
     pub budgets: Arc<Budgets>,
+    /// Where the version that answered is noted.
+    pub served: Arc<Served>,
     /// Where it is shown.
     pub metrics: Metrics,
     /// When it was heard.
@@ -38,6 +41,10 @@ impl UsageListener for Ear {
         if usage.of == Metered::App {
             self.metrics.app_usage(&self.app, usage.percent);
         }
+    }
+
+    fn served(&self, asked: Version, by: Version) {
+        self.served.hear(&self.uid, asked, by);
     }
 }
 
@@ -58,14 +65,15 @@ pub async fn run<K: Kind>(ctx: Arc<Context>) {
     }
 }
 
-/// Has the application asked about when what was heard of its usage is old: that one look hears anew for all. And has its
+/// Has the application asked about when what was heard of its usage is old: that one look hears anew for all; likewise when
+/// another version answers than before, which its channels may hear first. And has its
 /// status written when that says something else; once a minute at most, since it is looked at no more often.
 fn see_to(ctx: &Context, app: &MetaApp, now: Timestamp) {
     if app.spec.management_policy == ManagementPolicy::Pause {
         return;
     }
     let (key, uid) = (Key::of(app), app.uid().unwrap_or_default());
-    if ctx.budgets.wants_news(&uid, now) {
+    if ctx.budgets.wants_news(&uid, now) || ctx.served.take_news(&uid) {
         ctx.look_at_app(key.clone());
     }
     let told = app.status.as_ref().and_then(|status| status.usage.as_ref());
@@ -89,7 +97,8 @@ mod tests {
     fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {
         let (budgets, metrics, app) = (Arc::new(Budgets::default()), Metrics::default(), Key::new("platform", "acme"));
         let (clock, uid) = (Clock::System, "uid".to_owned());
-        let ear = Ear { budgets: Arc::clone(&budgets), metrics: metrics.clone(), clock, app: app.clone(), uid };
+        let (budgets_of, served) = (Arc::clone(&budgets), Arc::default());
+        let ear = Ear { budgets: budgets_of, served, metrics: metrics.clone(), clock, app: app.clone(), uid };
         let hear = |of, percent| ear.heard(&Usage { of, percent, regain_access: None });
         let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
         let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());

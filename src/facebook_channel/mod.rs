@@ -9,6 +9,7 @@ pub mod model;
 pub mod observe;
 pub mod parted;
 pub mod policy;
+pub mod preflight;
 pub mod publication;
 pub mod restraint;
 pub mod sweep;

@@ -59,7 +59,8 @@ pub fn owed(
     ctx.evidence_requests.again(&pass.key, &pass.uid, request)
 }
 
-fn is_wanted(channel: &FacebookChannel) -> bool {
+/// Whether conversations of a channel are looked at.
+pub fn is_wanted(channel: &FacebookChannel) -> bool {
     let demanded = channel.spec.primary_receiver.as_ref().map(|it| it.requirement).unwrap_or_default();
     !channel.spec.parts() && demanded != ReceiverRequirement::Ignored
 }

@@ -22,7 +22,7 @@ use super::error::GraphError;
 use super::list::{LIST_LIMIT, List};
 use super::operation::Operation;
 use super::token::{AppCredentials, Token};
-use super::usage::{Charged, Headers};
+use super::usage::{Charged, Headers, VERSION};
 use super::verdict::Verdict;
 use super::version::Version;
 
@@ -233,7 +233,7 @@ impl GraphClient {
             return Err(unusable("the batch has another number of answers"));
         }
         for (item, ask) in items.iter().zip(asks) {
-            item.iter().for_each(|item| item.tell_usage(app, ask.path[0]));
+            item.iter().for_each(|item| item.tell(*version, app, ask.path[0]));
         }
         Ok(items)
     }
@@ -344,13 +344,18 @@ struct Header {
 }
 
 impl Item {
-    fn usage(&self) -> Headers<'_> {
-        let find = |name: &str| self.headers.iter().flatten().find(|header| header.name.eq_ignore_ascii_case(name));
-        Headers::find(|name| find(name).map(|header| header.value.as_str()))
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().flatten().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.map(|header| header.value.as_str())
     }
 
-    /// Tells what it says of usages. Without any headers it does not say that they are fine.
-    fn tell_usage(&self, app: &AppCredentials, page_id: &str) {
+    fn usage(&self) -> Headers<'_> {
+        Headers::find(|name| self.header(name))
+    }
+
+    /// Tells what it says of its version and of usages. Without any headers it does not say that these are fine.
+    fn tell(&self, asked: Version, app: &AppCredentials, page_id: &str) {
+        app.meter.tell_version(asked, self.header(VERSION));
         let answered = self.code == 200 && self.headers.is_some();
         app.meter.tell(&self.usage().usages(Charged::Page(page_id), answered));
     }

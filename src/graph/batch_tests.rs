@@ -24,8 +24,11 @@ impl Pages {
     }
 
     async fn read(&self, client: &GraphClient) -> Result<Vec<PageAnswers>, GraphError> {
-        let reads: Vec<_> = self.0.iter().map(|(page_id, token)| PageRead { page_id, token }).collect();
-        client.pages(V, &app(), &reads).await
+        client.pages(V, &app(), &self.reads()).await
+    }
+
+    fn reads(&self) -> Vec<PageRead<'_>> {
+        self.0.iter().map(|(page_id, token)| PageRead { page_id, token }).collect()
     }
 }
 
@@ -250,4 +253,31 @@ async fn no_error_of_a_batch_shows_a_token_or_a_proof() {
     for secret in [token.expose(), &proof, SECRET] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn every_answer_tells_which_version_gave_it_also_within_a_batch() {
+    let answer = |version: &'static str| {
+        let mut items = vec![item(200, &node(0)), item(200, &rows())];
+        for item in &mut items {
+            item["headers"] = json!([{"name": "Facebook-Api-Version", "value": version}]);
+        }
+        items
+    };
+    let told = |by: &str| (V.to_string(), by.to_owned());
+    for (version, expected) in [("v26.0", vec![told("v26.0"), told("v26.0")]), ("nonsense", vec![])] {
+        let (pages, (app, heard)) = (Pages::new(1), Heard::of_app());
+        let graph = Double::json(&Value::Array(answer(version))).await;
+        let reads = pages.reads();
+        graph.client().pages(V, &app, &reads).await.expect("answers");
+        assert_eq!(heard.take_versions(), expected);
+    }
+    let (app, heard) = Heard::of_app();
+    let graph = Double::deciding(|_| {
+        let refused = (StatusCode::BAD_REQUEST, [("facebook-api-version", "v22.0")], fault(190).to_string());
+        Some(refused.into_response())
+    })
+    .await;
+    graph.client().app(V, &app).await.expect_err("a refusal");
+    assert_eq!(heard.take_versions(), [told("v22.0")]);
 }

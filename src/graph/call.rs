@@ -13,7 +13,7 @@ use super::error::{GraphError, GraphFault};
 use super::operation::Operation;
 use super::redact::{identifier, redact, scrub};
 use super::token::{AppCredentials, Token};
-use super::usage::{Charged, Headers};
+use super::usage::{Charged, Headers, VERSION};
 use super::version::Version;
 
 /// Told of every call. Gets templates and classes, never an id: what it is told may become a metric label.
@@ -155,6 +155,7 @@ impl Transport {
         let request = if call.method == Method::POST { request.form(&parameters) } else { request.query(&parameters) };
         let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
+        call.app.meter.tell_version(call.version, header(&response, VERSION));
         let headers = response.headers().clone();
         let usage = Headers::find(|name| headers.get(name)?.to_str().ok());
         let answer = self.answer(response, usage.regain_access(), &secrets).await;

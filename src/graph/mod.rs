@@ -8,10 +8,11 @@
 //! - `error`, `signs`: what went wrong; `operation`: which call it answers; `classes`, `verdict`: what it means, by
 //!   consequence
 //! - `redact`: the one door for foreign text
-//! - `token`, `version`: what a call needs
+//! - `token`, `version`: what a call needs; `calendar`: when versions end
 
 mod answers;
 mod batch;
+mod calendar;
 mod call;
 mod classes;
 mod client;
@@ -38,6 +39,7 @@ pub use answers::{
     TokenInfo, TokenKind,
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
+pub use calendar::{NOTICE, Stage};
 pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;

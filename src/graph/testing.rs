@@ -29,13 +29,17 @@ pub(crate) fn app() -> AppCredentials {
     AppCredentials::new(APP_ID, secret)
 }
 
-/// Hears of an app's usage.
+/// Hears of an app's usage, and of the versions that answer.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>);
+pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>, Mutex<Vec<(String, String)>>);
 
 impl UsageListener for Heard {
     fn heard(&self, usage: &Usage) {
         self.0.lock().expect("not poisoned").push((usage.of.clone(), usage.percent));
+    }
+
+    fn served(&self, asked: Version, by: Version) {
+        self.1.lock().expect("not poisoned").push((asked.to_string(), by.to_string()));
     }
 }
 
@@ -44,6 +48,11 @@ impl Heard {
     pub(crate) fn of_app() -> (AppCredentials, Arc<Self>) {
         let heard = Arc::new(Self::default());
         (AppCredentials { meter: Meter::new(heard.clone()), ..app() }, heard)
+    }
+
+    /// Which versions answered for which since the last time.
+    pub(crate) fn take_versions(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.1.lock().expect("not poisoned"))
     }
 
     /// What was heard since the last time.

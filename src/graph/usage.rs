@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::decode::integer;
+use super::version::Version;
 
+/// Which version answered.
+pub(crate) const VERSION: &str = "facebook-api-version";
 const APP_USAGE: &str = "x-app-usage";
 const PAGE_USAGE: &str = "x-page-usage";
 const BUSINESS_USAGE: &str = "x-business-use-case-usage";
@@ -37,13 +40,17 @@ pub struct Usage {
     pub regain_access: Option<Duration>,
 }
 
-/// Told how much of the limits of an application is used, as often as Graph says so.
+/// Told what Graph's answers say beside what was asked: how much of the limits of an application is used, and which version
+/// answered.
 pub trait UsageListener: Send + Sync {
-    /// Graph said so.
+    /// Graph said how much is used.
     fn heard(&self, usage: &Usage);
+
+    /// Graph said which version answered a call of the version that was asked.
+    fn served(&self, asked: Version, by: Version);
 }
 
-/// Who is told what Graph says about the usage of an application; by default nobody.
+/// Who is told what Graph's answers say of an application; by default nobody.
 #[derive(Clone, Default)]
 pub struct Meter(Option<Arc<dyn UsageListener>>);
 
@@ -56,6 +63,13 @@ impl Meter {
     pub(crate) fn tell(&self, usages: &[Usage]) {
         if let Some(listener) = &self.0 {
             usages.iter().for_each(|usage| listener.heard(usage));
+        }
+    }
+
+    /// Tells which version answered, by the header of the answer. Nonsense says nothing.
+    pub(crate) fn tell_version(&self, asked: Version, header: Option<&str>) {
+        if let (Some(listener), Some(by)) = (&self.0, header.and_then(|text| text.parse().ok())) {
+            listener.served(asked, by);
         }
     }
 }

@@ -14,6 +14,11 @@ impl Version {
     /// The newest version this operator is tested with.
     pub const DEFAULT: Self = Self { major: 25, minor: 0 };
 
+    /// The version with this first number, as all are numbered since v4.0.
+    pub(super) const fn of(major: u16) -> Self {
+        Self { major, minor: 0 }
+    }
+
     /// Its first number.
     pub const fn major(self) -> u16 {
         self.major

@@ -3,6 +3,7 @@
 
 use super::MetaAppKind;
 use super::observe::{Asked, declared_version};
+use super::preflight::{self, Change, Trial};
 use super::secrets::Entry;
 use crate::api::references::APP_SECRET_KEY;
 use crate::api::{MetaApp, MetaAppStatus};
@@ -32,7 +33,7 @@ pub async fn ask(
             asked.node = Some(Err(held));
             return Ok(asked);
         }
-        look(ctx, app, entries, &mut asked, &pass.previous).await?;
+        look(ctx, app, entries, &mut asked, pass).await?;
     }
     let (Some(Ok(_)), Some(credentials), Some(version)) = (&asked.node, asked.credentials.clone(), asked.version)
     else {
@@ -49,24 +50,35 @@ pub async fn ask(
     Ok(asked)
 }
 
-/// Reads the application in the declared version, and in the one that answered before if Meta does not serve that one.
+/// Reads the application in the declared version. If that is another one than the one in use, it is tried with everything else
+/// that is read; what is in its way leaves all with the one in use.
 async fn look(
     ctx: &Context,
     app: &MetaApp,
     entries: &[Entry],
     asked: &mut Asked,
-    previous: &MetaAppStatus,
+    pass: &Pass<MetaAppStatus>,
 ) -> Result<(), Failure> {
     let declared = declared_version(app);
-    let mut node = with_any(ctx, entries, asked, declared, previous).await?;
+    let before = pass.previous.graph_version.as_deref().and_then(|text| text.parse().ok());
+    let change = before.filter(|before| *before != declared).map(|from| Change { from, to: declared });
+    let mut node = with_any(ctx, entries, asked, declared, &pass.previous).await?;
     if let Err(refusal) = &node
         && refusal.verdict == Verdict::VersionRetired
     {
         asked.version_refused = Some(refusal.clone());
-        let before = previous.graph_version.as_deref().and_then(|text| text.parse().ok());
-        if let Some(before) = before.filter(|before| *before != declared) {
-            node = with_any(ctx, entries, asked, before, previous).await?;
+    }
+    if let Some(change) = change {
+        let trial = match &node {
+            Ok(_) => preflight::run(ctx, app, pass, asked, change).await?,
+            Err(refusal) if refusal.may_pass() => Some(Trial::Unanswered(refusal.clone())),
+            Err(refusal) => Some(Trial::Refused(Operation::ReadApp, refusal.clone())),
+        };
+        if trial.is_some() {
+            node = with_any(ctx, entries, asked, change.from, &pass.previous).await?;
         }
+        // What the version in use does not answer either is not the new one's fault.
+        asked.trial = trial.filter(|_| node.is_ok());
     }
     asked.node = Some(node);
     Ok(())

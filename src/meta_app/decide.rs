@@ -4,6 +4,7 @@ mod credentials;
 mod permissions;
 mod refused;
 mod rotation;
+mod supported;
 mod version;
 mod webhook;
 
@@ -14,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
 use super::observe::{Observed, VerifyTokenSeen};
+use super::preflight::Trial;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, assemble, find};
 use crate::api::readiness::{self, readiness};
 use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, OtherSecret, Reason, UsageStatus};
@@ -62,6 +64,7 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
     case.hear_refusals();
     let credentials = case.credentials();
     let version = case.version();
+    let supported = case.supported();
     let works = credentials.status == Status::True;
     let flawed = case.flawed_entry().filter(|_| works);
     let other = case.other_secret();
@@ -76,7 +79,8 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
         false => case.unread().into(),
     });
     let mutation = webhook.as_ref().and_then(|webhook| webhook.mutation.clone());
-    let report = case.report(credentials, flawed.into_iter().chain(version), permissions, webhook, other);
+    let wishes = flawed.into_iter().chain(version);
+    let report = case.report(credentials, (wishes, supported), permissions, webhook, other);
     Some(Plan { mutation, report })
 }
 
@@ -96,10 +100,13 @@ fn usage(previous: &MetaAppStatus, seen: &Observed) -> Option<UsageStatus> {
 
 /// The report on an application that is to be left alone: everything as it was. Its channels go on with the last verdict.
 fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Report<MetaAppStatus> {
-    use ConditionType::{CredentialsValid, PermissionsApproved, WebhookSubscribed};
+    use ConditionType::{CredentialsValid, PermissionsApproved, VersionSupported, WebhookSubscribed};
     let generation = app.metadata.generation.unwrap_or_default();
     let managed = app.spec.webhook.as_ref().map(|_| WebhookSubscribed);
-    let types: Vec<_> = [Some(CredentialsValid), managed, Some(PermissionsApproved)].into_iter().flatten().collect();
+    let types: Vec<_> = [Some(CredentialsValid), managed, Some(PermissionsApproved), Some(VersionSupported)]
+        .into_iter()
+        .flatten()
+        .collect();
     let state = readiness::paused(&previous.conditions, &types, generation);
     let status = MetaAppStatus {
         observed_generation: generation,
@@ -203,7 +210,8 @@ impl Case<'_> {
     /// Whether Meta told everything that was asked. That it rejects the credentials is an answer too.
     fn is_answered(&self) -> bool {
         let node = self.node_refusal().is_none_or(|it| matches!(it.verdict, Verdict::AppBroken(_)));
-        node && self.list_refusals().next().is_none() && !self.write_refusal().is_some_and(Refusal::may_pass)
+        let tried = !matches!(self.seen.asked.trial, Some(Trial::Unanswered(_)));
+        node && tried && self.list_refusals().next().is_none() && !self.write_refusal().is_some_and(Refusal::may_pass)
     }
 
     /// What is known of something that was not asked for, since the application itself was not answered about.
@@ -236,12 +244,13 @@ impl Case<'_> {
     fn report(
         &self,
         credentials: Finding,
-        wishes: impl Iterator<Item = Finding>,
+        (wishes, supported): (impl Iterator<Item = Finding>, Finding),
         permissions: Finding,
         webhook: Option<Webhook>,
         other: Option<OtherSecret>,
     ) -> Report<MetaAppStatus> {
-        let wishes: Vec<Finding> = wishes.chain(webhook.iter().flat_map(|it| it.wishes.clone())).collect();
+        let over = self.is_over(&supported).then(|| supported.clone());
+        let wishes: Vec<Finding> = wishes.chain(over).chain(webhook.iter().flat_map(|it| it.wishes.clone())).collect();
         let mut blocking = vec![&credentials];
         if self.app.spec.audience == Audience::Everyone {
             blocking.push(&permissions);
@@ -262,10 +271,12 @@ impl Case<'_> {
         notes.extend(effect.note("The webhook of the app had been changed"));
         let until = self.rotation_goes_on(&credentials, other.as_ref());
         let next_step = ready.next_step.clone().or_else(|| self.entries_step(other.as_ref()));
+        notes.extend(self.version_notes(&supported, &ready.cause));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
         findings.extend(webhook.map(|webhook| (ConditionType::WebhookSubscribed, webhook.finding)));
         findings.push((ConditionType::PermissionsApproved, permissions));
+        findings.push((ConditionType::VersionSupported, supported));
         findings.sort_by_key(|(type_, _)| *type_);
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = self.status(conditions, next_step, other, answered && !self.is_in_doubt());
@@ -286,6 +297,11 @@ impl Case<'_> {
     fn class(&self, blocking: &[&Finding]) -> Class {
         let refusals: Vec<_> =
             self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal()).collect();
+        let untried = match &self.seen.asked.trial {
+            Some(Trial::Unanswered(refusal)) => Some(refusal),
+            _ => None,
+        };
+        let refusals: Vec<_> = refusals.into_iter().chain(untried).collect();
         let class = class(blocking, &refusals, self.now);
         let mut open = blocking.iter().filter(|it| it.status != Status::True);
         // While the credentials work, an entry of the Secret that does not is a wish too.
@@ -349,7 +365,14 @@ fn speaks_of_the_app(refusal: &Refusal) -> bool {
 
 /// Whether it is said of something that was declared and Meta does not know, while everything else goes on.
 fn is_wish(reason: Reason) -> bool {
-    matches!(reason, Reason::FieldRefused | Reason::GraphVersionUnknown | Reason::GraphVersionRetired)
+    matches!(
+        reason,
+        Reason::FieldRefused
+            | Reason::GraphVersionUnknown
+            | Reason::GraphVersionRetired
+            | Reason::GraphVersionUnusable
+            | Reason::VersionEnded
+    )
 }
 
 #[cfg(test)]

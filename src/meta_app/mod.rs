@@ -6,6 +6,7 @@ mod ask;
 pub mod census;
 pub mod decide;
 pub mod observe;
+pub mod preflight;
 pub mod secrets;
 pub mod seen;
 

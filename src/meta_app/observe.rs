@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::preflight::Trial;
 use super::secrets::Flaw;
 use super::{MetaAppKind, ask, secrets};
 use crate::api::conditions::{ConditionType, Quote};
@@ -56,6 +57,8 @@ pub struct Observed {
     pub entries: Vec<SecretInUse>,
     /// What is wrong with another one.
     pub flaw: Option<Flaw>,
+    /// The version that answered last where the one in use was asked, as its answer says.
+    pub served: Option<Version>,
     /// Fingerprint of the verify token that the gateway has.
     pub verify_token_fingerprint: Option<String>,
     /// What was heard before and waits for its confirmation.
@@ -103,6 +106,8 @@ pub struct Asked {
     pub version: Option<Version>,
     /// The refusal of the declared version, if Meta does not serve it.
     pub version_refused: Option<Refusal>,
+    /// What is in the way of the declared version, though it may answer for the application itself.
+    pub trial: Option<Trial>,
     /// The credentials that Meta accepts, and the entry of the Secret that they are from.
     pub credentials: Option<Arc<AppCredentials>>,
     /// The name and fingerprint of that entry.
@@ -208,6 +213,7 @@ pub async fn observe(
         version: declared_version(app),
         entries,
         flaw,
+        served: ctx.served.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
         verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,

@@ -132,6 +132,7 @@ pub(super) fn app_went(ctx: &Context, key: &Key) {
         ctx.metrics.unreachable_apps(ctx.breakers.forget(&uid));
         ctx.budgets.forget_app(&uid);
         ctx.doubts.forget(&uid);
+        ctx.served.forget(&uid);
     }
     ctx.metrics.forget_app(key);
     forget(ctx, KindName::MetaApp, key);

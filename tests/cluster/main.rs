@@ -50,6 +50,7 @@ mod tenants;
 mod tokens;
 mod transfer;
 mod usage;
+mod versions;
 mod wishes;
 mod witnesses;
 mod world;

@@ -12,6 +12,7 @@ mod requested;
 mod rotation;
 mod scene;
 mod strategies;
+mod supported;
 mod usage;
 mod version;
 mod webhook;

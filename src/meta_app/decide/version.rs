@@ -4,13 +4,17 @@ use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::engine::evidence::Matter;
-use crate::graph::Version;
+use crate::graph::Stage;
+use crate::meta_app::preflight::Trial;
 
 impl Case<'_> {
     /// That Meta refuses the declared version. A version that never answered is refused at once: everything goes on with the
     /// one that answered before, if there is one. Of the one in use it counts once it is said again a minute later.
     pub(super) fn version(&mut self) -> Option<Finding> {
         let Some(refusal) = &self.seen.asked.version_refused else {
+            if let Some(trial) = &self.seen.asked.trial {
+                return Some(self.tried(trial));
+            }
             if matches!(self.seen.asked.node, Some(Ok(_))) {
                 self.heard.drop(Matter::Version);
             }
@@ -41,8 +45,40 @@ impl Case<'_> {
         Some(self.found(Status::False, self.version_reason(), seen, next_step).quoting(refusal.quote()))
     }
 
-    /// A version that is newer than the newest one that is known does not exist yet; an older one is over.
+    /// That the declared version cannot take the place of the one in use, or not yet.
+    fn tried(&self, trial: &Trial) -> Finding {
+        let (version, in_use) = (self.seen.version, self.seen.asked.version.unwrap_or_default());
+        let what = format!("version {version} of the Graph API");
+        let back = format!(
+            "Whoever maintains this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
+        );
+        match trial {
+            Trial::Unanswered(refusal) => {
+                let fact = &refusal.fact;
+                let seen = format!(
+                    "Before {what} is used everything is tried in it, and Meta has not answered all of it ({fact}). Version {in_use} stays in use."
+                );
+                self.found(Status::Unknown, Reason::Pending, seen, "The operator tries again by itself.")
+            }
+            Trial::Refused(read, refusal) => {
+                let (call, fact) = (read.template(), &refusal.fact);
+                let seen = format!(
+                    "In {what} Meta refuses {call} ({fact}), which it answers in version {in_use}. That one stays in use."
+                );
+                self.found(Status::False, Reason::GraphVersionUnusable, seen, back).quoting(refusal.quote())
+            }
+            Trial::ServedAs(other) => {
+                let seen = format!("Meta answers {what} as version {other}. Version {in_use} stays in use.");
+                self.found(Status::False, self.version_reason(), seen, back)
+            }
+        }
+    }
+
+    /// A version whose end is announced is over if Meta refuses it; one that is not known, or has no end, does not exist yet.
     pub(super) fn version_reason(&self) -> Reason {
-        if self.seen.version > Version::DEFAULT { Reason::GraphVersionUnknown } else { Reason::GraphVersionRetired }
+        match self.seen.version.stage(self.now) {
+            Stage::NotKnown | Stage::Served(None) => Reason::GraphVersionUnknown,
+            Stage::Served(Some(_)) | Stage::Ending(_) | Stage::Ended(_) => Reason::GraphVersionRetired,
+        }
     }
 }

@@ -63,6 +63,7 @@ proptest! {
         let open = [
             (ConditionType::CredentialsValid, unanswered(&asked.node)),
             (ConditionType::PermissionsApproved, unanswered(&asked.permissions)),
+            (ConditionType::VersionSupported, unanswered(&asked.node)),
             (ConditionType::WebhookSubscribed, unanswered(&asked.subscriptions) && unanswered(&asked.subscribed)),
         ];
         for (type_, open) in open {

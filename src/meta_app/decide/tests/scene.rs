@@ -102,6 +102,7 @@ impl Scene {
             version: Version::DEFAULT,
             entries: vec![entry("app-secret", "new")],
             flaw: None,
+            served: Some(Version::DEFAULT),
             verify_token_fingerprint: Some(TOKEN.to_owned()),
             suspicions: Default::default(),
             usage: None,

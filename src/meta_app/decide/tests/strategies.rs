@@ -115,11 +115,12 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     })
 }
 
-const TYPES: [ConditionType; 4] = [
+const TYPES: [ConditionType; 5] = [
     ConditionType::Ready,
     ConditionType::CredentialsValid,
     ConditionType::WebhookSubscribed,
     ConditionType::PermissionsApproved,
+    ConditionType::VersionSupported,
 ];
 
 /// Statuses of earlier generations and versions, also such as were never written.

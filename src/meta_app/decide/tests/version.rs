@@ -6,7 +6,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
-use crate::graph::Version;
+use crate::graph::{Operation, Version};
+use crate::meta_app::preflight::Trial;
 
 fn unknown() -> Refusal {
     fault(2500, None, "Unknown path components: /v27.0/1111000011110000")
@@ -96,4 +97,51 @@ fn a_version_that_answers_is_in_use_from_then_on() {
     let outcome = scene.decide();
     outcome.shows(&[(Ready, "True/Reached")]);
     assert_eq!(outcome.status().graph_version.as_deref(), Some("v26.0"));
+}
+
+/// The declared version, of which something was heard when it was tried; v25.0 answers.
+fn trying(trial: Trial) -> Scene {
+    let mut scene = declared("v26.0", Some("v25.0"));
+    scene.seen.asked.version_refused = None;
+    scene.seen.asked.trial = Some(trial);
+    scene
+}
+
+#[test]
+fn a_version_in_which_something_is_refused_that_is_read_is_told_and_not_used() {
+    let before = Scene::healthy().decide();
+    let refusal = fault(12, None, "(#12) is_owner field is deprecated for versions v26.0 and higher");
+    let rows = [
+        (
+            Trial::Refused(Operation::ReadConversations, refusal),
+            "GraphVersionUnusable",
+            "GET /{page}/conversations (code 12)",
+        ),
+        (Trial::ServedAs("v25.0".parse().unwrap()), "GraphVersionUnknown", "v26.0 of the Graph API as version v25.0"),
+    ];
+    for (trial, reason, words) in rows {
+        let outcome = trying(trial.clone()).after(&before).decide();
+        outcome.stalled(reason);
+        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        let message = outcome.message(Ready);
+        assert!(message.contains(words) && message.contains("set spec.graphVersion to v25.0"), "{message}");
+        assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
+        assert_eq!((outcome.plan.report.class, outcome.plan.report.answered), (Class::Settled, true));
+        let again = trying(trial).after(&outcome).decide();
+        assert_eq!((again.status(), again.plan.report.notes.len()), (outcome.status(), 0));
+    }
+}
+
+#[test]
+fn a_version_that_could_not_be_tried_is_tried_again_and_not_used() {
+    let before = Scene::healthy().decide();
+    for silence in [no_answer(), throttled()] {
+        let outcome = trying(Trial::Unanswered(silence)).after(&before).decide();
+        outcome.reconciling("Unknown/Pending");
+        assert!(outcome.message(Ready).contains("Version v25.0 stays in use"), "{}", outcome.message(Ready));
+        assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
+        assert!(!outcome.plan.report.answered && outcome.plan.report.class != Class::Settled);
+        assert!(outcome.plan.report.notes.is_empty());
+        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+    }
 }

@@ -1,0 +1,76 @@
+//! Which version of the Graph API answered for which, as every answer's header says. A version that is over may be served as
+//! another one without a word.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::graph::Version;
+
+/// What was heard last for each MetaApp, by its UID, and each version that was asked.
+#[derive(Debug, Default)]
+pub struct Served(Mutex<HashMap<String, HashMap<Version, Heard>>>);
+
+#[derive(Debug)]
+struct Heard {
+    by: Version,
+    /// Whether the MetaApp has not been looked at since another version was heard.
+    is_news: bool,
+}
+
+impl Served {
+    /// Notes which version answered.
+    pub fn hear(&self, app: &str, asked: Version, by: Version) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Found by a text that is not copied: this is heard with every answer.
+        let versions = match all.get_mut(app) {
+            Some(versions) => versions,
+            None => all.entry(app.to_owned()).or_default(),
+        };
+        let before = versions.get(&asked).map_or(asked, |heard| heard.by);
+        let is_news = before != by || versions.get(&asked).is_some_and(|heard| heard.is_news);
+        versions.insert(asked, Heard { by, is_news });
+    }
+
+    /// The version that answered last where this one was asked; `None` if no answer said so.
+    pub fn by(&self, app: &str, asked: Version) -> Option<Version> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(all.get(app)?.get(&asked)?.by)
+    }
+
+    /// Whether something else was heard of a version than before, since this was asked last.
+    pub fn take_news(&self, app: &str) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let versions = all.get_mut(app).into_iter().flat_map(HashMap::values_mut);
+        versions.filter_map(|heard| std::mem::take(&mut heard.is_news).then_some(())).count() > 0
+    }
+
+    /// Forgets an application that is gone.
+    pub fn forget(&self, app: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().expect("a version")
+    }
+
+    #[test]
+    fn another_version_is_news_once_and_so_is_its_end() {
+        let (served, [old, new]) = (Served::default(), ["v21.0", "v22.0"].map(version));
+        assert_eq!((served.by("app", old), served.take_news("app")), (None, false));
+        for (by, is_news) in [(old, false), (old, false), (new, true), (new, false), (old, true)] {
+            served.hear("app", old, by);
+            assert_eq!((served.by("app", old), served.take_news("app")), (Some(by), is_news));
+        }
+        served.hear("app", old, new);
+        served.hear("app", old, new);
+        assert!(served.take_news("app"), "until somebody asks");
+        assert_eq!(served.by("another", old), None);
+        served.forget("app");
+        assert_eq!(served.by("app", old), None);
+    }
+}

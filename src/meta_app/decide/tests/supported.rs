@@ -1,0 +1,146 @@
+//! How long the version of the Graph API in use is served, and whether it is.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::scene::*;
+use crate::api::conditions::ConditionType::{CredentialsValid, Ready, VersionSupported, WebhookSubscribed};
+use crate::graph::Version;
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+/// An application whose calls in this version are answered by another one, or do not say by which, on a day.
+fn using(used: &str, served: Option<&str>, day: &str) -> Scene {
+    Scene::with(|scene| {
+        scene.app.spec.graph_version = Some(used.to_owned());
+        (scene.seen.version, scene.seen.asked.version) = (version(used), Some(version(used)));
+        scene.seen.served = served.map(version);
+        scene.now = format!("{day}T12:00:00Z").parse().unwrap();
+    })
+}
+
+#[test]
+fn how_long_a_version_lives_is_told_by_the_calendar_and_what_it_is_by_the_answers() {
+    let same = |used: &'static str| (used, Some(used));
+    let rows = [
+        (same("v25.0"), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/Reached"),
+        (("v25.0", None), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/Reached"),
+        (same("v26.0"), "2026-12-01", "True/VersionServed", "its end is not announced", "True/Reached"),
+        (same("v21.0"), "2026-12-01", "False/VersionEnding", "ends on 2027-01-21", "True/Reached"),
+        (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still answers it.", "True/Reached"),
+        (("v21.0", None), "2027-02-01", "False/VersionEnded", "ended on 2027-01-21.", "False/VersionEnded"),
+        (("v21.0", Some("v22.0")), "2027-02-01", "False/VersionEnded", "as version v22.0", "False/VersionEnded"),
+        (same("v27.0"), "2027-08-01", "True/VersionServed", "does not know version v27.0", "True/Reached"),
+        (("v27.0", None), "2027-08-01", "Unknown/VersionNotKnown", "does not know version v27.0", "True/Reached"),
+        (
+            ("v18.0", Some("v21.0")),
+            "2026-12-01",
+            "False/VersionEnded",
+            "ended. Meta answers it as version v21.0.",
+            "False/VersionEnded",
+        ),
+    ];
+    for ((used, served), day, expected, words, ready) in rows {
+        let outcome = using(used, served, day).decide();
+        outcome.shows(&[(VersionSupported, expected), (Ready, ready)]);
+        let message = outcome.message(VersionSupported);
+        assert!(message.contains(words), "{used} by {served:?} on {day}: {message}");
+        assert_eq!(outcome.status().graph_version.as_deref(), Some(used));
+        if expected.starts_with("False") {
+            assert!(message.contains("must set spec.graphVersion to a newer version"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn the_docs_show_the_status_of_a_version_that_ends() {
+    let docs = include_str!("../../../../docs/conditions.md");
+    let section = docs.split("\n### VersionEnding\n").nth(1).unwrap().split("\n### ").next().unwrap();
+    let yaml = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown: serde_json::Value = serde_yaml_ng::from_str(yaml).unwrap();
+    let outcome = using("v21.0", Some("v21.0"), "2026-12-01").decide();
+    let found = crate::api::conditions::find(&outcome.status().conditions, VersionSupported).unwrap();
+    let is = |field: &str, value: &str| assert_eq!(shown["conditions"][0][field].as_str(), Some(value), "{yaml}");
+    is("type", "VersionSupported");
+    is("status", &found.status);
+    is("reason", &found.reason);
+    is("message", &found.message);
+}
+
+#[test]
+fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
+    let before = using("v21.0", Some("v21.0"), "2026-07-01").decide();
+    before.shows(&[(VersionSupported, "True/VersionServed")]);
+    let ending = using("v21.0", Some("v21.0"), "2026-07-25").later(&before, SignedDuration::from_hours(24 * 30));
+    let ending = ending.decide();
+    ending.shows(&[
+        (VersionSupported, "False/VersionEnding"),
+        (Ready, "True/Reached"),
+        (CredentialsValid, "True/Accepted"),
+    ]);
+    let told: Vec<_> = ending.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
+    assert_eq!(told, [(true, "VersionEnding")]);
+    assert_eq!(ending.status().next_step, None, "Ready is well");
+    // Days pass.
+    let mut last = ending;
+    for _ in 0..3 {
+        let again = using("v21.0", Some("v21.0"), "2026-08-01").later(&last, SignedDuration::from_hours(240)).decide();
+        assert_eq!((again.status(), again.plan.report.notes.len()), (last.status(), 0));
+        last = again;
+    }
+    // It is over: whoever only reads Ready is told too, and everything else goes on.
+    let mut over = using("v21.0", Some("v22.0"), "2027-02-01").after(&last);
+    over.now = "2027-02-01T00:00:00Z".parse::<Timestamp>().unwrap();
+    let over = over.decide();
+    over.stalled("VersionEnded");
+    over.shows(&[(VersionSupported, "False/VersionEnded"), (WebhookSubscribed, "True/FieldsMatch")]);
+    let told: Vec<_> = over.plan.report.notes.iter().map(|note| note.reason).collect();
+    assert_eq!(told, ["VersionEnded"], "by one Event and not two");
+    assert_eq!(over.plan.report.class, crate::engine::Class::Settled, "looked at again in the regular slot");
+    let silent = Scene::with(|scene| {
+        scene.app.spec.graph_version = Some("v21.0".to_owned());
+        scene.seen.served = None;
+        scene.seen.version = version("v21.0");
+        scene.seen.asked.node = Some(Err(no_answer()));
+    });
+    let silent = silent.after(&over).decide();
+    assert_eq!((silent.status(), silent.plan.report.notes.len()), (over.status(), 0), "an outage rewrites nothing");
+}
+
+#[test]
+fn another_version_that_answers_counts_once_it_is_heard_again() {
+    let before = using("v25.0", Some("v25.0"), "2026-12-01").decide();
+    let served = || using("v25.0", Some("v26.0"), "2026-12-01");
+    let once = served().after(&before).decide();
+    assert_eq!(once.status().conditions, before.status().conditions);
+    assert_eq!(once.asks_again_in(), Some(60));
+    let twice = served().later(&once, SignedDuration::from_mins(1)).decide();
+    twice.shows(&[(VersionSupported, "False/ServedAsAnother"), (Ready, "True/Reached")]);
+    assert!(twice.message(VersionSupported).contains("v25.0 of the Graph API as version v26.0"));
+    assert_eq!(twice.plan.report.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["ServedAsAnother"]);
+    // After a restart it is heard anew, and stays told meanwhile.
+    let mut restarted = served().after(&twice);
+    restarted.seen.suspicions = Default::default();
+    let restarted = restarted.decide();
+    assert_eq!((restarted.status(), restarted.plan.report.notes.len()), (twice.status(), 0));
+    let back = using("v25.0", Some("v25.0"), "2026-12-01").after(&restarted).decide();
+    back.shows(&[(VersionSupported, "True/VersionServed")]);
+    assert!(back.plan.report.suspicions.is_empty());
+}
+
+#[test]
+fn without_an_answer_what_was_known_of_the_version_stays() {
+    let never = Scene::refused(no_answer()).decide();
+    never.shows(&[(VersionSupported, "Unknown/Pending")]);
+    Scene::with(|scene| scene.seen.asked = Default::default()).decide().shows(&[(VersionSupported, "Unknown/Pending")]);
+    let ending = using("v21.0", Some("v21.0"), "2026-12-01").decide();
+    for refusal in [no_answer(), throttled(), fault(190, None, "Error validating application.")] {
+        let silent = Scene::refused(refusal).after(&ending).decide();
+        silent.shows(&[(VersionSupported, "False/VersionEnding")]);
+        assert!(silent.plan.report.notes.iter().all(|note| note.reason != "VersionEnding"));
+    }
+    let mut stale = Scene::refused(no_answer()).after(&ending);
+    stale.seen.stale = true;
+    stale.decide().shows(&[(VersionSupported, "Unknown/GraphUnavailable")]);
+}

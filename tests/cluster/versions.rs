@@ -1,0 +1,196 @@
+//! Versions of the Graph API: how long the one in use lives, which one answers, and that another one is tried before it is used.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Event;
+use kube::Api;
+use meta_channel_operator::api::conditions::sentence;
+use meta_channel_operator::api::{Connection, MetaApp, MetaAppStatus};
+use testkit::wait_for;
+
+use crate::drift::connected;
+use crate::props::*;
+use crate::world::*;
+
+/// A day on which v21.0 lives, though not for long.
+const TODAY: &str = "2026-12-01T00:00:00Z";
+const READS: [&str; 5] = [
+    "/{version}/{app-id}",
+    "/{version}/{app-id}/permissions",
+    "/{version}/{app-id}/subscriptions",
+    "/{version}/{page-id}",
+    "/{version}/{page-id}/conversations",
+];
+
+fn declaring(world: &World, version: &str) -> String {
+    world.app_manifest_with(&format!("webhook: {{}}\n  graphVersion: {version}"))
+}
+
+async fn status(world: &World) -> Result<MetaAppStatus> {
+    world.apps().get("acme").await?.status.context("no status")
+}
+
+/// Why the application is ready or not.
+fn told_by(app: MetaApp) -> Result<String> {
+    let conditions = app.status.context("no status")?.conditions;
+    Ok(sentence(&conditions).context("no sentence")?.to_owned())
+}
+
+async fn uses(world: &World, version: &str) -> Result<()> {
+    wait_for(&format!("version {version}"), PATIENCE, async || {
+        let used = status(world).await?.graph_version;
+        ensure!(used.as_deref() == Some(version), "{used:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// How many Events with this reason lie in the namespace of the app, repetitions counted.
+async fn told(world: &World, reason: &str) -> Result<i32> {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.platform);
+    let events = events.list(&Default::default()).await?;
+    let told = events.items.iter().filter(|event| event.reason.as_deref() == Some(reason));
+    Ok(told.map(|event| event.count.unwrap_or(1)).sum())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_ready() -> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    let operator = world.operator();
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    world.apply(&declaring(&world, "v21.0")).await?;
+    world.app_is(&["Ready=True/Reached", "VersionSupported=False/VersionEnding"]).await?;
+    quiet(&operator).await?;
+    assert_eq!(told(&world, "VersionEnding").await?, 1);
+    let before = world.apps().get("acme").await?.metadata.resource_version;
+    for _ in 0..2 {
+        advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+    }
+    assert_eq!(world.apps().get("acme").await?.metadata.resource_version, before, "nothing changed");
+    // It ends. Meta goes on answering with another version, and only a header says so.
+    world.set_clock("2027-01-21T00:00:00Z".parse()?)?;
+    let app =
+        world.app_is(&["Ready=False/VersionEnded", "Stalled=True", "VersionSupported=False/VersionEnded"]).await?;
+    let status = app.status.context("no status")?;
+    let step = status.next_step.unwrap_or_default();
+    ensure!(step.contains("set spec.graphVersion") && step.contains("v26.0"), "{step}");
+    ensure!(
+        sentence(&status.conditions).is_some_and(|it| it.contains("Meta answers it as version v22.0")),
+        "{:#?}",
+        status.conditions
+    );
+    assert_eq!((told(&world, "VersionEnding").await?, told(&world, "VersionEnded").await?), (1, 1));
+    world.apply(&declaring(&world, "v25.0")).await?;
+    world.app_is(&["Ready=True/Reached", "VersionSupported=True/VersionServed"]).await?;
+    uses(&world, "v25.0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_silently_served_as_another_is_known_also_when_a_channel_hears_it_first() -> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    let operator = world.operator();
+    connected(&world).await?;
+    world.app_is(&["VersionSupported=True/VersionServed"]).await?;
+    quiet(&operator).await?;
+    world.sandbox.preset("graph-version-served-as-another", &[("version", "v25.0"), ("served_as", "v24.0")])?;
+    // The sweep of the channels hears it: the app's own look is not due for a long time.
+    advance_and_sweep(&world, &operator, 16).await?;
+    // It is looked at within a minute, and once more a minute later.
+    for _ in 0..4 {
+        world.advance(1);
+        quiet(&operator).await?;
+    }
+    world.app_is(&["VersionSupported=False/ServedAsAnother"]).await?;
+    world.app_is(&["Ready=True/Reached"]).await?;
+    assert_eq!(told(&world, "ServedAsAnother").await?, 1);
+    for name in ["shop", "support"] {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True"]).await?;
+    }
+    world.sandbox.clear_faults();
+    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+    world.app_is(&["VersionSupported=True/VersionServed"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    let operator = world.operator();
+    connected(&world).await?;
+    quiet(&operator).await?;
+    let record = world.record(&world.tenant_a);
+    for template in READS {
+        let wrong = "{graph_error: {code: 12, message: '(#12) This is deprecated for versions v26.0 and higher'}}";
+        let only = format!("{{template: '{template}', method: GET, version: v26.0}}");
+        world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
+        world.apply(&declaring(&world, "v26.0")).await?;
+        let expected =
+            ["Ready=False/GraphVersionUnusable", "Stalled=True", "CredentialsValid=True", "WebhookSubscribed=True"];
+        let app = world.app_is(&expected).await?;
+        let message = told_by(app)?;
+        ensure!(
+            message.contains("In version v26.0") && message.contains("in version v25.0. That one stays"),
+            "{message}"
+        );
+        uses(&world, "v25.0").await?;
+        quiet(&operator).await?;
+        // Its channels never hear of it, and it is tried again in the regular slot.
+        world.sandbox.clear_ledger();
+        advance_and_sweep(&world, &operator, 16).await?;
+        let asked = world.sandbox.ledger().iter().filter(|it| it.version.as_deref() == Some("v26.0")).count();
+        ensure!(asked < 10, "{asked}");
+        world.sandbox.clear_faults();
+        world.apply(&declaring(&world, "v25.0")).await?;
+        world.app_is(&["Ready=True/Reached"]).await?;
+    }
+    // What both versions refuse is no fault of the new one's.
+    let wrong = "{graph_error: {code: 10, message: '(#10) Application does not have permission for this action'}}";
+    let only = "{template: '/{version}/{page-id}/conversations', method: GET}";
+    world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
+    world.apply(&declaring(&world, "v26.0")).await?;
+    world.app_is(&["Ready=True/Reached"]).await?;
+    uses(&world, "v26.0").await?;
+    for version in record.versions() {
+        let status = version.status.unwrap_or_default();
+        assert_eq!(status.connection, Connection::Connected, "{:?}", shown(&status.conditions));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_could_not_be_tried_to_the_end_is_tried_again() -> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    let operator = world.operator();
+    connected(&world).await?;
+    quiet(&operator).await?;
+    let only = "{template: '/{version}/{page-id}/subscribed_apps', method: GET, version: v26.0}";
+    world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {{status: {{code: 503}}}}}}")));
+    world.apply(&declaring(&world, "v26.0")).await?;
+    let app = world.app_is(&["Ready=Unknown/Pending", "Reconciling=True", "CredentialsValid=True"]).await?;
+    let message = told_by(app)?;
+    ensure!(message.contains("Version v25.0 stays in use"), "{message}");
+    world.sandbox.clear_faults();
+    wait_for("another try", PATIENCE, async || {
+        world.advance(1);
+        missing(&status(&world).await?.conditions, &["Ready=True/Reached"])
+    })
+    .await?;
+    uses(&world, "v26.0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_answered_as_another_does_not_take_the_place_of_the_one_in_use() -> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    world.sandbox.set_switch("unknown_version", "served")?;
+    let _operator = world.operator();
+    connected(&world).await?;
+    world.apply(&declaring(&world, "v27.0")).await?;
+    let app = world.app_is(&["Ready=False/GraphVersionUnknown", "Stalled=True", "WebhookSubscribed=True"]).await?;
+    let message = told_by(app)?;
+    ensure!(message.contains("v27.0 of the Graph API as version v26.0. Version v25.0 stays in use"), "{message}");
+    uses(&world, "v25.0").await
+}
