@@ -21,7 +21,7 @@ use crate::engine::pass::Pass;
 use crate::engine::rounds::{self, InRounds, Round};
 use crate::engine::run::{Kind, Next};
 pub use crate::engine::trouble::Trouble;
-use crate::engine::trouble::holds;
+use crate::engine::trouble::{Told, holds};
 use crate::engine::{Context, Failure, Key, KindName};
 
 /// The kind MetaApp.
@@ -100,9 +100,9 @@ pub enum WebhookVerdict {
     /// It delivers these fields.
     Subscribed(Vec<String>),
     /// It does not deliver, for this reason in the words of the MetaApp.
-    NotSubscribed(String),
+    NotSubscribed(Told),
     /// Whether it delivers is not known, for this reason in the words of the MetaApp.
-    Unknown(String),
+    Unknown(Told),
 }
 
 /// The verdict on an application, from its status alone.
@@ -116,9 +116,9 @@ pub fn verdict(app: &MetaApp) -> Verdict {
             let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
             WebhookVerdict::Subscribed(fields.unwrap_or_default())
         }
-        (Some(_), Err(Trouble::Broken(told))) => WebhookVerdict::NotSubscribed(told.why),
+        (Some(_), Err(Trouble::Broken(told))) => WebhookVerdict::NotSubscribed(told),
         // That nothing is known of the application says nothing bad about its channels.
-        (Some(_), Err(Trouble::Unknown(told))) => WebhookVerdict::Unknown(told.why),
+        (Some(_), Err(Trouble::Unknown(told))) => WebhookVerdict::Unknown(told),
     };
     Verdict {
         // Not that of the status, which moves also when nothing new was found: under Pause, or without an answer.
@@ -190,7 +190,6 @@ mod tests {
     use super::*;
     use crate::api::conditions::{Finding, assemble};
     use crate::api::{MetaAppSpec, Reason};
-    use crate::engine::trouble::Told;
 
     fn app(webhook: bool, conditions: &[(ConditionType, Status)]) -> MetaApp {
         let spec = json!({"appId": "1111000011110000", "appSecretRef": {"name": "acme-app"}});
@@ -214,13 +213,13 @@ mod tests {
     #[test]
     fn a_webhook_that_is_not_known_is_not_called_broken() {
         use ConditionType::WebhookSubscribed;
-        let why = || "Pending: why".to_owned();
+        let why = || Told::only("Pending: why");
         let rows = [
             (false, vec![], WebhookVerdict::NotManaged),
             (true, vec![(WebhookSubscribed, Status::True)], WebhookVerdict::Subscribed(vec![])),
             (true, vec![(WebhookSubscribed, Status::False)], WebhookVerdict::NotSubscribed(why())),
             (true, vec![(WebhookSubscribed, Status::Unknown)], WebhookVerdict::Unknown(why())),
-            (true, vec![], WebhookVerdict::Unknown("it was not checked yet.".to_owned())),
+            (true, vec![], WebhookVerdict::Unknown(Told::only("it was not checked yet."))),
         ];
         for (webhook, conditions, expected) in rows {
             assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);

@@ -131,7 +131,7 @@ async fn what_is_published_follows_the_token_and_an_unchanged_one_is_left_alone(
     quiet(&operator).await?;
     // A dead token neither takes its place nor withdraws it.
     world.put_token(&world.tenant_a, "shop", "EAAthis-token-was-never-issued-by-anybody").await?;
-    let dead = ["Expired=True/SessionInvalidated", "TokenPublished=Unknown/NotProven"];
+    let dead = ["Disconnected=True/TokenUnknown", "TokenPublished=Unknown/NotProven"];
     let channel = world.channel_is(&world.tenant_a, "shop", &dead).await?;
     assert_eq!(channel.status.unwrap().published_secret_name.as_deref(), Some(NAME));
     world.put_token(&world.tenant_a, "shop", &text("fresh")).await?;

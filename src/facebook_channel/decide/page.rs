@@ -214,13 +214,14 @@ fn undelivered(case: &Case<'_>) -> Option<Finding> {
     let AppSeen::Found { verdict, .. } = &case.seen.app else { return None };
     match &verdict.webhook {
         WebhookVerdict::NotManaged => None,
-        WebhookVerdict::NotSubscribed(why) => {
-            let seen = format!("The webhook of the MetaApp does not deliver: {why}");
-            Some(case.found(Status::False, Reason::AppNotReady, seen, ""))
+        WebhookVerdict::NotSubscribed(told) => {
+            let seen = format!("The webhook of the MetaApp does not deliver: {}", told.why);
+            let step = told.step_or(|| "Do what the MetaApp asks for; nothing has to be done here then.".to_owned());
+            Some(case.found(Status::False, Reason::AppNotReady, seen, step))
         }
-        WebhookVerdict::Unknown(why) => {
-            let seen = format!("Whether the webhook of the MetaApp delivers is not known: {why}");
-            Some(case.found(Status::Unknown, Reason::AppUnverified, seen, ""))
+        WebhookVerdict::Unknown(told) => {
+            let seen = format!("Whether the webhook of the MetaApp delivers is not known: {}", told.why);
+            Some(case.found(Status::Unknown, Reason::AppUnverified, seen, told.step_or(String::new)))
         }
         WebhookVerdict::Subscribed(delivered) => not_delivered_by_app(case, delivered),
     }

@@ -92,7 +92,7 @@ impl Story {
         stage.channel_is("support", "Authorized=False/SecretMalformed").await?;
         // Well formed, but nobody's: Meta quotes it.
         stage.apply(&stage.channel("support", PAGE_B, NOBODYS_TOKEN)).await?;
-        stage.channel_is("support", "Expired=True/SessionInvalidated").await?;
+        stage.channel_is("support", "Authorized=False/TokenUnknown").await?;
         stage.apply(&stage.channel("support", PAGE_B, PAGE_B_TOKEN)).await?;
         stage.channel_is("support", "Ready=True/Reached").await.map(|_| ())
     }

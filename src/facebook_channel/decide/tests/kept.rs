@@ -6,6 +6,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::engine::Class;
 use crate::engine::answer::Refusal;
+use crate::engine::trouble::Told;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, Operation, PageNode, TokenInfo};
 use crate::meta_app::WebhookVerdict;
@@ -69,7 +70,7 @@ fn silence_rewrites_no_status_of_a_broken_channel_either() {
             scene.seen.asked.subscribed = Some(Err(fault(Operation::SubscribePage, 100, None, "Param is wrong")));
         }),
         Scene::with(|scene| {
-            scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed("why".to_owned()));
+            scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed(Told::only("why")));
         }),
     ];
     for scene in broken {
@@ -158,7 +159,7 @@ fn what_was_found_without_meta_is_found_anew_and_never_kept() {
         now_there.decide().shows(&[(Authorized, "Unknown/GraphUnavailable")]);
     }
 
-    let undelivered = Scene::with(|scene| scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed("x".to_owned())));
+    let undelivered = Scene::with(|scene| scene.seen.app = app(Ok(()), WebhookVerdict::NotSubscribed(Told::only("x"))));
     let mut delivered = Scene::healthy().after(&undelivered.decide());
     delivered.seen.asked.subscriptions = Some(Err(no_answer()));
     delivered.decide().shows(&[(Subscribed, "Unknown/GraphUnavailable")]);

@@ -132,8 +132,8 @@ fn apps() -> impl Strategy<Value = AppSeen> {
         WebhookVerdict::NotManaged,
         WebhookVerdict::Subscribed(words(&FIELDS)),
         WebhookVerdict::Subscribed(words(&["messages"])),
-        WebhookVerdict::NotSubscribed("why".to_owned()),
-        WebhookVerdict::Unknown("why".to_owned()),
+        WebhookVerdict::NotSubscribed(Told::only("why")),
+        WebhookVerdict::Unknown(Told::only("why")),
     ]);
     prop_oneof![
         8 => webhook.prop_map(|webhook| app(Ok(()), webhook)),

@@ -6,6 +6,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
 use crate::engine::Class;
 use crate::engine::repairs::{Effect, Standing};
+use crate::engine::trouble::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
 use crate::meta_app::WebhookVerdict;
@@ -143,9 +144,9 @@ fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
     let own = Some(words(&["messages", FIELDS[1]]));
     let lacking = || WebhookVerdict::Subscribed(words(&["messages"]));
     let rows = [
-        (WebhookVerdict::NotSubscribed("ForeignCallback: left alone.".to_owned()), None, "False/AppNotReady"),
+        (WebhookVerdict::NotSubscribed(Told::only("ForeignCallback: left alone.")), None, "False/AppNotReady"),
         // That the application's state is not known says nothing bad about the page.
-        (WebhookVerdict::Unknown("GraphUnavailable: no answer.".to_owned()), None, "Unknown/AppUnverified"),
+        (WebhookVerdict::Unknown(Told::only("GraphUnavailable: no answer.")), None, "Unknown/AppUnverified"),
         // What the application declares itself it is about to subscribe to; what it does not, somebody must add.
         (lacking(), None, "Unknown/AppUnverified"),
         (lacking(), own.clone(), "Unknown/AppUnverified"),
