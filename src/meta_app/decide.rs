@@ -288,7 +288,8 @@ impl Case<'_> {
     /// before it can be asked.
     fn handled(&self, class: Class) -> Option<String> {
         let open = self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal());
-        let taken = class != Class::Waiting && !open.into_iter().any(Refusal::may_pass);
+        let tried = !matches!(self.seen.asked.trial, Some(Trial::Unanswered(_)));
+        let taken = tried && class != Class::Waiting && !open.into_iter().any(Refusal::may_pass);
         requests::handled(self.seen.requested.as_ref(), self.previous.last_handled_requested_at.as_ref(), taken)
     }
 

@@ -3,6 +3,7 @@
 use super::scene::*;
 use crate::engine::answer::{Held, Refusal};
 use crate::meta_app::observe::{Asked, SecretSeen};
+use crate::meta_app::preflight::Trial;
 
 /// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.
 fn handled(mut scene: Scene) -> Option<String> {
@@ -18,6 +19,8 @@ fn a_look_is_taken_once_meta_has_answered() {
         let rows = Scene::with(|scene| scene.seen.asked.subscriptions = Some(Err(refusal.clone())));
         assert_eq!(handled(rows).as_deref(), Some("a"), "{refusal:?} about the subscriptions");
     }
+    let untried = Scene::with(|scene| scene.seen.asked.trial = Some(Trial::Unanswered(no_answer())));
+    assert_eq!(handled(untried).as_deref(), Some("a"), "another version is still being tried");
     assert_eq!(handled(Scene::healthy()).as_deref(), Some("b"));
     let rejected = Scene::refused(fault(190, None, "Invalid OAuth access token signature."));
     assert_eq!(handled(rejected).as_deref(), Some("b"), "a refusal is an answer");
