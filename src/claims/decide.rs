@@ -266,7 +266,7 @@ impl Case<'_> {
             warning: state == ClaimState::LeftBehind,
             reason: finding.reason.as_str(),
             action: "CleanUp",
-            text: finding.news(),
+            text: finding.message(),
         });
         let status = Some(status).filter(|status| previous != Some(status));
         Plan { release: false, report: Report { status, then, note } }

@@ -42,15 +42,49 @@ pub fn holds(conditions: &[Condition], type_: ConditionType, next_step: Option<&
     let Some(condition) = find(conditions, type_) else {
         return Err(Trouble::Unknown(Told::only("it was not checked yet.")));
     };
+    // A step that is not the end of this message belongs to another condition of the object.
     let told = || {
-        let seen =
-            Finding::from_condition(condition, next_step).map_or_else(|| condition.message.clone(), |it| it.seen);
-        let next_step = next_step.unwrap_or_default().to_owned();
+        let (seen, next_step) = Finding::from_condition(condition, next_step)
+            .map_or_else(|| (condition.message.clone(), String::new()), |it| (it.seen, it.next_step));
         Told { why: format!("{}: {seen}", condition.reason), next_step }
     };
     match status_of(conditions, type_) {
         Some(Status::True) => Ok(()),
         Some(Status::False) => Err(Trouble::Broken(told())),
         _ => Err(Trouble::Unknown(told())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn condition(message: &str) -> Condition {
+        Condition {
+            type_: "WebhookSubscribed".to_owned(),
+            status: "False".to_owned(),
+            reason: "ForeignCallback".to_owned(),
+            message: message.to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn a_step_is_quoted_if_it_is_the_one_of_this_condition() {
+        let of = |message: &str, step: &str| {
+            let held = holds(&[condition(message)], ConditionType::WebhookSubscribed, Some(step));
+            let Err(Trouble::Broken(told)) = held else { panic!("{held:?}") };
+            (told.why, told.next_step)
+        };
+        let pair = |why: &str, step: &str| (why.to_owned(), step.to_owned());
+        let message = "Another callback is there. Take it over. Meta said: \"no\"";
+        assert_eq!(of(message, "Take it over."), pair("ForeignCallback: Another callback is there.", "Take it over."));
+        // The object asks for something else first.
+        let whole = "ForeignCallback: Another callback is there. Take it over.";
+        assert_eq!(of(message, "Have the permission approved."), pair(whole, ""));
     }
 }

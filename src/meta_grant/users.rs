@@ -36,9 +36,9 @@ impl Users {
 /// Who relies on a grant now.
 pub fn of(ctx: &Context, grant: &Key) -> Users {
     let channels = FacebookChannelKind::all(ctx);
-    let relying = || channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant));
-    let pages: Vec<_> = relying().map(|channel| channel.spec.page_id.clone()).collect();
-    let broken = relying().filter(|channel| is_broken(channel)).map(|channel| channel.spec.page_id.clone()).collect();
+    let relying: Vec<_> = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant)).collect();
+    let pages: Vec<_> = relying.iter().map(|channel| channel.spec.page_id.clone()).collect();
+    let broken = relying.iter().filter(|it| is_broken(it)).map(|channel| channel.spec.page_id.clone()).collect();
     let told = !pages.is_empty() || ctx.grant_counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
     Users { channels, pages: pages.into_iter().collect(), broken }

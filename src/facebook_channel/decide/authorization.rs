@@ -207,7 +207,8 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
         ),
         _ => (format!("Page {page} is not part of what was granted"), select_page(case)),
     };
-    let found = case.found(Status::False, reason, format!("{what} ({fact}){}.", granted_by(case)), step);
+    let by = if reason == Reason::RoleLost { String::new() } else { granted_by(case) };
+    let found = case.found(Status::False, reason, format!("{what} ({fact}){by}."), step);
     found.quoting(refusal.quote())
 }
 

@@ -50,7 +50,8 @@ impl Case<'_> {
 
     /// What Meta said when the field was refused; it is not asked again to hear it once more.
     fn words_of_before(&self) -> Option<Quote> {
-        let ready = find(&self.previous.conditions, ConditionType::Ready)?;
-        Finding::from_condition(ready, None).filter(|it| it.reason == Reason::FieldRefused)?.words
+        let before = [ConditionType::Ready, ConditionType::WebhookSubscribed].into_iter();
+        let before = before.filter_map(|type_| Finding::from_condition(find(&self.previous.conditions, type_)?, None));
+        before.filter(|it| it.reason == Reason::FieldRefused).find_map(|it| it.words)
     }
 }
