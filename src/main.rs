@@ -71,7 +71,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     }
     if !settings.leader_elect {
         metrics.leading(true);
-        operator.run().await;
+        Box::pin(operator.run()).await;
         return Ok(());
     }
     let candidate = Candidate {
@@ -82,12 +82,13 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     // A follower does its work by waiting, so it is ready.
     ready.set(true);
     let leading = AtomicBool::new(false);
-    let work = async {
+    // On the heap: what is moved from one future into the next lies on the stack more than once, and this is most of it.
+    let work = Box::pin(async {
         leading.store(true, Ordering::Relaxed);
         ready.set(false);
         metrics.leading(true);
         operator.run().await;
-    };
+    });
     tokio::select! {
         done = lead(client, &candidate, work) => done.context("the lease was lost; ending, so that nothing is done without it"),
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),
