@@ -31,7 +31,7 @@ const CALENDAR: &[Life] = &[
 ];
 
 /// How long before its end a version is called ending.
-pub const NOTICE: SignedDuration = SignedDuration::from_hours(180 * 24);
+const NOTICE: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 /// Where a version is in its life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

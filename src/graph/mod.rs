@@ -39,7 +39,7 @@ pub use answers::{
     TokenInfo, TokenKind,
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
-pub use calendar::{NOTICE, Stage};
+pub use calendar::Stage;
 pub use call::{CallObserver, GraphOptions, GraphSetupError};
 pub use classes::{Caller, Definite, classify, classify_fault, definite};
 pub use client::GraphClient;
