@@ -13,8 +13,8 @@ pub struct Served(Mutex<HashMap<String, HashMap<Version, Heard>>>);
 #[derive(Debug)]
 struct Heard {
     by: Version,
-    /// Whether the MetaApp has not been looked at since another version was heard.
-    is_news: bool,
+    /// What was heard when the MetaApp was looked at last because of it: one that answers now so, now so, is no news.
+    told: Version,
 }
 
 impl Served {
@@ -26,9 +26,7 @@ impl Served {
             Some(versions) => versions,
             None => all.entry(app.to_owned()).or_default(),
         };
-        let before = versions.get(&asked).map_or(asked, |heard| heard.by);
-        let is_news = before != by || versions.get(&asked).is_some_and(|heard| heard.is_news);
-        versions.insert(asked, Heard { by, is_news });
+        versions.entry(asked).or_insert(Heard { by, told: asked }).by = by;
     }
 
     /// The version that answered last where this one was asked; `None` if no answer said so.
@@ -37,11 +35,15 @@ impl Served {
         Some(all.get(app)?.get(&asked)?.by)
     }
 
-    /// Whether something else was heard of a version than before, since this was asked last.
+    /// Whether something else is heard of a version than when this was asked last.
     pub fn take_news(&self, app: &str) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let versions = all.get_mut(app).into_iter().flat_map(HashMap::values_mut);
-        versions.filter_map(|heard| std::mem::take(&mut heard.is_news).then_some(())).count() > 0
+        versions
+            .map(|heard| std::mem::replace(&mut heard.told, heard.by) != heard.by)
+            .filter(|is_news| *is_news)
+            .count()
+            > 0
     }
 
     /// Forgets an application that is gone.
@@ -69,6 +71,10 @@ mod tests {
         served.hear("app", old, new);
         served.hear("app", old, new);
         assert!(served.take_news("app"), "until somebody asks");
+        for by in [old, new, old, new] {
+            served.hear("app", old, by);
+        }
+        assert!(!served.take_news("app"), "it is as it was told last");
         assert_eq!(served.by("another", old), None);
         served.forget("app");
         assert_eq!(served.by("app", old), None);
