@@ -271,6 +271,7 @@ impl Case<'_> {
         notes.extend(effect.note("The webhook of the app had been changed"));
         let until = self.rotation_goes_on(&credentials, other.as_ref());
         let next_step = ready.next_step.clone().or_else(|| self.entries_step(other.as_ref()));
+        let next_step = next_step.or_else(|| version_step(&supported));
         notes.extend(self.version_notes(&supported, &ready.cause));
         let mut findings = ready.findings.clone();
         findings.push((ConditionType::CredentialsValid, credentials));
@@ -357,6 +358,12 @@ impl Case<'_> {
             inputs: inputs.filter(|inputs| settled || previous.inputs.as_ref() == Some(inputs)),
         }
     }
+}
+
+/// What is to be done about the version in use, while Ready asks for nothing.
+fn version_step(supported: &Finding) -> Option<String> {
+    let asks = supported.status == Status::False && !supported.next_step.is_empty();
+    asks.then(|| supported.next_step.clone())
 }
 
 /// Whether a refusal of the application's own node speaks of its credentials or of the version of the API.

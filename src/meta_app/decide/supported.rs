@@ -35,19 +35,19 @@ impl Case<'_> {
                 let day = day.map(|day| format!(" on {day}")).unwrap_or_default();
                 let still = if says_so { " Meta still answers it." } else { &instead };
                 let seen = format!("By Meta's calendar {what} ended{day}.{still}");
-                self.found(Status::False, Reason::VersionEnded, seen, self.newer_version(""))
+                self.found(Status::False, Reason::VersionEnded, seen, self.newer_version(version, ""))
             }
             (_, Some(by)) => {
                 let seen = format!("Meta answers {what} as version {by}.");
                 if self.heard.hear(Matter::Served, &by.to_string(), self.now).is_confirmed() {
-                    return self.found(Status::False, Reason::ServedAsAnother, seen, self.newer_version(""));
+                    return self.found(Status::False, Reason::ServedAsAnother, seen, self.newer_version(version, ""));
                 }
                 self.heard_once(ConditionType::VersionSupported, seen, None)
             }
             (Stage::Ending(day), None) => {
                 let seen =
                     format!("By Meta's calendar {what} ends on {day}; from then on Meta may answer it as another.");
-                self.found(Status::False, Reason::VersionEnding, seen, self.newer_version(" before then"))
+                self.found(Status::False, Reason::VersionEnding, seen, self.newer_version(version, " before then"))
             }
             (Stage::Served(day), None) => {
                 let until = day.map_or("; its end is not announced".to_owned(), |day| format!(" until {day}"));
@@ -64,24 +64,30 @@ impl Case<'_> {
         }
     }
 
-    /// Who has to see to another version.
-    fn newer_version(&self, when: &str) -> String {
-        let newest = Version::newest(self.now).unwrap_or_default();
+    /// Who has to see to another version than this one.
+    fn newer_version(&self, version: Version, when: &str) -> String {
+        let newest = Version::newest(self.now).filter(|newest| *newest > version);
+        let example = newest.map(|newest| format!(", such as {newest}")).unwrap_or_default();
         match self.app.spec.graph_version {
             Some(_) => format!(
-                "Whoever maintains this MetaApp must set spec.graphVersion to a newer version{when}, such as {newest}; it is tried before it is used."
+                "Whoever maintains this MetaApp must set spec.graphVersion to a newer version{when}{example}; it is tried before it is used."
             ),
             None => format!(
-                "Whoever maintains the operator must upgrade it{when}; until then spec.graphVersion may name a newer version, such as {newest}."
+                "Whoever maintains the operator must upgrade it{when}; until then spec.graphVersion may name a newer version{example}."
             ),
         }
     }
 
     /// Whether what was found of the version is in the way of Ready: once it is over by the calendar, unless Meta's answers say
-    /// that it is served all the same. Everything else goes on.
+    /// that it is served all the same. Everything else goes on. Without an answer it stays as it was: what answered before is not
+    /// remembered after a restart.
     pub(super) fn is_over(&self, supported: &Finding) -> bool {
-        let version = self.seen.asked.version.unwrap_or(self.seen.version);
-        supported.reason == Reason::VersionEnded && self.seen.served != Some(version)
+        let over = supported.reason == Reason::VersionEnded;
+        over && match (&self.seen.asked.node, self.seen.asked.version) {
+            (Some(Ok(_)), Some(version)) => self.seen.served != Some(version),
+            _ => find(&self.previous.conditions, ConditionType::Ready)
+                .is_some_and(|it| it.reason == Reason::VersionEnded.as_str()),
+        }
     }
 
     /// The Event that a version deserves when it turns out to be no longer supported, once. That it is over may be told as the
@@ -90,7 +96,7 @@ impl Case<'_> {
         let before = find(&self.previous.conditions, ConditionType::VersionSupported);
         let told = before.is_some_and(|it| it.status == "False" && it.reason == supported.reason.as_str());
         let news = supported.status == Status::False && !told && ready.reason != supported.reason;
-        let (reason, text) = (supported.reason.as_str(), supported.message());
+        let (reason, text) = (supported.reason.as_str(), supported.news());
         news.then_some(Note { warning: true, reason, action: "Reconcile", text })
     }
 }

@@ -81,7 +81,10 @@ fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
     ]);
     let told: Vec<_> = ending.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
     assert_eq!(told, [(true, "VersionEnding")]);
-    assert_eq!(ending.status().next_step, None, "Ready is well");
+    let step = ending.status().next_step.clone().unwrap_or_default();
+    assert!(step.contains("must set spec.graphVersion") && ending.message(VersionSupported).ends_with(&step), "{step}");
+    let text = &ending.plan.report.notes[0].text;
+    assert!(text.ends_with("What to do stands in status.nextStep."), "{text}");
     // Days pass.
     let mut last = ending;
     for _ in 0..3 {
@@ -143,4 +146,26 @@ fn without_an_answer_what_was_known_of_the_version_stays() {
     let mut stale = Scene::refused(no_answer()).after(&ending);
     stale.seen.stale = true;
     stale.decide().shows(&[(VersionSupported, "Unknown/GraphUnavailable")]);
+}
+
+#[test]
+fn a_version_that_is_answered_though_it_is_over_is_not_given_up_after_a_restart_without_an_answer() {
+    let before = using("v19.0", Some("v19.0"), "2026-12-01").decide();
+    before.shows(&[(VersionSupported, "False/VersionEnded"), (Ready, "True/Reached")]);
+    for asked in [None, Some(version("v19.0")), Some(version("v25.0"))] {
+        let mut restarted = using("v19.0", None, "2026-12-01").after(&before);
+        restarted.seen.asked = Scene::refused(no_answer()).seen.asked;
+        (restarted.seen.suspicions, restarted.seen.asked.version) = (Default::default(), asked);
+        let restarted = restarted.decide();
+        assert_eq!((restarted.status(), restarted.plan.report.notes.len()), (before.status(), 0), "{asked:?}");
+    }
+}
+
+#[test]
+fn no_newer_version_is_named_than_the_calendar_knows() {
+    let step = |used, served| using(used, Some(served), "2026-12-01").confirmed().status().next_step.clone().unwrap();
+    assert!(step("v25.0", "v24.0").contains("to a newer version, such as v26.0; it"));
+    for (used, served) in [("v26.0", "v25.0"), ("v27.0", "v26.0")] {
+        assert!(step(used, served).contains("to a newer version; it"), "{}", step(used, served));
+    }
 }
