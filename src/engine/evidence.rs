@@ -25,6 +25,8 @@ pub enum Matter {
     Entry,
     /// The version of the Graph API in use.
     Version,
+    /// What is in the way of another one that is declared.
+    Trial,
     /// Which other version answers in its place.
     Served,
     /// Something that Meta refuses without a reason that is known; of a channel, its page.

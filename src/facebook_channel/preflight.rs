@@ -3,41 +3,81 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::credentials::Source;
 use super::{observe, threads};
-use crate::api::{Connection, FacebookChannel};
+use crate::api::{Connection, FacebookChannel, ManagementPolicy};
+use crate::engine::budgets::Budget;
 use crate::engine::{Context, Failure, Key};
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Token, Version};
+use crate::meta_app::seen;
 
-/// How many channels are looked at for one whose token is at hand.
+/// How many channels are looked at for those whose token is at hand.
 const FEW: usize = 5;
+/// How many of them lend it.
+const LENDERS: usize = 3;
 
 /// A connected channel and its token.
 pub struct Lent {
     channel: Arc<FacebookChannel>,
     token: Token,
+    fingerprint: Option<String>,
 }
 
-/// A connected channel of an application whose token is at hand.
+impl Lent {
+    /// What is used up by asking about its page for the application with this UID.
+    pub fn budgets(&self, app: &str) -> Vec<Budget> {
+        let token = self.fingerprint.as_deref().map(|fingerprint| Budget::token(app, fingerprint));
+        [Budget::app(app), Budget::page(app, &self.channel.spec.page_id)].into_iter().chain(token).collect()
+    }
+}
+
+/// A few connected channels of an application whose tokens are at hand.
 ///
 /// # Errors
-/// When the Kubernetes API does not answer.
-pub async fn somebody(ctx: &Context, app: &Key, now: Timestamp) -> Result<Option<Lent>, Failure> {
-    let is_connected = |channel: &FacebookChannel| {
-        channel.status.as_ref().is_some_and(|status| status.connection == Connection::Connected)
-    };
+/// When the process ends.
+pub async fn lenders(ctx: &Context, app: &Key, now: Timestamp) -> Result<Vec<Lent>, Failure> {
     let mut channels = ctx.channels.all();
-    channels.retain(|channel| is_connected(channel) && observe::app_key(ctx, channel).as_ref() == Some(app));
+    channels.retain(|channel| lends(channel) && observe::app_key(ctx, channel).as_ref() == Some(app));
     // The same ones each time.
     channels.sort_by_key(|channel| Key::of(&**channel));
+    let mut lenders = Vec::new();
     for channel in channels.into_iter().take(FEW) {
-        let (_, token) = Source::of(ctx, &channel).look(ctx, "preflight", now).await?;
-        if let Some(token) = token {
-            return Ok(Some(Lent { channel, token }));
+        match lent(ctx, app, channel, now).await {
+            Ok(lent) => lenders.extend(lent),
+            // Another one is there for it: no tenant's Secret stops the application.
+            Err(Failure::Kubernetes { .. }) => {}
+            Err(failure) => return Err(failure),
+        }
+        if lenders.len() == LENDERS {
+            break;
         }
     }
-    Ok(None)
+    Ok(lenders)
+}
+
+/// Whether a channel is connected, and may be asked about.
+fn lends(channel: &FacebookChannel) -> bool {
+    let connected = channel.status.as_ref().is_some_and(|status| status.connection == Connection::Connected);
+    connected && channel.spec.management_policy != ManagementPolicy::Pause
+}
+
+/// The token of a channel, if its namespace may use the application and the token is at hand.
+async fn lent(
+    ctx: &Context,
+    app: &Key,
+    channel: Arc<FacebookChannel>,
+    now: Timestamp,
+) -> Result<Option<Lent>, Failure> {
+    let namespace = channel.namespace().unwrap_or_default();
+    if seen::look(ctx, Some(app), &namespace).await?.1.is_none() {
+        return Ok(None);
+    }
+    let uid = channel.uid().unwrap_or_default();
+    let (seen, token) = Source::of(ctx, &channel).look(ctx, &uid, now).await?;
+    let fingerprint = seen.fingerprint().map(ToOwned::to_owned);
+    Ok(token.map(|token| Lent { channel, token, fingerprint }))
 }
 
 /// The reads about the page of a channel.
@@ -63,7 +103,7 @@ impl PageReads<'_> {
     /// # Errors
     /// If there is no usable answer.
     pub async fn make(&self, read: Operation, version: &Version) -> Result<(), GraphError> {
-        let Self { ctx, credentials, lent: Lent { channel, token } } = self;
+        let Self { ctx, credentials, lent: Lent { channel, token, .. } } = self;
         let (graph, page_id) = (&ctx.graph, channel.spec.page_id.as_str());
         match read {
             Operation::DebugToken => graph.debug_token(version, credentials, token).await.map(drop),
@@ -83,9 +123,37 @@ impl PageReads<'_> {
     }
 
     async fn latest(&self, version: &Version) -> Result<Option<Conversation>, GraphError> {
-        let Lent { channel, token } = self.lent;
+        let Lent { channel, token, .. } = self.lent;
         let reads = [PageRead { page_id: &channel.spec.page_id, token }];
         let rows = self.ctx.graph.conversations(version, self.credentials, &reads, 1).await.pop();
         Ok(rows.transpose()?.and_then(|rows| rows.into_iter().next()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn channel(connection: &str, policy: &str) -> FacebookChannel {
+        let spec = json!({"pageId": "2200000000000001", "managementPolicy": policy, "credentials": {}, "endpoint": {"direct": {}}});
+        let mut channel = FacebookChannel::new("shop", serde_json::from_value(spec).unwrap());
+        channel.status = Some(serde_json::from_value(json!({"connection": connection})).unwrap());
+        channel
+    }
+
+    #[test]
+    fn only_a_connected_channel_that_may_be_asked_about_lends_its_token() {
+        let rows = [
+            ("Connected", "Manage", true),
+            ("Connected", "Observe", true),
+            ("Connected", "Pause", false),
+            ("Disconnected", "Manage", false),
+        ];
+        for (connection, policy, expected) in rows {
+            assert_eq!(lends(&channel(connection, policy)), expected, "{connection} {policy}");
+        }
     }
 }

@@ -75,13 +75,28 @@ async fn look(
             Err(refusal) => Some(Trial::Refused(Operation::ReadApp, refusal.clone())),
         };
         if trial.is_some() {
-            node = with_any(ctx, entries, asked, change.from, &pass.previous).await?;
+            let entry =
+                (asked.credentials.clone(), asked.secret_in_use.clone(), asked.other_secret.clone(), asked.version);
+            let before = with_any(ctx, entries, asked, change.from, &pass.previous).await?;
+            if is_superseded(&node, &before) {
+                (asked.credentials, asked.secret_in_use, asked.other_secret, asked.version) = entry;
+                asked.node = Some(node);
+                return Ok(());
+            }
+            node = before;
         }
         // What the version in use does not answer either is not the new one's fault.
         asked.trial = trial.filter(|_| node.is_ok());
     }
     asked.node = Some(node);
     Ok(())
+}
+
+/// Whether there is nothing to go back to: Meta does not serve the version in use any more. Whatever is in the way of the new one
+/// is less than that, unless Meta refuses it too.
+fn is_superseded(new: &Answer<AppNode>, before: &Answer<AppNode>) -> bool {
+    let retired = before.as_ref().is_err_and(|refusal| refusal.verdict == Verdict::VersionRetired);
+    retired && new.as_ref().err().is_none_or(Refusal::may_pass)
 }
 
 /// Reads the application with the entry that Meta accepts, the one in use first. Only if it rejects all of them the
@@ -148,4 +163,33 @@ fn prefer(asked: &mut Asked, used: (&Entry, Answer<AppNode>), rest: (&Entry, Ans
         Err(_) => {}
     }
     node
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::answer::answer;
+    use crate::graph::{GraphError, GraphFault};
+
+    #[test]
+    fn a_version_that_is_gone_is_not_gone_back_to() {
+        let well = || Ok(AppNode { id: "1111000011110000".to_owned(), name: None });
+        let err = |error| answer::<AppNode>(Operation::ReadApp, Err(error));
+        let silent = || err(GraphError::Timeout);
+        let gone = || err(GraphFault::new(2500, None, "Unknown path components: /v21.0/1111000011110000").into());
+        let rejected = || err(GraphFault::new(190, None, "Error validating application.").into());
+        let rows = [
+            (well(), gone(), true),
+            (silent(), gone(), true),
+            (gone(), gone(), false),
+            (rejected(), gone(), false),
+            (well(), silent(), false),
+            (well(), rejected(), false),
+            (well(), well(), false),
+        ];
+        for (new, before, expected) in rows {
+            assert_eq!(is_superseded(&new, &before), expected, "{new:?}, {before:?}");
+        }
+    }
 }

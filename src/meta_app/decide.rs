@@ -207,7 +207,7 @@ impl Case<'_> {
         self.seen.asked.subscribed.as_ref()?.as_ref().err()
     }
 
-    /// Whether Meta told everything that was asked. That it rejects the credentials is an answer too.
+    /// Whether Meta told everything that was asked of the application. That it rejects the credentials is an answer too.
     fn is_answered(&self) -> bool {
         let node = self.node_refusal().is_none_or(|it| matches!(it.verdict, Verdict::AppBroken(_)));
         let tried = !matches!(self.seen.asked.trial, Some(Trial::Unanswered(_)));
@@ -289,7 +289,7 @@ impl Case<'_> {
     /// before it can be asked.
     fn handled(&self, class: Class) -> Option<String> {
         let open = self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal());
-        let tried = !matches!(self.seen.asked.trial, Some(Trial::Unanswered(_)));
+        let tried = self.seen.asked.trial.as_ref().and_then(Trial::silence).is_none();
         let taken = tried && class != Class::Waiting && !open.into_iter().any(Refusal::may_pass);
         requests::handled(self.seen.requested.as_ref(), self.previous.last_handled_requested_at.as_ref(), taken)
     }
@@ -299,10 +299,7 @@ impl Case<'_> {
     fn class(&self, blocking: &[&Finding]) -> Class {
         let refusals: Vec<_> =
             self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal()).collect();
-        let untried = match &self.seen.asked.trial {
-            Some(Trial::Unanswered(refusal)) => Some(refusal),
-            _ => None,
-        };
+        let untried = self.seen.asked.trial.as_ref().and_then(Trial::silence);
         let refusals: Vec<_> = refusals.into_iter().chain(untried).collect();
         let class = class(blocking, &refusals, self.now);
         let mut open = blocking.iter().filter(|it| it.status != Status::True);
@@ -321,7 +318,8 @@ impl Case<'_> {
     fn is_in_doubt(&self) -> bool {
         let rejected = self.node_refusal().is_some_and(|it| matches!(it.verdict, Verdict::AppBroken(_)));
         let rejected = rejected && self.heard.next(self.now).is_some();
-        rejected || self.lost || self.absent.rows || self.absent.permissions
+        let trial = self.heard.knows(Matter::Trial) && !self.heard.is_confirmed(Matter::Trial, self.now);
+        rejected || trial || self.lost || self.absent.rows || self.absent.permissions
     }
 
     fn status(

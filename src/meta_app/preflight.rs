@@ -1,25 +1,38 @@
 //! Before another version of the Graph API is used, everything that is read is tried in it: about the application with its own
 //! token, and about one page with the token of its channel. A read that is refused counts only if the version in use answers it:
-//! else the fault is the token's or the page's.
+//! else the fault is the token's or the page's. A page that does not answer in either version says nothing, and the next one is
+//! asked: no tenant's page holds back the version of all.
 
 use super::observe::Asked;
 use crate::api::{MetaApp, MetaAppStatus};
-use crate::engine::answer::Refusal;
+use crate::engine::answer::{Answer, Refusal};
 use crate::engine::calls::Calls;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, KindName};
-use crate::facebook_channel::preflight::{PageReads, somebody};
-use crate::graph::{AppCredentials, GraphError, Operation, Version};
+use crate::facebook_channel::preflight::{PageReads, lenders};
+use crate::graph::{AppCredentials, GraphError, Operation, ThrottleScope, Verdict, Version};
 
 /// Why a declared version that answers for the application is not used yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Trial {
     /// Meta refuses this read in it, and answers it in the version in use.
     Refused(Operation, Refusal),
     /// Meta serves another version in its place.
     ServedAs(Version),
-    /// Something was not answered.
+    /// Something about the application was not answered.
     Unanswered(Refusal),
+    /// No page that was asked about answered everything. Of the application itself all was answered.
+    PageUnanswered(Refusal),
+}
+
+impl Trial {
+    /// What was not answered, so that it is worth trying again soon.
+    pub fn silence(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unanswered(refusal) | Self::PageUnanswered(refusal) => Some(refusal),
+            Self::Refused(..) | Self::ServedAs(_) => None,
+        }
+    }
 }
 
 /// The two versions that are compared.
@@ -46,59 +59,153 @@ pub async fn run(
     if let Some(other) = ctx.served.by(&pass.uid, change.to).filter(|by| *by != change.to) {
         return Ok(Some(Trial::ServedAs(other)));
     }
-    let (credentials, lent) = (&*credentials, somebody(ctx, &pass.key, pass.now).await?);
-    let reads = Reads { ctx, credentials, page: lent.as_ref().map(|lent| PageReads { ctx, credentials, lent }) };
     let webhook = app.spec.webhook.as_ref().map(|_| Operation::ReadAppSubscriptions);
     for read in [Operation::ReadAppPermissions].into_iter().chain(webhook) {
-        let trial = reads.compare(&mut asked.calls, read, change).await?;
-        if trial.is_some() {
-            return Ok(trial);
-        }
-    }
-    // What Meta says of the page is no news of the application.
-    let mut calls = Calls::default();
-    let mut trial = None;
-    for read in reads.page.iter().flat_map(PageReads::all) {
-        trial = reads.compare(&mut calls, read, change).await?;
-        if trial.is_some() {
-            break;
-        }
-    }
-    calls.log(KindName::MetaApp, &pass.key, pass.told());
-    Ok(trial)
-}
-
-/// What is read.
-struct Reads<'a> {
-    ctx: &'a Context,
-    credentials: &'a AppCredentials,
-    /// About a page; `None` if no channel is connected whose token is at hand.
-    page: Option<PageReads<'a>>,
-}
-
-impl Reads<'_> {
-    /// Makes a read in the new version, and, if that is refused, in the one in use.
-    async fn compare(&self, calls: &mut Calls, read: Operation, change: Change) -> Result<Option<Trial>, Failure> {
-        let new = self.ctx.read(self.make(read, &change.to)).await?;
-        let Err(refusal) = calls.answer(read, new) else { return Ok(None) };
+        let make = |version| make(ctx, &credentials, read, version);
+        let Err(refusal) = asked.calls.answer(read, ctx.read(make(change.to)).await?) else { continue };
         if refusal.may_pass() {
             return Ok(Some(Trial::Unanswered(refusal)));
         }
-        let old = self.ctx.read(self.make(read, &change.from)).await?;
-        Ok(match calls.answer(read, old) {
-            Ok(()) => Some(Trial::Refused(read, refusal)),
-            Err(silence) if silence.may_pass() => Some(Trial::Unanswered(silence)),
-            Err(_) => None,
-        })
+        match asked.calls.answer(read, ctx.read(make(change.from)).await?) {
+            Ok(()) => return Ok(Some(Trial::Refused(read, refusal))),
+            Err(silence) if silence.may_pass() => return Ok(Some(Trial::Unanswered(silence))),
+            Err(_) => {}
+        }
+    }
+    pages(ctx, &credentials, pass, change).await
+}
+
+async fn make(
+    ctx: &Context,
+    credentials: &AppCredentials,
+    read: Operation,
+    version: Version,
+) -> Result<(), GraphError> {
+    match read {
+        Operation::ReadAppSubscriptions => ctx.graph.app_subscriptions(&version, credentials).await.map(drop),
+        _ => ctx.graph.app_permissions(&version, credentials).await.map(drop),
+    }
+}
+
+/// Tries the reads about a page, with the first one that answers.
+async fn pages(
+    ctx: &Context,
+    credentials: &AppCredentials,
+    pass: &Pass<MetaAppStatus>,
+    change: Change,
+) -> Result<Option<Trial>, Failure> {
+    let mut silence = None;
+    for lent in &lenders(ctx, &pass.key, pass.now).await? {
+        // What Meta says of the page is no news of the application.
+        let (mut calls, page) = (Calls::default(), PageReads { ctx, credentials, lent });
+        let heard = try_page(&page, &mut calls, change).await?;
+        calls.log(KindName::MetaApp, &pass.key, pass.told());
+        ctx.heed(&lent.budgets(&pass.uid), calls.refusals(), pass.now);
+        match heard {
+            Heard::Well => return Ok(None),
+            Heard::InTheWay(trial) => return Ok(Some(trial)),
+            Heard::NoNews(refusal) => {
+                let is_limit = limits_all(&refusal);
+                silence = Some(refusal);
+                if is_limit {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(silence.map(Trial::PageUnanswered))
+}
+
+async fn try_page(page: &PageReads<'_>, calls: &mut Calls, change: Change) -> Result<Heard, Failure> {
+    for read in page.all() {
+        let new = calls.answer(read, page.ctx.read(page.make(read, &change.to)).await?);
+        let old = match &new {
+            Err(refusal) if !is_limited(refusal) => {
+                Some(calls.answer(read, page.ctx.read(page.make(read, &change.from)).await?))
+            }
+            _ => None,
+        };
+        match judge(read, new, old) {
+            Heard::Well => {}
+            heard => return Ok(heard),
+        }
+    }
+    Ok(Heard::Well)
+}
+
+/// What is heard of a page.
+#[derive(Debug, PartialEq)]
+enum Heard {
+    /// The new version does as well as the one in use.
+    Well,
+    /// This is in the way of it.
+    InTheWay(Trial),
+    /// The page does not tell, whatever the version.
+    NoNews(Refusal),
+}
+
+/// Judges a read about a page in the new version by the same in the one in use, if that was asked.
+fn judge(read: Operation, new: Answer<()>, old: Option<Answer<()>>) -> Heard {
+    let Err(refusal) = new else { return Heard::Well };
+    match old {
+        Some(Ok(())) if refusal.may_pass() => Heard::InTheWay(Trial::PageUnanswered(refusal)),
+        Some(Ok(())) => Heard::InTheWay(Trial::Refused(read, refusal)),
+        Some(Err(silence)) if silence.may_pass() => Heard::NoNews(silence),
+        Some(Err(_)) if !refusal.may_pass() => Heard::Well,
+        _ => Heard::NoNews(refusal),
+    }
+}
+
+/// Whether it is a limit, which asking again only lengthens.
+fn is_limited(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::Throttled { .. })
+}
+
+/// Whether it is one of the whole application.
+fn limits_all(refusal: &Refusal) -> bool {
+    matches!(refusal.verdict, Verdict::Throttled { scope: ThrottleScope::App, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::answer::answer;
+    use crate::graph::GraphFault;
+
+    const READ: Operation = Operation::ReadConversations;
+
+    fn refused(code: u32) -> Refusal {
+        answer::<()>(READ, Err(GraphFault::new(code, None, "(#12) it is deprecated").into())).unwrap_err()
     }
 
-    async fn make(&self, read: Operation, version: &Version) -> Result<(), GraphError> {
-        let (graph, credentials) = (&self.ctx.graph, self.credentials);
-        match (read, &self.page) {
-            (Operation::ReadAppPermissions, _) => graph.app_permissions(version, credentials).await.map(drop),
-            (Operation::ReadAppSubscriptions, _) => graph.app_subscriptions(version, credentials).await.map(drop),
-            (_, Some(page)) => page.make(read, version).await,
-            (_, None) => Ok(()),
+    fn silent() -> Refusal {
+        answer::<()>(READ, Err(GraphError::Timeout)).unwrap_err()
+    }
+
+    #[test]
+    fn a_page_speaks_against_a_version_only_by_what_the_one_in_use_answers() {
+        let rows = [
+            (Ok(()), None, Heard::Well),
+            (Err(refused(12)), Some(Ok(())), Heard::InTheWay(Trial::Refused(READ, refused(12)))),
+            (Err(refused(12)), Some(Err(refused(10))), Heard::Well),
+            (Err(refused(12)), Some(Err(silent())), Heard::NoNews(silent())),
+            (Err(silent()), Some(Ok(())), Heard::InTheWay(Trial::PageUnanswered(silent()))),
+            (Err(silent()), Some(Err(silent())), Heard::NoNews(silent())),
+            (Err(silent()), Some(Err(refused(10))), Heard::NoNews(silent())),
+            (Err(refused(4)), None, Heard::NoNews(refused(4))),
+        ];
+        for (new, old, expected) in rows {
+            let told = format!("{new:?}, {old:?}");
+            assert_eq!(judge(READ, new, old), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_not_asked_into_and_that_of_the_app_ends_the_trial() {
+        for (code, limited, of_all) in [(4, true, true), (32, true, false), (12, false, false)] {
+            let refusal = refused(code);
+            assert_eq!((is_limited(&refusal), limits_all(&refusal)), (limited, of_all), "{code}");
         }
     }
 }

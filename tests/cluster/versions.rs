@@ -44,6 +44,16 @@ async fn uses(world: &World, version: &str) -> Result<()> {
     .await
 }
 
+/// Waits for these conditions while minutes pass: what is heard of a version counts once it is heard again.
+async fn comes_to(world: &World, expected: &[&str]) -> Result<MetaApp> {
+    wait_for(&format!("{expected:?}"), PATIENCE, async || {
+        world.advance(1);
+        missing(&status(world).await?.conditions, expected)
+    })
+    .await?;
+    Ok(world.apps().get("acme").await?)
+}
+
 /// How many Events with this reason lie in the namespace of the app, repetitions counted.
 async fn told(world: &World, reason: &str) -> Result<i32> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.platform);
@@ -128,7 +138,7 @@ async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> R
         world.apply(&declaring(&world, "v26.0")).await?;
         let expected =
             ["Ready=False/GraphVersionUnusable", "Stalled=True", "CredentialsValid=True", "WebhookSubscribed=True"];
-        let app = world.app_is(&expected).await?;
+        let app = comes_to(&world, &expected).await?;
         let message = told_by(app)?;
         ensure!(
             message.contains("In version v26.0") && message.contains("in version v25.0. That one stays"),
@@ -189,8 +199,35 @@ async fn a_version_that_is_answered_as_another_does_not_take_the_place_of_the_on
     let _operator = world.operator();
     connected(&world).await?;
     world.apply(&declaring(&world, "v27.0")).await?;
-    let app = world.app_is(&["Ready=False/GraphVersionUnknown", "Stalled=True", "WebhookSubscribed=True"]).await?;
+    let app = comes_to(&world, &["Ready=False/GraphVersionUnknown", "Stalled=True", "WebhookSubscribed=True"]).await?;
     let message = told_by(app)?;
     ensure!(message.contains("v27.0 of the Graph API as version v26.0. Version v25.0 stays in use"), "{message}");
     uses(&world, "v25.0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_page_that_never_answers_nor_one_that_does_not_just_now_keeps_an_app_on_a_version_that_is_gone()
+-> Result<()> {
+    let world = World::new().await?;
+    world.set_clock(TODAY.parse()?)?;
+    let operator = world.operator();
+    connected(&world).await?;
+    quiet(&operator).await?;
+    // One tenant's page is silent in every version.
+    let page = format!("{{page: '{}', method: GET}}", PAGE_A);
+    world.sandbox.add_fault(fault(&format!("{{match: {page}, do: {{status: {{code: 503}}}}}}")));
+    world.apply(&declaring(&world, "v21.0")).await?;
+    uses(&world, "v21.0").await?;
+    world.app_is(&["Ready=True/Reached"]).await?;
+    world.sandbox.clear_faults();
+    quiet(&operator).await?;
+    // Meta serves the version in use no longer, and no page answers in the new one.
+    let gone = "{graph_error: {code: 2500, message: 'Unknown path components'}}";
+    world.sandbox.add_fault(fault(&format!("{{match: {{version: v21.0}}, do: {gone}}}")));
+    let silent = "{template: '/{version}/{page-id}/subscribed_apps', method: GET, version: v25.0}";
+    world.sandbox.add_fault(fault(&format!("{{match: {silent}, do: {{status: {{code: 503}}}}}}")));
+    world.apply(&declaring(&world, "v25.0")).await?;
+    uses(&world, "v25.0").await?;
+    world.app_is(&["Ready=True/Reached", "CredentialsValid=True"]).await?;
+    Ok(())
 }

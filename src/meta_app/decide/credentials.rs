@@ -86,8 +86,8 @@ impl Case<'_> {
         if kept.status != Status::Unknown {
             return kept;
         }
-        let version = self.seen.version;
+        let version = self.seen.asked.version.unwrap_or(self.seen.version);
         let seen = format!("They cannot be checked: Meta does not serve version {version} of the Graph API.");
-        self.found(Status::Unknown, self.version_reason(), seen, "")
+        self.found(Status::Unknown, self.version_reason(version), seen, "")
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Case;
 use crate::api::Reason;
-use crate::api::conditions::{Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::evidence::Matter;
-use crate::graph::Stage;
+use crate::graph::{Stage, Version};
 use crate::meta_app::preflight::Trial;
 
 impl Case<'_> {
@@ -17,6 +17,7 @@ impl Case<'_> {
             }
             if matches!(self.seen.asked.node, Some(Ok(_))) {
                 self.heard.drop(Matter::Version);
+                self.heard.drop(Matter::Trial);
             }
             return None;
         };
@@ -42,18 +43,16 @@ impl Case<'_> {
                 "Whoever maintains the operator must upgrade it; until then spec.graphVersion may name a version that Meta serves{example}."
             ),
         };
-        Some(self.found(Status::False, self.version_reason(), seen, next_step).quoting(refusal.quote()))
+        Some(self.found(Status::False, self.version_reason(version), seen, next_step).quoting(refusal.quote()))
     }
 
-    /// That the declared version cannot take the place of the one in use, or not yet.
-    fn tried(&self, trial: &Trial) -> Finding {
+    /// That the declared version cannot take the place of the one in use, or not yet. What is in its way counts once it is heard
+    /// again a minute later.
+    fn tried(&mut self, trial: &Trial) -> Finding {
         let (version, in_use) = (self.seen.version, self.seen.asked.version.unwrap_or_default());
         let what = format!("version {version} of the Graph API");
-        let back = format!(
-            "Whoever maintains this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
-        );
         match trial {
-            Trial::Unanswered(refusal) => {
+            Trial::Unanswered(refusal) | Trial::PageUnanswered(refusal) => {
                 let fact = &refusal.fact;
                 let seen = format!(
                     "Before {what} is used everything is tried in it, and Meta has not answered all of it ({fact}). Version {in_use} stays in use."
@@ -65,18 +64,42 @@ impl Case<'_> {
                 let seen = format!(
                     "In {what} Meta refuses {call} ({fact}), which it answers in version {in_use}. That one stays in use."
                 );
-                self.found(Status::False, Reason::GraphVersionUnusable, seen, back).quoting(refusal.quote())
+                let back = format!(
+                    "Whoever maintains this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
+                );
+                let unusable = self.found(Status::False, Reason::GraphVersionUnusable, seen, back);
+                self.heard_of(&format!("{version} {call} {fact}"), unusable.quoting(refusal.quote()))
             }
             Trial::ServedAs(other) => {
                 let seen = format!("Meta answers {what} as version {other}. Version {in_use} stays in use.");
-                self.found(Status::False, self.version_reason(), seen, back)
+                let or = if *other == in_use { String::new() } else { format!(", or to {other}, which answers") };
+                let step = format!("Whoever maintains this MetaApp must set spec.graphVersion to {in_use}{or}.");
+                let reason = match version.stage(self.now) {
+                    Stage::Served(Some(_)) | Stage::Ending(_) => Reason::GraphVersionUnusable,
+                    _ => self.version_reason(version),
+                };
+                self.heard_of(&format!("{version} {other}"), self.found(Status::False, reason, seen, step))
             }
         }
     }
 
+    /// What was heard of the declared version, which nobody uses: until it is heard again it is pending, unless it was told of
+    /// this declaration before.
+    fn heard_of(&mut self, statement: &str, found: Finding) -> Finding {
+        let ready = find(&self.previous.conditions, ConditionType::Ready);
+        let told = ready
+            .is_some_and(|it| it.reason == found.reason.as_str() && it.observed_generation == Some(self.generation));
+        if self.heard.hear(Matter::Trial, statement, self.now).is_confirmed() || told {
+            return found;
+        }
+        self.waits = true;
+        let next_step = "The operator asks again within a minute; the same answer counts then.".to_owned();
+        Finding { status: Status::Unknown, reason: Reason::Pending, next_step, ..found }
+    }
+
     /// A version whose end is announced is over if Meta refuses it; one that is not known, or has no end, does not exist yet.
-    pub(super) fn version_reason(&self) -> Reason {
-        match self.seen.version.stage(self.now) {
+    pub(super) fn version_reason(&self, version: Version) -> Reason {
+        match version.stage(self.now) {
             Stage::NotKnown | Stage::Served(None) => Reason::GraphVersionUnknown,
             Stage::Served(Some(_)) | Stage::Ending(_) | Stage::Ended(_) => Reason::GraphVersionRetired,
         }

@@ -120,7 +120,7 @@ fn a_version_in_which_something_is_refused_that_is_read_is_told_and_not_used() {
         (Trial::ServedAs("v25.0".parse().unwrap()), "GraphVersionUnknown", "v26.0 of the Graph API as version v25.0"),
     ];
     for (trial, reason, words) in rows {
-        let outcome = trying(trial.clone()).after(&before).decide();
+        let outcome = trying(trial.clone()).after(&before).confirmed();
         outcome.stalled(reason);
         outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
         let message = outcome.message(Ready);
@@ -144,4 +144,69 @@ fn a_version_that_could_not_be_tried_is_tried_again_and_not_used() {
         assert!(outcome.plan.report.notes.is_empty());
         outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
     }
+}
+
+#[test]
+fn a_page_that_does_not_answer_leaves_the_application_answered() {
+    let before = Scene::healthy().decide();
+    let outcome = trying(Trial::PageUnanswered(no_answer())).after(&before).decide();
+    outcome.reconciling("Unknown/Pending");
+    assert!(outcome.plan.report.answered, "no tenant's page makes what is known of the app stale");
+    assert_eq!(outcome.status().inputs.as_deref(), Some("inputs"), "not every wake tries anew");
+    assert_eq!(outcome.plan.report.class, Class::Transient, "it is tried again soon");
+    assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
+}
+
+#[test]
+fn what_is_heard_once_of_a_declared_version_is_no_verdict() {
+    let before = Scene::healthy().decide();
+    let refusal = fault(12, None, "(#12) is_owner field is deprecated for versions v26.0 and higher");
+    for trial in [Trial::Refused(Operation::ReadConversations, refusal), Trial::ServedAs("v25.0".parse().unwrap())] {
+        let once = trying(trial.clone()).after(&before).decide();
+        once.reconciling("Unknown/Pending");
+        assert_eq!(once.asks_again_in(), Some(60));
+        assert!(once.plan.report.notes.is_empty());
+        assert_eq!(once.status().inputs, before.status().inputs);
+        let twice = trying(trial.clone()).later(&once, SignedDuration::from_mins(1)).decide();
+        assert!(twice.of(Ready).starts_with("False/"), "{}", twice.of(Ready));
+        // After a restart it stays told while it is heard anew.
+        let mut restarted = trying(trial).after(&twice);
+        restarted.seen.suspicions = Default::default();
+        let restarted = restarted.decide();
+        assert_eq!((restarted.status(), restarted.plan.report.notes.len()), (twice.status(), 0));
+        let mut well = Scene::healthy().after(&once);
+        well.app.metadata.generation = Some(2);
+        let well = well.decide();
+        well.shows(&[(Ready, "True/Reached")]);
+        assert!(well.plan.report.suspicions.is_empty(), "it was contradicted");
+    }
+}
+
+#[test]
+fn a_version_that_is_answered_as_another_is_left_for_one_that_answers() {
+    let rows = [
+        ("v27.0", "v26.0", "GraphVersionUnknown", "set spec.graphVersion to v25.0, or to v26.0, which answers."),
+        ("v26.0", "v25.0", "GraphVersionUnknown", "set spec.graphVersion to v25.0."),
+        ("v24.0", "v25.0", "GraphVersionUnusable", "set spec.graphVersion to v25.0."),
+        ("v18.0", "v21.0", "GraphVersionRetired", "set spec.graphVersion to v25.0, or to v21.0, which answers."),
+    ];
+    for (declared, by, reason, words) in rows {
+        let mut scene = trying(Trial::ServedAs(by.parse().unwrap()));
+        scene.seen.version = declared.parse().unwrap();
+        let outcome = scene.after(&Scene::healthy().decide()).confirmed();
+        outcome.stalled(reason);
+        let step = outcome.status().next_step.clone().unwrap();
+        assert!(step.ends_with(words), "{step}");
+    }
+}
+
+#[test]
+fn the_version_that_was_asked_is_the_one_that_is_named() {
+    let mut scene = declared("v25.0", Some("v25.0"));
+    scene.seen.asked.version_refused = None;
+    scene.seen.asked.version = Some("v19.0".parse().unwrap());
+    scene.seen.asked.node = Some(Err(unknown()));
+    let outcome = scene.decide();
+    outcome.shows(&[(CredentialsValid, "Unknown/GraphVersionRetired")]);
+    assert!(outcome.message(CredentialsValid).contains("serve version v19.0"), "{}", outcome.message(CredentialsValid));
 }
