@@ -156,4 +156,17 @@ mod tests {
             assert_eq!(lends(&channel(connection, policy)), expected, "{connection} {policy}");
         }
     }
+
+    #[test]
+    fn asking_about_a_page_uses_up_its_budget_that_of_its_token_and_that_of_the_app() {
+        let token = Token::parse(b"EAAsandbox-page-a-000000000000000000").unwrap();
+        let lent = |fingerprint: Option<&str>| Lent {
+            channel: Arc::new(channel("Connected", "Manage")),
+            token: token.clone(),
+            fingerprint: fingerprint.map(ToOwned::to_owned),
+        };
+        let page = [Budget::app("uid"), Budget::page("uid", "2200000000000001")];
+        assert_eq!(lent(None).budgets("uid"), page);
+        assert_eq!(lent(Some("f")).budgets("uid"), [&page[..], &[Budget::token("uid", "f")]].concat());
+    }
 }
