@@ -160,7 +160,7 @@ impl Refusal {
         Self { held: Some(held), ..Self::new(verdict, &why) }
     }
 
-    /// The same, with why and until when.
+    /// The same, with why, and since when or until when.
     #[must_use]
     pub fn because(self, why: String) -> Self {
         Self { fact: why, ..self }
@@ -253,6 +253,8 @@ pub fn look_again(kind: &str, object: &ObjectMeta) -> String {
 pub struct Kept<'a> {
     /// The condition as it stands.
     pub previous: Option<&'a Condition>,
+    /// All conditions as they stand: what they say of a limit is said on while it lasts.
+    pub said: &'a [Condition],
     /// The next step in the status as it stands.
     pub next_step: Option<&'a str>,
     /// Whether it may not be kept any longer.
@@ -274,7 +276,7 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         return known;
     }
     let what = kept.what;
-    let brake = brakes::told(&[refusal], kept.now).map(|why| format!(": {why}")).unwrap_or_default();
+    let brake = brakes::told(&[refusal], kept.said, kept.now).map(|why| format!(": {why}")).unwrap_or_default();
     let (reason, seen) = match refusal {
         Refusal { verdict: Verdict::Throttled { .. }, .. } => {
             (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}{brake}."))

@@ -93,12 +93,19 @@ pub struct Budgets(Mutex<All>);
 
 #[derive(Debug, Default)]
 struct All {
-    /// What must be left alone, and until when.
-    silences: HashMap<Budget, Timestamp>,
+    /// What must be left alone.
+    silences: HashMap<Budget, Silence>,
     /// How much is used: of applications, and of pages of which much is.
     shares: HashMap<Budget, Share>,
     /// Who waits, by the UIDs of the MetaApps.
     lines: HashMap<String, (Line, Timestamp)>,
+}
+
+/// Since when something must be left alone, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Timestamp,
+    until: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +134,13 @@ impl Gate {
 }
 
 impl All {
+    fn silence_of<'a>(&self, budgets: impl Iterator<Item = &'a Budget>, now: Timestamp) -> Option<Silence> {
+        let silences = budgets.filter_map(|budget| self.silences.get(budget)).filter(|it| it.until > now);
+        silences.max_by_key(|it| it.until).copied()
+    }
+
     fn silent_until<'a>(&self, budgets: impl Iterator<Item = &'a Budget>, now: Timestamp) -> Option<Timestamp> {
-        budgets.filter_map(|budget| self.silences.get(budget)).filter(|until| **until > now).max().copied()
+        Some(self.silence_of(budgets, now)?.until)
     }
 
     fn percent(&self, budget: &Budget, now: Timestamp) -> u32 {
@@ -153,9 +165,9 @@ impl All {
     }
 
     fn silence(&mut self, budget: &Budget, until: Timestamp, now: Timestamp) {
-        self.silences.retain(|_, until| *until > now);
+        self.silences.retain(|_, silence| silence.until > now);
         // A limit that is told of again by an answer to an older question is not prolonged.
-        self.silences.entry(budget.clone()).or_insert(until);
+        self.silences.entry(budget.clone()).or_insert(Silence { since: now, until });
     }
 
     /// Lets a look through, or has it wait for the application's budget.
@@ -251,8 +263,8 @@ impl Budgets {
     pub fn brake(&self, budgets: &[Budget], now: Timestamp) -> String {
         let all = self.lock();
         let used = |budget| all.shares.get(budget).filter(|share| share.is_recent(now) && share.percent >= TIGHT);
-        match all.silent_until(budgets.iter(), now) {
-            Some(until) => brakes::silent(until),
+        match all.silence_of(budgets.iter(), now) {
+            Some(silence) => brakes::silent(silence.since),
             None => brakes::used(budgets.iter().filter_map(used).map(|share| share.since).min()),
         }
     }
@@ -321,7 +333,7 @@ impl Budgets {
     pub fn clear_up(&self, now: Timestamp) {
         let mut all = self.lock();
         all.shares.retain(|_, share| share.is_recent(now));
-        all.silences.retain(|_, until| *until > now);
+        all.silences.retain(|_, silence| silence.until > now);
     }
 
     /// Forgets an object that is gone.

@@ -377,5 +377,5 @@ fn why_a_look_is_held_back_stays_the_same_while_it_lasts() {
     hear(90, 1_200);
     assert_eq!(why(1_201), brakes::used(Some(at(1_200))));
     hear(100, 1_300);
-    assert_eq!([1_301, 1_500].map(why), [brakes::silent(at(1_600)), brakes::silent(at(1_600))]);
+    assert_eq!([1_301, 1_500].map(why), [brakes::silent(at(1_300)), brakes::silent(at(1_300))]);
 }

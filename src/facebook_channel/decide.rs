@@ -186,8 +186,8 @@ impl Case<'_> {
         let another_token = type_ == ConditionType::Authorized && !unknown && self.same_token().is_none();
         let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();
-        let (stale, generation) = (self.seen.stale, self.generation);
-        keep(Kept { previous, next_step, stale, generation, what: "the channel", now: self.now }, refusal)
+        let (stale, generation, said) = (self.seen.stale, self.generation, &self.previous.conditions);
+        keep(Kept { previous, said, next_step, stale, generation, what: "the channel", now: self.now }, refusal)
     }
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
@@ -217,7 +217,7 @@ impl Case<'_> {
         let reached =
             findings.parting.clone().map_or_else(|| approval::beside(self, self.reached(expires)), reached_by_parting);
         let refusals = self.refusals();
-        let brake = brakes::told(&refusals, self.now);
+        let brake = brakes::told(&refusals, &self.previous.conditions, self.now);
         let state = connection::derive(findings, grant::ended(self), self.generation, reached, brake.as_deref());
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing()) && !self.weighed.is_open();
         let class = match class(&findings.blocking(), &refusals, self.now) {

@@ -161,12 +161,14 @@ impl Case<'_> {
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
         let next_step = self.previous.next_step.as_deref();
-        let (stale, generation) = (self.seen.stale, self.generation);
+        let (stale, generation, said) = (self.seen.stale, self.generation, &self.previous.conditions);
         let silent = matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. });
         let verdict = if silent { refusal.verdict.clone() } else { Verdict::Refused };
         let refusal = &Refusal { verdict, ..refusal.clone() };
-        let kept =
-            keep(Kept { previous, next_step, stale, generation, what: "the application", now: self.now }, refusal);
+        let kept = keep(
+            Kept { previous, said, next_step, stale, generation, what: "the application", now: self.now },
+            refusal,
+        );
         let said = previous.is_some_and(|it| it.reason == Reason::RefusedByMeta.as_str());
         let for_good = kept.reason == Reason::NotUnderstood && (said || self.refused_for_a_day);
         if for_good { self.refused_for_good(kept) } else { kept }
@@ -259,7 +261,7 @@ impl Case<'_> {
         blocking.extend(&wishes);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let refusals: Vec<_> = self.node_refusal().into_iter().chain(self.list_refusals()).collect();
-        let brake = brakes::told(&refusals, self.now);
+        let brake = brakes::told(&refusals, &self.previous.conditions, self.now);
         let ready = readiness(&blocking, self.generation, reached).held_by(brake.as_deref());
         let (class, answered) = (self.class(&blocking), self.is_answered());
         // What was missing once gives nothing up.

@@ -96,8 +96,8 @@ impl Case<'_> {
     fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         let previous = find(&self.previous.conditions, type_);
         let next_step = self.previous.next_step.as_deref();
-        let (stale, generation) = (self.seen.stale, self.generation);
-        keep(Kept { previous, next_step, stale, generation, what: "the grant", now: self.now }, refusal)
+        let (stale, generation, said) = (self.seen.stale, self.generation, &self.previous.conditions);
+        keep(Kept { previous, said, next_step, stale, generation, what: "the grant", now: self.now }, refusal)
     }
 
     fn namespace(&self) -> &str {
@@ -234,7 +234,7 @@ impl Case<'_> {
         let taken = parts.renewed.reason == Reason::SecretNameTaken;
         let blocking: Vec<_> = [&parts.valid].into_iter().chain(taken.then_some(&parts.renewed)).collect();
         let refusals = self.refusals();
-        let brake = brakes::told(&refusals.iter().collect::<Vec<_>>(), self.now);
+        let brake = brakes::told(&refusals.iter().collect::<Vec<_>>(), &self.previous.conditions, self.now);
         let ready = readiness(&blocking, self.generation, self.reached(expires)).held_by(brake.as_deref());
         let unlisted = matches!(self.seen.asked.pages, Some(Err(_))) && !self.heard.token;
         let undebugged = matches!(token::in_use(self.seen, self.now), Word::Refused(_));

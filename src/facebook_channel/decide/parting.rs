@@ -132,6 +132,6 @@ fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 }
 
 fn too_old(case: &Case<'_>, refusal: &Refusal) -> Finding {
-    let (stale, generation) = (true, case.generation);
-    keep(Kept { previous: None, next_step: None, stale, generation, what: "the channel", now: case.now }, refusal)
+    let (stale, generation, said) = (true, case.generation, &case.previous.conditions);
+    keep(Kept { previous: None, said, next_step: None, stale, generation, what: "the channel", now: case.now }, refusal)
 }

@@ -1,5 +1,7 @@
 //! No answer is not an answer: what is kept, and for how long.
 
+use jiff::SignedDuration;
+
 use super::super::amended;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
@@ -8,6 +10,8 @@ use crate::api::conditions::ConditionType::{
 use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
+use crate::engine::answer::{Held, Refusal};
+use crate::engine::brakes;
 use crate::graph::PermissionStatus;
 use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
 
@@ -162,4 +166,32 @@ fn the_number_of_channels_is_told_whatever_else_is_known_and_kept_until_they_are
 
 fn paused() -> Scene {
     Scene::with(|scene| scene.app.spec.management_policy = ManagementPolicy::Pause)
+}
+
+#[test]
+fn one_throttling_answer_after_another_changes_neither_the_status_nor_what_channels_are_told() {
+    let verdict = |outcome: &Outcome| {
+        let mut app = meta_app(1);
+        app.status = Some(outcome.status().clone());
+        crate::meta_app::verdict(&app)
+    };
+    let healthy = Scene::healthy().decide();
+    // Never verified; too long without an answer; not verified since an edit.
+    for (known, generation, stale) in [(None, 1, false), (Some(&healthy), 1, true), (Some(&healthy), 2, false)] {
+        let refused = |refusal| {
+            let mut scene = Scene::refused(refusal);
+            scene.app = meta_app(generation);
+            scene.seen.stale = stale;
+            scene
+        };
+        let first = refused(throttled());
+        let first = known.map_or_else(|| first.decide(), |known| refused(throttled()).after(known).decide());
+        assert!(first.message(Ready).contains("left alone since "), "{:#?}", first.status());
+        let limited = || Refusal::held(Held::Limit(first.now)).because(brakes::used(Some(first.now)));
+        for refusal in [throttled(), limited()] {
+            let again = refused(refusal).later(&first, SignedDuration::from_mins(7)).decide();
+            assert_eq!(again.status(), first.status());
+            assert_eq!(verdict(&again), verdict(&first));
+        }
+    }
 }
