@@ -122,6 +122,14 @@ impl WebhookObject {
         ROWS.iter().filter(move |row| row.object == self).flat_map(|row| row.names).copied()
     }
 
+    /// The fields that are to be left out of a subscription that was refused: a known one that Meta names; else all that are not
+    /// known. Meta names one at a time, and those that it will not know either would cost a refusal each.
+    pub fn refused(self, named: Option<&str>, tried: &[String]) -> Vec<String> {
+        let known = named.filter(|name| self.has(name) && tried.iter().any(|field| field == name));
+        let is_refused = |field: &&String| known.map_or_else(|| !self.has(field), |name| field.as_str() == name);
+        tried.iter().filter(is_refused).cloned().collect()
+    }
+
     /// Whether it is known to have a field of this name, in any version.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
@@ -178,6 +186,24 @@ mod tests {
         assert!(!Page.has("messaging_seen") && Instagram.has("messaging_seen"));
         assert!(!Page.has("account_update") && WhatsappBusinessAccount.has("account_update"));
         assert!(fields.iter().all(|it| it.until.is_none_or(|until| it.since.is_none_or(|since| since <= until))));
+    }
+
+    #[test]
+    fn with_one_unknown_field_that_is_refused_all_unknown_ones_are_left_out() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let tried = words(&["messages", "mesage_reads", "brand_new"]);
+        let rows: [(Option<&str>, &[&str]); 5] = [
+            (Some("mesage_reads"), &["mesage_reads", "brand_new"]),
+            (Some("brand_new"), &["mesage_reads", "brand_new"]),
+            (Some("messages"), &["messages"]),
+            // It names none of ours.
+            (Some("feed"), &["mesage_reads", "brand_new"]),
+            (None, &["mesage_reads", "brand_new"]),
+        ];
+        for (named, expected) in rows {
+            assert_eq!(Page.refused(named, &tried), words(expected), "{named:?}");
+        }
+        assert!(Page.refused(None, &words(&["messages"])).is_empty());
     }
 
     #[test]

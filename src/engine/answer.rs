@@ -10,7 +10,7 @@ use kube::core::ObjectMeta;
 use super::brakes;
 use super::failure::Class;
 use crate::api::conditions::{Finding, Quote, Status};
-use crate::api::{REQUESTED_AT, Reason};
+use crate::api::{REQUESTED_AT, Reason, WebhookObject};
 use crate::graph::{
     AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
     PageSubscription, Thread, ThrottleScope, Verdict, classify, definite,
@@ -171,6 +171,15 @@ impl Refusal {
         Self::new(Verdict::NoAnswer, "not asked")
     }
 
+    /// The webhook fields for which a subscription to these was refused, if it was for fields.
+    pub fn refused_fields(&self, object: WebhookObject, tried: &[String]) -> Vec<String> {
+        match &self.verdict {
+            Verdict::FieldUnknown(named) => object.refused(named.as_deref(), tried),
+            Verdict::RequestRejected => object.refused(None, tried),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether nothing was learned: no answer, "ask later", or a refusal that says nothing of its cause.
     pub fn says_nothing(&self) -> bool {
         matches!(self.verdict, Verdict::NoAnswer | Verdict::Throttled { .. } | Verdict::Refused)
@@ -215,9 +224,9 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
     blocked(Status::False).or(blocked(Status::Unknown)).map_or(Class::Settled, |cause| cause.reason.into())
 }
 
-/// What is found when Meta accepted a write and shows nothing of it.
+/// What is found when Meta accepted a write and does not show all of it.
 pub fn without_effect(defect: Finding) -> Finding {
-    let seen = format!("{} Meta accepted the change, but shows nothing of it.", defect.seen);
+    let seen = format!("{} Meta accepted the change, but does not show all of it.", defect.seen);
     let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
     Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
 }

@@ -5,11 +5,10 @@ use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
 use crate::claims::{self, ClaimSeen};
-use crate::engine::answer::Answer;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::{Context, Failure, Key};
-use crate::graph::{Operation, Verdict};
+use crate::graph::Operation;
 use crate::meta_app;
 
 /// Performs a mutation; says in what was asked that it was tried.
@@ -55,7 +54,8 @@ pub async fn act(
             asked.before = asked.subscriptions.take().and_then(Result::ok);
             let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
             let written = asked.calls.answer(Operation::SubscribePage, written);
-            let refused = refused_fields(&written, &fields);
+            let refused = written.as_ref().err().map(|refusal| refusal.refused_fields(WebhookObject::Page, &fields));
+            let refused = refused.unwrap_or_default();
             // Without what Meta refused the others are asked for once more.
             asked.subscribed = (refused.is_empty() || refused.len() == fields.len()).then_some(written);
             asked.refused_fields.extend(refused);
@@ -97,21 +97,6 @@ fn inputs_changed() -> Failure {
         what: "reading the app secret",
         detail: "the watch has brought no usable one".to_owned(),
         conflict: true,
-    }
-}
-
-/// The fields that Meta refused: the one that it names, and those that the Graph version is not known to have.
-fn refused_fields(written: &Answer<()>, asked_for: &[String]) -> Vec<String> {
-    let Err(refusal) = written else { return Vec::new() };
-    match &refusal.verdict {
-        // Meta names one at a time; those that it will not know either are left out with it.
-        Verdict::FieldUnknown(Some(name)) if asked_for.contains(name) => {
-            asked_for.iter().filter(|field| *field == name || !WebhookObject::Page.has(field)).cloned().collect()
-        }
-        Verdict::FieldUnknown(_) | Verdict::RequestRejected => {
-            asked_for.iter().filter(|field| !WebhookObject::Page.has(field)).cloned().collect()
-        }
-        _ => Vec::new(),
     }
 }
 

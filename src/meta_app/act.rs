@@ -8,8 +8,8 @@ use kube::api::PostParams;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
-use super::decide;
 use super::observe::{self, Asked};
+use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
@@ -165,7 +165,7 @@ async fn subscribe(
     asked.before = asked.subscriptions.take().and_then(Result::ok);
     let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
     let written = asked.calls.answer(Operation::SubscribeApp, written);
-    let refused = written.as_ref().err().map(|refusal| decide::refused_fields(refusal, fields)).unwrap_or_default();
+    let refused = written.as_ref().err().map(|refusal| refusal.refused_fields(Page, fields)).unwrap_or_default();
     if refused.is_empty() {
         asked.subscribed = Some(written);
     } else {

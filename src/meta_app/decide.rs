@@ -8,8 +8,6 @@ mod supported;
 mod version;
 mod webhook;
 
-pub use refused::refused_fields;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 

@@ -4,22 +4,7 @@ use super::Case;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
-use crate::engine::answer::{Refusal, listed};
-use crate::graph::Verdict;
-
-/// The fields for which a subscription was refused that named these: the one that Meta names, or, if it names none, those
-/// that no page is known to have.
-pub fn refused_fields(refusal: &Refusal, tried: &[String]) -> Vec<String> {
-    let named = match &refusal.verdict {
-        Verdict::FieldUnknown(name) => name.as_ref().filter(|name| tried.contains(name)),
-        Verdict::RequestRejected => None,
-        _ => return Vec::new(),
-    };
-    match named {
-        Some(name) => vec![name.clone()],
-        None => tried.iter().filter(|field| !Page.has(field)).cloned().collect(),
-    }
-}
+use crate::engine::answer::listed;
 
 impl Case<'_> {
     /// The declared fields that Meta does not know: those of this pass, and those that were refused before while what is

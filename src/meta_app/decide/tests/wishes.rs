@@ -1,7 +1,7 @@
 //! A wish that Meta refuses undoes nothing that was verified.
 
-use super::super::refused_fields;
 use super::scene::*;
+use crate::api::WebhookObject::Page;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
 use crate::api::conditions::Quote;
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
@@ -115,10 +115,10 @@ fn nothing_is_subscribed_to_when_every_field_was_refused() {
 }
 
 #[test]
-fn which_field_was_refused_is_what_meta_names_or_what_no_page_is_known_to_have() {
+fn the_fields_that_were_refused_are_those_that_no_page_is_known_to_have() {
     let tried = words(&["messages", "mesage_reads", "brand_new"]);
     let rows = [
-        (fault(100, TYPO), vec!["mesage_reads"]),
+        (fault(100, TYPO), vec!["mesage_reads", "brand_new"]),
         (fault(100, "(#100) Param fields must be one of {messages}"), vec!["mesage_reads", "brand_new"]),
         (fault(100, "(#100) Invalid parameter"), vec!["mesage_reads", "brand_new"]),
         // It names none of ours.
@@ -128,9 +128,9 @@ fn which_field_was_refused_is_what_meta_names_or_what_no_page_is_known_to_have()
         (refusal(GraphError::Timeout), vec![]),
     ];
     for (refusal, expected) in rows {
-        assert_eq!(refused_fields(&refusal, &tried), words(&expected), "{refusal:?}");
+        assert_eq!(refusal.refused_fields(Page, &tried), words(&expected), "{refusal:?}");
     }
-    assert!(refused_fields(&fault(100, "(#100) Invalid parameter"), &words(&FIELDS)).is_empty());
+    assert!(fault(100, "(#100) Invalid parameter").refused_fields(Page, &words(&FIELDS)).is_empty());
 }
 
 /// What Meta may say to a write that is not about a field.
@@ -310,5 +310,5 @@ fn channels_inherit_what_was_verified_and_never_what_was_only_declared() {
 #[test]
 fn a_fault_with_the_credentials_is_no_word_about_a_field() {
     let verdict = Verdict::AppSuspect;
-    assert!(refused_fields(&Refusal::new(verdict, "code 100"), &words(&["mesages"])).is_empty());
+    assert!(Refusal::new(verdict, "code 100").refused_fields(Page, &words(&["mesages"])).is_empty());
 }
