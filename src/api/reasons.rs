@@ -184,7 +184,7 @@ reasons! {
     NotSubscribed => Operator,
     /// The page is subscribed although the channel is declared Disconnected.
     StillSubscribed => Operator,
-    /// Meta accepted a write and shows nothing of it.
+    /// Meta accepted a write and does not show all of it.
     WithoutEffect => Operator,
     /// Meta accepted a write and shows what somebody else wrote since.
     Overwritten => Operator,

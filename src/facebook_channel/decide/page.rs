@@ -201,7 +201,10 @@ fn repair(
             (defect, Some(Mutation::Subscribe { fields }))
         }
         Some(Err(refusal)) => (wish::write_refused(case, refusal).unwrap_or(defect), None),
-        Some(Ok(())) if case.is_overwritten(ConditionType::Subscribed, row) && wish::standing(case, row).is_none() => {
+        Some(Ok(()))
+            if case.is_overwritten(ConditionType::Subscribed, row, &declared(case))
+                && wish::standing(case, row).is_none() =>
+        {
             (case.fight(ConditionType::Subscribed, row, |fight| fights::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),

@@ -108,7 +108,7 @@ fn part(case: &Case<'_>, defect: Finding, row: Option<&PageSubscription>) -> (Fi
             (case.fight(ConditionType::Ready, row, |fight| fights::repair_fight(defect, fight)), None)
         }
         None => (defect, Some(Mutation::Unsubscribe)),
-        Some(Ok(())) if row.is_some() && case.is_overwritten(ConditionType::Ready, row) => {
+        Some(Ok(())) if row.is_some() && case.is_overwritten(ConditionType::Ready, row, &[]) => {
             (case.fight(ConditionType::Ready, row, |fight| fights::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),

@@ -1,7 +1,5 @@
 //! The application's webhook, and what is in the way of it.
 
-use std::collections::BTreeSet;
-
 use super::super::act::Mutation;
 use super::super::observe::VerifyTokenSeen;
 use super::Case;
@@ -174,7 +172,7 @@ impl Case<'_> {
                 let mutation = Mutation::Subscribe { callback_url: callback_url.to_owned(), fields };
                 return Webhook::from(defect).doing(mutation);
             }
-            Some(Ok(())) if self.is_overwritten(row, callback_url) && self.as_before(row).is_none() => {
+            Some(Ok(())) if self.is_overwritten(row, callback_url, &fields) && self.as_before(row).is_none() => {
                 self.fight(row, |fight| fights::overwritten(defect, fight))
             }
             Some(Ok(())) => without_effect(defect),
@@ -188,25 +186,20 @@ impl Case<'_> {
         }
     }
 
-    /// Whether somebody else wrote the row after it was written, as it seems: it has a callback that is not ours, or shows
-    /// neither what was written nor what was there before. Of who did that once nothing else is expected.
-    fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str) -> bool {
+    /// Whether somebody else wrote the row after these fields were written, as it seems: they are somebody else's, or the
+    /// callback is. Of who did that once nothing else is expected.
+    fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str, written: &[String]) -> bool {
         let foreign = row.is_some_and(|row| row.callback_url != callback_url);
-        let shown = |row: &AppSubscription| {
-            let fields: BTreeSet<_> = row.fields.iter().cloned().collect();
-            (row.callback_url.clone(), row.active, fields)
-        };
-        let before = self.seen.asked.before.as_ref();
+        let before = self.seen.asked.before.as_ref().map(|rows| held(page_row(rows)));
         let disputed = fights::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
-        foreign || disputed || before.is_some_and(|before| page_row(before).map(shown) != row.map(shown))
+        foreign || disputed || before.is_some_and(|before| fights::is_foreign(before, written, held(row)))
     }
 
     /// What is found of a fight over the row.
     fn fight(&self, row: Option<&AppSubscription>, found: impl FnOnce(Fight<'_>) -> Finding) -> Finding {
         let previous = find(&self.previous.conditions, ConditionType::WebhookSubscribed);
-        let held = row.map(|row| row.fields.as_slice()).unwrap_or_default();
         let look_again = look_again("metaapp", &self.app.metadata);
-        found(Fight { previous, held, look_again: &look_again, now: self.now })
+        found(Fight { previous, held: held(row), look_again: &look_again, now: self.now })
     }
 
     /// The condition as it was, if Meta still shows what was verified then.
@@ -382,4 +375,9 @@ impl Case<'_> {
 /// The row of pages: there is at most one for each kind of object.
 fn page_row(rows: &[AppSubscription]) -> Option<&AppSubscription> {
     rows.iter().find(|row| row.object == "page")
+}
+
+/// The fields of a row, if it is there.
+fn held(row: Option<&AppSubscription>) -> &[String] {
+    row.map(|row| row.fields.as_slice()).unwrap_or_default()
 }

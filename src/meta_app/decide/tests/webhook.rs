@@ -333,6 +333,15 @@ fn a_write_after_which_all_is_as_before_is_without_effect_and_no_fight() {
 }
 
 #[test]
+fn a_write_of_which_a_part_shows_is_without_effect_and_no_fight() {
+    for before in [vec![], vec![row(CALLBACK, true, &[])], vec![row(FOREIGN, true, &["feed"])]] {
+        let mut part = written(vec![row(CALLBACK, true, &["messages"])], Ok(()));
+        part.seen.asked.before = Some(before);
+        part.decide().reconciling("False/WithoutEffect");
+    }
+}
+
+#[test]
 fn a_repair_of_the_webhook_is_told() {
     let before = Scene::healthy().decide();
     let repaired = written(vec![row(CALLBACK, true, &FIELDS)], Ok(())).after(&before).decide();
