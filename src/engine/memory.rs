@@ -38,6 +38,8 @@ pub struct Memory<S> {
     pub suspicions: Suspicions,
     /// What Meta refused about the object, which is logged once.
     pub told: Told,
+    /// The request that no status can repeat of which was told last.
+    pub unrepeatable: Option<String>,
     /// What was written at Meta about the object, to see whether it lasts.
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
@@ -89,6 +91,7 @@ impl<S: Clone> Memories<S> {
             answered_edit: None,
             suspicions: Suspicions::default(),
             told: Told::default(),
+            unrepeatable: None,
             repairs: Repairs::default(),
             written: None,
         })

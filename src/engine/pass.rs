@@ -14,6 +14,7 @@ use super::edits::Edit;
 use super::events::Note;
 use super::evidence::Suspicions;
 use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
+use super::fights::first_overwritten;
 use super::key::Key;
 use super::memory::{Memory, Written};
 use super::repairs::{Effect, Repairs, Standing};
@@ -267,7 +268,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             self.write::<K>(ctx, object, &report.status).await?;
             self.log_transition::<K>(&report);
         }
-        for note in report.notes.iter().chain(&self.unrepeatable()) {
+        let unrepeatable = self.unrepeatable();
+        for note in report.notes.iter().chain(&unrepeatable) {
             ctx.events.publish(object, note).await;
         }
         if let Some(restored) = repair {
@@ -299,13 +301,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// That a look was asked for with a value that no status can repeat, once for each.
-    fn unrepeatable(&self) -> Option<Note> {
-        let value = self.edit.requested_at.as_ref().filter(|value| !requests::is_valid(value) && self.is_edited())?;
-        let text = format!(
-            "The annotation {REQUESTED_AT} has {} bytes or characters that cannot be repeated in status.lastHandledRequestedAt: it takes 1 to {} printable ASCII characters, customarily a time. The look is taken all the same.",
-            value.len(),
-            requests::LONGEST
-        );
+    fn unrepeatable(&mut self) -> Option<Note> {
+        let value = self.edit.requested_at.as_deref().filter(|_| self.is_edited())?;
+        let text = requests::unrepeatable(value, &mut self.memory.unrepeatable)?;
         Some(Note { warning: true, reason: "InvalidRequest", action: "Reconcile", text })
     }
 
@@ -349,7 +347,8 @@ fn unfinished(conditions: &[Condition]) -> bool {
 /// Since when a write has had no effect, as the conditions tell.
 fn without_effect(conditions: &[Condition]) -> Option<Timestamp> {
     let tells = |it: &&Condition| Reason::parse(&it.reason).map(Class::from) == Some(Class::WithoutEffect);
-    conditions.iter().filter(tells).map(|it| it.last_transition_time.0).max()
+    let since = |it| first_overwritten(it).unwrap_or(it.last_transition_time.0);
+    conditions.iter().filter(tells).map(since).max()
 }
 
 fn version(object: &impl ResourceExt) -> Option<u64> {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::key::Key;
+use crate::api::REQUESTED_AT;
 use crate::graph::redact;
 
 /// Longest value that a status repeats. A timestamp has some 20 characters.
@@ -22,6 +23,17 @@ pub fn is_valid(value: &str) -> bool {
 /// changes; but nobody can see when it was taken.
 pub fn open(asked: Option<&str>, handled: Option<&str>) -> Option<String> {
     asked.filter(|value| is_valid(value) && handled != Some(value)).map(str::to_owned)
+}
+
+/// What is to be told of a value that cannot be repeated, once: `told` is the one of which was told last.
+pub fn unrepeatable(value: &str, told: &mut Option<String>) -> Option<String> {
+    let before = std::mem::replace(told, (!is_valid(value)).then(|| value.to_owned()));
+    told.as_ref().filter(|value| before.as_ref() != Some(value)).map(|value| {
+        format!(
+            "The annotation {REQUESTED_AT} has {} bytes or characters that cannot be repeated in status.lastHandledRequestedAt: it takes 1 to {LONGEST} printable ASCII characters, customarily a time. The look is taken all the same.",
+            value.len()
+        )
+    })
 }
 
 /// What a status says was handled: the open request once its look was taken, else what it said before.
@@ -78,6 +90,18 @@ impl Taken {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn of_a_value_that_cannot_be_repeated_is_told_once() {
+        let told = &mut None;
+        let mut tell = |value: &str| unrepeatable(value, told);
+        assert_eq!(tell("2026-03-01T12:00:00Z"), None);
+        assert!(tell("né").unwrap().contains("has 3 bytes"));
+        assert_eq!([tell("né"), tell("né")], [None, None], "in each further pass that has no answer");
+        assert!(tell(&"a".repeat(129)).is_some(), "another one is told of");
+        assert_eq!(tell("now"), None);
+        assert!(tell(&"a".repeat(129)).is_some(), "so is the same one, put there again");
+    }
 
     #[test]
     fn a_part_is_taken_once_for_each_request_and_again_while_it_is_not_answered() {
