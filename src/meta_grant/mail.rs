@@ -62,7 +62,8 @@ async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: 
     let grant = ctx.grant(&Key::new(&mail.grant.namespace, &mail.grant.name));
     let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid));
     match (&mail.content, grant) {
-        (MailContent::SpentState, _) | (_, None) => is_old,
+        (content, None) => !outlives_its_grant(content) || is_old,
+        (MailContent::SpentState, _) => is_old,
         // Its grant takes it, as soon as Meta says enough.
         (MailContent::Token, Some(_)) => false,
         (MailContent::Refused(refusal), Some(grant)) => {
@@ -88,6 +89,13 @@ async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: 
     }
 }
 
+/// Whether mail stays until it is old though its grant is gone: a used state must stay known, and the watch may not have brought
+/// the grant of a token yet. What one grant met with an application has the name of the same trouble with any other, which
+/// nobody could tell of meanwhile.
+const fn outlives_its_grant(content: &MailContent) -> bool {
+    !matches!(content, MailContent::AppTrouble { .. })
+}
+
 fn text(refusal: &MailRefusal) -> String {
     let clean = |names: &[String]| listed(&names.iter().map(|name| redact(name, &[])).collect::<Vec<_>>());
     let (why, step) = match refusal {
@@ -111,6 +119,16 @@ fn text(refusal: &MailRefusal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::mailbox::AppTrouble;
+
+    #[test]
+    fn what_a_grant_met_with_its_application_is_thrown_away_with_it_to_make_room_for_what_others_meet() {
+        let trouble = AppTrouble::DialogFailed;
+        let trouble = MailContent::AppTrouble { trouble, fact: "code 1".to_owned(), words: String::new() };
+        assert!(!outlives_its_grant(&trouble));
+        let others = [MailContent::SpentState, MailContent::Token, MailContent::Refused(MailRefusal::WrongApp)];
+        assert!(others.iter().all(outlives_its_grant));
+    }
 
     #[test]
     fn a_refusal_is_told_with_its_cause_and_the_next_step() {
