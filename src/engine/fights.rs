@@ -161,24 +161,24 @@ mod tests {
 
     #[test]
     fn a_part_of_what_was_written_is_nobody_elses_write() {
-        let rows: [(&[&str], &[&str], &[&str], bool); 12] = [
-            (&[], &["a", "b", "c"], &["a", "b"], false),
-            (&[], &["a", "b"], &[], false),
-            (&["a"], &["a", "b", "c"], &["a", "b"], false),
+        let rows: [([&[&str]; 3], bool); 12] = [
+            ([&[], &["a", "b", "c"], &["a", "b"]], false),
+            ([&[], &["a", "b"], &[]], false),
+            ([&["a"], &["a", "b", "c"], &["a", "b"]], false),
             // What is not written any more may go at once or later.
-            (&["a", "z"], &["a", "b"], &["a", "z"], false),
-            (&["a", "z"], &["a", "b"], &["b", "a"], false),
-            (&["a"], &["a", "b"], &["b"], true),
-            (&["a"], &["a", "b"], &[], true),
-            (&["a"], &["a", "b"], &["a", "x"], true),
-            (&[], &["a", "b"], &["x"], true),
+            ([&["a", "z"], &["a", "b"], &["a", "z"]], false),
+            ([&["a", "z"], &["a", "b"], &["b", "a"]], false),
+            ([&["a"], &["a", "b"], &["b"]], true),
+            ([&["a"], &["a", "b"], &[]], true),
+            ([&["a"], &["a", "b"], &["a", "x"]], true),
+            ([&[], &["a", "b"], &["x"]], true),
             // An end.
-            (&["a", "b"], &[], &["b", "a"], false),
-            (&["a", "b"], &[], &["a"], true),
-            (&[], &[], &["a"], true),
+            ([&["a", "b"], &[], &["b", "a"]], false),
+            ([&["a", "b"], &[], &["a"]], true),
+            ([&[], &[], &["a"]], true),
         ];
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        for (before, written, held, foreign) in rows {
+        for ([before, written, held], foreign) in rows {
             let found = is_foreign(&words(before), &words(written), &words(held));
             assert_eq!(found, foreign, "{before:?}, {written:?} written, {held:?} found");
         }

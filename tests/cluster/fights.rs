@@ -72,7 +72,7 @@ async fn a_page_row_that_is_rewritten_faster_than_it_is_read_back_is_left_alone_
     let operator = world.operator();
     connected(&world).await?;
     world.sandbox.add_fault(fault(&format!(
-        "{{match: {{method: POST, template: '{PAGE_ROWS}', page: {PAGE_A}}}, do: {{overwrite: {{fields: [messages]}}}}}}"
+        "{{match: {{method: POST, template: '{PAGE_ROWS}', page: {PAGE_A}}}, do: {{overwrite: {{fields: [feed, messages]}}}}}}"
     )));
     change_row(&world, PAGE_A, APP_ID, None)?;
     repaired(&world, &operator, 16, PAGE_ROWS, 1).await?;
@@ -81,7 +81,7 @@ async fn a_page_row_that_is_rewritten_faster_than_it_is_read_back_is_left_alone_
     let fought = ["Ready=False/RepairFight", "Subscribed=False/RepairFight", "Disconnected=True", "Stalled=True"];
     let channel = world.channel_is(&world.tenant_a, "shop", &fought).await?;
     let conditions = channel.status.context("no status")?.conditions;
-    assert!(sentence(&conditions).is_some_and(|message| message.contains("Found: messages.")), "{conditions:?}");
+    assert!(sentence(&conditions).is_some_and(|message| message.contains("Found: feed, messages.")), "{conditions:?}");
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     warned(&world, &world.tenant_a, &["shop RepairFight"]).await?;
     let _operator = is_left_alone(&world, operator, "FacebookChannel", 2).await?;
