@@ -92,7 +92,11 @@ mod tests {
             fields: vec!["messages".to_owned()],
             awaited: Vec::new(),
             required: Vec::new(),
-            verdict: Verdict { observed_generation: 1, credentials: Ok(()), webhook: WebhookVerdict::NotManaged },
+            verdict: Box::new(Verdict {
+                observed_generation: 1,
+                credentials: Ok(()),
+                webhook: WebhookVerdict::NotManaged,
+            }),
         }
     }
 

@@ -28,7 +28,7 @@ pub enum AppSeen {
         /// Permissions that a token needs.
         required: Vec<String>,
         /// What is known of the application.
-        verdict: Verdict,
+        verdict: Box<Verdict>,
     },
 }
 
@@ -72,7 +72,7 @@ fn see(app: &MetaApp, allowed: Option<bool>) -> AppSeen {
         fields: fields(app),
         awaited: awaited_fields(app),
         required: app.spec.required_permissions.clone(),
-        verdict: verdict(app),
+        verdict: Box::new(verdict(app)),
     }
 }
 

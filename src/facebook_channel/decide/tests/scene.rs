@@ -99,7 +99,7 @@ pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> 
         fields: words(&FIELDS),
         awaited: words(&FIELDS),
         required: words(&SCOPES),
-        verdict: meta_app::Verdict { observed_generation: 1, credentials, webhook },
+        verdict: Box::new(meta_app::Verdict { observed_generation: 1, credentials, webhook }),
     }
 }
 

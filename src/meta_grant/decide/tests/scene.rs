@@ -169,7 +169,11 @@ impl Scene {
                 fields: vec![],
                 awaited: Vec::new(),
                 required: words(&SCOPES),
-                verdict: Verdict { observed_generation: 1, credentials: Ok(()), webhook: WebhookVerdict::NotManaged },
+                verdict: Box::new(Verdict {
+                    observed_generation: 1,
+                    credentials: Ok(()),
+                    webhook: WebhookVerdict::NotManaged,
+                }),
             },
             seed: SeedSeen::Present { fingerprint: "seed".to_owned() },
             living: living("seed", true, None),
