@@ -149,10 +149,10 @@ pub struct RunSettings {
     pub identity: Option<String>,
 }
 
-/// Base URL of Meta's Graph API (graph-api §1.1).
+/// Base URL of Meta's Graph API.
 pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
 
-/// Base URL of Meta's login dialog (graph-api §1.1).
+/// Base URL of Meta's login dialog.
 pub const META_LOGIN_URL: &str = "https://www.facebook.com";
 
 impl RunSettings {

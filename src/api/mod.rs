@@ -63,7 +63,7 @@ pub const RELEASE_KEY: &str = "release";
 /// Label that releases a Secret to the operator for exactly one purpose.
 pub const PURPOSE_LABEL: &str = "metachannels.io/purpose";
 
-/// Webhook fields a support channel needs (graph-api §5.4), subscribed unless others are declared.
+/// Webhook fields a support channel needs, subscribed unless others are declared.
 pub const DEFAULT_FIELDS: &[&str] = &[
     "messages",
     "messaging_postbacks",

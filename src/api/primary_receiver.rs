@@ -53,7 +53,7 @@ pub struct PrimaryReceiverStatus {
     pub observed_at: Timestamp,
 }
 
-/// What can be seen of the primary receiver (graph-api §6.3).
+/// What can be seen of the primary receiver.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ReceiverEvidence {
     /// Meta shows us that another application owns a thread, which it shows to owner and default app only.

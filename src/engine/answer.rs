@@ -191,7 +191,7 @@ impl Refusal {
     }
 }
 
-/// Shortest silence after a throttling answer; asking meanwhile lengthens the block (graph-api §2.1).
+/// Shortest silence after a throttling answer; asking meanwhile lengthens the block.
 const THROTTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// Until when Meta wants to be left alone, if one of the refusals says so.

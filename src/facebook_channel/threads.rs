@@ -16,7 +16,7 @@ const PERIOD: Duration = Duration::from_secs(60 * 60);
 /// The latest conversations that are looked at, and of how many of them the owner is asked for.
 const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
-/// After a day without a word from the person a thread is idle, and has no owner (graph-api §6.1).
+/// After a day without a word from the person a thread is idle, and has no owner.
 pub const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether evidence has to be looked for because time passed.

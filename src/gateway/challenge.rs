@@ -1,4 +1,4 @@
-//! Meta's verification request (graph-api §5.2).
+//! Meta's verification request.
 
 use sha2::{Digest, Sha256};
 

@@ -31,7 +31,7 @@ use crate::server::Readiness;
 use keyring::{AppKeys, Keyring};
 use oauth::{Grants, Login, OAuth};
 
-/// The largest event body that is read. Meta sends up to 1,000 updates in one (graph-api §5.6).
+/// The largest event body that is read. Meta sends up to 1,000 updates in one.
 const LARGEST_BODY: usize = 4 << 20;
 
 /// How long requests that were accepted may take to end after the shutdown began.
@@ -139,7 +139,7 @@ impl FromRequestParts<Arc<Webhooks>> for Known {
     }
 }
 
-/// Meta's verification request (graph-api §5.2).
+/// Meta's verification request.
 async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), |token| app.knows_verify_token(token));
     webhooks.metrics.challenge(challenge.is_some());
@@ -149,7 +149,7 @@ async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQue
     }
 }
 
-/// An event (graph-api §5.3). Its signature is checked on the raw bytes; what is in it is for later steps. Without a
+/// An event. Its signature is checked on the raw bytes; what is in it is for later steps. Without a
 /// signature to check the body is not read.
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,

@@ -1,4 +1,4 @@
-//! Signatures of webhook events (graph-api §5.3).
+//! Signatures of webhook events.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -1,4 +1,4 @@
-//! Many reads in one request (graph-api §2.2). A batch may not be had, or leave operations open: what it does not
+//! Many reads in one request. A batch may not be had, or leave operations open: what it does not
 //! answer is asked alone.
 
 use std::collections::HashMap;

@@ -142,7 +142,7 @@ impl Transport {
     async fn exchange(&self, call: Call<'_>, trace: &mut Option<String>) -> Result<(StatusCode, Value), GraphError> {
         let app_token = call.app.app_token();
         let token = call.token.unwrap_or(&app_token);
-        // With every token, the app's own included: an app may demand it (graph-api §1.4).
+        // With every token, the app's own included: an app may demand it.
         let proof = call.app.proof(token);
         let mut secrets = call.secrets.clone();
         secrets.extend([token.expose(), call.app.secret.expose(), &proof]);

@@ -81,7 +81,6 @@ fn subscription(fault: &GraphFault) -> Option<Verdict> {
 }
 
 /// The code of a login is exchanged in the name of the application, but stands for a person, whom Graph may refuse too
-/// (graph-api §3.2).
 fn redemption(fault: &GraphFault) -> Option<Verdict> {
     match (fault.code, fault.subcode, fault.signs.sign) {
         (191, ..) | (100, Some(36_008), _) | (100, _, Some(Sign::RedirectUriRefused)) => {

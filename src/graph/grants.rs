@@ -56,7 +56,7 @@ struct TokenNode {
     access_token: Option<SecretString>,
 }
 
-/// The tasks without which a page cannot be connected (graph-api §4).
+/// The tasks without which a page cannot be connected.
 const TASKS: [&str; 2] = ["MESSAGING", "MODERATE"];
 
 /// The needed tasks that are not among these. Those of pages of the new kind have longer names, and full control covers all.
@@ -140,7 +140,7 @@ impl GraphClient {
         answers.into_iter().zip(reads).map(told).collect()
     }
 
-    /// A token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end (graph-api §3.3, §3.6). Graph
+    /// A token that lives longer: `GET /oauth/access_token`. The old one lives on to its own end. Graph
     /// may answer with the very token that was sent, which is then as good as it gets.
     ///
     /// # Errors

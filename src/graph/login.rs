@@ -1,4 +1,4 @@
-//! The calls that follow a login in the browser (graph-api §3.1, §3.2).
+//! The calls that follow a login in the browser.
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};

@@ -1,4 +1,4 @@
-//! Who controls a page's conversations: the reads that tell (graph-api §6.2). Nothing here ever takes, passes or
+//! Who controls a page's conversations: the reads that tell. Nothing here ever takes, passes or
 //! releases a thread.
 
 use jiff::Timestamp;

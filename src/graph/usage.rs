@@ -1,4 +1,4 @@
-//! Usage headers (graph-api §2.1): how much of its limits Graph says is used, and how long it wants to be left alone.
+//! Usage headers: how much of its limits Graph says is used, and how long it wants to be left alone.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Whether our application is the primary receiver: from what can be seen of the threads, a person's word, and what
-//! the channel demands (graph-api §6.3).
+//! the channel demands.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -18,7 +18,7 @@ use crate::graph::Thread;
 const EVIDENCE_LIVES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often the time of evidence is refreshed that stays the same.
 const REFRESHED: SignedDuration = SignedDuration::from_hours(24);
-/// The page's own inbox is an application too (graph-api §6.1).
+/// The page's own inbox is an application too.
 const PAGE_INBOX: &str = "263902037430900";
 
 /// What the threads tell, if anything.

@@ -19,7 +19,7 @@ const PASSING: [u32; 4] = [1, 2, 4, 17];
 /// The longest name of an error that is told.
 const LONGEST_NAME: usize = 40;
 
-/// What Meta brings back (graph-api §3.1; RFC 6749, 4.1.2.1).
+/// What Meta brings back (RFC 6749, 4.1.2.1).
 #[derive(Deserialize)]
 pub(super) struct Answer {
     pub(super) state: SecretString,

@@ -18,7 +18,7 @@ use crate::meta_grant::coverage::{self, Caller, Covered};
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);
 
-/// Codes bring tokens of an hour or two; whatever lives longer than this is none of them (graph-api §3.8).
+/// Codes bring tokens of an hour or two; whatever lives longer than this is none of them.
 const SHORT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The most that is told of what is missing; the rest is counted. It is kept in a cookie.
@@ -70,7 +70,7 @@ fn came_true(
     ((few(&regained), regained.len().saturating_sub(TOLD)), few(&uncovered))
 }
 
-/// The token that lives for weeks, for one that lives for an hour (graph-api §3.3); or the same once more, if Meta gives that.
+/// The token that lives for weeks, for one that lives for an hour; or the same once more, if Meta gives that.
 pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Result<Token, Refusal> {
     if !offer.is_short {
         return Ok(offer.token.clone());

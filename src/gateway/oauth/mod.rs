@@ -1,4 +1,4 @@
-//! Reauthorising in the browser (design: a long user token cannot be renewed without its person).
+//! Reauthorising in the browser: a long user token cannot be renewed without its person.
 //!
 //! 1. `start`: a constant page without secrets says what is asked for. Only a click begins: it mints a state, keeps it
 //!    in the browser's cookie and sends the person to Meta's login dialog.

@@ -46,7 +46,7 @@ fn not_possible(oauth: &OAuth, grant: &Grant) -> Response {
     page(oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_possible(grant))
 }
 
-/// Mints a state and sends the person to Meta's login dialog (graph-api §3.1).
+/// Mints a state and sends the person to Meta's login dialog.
 pub(super) async fn begin(
     State(oauth): State<Arc<OAuth>>,
     Named(grant): Named,
