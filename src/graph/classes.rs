@@ -80,7 +80,7 @@ fn subscription(fault: &GraphFault) -> Option<Verdict> {
     }
 }
 
-/// The code of a login is exchanged in the name of the application, but stands for a person, whom Graph may refuse too
+/// The code of a login is exchanged in the name of the application, but stands for a person, whom Graph may refuse too.
 fn redemption(fault: &GraphFault) -> Option<Verdict> {
     match (fault.code, fault.subcode, fault.signs.sign) {
         (191, ..) | (100, Some(36_008), _) | (100, _, Some(Sign::RedirectUriRefused)) => {
