@@ -15,9 +15,14 @@ local ready = conditions.Ready
 if ready == nil then
   return health
 end
+-- Of what is not ready, Ready refers to the condition that failed; the next step says what to do.
+local told = ready.message
+if ready.status ~= "True" and status.nextStep ~= nil and status.nextStep ~= "" then
+  told = status.nextStep
+end
 health.message = ready.reason
-if ready.message ~= nil and ready.message ~= "" then
-  health.message = ready.reason .. ": " .. ready.message
+if told ~= nil and told ~= "" then
+  health.message = ready.reason .. ": " .. told
 end
 if ready.reason == "Paused" then
   health.status = "Suspended"

@@ -68,9 +68,21 @@ async fn a_page_row_that_lost_fields_or_vanished_is_repaired_by_one_write_that_i
     }
     assert_eq!(world.writes().len(), 2);
     assert!(world.sandbox.state().pages[PAGE_A].subscriptions.contains_key(PAGE_INBOX));
-    // Repaired within the pass, so that no status says anything else than before.
+    // Repaired within the pass, so that no status says anything else than before; and told.
     assert_eq!(versions(&world).await?, before);
+    repaired(&world, &world.tenant_a, &["shop Repaired", "support Repaired"]).await?;
     Ok(())
+}
+
+/// Waits until exactly these repairs were told.
+async fn repaired(world: &World, namespace: &str, expected: &[&str]) -> Result<()> {
+    wait_for(&format!("the Events {expected:?}"), PATIENCE, async || {
+        let mut told = told(world, namespace, "Normal").await?;
+        told.retain(|it| it.ends_with(" Repaired"));
+        ensure!(told == expected, "{told:?}");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,6 +115,7 @@ async fn an_app_row_that_lost_fields_or_was_set_inactive_is_repaired_by_one_writ
         assert_eq!(world.writes().len(), 1, "{what}");
     }
     assert_eq!(versions(&world).await?, before);
+    repaired(&world, &world.platform, &["acme Repaired"; 3]).await?;
     Ok(())
 }
 

@@ -61,6 +61,8 @@ async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch(
     assert_eq!(shop.status.unwrap().published_secret_name, None);
     withdrawn(&world).await?;
     warned(&world, &world.tenant_a, &["acme-grant GrantShrunk", "shop NotInGrant"]).await?;
+    let notes = notes(&world, &world.tenant_a, "GrantShrunk").await?;
+    assert!(notes.iter().all(|note| note.contains(PAGE_A) && !note.contains(PAGE_B)), "{notes:?}");
     quiet(&operator).await?;
     assert_eq!(made_about(&world, "user").len(), 1, "one debug_token for all channels of the grant");
     assert_eq!(world.requests("GET", DEBUG_TOKEN).len(), 1);
@@ -224,7 +226,9 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
     let grant = grant_is(&world, &["Ready=False/PasswordChanged", "Valid=False", "Stalled=True"]).await?;
     let told = sentence(&grant.status.unwrap().conditions).unwrap().to_owned();
     let shop = world.channels(&world.tenant_a).get("shop").await?;
-    assert!(sentence(&shop.status.unwrap().conditions).unwrap().contains("PasswordChanged"), "{told}");
+    let status = shop.status.unwrap();
+    assert!(sentence(&status.conditions).unwrap().contains("PasswordChanged"), "{told}");
+    assert_eq!(status.connection, Connection::Expired);
     warned(&world, &world.tenant_a, &["acme-grant PasswordChanged"]).await?;
     published(&world).await?;
     for version in record.versions() {

@@ -159,6 +159,11 @@ async fn what_another_namespace_holds_is_not_disconnected() -> Result<()> {
     // it proves.
     declare(&world, "connection: Disconnected").await?;
     parted(&world).await?;
+    world.apply(&world.channel_manifest(&world.tenant_b, "copy", PAGE_A)).await?;
+    let refused = ["Ready=False/ClaimedElsewhere", "Stalled=True", "Claimed=False/ClaimedElsewhere"];
+    world.channel_is(&world.tenant_b, "copy", &refused).await?;
+    assert!(!is_subscribed(&world, PAGE_A));
+    world.apply(&copy).await?;
     world.channel_is(&world.tenant_b, "copy", &reached).await?;
     world.put_token(&world.tenant_b, "support", TOKEN_B).await?;
     let support = world.channel_manifest_with(&world.tenant_b, "support", PAGE_B, "connection: Disconnected");

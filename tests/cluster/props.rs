@@ -96,6 +96,14 @@ pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<Str
     Ok(all)
 }
 
+/// What the Events of a namespace with this reason say.
+pub async fn notes(world: &World, namespace: &str, reason: &str) -> Result<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
+    let all = events.list(&Default::default()).await?.items.into_iter();
+    let of = all.filter(|event| event.reason.as_deref() == Some(reason));
+    Ok(of.filter_map(|event| event.note).collect())
+}
+
 /// Waits for exactly these Warning Events. An Event comes after the status that it is about.
 pub async fn warned(world: &World, namespace: &str, expected: &[&str]) -> Result<()> {
     wait_for(&format!("the warnings {expected:?}"), PATIENCE, async || {

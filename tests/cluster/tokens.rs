@@ -161,6 +161,21 @@ async fn a_requested_look_finds_a_restored_token_at_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_requested_look_finds_a_role_that_was_given_back() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.sandbox.invalidate_token("page-a", Invalidation { subcode: Some(492), message: None })?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let lost = world.channel_is(&world.tenant_a, "shop", &["Authorized=False/RoleLost", "Expired=False"]).await?;
+    world.sandbox.restore_token("page-a")?;
+    world.request_look(&world.tenant_a, "shop", "2026-01-01T00:00:00Z").await?;
+    let healed = world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Authorized=True"]).await?;
+    assert_eq!(healed.metadata.generation, lost.metadata.generation);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_heals_after_a_restart_needs_no_two_hours() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();

@@ -35,7 +35,7 @@ fn object(generation: i64, observed: i64, readiness: &Readiness) -> Value {
         .collect();
     json!({"apiVersion": "metachannels.io/v1alpha1", "kind": "FacebookChannel",
         "metadata": {"name": "shop", "generation": generation},
-        "status": {"observedGeneration": observed, "conditions": conditions}})
+        "status": {"observedGeneration": observed, "conditions": conditions, "nextStep": readiness.next_step}})
 }
 
 fn finding(status: Status, reason: Reason) -> Finding {
@@ -59,7 +59,7 @@ fn every_reason_shows_who_is_waited_for() {
             continue;
         }
         let (status, message) = judged(KINDS, blocked_by(Status::False, *reason));
-        assert_eq!((status.as_str(), message), (expected, format!("{}: Seen. Next.", reason.as_str())));
+        assert_eq!((status.as_str(), message), (expected, format!("{}: Next.", reason.as_str())));
     }
 }
 
