@@ -144,9 +144,14 @@ async fn of_several_channels_in_a_namespace_one_holds_the_page_and_one_succeeds_
         holding = claim.spec.holder.name.clone();
         world.channel_is(namespace, &holding, &["Ready=True", "Claimed=True"]).await?;
         for name in living.iter().filter(|name| **name != holding) {
-            let channel = world.channel_is(namespace, name, &["Ready=False/DuplicateInNamespace"]).await?;
-            let message = sentence(&channel.status.unwrap().conditions).unwrap().to_owned();
-            assert!(message.contains(&format!("FacebookChannel {holding} ")), "{message}");
+            // It may still name the one before.
+            wait_for(&format!("{name} to name {holding}"), PATIENCE, async || {
+                let channel = world.channel_is(namespace, name, &["Ready=False/DuplicateInNamespace"]).await?;
+                let message = sentence(&channel.status.unwrap().conditions).unwrap().to_owned();
+                ensure!(message.contains(&format!("FacebookChannel {holding} ")), "{message}");
+                Ok(())
+            })
+            .await?;
         }
         // It changed hands once: no two of those who waited took it from one another.
         assert_eq!(holder(&world, PAGE_A).await?.metadata.generation, Some(1 + succession));
