@@ -96,12 +96,13 @@ fn it_prints_its_url_and_ends_on_sigterm() {
 
 /// What it says on a terminal, with these variables, until it listens.
 fn on_a_terminal(variables: &[(&str, &str)]) -> String {
-    let run = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_graph-sandbox"));
+    let run = format!("echo $$; exec {} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_graph-sandbox"));
     let mut script = Command::new("script");
     script.args(["--quiet", "--flush", "--command", &run, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
     let script = script.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = script.spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let sandbox: u32 = lines.next().unwrap().trim().parse().unwrap();
     let mut said = String::new();
     for line in lines {
         said += &line;
@@ -109,8 +110,8 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
             break;
         }
     }
-    // The terminal is gone with it, and that ends the sandbox.
-    child.kill().unwrap();
+    // That its terminal is gone ends no program for which a hangup is ignored.
+    assert!(Command::new("sh").args(["-c", &format!("kill -TERM {sandbox}")]).status().unwrap().success());
     child.wait().unwrap();
     said
 }
