@@ -96,11 +96,16 @@ pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<Str
     Ok(all)
 }
 
-/// What the Events of a namespace with this reason say.
-pub async fn notes(world: &World, namespace: &str, reason: &str) -> Result<Vec<String>> {
+/// What those Events of a namespace say that have this reason.
+pub async fn notes(
+    world: &World,
+    namespace: &str,
+    reason: &str,
+    which: impl Fn(&Event) -> bool,
+) -> Result<Vec<String>> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
     let all = events.list(&Default::default()).await?.items.into_iter();
-    let of = all.filter(|event| event.reason.as_deref() == Some(reason));
+    let of = all.filter(|event| event.reason.as_deref() == Some(reason) && which(event));
     Ok(of.filter_map(|event| event.note).collect())
 }
 

@@ -1,9 +1,6 @@
 //! Versions of the Graph API: how long the one in use lives, which one answers, and that another one is tried before it is used.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Event;
-use kube::Api;
-use meta_channel_operator::api::conditions::sentence;
 use meta_channel_operator::api::{Connection, MetaApp, MetaAppStatus};
 use testkit::wait_for;
 
@@ -54,12 +51,10 @@ async fn comes_to(world: &World, expected: &[&str]) -> Result<MetaApp> {
     Ok(world.apps().get("acme").await?)
 }
 
-/// How many Events with this reason lie in the namespace of the app, repetitions counted.
-async fn told(world: &World, reason: &str) -> Result<i32> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.platform);
-    let events = events.list(&Default::default()).await?;
-    let told = events.items.iter().filter(|event| event.reason.as_deref() == Some(reason));
-    Ok(told.map(|event| event.count.unwrap_or(1)).sum())
+/// How many Warning Events with this reason lie in the namespace of the app, repetitions counted.
+async fn told(world: &World, reason: &str) -> Result<usize> {
+    let of_app = format!("acme {reason}");
+    Ok(warnings(world, &world.platform).await?.iter().filter(|it| **it == of_app).count())
 }
 
 #[tokio::test(flavor = "multi_thread")]

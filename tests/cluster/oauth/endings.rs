@@ -13,13 +13,11 @@ use crate::world::*;
 
 /// What the Warning Events on the MetaApp of this reason say.
 async fn login_failed(world: &World) -> Result<Vec<String>> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.platform);
-    let ours = |event: &Event| {
+    let of_app = |event: &Event| {
         let is_app = event.regarding.as_ref().is_some_and(|it| it.kind.as_deref() == Some("MetaApp"));
-        is_app && event.reason.as_deref() == Some("LoginFailed") && event.type_.as_deref() == Some("Warning")
+        is_app && event.type_.as_deref() == Some("Warning")
     };
-    let all = events.list(&Default::default()).await?.items;
-    Ok(all.into_iter().filter(ours).filter_map(|event| event.note).collect())
+    notes(world, &world.platform, "LoginFailed", of_app).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
