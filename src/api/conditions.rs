@@ -222,19 +222,20 @@ const SHORT: usize = 80;
 /// The findings with each sentence once: on the condition that failed, to which those that follow from it refer. A
 /// condition that may be kept when others are not refers to none.
 fn once(findings: &[(ConditionType, Finding)]) -> Vec<(ConditionType, Finding)> {
-    let told = |finding: &Finding| {
-        let tells = findings.iter().filter(|(_, other)| other.own_text() == finding.own_text());
-        let (type_, first) = tells.min_by_key(|(type_, _)| (type_.sums_up(), *type_))?;
-        (finding.own_text().chars().count() > SHORT).then_some((*type_, first))
+    let texts: Vec<_> = findings.iter().map(|(_, finding)| finding.own_text()).collect();
+    // Of those with the same text one that failed by itself tells it, before one that follows from it.
+    let teller = |text: &String| {
+        let same = findings.iter().zip(&texts).filter(|(_, other)| *other == text).map(|(it, _)| it);
+        same.min_by_key(|(type_, _)| (type_.sums_up(), *type_))
     };
-    let refer = |(type_, finding): &(ConditionType, Finding)| match told(finding) {
-        Some((first, teller)) if first != *type_ && type_.sums_up() => {
-            let seen = format!("{}{REFERS}{}: its message says why.", first.as_str(), teller.status.as_str());
-            (*type_, Finding { seen, next_step: String::new(), words: None, ..finding.clone() })
-        }
-        _ => (*type_, finding.clone()),
+    let refer = |((type_, finding), text): (&(ConditionType, Finding), &String)| {
+        let refers = type_.sums_up() && text.chars().count() > SHORT;
+        let teller = teller(text).filter(|(first, _)| refers && first != type_);
+        let Some((first, told)) = teller else { return (*type_, finding.clone()) };
+        let seen = format!("{}{REFERS}{}: its message says why.", first.as_str(), told.status.as_str());
+        (*type_, Finding { seen, next_step: String::new(), words: None, ..finding.clone() })
     };
-    findings.iter().map(refer).collect()
+    findings.iter().zip(&texts).map(refer).collect()
 }
 
 /// Builds the list of conditions of a status from what was found, keeping transition times of values that did not flip.

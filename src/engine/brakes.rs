@@ -53,12 +53,17 @@ pub fn told(refusals: &[&Refusal], said: &[Condition], now: Timestamp) -> Option
 
 /// The limit of Meta's that conditions tell of, in the same words.
 fn limit(said: &[Condition]) -> Option<String> {
-    let time = |rest: &str| rest.strip_prefix(SINCE)?.get(.."2026-03-01T12:00:00Z".len())?.parse().ok();
+    let time = |rest: &str| second_at_start(rest.strip_prefix(SINCE)?);
     said.iter().find_map(|condition| {
         let after = |words| condition.message.split_once(words).map(|(_, rest)| rest);
         let silence = after(SILENT).and_then(time).map(silent);
         silence.or_else(|| after(USED).map(|rest| used(time(rest))))
     })
+}
+
+/// The time to the second with which a text begins, as it stands in the messages of conditions.
+pub(super) fn second_at_start(text: &str) -> Option<Timestamp> {
+    text.get(.."2026-03-01T12:00:00Z".len())?.parse().ok()
 }
 
 /// The second that is not before a time.

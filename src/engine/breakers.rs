@@ -97,9 +97,11 @@ impl Breakers {
 
     /// What stands for Meta's answers about an object that may try again then.
     pub fn held(&self, app: &str, until: Timestamp) -> Refusal {
-        let why = self.open_since(app).map(brakes::outage);
         let held = Refusal::held(Held::Outage(until));
-        why.map_or_else(|| held.clone(), |why| held.clone().because(why))
+        match self.open_since(app) {
+            Some(since) => held.because(brakes::outage(since)),
+            None => held,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::answer::listed;
+use super::brakes::second_at_start;
 use super::evidence::APART;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
@@ -55,7 +56,7 @@ pub fn overwritten(defect: Finding, fight: Fight<'_>) -> Finding {
 /// another reason.
 pub fn first_overwritten(condition: &Condition) -> Option<Timestamp> {
     let told = Some(&condition.message).filter(|_| condition.reason == Reason::Overwritten.as_str())?;
-    told.rsplit_once(FIRST)?.1.get(.."2026-03-01T12:00:00Z".len())?.parse().ok()
+    second_at_start(told.rsplit_once(FIRST)?.1)
 }
 
 /// Whether fields that stand there after a write are somebody else's: what was there before and what was written do not explain

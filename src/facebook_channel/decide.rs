@@ -205,7 +205,7 @@ impl Case<'_> {
         findings: &Findings,
         primary_receiver: Option<PrimaryReceiverStatus>,
     ) -> Report<FacebookChannelStatus> {
-        let info = self.debugged.as_ref().and_then(|answer| answer.as_ref().ok()).copied();
+        let info = self.info();
         let authorization = self.authorization(info, findings);
         let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
         let expires = authorization.as_ref().map(clocks).unwrap_or_default();

@@ -285,23 +285,24 @@ impl Case<'_> {
         Report { status, class, answered, until, effect, notes, suspicions: self.heard.clone() }
     }
 
+    /// Everything that was refused or left unanswered in this pass, the trial of another version among it.
+    fn refusals(&self) -> Vec<&Refusal> {
+        let untried = self.seen.asked.trial.as_ref().and_then(Trial::silence);
+        let of_app = self.node_refusal().into_iter().chain(self.list_refusals());
+        of_app.chain(self.write_refusal()).chain(untried).collect()
+    }
+
     /// The request for a look that was handled: it was not while Meta leaves something unanswered, or what has to be there
     /// before it can be asked.
     fn handled(&self, class: Class) -> Option<String> {
-        let open = self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal());
-        let tried = self.seen.asked.trial.as_ref().and_then(Trial::silence).is_none();
-        let taken = tried && class != Class::Waiting && !open.into_iter().any(Refusal::may_pass);
+        let taken = class != Class::Waiting && !self.refusals().into_iter().any(Refusal::may_pass);
         requests::handled(self.seen.requested.as_ref(), self.previous.last_handled_requested_at.as_ref(), taken)
     }
 
     /// When to act again. What is not known because it waits for its confirmation is asked then, and not before. A wish
     /// that Meta refuses puts no regular look off: everything else goes on.
     fn class(&self, blocking: &[&Finding]) -> Class {
-        let refusals: Vec<_> =
-            self.node_refusal().into_iter().chain(self.list_refusals()).chain(self.write_refusal()).collect();
-        let untried = self.seen.asked.trial.as_ref().and_then(Trial::silence);
-        let refusals: Vec<_> = refusals.into_iter().chain(untried).collect();
-        let class = class(blocking, &refusals, self.now);
+        let class = class(blocking, &self.refusals(), self.now);
         let mut open = blocking.iter().filter(|it| it.status != Status::True);
         // While the credentials work, an entry of the Secret that does not is a wish too.
         let works = blocking.first().is_some_and(|it| it.status == Status::True);

@@ -146,7 +146,7 @@ impl AppSeen {
                 next_step: told.step_or(|| format!("Whoever maintains MetaApp {app} must do what it asks for.")),
             }),
             Trouble::Unknown(told) => {
-                Some(Obstacle { next_step: told.step_or(String::new), ..unverified(app, &told.why) })
+                Some(Obstacle { next_step: told.next_step.clone(), ..unverified(app, &told.why) })
             }
         }
     }

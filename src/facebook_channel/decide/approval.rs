@@ -2,7 +2,7 @@
 //! It is told beside the good news, and is the MetaApp's to mend; its Event lies there.
 
 use super::Case;
-use crate::api::conditions::{ConditionType, Finding, Status};
+use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{FacebookChannelStatus, Reason};
 use crate::engine::answer::listed;
 
@@ -14,13 +14,10 @@ const STEP: &str = "Do what MetaApp ";
 pub(super) fn beside(case: &Case<'_>, found: Finding) -> Finding {
     let without = |text: &str, begin: &str| text.split(begin).next().unwrap_or_default().to_owned();
     let (seen, step) = (without(&found.seen, SEEN), without(&found.next_step, STEP).trim_end().to_owned());
-    let (missing, Some(app)) = (&case.seen.unapproved, &case.seen.app_key) else {
+    let Some(app) = case.seen.app_key.as_ref().filter(|_| !case.seen.unapproved.is_empty()) else {
         return Finding { seen, next_step: step, ..found };
     };
-    if missing.is_empty() {
-        return Finding { seen, next_step: step, ..found };
-    }
-    let names = listed(missing);
+    let names = listed(&case.seen.unapproved);
     let told =
         format!("{seen}{SEEN}{names} for its app: until it does, only people with a role in the app are served.");
     let asked_for = format!("{STEP}{app} asks for.");
@@ -30,8 +27,7 @@ pub(super) fn beside(case: &Case<'_>, found: Finding) -> Finding {
 
 /// A status that says what is missing of the approvals now, where nothing else is to be looked at.
 pub(super) fn retold(case: &Case<'_>, status: FacebookChannelStatus) -> FacebookChannelStatus {
-    let is_ready = |type_: &str| type_ == ConditionType::Ready.as_str();
-    let ready = status.conditions.iter().find(|it| is_ready(&it.type_));
+    let ready = find(&status.conditions, ConditionType::Ready);
     let found = ready.and_then(|it| Finding::from_condition(it, status.next_step.as_deref()));
     let told = |it: &Finding| it.status == Status::True && matches!(it.reason, Reason::Reached | Reason::ExpiresSoon);
     let Some(found) = found.filter(|it| told(it) && !case.parts()) else { return status };
@@ -40,7 +36,7 @@ pub(super) fn retold(case: &Case<'_>, status: FacebookChannelStatus) -> Facebook
         return status;
     }
     let mut status = status;
-    for condition in status.conditions.iter_mut().filter(|it| is_ready(&it.type_)) {
+    for condition in status.conditions.iter_mut().filter(|it| it.type_ == ConditionType::Ready.as_str()) {
         condition.message = now.message();
     }
     status.next_step = Some(now.next_step).filter(|step| !step.is_empty());

@@ -219,7 +219,7 @@ fn scope_missing(case: &Case<'_>, scopes: &[String], fact: &str) -> Finding {
 }
 
 fn grantor_id(case: &Case<'_>) -> Option<String> {
-    let now = case.debugged.as_ref().and_then(|it| it.as_ref().ok()?.user_id.clone());
+    let now = case.info().and_then(|info| info.user_id.clone());
     now.or_else(|| case.previous.authorization.as_ref()?.grantor_id.clone())
 }
 
@@ -235,8 +235,8 @@ fn grantor(case: &Case<'_>) -> String {
 fn wrong_page(case: &Case<'_>) -> (String, String) {
     let page = &case.channel.spec.page_id;
     let put = put_page_token(case);
-    let info = case.debugged.as_ref().and_then(|it| it.as_ref().ok());
-    let other = info.and_then(|info| info.profile_id.as_deref()).filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
+    let other =
+        case.info().and_then(|info| info.profile_id.as_deref()).filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
     let Some(other) = other else { return (format!("The page token is not for page {page}"), format!("{put}.")) };
     let step =
         format!("{put}; or, if page {other} is meant, declare a channel with pageId {other} instead of this one.");
@@ -245,8 +245,7 @@ fn wrong_page(case: &Case<'_>) -> (String, String) {
 
 /// A token of a person or a system user gives the tokens of its pages.
 fn take_page_token(case: &Case<'_>) -> String {
-    let info = case.debugged.as_ref().and_then(|it| it.as_ref().ok());
-    if !matches!(info.and_then(|info| info.kind), Some(TokenKind::User | TokenKind::SystemUser)) {
+    if !matches!(case.info().and_then(|info| info.kind), Some(TokenKind::User | TokenKind::SystemUser)) {
         return authorize_again(case);
     }
     let page = &case.channel.spec.page_id;

@@ -24,7 +24,7 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
         }
         Trouble::Unknown(told) => {
             let seen = format!("Whether MetaGrant {name} works is not known: {}", told.why);
-            case.found(Status::Unknown, Reason::GrantUnverified, seen, told.step_or(String::new))
+            case.found(Status::Unknown, Reason::GrantUnverified, seen, told.next_step.clone())
         }
     })
 }

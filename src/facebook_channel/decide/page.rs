@@ -224,7 +224,7 @@ fn undelivered(case: &Case<'_>) -> Option<Finding> {
         }
         WebhookVerdict::Unknown(told) => {
             let seen = format!("Whether the webhook of the MetaApp delivers is not known: {}", told.why);
-            Some(case.found(Status::Unknown, Reason::AppUnverified, seen, told.step_or(String::new)))
+            Some(case.found(Status::Unknown, Reason::AppUnverified, seen, told.next_step.clone()))
         }
         WebhookVerdict::Subscribed(delivered) => not_delivered_by_app(case, delivered),
     }

@@ -11,6 +11,11 @@ use crate::facebook_channel::observe::TokenSeen;
 use crate::graph::TokenInfo;
 
 impl Case<'_> {
+    /// What debug_token says of the token, if it says something.
+    pub(super) fn info(&self) -> Option<&TokenInfo> {
+        self.debugged.as_ref()?.as_ref().ok().copied()
+    }
+
     /// What is known of the token from before, if it is the same. While it is not known what a grant gives it counts as
     /// the same.
     pub(super) fn same_token(&self) -> Option<&AuthorizationStatus> {
