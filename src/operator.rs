@@ -1,6 +1,7 @@
 //! Wires the operator together: stores and their watches, triggers, controllers.
 
 mod gauges;
+mod misfits;
 mod namespaces;
 mod triggers;
 
@@ -175,11 +176,12 @@ impl Operator {
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
+            let misfits = misfits::run(Arc::clone(&ctx));
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
             let proof = claims::proof::run(&ctx);
             drain(&ctx, async {
-                tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, tenures, proof)
+                tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, misfits, tenures, proof)
             })
             .await;
         }

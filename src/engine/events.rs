@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Client, Resource};
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
@@ -54,6 +55,11 @@ impl Events {
 
     /// Publishes an Event about an object; gives up after some seconds.
     pub async fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, note: &Note) {
+        self.publish_about(&object.object_ref(&()), note).await;
+    }
+
+    /// Publishes an Event about what this refers to; gives up after some seconds.
+    pub async fn publish_about(&self, reference: &ObjectReference, note: &Note) {
         let event = Event {
             type_: if note.warning { EventType::Warning } else { EventType::Normal },
             reason: note.reason.to_owned(),
@@ -61,8 +67,7 @@ impl Events {
             action: note.action.to_owned(),
             secondary: None,
         };
-        let reference = object.object_ref(&());
-        match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, &reference)).await {
+        match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, reference)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let failure = Failure::kubernetes("publishing an Event", &error);

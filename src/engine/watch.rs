@@ -46,6 +46,7 @@ enum Incoming<K> {
     Misfit {
         key: Key,
         uid: String,
+        version: Option<String>,
         /// What the store holds of it, from better times.
         known: Option<K>,
     },
@@ -111,9 +112,9 @@ async fn drive<K>(
                 store.apply_watcher_event(&event);
                 seen.digest(&event, &mut report);
             }
-            Ok(Incoming::Misfit { key, uid, known }) => {
+            Ok(Incoming::Misfit { key, uid, version, known }) => {
                 drop_from(&mut store, known);
-                seen.misfit(&key, &uid, &mut report);
+                seen.misfit(&key, &uid, version, &mut report);
             }
             Ok(Incoming::MisfitGone { key, known }) => {
                 drop_from(&mut store, known);
@@ -178,7 +179,7 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
             kind = %K::kind(&()), namespace = key.namespace, name = key.name,
             "an object cannot be decoded and is left alone"
         );
-        (key, metadata.uid.unwrap_or_default())
+        (key, metadata.uid.unwrap_or_default(), metadata.resource_version)
     };
     let known = |key: &Key| objects.get(&key.to_ref()).map(|known| (*known).clone());
     match event {
@@ -189,15 +190,15 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
         Event::Delete(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Delete(object)),
         // The store forgets what a new list does not bring.
         Event::InitApply(DeserializeGuard(Err(invalid))) => {
-            let (key, uid) = misfit(invalid.metadata);
-            Incoming::Misfit { key, uid, known: None }
+            let (key, uid, version) = misfit(invalid.metadata);
+            Incoming::Misfit { key, uid, version, known: None }
         }
         Event::Apply(DeserializeGuard(Err(invalid))) => {
-            let (key, uid) = misfit(invalid.metadata);
-            Incoming::Misfit { known: known(&key), key, uid }
+            let (key, uid, version) = misfit(invalid.metadata);
+            Incoming::Misfit { known: known(&key), key, uid, version }
         }
         Event::Delete(DeserializeGuard(Err(invalid))) => {
-            let (key, _) = misfit(invalid.metadata);
+            let (key, ..) = misfit(invalid.metadata);
             Incoming::MisfitGone { known: known(&key), key }
         }
     }
@@ -214,7 +215,7 @@ fn prune(object: &mut impl ResourceExt) {
 struct Seen {
     objects: HashMap<Key, (u64, Option<String>)>,
     /// Those that cannot be decoded; never in both.
-    misfits: HashMap<Key, (u64, String)>,
+    misfits: HashMap<Key, (u64, (String, Option<String>))>,
     round: u64,
 }
 
@@ -246,10 +247,11 @@ impl Seen {
         }
     }
 
-    fn misfit<K>(&mut self, key: &Key, uid: &str, report: &mut impl FnMut(Change<'_, K>)) {
+    fn misfit<K>(&mut self, key: &Key, uid: &str, version: Option<String>, report: &mut impl FnMut(Change<'_, K>)) {
         self.objects.remove(key);
-        let old = self.misfits.insert(key.clone(), (self.round, uid.to_owned()));
-        if old.is_none_or(|(_, old)| old != uid) {
+        let seen = (uid.to_owned(), version);
+        let old = self.misfits.insert(key.clone(), (self.round, seen.clone()));
+        if old.is_none_or(|(_, old)| old != seen) {
             report(Change::Misfit { key, uid });
         }
     }
@@ -329,9 +331,9 @@ mod tests {
                     writer.apply_watcher_event(&event);
                     seen.digest(&event, &mut |change| reports.push(told(change)));
                 }
-                Incoming::Misfit { key, uid, known } => {
+                Incoming::Misfit { key, uid, version, known } => {
                     drop_from(&mut writer, known);
-                    seen.misfit(&key, &uid, &mut |change| reports.push(told(change)));
+                    seen.misfit(&key, &uid, version, &mut |change| reports.push(told(change)));
                 }
                 Incoming::MisfitGone { key, known } => {
                     drop_from(&mut writer, known);

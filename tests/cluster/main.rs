@@ -49,6 +49,7 @@ mod stored;
 mod tenants;
 mod tokens;
 mod transfer;
+mod undecodable;
 mod usage;
 mod versions;
 mod wishes;

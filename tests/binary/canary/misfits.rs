@@ -1,9 +1,11 @@
 //! Objects in the API server that our types refuse: what an older or newer version of the kinds may leave behind.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::ApiResource;
+use meta_channel_operator::api::FacebookChannel;
 use serde_json::{Value, json};
 use testkit::wait_for;
 use tokio::sync::{Mutex, MutexGuard};
@@ -75,6 +77,19 @@ async fn change(crds: &Api<CustomResourceDefinition>, name: &str, change: impl F
     change(&mut crd["spec"]);
     crds.replace(name, &PostParams::default(), &serde_json::from_value(crd)?).await?;
     Ok(())
+}
+
+/// Waits until the status of one of them says so, and where it cannot be read.
+pub async fn are_told(stage: &Stage) -> Result<()> {
+    let resource = ApiResource::erase::<FacebookChannel>(&());
+    let channels: Api<DynamicObject> = Api::namespaced_with(stage.client.clone(), &stage.tenant, &resource);
+    wait_for("the misfit to be told", PATIENCE, async || {
+        let ready = channels.get("misfit").await?.data["status"]["conditions"][0].clone();
+        let message = ready["message"].as_str().unwrap_or_default();
+        ensure!(ready["reason"] == "InvalidObject" && message.contains("spec.endpoint.direct"), "{ready}");
+        Ok(())
+    })
+    .await
 }
 
 fn manifests(stage: &Stage) -> String {

@@ -193,6 +193,7 @@ impl Story {
             Ok(())
         })
         .await?;
+        misfits::are_told(&self.stage).await?;
         self.misfits_are_met().await?;
         self.stage.sandbox.clear_faults();
         loose.end().await?;

@@ -1,0 +1,143 @@
+//! Tells in its own status of each object that cannot be decoded, beside what the status said before, which nobody here can
+//! judge.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::conditions::{ConditionType, Finding, Status, assemble};
+use crate::api::readiness::readiness;
+use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
+use crate::engine::events::on_transition;
+use crate::engine::failure::kubernetes;
+use crate::engine::status::FIELD_MANAGER;
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::redact;
+
+/// How long to wait before what could not be told is tried again.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Tells of each of them until the shutdown.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let mut left = HashSet::new();
+    loop {
+        if left.is_empty() {
+            if ctx.read(ctx.misfits.news()).await.is_err() {
+                return;
+            }
+        } else if !ctx.rest(PAUSE).await {
+            return;
+        }
+        left.extend(ctx.misfits.take_untold());
+        for (kind, key) in std::mem::take(&mut left) {
+            let told = match kind {
+                KindName::MetaApp => tell::<MetaApp>(&ctx, kind, &key).await,
+                KindName::MetaGrant => tell::<MetaGrant>(&ctx, kind, &key).await,
+                KindName::FacebookChannel => tell::<FacebookChannel>(&ctx, kind, &key).await,
+                // Nobody declares a claim: who needs it says that it cannot be read.
+                KindName::AssetClaim => Ok(()),
+            };
+            if let Err(failure) = told {
+                tracing::warn!(kind = kind.as_str(), object = %key, %failure, "an object that cannot be decoded could not be told so");
+                left.insert((kind, key));
+            }
+        }
+    }
+}
+
+async fn tell<K>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    if !ctx.misfits.holds(kind, key) || !ctx.is_ours(&key.namespace) {
+        return Ok(());
+    }
+    let resource = ApiResource::erase::<K>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.namespace, &resource);
+    // Listing is what the operator may do anyway.
+    let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
+    let Some(object) = kubernetes("reading an object", api.list(&named)).await?.items.pop() else { return Ok(()) };
+    let Some(field) = unreadable::<K>(&object) else { return Ok(()) };
+    let generation = object.metadata.generation.unwrap_or_default();
+    let finding = finding(&resource, key, &field, generation);
+    let before = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
+    let conditions = conditions(&before);
+    let status = status(&before, &conditions, &finding, ctx);
+    if status == before {
+        return Ok(());
+    }
+    let body = json!({
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": { "name": key.name, "uid": object.uid() },
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    kubernetes("writing a status", api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
+    for note in on_transition(&conditions, &finding, "") {
+        ctx.events.publish_about(&object.object_ref(&resource), &note).await;
+    }
+    Ok(())
+}
+
+/// The field that cannot be read. What serde says about it quotes the value, so only the place is told.
+fn unreadable<K: DeserializeOwned>(object: &DynamicObject) -> Option<String> {
+    let value = serde_json::to_value(object).ok()?;
+    let error = serde_path_to_error::deserialize::<_, K>(value).err()?;
+    Some(redact(&error.path().to_string(), &[]))
+}
+
+fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> Finding {
+    let ApiResource { kind, plural, .. } = resource;
+    let next_step = if field.starts_with("status") {
+        format!(
+            "Whoever maintains this object must have its status written anew: kubectl -n {} patch {plural} {} --subresource=status --type=merge -p '{{\"status\":null}}'.",
+            key.namespace, key.name
+        )
+    } else {
+        format!(
+            "Whoever maintains this object must apply it again as the installed version of {kind} has it, see kubectl explain {plural}.{}.",
+            field.split('[').next().unwrap_or(field)
+        )
+    };
+    Finding {
+        status: Status::False,
+        reason: Reason::InvalidObject,
+        seen: format!(
+            "The operator cannot read {field} of this object, which another version of {kind} left like this; nothing is done for it, what it holds stays its own, and its other conditions are from before."
+        ),
+        next_step,
+        words: None,
+        observed_generation: generation,
+    }
+}
+
+fn conditions(status: &Value) -> Vec<Condition> {
+    let listed = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    listed.iter().filter_map(|it| serde_json::from_value(it.clone()).ok()).collect()
+}
+
+/// What the status said before, with Ready as it is now.
+fn status(before: &Value, conditions: &[Condition], finding: &Finding, ctx: &Context) -> Value {
+    let ready = readiness(&[finding], finding.observed_generation, finding.clone());
+    let mut told = assemble(conditions, &ready.findings, ctx.clock.now());
+    let others = conditions.iter().filter(|it| {
+        let sums = [ConditionType::Ready, ConditionType::Stalled, ConditionType::Reconciling];
+        sums.iter().all(|type_| it.type_ != type_.as_str())
+    });
+    let stalled = told.split_off(1);
+    told.extend(others.cloned());
+    told.extend(stalled);
+    let mut status = before.clone();
+    status["conditions"] = json!(told);
+    status["nextStep"] = json!(ready.next_step);
+    status["observedGeneration"] = json!(finding.observed_generation);
+    status
+}
