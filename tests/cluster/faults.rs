@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
@@ -12,6 +12,7 @@ use serde_json::json;
 use testkit::sandbox::AppChange;
 use testkit::wait_for;
 
+use crate::granting::add_system_user;
 use crate::props::*;
 use crate::world::*;
 
@@ -133,6 +134,42 @@ async fn an_app_that_is_looked_at_once_an_hour_survives_a_look_without_an_answer
     all_struck(&world, 1).await?;
     assert_eq!(versions(&world).await?, before);
     Ok(())
+}
+
+/// Conditions of the MetaApp and of the grant, with the times of their transitions.
+async fn conditions(world: &World) -> Result<[serde_json::Value; 2]> {
+    let app = world.app_is(&["Ready=True/Reached"]).await?.status.unwrap_or_default().conditions;
+    let grant = world.grant_is(&["Ready=True/Reached"]).await?.status.unwrap_or_default().conditions;
+    Ok([json!(app), json!(grant)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_meta_does_instead_of_answering_about_an_app_or_a_grant_turns_nothing() -> Result<()> {
+    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    let operator = world.operator_with(|operator| {
+        operator.policy.token_period = Duration::from_secs(60 * 60);
+        operator.graph = waiting(&world, operator, Duration::from_secs(2));
+    });
+    world.put_app().await?;
+    world.put_grant(&text("robot"), "{}").await?;
+    let before = conditions(&world).await?;
+    let transient = "{graph_error: {code: 4, is_transient: true, echo_token: true}}";
+    for effect in EFFECTS.iter().chain(&[transient]) {
+        // One at a time: what is heard of one call may keep the others from being made.
+        for template in ["/{version}/{app-id}", APP_ROWS, "/{version}/debug_token"] {
+            world.sandbox.add_fault(fault(&format!("{{match: {{template: '{template}'}}, do: {effect}}}")));
+            quiet(&operator).await?;
+            world.advance(61);
+            all_struck(&world, 1).await.with_context(|| effect.to_string())?;
+            quiet(&operator).await?;
+            assert_eq!(conditions(&world).await?, before, "{effect} of {template}");
+            world.sandbox.clear_faults();
+            advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+        }
+    }
+    assert_eq!(conditions(&world).await?, before);
+    warned(&world, &world.platform, &[""; 0]).await?;
+    warned(&world, &world.tenant_a, &[""; 0]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use meta_channel_operator::api::Connection;
 use testkit::sandbox::{AppChange, AppSubscriptionChange, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
 
+use crate::drift::FOREIGN;
 use crate::props::*;
 use crate::world::*;
 
@@ -118,6 +119,22 @@ async fn new_objects_under_observe_are_the_plan_before_it_is_applied() -> Result
     world.app_is(&["Ready=Unknown/Pending", "WebhookSubscribed=Unknown/Pending"]).await?;
     world.advance(1);
     world.app_is(&["Ready=False/DriftObserved", "Stalled=True"]).await?;
+    assert_eq!(world.writes(), []);
+    // Somebody else's callback is named, and nothing is written over it; leave to replace it changes nothing of that.
+    let callback_url = Some(FOREIGN.to_owned());
+    let fields = Some(vec!["messages".to_owned()]);
+    change_app(&world, AppSubscriptionChange { callback_url, fields, ..AppSubscriptionChange::default() })?;
+    for more in [String::new(), format!("takeOverFrom: {FOREIGN}")] {
+        world.apply(&world.app_manifest_with(&format!("webhook: {{{more}}}\n  managementPolicy: Observe"))).await?;
+        world.advance(61);
+        wait_for("the callback to be named", PATIENCE, async || {
+            let app = world.app_is(&["Ready=False", "Stalled=True"]).await?;
+            let conditions = app.status.unwrap_or_default().conditions;
+            ensure!(sentence(&conditions).is_some_and(|it| it.contains(FOREIGN)), "{conditions:?}");
+            Ok(())
+        })
+        .await?;
+    }
     assert_eq!(world.writes(), []);
     // The page is claimed, since nobody may look at it otherwise; the webhook is not, and there is no verify token.
     let claims = world.claims().list(&Default::default()).await?;

@@ -34,6 +34,28 @@ pub async fn repaired(world: &World, operator: &Running, minutes: i64, template:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_repaired_is_read_again_after_one_five_and_ten_minutes() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let fields = Some(vec!["messages".to_owned()]);
+    change_app(&world, AppSubscriptionChange { fields, ..AppSubscriptionChange::default() })?;
+    repaired(&world, &operator, 61, APP_ROWS, 1).await?;
+    for (reads, minutes) in [1, 4, 5].into_iter().enumerate() {
+        world.advance(minutes);
+        // The slot of the app may lie between them.
+        wait_for(&format!("read {} after the repair", reads + 1), PATIENCE, async || {
+            let made = methods(&world, APP_ROWS, APP_ID);
+            ensure!(made.len() > 3 + reads, "{made:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    assert_eq!(world.writes().len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_is_rewritten_again_and_again_is_left_alone_after_three_repairs() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
