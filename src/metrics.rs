@@ -98,6 +98,7 @@ pub struct Metrics {
     repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
     invalid_objects: Family<KindLabel, Counter>,
+    panics: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
@@ -127,6 +128,7 @@ impl Default for Metrics {
             repairs: Family::default(),
             status_writes: Family::default(),
             invalid_objects: Family::default(),
+            panics: Family::default(),
             watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
@@ -178,6 +180,7 @@ impl Default for Metrics {
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
+        registry.register("panics", "Passes and visits that panicked, by kind", metrics.panics.clone());
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
@@ -291,6 +294,11 @@ impl Metrics {
     /// Counts an object that could not be decoded.
     pub fn invalid_object(&self, kind: &str) {
         self.invalid_objects.get_or_create(&KindLabel { kind: kind.into() }).inc();
+    }
+
+    /// Counts a pass or a round of visits that panicked.
+    pub fn panicked(&self, kind: KindName) {
+        self.panics.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
     }
 
     /// Counts an interruption of a watch.

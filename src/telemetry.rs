@@ -55,7 +55,13 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     };
     let installed: Result<(), TryInitError> =
         tracing_subscriber::registry().with(layer.with_filter(filter_fn(ours_or_coarse))).with(filter).try_init();
-    installed.map_err(Into::into)
+    installed?;
+    // The message of a panic may quote a value, so that only its place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked: a fault of this program; please report the place");
+    }));
+    Ok(())
 }
 
 /// Says why the process ends, in the log if there is one already.

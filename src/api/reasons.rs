@@ -277,6 +277,8 @@ reasons! {
     ForwardingUnavailable => Person,
     /// The object is not valid; it predates a rule of its kind.
     InvalidSpec => Person,
+    /// The operator failed over the object by a fault of its own.
+    InternalError => Operator,
     /// The object cannot be decoded by this version of the operator.
     InvalidObject => Person,
     /// Meta retired the version of the Graph API.

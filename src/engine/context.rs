@@ -33,6 +33,7 @@ use super::objects::Objects;
 use super::obstacle::Obstacle;
 use super::own_secrets::Written;
 use super::pace::Pace;
+use super::panics::PanicOver;
 use super::ration::Ear;
 use super::requests::Taken;
 use super::secrets::Secrets;
@@ -70,6 +71,8 @@ pub struct Policy {
     pub count_period: Duration,
     /// How long a value may be kept without an answer from Meta before it becomes Unknown.
     pub staleness_limit: Duration,
+    /// What only tests set.
+    pub panic_over: PanicOver,
 }
 
 /// What every pass shares.

@@ -197,6 +197,9 @@ pub enum Failure {
     /// The pass found something to do again and again.
     #[error("it found something to do again and again, and was given up")]
     Circle,
+    /// The pass panicked.
+    #[error("it panicked, which is a fault of the operator")]
+    Panicked,
     /// The process is shutting down; the pass was given up before it wrote anything.
     #[error("given up because of the shutdown")]
     ShuttingDown,
@@ -221,7 +224,7 @@ impl Failure {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
             // It is a fault of ours: to go on around would do the same.
-            Self::Circle => Class::Terminal,
+            Self::Circle | Self::Panicked => Class::Terminal,
             Self::Kubernetes { .. } | Self::NotOurs | Self::ShuttingDown => Class::Transient,
         }
     }

@@ -38,6 +38,7 @@ pub mod objects;
 pub mod obstacle;
 pub mod own_secrets;
 pub mod pace;
+pub mod panics;
 pub mod pass;
 pub mod priority;
 pub mod ration;

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::failure::{Class, Failure, NEVER, Slots, next_slot, next_try};
 use super::key::{Key, KindName};
 use super::memory::Memories;
+use super::panics::{self, PanicOver};
 
 /// What a pass came to: when to act again, and why then.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,7 +131,15 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
     }
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
-    let outcome = K::reconcile(&ctx, &object).await;
+    let work = async {
+        PanicOver::now(ctx.policy.panic_over.pass.as_ref(), &Key::of(&*object));
+        K::reconcile(&ctx, &object).await
+    };
+    let outcome = panics::caught(work).await.unwrap_or(Err(Failure::Panicked));
+    if matches!(outcome, Err(Failure::Panicked)) {
+        ctx.metrics.panicked(K::NAME);
+        panics::tell::<K>(&ctx, &object).await;
+    }
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
     ctx.metrics.reconciled(K::NAME, label, started.elapsed());
     let next = outcome?;

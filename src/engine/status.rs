@@ -2,13 +2,17 @@
 
 use std::fmt::Debug;
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::{Failure, kubernetes};
+use crate::api::conditions::{ConditionType, Finding, assemble};
+use crate::api::readiness::readiness;
 
 /// Field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "meta-channel-operator";
@@ -31,4 +35,26 @@ where
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     kubernetes("writing a status", api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await
+}
+
+/// What a status that is not decoded said before, with Ready as it is now. An object that its kind cannot judge is left so.
+pub fn with_ready(before: &Value, finding: &Finding, now: Timestamp) -> Value {
+    let previous = conditions(before);
+    let ready = readiness(&[finding], finding.observed_generation, finding.clone());
+    let mut told = assemble(&previous, &ready.findings, now);
+    let outcome = told.split_off(1);
+    let judged = [ConditionType::Ready, ConditionType::Stalled, ConditionType::Reconciling].map(ConditionType::as_str);
+    told.extend(previous.into_iter().filter(|it| !judged.contains(&it.type_.as_str())));
+    told.extend(outcome);
+    let mut status = before.clone();
+    status["conditions"] = json!(told);
+    status["nextStep"] = json!(ready.next_step);
+    status["observedGeneration"] = json!(finding.observed_generation);
+    status
+}
+
+/// The conditions in a status that is not decoded.
+pub fn conditions(status: &Value) -> Vec<Condition> {
+    let listed = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    listed.iter().filter_map(|it| serde_json::from_value(it.clone()).ok()).collect()
 }

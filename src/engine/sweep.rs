@@ -17,6 +17,7 @@ use tokio::task::{Id, JoinSet};
 use super::context::Context;
 use super::failure::{Class, Failure, last_slot};
 use super::key::Key;
+use super::panics::PanicOver;
 use super::pass::Pass;
 use super::run::Kind;
 use super::turns::Turns;
@@ -150,7 +151,7 @@ struct Ring<K> {
     due: HashMap<Key, (Timestamp, BTreeSet<Key>)>,
     /// The groups that are being visited. A task ends with the time until which its group has to be silent.
     running: JoinSet<Option<Timestamp>>,
-    groups: HashMap<Id, (Key, Timestamp)>,
+    groups: HashMap<Id, (Key, Timestamp, BTreeSet<Key>)>,
     silent: HashMap<Key, Timestamp>,
     /// The slots of which time were collected last.
     collected: Timestamp,
@@ -191,13 +192,14 @@ impl<K: Swept> Ring<K> {
     fn start(&mut self) {
         let now = self.ctx.clock.now();
         self.silent.retain(|_, until| *until > now);
-        let busy: Vec<_> = self.groups.values().map(|(group, _)| group.clone()).collect();
+        let busy: Vec<_> = self.groups.values().map(|(group, ..)| group.clone()).collect();
         let idle: Vec<_> = self.due.keys().filter(|group| !busy.contains(group)).cloned().collect();
         for group in idle {
             let Some((since, keys)) = self.due.remove(&group) else { continue };
             let (ctx, silent) = (Arc::clone(&self.ctx), self.silent.get(&group).copied());
-            let task = self.running.spawn(async move { visit::<K>(&ctx, keys, silent).await });
-            self.groups.insert(task.id(), (group, since));
+            let visited = keys.clone();
+            let task = self.running.spawn(async move { visit::<K>(&ctx, visited, silent).await });
+            self.groups.insert(task.id(), (group, since, keys));
         }
         if self.due.is_empty() && self.groups.is_empty() {
             self.ctx.metrics.swept_until(K::NAME, self.collected);
@@ -205,11 +207,18 @@ impl<K: Swept> Ring<K> {
     }
 
     fn ended(&mut self, done: Ended) {
-        let (id, silent) = match done {
-            Ok((id, silent)) => (id, silent),
-            Err(error) => (error.id(), None),
+        let (id, silent, panicked) = match done {
+            Ok((id, silent)) => (id, silent, false),
+            Err(error) => (error.id(), None, error.is_panic()),
         };
-        let Some((group, since)) = self.groups.remove(&id) else { return };
+        let Some((group, since, keys)) = self.groups.remove(&id) else { return };
+        if panicked {
+            self.ctx.metrics.panicked(K::NAME);
+            // One of them is to blame. Each has a pass instead, so that the others are looked at all the same.
+            for (key, object) in keys.iter().filter_map(|key| Some((key, K::stored(&self.ctx, key)?))) {
+                wake::<K>(&self.ctx, key, object.as_ref().meta().uid.as_deref().unwrap_or_default());
+            }
+        }
         let lag = self.ctx.clock.now().duration_since(since);
         self.ctx.metrics.swept(K::NAME, Duration::try_from(lag).unwrap_or_default());
         if let Some(until) = silent {
@@ -268,6 +277,7 @@ async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<
 
 async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::Visit)> {
     let object = K::stored(ctx, key)?;
+    PanicOver::now(ctx.policy.panic_over.visit.as_ref(), key);
     let uid = object.as_ref().meta().uid.clone().unwrap_or_default();
     let pass = Pass::glance::<K>(ctx, &object);
     // Whoever does not rest has a time of its own.

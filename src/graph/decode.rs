@@ -59,9 +59,14 @@ pub(crate) fn optional_ids<'de, D: Deserializer<'de>>(source: D) -> Result<Optio
     optional(source, |value| value.as_array()?.iter().map(id).collect(), "not a list of ids")
 }
 
+/// The first second after the clocks that Meta may set: 2100-01-01. What lies outside of 1970 to then is no time, and an answer
+/// with it is none.
+const END_OF_CLOCKS: i64 = 4_102_444_800;
+
 /// For `deserialize_with`: seconds since 1970; 0, like absence, means *never*.
 pub(crate) fn optional_time<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Timestamp>, D::Error> {
-    let seconds = optional(source, integer, "not a time")?.filter(|seconds| *seconds != 0);
+    let clock = |value: &Value| integer(value).filter(|seconds| (0..END_OF_CLOCKS).contains(seconds));
+    let seconds = optional(source, clock, "not a time")?.filter(|seconds| *seconds != 0);
     seconds.map(Timestamp::from_second).transpose().map_err(|_| de::Error::custom("not a time"))
 }
 
@@ -123,6 +128,9 @@ mod tests {
         assert_eq!(read(json!({"at": 1_790_000_000})).expect("a clock"), Some(expected));
         assert_eq!(read(json!({"at": "1790000000"})).expect("a clock"), Some(expected));
         assert!(read(json!({"at": "soon"})).is_err());
-        assert!(read(json!({"at": i64::MAX})).is_err());
+        for absurd in [-377_705_023_201, -1, 253_402_207_200, END_OF_CLOCKS, i64::MAX] {
+            assert!(read(json!({"at": absurd})).is_err(), "{absurd}");
+        }
+        assert!(read(json!({"at": END_OF_CLOCKS - 1})).is_ok());
     }
 }

@@ -5,19 +5,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::api::conditions::{ConditionType, Finding, Status, assemble};
-use crate::api::readiness::readiness;
+use crate::api::conditions::{Finding, Status};
 use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::engine::events::on_transition;
 use crate::engine::failure::kubernetes;
-use crate::engine::status::FIELD_MANAGER;
+use crate::engine::status::{FIELD_MANAGER, conditions, with_ready};
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::redact;
 
@@ -68,8 +66,7 @@ where
     let generation = object.metadata.generation.unwrap_or_default();
     let finding = finding(&resource, key, &field, generation);
     let before = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
-    let conditions = conditions(&before);
-    let status = status(&before, &conditions, &finding, ctx);
+    let status = with_ready(&before, &finding, ctx.clock.now());
     if status == before {
         return Ok(());
     }
@@ -81,7 +78,7 @@ where
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     kubernetes("writing a status", api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
-    for note in on_transition(&conditions, &finding, "") {
+    for note in on_transition(&conditions(&before), &finding, "") {
         ctx.events.publish_about(&object.object_ref(&resource), &note).await;
     }
     Ok(())
@@ -117,27 +114,4 @@ fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> F
         words: None,
         observed_generation: generation,
     }
-}
-
-fn conditions(status: &Value) -> Vec<Condition> {
-    let listed = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    listed.iter().filter_map(|it| serde_json::from_value(it.clone()).ok()).collect()
-}
-
-/// What the status said before, with Ready as it is now.
-fn status(before: &Value, conditions: &[Condition], finding: &Finding, ctx: &Context) -> Value {
-    let ready = readiness(&[finding], finding.observed_generation, finding.clone());
-    let mut told = assemble(conditions, &ready.findings, ctx.clock.now());
-    let others = conditions.iter().filter(|it| {
-        let sums = [ConditionType::Ready, ConditionType::Stalled, ConditionType::Reconciling];
-        sums.iter().all(|type_| it.type_ != type_.as_str())
-    });
-    let stalled = told.split_off(1);
-    told.extend(others.cloned());
-    told.extend(stalled);
-    let mut status = before.clone();
-    status["conditions"] = json!(told);
-    status["nextStep"] = json!(ready.next_step);
-    status["observedGeneration"] = json!(finding.observed_generation);
-    status
 }

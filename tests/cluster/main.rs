@@ -27,6 +27,7 @@ mod misuse;
 mod next_steps;
 mod oauth;
 mod overrides;
+mod panics;
 mod parting;
 mod pictures;
 mod policies;

@@ -199,6 +199,7 @@ impl World {
             graph: graph(&self.sandbox, &metrics),
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
+                panic_over: Default::default(),
                 claims_namespace: self.claims.clone(),
                 mailbox_namespace: self.mailbox.clone(),
                 graph_url: self.sandbox.url(),

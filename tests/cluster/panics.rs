@@ -1,0 +1,62 @@
+//! A panic in the work on one object: it is that object's failure, and the others are looked after all the same.
+
+use anyhow::{Result, ensure};
+use kube::ResourceExt;
+use meta_channel_operator::engine::Key;
+use testkit::wait_for;
+
+use crate::drift::{change_row, connected, row};
+use crate::props::*;
+use crate::world::*;
+
+async fn panicked(operator: &Running) -> Result<()> {
+    wait_for("a panic", PATIENCE, async || {
+        let count = operator.gauge("panics_total{kind=\"FacebookChannel\"}");
+        ensure!(count >= 1.0, "{count}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_panics_is_told_by_its_object_and_ends_nothing_else() -> Result<()> {
+    let world = World::new().await?;
+    let shop = Key::new(&world.tenant_a, "shop");
+    let operator = world.operator_with(|operator| operator.policy.panic_over.pass = Some(shop));
+    world.put_app().await?;
+    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    let failed = ["Ready=Unknown/InternalError", "Reconciling=True", "!Stalled"];
+    let told = world.channel_is(&world.tenant_a, "shop", &failed).await?;
+    panicked(&operator).await?;
+    // It is tried again when somebody asks, and told no second time.
+    advance_and_pass(&world, &operator, 121, "FacebookChannel", 1).await?;
+    let later = world.channels(&world.tenant_a).get("shop").await?;
+    assert_eq!(later.resource_version(), told.resource_version());
+    operator.stop().await;
+    let _operator = world.operator();
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!Reconciling"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_that_panics_keeps_no_other_channel_of_the_app_from_being_looked_at() -> Result<()> {
+    let world = World::new().await?;
+    let shop = Key::new(&world.tenant_a, "shop");
+    let operator = world.operator_with(|operator| operator.policy.panic_over.visit = Some(shop));
+    connected(&world).await?;
+    let (before, fields) = (row(&world, PAGE_A), row(&world, PAGE_B));
+    for page in [PAGE_A, PAGE_B] {
+        change_row(&world, page, APP_ID, None)?;
+    }
+    quiet(&operator).await?;
+    world.advance(16);
+    panicked(&operator).await?;
+    wait_for("both repairs", PATIENCE, async || {
+        ensure!(row(&world, PAGE_A) == before && row(&world, PAGE_B) == fields);
+        Ok(())
+    })
+    .await?;
+    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    Ok(())
+}
