@@ -55,7 +55,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     settings.graph.validate()?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
     metrics.uses_test_graph(settings.graph.is_test_graph());
-    let listener = server::bind(settings.metrics_addr).await?;
+    let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let Some(client) = connect(&shutdown).await? else { return Ok(()) };
     let operator = operator(&settings, client.clone(), metrics.clone(), ready.clone(), shutdown.clone())?;
@@ -163,9 +163,9 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     settings.validate()?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
     metrics.uses_test_graph(settings.graph.is_test_graph());
-    let listener = server::bind(settings.metrics_addr).await?;
+    let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
-    let public = server::bind(settings.listen_addr).await?;
+    let public = server::bind(settings.listen_addr)?;
     let Some(client) = connect(&shutdown).await? else { return Ok(()) };
     let namespaces = settings.common.shown_scopes();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces, "starting the gateway");
@@ -180,7 +180,8 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
         ready,
         shutdown,
     };
-    gateway.run(public).await
+    gateway.run(public).await;
+    Ok(())
 }
 
 /// How long the API server may take for its first answer.

@@ -1,4 +1,7 @@
-//! The probes and metrics listener, apart from any public one.
+//! The probes and metrics listener, apart from any public one; and how any listener accepts.
+
+mod connections;
+pub(crate) mod listener;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +13,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use listener::Limits;
 
 /// Whether the process can do its work: a follower can, a leader whose stores are not filled cannot.
 #[derive(Clone, Debug, Default)]
@@ -25,36 +29,38 @@ impl Readiness {
         self.0.store(ready, Ordering::Relaxed);
     }
 
-    fn get(&self) -> bool {
+    /// Whether it can.
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+/// Connections that may wait for being accepted, if the system allows as many: a crowd that comes at once must leave room.
+const BACKLOG: u32 = 4096;
 
 /// Binds a listener.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // What is still being closed there must not keep the next process from starting.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` until the shutdown.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn serve(
-    listener: TcpListener,
-    metrics: Metrics,
-    ready: Readiness,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Readiness, shutdown: CancellationToken) {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(text))
         .with_state((metrics, ready));
-    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await?;
-    Ok(())
+    listener::serve(listener, router, Limits::default(), shutdown.cancelled()).await;
 }
 
 async fn readyz(State((_, ready)): State<(Metrics, Readiness)>) -> impl IntoResponse {

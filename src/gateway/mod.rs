@@ -3,6 +3,7 @@
 //!
 //! A request costs no read of the Kubernetes API: applications, their secrets and grants are kept in memory by watches.
 
+mod body;
 mod challenge;
 mod keyring;
 mod oauth;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -21,27 +22,19 @@ use axum::routing::get;
 use kube::Client;
 use reqwest::Url;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Clock, Key};
 use crate::graph::{AppSecret, GraphClient};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
+use crate::server::listener::{self, Limits};
+use body::Budget;
 use keyring::{AppKeys, Keyring};
 use oauth::{Grants, Login, OAuth};
 
-/// The largest event body that is read. Meta sends up to 1,000 updates in one.
-const LARGEST_BODY: usize = 4 << 20;
-
 /// How long requests that were accepted may take to end after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(3);
-
-/// Longest wait for the body of an event, which Meta sends at once.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bodies that may be in memory at once: whoever sends slowly must not fill it.
-const BODIES: usize = 16;
 
 /// Everything the gateway needs from outside.
 pub struct Gateway {
@@ -67,17 +60,14 @@ pub struct Gateway {
 
 /// What every webhook request shares.
 struct Webhooks {
-    bodies: Semaphore,
+    bodies: Budget,
     keyring: Arc<Keyring>,
     metrics: Metrics,
 }
 
 impl Gateway {
     /// Answers until the shutdown.
-    ///
-    /// # Errors
-    /// When the listener breaks.
-    pub async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
+    pub async fn run(self, listener: TcpListener) {
         let Self { client, scopes, metrics, ready, shutdown, .. } = self;
         let (keyring, mut watches) = Keyring::start(client.clone(), &scopes, metrics.clone());
         let grants = Arc::new(Grants::start(&client, &scopes, &metrics, &mut watches));
@@ -92,21 +82,18 @@ impl Gateway {
         };
         let login = Login { url: self.login_url, mailbox_namespace: self.mailbox_namespace, clock: self.clock };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
-        let webhooks = Webhooks { bodies: Semaphore::new(BODIES), keyring, metrics };
-        let server = axum::serve(listener, router(webhooks, oauth));
-        let ends = shutdown.clone();
-        let server = server.with_graceful_shutdown(async move { ends.cancelled().await });
+        let webhooks = Webhooks { bodies: Budget::default(), keyring, metrics };
+        let server = listener::serve(listener, router(webhooks, oauth), Limits::default(), shutdown.cancelled());
         let overdue = async {
             shutdown.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
-        let result = tokio::select! {
-            result = server => result.map_err(Into::into),
-            () = filled => Ok(()),
-            () = overdue => Ok(()),
-        };
+        tokio::select! {
+            () = server => {}
+            () = filled => {}
+            () = overdue => {}
+        }
         drop(watches);
-        result
     }
 }
 
@@ -162,13 +149,11 @@ async fn receive(
         webhooks.metrics.signature(&app.key(), None);
         return StatusCode::FORBIDDEN;
     };
-    let Ok(_slot) = webhooks.bodies.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
-    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST_BODY)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
-        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    let body = match webhooks.bodies.read(body).await {
+        Ok(body) => body,
+        Err(status) => return status,
     };
-    let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), &body);
+    let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), body.bytes());
     let entry = app.secrets().find(signs).map(|(entry, _)| entry);
     webhooks.metrics.signature(&app.key(), entry);
     if entry.is_some() { StatusCode::OK } else { StatusCode::FORBIDDEN }

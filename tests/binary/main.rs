@@ -14,3 +14,4 @@ mod refusals;
 mod server;
 mod shutdown;
 mod stage;
+mod strangers;

@@ -32,7 +32,7 @@ pub async fn start_gateway(
     mailbox: &str,
 ) -> Result<(Running, String)> {
     let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
-    let listener = server::bind("127.0.0.1:0".parse()?).await?;
+    let listener = server::bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}", listener.local_addr()?);
     let gateway = Gateway {
         client: client.clone(),
@@ -45,7 +45,7 @@ pub async fn start_gateway(
         ready: Readiness::default(),
         shutdown: shutdown.clone(),
     };
-    let task = tokio::spawn(async move { gateway.run(listener).await.unwrap() });
+    let task = tokio::spawn(async move { gateway.run(listener).await });
     Ok((Running { metrics, shutdown, task }, url))
 }
 
