@@ -11,7 +11,7 @@ use clap::Parser;
 use kube::Client;
 use meta_channel_operator::engine::context::Policy;
 use meta_channel_operator::engine::leader::{Candidate, lead};
-use meta_channel_operator::gateway::Gateway;
+use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
@@ -179,6 +179,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
         metrics,
         ready,
         shutdown,
+        isolation: Isolation::default(),
     };
     gateway.run(public).await;
     Ok(())

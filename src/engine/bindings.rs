@@ -45,14 +45,23 @@ pub enum Refusal {
     Unlisted(Unlisted),
 }
 
+impl Unlisted {
+    /// One word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+        }
+    }
+}
+
 impl Refusal {
     /// One word for it.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Unbound => "Unbound",
             Self::OtherRelease(_) => "OtherRelease",
-            Self::Unlisted(Unlisted::Forbidden) => "Forbidden",
-            Self::Unlisted(Unlisted::NotFound) => "NotFound",
+            Self::Unlisted(why) => why.as_str(),
         }
     }
 }

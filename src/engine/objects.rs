@@ -60,17 +60,6 @@ where
         all
     }
 
-    /// How many the watches show.
-    pub fn count_shown(&self) -> usize {
-        self.stores.iter().map(Store::len).sum()
-    }
-
-    /// Waits until the watches have shown everything.
-    pub async fn wait_until_ready(&self) {
-        // Fails only when a watch is gone, at shutdown.
-        let _ = futures::future::try_join_all(self.stores.iter().map(Store::wait_until_ready)).await;
-    }
-
     fn everything(&self) -> Vec<Arc<K>> {
         self.stores.iter().flat_map(Store::state).collect()
     }

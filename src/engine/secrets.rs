@@ -118,11 +118,6 @@ impl Secrets {
         Self { client, shown, cache: Mutex::default(), metrics }
     }
 
-    /// Waits until it is known which Secrets are released.
-    pub async fn wait_until_ready(&self) {
-        self.shown.wait_until_ready().await;
-    }
-
     /// The Secret, if it is released for this purpose.
     ///
     /// # Errors
@@ -150,10 +145,10 @@ impl Secrets {
         cache.get(key).filter(|released| released.purpose == purpose.as_str()).cloned()
     }
 
-    /// Whether every Secret that is there was read.
-    pub fn is_loaded(&self) -> bool {
-        let there = self.shown.count_shown();
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).len() >= there
+    /// Whether what was read last of a Secret is what the watch shows; of one that it does not show nothing is to be read.
+    pub fn is_current(&self, key: &Key) -> bool {
+        let shown = self.find(key).and_then(|secret| secret.resource_version());
+        shown.is_none_or(|shown| self.kept(key, |released| released.resource_version == shown).is_some())
     }
 
     /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read.

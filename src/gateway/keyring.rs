@@ -13,21 +13,26 @@ use tokio::task::JoinSet;
 
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, PURPOSE_LABEL};
+use crate::engine::Key;
 use crate::engine::objects::Objects;
 use crate::engine::secrets::{Released, Secrets};
 use crate::engine::watch::{self, Change};
-use crate::engine::{Key, failure};
 use crate::graph::{AppSecret, Token};
 use crate::meta_app::{secrets, verify_token_secret_name};
 use crate::metrics::Metrics;
 use crate::operator::api;
 
-use super::challenge;
+use super::loading::Loading;
+use super::scopes::{List, Scopes};
+use super::{Isolation, challenge};
 
 /// The applications that webhooks are answered for.
 pub(super) struct Keyring {
     apps: Vec<Store<MetaApp>>,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
+    loading: Arc<Loading>,
+    scopes: Arc<Scopes>,
+    isolation: Isolation,
 }
 
 /// What a request to one application is checked against.
@@ -36,6 +41,10 @@ pub(super) struct AppKeys {
     pub(super) app: Arc<MetaApp>,
     verify_token: Option<Arc<Released>>,
     app_secret: Option<Arc<Released>>,
+    /// Whether what is known of the verify token is all that there is, so that another one is wrong.
+    pub(super) verify_token_is_known: bool,
+    /// Whether what is known of the app secret is all that there is, so that a signature made with another one is wrong.
+    pub(super) app_secret_is_known: bool,
 }
 
 impl AppKeys {
@@ -69,33 +78,40 @@ impl AppKeys {
     }
 }
 
-/// Pause before a Secret that could not be read is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
-
 impl Keyring {
-    /// Starts the watches; they end when the returned set is dropped.
-    pub(super) fn start(client: Client, scopes: &[String], metrics: Metrics) -> (Arc<Self>, JoinSet<()>) {
-        let mut watches = JoinSet::new();
+    /// Starts the watches; they end when the set is dropped.
+    pub(super) fn start(
+        client: Client,
+        scopes: &Arc<Scopes>,
+        metrics: &Metrics,
+        isolation: Isolation,
+        watches: &mut JoinSet<()>,
+    ) -> Arc<Self> {
         let (changed, changes) = mpsc::unbounded_channel();
         let (mut apps, mut secrets) = (Vec::new(), Vec::new());
-        for namespace in scopes {
+        for namespace in scopes.names() {
             let (store, writer) = reflector::store();
             apps.push(store);
-            let (all, counters): (Api<DeserializeGuard<MetaApp>>, _) = (api(&client, namespace), metrics.clone());
+            let all: Api<DeserializeGuard<MetaApp>> = api(&client, &namespace);
+            let (counters, known, scope) = (metrics.clone(), Arc::clone(scopes), namespace.clone());
             watches.spawn(async move {
-                let report = |change: Change<'_, MetaApp>| match change {
-                    Change::Applied(app) => counters.expect_signatures(&Key::of(app)),
-                    Change::Deleted(key) => counters.forget_signatures(key),
-                    Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => {}
+                let report = |change: Change<'_, MetaApp>| {
+                    known.note(&scope, List::Apps, &change);
+                    match change {
+                        Change::Applied(app) => counters.expect_signatures(&Key::of(app)),
+                        Change::Deleted(key) => counters.forget_signatures(key),
+                        Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => {}
+                    }
                 };
                 watch::run(all, Config::default(), writer, &counters, report).await;
             });
             let (store, writer) = reflector::store();
             secrets.push(store);
-            let all: Api<PartialObjectMeta<Secret>> = api(&client, namespace);
-            let (counters, changed) = (metrics.clone(), changed.clone());
+            let all: Api<PartialObjectMeta<Secret>> = api(&client, &namespace);
+            let (counters, known, changed) = (metrics.clone(), Arc::clone(scopes), changed.clone());
             watches.spawn(async move {
                 let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
+                    known.note(&namespace, List::Secrets, &change);
                     let key = match change {
                         Change::Applied(secret) => Key::of(secret),
                         Change::Deleted(key) | Change::Misfit { key, .. } => key.clone(),
@@ -107,18 +123,31 @@ impl Keyring {
                 watch::run_metadata(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
             });
         }
-        let keyring = Arc::new(Self { apps, secrets: Secrets::new(client, Objects::unbound(secrets), metrics) });
-        watches.spawn(load(Arc::clone(&keyring), changes));
-        (keyring, watches)
+        let secrets = Arc::new(Secrets::new(client, Objects::unbound(secrets), metrics.clone()));
+        let loading = Arc::new(Loading::new(Arc::clone(&secrets)));
+        watches.spawn(Arc::clone(&loading).run(changes, isolation.loading));
+        Arc::new(Self { apps, secrets, loading, scopes: Arc::clone(scopes), isolation })
     }
 
-    /// Waits until every application and its Secrets are known.
-    pub(super) async fn wait_until_filled(&self) {
-        let apps = futures::future::try_join_all(self.apps.iter().map(Store::wait_until_ready));
-        let _ = tokio::join!(apps, self.secrets.wait_until_ready());
-        while !self.secrets.is_loaded() {
+    /// Waits until every Secret that is there was read, or at least tried.
+    pub(super) async fn wait_until_tried(&self) {
+        self.wait_until(|| self.loading.was_tried()).await;
+    }
+
+    /// Waits until every Secret that is there was read.
+    pub(super) async fn wait_until_loaded(&self) {
+        self.wait_until(|| self.secrets.shown_in("").iter().all(|key| self.secrets.is_current(key))).await;
+    }
+
+    async fn wait_until(&self, holds: impl Fn() -> bool) {
+        while !holds() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether all applications of a namespace are known, so that another one does not exist.
+    pub(super) fn knows_apps(&self, key: &Key) -> bool {
+        !self.isolation.unknown || self.scopes.knows(&key.namespace, List::Apps)
     }
 
     fn find(&self, key: &Key) -> Option<Arc<MetaApp>> {
@@ -130,29 +159,27 @@ impl Keyring {
     pub(super) fn app(&self, key: &Key) -> Option<AppKeys> {
         let app = self.find(key)?;
         let token = Key::new(&key.namespace, verify_token_secret_name(&key.name));
-        let verify_token = self.secrets.loaded(&token, Purpose::VerifyToken);
         let secret = Key::new(&key.namespace, &app.spec.app_secret_ref.name);
-        Some(AppKeys { verify_token, app_secret: self.secrets.loaded(&secret, Purpose::AppSecret), app })
+        // The application says which Secret counts.
+        let knows_app = self.scopes.knows(&key.namespace, List::Apps);
+        Some(AppKeys {
+            verify_token: self.secrets.loaded(&token, Purpose::VerifyToken),
+            app_secret: self.secrets.loaded(&secret, Purpose::AppSecret),
+            verify_token_is_known: !self.isolation.unknown || knows_app && self.knows(&token),
+            app_secret_is_known: !self.isolation.unknown || knows_app && self.knows(&secret),
+            app,
+        })
+    }
+
+    /// Whether what is known of a Secret is what is there.
+    fn knows(&self, key: &Key) -> bool {
+        self.scopes.knows(&key.namespace, List::Secrets) && self.secrets.is_current(key)
     }
 }
 
 /// The gateway has no business with page tokens, so it does not even watch for them.
 fn released_for_us() -> String {
     format!("{PURPOSE_LABEL} in ({}, {})", Purpose::AppSecret.as_str(), Purpose::VerifyToken.as_str())
-}
-
-/// Reads each Secret when it changed, so that no request has to.
-async fn load(keyring: Arc<Keyring>, mut changes: mpsc::UnboundedReceiver<Key>) {
-    while let Some(key) = changes.recv().await {
-        // Which purpose is asked for does not matter for loading.
-        while let Err(failure) = keyring.secrets.get(&key, Purpose::AppSecret).await {
-            tracing::warn!(secret = %key, %failure, "a Secret could not be read; trying again");
-            tokio::time::sleep(AGAIN).await;
-            if matches!(failure, failure::Failure::ShuttingDown) {
-                return;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -179,7 +206,13 @@ mod tests {
             .unwrap();
             Arc::new(Released::read(secret).unwrap())
         });
-        AppKeys { app: Arc::new(app.unwrap()), verify_token, app_secret: None }
+        AppKeys {
+            app: Arc::new(app.unwrap()),
+            verify_token,
+            app_secret: None,
+            verify_token_is_known: true,
+            app_secret_is_known: true,
+        }
     }
 
     #[test]

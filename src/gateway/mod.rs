@@ -6,7 +6,9 @@
 mod body;
 mod challenge;
 mod keyring;
+mod loading;
 mod oauth;
+mod scopes;
 pub mod signature;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use axum::routing::get;
 use kube::Client;
 use reqwest::Url;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Clock, Key};
@@ -32,9 +35,32 @@ use crate::server::listener::{self, Limits};
 use body::Budget;
 use keyring::{AppKeys, Keyring};
 use oauth::{Grants, Login, OAuth};
+use scopes::Scopes;
 
 /// How long requests that were accepted may take to end after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long watched namespaces that give no answer are waited for at the start. What is not known then is answered with 503.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What keeps the trouble of one tenant from the others. No flag, variable or object reaches it: a test takes one of them out to
+/// see what it is for.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Isolation {
+    /// A namespace that cannot be listed, and a Secret that cannot be read, do not keep the gateway from being ready.
+    pub ready: bool,
+    /// A Secret that cannot be read does not keep others from being read.
+    pub loading: bool,
+    /// What is not known yet is answered with 503, not as if it did not exist or were wrong.
+    pub unknown: bool,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        Self { ready: true, loading: true, unknown: true }
+    }
+}
 
 /// Everything the gateway needs from outside.
 pub struct Gateway {
@@ -52,10 +78,13 @@ pub struct Gateway {
     pub mailbox_namespace: String,
     /// Counters.
     pub metrics: Metrics,
-    /// Where to say that every application and grant is known.
+    /// Where to say that every application and grant is known that can be.
     pub ready: Readiness,
     /// Ends the work.
     pub shutdown: CancellationToken,
+    /// What keeps tenants apart: all of it, but in tests.
+    #[doc(hidden)]
+    pub isolation: Isolation,
 }
 
 /// What every webhook request shares.
@@ -68,18 +97,12 @@ struct Webhooks {
 impl Gateway {
     /// Answers until the shutdown.
     pub async fn run(self, listener: TcpListener) {
-        let Self { client, scopes, metrics, ready, shutdown, .. } = self;
-        let (keyring, mut watches) = Keyring::start(client.clone(), &scopes, metrics.clone());
-        let grants = Arc::new(Grants::start(&client, &scopes, &metrics, &mut watches));
-        let filled = {
-            let (keyring, grants) = (Arc::clone(&keyring), Arc::clone(&grants));
-            async move {
-                tokio::join!(keyring.wait_until_filled(), grants.wait_until_filled());
-                ready.set(true);
-                tracing::info!("every application and grant is known; answering");
-                std::future::pending::<()>().await
-            }
-        };
+        let Self { client, metrics, ready, shutdown, isolation, .. } = self;
+        let mut watches = JoinSet::new();
+        let scopes = Arc::new(Scopes::new(&self.scopes, metrics.clone()));
+        let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &mut watches);
+        let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &mut watches));
+        watches.spawn(tell_when_ready(scopes, Arc::clone(&keyring), ready, isolation));
         let login = Login { url: self.login_url, mailbox_namespace: self.mailbox_namespace, clock: self.clock };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
         let webhooks = Webhooks { bodies: Budget::default(), keyring, metrics };
@@ -90,11 +113,29 @@ impl Gateway {
         };
         tokio::select! {
             () = server => {}
-            () = filled => {}
             () = overdue => {}
         }
-        drop(watches);
     }
+}
+
+/// Says that the gateway is ready once it knows what it can: one tenant's namespace that cannot be listed, or a Secret that
+/// cannot be read, must not take the callback of all others away, and Meta unsubscribes those whose callback fails for long.
+async fn tell_when_ready(scopes: Arc<Scopes>, keyring: Arc<Keyring>, ready: Readiness, isolation: Isolation) {
+    if isolation.ready {
+        let settled = async {
+            scopes.wait_until(scopes::are_settled).await;
+            keyring.wait_until_tried().await;
+        };
+        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
+            scopes.wait_until(scopes::is_one_listed).await;
+            tracing::warn!("not everything is known yet; what is not is answered with 503");
+        }
+    } else {
+        scopes.wait_until(scopes::are_listed).await;
+        keyring.wait_until_loaded().await;
+    }
+    ready.set(true);
+    tracing::info!("every application and grant that can be read is known; answering");
 }
 
 fn router(webhooks: Webhooks, oauth: OAuth) -> Router {
@@ -121,9 +162,17 @@ impl FromRequestParts<Arc<Webhooks>> for Known {
     async fn from_request_parts(parts: &mut Parts, webhooks: &Arc<Webhooks>) -> Result<Self, StatusCode> {
         // A path that cannot be decoded is unknown too.
         let path = Path::<(String, String)>::from_request_parts(parts, webhooks).await;
-        let app = path.ok().and_then(|Path((namespace, name))| webhooks.keyring.app(&Key::new(namespace, name)));
-        app.map(Self).ok_or(StatusCode::NOT_FOUND)
+        let Path((namespace, name)) = path.map_err(|_| StatusCode::NOT_FOUND)?;
+        let key = Key::new(namespace, name);
+        let unknown =
+            || if webhooks.keyring.knows_apps(&key) { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
+        webhooks.keyring.app(&key).map(Self).ok_or_else(unknown)
     }
+}
+
+/// What is wrong, as far as is known; what may be right is to be asked again.
+fn wrong(is_known: bool) -> StatusCode {
+    if is_known { StatusCode::FORBIDDEN } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// Meta's verification request.
@@ -132,7 +181,7 @@ async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQue
     webhooks.metrics.challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
-        None => StatusCode::FORBIDDEN.into_response(),
+        None => wrong(app.verify_token_is_known).into_response(),
     }
 }
 
@@ -155,6 +204,8 @@ async fn receive(
     };
     let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), body.bytes());
     let entry = app.secrets().find(signs).map(|(entry, _)| entry);
-    webhooks.metrics.signature(&app.key(), entry);
-    if entry.is_some() { StatusCode::OK } else { StatusCode::FORBIDDEN }
+    if entry.is_some() || app.app_secret_is_known {
+        webhooks.metrics.signature(&app.key(), entry);
+    }
+    if entry.is_some() { StatusCode::OK } else { wrong(app.app_secret_is_known) }
 }

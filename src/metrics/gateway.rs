@@ -3,15 +3,23 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{Metrics, ResultLabel};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::engine::Key;
+use crate::engine::bindings::Unlisted;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RefusalLabels {
+    namespace: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -42,6 +50,7 @@ pub(super) struct Gateway {
     signatures: Family<SignatureLabels, Counter>,
     challenges: Family<ResultLabel, Counter>,
     reauthorisations: Family<OutcomeLabel, Counter>,
+    unread: Family<RefusalLabels, Gauge>,
 }
 
 impl Gateway {
@@ -56,6 +65,12 @@ impl Gateway {
             "reauthorisations",
             "Steps of authorising again in a browser, by what came of them",
             self.reauthorisations.clone(),
+        );
+        // Of an operator its own gauges tell this, for more reasons.
+        registry.register(
+            "namespaces_refused",
+            "1 for each watched namespace of which something cannot be read, so that nothing new of it is answered",
+            self.unread.clone(),
         );
         for result in ["valid", "invalid"] {
             drop(self.challenges.get_or_create(&ResultLabel { result }));
@@ -80,6 +95,18 @@ impl Metrics {
     pub fn forget_signatures(&self, app: &Key) {
         for labels in SignatureLabels::all(app) {
             self.gateway.signatures.remove(&labels);
+        }
+    }
+
+    /// Shows why something cannot be listed in a watched namespace, if that is so.
+    pub fn namespace_unread(&self, namespace: &str, reason: Option<&'static str>) {
+        for known in [Unlisted::Forbidden, Unlisted::NotFound].map(Unlisted::as_str) {
+            let labels = RefusalLabels { namespace: namespace.to_owned(), reason: known };
+            if reason == Some(known) {
+                self.gateway.unread.get_or_create(&labels).set(1);
+            } else {
+                self.gateway.unread.remove(&labels);
+            }
         }
     }
 

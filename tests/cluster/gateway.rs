@@ -28,10 +28,12 @@ pub struct Caller {
 
 impl Caller {
     pub fn new(world: &World) -> Self {
-        Self {
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            base: world.sandbox.resolve()["hooks.example.com"].clone(),
-        }
+        Self::at(world.sandbox.resolve()["hooks.example.com"].clone())
+    }
+
+    /// Of the gateway that listens there.
+    pub fn at(base: String) -> Self {
+        Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), base }
     }
 
     pub async fn get(&self, path: &str) -> Result<(StatusCode, String)> {

@@ -21,6 +21,7 @@ mod granted;
 mod granted_props;
 mod granting;
 mod grants;
+mod isolation;
 mod kills;
 mod listings;
 mod misuse;

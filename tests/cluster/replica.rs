@@ -7,7 +7,7 @@ use anyhow::Result;
 use kube::Client;
 use meta_channel_operator::engine::Clock;
 use meta_channel_operator::engine::clock::Shift;
-use meta_channel_operator::gateway::Gateway;
+use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::server::{self, Readiness};
@@ -19,7 +19,15 @@ use crate::world::{Running, World};
 impl World {
     /// Another replica of the gateway, and where it listens.
     pub async fn replica(&self) -> Result<(Running, String)> {
-        start_gateway(&self.gateway_account.client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox).await
+        let (running, url, _) = self.gateway_by(&self.gateway_account.client).await?;
+        Ok((running, url))
+    }
+
+    /// A gateway that asks the API server in this way; where it listens, and whether it is ready.
+    pub async fn gateway_by(&self, client: &Client) -> Result<(Running, String, Readiness)> {
+        let ready = Readiness::default();
+        let (running, url) = start(client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox, &ready).await?;
+        Ok((running, url, ready))
     }
 }
 
@@ -30,6 +38,17 @@ pub async fn start_gateway(
     shift: &Shift,
     scopes: Vec<String>,
     mailbox: &str,
+) -> Result<(Running, String)> {
+    start(client, sandbox, shift, scopes, mailbox, &Readiness::default()).await
+}
+
+async fn start(
+    client: &Client,
+    sandbox: &Sandbox,
+    shift: &Shift,
+    scopes: Vec<String>,
+    mailbox: &str,
+    ready: &Readiness,
 ) -> Result<(Running, String)> {
     let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
     let listener = server::bind("127.0.0.1:0".parse()?)?;
@@ -42,8 +61,9 @@ pub async fn start_gateway(
         login_url: sandbox.url().parse()?,
         mailbox_namespace: mailbox.to_owned(),
         metrics: metrics.clone(),
-        ready: Readiness::default(),
+        ready: ready.clone(),
         shutdown: shutdown.clone(),
+        isolation: Isolation::default(),
     };
     let task = tokio::spawn(async move { gateway.run(listener).await });
     Ok((Running { metrics, shutdown, task }, url))

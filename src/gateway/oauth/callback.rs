@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 
@@ -12,9 +12,9 @@ use super::answer::Answer;
 use super::candidate::candidate;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{OTHER_BROWSER, confirm, see_other};
+use super::http::{OTHER_BROWSER, confirm, page, see_other};
 use super::seal::Sealer;
-use super::{App, OAuth, Visit, cookie};
+use super::{App, OAuth, Visit, cookie, pages};
 
 pub(super) async fn callback(
     State(oauth): State<Arc<OAuth>>,
@@ -23,7 +23,12 @@ pub(super) async fn callback(
 ) -> Response {
     let Some(Query(answer)) = answer.ok() else { return elsewhere(&oauth, "malformed") };
     // Without the cookie it is a stranger's link, or a browser that was away for long: nothing is done with the code.
-    let visit = oauth.visit(&headers, &Flow::id_of(answer.state.expose_secret()));
+    let id = Flow::id_of(answer.state.expose_secret());
+    let visit = oauth.visit(&headers, &id);
+    if visit.is_none() && oauth.may_know_later(&headers, &id) {
+        // The state is not used up: the person reloads.
+        return page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
+    }
     let Some(visit) = visit.filter(|visit| visit.flow.began_with(answer.state.expose_secret())) else {
         return elsewhere(&oauth, if cookie::has_any(&headers) { "forged" } else { "foreign_browser" });
     };

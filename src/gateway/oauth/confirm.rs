@@ -36,10 +36,8 @@ pub(super) async fn show(
     headers: HeaderMap,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
-    let visit = which.ok().and_then(|Query(which)| oauth.visit(&headers, &which.flow));
-    let Some(Visit { grant, app, flow }) = visit else {
-        return page(&oauth, StatusCode::FORBIDDEN, pages::other_browser());
-    };
+    let id = which.map(|Query(which)| which.flow).unwrap_or_default();
+    let Some(Visit { grant, app, flow }) = oauth.visit(&headers, &id) else { return oauth.no_visit(&headers, &id) };
     match &flow.step {
         Step::Offered(_) if flow.is_over(oauth.clock.now()) => {
             page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &Refusal::Expired))
@@ -59,10 +57,10 @@ pub(super) async fn decide(
     decision: Result<Form<Decision>, FormRejection>,
 ) -> Response {
     let decision = decision.map(|Form(decision)| decision).ok();
-    let visit = decision.as_ref().and_then(|decision| oauth.visit(&headers, &decision.flow));
-    let Some(Visit { grant, app, flow }) = visit else {
+    let id = decision.as_ref().map(|decision| decision.flow.as_str()).unwrap_or_default();
+    let Some(Visit { grant, app, flow }) = oauth.visit(&headers, id) else {
         oauth.tell(None, "foreign_browser");
-        return page(&oauth, StatusCode::FORBIDDEN, pages::other_browser());
+        return oauth.no_visit(&headers, id);
     };
     if !clicked.is_of(&app.redirect_uri) {
         return refuse_click(&oauth, pages::cross_site());

@@ -16,6 +16,8 @@ use crate::api::references::MetaAppReference;
 use crate::api::{MetaGrant, Reason};
 use crate::engine::Key;
 use crate::engine::watch::{self, Change};
+use crate::gateway::Isolation;
+use crate::gateway::scopes::{List, Scopes};
 use crate::graph::TokenKind;
 use crate::meta_app::seen;
 use crate::metrics::Metrics;
@@ -116,37 +118,43 @@ impl Grant {
 }
 
 /// The MetaGrants of the watched namespaces.
-pub(in crate::gateway) struct Grants(Vec<Store<Grant>>);
+pub(in crate::gateway) struct Grants {
+    stores: Vec<Store<Grant>>,
+    scopes: Arc<Scopes>,
+    isolation: Isolation,
+}
 
 impl Grants {
     /// Starts the watches.
     pub(in crate::gateway) fn start(
         client: &Client,
-        scopes: &[String],
+        scopes: &Arc<Scopes>,
         metrics: &Metrics,
+        isolation: Isolation,
         watches: &mut JoinSet<()>,
     ) -> Self {
-        let watch = |namespace: &String| {
+        let watch = |namespace: String| {
             let (store, writer) = reflector::store();
-            let (all, metrics): (Api<DeserializeGuard<Grant>>, _) = (api(client, namespace), metrics.clone());
+            let all: Api<DeserializeGuard<Grant>> = api(client, &namespace);
+            let (metrics, known) = (metrics.clone(), Arc::clone(scopes));
             watches.spawn(async move {
-                watch::run(all, Config::default(), writer, &metrics, |_: Change<'_, Grant>| ()).await;
+                let report = |change: Change<'_, Grant>| known.note(&namespace, List::Grants, &change);
+                watch::run(all, Config::default(), writer, &metrics, report).await;
             });
             store
         };
-        Self(scopes.iter().map(watch).collect())
+        Self { stores: scopes.names().into_iter().map(watch).collect(), scopes: Arc::clone(scopes), isolation }
     }
 
-    /// Waits until every grant is known.
-    pub(in crate::gateway) async fn wait_until_filled(&self) {
-        // Fails only when a watch is gone, at shutdown.
-        let _ = futures::future::try_join_all(self.0.iter().map(Store::wait_until_ready)).await;
+    /// Whether all grants of a namespace are known, so that another one does not exist.
+    pub(super) fn are_known(&self, namespace: &str) -> bool {
+        !self.isolation.unknown || self.scopes.knows(namespace, List::Grants)
     }
 
     /// A grant, if it is known.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Grant>> {
         let reference = key.to_ref();
-        self.0.iter().find_map(|store| store.get(&reference))
+        self.stores.iter().find_map(|store| store.get(&reference))
     }
 }
 

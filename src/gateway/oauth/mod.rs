@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::get;
 use kube::{Api, Client};
 use reqwest::Url;
@@ -155,6 +156,22 @@ impl OAuth {
         let secrets = self.keyring.app(&grant.app())?;
         let flow = secrets.secrets().find_map(|(_, secret)| Sealer::new(&secret, grant.uid())?.open(sealed))?;
         (flow.id() == id).then_some(Visit { grant, app, flow })
+    }
+
+    /// The page for a browser that brought nothing of ours: it may be too early to say so.
+    fn no_visit(&self, headers: &HeaderMap, id: &str) -> Response {
+        if self.may_know_later(headers, id) {
+            return http::page(self, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
+        }
+        http::page(self, StatusCode::FORBIDDEN, pages::other_browser())
+    }
+
+    /// Whether what the browser brought with this id is about something that is not known yet.
+    fn may_know_later(&self, headers: &HeaderMap, id: &str) -> bool {
+        let Some((key, _)) = cookie::read(headers, id) else { return false };
+        let Some(grant) = self.grants.get(&key) else { return !self.grants.are_known(&key.namespace) };
+        let app = grant.app();
+        self.keyring.app(&app).map_or_else(|| !self.keyring.knows_apps(&app), |keys| !keys.app_secret_is_known)
     }
 
     /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.

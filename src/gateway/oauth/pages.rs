@@ -132,6 +132,16 @@ pub(super) fn too_many(grant: &Grant) -> Markup {
     )
 }
 
+/// What the browser brought cannot be judged yet.
+pub(super) fn not_yet() -> Markup {
+    document(
+        "Not yet",
+        html! {
+            p { "The authorisation that this is about cannot be read at the moment. Nothing is lost: reload this page in a minute." }
+        },
+    )
+}
+
 /// The browser did not begin what it brought.
 pub(super) fn other_browser() -> Markup {
     document(

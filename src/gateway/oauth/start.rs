@@ -26,8 +26,10 @@ impl FromRequestParts<Arc<OAuth>> for Named {
     async fn from_request_parts(parts: &mut Parts, oauth: &Arc<OAuth>) -> Result<Self, StatusCode> {
         // A path that cannot be decoded is unknown too.
         let path = Path::<(String, String)>::from_request_parts(parts, oauth).await;
-        let grant = path.ok().and_then(|Path((namespace, name))| oauth.grants.get(&Key::new(namespace, name)));
-        grant.map(Self).ok_or(StatusCode::NOT_FOUND)
+        let Path((namespace, name)) = path.map_err(|_| StatusCode::NOT_FOUND)?;
+        let is_known = oauth.grants.are_known(&namespace);
+        let unknown = if is_known { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
+        oauth.grants.get(&Key::new(namespace, name)).map(Self).ok_or(unknown)
     }
 }
 

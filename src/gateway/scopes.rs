@@ -1,0 +1,163 @@
+//! What is known of the watched namespaces. One that cannot be listed keeps no other one waiting, and what is asked about it
+//! meanwhile is not known to be wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use crate::engine::bindings::Unlisted;
+use crate::engine::watch::Change;
+use crate::metrics::Metrics;
+
+/// What is listed in a watched namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum List {
+    /// MetaApps.
+    Apps,
+    /// MetaGrants.
+    Grants,
+    /// Released Secrets.
+    Secrets,
+}
+
+/// How many there are.
+const LISTS: usize = 3;
+
+/// What came of listing; `None` before there was an answer.
+type Lists = [Option<Result<(), Unlisted>>; LISTS];
+
+/// The watched namespaces; one empty name stands for all.
+pub(super) struct Scopes {
+    lists: RwLock<BTreeMap<String, Lists>>,
+    changed: watch::Sender<()>,
+    metrics: Metrics,
+}
+
+impl Scopes {
+    pub(super) fn new(scopes: &[String], metrics: Metrics) -> Self {
+        let lists = scopes.iter().map(|scope| (scope.clone(), Lists::default())).collect();
+        Self { lists: RwLock::new(lists), changed: watch::Sender::default(), metrics }
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Notes whether something is listed in a watched namespace.
+    pub(super) fn note<K>(&self, scope: &str, list: List, change: &Change<'_, K>) {
+        let outcome = match change {
+            Change::Listed => Ok(()),
+            Change::Unlisted(why) => Err(*why),
+            Change::Applied(_) | Change::Misfit { .. } | Change::Deleted(_) => return,
+        };
+        let mut all = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lists) = all.get_mut(scope) {
+            lists[list as usize] = Some(outcome);
+            self.metrics.namespace_unread(scope, refusal(lists).map(Unlisted::as_str));
+        }
+        drop(all);
+        self.changed.send_replace(());
+    }
+
+    /// Whether it is known what there is of this in a namespace: then what is not there does not exist. Of a namespace that is
+    /// not watched nothing exists.
+    pub(super) fn knows(&self, namespace: &str, list: List) -> bool {
+        let all = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let lists = all.get(namespace).or_else(|| all.get(""));
+        lists.is_none_or(|lists| lists[list as usize] == Some(Ok(())))
+    }
+
+    /// Waits until this holds of what came of listing in all watched namespaces.
+    pub(super) async fn wait_until(&self, holds: impl Fn(&BTreeMap<String, Lists>) -> bool) {
+        let mut changes = self.changed.subscribe();
+        while !holds(&self.lists.read().unwrap_or_else(PoisonError::into_inner)) {
+            // Lives as long as this does.
+            let _ = changes.changed().await;
+        }
+    }
+}
+
+/// Whether there was an answer about everything. Where nothing at all can be listed nothing can be answered: that is waited
+/// for too.
+pub(super) fn are_settled(all: &BTreeMap<String, Lists>) -> bool {
+    all.values().flatten().all(Option::is_some) && is_one_listed(all)
+}
+
+/// Whether everything is listed in one of them.
+pub(super) fn is_one_listed(all: &BTreeMap<String, Lists>) -> bool {
+    all.values().any(is_listed)
+}
+
+/// Whether everything is listed in all of them.
+pub(super) fn are_listed(all: &BTreeMap<String, Lists>) -> bool {
+    all.values().all(is_listed)
+}
+
+fn is_listed(lists: &Lists) -> bool {
+    lists.iter().all(|outcome| *outcome == Some(Ok(())))
+}
+
+/// Why something cannot be listed, if that is so.
+fn refusal(lists: &Lists) -> Option<Unlisted> {
+    lists.iter().flatten().find_map(|outcome| outcome.err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [List; LISTS] = [List::Apps, List::Grants, List::Secrets];
+
+    fn scopes(names: &[&str]) -> Scopes {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        Scopes::new(&names, Metrics::default())
+    }
+
+    fn list(it: &Scopes, scope: &str) {
+        ALL.into_iter().for_each(|list| it.note::<()>(scope, list, &Change::Listed));
+    }
+
+    fn refuse(it: &Scopes, scope: &str) {
+        ALL.into_iter().for_each(|list| it.note::<()>(scope, list, &Change::Unlisted(Unlisted::Forbidden)));
+    }
+
+    fn holds(it: &Scopes, what: impl Fn(&BTreeMap<String, Lists>) -> bool) -> bool {
+        what(&it.lists.read().expect("no panic"))
+    }
+
+    #[test]
+    fn what_is_not_there_exists_not_once_everything_is_listed() {
+        for (watched, asked) in [("a", "a"), ("", "a"), ("", "b")] {
+            let it = scopes(&[watched]);
+            assert!(!it.knows(asked, List::Apps), "nothing is listed yet");
+            it.note::<()>(watched, List::Apps, &Change::Listed);
+            assert!(it.knows(asked, List::Apps) && !it.knows(asked, List::Secrets));
+            refuse(&it, watched);
+            assert!(!it.knows(asked, List::Apps), "it may have changed since");
+            list(&it, watched);
+            assert!(it.knows(asked, List::Apps));
+        }
+        assert!(scopes(&["a"]).knows("b", List::Apps), "it is not watched");
+    }
+
+    #[test]
+    fn who_cannot_be_listed_is_waited_for_by_nobody_unless_it_is_all_of_them() {
+        let it = scopes(&["a", "b"]);
+        refuse(&it, "a");
+        assert!(!holds(&it, are_settled) && !holds(&it, is_one_listed), "b may be listed yet");
+        list(&it, "b");
+        assert!(holds(&it, are_settled) && holds(&it, is_one_listed) && !holds(&it, are_listed));
+        list(&it, "a");
+        assert!(holds(&it, are_settled) && holds(&it, are_listed));
+        let it = scopes(&["a", "b"]);
+        list(&it, "a");
+        assert!(!holds(&it, are_settled), "nothing is known of b");
+        assert!(holds(&it, is_one_listed));
+        let it = scopes(&["a", "b"]);
+        refuse(&it, "a");
+        refuse(&it, "b");
+        assert!(!holds(&it, are_settled), "nothing can be answered");
+    }
+}

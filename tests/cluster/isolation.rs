@@ -1,0 +1,227 @@
+//! One tenant's namespace or Secret that cannot be read: the gateway goes on for all others, and what it does not know it does
+//! not call wrong.
+
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use axum::http::{Request, Response, StatusCode};
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::DeleteParams;
+use kube::client::{Body, ClientBuilder};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use meta_channel_operator::server::Readiness;
+use testkit::wait_for;
+use tokio::net::TcpListener;
+use tower::{Layer, Service};
+
+use crate::accounts::{Account, GATEWAY, rights};
+use crate::gateway::{Caller, signature};
+use crate::world::*;
+
+const NEW: &str = "sandbox-app-secret-1111111111111111";
+const BODY: &str = crate::gateway::BODY;
+
+/// An application in a namespace, with this app secret; no operator is needed for its events.
+async fn put_app(world: &World, namespace: &str, secret: &str) -> Result<()> {
+    world.put_secret(namespace, "acme-app", "app-secret", "app-secret", secret).await?;
+    world.apply(&world.app_manifest().replace(&world.platform, namespace)).await
+}
+
+/// Waits for the answer to an event that is signed with this.
+async fn answers(caller: &Caller, namespace: &str, secret: &str, expected: StatusCode) -> Result<()> {
+    let path = format!("/webhooks/{namespace}/acme");
+    wait_for(&format!("{path} to be answered with {expected}"), PATIENCE, async || {
+        let status = caller.post(&path, Some(&signature(secret, BODY))).await?;
+        ensure!(status == expected, "{status}");
+        Ok(())
+    })
+    .await
+}
+
+async fn is_ready(ready: &Readiness) -> Result<()> {
+    wait_for("the gateway to be ready", PATIENCE, async || {
+        ensure!(ready.get());
+        Ok(())
+    })
+    .await
+}
+
+/// Rights of a gateway in one namespace, as it needs them or without some verb on Secrets.
+fn role(world: &World, namespace: &str, account: &str, secrets: &str) -> String {
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {account}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: [metachannels.io], resources: [metaapps, metagrants], verbs: [list, watch]}}\n  - {{apiGroups: [''], resources: [secrets], verbs: {secrets}}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {account}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {account}}}\nsubjects: [{{kind: ServiceAccount, name: {account}, namespace: {}}}]\n",
+        world.mailbox
+    )
+}
+
+/// An account with the rights of a gateway in all watched namespaces but the last.
+async fn partial(world: &World) -> Result<Account> {
+    let scopes = [world.platform.clone(), world.tenant_a.clone()];
+    Account::new(world.plane, &world.mailbox, "partial", &rights(&scopes, GATEWAY, &[])).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_may_not_be_listed_keeps_the_gateway_of_the_others_neither_unready_nor_silent() -> Result<()> {
+    let world = World::new().await?;
+    for namespace in [&world.platform, &world.tenant_b] {
+        put_app(&world, namespace, APP_SECRET).await?;
+    }
+    let account = partial(&world).await?;
+    let (gateway, url, ready) = world.gateway_by(&account.client).await?;
+    is_ready(&ready).await?;
+    let caller = Caller::at(url);
+    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &world.platform, NEW, StatusCode::FORBIDDEN).await?;
+    answers(&caller, &world.tenant_a, APP_SECRET, StatusCode::NOT_FOUND).await?;
+    // Meta comes again for what is not known, and for nothing else.
+    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    answers(&caller, "not-watched", APP_SECRET, StatusCode::NOT_FOUND).await?;
+    let (status, _) = caller.get(&format!("/webhooks/{}/acme?hub.mode=subscribe", world.tenant_b)).await?;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    for (namespace, expected) in
+        [(&world.tenant_b, StatusCode::SERVICE_UNAVAILABLE), (&world.tenant_a, StatusCode::NOT_FOUND)]
+    {
+        assert_eq!(caller.get(&format!("/oauth/{namespace}/acme/start")).await?.0, expected, "{namespace}");
+    }
+    let refused = format!("namespaces_refused{{namespace=\"{}\",reason=\"Forbidden\"}}", world.tenant_b);
+    assert_eq!((gateway.gauge(&refused), gateway.gauge("namespaces_refused{")), (1.0, 1.0));
+
+    world.apply(&role(&world, &world.tenant_b, "partial", "[get, list, watch]")).await?;
+    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &world.tenant_b, NEW, StatusCode::FORBIDDEN).await?;
+    assert_eq!(gateway.gauge("namespaces_refused{"), 0.0);
+    account.pardon();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_cannot_be_read_keeps_no_other_key_from_changing_and_its_own_events_for_later() -> Result<()> {
+    let world = World::new().await?;
+    for namespace in [&world.platform, &world.tenant_b] {
+        put_app(&world, namespace, APP_SECRET).await?;
+    }
+    let caller = Caller::new(&world);
+    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::OK).await?;
+
+    // The watch that is open goes on; it is the content that cannot be read any more.
+    let bindings: Api<RoleBinding> = Api::namespaced(world.client.clone(), &world.tenant_b);
+    bindings.delete("gateway-meta-channel-gateway", &DeleteParams::default()).await?;
+    let forbidden = ("get secrets.".to_owned(), world.tenant_b.clone());
+    let secrets: Api<Secret> = Api::namespaced(world.gateway_account.client.clone(), &world.tenant_b);
+    wait_for("the right to be gone", PATIENCE, async || {
+        ensure!(secrets.get("acme-app").await.is_err());
+        Ok(())
+    })
+    .await?;
+    world.gateway_account.pardon();
+    world.put_secret(&world.tenant_b, "acme-app", "app-secret", "app-secret", NEW).await?;
+    wait_for("the gateway to be refused", PATIENCE, async || {
+        ensure!(world.gateway_account.asked().contains_key(&forbidden));
+        Ok(())
+    })
+    .await?;
+
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", NEW).await?;
+    answers(&caller, &world.platform, NEW, StatusCode::OK).await?;
+    answers(&caller, &world.platform, APP_SECRET, StatusCode::FORBIDDEN).await?;
+    // Which secret counts there is not known, so that nothing is wrong; what was right before still is.
+    answers(&caller, &world.tenant_b, NEW, StatusCode::SERVICE_UNAVAILABLE).await?;
+    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::OK).await?;
+
+    // Nor does it keep another replica from beginning.
+    world.apply(&role(&world, &world.tenant_b, "gateway", "[list, watch]")).await?;
+    let (_gateway, url, ready) = world.gateway_by(&world.gateway_account.client).await?;
+    is_ready(&ready).await?;
+    let other = Caller::at(url);
+    answers(&other, &world.platform, NEW, StatusCode::OK).await?;
+    answers(&other, &world.tenant_b, NEW, StatusCode::SERVICE_UNAVAILABLE).await?;
+
+    world.apply(&role(&world, &world.tenant_b, "gateway", "[get, list, watch]")).await?;
+    for caller in [&caller, &other] {
+        answers(caller, &world.tenant_b, NEW, StatusCode::OK).await?;
+        answers(caller, &world.tenant_b, APP_SECRET, StatusCode::FORBIDDEN).await?;
+    }
+    world.gateway_account.pardon();
+    Ok(())
+}
+
+/// Requests about some namespace get no answer, or about all.
+#[derive(Clone)]
+struct Silent(String);
+
+impl<S> Layer<S> for Silent {
+    type Service = Silenced<S>;
+
+    fn layer(&self, inner: S) -> Silenced<S> {
+        Silenced { inner, about: format!("/namespaces/{}/", self.0) }
+    }
+}
+
+#[derive(Clone)]
+struct Silenced<S> {
+    inner: S,
+    about: String,
+}
+
+impl<S, B> Service<Request<Body>> for Silenced<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+    B: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, task: &mut Task<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if request.uri().path().contains(&self.about) {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(self.inner.call(request))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_gives_no_answer_is_waited_for_a_while_and_answered_with_come_again() -> Result<()> {
+    let world = World::new().await?;
+    put_app(&world, &world.platform, APP_SECRET).await?;
+    let kubeconfig = Kubeconfig::read_from(world.plane.kubeconfig())?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    config.proxy_url = None;
+    let client = ClientBuilder::try_from(config)?.with_layer(&Silent(world.tenant_b.clone())).build();
+    let (_gateway, url, ready) = world.gateway_by(&client).await?;
+    let caller = Caller::at(url);
+    // Whoever is known is answered at once.
+    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    is_ready(&ready).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_anything_is_known_every_event_is_to_come_again() -> Result<()> {
+    let world = World::new().await?;
+    // Accepts connections and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = Client::try_from(Config::new(format!("http://{}", listener.local_addr()?).parse()?))?;
+    let (_gateway, url, ready) = world.gateway_by(&client).await?;
+    let caller = Caller::at(url);
+    for _ in 0..3 {
+        answers(&caller, &world.platform, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+        let challenge =
+            format!("/webhooks/{}/acme?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1", world.platform);
+        assert_eq!(caller.get(&challenge).await?.0, StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(!ready.get());
+    Ok(())
+}
