@@ -11,11 +11,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
-use secrecy::{ExposeSecret, SecretSlice};
 
+use super::content::Content;
 use super::failure::{Failure, kubernetes};
 use super::key::Key;
 use super::objects::Objects;
+use super::slim::prune;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
@@ -28,9 +29,9 @@ pub struct Released {
     written: bool,
     purpose: String,
     type_: String,
-    labels: BTreeMap<String, String>,
+    /// Ours alone.
     annotations: BTreeMap<String, String>,
-    data: BTreeMap<String, SecretSlice<u8>>,
+    content: Content,
 }
 
 impl fmt::Debug for Released {
@@ -40,9 +41,19 @@ impl fmt::Debug for Released {
 }
 
 impl Released {
-    /// The bytes under a key.
+    /// The bytes under a key, unless they are too many.
     pub fn value(&self, key: &str) -> Option<&[u8]> {
-        self.data.get(key).map(|value| value.expose_secret())
+        self.content.value(key)
+    }
+
+    /// Why there is no value under a key because something is too large, in words; `None` if it is not that.
+    pub fn too_large(&self, key: &str) -> Option<String> {
+        self.content.too_large(key)
+    }
+
+    /// Why there is no value under a key, in words.
+    pub fn why_missing(&self, key: &str) -> String {
+        self.too_large(key).unwrap_or_else(|| format!("it has no key {key}"))
     }
 
     /// The annotation of this name.
@@ -70,26 +81,16 @@ impl Released {
     fn of(mut secret: Secret, written: bool) -> Option<Self> {
         // The label counts as it is now, not as the watch saw it.
         let purpose = secret.labels_mut().remove(PURPOSE_LABEL)?;
-        let data = secret.data.take().unwrap_or_default();
+        let content = Content::of(&purpose, secret.data.take().unwrap_or_default());
+        prune(&mut secret);
         Some(Self {
             resource_version: secret.resource_version().unwrap_or_default(),
             written,
             purpose,
-            labels: std::mem::take(secret.labels_mut()),
             annotations: std::mem::take(secret.annotations_mut()),
             type_: secret.type_.unwrap_or_default(),
-            data: data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
+            content,
         })
-    }
-
-    /// Keeps in a new version what others wrote beside us, such as the labels of a backup.
-    fn leave_to_others(&self, secret: &mut Secret) {
-        let others = |all: &BTreeMap<String, String>| {
-            let ours = |name: &String| name.split('/').next() == Some(GROUP);
-            all.clone().into_iter().filter(|(name, _)| !ours(name)).collect::<Vec<_>>()
-        };
-        secret.labels_mut().extend(others(&self.labels));
-        secret.annotations_mut().extend(others(&self.annotations));
     }
 
     /// Whether this is what we wrote, and the watch shows an older version or nothing yet.
@@ -97,6 +98,15 @@ impl Released {
         let number = |version: &str| version.parse::<u64>().unwrap_or_default();
         self.written && shown.is_none_or(|shown| number(shown) < number(&self.resource_version))
     }
+}
+
+/// Keeps in a new version what others wrote beside us, such as the labels of a backup.
+fn leave_to_others(mut there: ObjectMeta, secret: &mut Secret) {
+    let others = |all: Option<BTreeMap<String, String>>| {
+        all.unwrap_or_default().into_iter().filter(|(name, _)| name.split('/').next() != Some(GROUP))
+    };
+    secret.labels_mut().extend(others(there.labels.take()));
+    secret.annotations_mut().extend(others(there.annotations.take()));
 }
 
 /// The Secret is missing, unlabelled or released for something else: one answer for all three, since anything else
@@ -151,7 +161,8 @@ impl Secrets {
         shown.is_none_or(|shown| self.kept(key, |released| released.resource_version == shown).is_some())
     }
 
-    /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read.
+    /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read. What others
+    /// wrote in it may be missing.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
@@ -160,6 +171,14 @@ impl Secrets {
             return Ok(Some(metadata));
         }
         // The watch may not have brought what was just created, and does not show what is not labelled.
+        self.full_metadata(key).await
+    }
+
+    /// The same with what others wrote in it, which is not kept in memory.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn full_metadata(&self, key: &Key) -> Result<Option<ObjectMeta>, Failure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = kubernetes("looking for a Secret", api.get_metadata_opt(&key.name)).await?;
         Ok(found.map(|secret| secret.metadata))
@@ -215,7 +234,9 @@ impl Secrets {
         let mut secret = secret.clone();
         if let Some(over) = over {
             secret.metadata.resource_version = Some(over.resource_version.clone());
-            over.leave_to_others(&mut secret);
+            if let Some(there) = self.full_metadata(key).await? {
+                leave_to_others(there, &mut secret);
+            }
         }
         let written = match over {
             None => kubernetes("creating a Secret", api.create(&PostParams::default(), &secret)).await?,
@@ -256,10 +277,10 @@ mod tests {
             "labels": {PURPOSE_LABEL: "living-token", "backup": "daily"},
             "annotations": {"metachannels.io/previous-token-minted": "true", "note": "keep", "metachannels.io.example": "x"}
         }});
-        let read = Released::of(serde_json::from_value(read).unwrap(), false).unwrap();
+        let there: Secret = serde_json::from_value(read).unwrap();
         let mut secret = Secret::default();
         secret.labels_mut().insert(text(PURPOSE_LABEL), text("living-token"));
-        read.leave_to_others(&mut secret);
+        leave_to_others(there.metadata, &mut secret);
         let labels = [(text("backup"), text("daily")), (text(PURPOSE_LABEL), text("living-token"))];
         assert_eq!(*secret.labels(), BTreeMap::from(labels));
         let annotations = [(text("metachannels.io.example"), text("x")), (text("note"), text("keep"))];

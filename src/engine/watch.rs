@@ -17,7 +17,11 @@ use kube_runtime::{WatchStreamExt, watcher};
 
 use super::bindings::Unlisted;
 use super::key::Key;
+use super::slim::prune;
 use crate::metrics::Metrics;
+
+/// Objects that are listed in one answer. Each may be larger than a megabyte, and all of an answer are in memory at once.
+const PAGE: u32 = 25;
 
 /// What a watch saw.
 pub enum Change<'a, K> {
@@ -71,7 +75,7 @@ pub async fn run<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let objects = store.as_reader();
-    let events = watcher(api, config).default_backoff();
+    let events = watcher(api, config.page_size(PAGE)).default_backoff();
     let events = events.map(|event| event.map(|event| open(event, &objects, metrics)));
     drive(events, store, metrics, report).await;
 }
@@ -87,7 +91,7 @@ pub async fn run_metadata<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
 {
-    let events = watcher(api, config).default_backoff().map(|event| event.map(Incoming::Event));
+    let events = watcher(api, config.page_size(PAGE)).default_backoff().map(|event| event.map(Incoming::Event));
     drive(events, store, metrics, report).await;
 }
 
@@ -202,12 +206,6 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
             Incoming::MisfitGone { known: known(&key), key }
         }
     }
-}
-
-/// Drops metadata that nobody here reads; with many objects it would be most of the memory.
-fn prune(object: &mut impl ResourceExt) {
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
 /// What was last seen of each object, to tell changes from repetitions and to find what vanished.

@@ -204,7 +204,7 @@ async fn read(ctx: &Context, secret: &Key, key: &str, context: &str) -> Result<(
         return Ok((TokenSeen::NotReleased, None));
     };
     let Some(raw) = released.value(key) else {
-        return Ok((TokenSeen::Malformed(format!("it has no key {key}")), None));
+        return Ok((TokenSeen::Malformed(released.why_missing(key)), None));
     };
     Ok(match Token::parse(raw) {
         Err(why) => (TokenSeen::Malformed(format!("its key {key} cannot be used: {why}")), None),

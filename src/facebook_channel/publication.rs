@@ -157,7 +157,7 @@ pub async fn publish(
     let annotation = (CONTENT.to_owned(), fingerprint(channel, pass, app, access));
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let params = PostParams::default();
-    let written = match ctx.read(ctx.secrets.metadata(&key)).await?? {
+    let written = match ctx.read(ctx.secrets.full_metadata(&key)).await?? {
         None => {
             secret.metadata.annotations.get_or_insert_default().extend([annotation]);
             match kubernetes("creating a published Secret", api.create(&params, &secret)).await {

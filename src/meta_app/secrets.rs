@@ -66,7 +66,7 @@ pub fn usable(released: &Released) -> impl Iterator<Item = (&'static str, AppSec
 
 /// The secret under a key, or why it cannot be used, in words that begin with the key; `None` if there is nothing.
 fn parse(released: &Released, key: &str) -> Result<AppSecret, Option<String>> {
-    let raw = released.value(key).ok_or(None)?;
+    let raw = released.value(key).ok_or_else(|| released.too_large(key))?;
     AppSecret::parse(raw).map_err(|why| match why {
         TokenMalformed::Empty if key == PREVIOUS_APP_SECRET_KEY => None,
         why => Some(format!("its key {key} cannot be used: {why}")),

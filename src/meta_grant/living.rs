@@ -100,7 +100,7 @@ pub async fn look(ctx: &Context, grant: &Key) -> Result<Found, Failure> {
 
 fn read(released: &Released) -> Result<Living, String> {
     let token = |key: &str| released.value(key).map(Token::parse);
-    let Some(in_use) = token(GRANT_TOKEN_KEY) else { return Err(format!("it has no key {GRANT_TOKEN_KEY}")) };
+    let Some(in_use) = token(GRANT_TOKEN_KEY) else { return Err(released.why_missing(GRANT_TOKEN_KEY)) };
     let in_use = in_use.map_err(|why| format!("its key {GRANT_TOKEN_KEY} cannot be used: {why}"))?;
     let said = |name: &str| released.annotation(name) == Some("true");
     let replaced_at = released.annotation(REPLACED_AT).and_then(|at| at.parse().ok());

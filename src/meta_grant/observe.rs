@@ -362,7 +362,7 @@ async fn see_seed(ctx: &Context, secret: &Key, context: &str) -> Result<(SeedSee
         return Ok((SeedSeen::NotReleased, None));
     };
     let Some(raw) = released.value(GRANT_TOKEN_KEY) else {
-        return Ok((SeedSeen::Malformed(format!("it has no key {GRANT_TOKEN_KEY}")), None));
+        return Ok((SeedSeen::Malformed(released.why_missing(GRANT_TOKEN_KEY)), None));
     };
     Ok(match Token::parse(raw) {
         Ok(token) => (SeedSeen::Present { fingerprint: token.fingerprint(context) }, Some(token)),

@@ -58,10 +58,9 @@ impl Activity {
             }
     }
 
-    /// The less there is to lose, the smaller.
-    fn rank(&self) -> (bool, Instant) {
-        let (stage, since) = *self.lock();
-        (matches!(stage, Stage::InHand), since)
+    /// Since when it is at the same.
+    fn since(&self) -> Instant {
+        self.lock().1
     }
 
     fn lock(&self) -> MutexGuard<'_, (Stage, Instant)> {
@@ -134,12 +133,13 @@ impl Connections {
 }
 
 impl Table {
-    /// Whoever has most gives way, so that who comes with many connections competes with themselves; of theirs the one that has
-    /// waited longest, before one whose request is in hand. Behind a proxy all are of one peer, and the rest decides.
+    /// Whoever has most gives way, so that who comes with many connections competes with themselves; of theirs the one that is at
+    /// the same for longest, be that a header, a body or nothing. An event is through before it is the oldest of so many. Behind a
+    /// proxy all are of one peer, and the age alone decides.
     fn end_one(&mut self) {
         let most = self.peers.values().copied().max().unwrap_or_default();
         let greedy = self.open.iter().filter(|(_, open)| self.peers.get(&open.peer) == Some(&most));
-        let first = greedy.min_by_key(|(_, open)| open.activity.rank()).map(|(id, _)| *id);
+        let first = greedy.min_by_key(|(_, open)| open.activity.since()).map(|(id, _)| *id);
         if let Some(open) = first.and_then(|id| self.remove(id)) {
             open.end.cancel();
         }
@@ -188,20 +188,23 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_one_that_has_waited_longest_gives_way() {
+    fn of_too_many_the_one_that_is_at_the_same_for_longest_gives_way_whatever_that_is() {
         let it = connections();
         let mut guests: Vec<_> = (0..MOST).map(|_| admit(&it, "192.0.2.1")).collect();
-        guests[0].activity.begins();
+        let later = || std::thread::sleep(Duration::from_millis(2));
+        // A header that never ends, one whose body does not either, one that was answered, and one that just began.
         guests[1].activity.begins();
-        guests[1].activity.rests();
+        later();
+        guests[2].activity.begins();
+        guests[2].activity.rests();
+        later();
+        guests[3].activity.rests();
+        guests[3].activity.hears();
         assert_eq!(ended(&guests), [0; 0]);
-        for expected in [&[2][..], &[2, 3], &[1, 2, 3]] {
+        for expected in [&[0][..], &[0, 1], &[0, 1, 2], &[0, 1, 2, 3], &[0, 1, 2, 3, 4]] {
             guests.push(admit(&it, "192.0.2.1"));
-            guests[guests.len() - 1].activity.begins();
             assert_eq!(ended(&guests), expected);
         }
-        guests.push(admit(&it, "192.0.2.1"));
-        assert_eq!(ended(&guests), [0, 1, 2, 3], "where all are in hand, the oldest");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod canary;
 mod colors;
 mod election;
 mod families;
+mod growth;
 mod log;
 mod openmetrics;
 mod probes;

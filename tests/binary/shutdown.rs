@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use testkit::sandbox::FaultEffect;
 use testkit::wait_for;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::proxy::Proxy;
@@ -126,6 +127,44 @@ async fn a_gateway_ends_in_time_though_a_client_keeps_its_connection() -> Result
     let exit = gateway.ends_well("a gateway").await?;
     ensure!(exit.after < END);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_answers_what_was_begun_before_it_is_told_to_end_and_takes_nothing_new() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.apply(&stage.app("")).await?;
+    let (gateway, url) = stage.gateway(&[]).await?;
+    let address = url.trim_start_matches("http://");
+    let mut begun = TcpStream::connect(address).await?;
+    let signature = "0".repeat(64);
+    let head = format!(
+        "POST /webhooks/{}/acme HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256={signature}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+        stage.platform
+    );
+    begun.write_all(head.as_bytes()).await?;
+    // The body is being waited for.
+    let mut goes_on = [0; 25];
+    begun.read_exact(&mut goes_on).await?;
+    ensure!(goes_on.starts_with(b"HTTP/1.1 100 "));
+    let rest = async {
+        wait_for("the shutdown", PATIENCE, async || {
+            ensure!(gateway.process.logs().contains("shutting down"));
+            Ok(())
+        })
+        .await?;
+        wait_for("nobody to be let in", PATIENCE, async || {
+            ensure!(TcpStream::connect(address).await.is_err());
+            Ok(())
+        })
+        .await?;
+        begun.write_all(b"body").await?;
+        let mut answer = String::new();
+        begun.read_to_string(&mut answer).await?;
+        ensure!(answer.starts_with("HTTP/1.1 403 "), "{answer:?}");
+        Ok(())
+    };
+    let (ended, answered) = tokio::join!(gateway.ends_well("with an event on its way"), rest);
+    answered.and(ended.map(drop))
 }
 
 fn many_page(n: usize) -> String {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::growth::memory;
 use crate::server::{PATIENCE, Server};
 use crate::stage::*;
 
@@ -68,9 +69,7 @@ impl Scene {
 
     /// Memory that the gateway takes, in bytes.
     fn memory(&self) -> Result<usize> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.gateway.process.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<usize>()? * 1024)
+        Ok(memory(&self.gateway.process)?.0)
     }
 
     /// Delivers events for a while, and says how long the slowest took and how much memory was taken meanwhile.

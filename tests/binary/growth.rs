@@ -1,0 +1,130 @@
+//! What a tenant writes into Secrets and annotations does not fill the memory that the tenants of a release share.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use futures::stream;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use meta_channel_operator::api::{MetaGrant, PURPOSE_LABEL};
+use serde_json::json;
+use testkit::{Process, wait_for};
+
+use crate::server::{PATIENCE, Server};
+use crate::stage::*;
+
+const MIB: usize = 1 << 20;
+const SECRETS: usize = 120;
+const OBJECTS: usize = 250;
+
+/// Memory that a process takes now, and the most that it ever took, in bytes.
+pub fn memory(process: &Process) -> Result<(usize, usize)> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
+    let value = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+        anyhow::Ok(line.trim().trim_end_matches(" kB").trim().parse::<usize>()? * 1024)
+    };
+    Ok((value("VmRSS:")?, value("VmHWM:")?))
+}
+
+/// Secrets as large as they may be, released as app secrets: half of it under the key that is read, half beside it.
+async fn put_secrets(stage: &Stage) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.tenant);
+    let put = |number: usize| {
+        let half = || ByteString(vec![b'x'; 450_000]);
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(format!("large-{number}")),
+                labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), "app-secret".to_owned())])),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([("app-secret".to_owned(), half()), ("other".to_owned(), half())])),
+            ..Secret::default()
+        };
+        let secrets = &secrets;
+        async move { secrets.create(&PostParams::default(), &secret).await.map(drop) }
+    };
+    stream::iter(0..SECRETS)
+        .map(put)
+        .buffered(4)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<kube::Result<()>>()?;
+    Ok(())
+}
+
+/// Objects with annotations as large as they may be, of ours and of others.
+async fn put_objects(stage: &Stage) -> Result<()> {
+    let grants: Api<MetaGrant> = Api::namespaced(stage.client.clone(), &stage.tenant);
+    let put = |number: usize| {
+        let grants = &grants;
+        async move {
+            let name = if number.is_multiple_of(2) { "example.com/note" } else { "metachannels.io/requested-at" };
+            let grant = serde_json::from_value(json!({
+                "metadata": {"name": format!("large-{number}"), "annotations": {name: "x".repeat(240_000)}},
+                "spec": {"appRef": {"name": "acme", "namespace": stage.platform}, "tokenSecretRef": {"name": "not-there"}},
+            }))?;
+            anyhow::Ok(grants.create(&PostParams::default(), &grant).await.map(drop)?)
+        }
+    };
+    stream::iter(0..OBJECTS).map(put).buffered(4).collect::<Vec<_>>().await.into_iter().collect::<Result<()>>()
+}
+
+/// Waits until as many Secrets were read.
+async fn has_read(server: &Server, secrets: usize) -> Result<()> {
+    wait_for("all Secrets to be read", PATIENCE, async || {
+        let read = server.metric("secret_reads_total").await?;
+        ensure!(read >= secrets as f64, "{read}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_operator() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
+    let (gateway, _) = stage.gateway(&[]).await?;
+    let operator = stage.operator("first", &["--leader-elect=false"]).await?;
+    operator.leads().await?;
+    stage.channel_is("shop", "Ready=True/Reached").await?;
+    let (empty, _) = memory(&gateway.process)?;
+    let (empty_operator, _) = memory(&operator.process)?;
+
+    put_secrets(&stage).await?;
+    put_objects(&stage).await?;
+    has_read(&gateway, SECRETS).await?;
+    let (full, _) = memory(&gateway.process)?;
+    let (again, _) = stage.gateway(&[]).await?;
+    has_read(&again, SECRETS).await?;
+    let (restarted, peak) = memory(&again.process)?;
+    let grown = [full, restarted, peak].map(|it| it.saturating_sub(empty) / MIB);
+    println!(
+        "gateway: {} MiB when empty, more: running, restarted, at most while starting: {grown:?} MiB",
+        empty / MIB
+    );
+    ensure!(grown.iter().all(|grown| *grown < 32), "the gateway grew by {grown:?} MiB");
+
+    wait_for("the operator to have seen all", PATIENCE, async || {
+        let grants: Api<MetaGrant> = Api::namespaced(stage.client.clone(), &stage.tenant);
+        for name in [format!("large-{}", OBJECTS - 1), format!("large-{}", OBJECTS - 2)] {
+            let status = grants.get(&name).await?.status.context("no status")?;
+            ensure!(status.observed_generation == 1, "{name}");
+        }
+        Ok(())
+    })
+    .await?;
+    let (full, _) = memory(&operator.process)?;
+    drop(operator);
+    let again = stage.operator("second", &["--leader-elect=false"]).await?;
+    again.leads().await?;
+    let (restarted, peak) = memory(&again.process)?;
+    let grown = [full, restarted, peak].map(|it| it.saturating_sub(empty_operator) / MIB);
+    println!("operator: {} MiB when empty, more: {grown:?} MiB", empty_operator / MIB);
+    ensure!(grown.iter().all(|grown| *grown < 32), "the operator grew by {grown:?} MiB");
+    Ok(())
+}
