@@ -176,6 +176,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
         scopes: settings.common.scopes(),
         login_url: settings.login_url.parse().context("--login-url")?,
         mailbox_namespace: settings.mailbox_namespace,
+        trusted_proxies: settings.trusted_proxies,
         metrics,
         ready,
         shutdown,

@@ -1,6 +1,6 @@
 //! The probes and metrics listener, apart from any public one; and how any listener accepts.
 
-mod connections;
+pub(crate) mod connections;
 pub(crate) mod listener;
 
 use std::net::SocketAddr;

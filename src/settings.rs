@@ -189,6 +189,10 @@ pub struct GatewaySettings {
     /// Address of the public listener; TLS ends before it.
     #[arg(long, env = "LISTEN_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen_addr: SocketAddr,
+    /// Proxies before it that each add to X-Forwarded-For whom they got a request from: by the address that the outermost
+    /// names people are told apart. At least the one where TLS ends; 0 if that adds none.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=8), value_name = "N")]
+    pub trusted_proxies: u8,
     /// Address of the probes and metrics listener.
     #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8081", value_name = "ADDRESS")]
     pub metrics_addr: SocketAddr,

@@ -76,6 +76,9 @@ pub struct Gateway {
     pub login_url: Url,
     /// Namespace for what people authorised.
     pub mailbox_namespace: String,
+    /// Proxies in front of the gateway that each add to `X-Forwarded-For` whom they got a request from. By the address that the
+    /// outermost names clients are told apart.
+    pub trusted_proxies: u8,
     /// Counters.
     pub metrics: Metrics,
     /// Where to say that every application and grant is known that can be.
@@ -103,7 +106,12 @@ impl Gateway {
         let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &mut watches);
         let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &mut watches));
         watches.spawn(tell_when_ready(scopes, Arc::clone(&keyring), ready, isolation));
-        let login = Login { url: self.login_url, mailbox_namespace: self.mailbox_namespace, clock: self.clock };
+        let login = Login {
+            url: self.login_url,
+            mailbox_namespace: self.mailbox_namespace,
+            proxies: self.trusted_proxies,
+            clock: self.clock,
+        };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
         let webhooks = Webhooks { bodies: Budget::default(), keyring, metrics };
         let server = listener::serve(listener, router(webhooks, oauth), Limits::default(), shutdown.cancelled());

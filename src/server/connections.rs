@@ -158,7 +158,7 @@ impl Table {
 }
 
 /// Who comes from an address: of IPv6, anybody has the lower half to themselves.
-fn peer(address: IpAddr) -> IpAddr {
+pub(crate) fn peer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address => address,

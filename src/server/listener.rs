@@ -8,12 +8,14 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -77,7 +79,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
         match accepted {
             Ok((stream, address)) => {
                 let guest = connections.admit(address.ip());
-                let service = serving(router.clone(), &guest);
+                let service = serving(router.clone(), address, &guest);
                 let connection = http.serve_connection(TokioIo::new(noted(stream, &guest)), service);
                 tokio::spawn(until_due(graceful.watch(connection), guest, limits));
             }
@@ -109,11 +111,12 @@ fn noted(stream: TcpStream, guest: &Guest) -> InspectReader<TcpStream, impl FnMu
     })
 }
 
-/// The router, which notes when a request is in hand.
-fn serving(router: TowerToHyperService<Router>, guest: &Guest) -> impl Served + use<> {
+/// The router, which is told who comes, and notes when a request is in hand.
+fn serving(router: TowerToHyperService<Router>, address: SocketAddr, guest: &Guest) -> impl Served + use<> {
     let activity = Arc::clone(&guest.activity);
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |mut request: Request<Incoming>| {
         activity.begins();
+        request.extensions_mut().insert(ConnectInfo(address));
         let (answer, activity) = (router.call(request), Arc::clone(&activity));
         async move {
             let answer = answer.await;

@@ -94,7 +94,7 @@ async fn drip(address: SocketAddr, head: String) {
                 sent = stream.write_all(b"x").await;
             }
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

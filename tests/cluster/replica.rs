@@ -60,6 +60,7 @@ async fn start(
         scopes,
         login_url: sandbox.url().parse()?,
         mailbox_namespace: mailbox.to_owned(),
+        trusted_proxies: 1,
         metrics: metrics.clone(),
         ready: ready.clone(),
         shutdown: shutdown.clone(),

@@ -1,15 +1,16 @@
 //! Where Meta sends the person back to. Whatever comes of it, the answer leads away from this address, which holds the code.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 
 use super::answer::Answer;
-use super::candidate::candidate;
+use super::candidate::{candidate, turn};
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
 use super::http::{OTHER_BROWSER, confirm, page, see_other};
@@ -18,6 +19,7 @@ use super::{App, OAuth, Visit, cookie, pages};
 
 pub(super) async fn callback(
     State(oauth): State<Arc<OAuth>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     answer: Result<Query<Answer>, QueryRejection>,
 ) -> Response {
@@ -36,6 +38,10 @@ pub(super) async fn callback(
     if !matches!(flow.step, Step::Begun) {
         // Somebody went back or reloaded. The code was exchanged, or never will be.
         return see_other(&confirm(&flow), Vec::new());
+    }
+    if !oauth.returning.admits(address, &headers, oauth.clock.now()) {
+        oauth.tell(None, "too_many");
+        return lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(Refusal::TooOften)));
     }
     let step = match receive(&oauth, &grant, &app, &flow, answer).await {
         Ok(offer) => {
@@ -68,6 +74,8 @@ async fn receive(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, answer: A
     if flow.is_over(oauth.clock.now()) {
         return Err(Refusal::Expired);
     }
+    // Before the state: who has to come again can.
+    let _turn = turn(oauth).await?;
     // Before the code: however often and on however many replicas a state comes back, one exchange follows.
     oauth.mailbox.spend(grant, flow).await?;
     let result = match answer.code() {

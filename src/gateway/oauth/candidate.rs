@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use secrecy::SecretString;
+use tokio::sync::SemaphorePermit;
 
 use super::flow::{Blame, Offer, Refusal};
 use super::grants::{Grant, Page};
@@ -18,6 +19,9 @@ use crate::meta_grant::coverage::{self, Caller, Covered};
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);
 
+/// Longest time that a person waits for a turn before that.
+const TURN: Duration = Duration::from_secs(10);
+
 /// Codes bring tokens of an hour or two; whatever lives longer than this is none of them.
 const SHORT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -29,7 +33,7 @@ const TOLD_BYTES: usize = 300;
 
 /// Exchanges the code and looks at what it stands for.
 pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &SecretString) -> Result<Offer, Refusal> {
-    within_limits(oauth, async {
+    in_time(async {
         let App { credentials, version, redirect_uri, .. } = app;
         let exchanged = oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code).await;
         let token = exchanged.map_err(|error| refusal(&error, Operation::RedeemCode))?;
@@ -75,7 +79,8 @@ pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Resul
     if !offer.is_short {
         return Ok(offer.token.clone());
     }
-    within_limits(oauth, async {
+    let _turn = turn(oauth).await?;
+    in_time(async {
         let extended =
             oauth.graph.exchange_token(&app.version, &app.credentials, &offer.token, Exchange::ShortUser).await;
         extended.map_err(|error| refusal(&error, Operation::ExchangeToken))
@@ -83,8 +88,15 @@ pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Resul
     .await
 }
 
-async fn within_limits<T>(oauth: &OAuth, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let _slot = oauth.logins.try_acquire().map_err(|_| Refusal::Busy)?;
+/// A turn to ask Meta. A person waits for it, since a crowd is through in seconds.
+pub(super) async fn turn(oauth: &OAuth) -> Result<SemaphorePermit<'_>, Refusal> {
+    match tokio::time::timeout(TURN, oauth.logins.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Refusal::Busy),
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Refusal::TimedOut))
 }
 

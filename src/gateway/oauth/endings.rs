@@ -112,6 +112,7 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         | Refusal::NoAnswer
         | Refusal::Throttled
         | Refusal::Busy
+        | Refusal::TooOften
         | Refusal::Unreachable => ("No answer", silent(refusal)),
     }
 }
@@ -122,6 +123,7 @@ fn silent(refusal: &Refusal) -> Markup {
         Refusal::Empty => "Facebook sent you back without an answer.",
         Refusal::TimedOut => "Facebook did not answer in time.",
         Refusal::Throttled => "Facebook takes no more questions of this application at the moment.",
+        Refusal::TooOften => "From where you are, somebody came back from Facebook very often in a short time.",
         Refusal::Busy => "Too many people are coming back from Facebook just now.",
         Refusal::Unreachable => "The system behind this page did not answer.",
         _ => "Facebook gave no answer that can be used.",

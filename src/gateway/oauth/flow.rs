@@ -93,6 +93,8 @@ pub(super) enum Refusal {
     Throttled,
     /// Too many people log in at once.
     Busy,
+    /// This client came back too often.
+    TooOften,
     /// Our own API server did not answer.
     Unreachable,
     /// Nobody can authorise before somebody mends the application.
@@ -130,6 +132,7 @@ impl Refusal {
             Self::NoAnswer => "no_answer",
             Self::Throttled => "throttled",
             Self::Busy => "busy",
+            Self::TooOften => "too_many",
             Self::Unreachable => "unreachable",
             Self::App(blame) => match blame.trouble {
                 AppTrouble::DialogUnavailable => "dialog_unavailable",
@@ -144,7 +147,10 @@ impl Refusal {
 
     /// Whether the same step may succeed in a minute.
     pub(super) const fn may_pass(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::NoAnswer | Self::Throttled | Self::Busy | Self::Unreachable)
+        matches!(
+            self,
+            Self::TimedOut | Self::NoAnswer | Self::Throttled | Self::Busy | Self::TooOften | Self::Unreachable
+        )
     }
 }
 

@@ -24,6 +24,7 @@ mod grants;
 mod http;
 mod mailbox;
 mod pages;
+mod returning;
 mod seal;
 mod start;
 
@@ -47,8 +48,8 @@ use flow::Flow;
 use grants::Grant;
 pub(super) use grants::Grants;
 use mailbox::Mailbox;
+use returning::Returning;
 use seal::Sealer;
-use start::Minting;
 
 /// Logins that Meta is asked about at once: who comes back from it waits for some answers.
 const LOGINS: usize = 8;
@@ -69,7 +70,7 @@ pub(super) struct OAuth {
     logins: Semaphore,
     mailbox: Mailbox,
     metrics: Metrics,
-    minting: Minting,
+    returning: Returning,
 }
 
 /// What the application of a grant brings to a login.
@@ -97,6 +98,8 @@ pub(super) struct Login {
     pub(super) url: Url,
     /// Namespace of the mailbox.
     pub(super) mailbox_namespace: String,
+    /// Proxies of ours that a request passes.
+    pub(super) proxies: u8,
     /// The one clock.
     pub(super) clock: Clock,
 }
@@ -110,10 +113,10 @@ impl OAuth {
         keyring: Arc<Keyring>,
         metrics: Metrics,
     ) -> Self {
-        let Login { url: login_url, mailbox_namespace, clock } = login;
+        let Login { url: login_url, mailbox_namespace, proxies, clock } = login;
         let mailbox = Mailbox(Api::namespaced(client, &mailbox_namespace));
-        let (logins, minting) = (Semaphore::new(LOGINS), Minting::default());
-        Self { clock, graph, grants, keyring, login_url, logins, mailbox, metrics, minting }
+        let (logins, returning) = (Semaphore::new(LOGINS), Returning::new(proxies));
+        Self { clock, graph, grants, keyring, login_url, logins, mailbox, metrics, returning }
     }
 
     /// The application of a grant, if people can log in to it now. Why they cannot is no business of the public.

@@ -121,17 +121,6 @@ pub(super) fn of_system_user(grant: &Grant) -> Markup {
     )
 }
 
-/// More clicks than one person makes.
-pub(super) fn too_many(grant: &Grant) -> Markup {
-    document(
-        "Too often",
-        html! {
-            p { "This was begun very often in a short time. Wait a minute, then try again." }
-            (begin(grant, "Try again"))
-        },
-    )
-}
-
 /// What the browser brought cannot be judged yet.
 pub(super) fn not_yet() -> Markup {
     document(

@@ -1,13 +1,11 @@
 //! The start page, and the click that begins.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
 
 use super::flow::Flow;
 use super::grants::Grant;
@@ -15,7 +13,6 @@ use super::http::{Clicked, page, refuse_click, see_other, with_query};
 use super::seal::Sealer;
 use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
 use crate::engine::Key;
-use crate::engine::bucket::Bucket;
 
 /// The grant that an address names.
 pub(super) struct Named(Arc<Grant>);
@@ -62,12 +59,8 @@ pub(super) async fn begin(
     if !clicked.is_of(&app.redirect_uri) {
         return refuse_click(&oauth, pages::cross_site());
     }
-    let now = oauth.clock.now();
-    if !oauth.minting.admits(&grant, now) {
-        oauth.tell(None, "too_many");
-        return page(&oauth, StatusCode::TOO_MANY_REQUESTS, pages::too_many(&grant));
-    }
-    let (flow, state) = Flow::begin(now);
+    // However often: nothing is stored, and Meta is not asked.
+    let (flow, state) = Flow::begin(oauth.clock.now());
     let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
     let cookies = sealed.map(|sealed| cookie::set(&headers, &grant.key(), &flow, &sealed)).unwrap_or_default();
     oauth.tell(Some(&grant.key()), "begun");
@@ -95,22 +88,4 @@ fn dialog(oauth: &OAuth, app: &App, state: &str) -> String {
     ];
     let query: Vec<_> = query.into_iter().chain(asked_for).collect();
     with_query(&oauth.login_url, &[&app.version.to_string(), "dialog", "oauth"], &query).into()
-}
-
-/// So many states are minted for a grant at once, and then one in this time. Each one is good for one exchange at Meta and
-/// some objects in the mailbox, which is what is bounded here.
-const BURST: i32 = 10;
-const EVERY: SignedDuration = SignedDuration::from_secs(10);
-
-/// When states were minted, by UID of the grant. There are no more than there are grants, but for those that were deleted.
-#[derive(Default)]
-pub(super) struct Minting(Mutex<HashMap<String, Bucket>>);
-
-impl Minting {
-    fn admits(&self, grant: &Grant, now: Timestamp) -> bool {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full bucket is as good as none.
-        buckets.retain(|_, bucket| !bucket.is_full(now));
-        buckets.entry(grant.uid().to_owned()).or_insert_with(|| Bucket::full(now)).take(now, BURST, EVERY).is_ok()
-    }
 }

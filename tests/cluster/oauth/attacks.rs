@@ -4,7 +4,7 @@ use anyhow::Result;
 use kube::ResourceExt;
 use reqwest::StatusCode;
 
-use super::browser::{flow, outcome, parameter};
+use super::browser::{Browser, flow, outcome, parameter};
 use super::scene::*;
 
 const FOREIGN: &str = "Not begun in this browser";
@@ -238,19 +238,43 @@ async fn a_code_of_another_application_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Comes back with what is no code: the path that the browser is led to.
+async fn come_back_forged(browser: &mut Browser, grant: &str) -> Result<String> {
+    let dialog = browser.begin(grant).await?;
+    let state = parameter(dialog.as_str(), "state")?;
+    browser.get(&format!("/oauth/callback?code=forged&state={state}")).await?.leads_to()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_is_begun_ten_times_at_once_and_then_now_and_then() -> Result<()> {
+async fn who_begins_and_comes_back_all_the_time_keeps_nobody_else_from_authorising() -> Result<()> {
     let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    for _ in 0..10 {
-        browser.begin(&scene.grant).await?;
+    let mut stranger = scene.browser();
+    stranger.client_address = Some("203.0.113.9".to_owned());
+    // Beginning costs nothing, however often.
+    for _ in 0..50 {
+        stranger.begin(&scene.grant).await?;
     }
-    let start = format!("/oauth/{}/start", scene.grant);
-    browser.click(&start, &[]).await?.is(StatusCode::TOO_MANY_REQUESTS, "Too often")?;
-    browser.begin(&scene.other).await?;
-    scene.world.advance(1);
-    browser.begin(&scene.grant).await?;
-    assert_eq!(scene.outcomes("too_many"), 1);
+    stranger.cookies.clear();
+    for _ in 0..20 {
+        let path = come_back_forged(&mut stranger, &scene.grant).await?;
+        stranger.get(&path).await?.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
+    }
+    for _ in 0..5 {
+        let path = come_back_forged(&mut stranger, &scene.grant).await?;
+        stranger.get(&path).await?.is(StatusCode::FORBIDDEN, "No answer")?;
+    }
+    assert_eq!(scene.exchanges(), [400; 20], "Meta is not asked any more");
+    assert_eq!(scene.outcomes("too_many"), 5);
+    // An address that the stranger invents is not the one that the proxy adds.
+    stranger.client_address = Some("198.51.100.1, 203.0.113.9".to_owned());
+    let path = come_back_forged(&mut stranger, &scene.grant).await?;
+    stranger.get(&path).await?.is(StatusCode::FORBIDDEN, "No answer")?;
+
+    let mut person = scene.browser();
+    person.client_address = Some("198.51.100.7".to_owned());
+    let dialog = person.begin(&scene.grant).await?;
+    let back = person.log_in(&dialog, PERSON, &[]).await?;
+    person.return_with(&back).await?.is(StatusCode::OK, "Use this authorisation?")?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use super::scene::{APP_REDIRECT, SCOPES};
 pub struct Browser {
     client: Client,
     pub base: String,
+    /// What a proxy says of where it is.
+    pub client_address: Option<String>,
     /// Each as `name=value`, as it is sent.
     pub cookies: Vec<String>,
     /// Every answer of the gateway: status, headers but for the values of cookies, and body.
@@ -41,7 +43,7 @@ impl Answer {
 impl Browser {
     pub fn new(base: &str) -> Self {
         let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Self { client, base: base.to_owned(), cookies: Vec::new(), shown: Vec::new() }
+        Self { client, base: base.to_owned(), client_address: None, cookies: Vec::new(), shown: Vec::new() }
     }
 
     pub async fn get(&mut self, path: &str) -> Result<Answer> {
@@ -65,6 +67,7 @@ impl Browser {
         // Browsers send other bytes than ASCII too.
         let sent = sent.map(|cookies| HeaderValue::from_bytes(cookies.as_bytes())).transpose()?;
         let request = sent.into_iter().fold(request, |it, cookies| it.header("cookie", cookies));
+        let request = self.client_address.iter().fold(request, |it, address| it.header("x-forwarded-for", address));
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         for set in headers.get_all(SET_COOKIE) {
