@@ -2,7 +2,7 @@
 //!
 //! They run on their own, apart from the controllers, so that no reconcile starts before every store is filled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::pin::pin;
 
@@ -104,6 +104,7 @@ async fn drive<K>(
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
     let mut seen = Seen::default();
+    let objects = store.as_reader();
     let mut events = pin!(events);
     let mut unlisted = None;
     while let Some(event) = events.next().await {
@@ -114,7 +115,7 @@ async fn drive<K>(
                     unlisted = None;
                 }
                 store.apply_watcher_event(&event);
-                seen.digest(&event, &mut report);
+                seen.digest(&event, &objects, &mut report);
             }
             Ok(Incoming::Misfit { key, uid, version, known }) => {
                 drop_from(&mut store, known);
@@ -214,23 +215,32 @@ struct Seen {
     objects: HashMap<Key, (u64, Option<String>)>,
     /// Those that cannot be decoded; never in both.
     misfits: HashMap<Key, (u64, (String, Option<String>))>,
+    /// Those that a list that goes on has brought: the store holds none of it before it is complete.
+    listed: BTreeSet<Key>,
     round: u64,
 }
 
 impl Seen {
-    fn digest<K: ResourceExt>(&mut self, event: &Event<K>, report: &mut impl FnMut(Change<'_, K>)) {
+    fn digest<K>(&mut self, event: &Event<K>, objects: &Store<K>, report: &mut impl FnMut(Change<'_, K>))
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
         match event {
             Event::Init => self.round += 1,
-            Event::InitApply(object) | Event::Apply(object) => {
-                let (key, version) = (Key::of(object), object.resource_version());
-                self.misfits.remove(&key);
-                let old = self.objects.insert(key, (self.round, version.clone()));
-                if old.is_none_or(|(_, old)| old != version) {
+            Event::InitApply(object) => {
+                if self.is_new(object) {
+                    self.listed.insert(Key::of(object));
+                }
+            }
+            Event::Apply(object) => {
+                if self.is_new(object) {
                     report(Change::Applied(object));
                 }
             }
             Event::Delete(object) => self.gone(&Key::of(object), report),
             Event::InitDone => {
+                let new = std::mem::take(&mut self.listed).into_iter().filter_map(|key| objects.get(&key.to_ref()));
+                new.for_each(|object| report(Change::Applied(&object)));
                 let round = self.round;
                 let mut there = |key: &Key, seen: u64| {
                     if seen != round {
@@ -243,6 +253,14 @@ impl Seen {
                 report(Change::Listed);
             }
         }
+    }
+
+    /// Whether an object was not seen before, or in another version.
+    fn is_new(&mut self, object: &impl ResourceExt) -> bool {
+        let (key, version) = (Key::of(object), object.resource_version());
+        self.misfits.remove(&key);
+        let old = self.objects.insert(key, (self.round, version.clone()));
+        old.is_none_or(|(_, old)| old != version)
     }
 
     fn misfit<K>(&mut self, key: &Key, uid: &str, version: Option<String>, report: &mut impl FnMut(Change<'_, K>)) {
@@ -289,10 +307,18 @@ mod tests {
     }
 
     fn reports(events: Vec<Event<ConfigMap>>) -> Vec<String> {
+        let (reader, mut writer) = kube_runtime::reflector::store::<ConfigMap>();
         let mut seen = Seen::default();
         let mut reports = Vec::new();
         for event in &events {
-            seen.digest(event, &mut |change| reports.push(told(change)));
+            writer.apply_watcher_event(event);
+            seen.digest(event, &reader, &mut |change| {
+                if let Change::Applied(object) = &change {
+                    let stored = reader.get(&Key::of(*object).to_ref()).expect("the store holds it");
+                    assert_eq!(stored.resource_version(), object.resource_version());
+                }
+                reports.push(told(change));
+            });
         }
         reports
     }
@@ -327,7 +353,7 @@ mod tests {
             match open(event, &reader, &metrics) {
                 Incoming::Event(event) => {
                     writer.apply_watcher_event(&event);
-                    seen.digest(&event, &mut |change| reports.push(told(change)));
+                    seen.digest(&event, &reader, &mut |change| reports.push(told(change)));
                 }
                 Incoming::Misfit { key, uid, version, known } => {
                     drop_from(&mut writer, known);
@@ -339,7 +365,7 @@ mod tests {
                 }
             }
         }
-        let first = ["applied x", "misfit y u", "misfit z u", "listed", "misfit x u", "deleted x", "applied z"];
+        let first = ["misfit y u", "misfit z u", "applied x", "listed", "misfit x u", "deleted x", "applied z"];
         let expected = [&first[..], &["deleted y", "listed"]].concat();
         assert_eq!(reports, expected);
         let stored: Vec<_> = reader.state().iter().map(|it| it.name_any()).collect();
@@ -353,6 +379,15 @@ mod tests {
         let again = [Event::Init, Event::InitApply(object("y", "2")), Event::InitDone];
         let all = first.into_iter().chain(again).collect();
         assert_eq!(reports(all), ["applied x", "applied y", "listed", "deleted x", "listed"]);
+    }
+
+    #[test]
+    fn what_a_list_brings_is_reported_once_it_is_complete_since_the_store_holds_nothing_of_it_before() {
+        let part = [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2"))];
+        assert_eq!(reports(part.to_vec()), [""; 0]);
+        let again = [Event::Init, Event::InitApply(object("x", "3")), Event::InitDone];
+        let all = part.into_iter().chain(again).collect();
+        assert_eq!(reports(all), ["applied x", "deleted y", "listed"]);
     }
 
     #[test]
