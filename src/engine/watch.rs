@@ -21,7 +21,7 @@ use super::slim::prune;
 use crate::metrics::Metrics;
 
 /// Objects that are listed in one answer. Each may be larger than a megabyte, and all of an answer are in memory at once.
-const PAGE: u32 = 25;
+const PAGE: u32 = 16;
 
 /// What a watch saw.
 pub enum Change<'a, K> {

@@ -16,9 +16,9 @@ use crate::engine::secrets::Secrets;
 const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Secrets that are read at once, and of them in one namespace.
-const AT_ONCE: usize = 16;
-const OF_ONE: usize = 2;
+/// Secrets that are read at once, of each namespace one: each may be larger than a megabyte.
+const AT_ONCE: usize = 8;
+const OF_ONE: usize = 1;
 
 /// Reads what changed.
 pub(super) struct Loading {

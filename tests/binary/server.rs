@@ -24,6 +24,8 @@ pub struct Server {
 pub fn program(subcommand: &str, kubeconfig: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meta-channel-operator"));
     command.arg(subcommand).env("KUBECONFIG", kubeconfig);
+    // As in the image, whose C library gives large pieces of memory back at once: what is measured is what is in use.
+    command.env("MALLOC_MMAP_THRESHOLD_", "131072");
     command
 }
 
