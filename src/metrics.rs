@@ -2,6 +2,7 @@
 //! thousands of label only what is read from the stores at the time of a scrape.
 
 mod gateway;
+mod writes;
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
@@ -22,6 +23,7 @@ use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::engine::priority::Priority;
+use crate::engine::refused::WriteRefused;
 use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
@@ -97,6 +99,7 @@ pub struct Metrics {
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
     repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
+    refused_writes: writes::Refused,
     invalid_objects: Family<KindLabel, Counter>,
     panics: Family<KindLabel, Counter>,
     watch_errors: Family<KindLabel, Counter>,
@@ -127,6 +130,7 @@ impl Default for Metrics {
             unanswered: Family::default(),
             repairs: Family::default(),
             status_writes: Family::default(),
+            refused_writes: writes::Refused::default(),
             invalid_objects: Family::default(),
             panics: Family::default(),
             watch_errors: Family::default(),
@@ -179,6 +183,7 @@ impl Default for Metrics {
             metrics.repairs.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
+        metrics.refused_writes.register(&mut registry);
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("panics", "Passes and visits that panicked, by kind", metrics.panics.clone());
         registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
@@ -289,6 +294,11 @@ impl Metrics {
     /// Counts a written status.
     pub fn status_written(&self, kind: KindName) {
         self.status_writes.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
+    }
+
+    /// Counts a write that the API server refused.
+    pub fn write_refused(&self, refused: &WriteRefused) {
+        self.refused_writes.count(refused);
     }
 
     /// Counts an object that could not be decoded.

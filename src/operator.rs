@@ -106,7 +106,7 @@ impl Operator {
         }
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
-        let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace);
+        let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
         let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
@@ -141,7 +141,7 @@ impl Operator {
             budgets: Default::default(),
             timers,
             slots: Semaphore::new(self.concurrency.into()),
-            events: Events::new(self.client.clone(), &self.instance),
+            events: Events::new(self.client.clone(), &self.instance, self.metrics.clone()),
             client: self.client,
             graph: self.graph,
             clock: self.clock,

@@ -120,34 +120,60 @@ pub struct Finding {
     pub seen: String,
     /// Who must do what next; empty when nothing is to be done.
     pub next_step: String,
-    /// What Meta said, where that helps.
+    /// What Meta or the API server said, where that helps.
     pub words: Option<Quote>,
     /// Generation the value is about; older than the object's when the value was kept because Meta did not answer.
     pub observed_generation: i64,
 }
 
-/// What Meta said.
+/// What somebody else said.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Quote {
+    /// Who said it.
+    pub speaker: Speaker,
     /// Its words, redacted.
     pub words: String,
     /// The `fbtrace_id` that Meta's support asks for. It is another one in each answer, so no condition shows it.
     pub trace: Option<String>,
 }
 
+/// Who is quoted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Speaker {
+    /// Meta.
+    Meta,
+    /// The Kubernetes API server.
+    ApiServer,
+}
+
+impl Speaker {
+    const ALL: [Self; 2] = [Self::Meta, Self::ApiServer];
+
+    /// What stands before the words in a message, which they end.
+    const fn introduction(self) -> &'static str {
+        match self {
+            Self::Meta => " Meta said: \"",
+            Self::ApiServer => " The API server said: \"",
+        }
+    }
+}
+
 impl Finding {
-    /// The message of the condition: what was seen, the next step, and last what Meta said.
+    /// The message of the condition: what was seen, the next step, and last what somebody else said of it.
     pub fn message(&self) -> String {
         let own = self.own_text();
-        self.words.as_ref().map_or_else(|| own.clone(), |it| format!("{own}{QUOTE}{}\"", it.words))
+        match &self.words {
+            Some(Quote { speaker, words, .. }) => format!("{own}{}{words}\"", speaker.introduction()),
+            None => own,
+        }
     }
 
-    /// The message without Meta's words, which change from call to call.
+    /// The message without others' words, which change from call to call.
     fn own_text(&self) -> String {
         if self.next_step.is_empty() { self.seen.clone() } else { format!("{} {}", self.seen, self.next_step) }
     }
 
-    /// The same finding with what Meta said.
+    /// The same finding with what Meta or the API server said.
     #[must_use]
     pub fn quoting(self, words: Option<Quote>) -> Self {
         Self { words, ..self }
@@ -157,9 +183,9 @@ impl Finding {
     /// up to date.
     pub fn news(&self) -> String {
         let step = if self.next_step.is_empty() { "" } else { " What to do stands in status.nextStep." };
-        let Some(Quote { words, trace }) = &self.words else { return format!("{}{step}", self.seen) };
+        let Some(Quote { speaker, words, trace }) = &self.words else { return format!("{}{step}", self.seen) };
         let trace = trace.as_ref().map(|id| format!(" (fbtrace_id {id})")).unwrap_or_default();
-        format!("{}{step}{QUOTE}{words}\"{trace}", self.seen)
+        format!("{}{step}{}{words}\"{trace}", self.seen, speaker.introduction())
     }
 
     /// The finding that a condition in a status came from. Its message is taken apart again if it ends with the next
@@ -173,7 +199,7 @@ impl Finding {
             reason: Reason::parse(&condition.reason)?,
             seen: seen.to_owned(),
             next_step: next_step.to_owned(),
-            words: words.map(|words| Quote { words: words.to_owned(), trace: None }),
+            words: words.map(|(speaker, words)| Quote { speaker, words: words.to_owned(), trace: None }),
             observed_generation: condition.observed_generation.unwrap_or_default(),
         })
     }
@@ -195,13 +221,13 @@ pub fn sentence(conditions: &[Condition]) -> Option<&str> {
     Some(told_by.map_or(ready, |condition| &condition.message))
 }
 
-/// What stands before Meta's words in a message, which they end.
-const QUOTE: &str = " Meta said: \"";
-
-/// A message without Meta's words, and these.
-fn without_quote(message: &str) -> (&str, Option<&str>) {
-    match message.split_once(QUOTE) {
-        Some((own, words)) => (own, Some(words.strip_suffix('"').unwrap_or(words))),
+/// A message without others' words, and these.
+fn without_quote(message: &str) -> (&str, Option<(Speaker, &str)>) {
+    let quotes = |speaker: Speaker| message.split_once(speaker.introduction()).map(|parts| (speaker, parts));
+    // Words may quote words: those that begin first are all.
+    let first = Speaker::ALL.into_iter().filter_map(quotes).min_by_key(|(_, (own, _))| own.len());
+    match first {
+        Some((speaker, (own, words))) => (own, Some((speaker, words.strip_suffix('"').unwrap_or(words)))),
         None => (message, None),
     }
 }

@@ -84,6 +84,14 @@ impl Reason {
                 | Self::Transferred
                 | Self::DuplicateInNamespace
                 | Self::CallbackUnknown
+        ) || self.is_refused_write()
+    }
+
+    /// Whether it says that the API server refuses something that the operator writes. It is tried again by itself.
+    pub const fn is_refused_write(self) -> bool {
+        matches!(
+            self,
+            Self::QuotaExceeded | Self::AdmissionDenied | Self::Forbidden | Self::WriteRefused | Self::WriteFailed
         )
     }
 }
@@ -194,6 +202,8 @@ reasons! {
     NotVerifiable => Operator,
     /// The page may not send for a while.
     SendBlocked => Operator,
+    /// The API server could not write what the operator wanted written.
+    WriteFailed => Operator,
 
     /// The token reached its end.
     TokenExpired => Person,
@@ -229,6 +239,14 @@ reasons! {
     SecretMalformed => Person,
     /// A Secret of the name we would create exists and is not ours.
     SecretNameTaken => Person,
+    /// A ResourceQuota leaves no room for what the operator has to write.
+    QuotaExceeded => Person,
+    /// An admission policy or webhook denies what the operator has to write.
+    AdmissionDenied => Person,
+    /// The operator lacks a right in the cluster.
+    Forbidden => Person,
+    /// The API server refuses what the operator has to write, for another reason.
+    WriteRefused => Person,
     /// Meta refuses to hand out another token.
     RenewalRefused => Person,
     /// The seed was issued before the token in use.

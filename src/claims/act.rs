@@ -9,11 +9,12 @@ use kube::api::PostParams;
 
 use super::decide::{Report, Then};
 use super::observe::Access;
-use super::{AssetClaimKind, look};
+use super::{AssetClaimKind, KIND, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::Answer;
 use crate::engine::calls::{Calls, Told};
-use crate::engine::failure::{NEVER, kubernetes, next_try};
+use crate::engine::failure::{self, NEVER, next_try};
+use crate::engine::refused::Write;
 use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
 use crate::graph::{Operation, Verdict};
@@ -83,7 +84,11 @@ pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Time
 async fn write(ctx: &Context, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
     let claim = AssetClaim { status: Some(status), ..claim.clone() };
     let (api, name) = (look::api(ctx), claim.name_any());
-    kubernetes("writing the status of a claim", api.replace_status(&name, &PostParams::default(), &claim)).await
+    let write = Write::status(KIND, &Key::of(&claim));
+    let written =
+        failure::write(&ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;
+    ctx.claim_memories.written(&Key::of(&written));
+    Ok(written)
 }
 
 fn log(key: &Key, claim: &AssetClaim, state: ClaimState) {

@@ -7,25 +7,82 @@
 use jiff::Timestamp;
 use kube::api::PostParams;
 
-use super::look::{ClaimSeen, Wanted, answered, api, is_used_through_another, judge, noted};
+use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
 use super::unavailable::Unavailable;
-use crate::api::{AssetClaimSpec, ProofMethod};
-use crate::engine::failure::{Failure, kubernetes};
-use crate::engine::{Class, Context};
+use crate::api::{AssetClaim, AssetClaimSpec, ProofMethod};
+use crate::engine::failure::{self, Failure, kubernetes};
+use crate::engine::obstacle::Obstacle;
+use crate::engine::refused::{Cause, Verb, Write};
+use crate::engine::{Class, Context, Key};
+
+/// Kind of the claims.
+pub const KIND: &str = "AssetClaim";
 
 /// Creates the claim. That somebody else was faster is no error: the next look says who. Says so if claims cannot be made.
 ///
 /// # Errors
-/// When the Kubernetes API does not answer.
+/// When the Kubernetes API refuses or does not answer.
 pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<Option<Unavailable>, Failure> {
     if let Some(why) = Unavailable::at_present(ctx) {
         return Ok(Some(why));
     }
+    create(ctx, wanted, proof, &PostParams::default()).await
+}
+
+async fn create(
+    ctx: &Context,
+    wanted: &Wanted,
+    proof: ProofMethod,
+    params: &PostParams,
+) -> Result<Option<Unavailable>, Failure> {
     let claim = wanted.claim(proof, ctx.clock.now());
-    match answered(ctx, "creating a claim", api(ctx).create(&PostParams::default(), &claim)).await {
+    match write(ctx, wanted, Verb::Create, api(ctx).create(params, &claim)).await {
+        Err(Failure::Refused(refused)) if refused.cause == Cause::NoNamespace => {
+            let namespace = ctx.policy.claims_namespace.clone();
+            Ok(Some(Unavailable { namespace, obstacle: Obstacle::NoNamespace }))
+        }
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
-        Ok(Err(unavailable)) => Ok(Some(unavailable)),
         _ => Ok(None),
+    }
+}
+
+/// Waits for a write of the claim.
+async fn write<T>(
+    ctx: &Context,
+    wanted: &Wanted,
+    verb: Verb,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failure> {
+    let key = Key::new(&ctx.policy.claims_namespace, wanted.claim_name());
+    failure::write(&ctx.metrics, Write::new(verb, KIND, &key), request).await
+}
+
+/// Whether the API server would let the claim in now that was seen like this, which it refused before. Nothing is written, so that
+/// nothing has to be proven.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn is_let_in(ctx: &Context, wanted: &Wanted, seen: &ClaimSeen) -> Result<bool, Failure> {
+    let trial = PostParams { dry_run: true, ..PostParams::default() };
+    let tried = match seen {
+        ClaimSeen::Free => create(ctx, wanted, ProofMethod::DebugToken, &trial).await.map(drop),
+        ClaimSeen::Orphaned { .. } | ClaimSeen::Offered { .. } | ClaimSeen::Ours { .. } => {
+            let name = wanted.claim_name();
+            let Some(claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else { return Ok(true) };
+            // For policies, who takes a claim over is another matter than who writes in it.
+            let holder = match seen {
+                ClaimSeen::Ours { .. } => claim.spec.holder.clone(),
+                _ => wanted.holder.clone(),
+            };
+            let spec = AssetClaimSpec { holder, ..claim.spec.clone() };
+            let changed = AssetClaim { spec, ..claim };
+            write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &trial, &changed)).await.map(drop)
+        }
+        _ => return Ok(true),
+    };
+    match tried {
+        Err(Failure::Refused(_)) => Ok(false),
+        tried => tried.map(|()| true),
     }
 }
 
@@ -57,7 +114,7 @@ pub async fn adopt(
     }
     let Some(spec) = adopted(&claim.spec, wanted, proof, ctx.clock.now()) else { return Ok(None) };
     claim.spec = spec;
-    kubernetes("adopting a claim", api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
+    write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
     Ok(None)
 }
 
@@ -102,8 +159,7 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), 
         return Err(Failure::Kubernetes { what: "updating a claim", detail, conflict: true });
     };
     claim.spec = noted(&claim.spec, wanted, proven);
-    kubernetes("updating a claim", api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
-    Ok(())
+    write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &PostParams::default(), &claim)).await.map(drop)
 }
 
 #[cfg(test)]

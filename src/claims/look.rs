@@ -9,6 +9,7 @@ use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
 use crate::engine::failure::{Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
+use crate::engine::refused::is_missing_right;
 use crate::engine::{Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
@@ -264,17 +265,17 @@ pub(super) fn noted(before: &AssetClaimSpec, wanted: &Wanted, proven: bool) -> A
     spec
 }
 
-/// Waits for a request about claims. That their namespace is missing or closed is an answer too.
-pub(super) async fn answered<T>(
+/// Waits for a read of claims. That their namespace is missing or closed is an answer too.
+async fn answered<T>(
     ctx: &Context,
     what: &'static str,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<Result<T, Unavailable>, Failure> {
     let answer = async {
         match request.await {
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+            Err(kube::Error::Api(status)) if status.code == 404 || is_missing_right(&status) => {
                 let namespace = ctx.policy.claims_namespace.clone();
-                let obstacle = if status.code == 403 { Obstacle::Forbidden } else { Obstacle::NoNamespace };
+                let obstacle = if status.code == 404 { Obstacle::NoNamespace } else { Obstacle::Forbidden };
                 Ok(Err(Unavailable { namespace, obstacle }))
             }
             answer => answer.map(Ok),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use hold::{acquire, adopt, record};
+pub use hold::{KIND, acquire, adopt, is_let_in, record};
 pub use look::{ClaimSeen, FormerApp, Look, Offer, Record, Wanted, app_of, look, look_again};
 pub use observe::{AppSeen, lives, see_app};
 pub use unavailable::Unavailable;

@@ -9,12 +9,15 @@ use std::time::Duration;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::Api;
 use kube::api::PostParams;
+use kube::core::Status;
 
+use super::KIND;
 use super::look::{self, Offer, Wanted};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
 use crate::engine::failure::kubernetes;
 use crate::engine::obstacle::Obstacle;
+use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
 use crate::engine::{Context, Failure, Key, KindName};
 
 /// The policy that has to refuse.
@@ -29,9 +32,9 @@ const NOBODYS: &str = "proof.metachannels.io";
 /// An id that Meta gives to nothing.
 const NO_PAGE: &str = "99999999999999999999";
 
-/// Distances between tries: short while a policy that was just installed may not count yet, then a few minutes.
+/// Distances between tries: short while a policy that was just installed may not count yet, then less than a minute.
 const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(3 * 60);
+const LONGEST: Duration = Duration::from_secs(45);
 
 /// Tries again for as long as anything keeps the operator from claims, and wakes who waits for them when nothing does.
 pub async fn run(ctx: &Context) {
@@ -48,9 +51,9 @@ pub async fn attempt(ctx: &Context) {
     let found = result.unwrap_or_else(|failure| {
         tracing::warn!(cause = %failure, "whether claims are protected could not be found out");
         // No answer is not an answer: what was known of it stays.
-        *ctx.claims_obstacle.borrow()
+        ctx.claims_obstacle.borrow().clone()
     });
-    let before = ctx.claims_obstacle.send_replace(found);
+    let before = ctx.claims_obstacle.send_replace(found.clone());
     ctx.metrics.claims_unguarded(found == Some(Obstacle::Unguarded));
     if before == found {
         return;
@@ -88,7 +91,7 @@ async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     let answer = async { Ok(look::api(ctx).create(&trial, &claim).await.map(drop)) };
     match kubernetes("offering a claim for trial", answer).await? {
-        Err(kube::Error::Api(status)) => judge(status.code, &status.message)
+        Err(kube::Error::Api(status)) => judge(&status, &ctx.policy.claims_namespace)
             .ok_or_else(|| Failure::kubernetes("offering a claim for trial", &kube::Error::Api(status))),
         Err(error) => Err(Failure::kubernetes("offering a claim for trial", &error)),
         Ok(()) => Ok(Some(Obstacle::Unguarded)),
@@ -96,16 +99,29 @@ async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
 }
 
 /// What a refusal of the trial says: `None` if it says nothing.
-fn judge(code: u16, message: &str) -> Option<Option<Obstacle>> {
-    match code {
+fn judge(status: &Status, namespace: &str) -> Option<Option<Obstacle>> {
+    let message = &status.message;
+    match status.code {
         403 if message.contains(POLICY) => Some(None),
         // A claim of that name was let in before, or claims are looked for in another namespace.
         409 => Some(Some(Obstacle::Unguarded)),
         403 if message.contains(ELSEWHERE) => Some(Some(Obstacle::Unguarded)),
-        403 => Some(Some(Obstacle::Forbidden)),
+        403 if is_missing_right(status) => Some(Some(Obstacle::Forbidden)),
         404 => Some(Some(Obstacle::NoNamespace)),
-        _ => None,
+        _ if message.contains(POLICY) => None,
+        _ => refused(status, namespace).map(Some),
     }
+}
+
+/// What else refuses claims, if it is not for want of an answer.
+fn refused(status: &Status, namespace: &str) -> Option<Obstacle> {
+    let trial = Write::new(Verb::Create, KIND, &Key::new(namespace, "any"));
+    let refused = WriteRefused::of(trial, status);
+    let seen = match &refused.cause {
+        Cause::NoAnswer | Cause::Other(_) => return None,
+        _ => format!("The API server refuses all AssetClaims: {}.", refused.why()),
+    };
+    Some(Obstacle::Refused { seen, next_step: refused.next_step() })
 }
 
 /// Whether the operator may write the status of channels in all namespaces, also in one that cannot exist.
@@ -155,11 +171,12 @@ mod tests {
         let refused = |policy: &str| {
             format!("assetclaims.metachannels.io \"x\" is forbidden: {policy} with binding 'x' denied request: no")
         };
+        let right = "User \"x\" cannot create resource \"assetclaims\" in API group \"metachannels.io\"";
+        let naming = "ValidatingAdmissionPolicy 'naming.example.com'";
         let rows = [
             (403, refused(POLICY), Some(None)),
             (403, refused(ELSEWHERE), Some(Some(Obstacle::Unguarded))),
-            (403, refused("ValidatingAdmissionPolicy 'naming.example.com'"), Some(Some(Obstacle::Forbidden))),
-            (403, "User \"x\" cannot create resource".to_owned(), Some(Some(Obstacle::Forbidden))),
+            (403, right.to_owned(), Some(Some(Obstacle::Forbidden))),
             (409, "already exists".to_owned(), Some(Some(Obstacle::Unguarded))),
             (404, "namespaces \"x\" not found".to_owned(), Some(Some(Obstacle::NoNamespace))),
             (422, refused(POLICY), None),
@@ -167,7 +184,15 @@ mod tests {
             (429, "too many requests".to_owned(), None),
         ];
         for (code, message, expected) in rows {
-            assert_eq!(judge(code, &message), expected, "{code} {message}");
+            let status = Status::failure(&message, "x").with_code(code);
+            assert_eq!(judge(&status, "claims"), expected, "{code} {message}");
+        }
+        for code in [403, 422] {
+            let status = Status::failure(&refused(naming), "x").with_code(code);
+            let Some(Some(Obstacle::Refused { seen, next_step })) = judge(&status, "claims") else {
+                panic!("{status:?}")
+            };
+            assert!(seen.contains("naming.example.com denies it") && next_step.contains("that policy"), "{seen}");
         }
     }
 }

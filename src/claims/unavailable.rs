@@ -17,7 +17,8 @@ impl Unavailable {
     /// What was seen.
     pub fn seen(&self) -> String {
         let namespace = &self.namespace;
-        match self.obstacle {
+        match &self.obstacle {
+            Obstacle::Refused { seen, .. } => seen.clone(),
             Obstacle::Forbidden => format!("The operator may not use AssetClaims in namespace {namespace}."),
             Obstacle::NoNamespace => format!("Namespace {namespace}, where AssetClaims lie, does not exist."),
             Obstacle::Unguarded => format!(
@@ -32,7 +33,8 @@ impl Unavailable {
     /// Who must do what.
     pub fn next_step(&self) -> String {
         let namespace = &self.namespace;
-        match self.obstacle {
+        match &self.obstacle {
+            Obstacle::Refused { next_step, .. } => next_step.clone(),
             Obstacle::Forbidden => format!(
                 "A cluster administrator must give the operator's ServiceAccount its Role on assetclaims in namespace {namespace}, as chart meta-channel-operator does; the operator tries again by itself."
             ),
@@ -49,14 +51,16 @@ impl Unavailable {
     /// The reason that conditions give.
     pub const fn reason(&self) -> Reason {
         match self.obstacle {
-            Obstacle::NoNamespace | Obstacle::Forbidden | Obstacle::Unproven => Reason::ClaimsUnavailable,
+            Obstacle::NoNamespace | Obstacle::Forbidden | Obstacle::Refused { .. } | Obstacle::Unproven => {
+                Reason::ClaimsUnavailable
+            }
             Obstacle::Unguarded => Reason::ClaimsUnguarded,
         }
     }
 
     /// What keeps the operator from writing claims at all.
     pub(super) fn at_present(ctx: &Context) -> Option<Self> {
-        let obstacle = *ctx.claims_obstacle.borrow();
+        let obstacle = ctx.claims_obstacle.borrow().clone();
         obstacle.map(|obstacle| Self { namespace: ctx.policy.claims_namespace.clone(), obstacle })
     }
 }

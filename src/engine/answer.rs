@@ -9,7 +9,7 @@ use kube::core::ObjectMeta;
 
 use super::brakes;
 use super::failure::Class;
-use crate::api::conditions::{Finding, Quote, Status};
+use crate::api::conditions::{Finding, Quote, Speaker, Status};
 use crate::api::{REQUESTED_AT, Reason, WebhookObject};
 use crate::graph::{
     AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
@@ -132,7 +132,8 @@ impl Refusal {
 
     /// What Meta said, for a condition and its Event.
     pub fn quote(&self) -> Option<Quote> {
-        Some(Quote { words: self.words()?.to_owned(), trace: self.trace().map(str::to_owned) })
+        let (words, trace) = (self.words()?.to_owned(), self.trace().map(str::to_owned));
+        Some(Quote { speaker: Speaker::Meta, words, trace })
     }
 
     /// What Meta's support asks for.

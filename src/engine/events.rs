@@ -1,16 +1,17 @@
 //! Events on transitions. They are a courtesy: failing to publish one never fails a pass.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Client, Resource};
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
-use super::failure::Failure;
+use super::failure;
+use super::key::Key;
+use super::refused::{Verb, Write};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::reasons::Actor;
+use crate::metrics::Metrics;
 
 /// Something worth an Event.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,16 +42,19 @@ pub fn on_transition(previous: &[Condition], ready: &Finding, well: &'static str
 
 /// Publishes Events.
 #[derive(Clone)]
-pub struct Events(Recorder);
+pub struct Events {
+    recorder: Recorder,
+    metrics: Metrics,
+}
 
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1000;
 
 impl Events {
     /// Publishes through `client` in the name of this instance.
-    pub fn new(client: Client, instance: &str) -> Self {
+    pub fn new(client: Client, instance: &str, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: "meta-channel-operator".into(), instance: Some(instance.to_owned()) };
-        Self(Recorder::new(client, reporter))
+        Self { recorder: Recorder::new(client, reporter), metrics }
     }
 
     /// Publishes an Event about an object; gives up after some seconds.
@@ -67,13 +71,12 @@ impl Events {
             action: note.action.to_owned(),
             secondary: None,
         };
-        match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, reference)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let failure = Failure::kubernetes("publishing an Event", &error);
-                tracing::warn!(reason = note.reason, %failure, "an Event could not be published");
-            }
-            Err(_) => tracing::warn!(reason = note.reason, "publishing an Event timed out"),
+        let name = reference.name.as_deref().unwrap_or_default();
+        let about = Key::new(reference.namespace.as_deref().unwrap_or_default(), name);
+        let write = Write::new(Verb::Create, "Event", &about);
+        if let Err(failure) = failure::write(&self.metrics, write, self.recorder.publish(&event, reference)).await {
+            let (kind, text) = (reference.kind.as_deref(), &note.text);
+            tracing::warn!(kind, object = %about, reason = note.reason, text, %failure, "an Event could not be published");
         }
     }
 }

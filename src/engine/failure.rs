@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 
+use super::refused::{Verb, Write, WriteRefused, is_missing_right};
 use crate::api::Reason;
 use crate::api::reasons::Actor;
 use crate::graph::redact;
+use crate::metrics::Metrics;
 
 /// What an error, or the absence of one, means for when to act again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +36,8 @@ pub enum Class {
     Paused,
     /// Somebody else wrote first: read again and retry, soon at first.
     Conflict,
+    /// The API server refuses a write, or does not answer: try again within a minute.
+    Refused,
 }
 
 impl Class {
@@ -64,6 +68,7 @@ impl Class {
             Self::WithoutEffect => "without_effect",
             Self::Paused => "paused",
             Self::Conflict => "conflict",
+            Self::Refused => "refused",
         }
     }
 }
@@ -94,6 +99,8 @@ impl From<Reason> for Class {
             Reason::Paused => Self::Paused,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,
+            // It is tried again at times of its own, without a look at Meta.
+            refused if refused.is_refused_write() => Self::Settled,
             ended if ended.ends_authorization() => Self::Reauthorize,
             other => match other.actor() {
                 Actor::Nobody => Self::Settled,
@@ -120,6 +127,8 @@ pub const NEVER: Timestamp = Timestamp::MAX;
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+/// With what is added at random it is less than a minute.
+const LONGEST_IN_THE_CLUSTER: Duration = Duration::from_secs(36);
 
 /// When to act again: the one place where a class becomes an action.
 pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Timestamp {
@@ -129,14 +138,15 @@ pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Ti
         Class::WithoutEffect => slots.again.unwrap_or(slots.broken),
         Class::Held(until) => until,
         Class::Paused => NEVER,
-        Class::Throttled(until) => until.max(now + backoff(attempts)),
-        Class::Transient | Class::Conflict => now + backoff(attempts),
+        Class::Throttled(until) => until.max(now + backoff(attempts, LONGEST_BACKOFF)),
+        Class::Transient => now + backoff(attempts, LONGEST_BACKOFF),
+        Class::Conflict | Class::Refused => now + backoff(attempts, LONGEST_IN_THE_CLUSTER),
     }
 }
 
-fn backoff(attempts: u32) -> SignedDuration {
+fn backoff(attempts: u32, longest: Duration) -> SignedDuration {
     let doubled = FIRST_BACKOFF.saturating_mul(1 << attempts.min(16));
-    jittered(doubled.min(LONGEST_BACKOFF))
+    jittered(doubled.min(longest))
 }
 
 /// Between one and one and a half times as long: only ever later, so that no budget is exceeded.
@@ -191,6 +201,9 @@ pub enum Failure {
         /// Whether somebody else wrote first.
         conflict: bool,
     },
+    /// The API server refused a write, or left open whether it took place.
+    #[error("{0}")]
+    Refused(Box<WriteRefused>),
     /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
     #[error("the namespace belongs to this release no longer")]
     NotOurs,
@@ -223,9 +236,10 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
+            Self::Kubernetes { .. } | Self::Refused(_) => Class::Refused,
             // It is a fault of ours: to go on around would do the same.
             Self::Circle | Self::Panicked => Class::Terminal,
-            Self::Kubernetes { .. } | Self::NotOurs | Self::ShuttingDown => Class::Transient,
+            Self::NotOurs | Self::ShuttingDown => Class::Transient,
         }
     }
 }
@@ -247,7 +261,31 @@ pub async fn kubernetes<T>(
     }
 }
 
-/// The same, where the right to ask may be missing: `None` then.
+/// Waits for a write, but not for ever. That somebody else wrote first, or removed the object, is no refusal.
+///
+/// # Errors
+/// A [`Failure`] that names what was to be written, and why it was not.
+pub async fn write<T>(
+    metrics: &Metrics,
+    write: Write,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failure> {
+    let refused = match tokio::time::timeout(KUBERNETES_TIMEOUT, request).await {
+        Ok(Ok(written)) => return Ok(written),
+        Ok(Err(kube::Error::Api(status))) => {
+            let gone = status.code == 404 && write.verb != Verb::Create;
+            if status.code == 409 || gone {
+                return Err(Failure::kubernetes("writing an object", &kube::Error::Api(status)));
+            }
+            WriteRefused::of(write, &status)
+        }
+        Ok(Err(_)) | Err(_) => WriteRefused::unanswered(write),
+    };
+    metrics.write_refused(&refused);
+    Err(Failure::Refused(Box::new(refused)))
+}
+
+/// As [`kubernetes`], where the right to ask may be missing: `None` then.
 ///
 /// # Errors
 /// A [`Failure`] that names what was tried.
@@ -257,7 +295,7 @@ pub async fn permitted<T>(
 ) -> Result<Option<T>, Failure> {
     let answer = async {
         match request.await {
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Err(kube::Error::Api(status)) if is_missing_right(&status) => Ok(None),
             answer => answer.map(Some),
         }
     };
@@ -293,6 +331,9 @@ mod tests {
             (Class::WithoutEffect, 3, 1_007_200, 1_007_200),
             (Class::Conflict, 0, 1_000_001, 1_000_002),
             (Class::Conflict, 3, 1_000_008, 1_000_012),
+            (Class::Conflict, 1_000, 1_000_036, 1_000_054),
+            (Class::Refused, 0, 1_000_001, 1_000_002),
+            (Class::Refused, 1_000, 1_000_036, 1_000_054),
         ];
         for (class, attempts, earliest, latest) in cases {
             let next = next_try(class, attempts, now, slots);

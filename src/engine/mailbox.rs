@@ -15,13 +15,15 @@ use kube_runtime::watcher::Config;
 use tokio::sync::Notify;
 
 use super::context::Context;
-use super::failure::{Failure, kubernetes};
+use super::failure::{self, Failure, kubernetes};
 use super::key::{Key, KindName};
+use super::refused::{Verb, Write};
 use super::watch::{self, Change};
 use crate::api::PURPOSE_LABEL;
 use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent};
 use crate::api::references::Purpose;
 use crate::graph::Token;
+use crate::metrics::Metrics;
 
 /// The metadata of mail.
 pub type Envelope = PartialObjectMeta<Secret>;
@@ -30,15 +32,17 @@ pub type Envelope = PartialObjectMeta<Secret>;
 pub struct Mailbox {
     api: Api<Secret>,
     store: Store<Envelope>,
+    metrics: Metrics,
     /// Told when something came.
     pub(crate) came: Notify,
 }
 
 impl Mailbox {
     /// The mailbox in a namespace, to be filled by [`watch`].
-    pub fn new(client: &Client, namespace: &str) -> (Self, Writer<Envelope>) {
+    pub fn new(client: &Client, namespace: &str, metrics: &Metrics) -> (Self, Writer<Envelope>) {
         let (store, writer) = reflector::store();
-        (Self { api: Api::namespaced(client.clone(), namespace), store, came: Notify::new() }, writer)
+        let (api, metrics) = (Api::namespaced(client.clone(), namespace), metrics.clone());
+        (Self { api, store, metrics, came: Notify::new() }, writer)
     }
 
     /// Everything that is there, and what it says; `None` if that is nothing we know.
@@ -69,20 +73,21 @@ impl Mailbox {
         Ok(raw.and_then(|raw| Token::parse(&raw.0).ok()))
     }
 
-    /// Throws mail away. That it is gone is success too.
+    /// Throws mail away. That it is gone is success too. As a `trial` it is only asked whether it may be thrown away.
     ///
     /// # Errors
     /// When the Kubernetes API refuses or does not answer.
-    pub async fn discard(&self, envelope: &Envelope) -> Result<(), Failure> {
+    pub async fn discard(&self, envelope: &Envelope, trial: bool) -> Result<(), Failure> {
         let preconditions = Some(Preconditions { uid: envelope.uid(), resource_version: None });
-        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let params = DeleteParams { preconditions, dry_run: trial, ..DeleteParams::default() };
         let deletion = async {
             match self.api.delete(&envelope.name_any(), &params).await {
                 Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
                 result => result.map(|_| ()),
             }
         };
-        kubernetes("throwing mail away", deletion).await
+        let write = Write::new(Verb::Delete, "Secret", &Key::of(envelope));
+        failure::write(&self.metrics, write, deletion).await
     }
 }
 

@@ -9,6 +9,7 @@ use super::calls::Told;
 use super::edits::Edit;
 use super::evidence::Suspicions;
 use super::key::Key;
+use super::refused::{Cause, Refusals, WriteRefused};
 use super::repairs::Repairs;
 
 /// What is remembered of one object.
@@ -44,9 +45,33 @@ pub struct Memory<S> {
     pub repairs: Repairs,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
+    /// The status that was decided last, for as long as it cannot be written.
+    pub unwritten: Option<S>,
+    /// Writes for the object that the API server refuses. They are tried again within a minute.
+    pub refusals: Refusals,
+    /// How often that was tried in a row.
+    pub refused_times: u32,
+    /// The refusal that nothing but an Event can tell, and how often it was met.
+    pub met: Option<(WriteRefused, u32)>,
 }
 
 impl<S> Memory<S> {
+    /// Whether a refusal that nothing but an Event can tell is to be told now: once, and that there was no answer only once
+    /// it stays so.
+    pub fn tells(&mut self, refused: &WriteRefused) -> bool {
+        let times = match &mut self.met {
+            Some((known, times)) if known == refused => {
+                *times = times.saturating_add(1);
+                *times
+            }
+            met => {
+                *met = Some((refused.clone(), 1));
+                1
+            }
+        };
+        times == if refused.cause == Cause::NoAnswer { 2 } else { 1 }
+    }
+
     /// Notes whether everything was answered that was asked about the object.
     pub fn answered(&mut self, now: Timestamp, answered: bool) {
         if answered {
@@ -94,6 +119,10 @@ impl<S: Clone> Memories<S> {
             unrepeatable: None,
             repairs: Repairs::default(),
             written: None,
+            unwritten: None,
+            refusals: Refusals::new(),
+            refused_times: 0,
+            met: None,
         })
     }
 
@@ -158,6 +187,22 @@ impl<S: Clone> Memories<S> {
         });
     }
 
+    /// Whether a refusal that ended a pass is to be told now.
+    pub fn tells(&self, key: &Key, uid: &str, refused: &WriteRefused) -> bool {
+        let mut memory = self.recall(key, uid);
+        let tells = memory.tells(refused);
+        self.keep(key, memory);
+        tells
+    }
+
+    /// Forgets the refusal that ended passes over an object: what was refused was written.
+    pub fn written(&self, key: &Key) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get_mut(key) {
+            memory.met = None;
+        }
+    }
+
     /// Since when Meta has not answered what has been open for longest.
     pub fn unanswered_since(&self) -> Option<Timestamp> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,6 +235,7 @@ impl<S: Clone> Memories<S> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::refused::Write;
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -228,6 +274,19 @@ mod tests {
         memories.note(&key, "uid", at(40), false);
         assert_eq!((since(), answered()), (Some(at(40)), Some(at(30))));
         assert_eq!(memories.answered_at(&key, "another"), None);
+    }
+
+    #[test]
+    fn a_refusal_that_ends_passes_is_told_once_and_silence_only_once_it_stays() {
+        let (memories, key) = known();
+        let write = || Write::status("MetaApp", &key);
+        let silent = WriteRefused::unanswered(write());
+        let denied = WriteRefused { cause: Cause::Right, ..silent.clone() };
+        let rows =
+            [(&denied, true), (&denied, false), (&silent, false), (&silent, true), (&silent, false), (&denied, true)];
+        for (number, (refused, told)) in rows.into_iter().enumerate() {
+            assert_eq!(memories.tells(&key, "uid", refused), told, "{number}");
+        }
     }
 
     #[test]

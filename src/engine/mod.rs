@@ -43,6 +43,7 @@ pub mod panics;
 pub mod pass;
 pub mod priority;
 pub mod ration;
+pub mod refused;
 pub mod repairs;
 pub mod requests;
 pub mod rounds;
@@ -57,6 +58,7 @@ pub mod token_check;
 pub mod trouble;
 pub mod turns;
 pub mod watch;
+pub mod writes;
 
 pub use clock::Clock;
 pub use context::Context;

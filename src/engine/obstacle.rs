@@ -1,7 +1,7 @@
 //! What keeps the operator from writing claims.
 
 /// Why claims cannot be taken or changed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Obstacle {
     /// Their namespace does not exist.
     NoNamespace,
@@ -9,6 +9,13 @@ pub enum Obstacle {
     Forbidden,
     /// The API server would let anybody write claims for any namespace.
     Unguarded,
+    /// The API server refuses them for another reason.
+    Refused {
+        /// What was seen.
+        seen: String,
+        /// Who must do what.
+        next_step: String,
+    },
     /// The API server has not said yet whether it would.
     #[default]
     Unproven,

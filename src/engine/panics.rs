@@ -58,7 +58,7 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
     }
     let status = with_ready(&before, &finding, ctx.clock.now());
     let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    if let Err(failure) = status::write(&api, object, &status).await {
+    if let Err(failure) = status::write(&ctx.metrics, K::NAME.as_str(), &api, object, &status).await {
         tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told");
     }
 }

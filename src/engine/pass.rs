@@ -1,10 +1,12 @@
 //! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
 
+pub(super) mod refused;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
 use super::answer::{Held, Refusal};
@@ -16,11 +18,11 @@ use super::evidence::Suspicions;
 use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::fights::first_overwritten;
 use super::key::Key;
-use super::memory::{Memory, Written};
+use super::memory::Memory;
+use super::refused::Refusals;
 use super::repairs::{Effect, Repairs, Standing};
 use super::requests;
 use super::run::{Kind, Next, slots};
-use super::status;
 use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
 use crate::api::{REQUESTED_AT, Reason};
 
@@ -65,6 +67,8 @@ pub struct Report<S> {
     pub notes: Vec<Note>,
     /// What was heard and does not count before it was confirmed.
     pub suspicions: Suspicions,
+    /// What the API server refused in this pass.
+    pub refused: Refusals,
 }
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
@@ -92,10 +96,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
         // Until the watch brings our own write back, the store shows the status before it.
         memory.written = memory.written.filter(|written| version(object).is_some_and(|shown| shown < written.version));
-        let previous = match &memory.written {
-            Some(written) => written.status.clone(),
-            None => K::status(object).cloned().unwrap_or_default(),
-        };
+        let known = memory.unwritten.as_ref().or(memory.written.as_ref().map(|written| &written.status));
+        let previous = known.or(K::status(object)).cloned().unwrap_or_default();
         let generation = object.meta().generation.unwrap_or_default();
         let edit = Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() };
         let open = requests::open(edit.requested_at.as_deref(), K::handled(&previous));
@@ -208,6 +210,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         // A time that has come and was not used comes again with the slot.
         let at = self.memory.due.filter(|due| *due > self.now).unwrap_or(slot);
         self.memory.due = Some(at);
+        let at = self.tries_again(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Next { at, class: Class::Settled }
     }
@@ -230,26 +233,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         status: S,
     ) -> Result<Next, Failure> {
-        if status != self.previous {
+        if status != self.previous || self.memory.unwritten.is_some() {
             self.write::<K>(ctx, object, &status).await?;
         }
         Ok(self.unchanged::<K>(ctx))
-    }
-
-    async fn write<K: Kind<Status = S>>(
-        &mut self,
-        ctx: &Context,
-        object: &K::Object,
-        status: &S,
-    ) -> Result<(), Failure> {
-        if !ctx.is_ours(&self.key.namespace) {
-            return Err(Failure::NotOurs);
-        }
-        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-        let written = status::write(&api, object, status).await?;
-        ctx.metrics.status_written(K::NAME);
-        self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
-        Ok(())
     }
 
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
@@ -264,14 +251,18 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ) -> Result<Next, Failure> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
-        if report.status != self.previous {
+        let changed = report.status != self.previous;
+        if changed || self.memory.unwritten.is_some() {
             self.write::<K>(ctx, object, &report.status).await?;
+        }
+        if changed {
             self.log_transition::<K>(&report);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {
             ctx.events.publish(object, note).await;
         }
+        self.tell_refusals::<K>(ctx, object, &report).await;
         if let Some(restored) = repair {
             ctx.metrics.repaired(K::NAME, restored);
         }
@@ -289,13 +280,15 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
         self.memory.attempts = if failed { self.memory.attempts.saturating_add(1) } else { 0 };
         self.memory.suspicions = report.suspicions;
+        self.memory.refusals = report.refused;
         self.memory.looked_at = self.now;
         self.memory.answered(self.now, report.answered);
         self.memory.due = Some(at);
         // Of what waits for something it depends on, nothing was asked yet.
         if report.answered && report.class != Class::Waiting {
-            self.memory.answered_edit = Some(self.edit);
+            self.memory.answered_edit = Some(self.edit.clone());
         }
+        let at = self.tries_again(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }
@@ -341,7 +334,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 fn unfinished(conditions: &[Condition]) -> bool {
     let reason = find(conditions, ConditionType::Ready).and_then(|ready| Reason::parse(&ready.reason));
     let unknown = status_of(conditions, ConditionType::Ready) == Some(Status::Unknown);
-    unknown || matches!(reason.map(Class::from), Some(Class::Transient))
+    let refused = |it: &Condition| Reason::parse(&it.reason).is_some_and(Reason::is_refused_write);
+    unknown || matches!(reason.map(Class::from), Some(Class::Transient)) || conditions.iter().any(refused)
 }
 
 /// Since when a write has had no effect, as the conditions tell.

@@ -57,6 +57,10 @@ pub async fn pass<K: InRounds>(ctx: &Context, object: &K::Object) -> Result<Next
     for _ in 0..MOST {
         match K::round(ctx, object, &pass, asked).await? {
             Round::Again(so_far) => asked = so_far,
+            Round::Unchanged if pass.owes_a_status() => {
+                let owed = pass.previous.clone();
+                return pass.amend::<K>(ctx, object, owed).await;
+            }
             Round::Unchanged => return Ok(pass.unchanged::<K>(ctx)),
             Round::Amend(status) => return pass.amend::<K>(ctx, object, status).await,
             Round::AmendUntil(status, until) => return pass.sooner(until).amend::<K>(ctx, object, status).await,

@@ -19,6 +19,7 @@ use super::failure::{Class, Failure, NEVER, Slots, next_slot, next_try};
 use super::key::{Key, KindName};
 use super::memory::Memories;
 use super::panics::{self, PanicOver};
+use super::pass::refused;
 
 /// What a pass came to: when to act again, and why then.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -142,8 +143,13 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
     }
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
     ctx.metrics.reconciled(K::NAME, label, started.elapsed());
-    let next = outcome?;
     let key = Key::of(&*object);
+    if let Err(Failure::Refused(refused)) = &outcome
+        && K::memories(&ctx).tells(&key, &object.uid().unwrap_or_default(), refused)
+    {
+        refused::tell::<K>(&ctx, &object, refused).await;
+    }
+    let next = outcome?;
     tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
     set_timer::<K>(&ctx, &object, key, next.at);
     Ok(Action::await_change())
@@ -157,6 +163,9 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
         let at = next_try(failure.class(), attempts, now, slots(&ctx, K::NAME, &uid, now));
         if failure.class() == Class::Conflict {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");
+        } else if matches!(failure, Failure::Refused(_)) {
+            // It was told when it was met first.
+            tracing::debug!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         } else if matches!(failure, Failure::NotOurs) {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "a pass was given up");
         } else {

@@ -13,9 +13,10 @@ use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 
 use super::content::Content;
-use super::failure::{Failure, kubernetes};
+use super::failure::{self, Failure, kubernetes};
 use super::key::Key;
 use super::objects::Objects;
+use super::refused::{Verb, Write};
 use super::slim::prune;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
@@ -225,11 +226,11 @@ impl Secrets {
     }
 
     /// Creates a Secret of ours, or writes over the very version of it that was read. What was written counts from now on,
-    /// also while the watch still shows what was there before.
+    /// also while the watch still shows what was there before. As a `trial` it is only asked whether that would be let in.
     ///
     /// # Errors
     /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
-    pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>) -> Result<(), Failure> {
+    pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>, trial: bool) -> Result<(), Failure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut secret = secret.clone();
         if let Some(over) = over {
@@ -238,11 +239,16 @@ impl Secrets {
                 leave_to_others(there, &mut secret);
             }
         }
-        let written = match over {
-            None => kubernetes("creating a Secret", api.create(&PostParams::default(), &secret)).await?,
-            Some(_) => kubernetes("updating a Secret", api.replace(&key.name, &PostParams::default(), &secret)).await?,
+        let verb = if over.is_some() { Verb::Update } else { Verb::Create };
+        let params = PostParams { dry_run: trial, ..PostParams::default() };
+        let request = async {
+            match verb {
+                Verb::Update => api.replace(&key.name, &params, &secret).await,
+                _ => api.create(&params, &secret).await,
+            }
         };
-        if let Some(released) = Released::of(written, true) {
+        let written = failure::write(&self.metrics, Write::new(verb, "Secret", key), request).await?;
+        if let Some(released) = Released::of(written, true).filter(|_| !trial) {
             self.keep(key, released);
         }
         Ok(())

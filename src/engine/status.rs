@@ -10,9 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::failure::{Failure, kubernetes};
+use super::failure::{self, Failure};
+use super::key::Key;
+use super::refused::Write;
 use crate::api::conditions::{ConditionType, Finding, assemble};
 use crate::api::readiness::readiness;
+use crate::metrics::Metrics;
 
 /// Field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "meta-channel-operator";
@@ -21,7 +24,13 @@ pub const FIELD_MANAGER: &str = "meta-channel-operator";
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn write<K, S>(api: &Api<K>, object: &K, status: &S) -> Result<K, Failure>
+pub async fn write<K, S>(
+    metrics: &Metrics,
+    kind: &'static str,
+    api: &Api<K>,
+    object: &K,
+    status: &S,
+) -> Result<K, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     S: Serialize,
@@ -34,7 +43,8 @@ where
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    kubernetes("writing a status", api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await
+    let write = Write::status(kind, &Key::of(object));
+    failure::write(metrics, write, api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await
 }
 
 /// What a status that is not decoded said before, with Ready as it is now. An object that its kind cannot judge is left so.

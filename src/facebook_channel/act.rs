@@ -31,21 +31,25 @@ pub async fn act(
     };
     match (mutation, &seen.access) {
         (Mutation::AcquireClaim, _) => {
-            asked.claims_unavailable = claims::acquire(ctx, &wanted, proof).await?;
+            let acquired = claims::acquire(ctx, &wanted, proof).await;
+            asked.claims_unavailable = asked.writes.note(claims::KIND, acquired)?.flatten();
             asked.claimed = true;
         }
         (Mutation::AdoptClaim { of, proven }, _) => {
             let (of, proof) = (ClaimSeen::Orphaned { of }, proven.then_some(proof));
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &of, proof).await?;
+            let adopted = claims::adopt(ctx, &wanted, &of, proof).await;
+            asked.claims_unavailable = asked.writes.note(claims::KIND, adopted)?.flatten();
             asked.claimed = true;
         }
         (Mutation::TakeClaim { from }, _) => {
             let offered = ClaimSeen::Offered { namespace: from };
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &offered, Some(proof)).await?;
+            let taken = claims::adopt(ctx, &wanted, &offered, Some(proof)).await;
+            asked.claims_unavailable = asked.writes.note(claims::KIND, taken)?.flatten();
             asked.claimed = true;
         }
         (Mutation::RecordClaim { proven }, _) => {
-            claims::record(ctx, &wanted, proven).await?;
+            let recorded = claims::record(ctx, &wanted, proven).await;
+            asked.writes.note(claims::KIND, recorded)?;
             asked.recorded = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {
@@ -64,13 +68,15 @@ pub async fn act(
             asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
         }
         (Mutation::Publish, Some(access)) => {
-            publication::publish(ctx, channel, pass, &seen.app, access).await?;
+            let published = publication::publish(ctx, channel, pass, &seen.app, access).await;
+            asked.writes.note(publication::KIND, published)?;
             asked.published = true;
         }
         // Decided with a good token; what is needed for a call went since.
         (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
-            publication::withdraw(ctx, pass).await?;
+            let withdrawn = publication::withdraw(ctx, channel, pass).await;
+            asked.writes.note(publication::KIND, withdrawn)?;
             asked.published = true;
         }
         (Mutation::UnsubscribeFormer, _) => {

@@ -8,6 +8,7 @@ mod endpoint;
 mod fight;
 mod former;
 pub mod grant;
+mod idle;
 mod page;
 mod parting;
 mod publication;
@@ -33,7 +34,6 @@ use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::brakes;
 use crate::engine::breakers::Reach;
 use crate::engine::events::{Note, on_transition};
-use crate::engine::evidence::Suspicions;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
@@ -61,13 +61,16 @@ pub fn decide(
     let case = Case { channel, previous, seen, now, generation, debugged, weighed };
     if channel.spec.management_policy == ManagementPolicy::Pause {
         // What becomes of the page once the channel is gone is no matter of Meta's yet.
-        return Some(Plan { mutation: claim::restoration(&case), report: paused(channel, previous, now) });
+        return Some(Plan { mutation: claim::restoration(&case), report: idle::paused(&case) });
     }
     if !seen.look {
         let mutation = claim::restoration(&case).or_else(|| publication::restoration(&case));
         let status = approval::retold(&case, case.amended().unwrap_or_else(|| previous.clone()));
         let idle = mutation.is_none() && status == *previous;
-        return (!idle).then(|| Plan { mutation, report: unchanged(status, Class::Settled, seen.suspicions.clone()) });
+        return (!idle).then(|| Plan {
+            mutation,
+            report: idle::unchanged(&case, status, Class::Settled, seen.suspicions.clone()),
+        });
     }
     let authorized = authorization::authorized(&case);
     let (claimed, claim_mutation) = claim::claimed(&case, &authorized);
@@ -83,6 +86,7 @@ pub fn decide(
     let receiving = receiver::link(&case, &receiver);
     let endpoint = case.endpoint();
     let (published, publication) = publication::publication(&case, &authorized, &claimed);
+    let refused = [claim::unrecorded(&case), publication::left(&case, &authorized)];
     let mutation = claim_mutation.or(page_mutation).or(publication);
     let findings = Findings {
         authorized,
@@ -94,33 +98,10 @@ pub fn decide(
         receiving,
         endpoint,
         published,
+        refused: refused.into_iter().flatten().collect(),
         parting,
     };
     Some(Plan { mutation, report: case.report(&findings, evidence) })
-}
-
-/// The report on a channel that is to be left alone: everything as it was.
-fn paused(
-    channel: &FacebookChannel,
-    previous: &FacebookChannelStatus,
-    now: Timestamp,
-) -> Report<FacebookChannelStatus> {
-    let generation = channel.metadata.generation.unwrap_or_default();
-    let state = connection::paused(&previous.conditions, channel.spec.publish_token, generation);
-    let status = FacebookChannelStatus {
-        observed_generation: generation,
-        conditions: assemble(&previous.conditions, &state.findings, now),
-        connection: state.connection,
-        next_step: state.next_step,
-        ..previous.clone()
-    };
-    unchanged(status, Class::Paused, Suspicions::default())
-}
-
-/// The report of a pass in which nothing was learned.
-fn unchanged(status: FacebookChannelStatus, class: Class, suspicions: Suspicions) -> Report<FacebookChannelStatus> {
-    let (effect, notes) = (Effect::None, Vec::new());
-    Report { status, class, answered: true, until: None, effect, notes, suspicions }
 }
 
 /// Everything a decision is made of.
@@ -151,6 +132,8 @@ struct Findings {
     endpoint: Finding,
     /// Whether the page token is published, where that is declared.
     published: Option<Finding>,
+    /// What the API server refuses to write, where no condition is about it.
+    refused: Vec<Finding>,
     /// Of a channel that is to be disconnected or gives its page away: whether that is reached.
     parting: Option<Finding>,
 }
@@ -159,6 +142,11 @@ impl Case<'_> {
     fn found(&self, status: Status, reason: Reason, seen: impl Into<String>, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.generation;
         Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
+    }
+
+    /// That the API server refuses to write the object of this kind.
+    fn refused(&self, kind: &str) -> Option<Finding> {
+        self.seen.asked.writes.refusal(kind).map(|refused| refused.finding(self.generation))
     }
 
     fn namespace(&self) -> &str {
@@ -260,8 +248,8 @@ impl Case<'_> {
         let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
         let owed = self.seen.asked.threads_owed;
         let until = [expiry, restriction::end_of_grace(self, restricted_since), owed].into_iter().flatten().min();
-        let suspicions = self.weighed.suspicions.clone();
-        Report { status, class, answered, until, effect, notes, suspicions }
+        let (suspicions, refused) = (self.weighed.suspicions.clone(), self.seen.asked.writes.refused());
+        Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 
     /// The request for a look that was handled: it was not while Meta leaves something unanswered, or while nothing can be
@@ -380,7 +368,9 @@ impl Findings {
         let before = [&self.authorized, &self.claimed].into_iter().chain(page).chain([&self.subscribed]);
         let after = [&self.receiving, &self.endpoint].into_iter().chain(&self.published);
         let parts = || before.chain(&self.wish).chain(after).collect();
-        self.parting.as_ref().map_or_else(parts, |parting| vec![parting])
+        let mut parts: Vec<_> = self.parting.as_ref().map_or_else(parts, |parting| vec![parting]);
+        parts.extend(&self.refused);
+        parts
     }
 
     /// The parting, if it is declared and reached.

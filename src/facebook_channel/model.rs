@@ -12,6 +12,7 @@ use crate::engine::answer::{Answer, Refusal};
 use crate::engine::calls::Calls;
 use crate::engine::evidence::Suspicions;
 use crate::engine::repairs::Standing;
+use crate::engine::writes::Writes;
 use crate::graph::{PageNode, PageSubscription, Thread, TokenInfo};
 pub use crate::meta_app::seen::AppSeen;
 
@@ -93,6 +94,8 @@ pub struct Asked {
     pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.
     pub claims_unavailable: Option<Unavailable>,
+    /// What came of the writes in the cluster.
+    pub writes: Writes,
 }
 
 impl Asked {

@@ -81,7 +81,8 @@ pub async fn survey(
     }
     let former = Former::see(ctx, former).await?;
     let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
-    let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), asked.published).await?;
+    let written = asked.published && asked.writes.refusal(publication::KIND).is_none();
+    let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), written).await?;
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
@@ -100,8 +101,9 @@ pub async fn survey(
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
     let handed = ctx.channel_news.has(&pass.key, &inputs, pass.now);
     let put_off = pass.confirms && !handed && ctx.doubts.are_many(&app_uid, pass.now);
-    let wanted = pass.due && !put_off || news || pass.requested.is_some();
-    let look = !paused && (wanted || pass.previous.inputs.as_ref() != Some(&inputs));
+    let asked_for = pass.due && !put_off || news || pass.requested.is_some();
+    let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
+    let look = !paused && (asked_for || changed || is_let_in_again(ctx, &wanted, &claim, pass, &asked).await?);
     let gateway = ctx.policy.gateway_url.is_some();
     let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
@@ -127,6 +129,18 @@ pub async fn survey(
         asked,
         access,
     })
+}
+
+/// Whether a claim that was refused would be let in now, so that it is worth a proof.
+async fn is_let_in_again(
+    ctx: &Context,
+    wanted: &Wanted,
+    claim: &ClaimSeen,
+    pass: &Pass<FacebookChannelStatus>,
+    asked: &Asked,
+) -> Result<bool, Failure> {
+    let open = pass.was_refused(claims::KIND) && !asked.claimed && !asked.recorded;
+    Ok(open && ctx.read(claims::is_let_in(ctx, wanted, claim)).await??)
 }
 
 /// The MetaApp that a channel is connected through, if that is known.

@@ -7,10 +7,11 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use super::observe::{Access, AppSeen};
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
-use crate::engine::failure::kubernetes;
+use crate::engine::failure;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::own_secrets::{CONTENT, is_left_over, own_secret};
 use crate::engine::pass::Pass;
+use crate::engine::refused::{Cause, Verb, Write};
 use crate::engine::{Class, Context, Failure, Key};
 
 /// What was seen of the Secret.
@@ -135,6 +136,9 @@ fn fingerprint(
         .finish()
 }
 
+/// Kind of what is written here.
+pub const KIND: &str = "Secret";
+
 /// Writes the Secret, if the name is free or the Secret is ours. If it is not, the next look says so.
 ///
 /// # Errors
@@ -155,38 +159,24 @@ pub async fn publish(
     ];
     let mut secret = own_secret(channel, key.name.clone(), Purpose::PublishedPageToken, data);
     let annotation = (CONTENT.to_owned(), fingerprint(channel, pass, app, access));
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let params = PostParams::default();
+    secret.metadata.annotations.get_or_insert_default().extend([annotation]);
+    let writes = Writes { ctx, key: &key };
     let written = match ctx.read(ctx.secrets.full_metadata(&key)).await?? {
-        None => {
-            secret.metadata.annotations.get_or_insert_default().extend([annotation]);
-            match kubernetes("creating a published Secret", api.create(&params, &secret)).await {
-                // Somebody else was faster to take the name.
-                Err(failure) if failure.class() == Class::Conflict => return Ok(()),
-                created => created?,
+        None => writes.create(&secret, &PostParams::default()).await,
+        Some(old) if owner(&old, pass) == Owner::Channel => match writes.rewrite(&secret, old.clone()).await {
+            // Somebody made it immutable, or anew with another type.
+            Err(Failure::Refused(refused)) if refused.cause == Cause::Immutable => {
+                writes.try_out(secret.clone()).await?;
+                writes.delete(old).await?;
+                writes.create(&secret, &PostParams::default()).await
             }
-        }
-        Some(old) if owner(&old, pass) == Owner::Channel => {
-            // Whatever else stands in the metadata is somebody's; of the content everything is ours.
-            let labels = secret.metadata.labels.take().unwrap_or_default();
-            secret.metadata = old;
-            secret.metadata.labels.get_or_insert_default().extend(labels);
-            secret.metadata.annotations.get_or_insert_default().extend([annotation]);
-            let rewriting = async {
-                match api.replace(&key.name, &params, &secret).await {
-                    Err(kube::Error::Api(status)) if status.code == 422 => Ok(None),
-                    answer => answer.map(Some),
-                }
-            };
-            match kubernetes("rewriting a published Secret", rewriting).await? {
-                Some(written) => written,
-                // Somebody made it immutable, or anew with another type. That it is gone wakes the channel.
-                None => return withdraw(ctx, pass).await,
-            }
-        }
+            written => written.map(Some),
+        },
         Some(_) => return Ok(()),
     };
-    ctx.published.note(&key, &written.metadata);
+    if let Some(written) = written? {
+        ctx.published.note(&key, &written.metadata);
+    }
     Ok(())
 }
 
@@ -194,22 +184,80 @@ pub async fn publish(
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
-pub async fn withdraw(ctx: &Context, pass: &Pass<FacebookChannelStatus>) -> Result<(), Failure> {
+pub async fn withdraw(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
     let Some(secret) = ctx.read(ctx.secrets.metadata(&key)).await?? else { return Ok(()) };
-    if owner(&secret, pass) == Owner::Other {
+    let (owner, writes) = (owner(&secret, pass), Writes { ctx, key: &key });
+    if owner == Owner::Other {
         return Ok(());
     }
-    let seen = Preconditions { uid: secret.uid, resource_version: secret.resource_version };
-    let params = DeleteParams { preconditions: Some(seen), ..DeleteParams::default() };
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let deletion = async {
-        match api.delete(&key.name, &params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            answer => answer.map(drop),
+    if owner == Owner::Predecessor && channel.spec.publish_token {
+        // What an earlier channel left only makes room for another one.
+        writes.try_out(own_secret(channel, key.name.clone(), Purpose::PublishedPageToken, [])).await?;
+    }
+    writes.delete(secret).await
+}
+
+/// Writes of the Secret of a channel.
+struct Writes<'a> {
+    ctx: &'a Context,
+    key: &'a Key,
+}
+
+impl Writes<'_> {
+    /// Creates it; `None` if somebody else was faster to take the name.
+    async fn create(&self, secret: &Secret, params: &PostParams) -> Result<Option<Secret>, Failure> {
+        match self.write(Verb::Create, self.api().create(params, secret)).await {
+            Err(failure) if failure.class() == Class::Conflict => Ok(None),
+            created => created.map(Some),
         }
-    };
-    kubernetes("deleting a published Secret", deletion).await?;
-    ctx.published.forget(&key);
-    Ok(())
+    }
+
+    /// Writes over the one with this metadata. Whatever else stands there is somebody's; of the content everything is ours.
+    async fn rewrite(&self, secret: &Secret, old: ObjectMeta) -> Result<Secret, Failure> {
+        let mut secret = secret.clone();
+        let ours = std::mem::replace(&mut secret.metadata, old);
+        secret.metadata.labels.get_or_insert_default().extend(ours.labels.unwrap_or_default());
+        let content = ours.annotations.unwrap_or_default().into_iter().filter(|(name, _)| name == CONTENT);
+        secret.metadata.annotations.get_or_insert_default().extend(content);
+        self.write(Verb::Update, self.api().replace(&self.key.name, &PostParams::default(), &secret)).await
+    }
+
+    /// Asks whether a Secret would be let in, before the one in its place is deleted: what is refused afterwards would be lost.
+    ///
+    /// Under its own name the answer would be that it exists, so that it is offered under one that the API server makes of it.
+    /// Rights, quotas and policies see the same Secret otherwise, of the same type, labels, owner and beginning of the name, and
+    /// a quota has to hold one more than after the exchange.
+    async fn try_out(&self, mut secret: Secret) -> Result<(), Failure> {
+        secret.metadata.generate_name = secret.metadata.name.take().map(|name| format!("{name}-"));
+        self.create(&secret, &PostParams { dry_run: true, ..PostParams::default() }).await.map(drop)
+    }
+
+    /// Deletes the very one that was looked at.
+    async fn delete(&self, old: ObjectMeta) -> Result<(), Failure> {
+        let seen = Preconditions { uid: old.uid, resource_version: old.resource_version };
+        let params = DeleteParams { preconditions: Some(seen), ..DeleteParams::default() };
+        let api = self.api();
+        let deletion = async {
+            match api.delete(&self.key.name, &params).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                answer => answer.map(drop),
+            }
+        };
+        self.write(Verb::Delete, deletion).await?;
+        self.ctx.published.forget(self.key);
+        Ok(())
+    }
+
+    fn api(&self) -> Api<Secret> {
+        Api::namespaced(self.ctx.client.clone(), &self.key.namespace)
+    }
+
+    async fn write<T>(&self, verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        failure::write(&self.ctx.metrics, Write::new(verb, KIND, self.key), request).await
+    }
 }

@@ -46,6 +46,7 @@ pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use grants::{Account, Exchange, PageToken, missing_tasks};
 pub use operation::Operation;
+pub(crate) use redact::quote;
 pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::PostParams;
-use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
 use super::observe::{self, Asked};
+use super::verify_token;
 use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
 use crate::claims::{self, ClaimSeen};
-use crate::engine::failure::kubernetes;
-use crate::engine::own_secrets::{is_left_over, own_secret};
 use crate::engine::pass::Pass;
-use crate::engine::{Class, Context, Failure, Key};
+use crate::engine::{Context, Failure, Key};
 use crate::graph::Operation;
 
 /// One change, at Meta or in the cluster.
@@ -81,24 +76,27 @@ pub async fn act(
     match mutation {
         Mutation::AcquireClaim => {
             let wanted = observe::wanted(app, pass);
-            asked.claims_unavailable = claims::acquire(ctx, &wanted, ProofMethod::AppToken).await?;
+            let acquired = claims::acquire(ctx, &wanted, ProofMethod::AppToken).await;
+            asked.claims_unavailable = asked.writes.note(claims::KIND, acquired)?.flatten();
             asked.claimed = true;
         }
         Mutation::AdoptClaim { of } => {
             let (wanted, proof) = (observe::wanted(app, pass), Some(ProofMethod::AppToken));
-            asked.claims_unavailable = claims::adopt(ctx, &wanted, &ClaimSeen::Orphaned { of }, proof).await?;
+            let adopted = claims::adopt(ctx, &wanted, &ClaimSeen::Orphaned { of }, proof).await;
+            asked.claims_unavailable = asked.writes.note(claims::KIND, adopted)?.flatten();
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {
-            create_verify_token(ctx, app, &pass.key).await?;
+            let created = verify_token::create(ctx, app, &pass.key, false).await;
             asked.verify_token_made = true;
             // Ended within the pass: all channels of a new application wait for its end.
-            if !ctx.rest(GATEWAY_NOTICE).await {
+            if asked.writes.note(verify_token::KIND, created)?.is_some() && !ctx.rest(GATEWAY_NOTICE).await {
                 return Err(Failure::ShuttingDown);
             }
         }
         Mutation::AdoptVerifyToken => {
-            adopt_verify_token(ctx, app, &pass.key, &pass.uid).await?;
+            let adopted = verify_token::adopt(ctx, app, &pass.key, &pass.uid, false).await;
+            asked.writes.note(verify_token::KIND, adopted)?;
             asked.verify_token_made = true;
         }
         Mutation::Subscribe { callback_url, fields } => {
@@ -110,38 +108,6 @@ pub async fn act(
         }
     }
     Ok(asked)
-}
-
-/// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass.
-async fn create_verify_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<(), Failure> {
-    let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
-    let name = super::verify_token_secret_name(&key.name);
-    let secret = own_secret(app, name, Purpose::VerifyToken, [(VERIFY_TOKEN_KEY, token)]);
-    let secret = Secret { immutable: Some(true), ..secret };
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match kubernetes("creating the verify token's Secret", api.create(&PostParams::default(), &secret)).await {
-        Err(failure) if failure.class() != Class::Conflict => Err(failure),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the Secret that was left over ours, so that it goes with this MetaApp. If it is another one by now, the next look
-/// says so.
-async fn adopt_verify_token(ctx: &Context, app: &MetaApp, key: &Key, uid: &str) -> Result<(), Failure> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let name = super::verify_token_secret_name(&key.name);
-    let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
-        return Ok(());
-    };
-    let model = own_secret(app, name.clone(), Purpose::VerifyToken, []);
-    if secret.type_ != model.type_ || !is_left_over::<MetaApp>(&secret.metadata, key, uid) {
-        return Ok(());
-    }
-    secret.metadata.owner_references = model.metadata.owner_references;
-    match kubernetes("taking up the verify token's Secret", api.replace(&name, &PostParams::default(), &secret)).await {
-        Err(failure) if failure.class() != Class::Conflict => Err(failure),
-        _ => Ok(()),
-    }
 }
 
 async fn subscribe(

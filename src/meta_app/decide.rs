@@ -24,6 +24,7 @@ use crate::engine::events::on_transition;
 use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
+use crate::engine::refused::Refusals;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::graph::Verdict;
@@ -115,7 +116,8 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timesta
     };
     let (class, effect) = (Class::Paused, Effect::None);
     let suspicions = seen.suspicions.clone();
-    Report { status, class, answered: true, until: None, effect, notes: Vec::new(), suspicions }
+    let (notes, refused) = (Vec::new(), Refusals::new());
+    Report { status, class, answered: true, until: None, effect, notes, suspicions, refused }
 }
 
 struct Case<'a> {
@@ -282,7 +284,8 @@ impl Case<'_> {
         let conditions = assemble(&self.previous.conditions, &findings, self.now);
         let status = self.status(conditions, next_step, other, answered && !self.is_in_doubt());
         let status = MetaAppStatus { last_handled_requested_at: self.handled(class), ..status };
-        Report { status, class, answered, until, effect, notes, suspicions: self.heard.clone() }
+        let (suspicions, refused) = (self.heard.clone(), self.seen.asked.writes.refused());
+        Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 
     /// Everything that was refused or left unanswered in this pass, the trial of another version among it.

@@ -9,6 +9,7 @@ pub mod observe;
 pub mod preflight;
 pub mod secrets;
 pub mod seen;
+pub mod verify_token;
 
 use std::sync::Arc;
 

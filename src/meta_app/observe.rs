@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::preflight::Trial;
 use super::secrets::Flaw;
-use super::{MetaAppKind, ask, secrets};
+use super::{MetaAppKind, ask, secrets, verify_token};
 use crate::api::conditions::{ConditionType, Quote};
 use crate::api::references::Purpose;
 use crate::api::{
@@ -23,6 +23,7 @@ use crate::engine::index::Dependency;
 use crate::engine::own_secrets;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
+use crate::engine::writes::Writes;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
 
@@ -134,6 +135,8 @@ pub struct Asked {
     pub claims_unavailable: Option<Unavailable>,
     /// Whether the verify token was created.
     pub verify_token_made: bool,
+    /// What came of the writes in the cluster.
+    pub writes: Writes,
 }
 
 /// Reads everything about an application.
@@ -180,7 +183,10 @@ pub async fn observe(
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
-    let look = !paused && (pass.due || pass.requested.is_some() || pass.previous.inputs.as_ref() != Some(&inputs));
+    let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
+    let asked_for = pass.due || pass.requested.is_some() || changed;
+    let tries = managed && !asked.claimed && !asked.verify_token_made;
+    let look = !paused && (asked_for || tries && is_let_in_again(ctx, app, pass, &claim, verify_token).await?);
     let mut asked = match &entries {
         Some(Ok(entries)) if look => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
@@ -220,6 +226,20 @@ pub async fn observe(
         channels,
         asked,
     })
+}
+
+/// Whether something that was refused would be let in now, so that it is worth a look.
+async fn is_let_in_again(
+    ctx: &Context,
+    app: &MetaApp,
+    pass: &Pass<MetaAppStatus>,
+    claim: &ClaimSeen,
+    token: VerifyTokenSeen,
+) -> Result<bool, Failure> {
+    let claim = pass.was_refused(claims::KIND) && ctx.read(claims::is_let_in(ctx, &wanted(app, pass), claim)).await??;
+    let token = pass.was_refused(verify_token::KIND)
+        && ctx.read(verify_token::is_let_in(ctx, app, &pass.key, &pass.uid, token)).await??;
+    Ok(claim || token)
 }
 
 /// The claim that an application with a webhook has to hold.

@@ -5,6 +5,7 @@
 
 use super::decide::{self, token::Word};
 use super::living::{self, Living, Previous};
+use super::mail;
 use super::observe::{Asked, Exchanged, Observed};
 use crate::api::MetaGrantStatus;
 use crate::engine::answer::{Answer, Refusal, answer};
@@ -90,21 +91,27 @@ pub async fn act(
         }
         Mutation::Keep { which, seed } => {
             let same = acts.is_in_use(which);
-            acts.keep(which, seed).await?;
-            match same {
-                true => Ok(Asked { changes, ..seen.asked }),
+            let kept = acts.keep(which, seed).await;
+            let mut asked = seen.asked;
+            match asked.writes.note(living::KIND, kept)? {
+                None => Ok(Asked { changes, ..asked }),
+                Some(()) if same => Ok(Asked { changes, ..asked }),
                 // What was known is about another token now.
-                false => {
-                    let Asked { exchanged, calls, .. } = seen.asked;
-                    Ok(Asked { exchanged, calls, changes, ..Asked::default() })
+                Some(()) => {
+                    let Asked { exchanged, calls, writes, .. } = asked;
+                    Ok(Asked { exchanged, calls, writes, changes, ..Asked::default() })
                 }
             }
         }
         Mutation::Discard { refused } => {
+            let mut asked = seen.asked;
             for envelope in &seen.tokens.envelopes {
-                ctx.mailbox.discard(envelope).await?;
+                let discarded = ctx.mailbox.discard(envelope, false).await;
+                if asked.writes.note(mail::KIND, discarded)?.is_none() {
+                    return Ok(Asked { changes, ..asked });
+                }
             }
-            Ok(Asked { mail_refused: refused.or(seen.asked.mail_refused), changes, ..seen.asked })
+            Ok(Asked { mail_refused: refused.or(asked.mail_refused), changes, ..asked })
         }
         Mutation::Revoke => {
             let revoked = acts.revoke().await;
@@ -113,8 +120,10 @@ pub async fn act(
             Ok(Asked { revoked: Some(revoked), changes, ..asked })
         }
         Mutation::ForgetPrevious => {
-            acts.forget_previous().await?;
-            Ok(Asked { changes, ..seen.asked })
+            let forgotten = acts.forget_previous().await;
+            let mut asked = seen.asked;
+            asked.writes.note(living::KIND, forgotten)?;
+            Ok(Asked { changes, ..asked })
         }
     }
 }

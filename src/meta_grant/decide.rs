@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Mutation, Which};
 use super::coverage;
+use super::living;
 use super::observe::{Exchanged, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
@@ -134,7 +135,19 @@ impl Case<'_> {
         if self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
             return None;
         }
-        self.adoption().or_else(|| mail::mutation(self)).or_else(|| self.renewal()).or_else(|| self.revocation())
+        let open = |mutation: &Mutation| !self.was_refused(mutation);
+        let of_token = self.adoption().filter(open).or_else(|| mail::mutation(self).filter(open));
+        of_token.or_else(|| self.renewal().filter(open)).or_else(|| self.revocation().filter(open))
+    }
+
+    /// Whether the API server refused in this pass what a change would write.
+    fn was_refused(&self, mutation: &Mutation) -> bool {
+        let kind = match mutation {
+            Mutation::Keep { .. } | Mutation::ForgetPrevious => living::KIND,
+            Mutation::Discard { .. } => super::mail::KIND,
+            Mutation::Exchange { .. } | Mutation::Revoke => return false,
+        };
+        self.seen.asked.writes.refusal(kind).is_some()
     }
 
     /// Whether another token may take the place of the one in use.
@@ -231,7 +244,10 @@ impl Case<'_> {
 
     fn report(&self, parts: &Findings) -> Report<MetaGrantStatus> {
         let expires = self.expires();
-        let taken = parts.renewed.reason == Reason::SecretNameTaken;
+        // Of a token that is kept, and works, it is told beside Ready that the next one cannot be.
+        let kept = matches!(self.seen.living, LivingSeen::Present { .. });
+        let renewed = parts.renewed.reason;
+        let taken = renewed == Reason::SecretNameTaken || renewed.is_refused_write() && !kept;
         let blocking: Vec<_> = [&parts.valid].into_iter().chain(taken.then_some(&parts.renewed)).collect();
         let refusals = self.refusals();
         let brake = brakes::told(&refusals.iter().collect::<Vec<_>>(), &self.previous.conditions, self.now);
@@ -257,7 +273,8 @@ impl Case<'_> {
         let status = status::status(self, conditions, next_step, answered);
         let status = MetaGrantStatus { last_handled_requested_at, ..status };
         let (until, suspicions) = (self.until(expires, class), self.heard.suspicions.clone());
-        Report { status, class, answered, until, effect: Effect::None, notes, suspicions }
+        let (effect, refused) = (Effect::None, self.seen.asked.writes.refused());
+        Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 
     /// The next step of a grant that serves: what a refused renewal or seed asks for, though nothing is broken yet.

@@ -118,7 +118,24 @@ fn read(released: &Released) -> Result<Living, String> {
 /// # Errors
 /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
 pub async fn write(ctx: &Context, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
-    ctx.secrets.write(&key(grant), &secret(grant, living), over).await
+    ctx.secrets.write(&key(grant), &secret(grant, living), over, false).await
+}
+
+/// Kind of what is written here.
+pub const KIND: &str = "Secret";
+
+/// Asks whether the Secret would be let in now. What is offered holds what was read, or no token.
+///
+/// # Errors
+/// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+pub async fn try_out(
+    ctx: &Context,
+    grant: &Key,
+    living: Option<&Living>,
+    over: Option<&Released>,
+) -> Result<(), Failure> {
+    let offered = living.map_or_else(|| bare(grant), |living| secret(grant, living));
+    ctx.secrets.write(&key(grant), &offered, over, true).await
 }
 
 fn secret(grant: &Key, living: &Living) -> Secret {
@@ -132,17 +149,22 @@ fn secret(grant: &Key, living: &Living) -> Secret {
         annotations.insert(REPLACED_AT.to_owned(), replaced_at.to_string());
         data.insert(PREVIOUS_KEY.to_owned(), bytes(&previous.token));
     }
+    let mut secret = bare(grant);
+    secret.metadata.annotations = Some(annotations);
+    Secret { data: Some(data), ..secret }
+}
+
+/// The Secret without its content.
+fn bare(grant: &Key) -> Secret {
     let key = key(grant);
     Secret {
         metadata: ObjectMeta {
             name: Some(key.name),
             namespace: Some(key.namespace),
             labels: Some(BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::LivingToken.as_str().to_owned())])),
-            annotations: Some(annotations),
             ..ObjectMeta::default()
         },
         type_: Some(TYPE.to_owned()),
-        data: Some(data),
         ..Secret::default()
     }
 }

@@ -21,6 +21,9 @@ use crate::meta_grant::observe::app_key;
 /// The reason of the Event that an authorisation in the browser was refused.
 pub const REFUSED: &str = "AuthorizationRefused";
 
+/// What mail is called among what is written for a grant: it is a Secret beside its own.
+pub const KIND: &str = "mail";
+
 /// How long mail stays that nobody takes. A login may take ten minutes and its confirmation ten more; until then it must
 /// be known which states were used.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -28,29 +31,40 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// How often old mail is looked for.
 const TIDY: SignedDuration = SignedDuration::from_mins(10);
 
+/// The same where some could not be thrown away.
+const RETRY: SignedDuration = SignedDuration::from_secs(45);
+
 /// The shortest time between two walks over all mail, however much comes.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks after the mailbox until the shutdown.
 pub async fn run(ctx: Arc<Context>) {
     let mut told = HashSet::new();
+    // What keeps mail from being thrown away is logged once.
+    let mut known = None;
     loop {
         let all = ctx.mailbox.all();
+        let mut failed = None;
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
         for (envelope, mail) in all {
             if is_done(&ctx, &envelope, mail.as_ref(), &mut told).await
-                && let Err(failure) = ctx.mailbox.discard(&envelope).await
+                && let Err(failure) = ctx.mailbox.discard(&envelope, false).await
             {
-                tracing::warn!(%failure, "mail of the gateway cannot be thrown away");
+                failed = Some(failure.to_string());
             }
         }
+        if let Some(failure) = failed.as_ref().filter(|_| failed != known) {
+            tracing::warn!(failure, "mail of the gateway cannot be thrown away");
+        }
+        let pause = if failed.is_some() { RETRY } else { TIDY };
+        known = failed;
         tokio::select! {
             () = ctx.shutdown.cancelled() => return,
             () = async {
                 ctx.mailbox.came.notified().await;
                 tokio::time::sleep(PAUSE).await;
             } => {}
-            () = ctx.clock.sleep_until(ctx.clock.now() + TIDY) => {}
+            () = ctx.clock.sleep_until(ctx.clock.now() + pause) => {}
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod decide;
 pub mod living;
 pub mod mail;
 pub mod observe;
+mod refused;
 pub mod users;
 mod witness;
 

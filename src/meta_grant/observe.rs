@@ -10,6 +10,7 @@ use super::ask;
 use super::coverage::Covered;
 use super::living::{self, Found, Living, Over};
 use super::users::{self, Users};
+use super::{mail, refused};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
@@ -22,6 +23,7 @@ use crate::engine::index::Dependency;
 use crate::engine::mailbox::Envelope;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
+use crate::engine::writes::Writes;
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::{Account, AppCredentials, PageToken, Token, TokenInfo, Version};
 pub use crate::meta_app::seen::AppSeen;
@@ -181,6 +183,8 @@ pub struct Asked {
     pub revoked: Option<Answer<()>>,
     /// How many changes were made.
     pub changes: u8,
+    /// What came of the writes in the cluster.
+    pub writes: Writes,
 }
 
 /// What calls on behalf of a grant need.
@@ -273,8 +277,10 @@ async fn survey(
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
     let unknown = before.as_ref().is_some_and(|it| users.pages.iter().any(|page| !it.pages.contains_key(page)));
-    let wanted = pass.due || pass.requested.is_some() || mail.is_some() || asked.changes > 0;
-    let look = wanted || changed || unknown || valid && before.is_none();
+    let news = asked.changes > 0 || mail.is_some() && !pass.was_refused(mail::KIND);
+    let wanted = pass.due || pass.requested.is_some() || news;
+    let look =
+        wanted || changed || unknown || valid && before.is_none() || refused::is_let_in(ctx, pass, &tokens).await?;
     let doubted = users.pages.iter().filter(|page| ctx.grants.is_page_doubted(&pass.key, page)).cloned().collect();
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {

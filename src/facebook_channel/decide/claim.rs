@@ -4,7 +4,7 @@ use super::super::model::Mutation;
 use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::claims::{ClaimSeen, Record};
+use crate::claims::{self, ClaimSeen, Record};
 use crate::facebook_channel::parted;
 
 /// The condition Claimed, and what to do about it.
@@ -17,8 +17,8 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let seen = "The page is claimed once a credential has proven it.";
             return (case.found(Status::Unknown, Reason::NotProven, seen, ""), None);
         }
-        let seen = "The page is being claimed.";
-        (case.found(Status::Unknown, Reason::Pending, seen, ""), (!tried).then_some(mutation))
+        let pending = || case.found(Status::Unknown, Reason::Pending, "The page is being claimed.", "");
+        (case.refused(claims::KIND).unwrap_or_else(pending), (!tried).then_some(mutation))
     };
     match &case.seen.claim {
         // Who gives a page away begins no possession: it may be the receiver's that is free for a moment.
@@ -63,6 +63,12 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             (case.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
         }
     }
+}
+
+/// That the API server refuses what our claim has to say. The page is held all the same.
+pub(super) fn unrecorded(case: &Case<'_>) -> Option<Finding> {
+    let outdated = matches!(case.seen.claim, ClaimSeen::Ours { .. }) && case.seen.record != Record::Current;
+    case.refused(claims::KIND).filter(|_| outdated)
 }
 
 /// What our claim has to say now though nothing that Meta knows of has changed.

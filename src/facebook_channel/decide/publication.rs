@@ -96,6 +96,19 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
             format!("Secret {name} does not hold the page token. The channel is only observed, so no Secret is written."),
             "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
         ),
-        _ => case.found(Status::Unknown, Reason::Pending, format!("The page token is being put into Secret {name}."), ""),
+        _ => case.refused(secret::KIND).unwrap_or_else(|| {
+            let seen = format!("The page token is being put into Secret {name}.");
+            case.found(Status::Unknown, Reason::Pending, seen, "")
+        }),
     }
+}
+
+/// That the API server refuses to delete what may not be published any longer.
+pub(super) fn left(case: &Case<'_>, authorized: &Finding) -> Option<Finding> {
+    let there = match case.seen.publication {
+        PublicationSeen::Ours(_) => is_withdrawn(case, authorized),
+        PublicationSeen::Leftover => !case.channel.spec.publish_token,
+        PublicationSeen::Missing | PublicationSeen::Taken => false,
+    };
+    case.refused(secret::KIND).filter(|_| there && !case.observes())
 }

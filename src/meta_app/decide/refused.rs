@@ -1,10 +1,16 @@
-//! Webhook fields that Meta does not know. They are left out, and everything else goes on.
+//! What is refused of what is declared: webhook fields that Meta does not know, which are left out, and what the API server does
+//! not let be prepared for the webhook. Everything else goes on.
 
+use super::super::act::Mutation;
+use super::super::verify_token;
 use super::Case;
+use super::webhook::Webhook;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
+use crate::claims;
 use crate::engine::answer::listed;
+use crate::graph::AppSubscription;
 
 impl Case<'_> {
     /// The declared fields that Meta does not know: those of this pass, and those that were refused before while what is
@@ -38,5 +44,20 @@ impl Case<'_> {
         let before = [ConditionType::Ready, ConditionType::WebhookSubscribed].into_iter();
         let before = before.filter_map(|type_| Finding::from_condition(find(&self.previous.conditions, type_)?, None));
         before.filter(|it| it.reason == Reason::FieldRefused).find_map(|it| it.words)
+    }
+
+    /// What is said while something is prepared for the webhook. If the API server refuses it, what Meta still shows as it was
+    /// verified stands.
+    pub(super) fn prepared(&self, row: Option<&AppSubscription>, mutation: &Mutation) -> Webhook {
+        let kind = match mutation {
+            Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => claims::KIND,
+            _ => verify_token::KIND,
+        };
+        let refused = self.seen.asked.writes.refusal(kind).map(|refused| refused.finding(self.generation));
+        match (refused, self.as_before(row)) {
+            (None, _) => self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "").into(),
+            (Some(refused), None) => refused.into(),
+            (Some(refused), Some(standing)) => Webhook { wishes: vec![refused], ..standing.into() },
+        }
     }
 }

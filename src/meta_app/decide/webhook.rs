@@ -106,8 +106,8 @@ impl Case<'_> {
         };
         // Claim and verify token are for writing. Who only looks on needs neither, and must not keep a writer out.
         if let Some((mutation, tried)) = self.preparation().filter(|_| !self.observes()) {
-            let finding = self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "");
-            return Webhook { mutation: (!tried).then_some(mutation), ..finding.into() };
+            let prepared = self.prepared(page_row(rows), &mutation);
+            return Webhook { mutation: (!tried).then_some(mutation), ..prepared };
         }
         let refused = self.refused_fields();
         let wanted = self.wanted_fields();
@@ -203,7 +203,7 @@ impl Case<'_> {
     }
 
     /// The condition as it was, if Meta still shows what was verified then.
-    fn as_before(&self, row: Option<&AppSubscription>) -> Option<Finding> {
+    pub(super) fn as_before(&self, row: Option<&AppSubscription>) -> Option<Finding> {
         let (row, before) = (row?, self.previous.subscription.as_ref()?);
         let previous = find(&self.previous.conditions, ConditionType::WebhookSubscribed)?;
         let known = Finding::from_condition(previous, None).filter(|it| it.status != Status::False)?;

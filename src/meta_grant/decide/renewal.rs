@@ -7,12 +7,16 @@ use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{Reason, RenewalPolicy};
 use crate::engine::answer::Refusal;
 use crate::graph::{TokenInfo, TokenKind};
+use crate::meta_grant::living;
 use crate::meta_grant::observe::{Exchanged, LivingSeen};
 
 /// The condition Renewed.
 pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
     if case.seen.living == LivingSeen::Taken {
         return taken(case);
+    }
+    if let Some(refused) = case.seen.asked.writes.refusal(living::KIND) {
+        return refused.finding(case.generation);
     }
     let info = match token::in_use(case.seen, case.now) {
         Word::Good(info) => info,

@@ -172,6 +172,7 @@ impl Scene {
                 recorded: false,
                 published: false,
                 claims_unavailable: None,
+                writes: Default::default(),
             },
             access: None,
         };

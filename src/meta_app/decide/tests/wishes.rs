@@ -3,7 +3,7 @@
 use super::scene::*;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
-use crate::api::conditions::Quote;
+use crate::api::conditions::{Quote, Speaker};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Refusal, answer};
@@ -40,7 +40,7 @@ fn written(mut scene: Scene, answer: Answer<()>) -> Scene {
 
 fn refused(mut scene: Scene, field: &str) -> Scene {
     scene.seen.asked.refused.push(field.to_owned());
-    scene.seen.asked.refused_words = Some(Quote { words: TYPO.to_owned(), trace: None });
+    scene.seen.asked.refused_words = Some(Quote { speaker: Speaker::Meta, words: TYPO.to_owned(), trace: None });
     scene
 }
 

@@ -1,0 +1,112 @@
+//! What a pass makes of writes that the API server refuses: they are told once, and tried again within a minute for as long as it
+//! lasts, without a look at Meta.
+
+use jiff::Timestamp;
+use kube::{Api, ResourceExt};
+use serde::Serialize;
+
+use super::{Pass, Report, version};
+use crate::api::conditions::{ConditionType, find};
+use crate::api::reasons::Actor;
+use crate::engine::context::Context;
+use crate::engine::events::Note;
+use crate::engine::failure::{Class, Failure, next_try};
+use crate::engine::memory::Written;
+use crate::engine::refused::{Refusals, WriteRefused};
+use crate::engine::run::Kind;
+use crate::engine::status;
+
+impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
+    /// What the API server refused to write for the object before.
+    pub const fn refusals(&self) -> &Refusals {
+        &self.memory.refusals
+    }
+
+    /// Whether it refused the last write for the object of this kind.
+    pub fn was_refused(&self, kind: &str) -> bool {
+        self.memory.refusals.contains_key(kind)
+    }
+
+    /// Whether a status could not be written yet.
+    pub(in crate::engine) const fn owes_a_status(&self) -> bool {
+        self.memory.unwritten.is_some()
+    }
+
+    /// Writes the status. If that is refused it is remembered as what was decided last, and the pass goes on: nothing has to be
+    /// found out anew for the next try.
+    pub(super) async fn write<K: Kind<Status = S>>(
+        &mut self,
+        ctx: &Context,
+        object: &K::Object,
+        status: &S,
+    ) -> Result<(), Failure> {
+        if !ctx.is_ours(&self.key.namespace) {
+            return Err(Failure::NotOurs);
+        }
+        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
+        match status::write(&ctx.metrics, K::NAME.as_str(), &api, object, status).await {
+            Ok(written) => {
+                ctx.metrics.status_written(K::NAME);
+                self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
+                (self.memory.unwritten, self.memory.met) = (None, None);
+            }
+            Err(Failure::Refused(refused)) => {
+                self.memory.unwritten = Some(status.clone());
+                if self.memory.tells(&refused) {
+                    tell::<K>(ctx, object, &refused).await;
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Tells of what was not refused before. What a condition says and nobody has to act on needs no Event.
+    pub(super) async fn tell_refusals<K: Kind<Status = S>>(
+        &self,
+        ctx: &Context,
+        object: &K::Object,
+        report: &Report<S>,
+    ) {
+        let tells = |refused: &WriteRefused, status| {
+            let reason = refused.reason().as_str();
+            K::conditions(status).iter().any(|condition| condition.reason == reason)
+        };
+        let news = report.refused.iter().filter(|(kind, refused)| self.memory.refusals.get(*kind) != Some(refused));
+        for (_, refused) in news {
+            let noted = report.notes.iter().any(|note| note.reason == refused.reason().as_str());
+            let waits = refused.reason().actor() != Actor::Person && tells(refused, &report.status);
+            let ready = find(K::conditions(&report.status), ConditionType::Ready);
+            if !(noted || waits || tells(refused, &self.previous)) {
+                tell::<K>(ctx, object, refused).await;
+            } else if ready.is_some_and(|ready| ready.reason != refused.reason().as_str()) {
+                // That Ready became another one has a line of its own.
+                log::<K>(object, refused);
+            }
+        }
+    }
+
+    /// When the object has its next pass, which is otherwise due at this time.
+    pub(super) fn tries_again(&mut self, at: Timestamp) -> Timestamp {
+        if self.memory.refusals.is_empty() && self.memory.unwritten.is_none() {
+            self.memory.refused_times = 0;
+            return at;
+        }
+        let next = next_try(Class::Refused, self.memory.refused_times, self.now, self.slots);
+        self.memory.refused_times = self.memory.refused_times.saturating_add(1);
+        at.min(next)
+    }
+}
+
+/// Tells of a refused write with a line in the log and an Event.
+pub(in crate::engine) async fn tell<K: Kind>(ctx: &Context, object: &K::Object, refused: &WriteRefused) {
+    log::<K>(object, refused);
+    let (reason, text) = (refused.reason().as_str(), refused.message());
+    ctx.events.publish(object, &Note { warning: true, reason, action: "Write", text }).await;
+}
+
+fn log<K: Kind>(object: &K::Object, refused: &WriteRefused) {
+    let (kind, words) = (K::NAME.as_str(), refused.words.as_deref());
+    let object = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    tracing::warn!(kind, %object, reason = refused.reason().as_str(), words, "{}", refused.seen());
+}

@@ -1,0 +1,34 @@
+//! The reports of passes in which nothing is looked at.
+
+use super::{Case, connection};
+use crate::api::FacebookChannelStatus;
+use crate::api::conditions::assemble;
+use crate::engine::Class;
+use crate::engine::evidence::Suspicions;
+use crate::engine::pass::Report;
+use crate::engine::repairs::Effect;
+
+/// The report on a channel that is to be left alone: everything as it was.
+pub(super) fn paused(case: &Case<'_>) -> Report<FacebookChannelStatus> {
+    let (channel, previous) = (case.channel, case.previous);
+    let state = connection::paused(&previous.conditions, channel.spec.publish_token, case.generation);
+    let status = FacebookChannelStatus {
+        observed_generation: case.generation,
+        conditions: assemble(&previous.conditions, &state.findings, case.now),
+        connection: state.connection,
+        next_step: state.next_step,
+        ..previous.clone()
+    };
+    unchanged(case, status, Class::Paused, Suspicions::default())
+}
+
+/// The report of a pass in which nothing was learned.
+pub(super) fn unchanged(
+    case: &Case<'_>,
+    status: FacebookChannelStatus,
+    class: Class,
+    suspicions: Suspicions,
+) -> Report<FacebookChannelStatus> {
+    let (effect, notes, refused) = (Effect::None, Vec::new(), case.seen.asked.writes.refused());
+    Report { status, class, answered: true, until: None, effect, notes, suspicions, refused }
+}

@@ -1,0 +1,86 @@
+//! The Secret with the verify token: made once, and taken up by the next MetaApp of the name.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::PostParams;
+use rand::distr::{Alphanumeric, SampleString};
+
+use super::observe::VerifyTokenSeen;
+use crate::api::MetaApp;
+use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
+use crate::engine::failure::{self, kubernetes};
+use crate::engine::own_secrets::{is_left_over, own_secret};
+use crate::engine::refused::{Verb, Write};
+use crate::engine::{Class, Context, Failure, Key};
+
+/// Kind of what is written here.
+pub const KIND: &str = "Secret";
+
+/// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass. As a `trial` it is only
+/// asked whether it would be let in.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn create(ctx: &Context, app: &MetaApp, key: &Key, trial: bool) -> Result<(), Failure> {
+    let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
+    let name = super::verify_token_secret_name(&key.name);
+    let secret = own_secret(app, name.clone(), Purpose::VerifyToken, [(VERIFY_TOKEN_KEY, token)]);
+    let secret = Secret { immutable: Some(true), ..secret };
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let write = Write::new(Verb::Create, KIND, &Key::new(&key.namespace, name));
+    unless_overtaken(failure::write(&ctx.metrics, write, api.create(&params(trial), &secret)).await)
+}
+
+/// Makes the Secret that was left over ours, so that it goes with this MetaApp. If it is another one by now, the next look
+/// says so.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn adopt(ctx: &Context, app: &MetaApp, key: &Key, uid: &str, trial: bool) -> Result<(), Failure> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let name = super::verify_token_secret_name(&key.name);
+    let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
+        return Ok(());
+    };
+    let model = own_secret(app, name.clone(), Purpose::VerifyToken, []);
+    if secret.type_ != model.type_ || !is_left_over::<MetaApp>(&secret.metadata, key, uid) {
+        return Ok(());
+    }
+    secret.metadata.owner_references = model.metadata.owner_references;
+    let write = Write::new(Verb::Update, KIND, &Key::new(&key.namespace, &name));
+    unless_overtaken(failure::write(&ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
+}
+
+/// Whether the API server would let in now what it refused before. Nothing is written.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn is_let_in(
+    ctx: &Context,
+    app: &MetaApp,
+    key: &Key,
+    uid: &str,
+    seen: VerifyTokenSeen,
+) -> Result<bool, Failure> {
+    let tried = match seen {
+        VerifyTokenSeen::Missing => create(ctx, app, key, true).await,
+        VerifyTokenSeen::LeftOver => adopt(ctx, app, key, uid, true).await,
+        VerifyTokenSeen::Ours | VerifyTokenSeen::Taken => Ok(()),
+    };
+    match tried {
+        Err(Failure::Refused(_)) => Ok(false),
+        tried => tried.map(|()| true),
+    }
+}
+
+fn params(trial: bool) -> PostParams {
+    PostParams { dry_run: trial, ..PostParams::default() }
+}
+
+/// That somebody else was faster is no error: the next look says what is there.
+fn unless_overtaken(written: Result<Secret, Failure>) -> Result<(), Failure> {
+    match written {
+        Err(failure) if failure.class() != Class::Conflict => Err(failure),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Whether the API server would let in now what it refused to write for a grant before. Nothing is written, so that Meta is not asked
+//! anything for it.
+
+use super::observe::Tokens;
+use super::{living, mail};
+use crate::api::MetaGrantStatus;
+use crate::engine::pass::Pass;
+use crate::engine::{Context, Failure};
+
+/// Whether something that was refused would be let in, so that it is worth a look.
+///
+/// # Errors
+/// When the process ends.
+pub async fn is_let_in(ctx: &Context, pass: &Pass<MetaGrantStatus>, tokens: &Tokens) -> Result<bool, Failure> {
+    // Who was faster, or what is gone, is seen with the next look.
+    let let_in = |tried: Result<(), Failure>| !matches!(tried, Err(Failure::Refused(_)));
+    let mut any = false;
+    if pass.was_refused(living::KIND) {
+        let (living, over) = (tokens.living.as_ref(), tokens.over.as_deref());
+        any |= let_in(ctx.read(living::try_out(ctx, &pass.key, living, over)).await?);
+    }
+    if let Some(envelope) = tokens.envelopes.first().filter(|_| pass.was_refused(mail::KIND)) {
+        any |= let_in(ctx.read(ctx.mailbox.discard(envelope, true)).await?);
+    }
+    Ok(any)
+}
