@@ -38,6 +38,7 @@ mod protection;
 mod publication;
 mod receiver;
 mod record;
+mod refused;
 mod releases;
 mod replica;
 mod repository;

@@ -1,0 +1,120 @@
+//! The API server refuses what the operator writes, each write in every way: it is told with the server's words and who has to act,
+//! nothing is destroyed, and it heals by itself within a minute.
+
+mod claims;
+mod destroyed;
+mod obstacle;
+mod secrets;
+mod statuses;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::json;
+use testkit::wait_for;
+
+use crate::accounts::{CLAIMS, WATCHED};
+use crate::props::*;
+use crate::world::*;
+use obstacle::*;
+
+/// An operator that looks at what is changed as often as it is changed, and for which no slot comes by chance.
+fn eager(world: &World) -> Running {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    world.account.is_refused_on_purpose();
+    world.operator_with(|operator| {
+        let policy = &mut operator.policy;
+        policy.edit_interval = Duration::from_millis(1);
+        (policy.channel_period, policy.app_period, policy.broken_period) = (NEVER, NEVER, NEVER);
+    })
+}
+
+/// What was written at Meta is read again 1, 5 and 10 minutes later. After that nothing is due.
+async fn settled(world: &World, operator: &Running) -> Result<()> {
+    for minutes in [1, 5, 10] {
+        quiet(operator).await?;
+        world.advance(minutes);
+    }
+    quiet(operator).await
+}
+
+/// A write of Secrets in a namespace; `name` is that of one that exists.
+fn of_secrets(namespace: &str, verb: &'static str, name: &str) -> Target {
+    let sample = match verb {
+        "create" => json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "probe"}}),
+        _ => json!(name),
+    };
+    let (namespace, rules) = (namespace.to_owned(), WATCHED);
+    Target { namespace, group: "", version: "v1", kind: "Secret", resource: "secrets", verb, rules, sample }
+}
+
+/// A write of claims.
+fn of_claims(world: &World, verb: &'static str, name: &str) -> Target {
+    let claim = json!({
+        "apiVersion": "metachannels.io/v1alpha1", "kind": "AssetClaim", "metadata": {"name": format!("facebook-page-{PAGE_C}")},
+        "spec": {
+            "assetKind": "FacebookPage", "assetId": PAGE_C, "appId": APP_ID,
+            "holder": {"namespace": world.tenant_a, "name": "probe", "uid": "probe"},
+            "proof": {"method": "DebugToken", "provenAt": "2026-11-20T09:30:00Z"},
+        },
+    });
+    let (group, version, kind, resource) = ("metachannels.io", "v1alpha1", "AssetClaim", "assetclaims");
+    let sample = if verb == "create" { claim } else { json!(name) };
+    Target { namespace: world.claims.clone(), group, version, kind, resource, verb, rules: CLAIMS, sample }
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// The message that says why Ready is what it is says all that is to be said.
+fn says(way: Way, conditions: &[Condition]) -> Result<()> {
+    way.is_told_by(sentence(conditions).context("no Ready")?)
+}
+
+/// Nothing was deleted in the cluster, and nothing unsubscribed at Meta.
+fn nothing_is_destroyed(world: &World) -> Result<()> {
+    let asked = world.account.asked();
+    let deleted: Vec<_> = asked.keys().filter(|(right, _)| right.starts_with("delete ")).collect();
+    ensure!(deleted.is_empty(), "{deleted:?}");
+    let ended: Vec<_> = world.writes().into_iter().filter(|it| it.method == "DELETE").collect();
+    ensure!(ended.is_empty(), "{ended:?}");
+    Ok(())
+}
+
+/// While the obstacle stands the write is tried again every minute, and nothing is written or asked for that.
+async fn stays_quiet(world: &World, operator: &Running, kind: &str) -> Result<()> {
+    quiet(operator).await?;
+    let before = versions(world).await?;
+    let calls = world.sandbox.ledger().len();
+    let refused = || operator.count("refused_writes_total", kind);
+    for _ in 0..2 {
+        let tried = refused();
+        world.advance(1);
+        wait_for("the next try", PATIENCE, async || {
+            ensure!(refused() > tried, "{tried} tries");
+            Ok(())
+        })
+        .await?;
+        quiet(operator).await?;
+    }
+    assert_eq!(versions(world).await?, before, "nothing changed");
+    assert_eq!(world.sandbox.ledger().len(), calls, "Meta has nothing to do with it");
+    Ok(())
+}
+
+/// So many Warning Events of an object with this reason.
+async fn told_by_event(world: &World, namespace: &str, name: &str, way: Way, times: usize) -> Result<()> {
+    let expected = format!("{name} {}", way.reason());
+    wait_for(&format!("{times} times {expected}"), PATIENCE, async || {
+        let told = warnings(world, namespace).await?;
+        let found = told.iter().filter(|it| **it == expected).count();
+        ensure!(found == times, "{told:?}");
+        Ok(())
+    })
+    .await?;
+    let texts = notes(world, namespace, way.reason(), |_| true).await?;
+    ensure!(texts.iter().any(|text| text.contains(way.texts()[0])), "{texts:?}");
+    Ok(())
+}
