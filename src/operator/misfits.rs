@@ -14,7 +14,8 @@ use serde_json::json;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::engine::events::on_transition;
-use crate::engine::failure::kubernetes;
+use crate::engine::failure::{self, kubernetes};
+use crate::engine::refused::Write;
 use crate::engine::status::{FIELD_MANAGER, conditions, with_ready};
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::redact;
@@ -77,7 +78,8 @@ where
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    kubernetes("writing a status", api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
+    let write = Write::status(kind.as_str(), key);
+    failure::write(&ctx.metrics, write, api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
     for note in on_transition(&conditions(&before), &finding, "") {
         ctx.events.publish_about(&object.object_ref(&resource), &note).await;
     }
