@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -23,7 +24,7 @@ use crate::process::Process;
 use crate::wait::{free_port, wait_for};
 
 /// Longer than any start that was ever seen, even while compilers hold all cores.
-const START_TIMEOUT: Duration = Duration::from_secs(180);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A free port may be taken by somebody else before the server gets it.
 const ATTEMPTS: usize = 3;
@@ -43,8 +44,10 @@ pub struct ControlPlane {
     authority: Authority,
     kubeconfig: PathBuf,
     kubectl: Kubectl,
+    pub(crate) launch: Launch,
     // In the order in which they are stopped.
     _controllers: Option<Process>,
+    pub(crate) restarted: Mutex<Restarted>,
     api_server: Process,
     etcd: Process,
     directory: TempDir,
@@ -106,6 +109,8 @@ impl ControlPlane {
             url,
             authority,
             _controllers: None,
+            launch: Launch { programs: programs.clone(), etcd_url, port },
+            restarted: Mutex::default(),
             api_server,
             etcd,
             directory,
@@ -234,6 +239,34 @@ pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
     Ok(kube::Client::try_from(config)?)
 }
 
+/// What the servers are started with.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    programs: Programs,
+    pub(crate) etcd_url: String,
+    port: u16,
+}
+
+impl Launch {
+    pub(crate) fn etcd(&self, directory: &Path) -> Result<Process> {
+        Process::spawn_in(&etcd_command(&self.programs.etcd, directory, &self.etcd_url), directory)
+    }
+
+    pub(crate) fn api_server(&self, directory: &Path) -> Result<Process> {
+        let program = &self.programs.kube_apiserver;
+        Process::spawn_in(&api_server_command(program, directory, &self.etcd_url, self.port), directory)
+    }
+}
+
+/// The servers that took the place of those before, the present ones last. None is dropped before the others: the directory
+/// would go with it.
+#[derive(Debug, Default)]
+pub(crate) struct Restarted {
+    pub(crate) api_servers: Vec<Process>,
+    pub(crate) etcds: Vec<Arc<Process>>,
+}
+
+#[derive(Clone, Debug)]
 struct Programs {
     etcd: PathBuf,
     kube_apiserver: PathBuf,

@@ -11,6 +11,7 @@ mod kubeconfig;
 mod kubectl;
 mod process;
 mod progress;
+mod storage;
 mod tls_front;
 mod wait;
 
@@ -26,6 +27,7 @@ pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;
 pub use process::{Exit, Process};
 pub use progress::Progress;
+pub use storage::Backup;
 pub use tls_front::TlsFront;
 pub use wait::{free_port, wait_for};
 
