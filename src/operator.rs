@@ -35,7 +35,7 @@ use crate::engine::objects::Objects;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, KindName, ration, run, sweep, watch};
+use crate::engine::{Clock, Context, Key, KindName, own_status, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, allowed, census};
@@ -131,6 +131,7 @@ impl Operator {
             evidence_looks: LastLook::new(self.clock.now()),
             evidence_requests: Default::default(),
             served: Arc::default(),
+            departed: Default::default(),
             doubts: Doubts::default(),
             claim_memories: Default::default(),
             misfits: Default::default(),
@@ -246,7 +247,15 @@ impl Scope {
                 namespaces::note(&context, &scope, List::Apps, &change);
                 triggers.app(&context, change);
             };
-            watch::run(apps, Config::default(), self.apps.1, &context.metrics, report).await;
+            watch::run(
+                apps,
+                Config::default(),
+                self.apps.1,
+                &context.metrics,
+                |it| own_status::review::<MetaAppKind>(&context, it),
+                report,
+            )
+            .await;
         });
         let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
         watches.spawn(async move {
@@ -254,7 +263,15 @@ impl Scope {
                 namespaces::note(&context, &scope, List::Grants, &change);
                 triggers.grant(&context, change);
             };
-            watch::run(grants, Config::default(), self.grants.1, &context.metrics, report).await;
+            watch::run(
+                grants,
+                Config::default(),
+                self.grants.1,
+                &context.metrics,
+                |it| own_status::review::<MetaGrantKind>(&context, it),
+                report,
+            )
+            .await;
         });
         let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
         watches.spawn(async move {
@@ -262,7 +279,15 @@ impl Scope {
                 namespaces::note(&context, &scope, List::Channels, &change);
                 triggers.channel(&context, change);
             };
-            watch::run(channels, Config::default(), self.channels.1, &context.metrics, report).await;
+            watch::run(
+                channels,
+                Config::default(),
+                self.channels.1,
+                &context.metrics,
+                |it| own_status::review::<FacebookChannelKind>(&context, it),
+                report,
+            )
+            .await;
         });
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
         watches.spawn(async move {
@@ -270,7 +295,15 @@ impl Scope {
                 namespaces::note(&context, &scope, List::Secrets, &change);
                 triggers::secret(&context, change);
             };
-            watch::run_metadata(secrets, released, self.secrets.1, &context.metrics, report).await;
+            watch::run_metadata(
+                secrets,
+                released,
+                self.secrets.1,
+                &context.metrics,
+                |it| context.compare(context.secrets.watched(&Key::of(it)).as_ref(), &it.metadata),
+                report,
+            )
+            .await;
         });
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
         watches.spawn(async move {
@@ -280,7 +313,7 @@ impl Scope {
             };
             // What it holds is kept as what follows from it.
             let (_, unread) = reflector::store();
-            watch::run(bindings, named, unread, &context.metrics, report).await;
+            watch::run(bindings, named, unread, &context.metrics, |_| (), report).await;
         });
     }
 }
@@ -290,7 +323,11 @@ fn spawn_claims_watch(watches: &mut JoinSet<()>, ctx: &Arc<Context>, store: refl
     let context = Arc::clone(ctx);
     watches.spawn(async move {
         let report = |change: watch::Change<'_, AssetClaim>| triggers::claim(&context, change);
-        watch::run(claims, Config::default(), store, &context.metrics, report).await;
+        let review = |claim: &AssetClaim| {
+            let before = context.claims.get(&Key::of(claim).to_ref());
+            context.compare(before.as_ref().map(|it| &it.metadata), &claim.metadata);
+        };
+        watch::run(claims, Config::default(), store, &context.metrics, review, report).await;
     });
 }
 

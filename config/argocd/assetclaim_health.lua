@@ -1,5 +1,7 @@
 -- Health of AssetClaims, which say who owns a page and what is left to do after a channel.
-local states = {Held = "Healthy", Tombstone = "Healthy", CleanupPending = "Progressing", LeftBehind = "Degraded"}
+local states = {
+  Held = "Healthy", Tombstone = "Healthy", AwaitingHolder = "Progressing", CleanupPending = "Progressing", LeftBehind = "Degraded"
+}
 local health = {status = "Healthy", message = "Held"}
 if obj.status == nil or obj.status.state == nil then
   return health

@@ -26,7 +26,7 @@ use super::references::NamespacedName;
     printcolumn(name = "Asset ID", type_ = "string", json_path = ".spec.assetId", description = "Id of the asset at Meta"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.holder.namespace", description = "Namespace that owns the asset"),
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.name", description = "Object that uses the asset"),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Held, CleanupPending, Tombstone or LeftBehind"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Held, AwaitingHolder, CleanupPending, Tombstone or LeftBehind"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Transfer to", type_ = "string", json_path = ".spec.transferTo", description = "Namespace that may take the asset over", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp through which the asset is used", priority = 1),
@@ -146,6 +146,14 @@ pub struct AssetClaimStatus {
     /// UID of the holder that the state is about. A holder with another one has taken the claim over since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder_uid: Option<String>,
+    /// UID of the claim that the state is about. A claim that was restored from a backup has another one: what its status
+    /// remembers is not what was seen of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_uid: Option<String>,
+    /// Since when the holder has been missing though nobody saw it go, as after a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub awaited_since: Option<Timestamp>,
     /// When the holder was first found gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
@@ -170,6 +178,8 @@ pub enum ClaimState {
     /// A living object uses the asset.
     #[default]
     Held,
+    /// The object is not there, and nobody saw it go: it may be on its way back from a backup, and is waited for.
+    AwaitingHolder,
     /// The object is gone; what it left at Meta is being cleaned up.
     CleanupPending,
     /// The object is gone and cleaned up after. The asset stays reserved for the namespace.
@@ -183,11 +193,24 @@ impl ClaimState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "Held",
+            Self::AwaitingHolder => "AwaitingHolder",
             Self::CleanupPending => "CleanupPending",
             Self::Tombstone => "Tombstone",
             Self::LeftBehind => "LeftBehind",
         }
     }
+}
+
+/// Annotation of a claim with which an administrator says what becomes of it: `now` or `never`.
+pub const CLEANUP: &str = "metachannels.io/cleanup";
+
+/// What an administrator says about cleaning up after the holder of a claim.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cleanup {
+    /// A holder that nobody saw go does not come back: it is not waited for.
+    Now,
+    /// Nothing is cleaned up, whatever becomes of the holder.
+    Never,
 }
 
 /// A page's subscription that stays at Meta after its channel.
@@ -224,8 +247,25 @@ impl AssetClaim {
         self.current().is_some_and(|status| status.releasing_since.is_some())
     }
 
-    /// The status, if it is about the present holder. One about another is as good as none.
+    /// The status, if it is about the present holder and was written about this very claim. Any other is as good as none;
+    /// but one that was cleaned up after stays so, wherever it is restored.
     pub fn current(&self) -> Option<&AssetClaimStatus> {
-        self.status.as_ref().filter(|status| status.holder_uid.as_ref() == Some(&self.spec.holder.uid))
+        let status = self.status.as_ref().filter(|it| it.holder_uid.as_ref() == Some(&self.spec.holder.uid))?;
+        let own = status.claim_uid == self.metadata.uid || status.state == ClaimState::Tombstone;
+        own.then_some(status)
+    }
+
+    /// What an administrator says about cleaning up after a holder that nobody saw go.
+    ///
+    /// # Errors
+    /// The value of the annotation, if it is none that is known.
+    pub fn cleanup(&self) -> Result<Option<Cleanup>, &str> {
+        let value = self.metadata.annotations.as_ref().and_then(|all| all.get(CLEANUP)).map(String::as_str);
+        match value {
+            None => Ok(None),
+            Some("now") => Ok(Some(Cleanup::Now)),
+            Some("never") => Ok(Some(Cleanup::Never)),
+            Some(other) => Err(other),
+        }
     }
 }

@@ -21,8 +21,8 @@ pub mod webhook_fields;
 
 pub use allowed_namespaces::{AllowedNamespaces, LabelOperator, LabelRequirement, NamespaceSelector, NamespacesFrom};
 pub use asset_claim::{
-    AssetClaim, AssetClaimSpec, AssetClaimStatus, AssetKind, ClaimHolder, ClaimProof, ClaimState, DeletionPolicy,
-    LeftAtMeta, ProofMethod,
+    AssetClaim, AssetClaimSpec, AssetClaimStatus, AssetKind, CLEANUP, ClaimHolder, ClaimProof, ClaimState, Cleanup,
+    DeletionPolicy, LeftAtMeta, ProofMethod,
 };
 pub use crds::{crds, yaml};
 pub use facebook_channel::{

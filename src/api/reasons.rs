@@ -166,6 +166,8 @@ reasons! {
     ClaimsUnavailable => Operator,
     /// The API server would let any release claim pages for any other, so none is claimed.
     ClaimsUnguarded => Operator,
+    /// The holder of the claim is not there, and nobody saw it go: it is waited for.
+    AwaitingHolder => Operator,
     /// The holder of the claim is gone; what it left at Meta is being cleaned up.
     CleanupPending => Operator,
     /// It cannot be read without a working authorisation and the claim.
@@ -285,6 +287,10 @@ reasons! {
     ForeignCallback => Person,
     /// The application's webhook lacks fields that the channel declares.
     AppFieldsMissing => Person,
+    /// Cleaning up after the holder of the claim was forbidden by an annotation.
+    CleanupForbidden => Person,
+    /// What is declared is not there, and the object is being deleted, so that nothing is done for it any more.
+    BeingDeleted => Person,
     /// What Meta shows differs from what is declared, and the object is only to be observed.
     DriftObserved => Person,
     /// There is no callback URL to subscribe.

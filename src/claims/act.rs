@@ -53,8 +53,12 @@ pub async fn release(
 pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
     let (key, uid) = (Key::of(claim), claim.uid().unwrap_or_default());
     if let Some(status) = report.status {
-        let state = status.state;
+        let (state, is_told) = (status.state, status.gone_since.is_some());
         write(ctx, claim, status).await?;
+        if is_told {
+            // From now on the claim remembers it.
+            ctx.departed.forget(&claim.spec.holder.uid);
+        }
         ctx.metrics.status_written(KindName::AssetClaim);
         if state != claim.state() {
             log(&key, claim, state);

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use super::observe::{AppSeen, Checked, Observed};
 use crate::api::conditions::{Finding, Status, assemble};
 use crate::api::readiness::readiness;
-use crate::api::{AssetClaim, AssetClaimStatus, ClaimState, DeletionPolicy, LeftAtMeta, Reason};
+use crate::api::{AssetClaim, AssetClaimStatus, CLEANUP, ClaimState, Cleanup, DeletionPolicy, LeftAtMeta, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Refusal, class};
 use crate::engine::events::Note;
@@ -14,6 +14,10 @@ use crate::graph::Verdict;
 /// How long a holder must be gone before anything is done: a channel that is renamed, restored or made anew gets its page
 /// back without a break.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long a holder is waited for that is not there though nobody saw it go: it may be on its way back from a backup, and
+/// unsubscribing its page would cut off everybody who writes to it.
+pub const WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long a request to Meta that was begun may still be on its way, if the process that began it said nothing more.
 pub const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
@@ -51,7 +55,8 @@ pub enum Then {
 /// Whether the API server has to be asked about the holder: something could be done now.
 pub fn wants_check(claim: &AssetClaim, app: &AppSeen, now: Timestamp) -> bool {
     let could_act = match claim.state() {
-        ClaimState::Held | ClaimState::Tombstone => false,
+        _ if claim.cleanup() == Ok(Some(Cleanup::Never)) => false,
+        ClaimState::Held | ClaimState::AwaitingHolder | ClaimState::Tombstone => false,
         ClaimState::CleanupPending => true,
         // Said already; it is said anew once there is something to clean up with.
         ClaimState::LeftBehind => claim.spec.deletion_policy == DeletionPolicy::Orphan || *app == AppSeen::Ready,
@@ -74,7 +79,11 @@ pub fn decide(claim: &AssetClaim, seen: &Observed, now: Timestamp) -> Plan {
     }
     match claim.state() {
         ClaimState::Tombstone => case.tombstone_again(),
-        ClaimState::Held => case.pending(format!("{} is gone.", case.holder()), Then::At(now + GRACE)),
+        _ if claim.cleanup() == Ok(Some(Cleanup::Never)) => case.forbidden(),
+        ClaimState::Held | ClaimState::AwaitingHolder if !case.is_gone() => case.awaiting(),
+        ClaimState::Held | ClaimState::AwaitingHolder => {
+            case.pending(format!("{} is gone.", case.holder()), Then::At(now + GRACE))
+        }
         ClaimState::CleanupPending | ClaimState::LeftBehind => case.clean_up(),
     }
 }
@@ -86,6 +95,63 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Whether the holder was deleted, as opposed to not being there: it was seen to go, now or by an earlier process; or it
+    /// was waited for long enough; or an administrator says so.
+    fn is_gone(&self) -> bool {
+        let known = self.claim.current().is_some_and(|status| status.gone_since.is_some());
+        let told = self.claim.cleanup() == Ok(Some(Cleanup::Now));
+        self.seen.departed || known || told || self.awaited_until() <= self.now
+    }
+
+    /// Since when the holder has been missing, to the second.
+    fn awaited_since(&self) -> Timestamp {
+        let known = self.claim.current().and_then(|status| status.awaited_since);
+        known.unwrap_or_else(|| self.now.round(Unit::Second).unwrap_or(self.now))
+    }
+
+    fn awaited_until(&self) -> Timestamp {
+        self.awaited_since() + WAIT
+    }
+
+    /// The holder is not there, and nobody saw it go.
+    fn awaiting(&self) -> Plan {
+        let until = self.awaited_until();
+        let unknown = self.claim.cleanup().is_err();
+        let unknown = if unknown { " The value that it has is neither, and counts for nothing." } else { "" };
+        let seen = format!(
+            "{} is not there, and the operator did not see it go: it may be on its way back from a backup. The page stays as it is until {until}, or until the channel is back.",
+            self.holder()
+        );
+        let next_step = format!(
+            "The operator goes on by itself; if the channel does not come back, an administrator need not wait: {}=now; =never leaves the page as it is for good.{unknown}",
+            self.annotate()
+        );
+        let finding = self.found(Status::False, Reason::AwaitingHolder, seen, next_step);
+        self.report(ClaimState::AwaitingHolder, &finding, Then::At(until), None)
+    }
+
+    /// Nothing is to be cleaned up.
+    fn forbidden(&self) -> Plan {
+        let seen = format!(
+            "{} is not there, and the annotation {CLEANUP} says that nothing is cleaned up: the page stays subscribed.",
+            self.holder()
+        );
+        let next_step = format!(
+            "Whoever wants the page unsubscribed must remove it: {}-. Or the channel comes back and takes the page up again.",
+            self.annotate()
+        );
+        let finding = self.found(Status::False, Reason::CleanupForbidden, seen, next_step);
+        self.report(ClaimState::AwaitingHolder, &finding, Then::Never, None)
+    }
+
+    /// The command that sets the annotation, without a value.
+    fn annotate(&self) -> String {
+        let (metadata, none) = (&self.claim.metadata, String::new());
+        let namespace = metadata.namespace.as_ref().unwrap_or(&none);
+        let name = metadata.name.as_ref().unwrap_or(&none);
+        format!("kubectl -n {namespace} annotate --overwrite assetclaim/{name} {CLEANUP}")
+    }
+
     fn clean_up(&self) -> Plan {
         if let Some(answer) = &self.seen.asked {
             return match answer {
@@ -249,14 +315,20 @@ impl Case<'_> {
         let ready = readiness(&[finding], generation, finding.clone());
         let previous = self.claim.status.as_ref();
         let conditions = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
-        let gone = state != ClaimState::Held;
         let since = self.claim.current().and_then(|status| status.gone_since);
         let now = self.now.round(Unit::Second).unwrap_or(self.now);
+        let gone_since = match state {
+            ClaimState::Held => None,
+            ClaimState::AwaitingHolder => since,
+            ClaimState::CleanupPending | ClaimState::Tombstone | ClaimState::LeftBehind => Some(since.unwrap_or(now)),
+        };
         let status = AssetClaimStatus {
             observed_generation: Some(generation),
             state,
             holder_uid: Some(self.claim.spec.holder.uid.clone()),
-            gone_since: gone.then(|| since.unwrap_or(now)),
+            claim_uid: self.claim.metadata.uid.clone(),
+            awaited_since: (state == ClaimState::AwaitingHolder).then(|| self.awaited_since()),
+            gone_since,
             releasing_since: None,
             left_at_meta: left,
             conditions: assemble(conditions, &ready.findings, self.now),

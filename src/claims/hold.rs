@@ -5,11 +5,12 @@
 //! very version that was read, so that of several who want it one gets through as well.
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
 use super::unavailable::Unavailable;
-use crate::api::{AssetClaim, AssetClaimSpec, ProofMethod};
+use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
 use crate::engine::failure::{self, Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write};
@@ -114,6 +115,8 @@ pub async fn adopt(
     }
     let Some(spec) = adopted(&claim.spec, wanted, proof, ctx.clock.now()) else { return Ok(None) };
     claim.spec = spec;
+    // It was said of the holder before.
+    claim.annotations_mut().remove(CLEANUP);
     write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
     Ok(None)
 }

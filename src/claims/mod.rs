@@ -72,6 +72,10 @@ impl Kind for AssetClaimKind {
         None
     }
 
+    fn with_status(object: &AssetClaim, status: AssetClaimStatus) -> AssetClaim {
+        AssetClaim { status: Some(status), ..object.clone() }
+    }
+
     fn conditions(status: &AssetClaimStatus) -> &[Condition] {
         &status.conditions
     }

@@ -24,6 +24,8 @@ use crate::meta_app::{self, Trouble};
 pub struct Observed {
     /// Whether the holder lives, as the watch shows it.
     pub lives: bool,
+    /// Whether this process saw it live and then go.
+    pub departed: bool,
     /// The application through which the page is used; asked for only once the holder is gone.
     pub app: AppSeen,
     /// Before this time it is others' turn, or Meta is left alone.
@@ -91,7 +93,8 @@ pub async fn observe(
     let (holder, key) = (&claim.spec.holder, Key::of(claim));
     let dependent = (KindName::AssetClaim, key.clone());
     let lives = lives(ctx, holder);
-    let mut seen = Observed { lives, app: AppSeen::Missing, turn: None, checked: None, asked, access: None };
+    let departed = ctx.departed.contains(&holder.uid) || !lives && is_another(ctx, claim);
+    let mut seen = Observed { lives, departed, app: AppSeen::Missing, turn: None, checked: None, asked, access: None };
     if lives || claim.state() == ClaimState::Tombstone {
         ctx.index.forget(&dependent);
         return Ok(seen);
@@ -161,6 +164,14 @@ async fn is_gone(ctx: &Context, namespace: &str) -> Result<bool, Failure> {
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
     let found = ctx.read(permitted("looking for a namespace", namespaces.get_opt(namespace))).await??;
     Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
+}
+
+/// Whether the holder is a living channel of another name or namespace, so that the one which the claim names is none: an
+/// administrator moved it.
+fn is_another(ctx: &Context, claim: &AssetClaim) -> bool {
+    let declare_the_page = ctx.index.dependents(&Dependency::Claim(claim.name_any()));
+    let is = |key: &Key| ctx.channels.shown(key).is_some_and(|it| it.uid().as_ref() == Some(&claim.spec.holder.uid));
+    declare_the_page.iter().any(|(kind, key)| *kind == KindName::FacebookChannel && is(key))
 }
 
 /// Whether the holder is there, be it one that cannot be decoded.

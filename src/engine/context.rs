@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, ResourceExt};
 use kube_runtime::reflector::Store;
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +17,7 @@ use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
 use super::clock::Clock;
 use super::counts::Counts;
+use super::departed::Departed;
 use super::doubts::Doubts;
 use super::edits::Edits;
 use super::events::Events;
@@ -127,6 +129,8 @@ pub struct Context {
     pub evidence_requests: Taken,
     /// How many channels of each application doubt their tokens.
     pub doubts: Doubts,
+    /// Which channels were seen to go.
+    pub departed: Departed,
     /// What is remembered of claims that are being cleaned up.
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.
@@ -167,6 +171,22 @@ impl Context {
             biased;
             () = self.shutdown.cancelled() => Err(Failure::ShuttingDown),
             answer = request => Ok(answer),
+        }
+    }
+
+    /// Compares an object with what is known of it. Versions grow: an older one says that the API server was put back to an
+    /// earlier state. Then nothing that this process remembers can be relied on, and it ends, so that the next one begins anew.
+    pub fn compare(&self, known: Option<&ObjectMeta>, shown: &ObjectMeta) {
+        let version = |object: &ObjectMeta| object.resource_version.as_ref()?.parse::<u64>().ok();
+        let Some(known) = known.filter(|known| known.uid == shown.uid) else { return };
+        let older = version(shown).zip(version(known)).is_some_and(|(shown, known)| shown < known);
+        if older && !self.shutdown.is_cancelled() {
+            tracing::error!(
+                namespace = shown.namespace,
+                name = shown.name,
+                "the API server shows an object as it was before: its storage was put back to an earlier state; ending, so that nothing is done on what is not so any more"
+            );
+            self.shutdown.cancel();
         }
     }
 
@@ -260,14 +280,23 @@ impl Context {
         }
     }
 
-    /// A MetaApp in a namespace of ours.
+    /// A MetaApp in a namespace of ours. A status that somebody else wrote is not believed: until the MetaApp was looked at, it is what
+    /// it was before.
     pub fn app(&self, key: &Key) -> Option<Arc<MetaApp>> {
-        self.apps.get(key)
+        let app = self.apps.get(key)?;
+        Some(match self.app_memories.kept(key, app.metadata.uid.as_deref()) {
+            Some(status) => Arc::new(MetaApp { status: Some(status), ..(*app).clone() }),
+            None => app,
+        })
     }
 
-    /// A MetaGrant in a namespace of ours.
+    /// A MetaGrant in a namespace of ours; its status as with [`Context::app`].
     pub fn grant(&self, key: &Key) -> Option<Arc<MetaGrant>> {
-        self.grant_objects.get(key)
+        let grant = self.grant_objects.get(key)?;
+        Some(match self.grant_memories.kept(key, grant.metadata.uid.as_deref()) {
+            Some(status) => Arc::new(MetaGrant { status: Some(status), ..(*grant).clone() }),
+            None => grant,
+        })
     }
 
     /// A FacebookChannel in a namespace of ours.

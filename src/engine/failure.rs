@@ -95,7 +95,7 @@ impl From<Reason> for Class {
             // What was received and refused is refused again: it is asked for in the regular slots.
             Reason::NotUnderstood => Self::Settled,
             // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.
-            Reason::DriftObserved => Self::Settled,
+            Reason::DriftObserved | Reason::BeingDeleted => Self::Settled,
             Reason::Paused => Self::Paused,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,

@@ -113,5 +113,5 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Envelope>) {
             ctx.mailbox.came.notify_one();
         }
     };
-    watch::run_metadata(all, labelled, writer, &ctx.metrics, report).await;
+    watch::run_metadata(all, labelled, writer, &ctx.metrics, |_| (), report).await;
 }

@@ -9,6 +9,7 @@ use super::calls::Told;
 use super::edits::Edit;
 use super::evidence::Suspicions;
 use super::key::Key;
+use super::own_status::OwnStatus;
 use super::refused::{Cause, Refusals, WriteRefused};
 use super::repairs::Repairs;
 
@@ -43,6 +44,8 @@ pub struct Memory<S> {
     pub unrepeatable: Option<String>,
     /// What was written at Meta about the object, to see whether it lasts.
     pub repairs: Repairs,
+    /// What is known of the stored status.
+    pub own: OwnStatus<S>,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
     /// The status that was decided last, for as long as it cannot be written.
@@ -118,6 +121,7 @@ impl<S: Clone> Memories<S> {
             told: Told::default(),
             unrepeatable: None,
             repairs: Repairs::default(),
+            own: OwnStatus::default(),
             written: None,
             unwritten: None,
             refusals: Refusals::new(),
@@ -130,15 +134,22 @@ impl<S: Clone> Memories<S> {
     pub fn begin(&self, key: &Key, uid: &str) -> (Memory<S>, bool) {
         let memory = self.recall(key, uid);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let requested = all.get_mut(key).is_some_and(|memory| std::mem::take(&mut memory.requested));
+        // From now on there is one, so that what happens during the pass is remembered too.
+        let known = all.entry(key.clone()).or_insert_with(|| memory.clone());
+        if known.uid != uid {
+            *known = memory.clone();
+        }
+        let requested = std::mem::take(&mut known.requested);
         (memory, requested)
     }
 
-    /// Remembers an object. A look that was asked for meanwhile stays asked for.
+    /// Remembers an object. A look that was asked for meanwhile stays asked for, and what was seen of its status stays seen.
     pub fn keep(&self, key: &Key, memory: Memory<S>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let requested = all.get(key).is_some_and(|known| known.requested);
-        all.insert(key.clone(), Memory { requested, ..memory });
+        let known = all.get(key);
+        let requested = known.is_some_and(|known| known.requested);
+        let own = known.filter(|known| known.uid == memory.uid).map_or_else(|| memory.own.clone(), |it| it.own.clone());
+        all.insert(key.clone(), Memory { requested, own, ..memory });
     }
 
     /// Forgets an object that is gone; its UID, if it was known.
@@ -213,6 +224,12 @@ impl<S: Clone> Memories<S> {
     pub fn answered_at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).filter(|memory| memory.uid == uid)?.answered_at
+    }
+
+    /// Reads or changes what is known of the status of an object.
+    pub(super) fn own_status<T>(&self, key: &Key, uid: &str, change: impl FnOnce(&mut OwnStatus<S>) -> T) -> Option<T> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(key).filter(|memory| memory.uid == uid).map(|memory| change(&mut memory.own))
     }
 
     fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {

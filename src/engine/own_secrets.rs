@@ -10,9 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::ObjectMeta;
-use kube::{Resource, ResourceExt};
+use kube::api::{ListParams, ObjectMeta};
+use kube::{Api, Resource, ResourceExt};
 
+use super::context::Context;
+use super::failure::{Failure, kubernetes};
 use super::key::Key;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
@@ -42,39 +44,102 @@ pub fn own_secret<K: Resource<DynamicType = ()>>(
             owner_references: controller.map(|it| vec![it]),
             ..ObjectMeta::default()
         },
-        type_: Some(format!("{GROUP}/{}", purpose.as_str())),
+        type_: Some(type_of(purpose)),
         string_data: Some(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         ..Secret::default()
     }
 }
 
-/// Whether a Secret was made by the operator for an earlier object of this name, of which there is one at a time. It names that one
-/// as its owner; or nobody any more, as `--cascade=orphan` leaves it, and then it says itself what it was made for. One that
-/// names anything else is somebody's.
-pub fn is_left_over<K: Resource<DynamicType = ()>>(secret: &ObjectMeta, key: &Key, uid: &str) -> bool {
+/// Whether a Secret was made by the operator for an earlier object of this name, of which there is one at a time, as it is found
+/// after a restore or after `--cascade=orphan`. It is of the type that only the operator makes and that cannot be changed, and
+/// nothing in it names anybody else.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn is_of_predecessor<K: Resource<DynamicType = ()>>(
+    ctx: &Context,
+    secret: &ObjectMeta,
+    purpose: Purpose,
+    key: &Key,
+    uid: &str,
+) -> Result<bool, Failure> {
+    let name = secret.name.as_deref().unwrap_or_default();
+    Ok(may_be_left_over::<K>(secret, key, uid) && has_type(ctx, &Key::new(&key.namespace, name), purpose).await?)
+}
+
+/// Whether a Secret is of the type for this purpose. What it holds is not read: it may be somebody's.
+async fn has_type(ctx: &Context, key: &Key, purpose: Purpose) -> Result<bool, Failure> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let fields = format!("metadata.name={},type={}", key.name, type_of(purpose));
+    let named = ListParams::default().fields(&fields);
+    let found = ctx.read(kubernetes("looking for the type of a Secret", api.list_metadata(&named))).await??;
+    Ok(!found.items.is_empty())
+}
+
+/// The type of the Secrets that the operator makes for a purpose.
+fn type_of(purpose: Purpose) -> String {
+    format!("{GROUP}/{}", purpose.as_str())
+}
+
+/// Whether a Secret holds exactly this. It is read, so that it has to be one of ours.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn holds(ctx: &Context, key: &Key, content: &[(&'static str, String)]) -> Result<bool, Failure> {
+    ctx.metrics.secret_read();
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let found = ctx.read(kubernetes("comparing a Secret", api.get_opt(&key.name))).await??;
+    let data = found.and_then(|secret| secret.data).unwrap_or_default();
+    let same = |(name, value): &(&str, String)| data.get(*name).is_some_and(|it| it.0 == value.as_bytes());
+    Ok(data.len() == content.len() && content.iter().all(same))
+}
+
+/// Whether the metadata of a Secret lets it be one that was made for an earlier object of this name. It names that one as its owner,
+/// or nobody; and where it says what it was made for, it was made for that one.
+pub fn may_be_left_over<K: Resource<DynamicType = ()>>(secret: &ObjectMeta, key: &Key, uid: &str) -> bool {
     let (group, kind) = (format!("{GROUP}/"), K::kind(&()));
     let is_former = |it: &OwnerReference| {
         it.api_version.starts_with(&group) && it.kind == kind && it.name == key.name && it.uid != uid
     };
-    match secret.owner_references.as_deref().unwrap_or_default() {
-        [] => secret.annotations.as_ref().and_then(|all| all.get(MADE_FOR)) == Some(&made_for::<K>(key)),
-        owners => owners.iter().all(is_former),
-    }
+    let said = secret.annotations.as_ref().and_then(|all| all.get(MADE_FOR));
+    secret.owner_references.iter().flatten().all(is_former) && said.is_none_or(|said| *said == made_for::<K>(key))
 }
 
 fn made_for<K: Resource<DynamicType = ()>>(key: &Key) -> String {
     format!("{}/{}/{}", K::kind(&()), key.namespace, key.name)
 }
 
-/// The Secrets as they were written, or as they were seen first: their versions, which are numbers that grow, and what
-/// their content was made of.
+/// The Secrets as they were written, or as they were seen first.
 #[derive(Debug, Default)]
-pub struct Written(Mutex<HashMap<Key, (u64, Option<String>)>>);
+pub struct Written(Mutex<HashMap<Key, State>>);
+
+/// What is known of a Secret.
+#[derive(Clone, Debug, PartialEq)]
+struct State {
+    /// Its version, which is a number that grows.
+    version: u64,
+    /// What its content was made of.
+    content: Option<String>,
+    /// Whether it holds what was made of that: `None` of one that another process wrote, until it was looked into.
+    holds: Option<bool>,
+}
 
 impl Written {
     /// Remembers a Secret that was written.
     pub fn note(&self, key: &Key, secret: &ObjectMeta) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), state(secret));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), state(secret, Some(true)));
+    }
+
+    /// Whether a Secret holds what its metadata says, if that is known.
+    pub fn is_sound(&self, key: &Key) -> Option<bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key)?.holds
+    }
+
+    /// Notes what was found when a Secret was looked into.
+    pub fn looked_into(&self, key: &Key, holds: bool) {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            known.holds = Some(holds);
+        }
     }
 
     /// Whether a Secret was written or seen, and is there as far as is known.
@@ -91,16 +156,19 @@ impl Written {
     /// shown of it may be older than our own write.
     pub fn compare(&self, key: &Key, secret: &ObjectMeta) -> (Option<String>, bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = state(secret);
+        let shown = state(secret, None);
         let known = all.entry(key.clone()).or_insert_with(|| shown.clone());
-        if shown.0 < known.0 { (known.1.clone(), false) } else { (shown.1, shown.0 > known.0) }
+        match shown.version < known.version {
+            true => (known.content.clone(), false),
+            false => (shown.content, shown.version > known.version),
+        }
     }
 }
 
-fn state(secret: &ObjectMeta) -> (u64, Option<String>) {
+fn state(secret: &ObjectMeta, holds: Option<bool>) -> State {
     let version = secret.resource_version.as_ref().and_then(|version| version.parse().ok());
     let content = secret.annotations.as_ref().and_then(|annotations| annotations.get(CONTENT).cloned());
-    (version.unwrap_or_default(), content)
+    State { version: version.unwrap_or_default(), content, holds }
 }
 
 #[cfg(test)]
@@ -133,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_for_an_earlier_object_of_the_name_is_left_over() {
+    fn what_names_nobody_but_an_earlier_object_of_the_name_may_be_left_over() {
         let owner = |version: &str, kind: &str, name: &str, uid: &str| json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid});
         let former = || owner("metachannels.io/v1alpha1", "MetaApp", "acme", "u1");
         let rows = [
@@ -143,8 +211,9 @@ mod tests {
             (json!([]), json!({"metachannels.io/made-for": "MetaApp/platform/acme"}), true),
             (json!([]), json!({"metachannels.io/made-for": "MetaApp/platform/other"}), false),
             (json!([]), json!({"metachannels.io/made-for": "MetaApp/elsewhere/acme"}), false),
-            (json!([]), json!({"metachannels.io/content": "x"}), false),
-            (json!(null), json!(null), false),
+            (json!([]), json!({"metachannels.io/content": "x"}), true),
+            (json!(null), json!(null), true),
+            (json!([former()]), json!({"metachannels.io/made-for": "MetaApp/platform/other"}), false),
             (json!([owner("metachannels.io/v1alpha1", "MetaApp", "acme", "u2")]), json!(null), false),
             (json!([owner("metachannels.io/v1alpha1", "MetaApp", "other", "u1")]), json!(null), false),
             (json!([owner("metachannels.io/v1alpha1", "MetaGrant", "acme", "u1")]), json!(null), false),
@@ -158,7 +227,7 @@ mod tests {
         for (owners, annotations, expected) in rows {
             let metadata = json!({ "ownerReferences": owners, "annotations": annotations });
             let secret: ObjectMeta = serde_json::from_value(metadata.clone()).unwrap();
-            let left_over = is_left_over::<MetaApp>(&secret, &Key::new("platform", "acme"), "u2");
+            let left_over = may_be_left_over::<MetaApp>(&secret, &Key::new("platform", "acme"), "u2");
             assert_eq!(left_over, expected, "{metadata}");
         }
     }

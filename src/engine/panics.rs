@@ -5,7 +5,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use super::context::Context;
@@ -58,7 +58,11 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
     }
     let status = with_ready(&before, &finding, ctx.clock.now());
     let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    if let Err(failure) = status::write(&ctx.metrics, K::NAME.as_str(), &api, object, &status).await {
-        tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told");
+    match status::write(&ctx.metrics, K::NAME.as_str(), &api, object, &status).await {
+        Ok(written) => {
+            let version = written.resource_version().and_then(|version| version.parse().ok());
+            K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version, true);
+        }
+        Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }
 }

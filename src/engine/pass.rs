@@ -115,8 +115,10 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             (memory.due, memory.resting) = (Some(memory.repairs.again(now).unwrap_or(slots.broken)), false);
         }
         let due = memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now);
+        // Until it is repaired, also after a pass that failed.
+        let foreign = memory.own.is_of_somebody_else() && memory.written.is_none();
         Self {
-            due: requested || due,
+            due: requested || due || foreign,
             confirms: due && !requested && memory.resting && !memory.suspicions.is_empty(),
             stale: memory.unanswered_since.is_some_and(|since| now.duration_since(since) > limit(ctx)),
             requested: open,
@@ -233,10 +235,15 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         status: S,
     ) -> Result<Next, Failure> {
-        if status != self.previous || self.memory.unwritten.is_some() {
+        if self.is_to_be_written(&status) {
             self.write::<K>(ctx, object, &status).await?;
         }
         Ok(self.unchanged::<K>(ctx))
+    }
+
+    /// Whether what is stored says something else, be it that somebody else wrote it or that ours was refused.
+    fn is_to_be_written(&self, status: &S) -> bool {
+        *status != self.previous || self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(status)
     }
 
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
@@ -252,11 +259,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
         let changed = report.status != self.previous;
-        if changed || self.memory.unwritten.is_some() {
+        if self.is_to_be_written(&report.status) {
             self.write::<K>(ctx, object, &report.status).await?;
-        }
-        if changed {
-            self.log_transition::<K>(&report);
+            if changed {
+                self.log_transition::<K>(&report);
+            }
+        } else if self.memory.own.is_of_somebody_else() {
+            // But for its times it says the same.
+            K::memories(ctx).wrote(&self.key, &self.uid, None, true);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {

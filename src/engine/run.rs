@@ -62,6 +62,9 @@ pub trait Kind: Send + Sync + 'static {
     /// The status of an object.
     fn status(object: &Self::Object) -> Option<&Self::Status>;
 
+    /// The same object with another status.
+    fn with_status(object: &Self::Object, status: Self::Status) -> Self::Object;
+
     /// The conditions in a status.
     fn conditions(status: &Self::Status) -> &[Condition];
 
@@ -130,6 +133,10 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
         // It went, or its namespace is not ours any more.
         return Ok(Action::await_change());
     }
+    let uid = object.uid();
+    let kept = K::memories(&ctx).kept(&Key::of(&*object), uid.as_deref());
+    // What somebody else wrote into it is not what is known of it.
+    let object = kept.map_or(object.clone(), |status| Arc::new(K::with_status(&object, status)));
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let work = async {
@@ -151,7 +158,9 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
     }
     let next = outcome?;
     tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
-    set_timer::<K>(&ctx, &object, key, next.at);
+    // Of what was written meanwhile nobody else knows.
+    let repair = K::memories(&ctx).repair_due(&key, &uid.unwrap_or_default());
+    set_timer::<K>(&ctx, &object, key, repair.map_or(next.at, |due| due.min(next.at)));
     Ok(Action::await_change())
 }
 

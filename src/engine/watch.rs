@@ -12,11 +12,13 @@ use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::reflector::Store;
 use kube_runtime::reflector::store::Writer;
-use kube_runtime::watcher::{Config, Event};
-use kube_runtime::{WatchStreamExt, watcher};
+use kube_runtime::utils::Backoff;
+use kube_runtime::watcher;
+use kube_runtime::watcher::{Config, DefaultBackoff, Event};
 
 use super::bindings::Unlisted;
 use super::key::Key;
+use super::list_refusals::ListRefusals;
 use super::slim::prune;
 use crate::metrics::Metrics;
 
@@ -65,19 +67,24 @@ enum Incoming<K> {
 /// Runs a watch until the process ends, keeping the store filled and reporting each change after it is in the store.
 /// An object that cannot be decoded does not stop the others. It is reported as such: it is neither acted on, nor is it
 /// gone.
+///
+/// An object is shown to `review` before it is in the store, which holds it then as it was before.
 pub async fn run<K>(
     api: Api<DeserializeGuard<K>>,
     config: Config,
     store: Writer<K>,
     metrics: &Metrics,
+    review: impl FnMut(&K),
     report: impl FnMut(Change<'_, K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let objects = store.as_reader();
-    let events = watcher(api, config.page_size(PAGE)).default_backoff();
-    let events = events.map(|event| event.map(|event| open(event, &objects, metrics)));
-    drive(events, store, metrics, report).await;
+    let events = || {
+        let events = watcher(api.clone(), config.clone().page_size(PAGE));
+        events.map(|event| event.map(|event| open(event, &objects, metrics)))
+    };
+    drive(events, store, metrics, review, report).await;
 }
 
 /// As [`run`], for metadata alone: contents are neither asked for nor sent. A guard would have them sent, since it does
@@ -87,57 +94,73 @@ pub async fn run_metadata<K>(
     config: Config,
     store: Writer<PartialObjectMeta<K>>,
     metrics: &Metrics,
+    review: impl FnMut(&PartialObjectMeta<K>),
     report: impl FnMut(Change<'_, PartialObjectMeta<K>>),
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
 {
-    let events = watcher(api, config.page_size(PAGE)).default_backoff().map(|event| event.map(Incoming::Event));
-    drive(events, store, metrics, report).await;
+    drive(
+        || watcher(api.clone(), config.clone().page_size(PAGE)).map(|event| event.map(Incoming::Event)),
+        store,
+        metrics,
+        review,
+        report,
+    )
+    .await;
 }
 
-async fn drive<K>(
-    events: impl Stream<Item = watcher::Result<Incoming<K>>>,
+/// Begins with a list, and again after each interruption: where the API server was put back to an earlier state meanwhile, it
+/// would not tell a watch that goes on where it was what has happened before it got there again.
+async fn drive<K, S>(
+    begin: impl Fn() -> S,
     mut store: Writer<K>,
     metrics: &Metrics,
+    mut review: impl FnMut(&K),
     mut report: impl FnMut(Change<'_, K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
+    S: Stream<Item = watcher::Result<Incoming<K>>>,
 {
-    let mut seen = Seen::default();
     let objects = store.as_reader();
-    let mut events = pin!(events);
-    let mut unlisted = None;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Incoming::Event(event)) => {
-                let event = event.modify(prune);
-                if !matches!(event, Event::Init) {
-                    unlisted = None;
+    let (mut seen, mut backoff, mut refusals) = (Seen::default(), DefaultBackoff::default(), ListRefusals::default());
+    loop {
+        let mut events = pin!(begin());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Incoming::Event(event)) => {
+                    let event = event.modify(prune);
+                    if !matches!(event, Event::Init) {
+                        backoff.reset();
+                        refusals.end(matches!(event, Event::InitDone));
+                    }
+                    if let Event::InitApply(object) | Event::Apply(object) = &event {
+                        review(object);
+                    }
+                    store.apply_watcher_event(&event);
+                    seen.digest(&event, &objects, &mut report);
                 }
-                store.apply_watcher_event(&event);
-                seen.digest(&event, &objects, &mut report);
-            }
-            Ok(Incoming::Misfit { key, uid, version, known }) => {
-                drop_from(&mut store, known);
-                seen.misfit(&key, &uid, version, &mut report);
-            }
-            Ok(Incoming::MisfitGone { key, known }) => {
-                drop_from(&mut store, known);
-                seen.gone(&key, &mut report);
-            }
-            Err(error) => {
-                metrics.watch_error(&K::kind(&()));
-                let why = why_unlisted(&error);
-                // What is refused once is refused for long: that it is tried again and again is no news.
-                if why.is_none() || why != unlisted {
-                    tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it is resumed");
+                Ok(Incoming::Misfit { key, uid, version, known }) => {
+                    drop_from(&mut store, known);
+                    seen.misfit(&key, &uid, version, &mut report);
                 }
-                unlisted = why;
-                if let Some(why) = why {
-                    report(Change::Unlisted(why));
+                Ok(Incoming::MisfitGone { key, known }) => {
+                    drop_from(&mut store, known);
+                    seen.gone(&key, &mut report);
+                }
+                Err(error) => {
+                    metrics.watch_error(&K::kind(&()));
+                    let why = why_unlisted(&error);
+                    if refusals.is_news(why) {
+                        tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it begins anew");
+                    }
+                    if let Some(why) = refusals.count(why) {
+                        report(Change::Unlisted(why));
+                    }
+                    break;
                 }
             }
         }
+        tokio::time::sleep(backoff.next().unwrap_or_default()).await;
     }
 }
 
@@ -280,120 +303,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::core::ObjectMeta;
-
-    use super::*;
-
-    fn object(name: &str, version: &str) -> ConfigMap {
-        let metadata = ObjectMeta {
-            name: Some(name.into()),
-            namespace: Some("a".into()),
-            resource_version: Some(version.into()),
-            ..ObjectMeta::default()
-        };
-        ConfigMap { metadata, ..ConfigMap::default() }
-    }
-
-    fn told(change: Change<'_, ConfigMap>) -> String {
-        match change {
-            Change::Applied(object) => format!("applied {}", object.name_any()),
-            Change::Misfit { key, uid } => format!("misfit {} {uid}", key.name),
-            Change::Deleted(key) => format!("deleted {}", key.name),
-            Change::Listed => "listed".to_owned(),
-            Change::Unlisted(why) => format!("unlisted {why:?}"),
-        }
-    }
-
-    fn reports(events: Vec<Event<ConfigMap>>) -> Vec<String> {
-        let (reader, mut writer) = kube_runtime::reflector::store::<ConfigMap>();
-        let mut seen = Seen::default();
-        let mut reports = Vec::new();
-        for event in &events {
-            writer.apply_watcher_event(event);
-            seen.digest(event, &reader, &mut |change| {
-                if let Change::Applied(object) = &change {
-                    let stored = reader.get(&Key::of(*object).to_ref()).expect("the store holds it");
-                    assert_eq!(stored.resource_version(), object.resource_version());
-                }
-                reports.push(told(change));
-            });
-        }
-        reports
-    }
-
-    /// An event about an object that cannot be decoded, as the watch delivers it.
-    fn invalid(name: &str) -> DeserializeGuard<ConfigMap> {
-        serde_json::from_value(serde_json::json!({
-            "metadata": { "name": name, "namespace": "a", "uid": "u" }, "data": "not a map"
-        }))
-        .expect("a guard takes anything with metadata")
-    }
-
-    #[test]
-    fn an_object_that_cannot_be_decoded_is_not_gone_until_it_is() {
-        let (reader, mut writer) = kube_runtime::reflector::store::<ConfigMap>();
-        let (mut seen, metrics, mut reports) = (Seen::default(), Metrics::default(), Vec::new());
-        let guarded = |object| DeserializeGuard(Ok(object));
-        let rounds = [
-            Event::Init,
-            Event::InitApply(guarded(object("x", "1"))),
-            Event::InitApply(invalid("y")),
-            Event::InitApply(invalid("z")),
-            Event::InitDone,
-            Event::Apply(invalid("x")),
-            Event::Delete(invalid("x")),
-            Event::Apply(guarded(object("z", "9"))),
-            Event::Init,
-            Event::InitApply(guarded(object("z", "9"))),
-            Event::InitDone,
-        ];
-        for event in rounds {
-            match open(event, &reader, &metrics) {
-                Incoming::Event(event) => {
-                    writer.apply_watcher_event(&event);
-                    seen.digest(&event, &reader, &mut |change| reports.push(told(change)));
-                }
-                Incoming::Misfit { key, uid, version, known } => {
-                    drop_from(&mut writer, known);
-                    seen.misfit(&key, &uid, version, &mut |change| reports.push(told(change)));
-                }
-                Incoming::MisfitGone { key, known } => {
-                    drop_from(&mut writer, known);
-                    seen.gone(&key, &mut |change| reports.push(told(change)));
-                }
-            }
-        }
-        let first = ["misfit y u", "misfit z u", "applied x", "listed", "misfit x u", "deleted x", "applied z"];
-        let expected = [&first[..], &["deleted y", "listed"]].concat();
-        assert_eq!(reports, expected);
-        let stored: Vec<_> = reader.state().iter().map(|it| it.name_any()).collect();
-        assert_eq!(stored, ["z"], "a misfit is not acted on");
-    }
-
-    #[test]
-    fn an_object_that_vanished_during_an_interruption_is_reported_as_deleted() {
-        let first =
-            [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2")), Event::InitDone];
-        let again = [Event::Init, Event::InitApply(object("y", "2")), Event::InitDone];
-        let all = first.into_iter().chain(again).collect();
-        assert_eq!(reports(all), ["applied x", "applied y", "listed", "deleted x", "listed"]);
-    }
-
-    #[test]
-    fn what_a_list_brings_is_reported_once_it_is_complete_since_the_store_holds_nothing_of_it_before() {
-        let part = [Event::Init, Event::InitApply(object("x", "1")), Event::InitApply(object("y", "2"))];
-        assert_eq!(reports(part.to_vec()), [""; 0]);
-        let again = [Event::Init, Event::InitApply(object("x", "3")), Event::InitDone];
-        let all = part.into_iter().chain(again).collect();
-        assert_eq!(reports(all), ["applied x", "deleted y", "listed"]);
-    }
-
-    #[test]
-    fn an_object_that_did_not_change_is_not_reported_again() {
-        let events =
-            vec![Event::Apply(object("x", "1")), Event::Apply(object("x", "1")), Event::Apply(object("x", "2"))];
-        assert_eq!(reports(events), ["applied x", "applied x"]);
-    }
-}
+mod tests;

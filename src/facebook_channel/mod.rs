@@ -48,6 +48,10 @@ impl Kind for FacebookChannelKind {
         channel.status.as_ref()
     }
 
+    fn with_status(object: &FacebookChannel, status: FacebookChannelStatus) -> FacebookChannel {
+        FacebookChannel { status: Some(status), ..object.clone() }
+    }
+
     fn conditions(status: &FacebookChannelStatus) -> &[Condition] {
         &status.conditions
     }

@@ -9,7 +9,7 @@ use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
 use crate::engine::failure;
 use crate::engine::fingerprint::Fingerprint;
-use crate::engine::own_secrets::{CONTENT, is_left_over, own_secret};
+use crate::engine::own_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
 use crate::engine::pass::Pass;
 use crate::engine::refused::{Cause, Verb, Write};
 use crate::engine::{Class, Context, Failure, Key};
@@ -79,11 +79,13 @@ pub async fn look(
         false => ctx.secrets.watched(&key),
     };
     let Some(secret) = found else { return Ok(PublicationSeen::Missing) };
-    Ok(match owner(&secret, pass) {
+    Ok(match owner(ctx, &secret, pass).await? {
         Owner::Channel => {
             let (content, touched) = ctx.published.compare(&key, &secret);
             // What cannot be told is left as it is.
             let current = access.is_none_or(|access| content == Some(fingerprint(channel, pass, app, access)));
+            // After what was done in this very pass the watch may show what was there before.
+            let current = current && (tried || is_sound(ctx, channel, pass, app, access).await?);
             PublicationSeen::Ours(match (current && is_released(&secret), touched) {
                 (false, _) => Content::Outdated,
                 (true, true) => Content::Touched,
@@ -106,15 +108,44 @@ enum Owner {
     Other,
 }
 
-fn owner(secret: &ObjectMeta, pass: &Pass<FacebookChannelStatus>) -> Owner {
-    let owners = secret.owner_references.as_deref().unwrap_or_default();
-    if owners.iter().any(|owner| owner.uid == pass.uid) {
-        Owner::Channel
-    } else if is_released(secret) && is_left_over::<FacebookChannel>(secret, &pass.key, &pass.uid) {
-        Owner::Predecessor
-    } else {
-        Owner::Other
+async fn owner(ctx: &Context, secret: &ObjectMeta, pass: &Pass<FacebookChannelStatus>) -> Result<Owner, Failure> {
+    if secret.owner_references.iter().flatten().any(|owner| owner.uid == pass.uid) {
+        return Ok(Owner::Channel);
     }
+    let purpose = Purpose::PublishedPageToken;
+    let former = is_of_predecessor::<FacebookChannel>(ctx, secret, purpose, &pass.key, &pass.uid).await?;
+    Ok(if former { Owner::Predecessor } else { Owner::Other })
+}
+
+/// Whether the Secret holds what its metadata says. Of one that another process wrote that is not known: it is looked into once, in
+/// the channel's slot, so that a start does not have all of them read.
+async fn is_sound(
+    ctx: &Context,
+    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    app: &AppSeen,
+    access: Option<&Access>,
+) -> Result<bool, Failure> {
+    let key = secret_key(&pass.key);
+    match (ctx.published.is_sound(&key), access) {
+        (Some(sound), _) => Ok(sound),
+        (None, Some(access)) if pass.due => {
+            let sound = holds(ctx, &key, &content(channel, app, access)).await?;
+            ctx.published.looked_into(&key, sound);
+            Ok(sound)
+        }
+        (None, _) => Ok(true),
+    }
+}
+
+/// What is published.
+fn content(channel: &FacebookChannel, app: &AppSeen, access: &Access) -> [(&'static str, String); 4] {
+    [
+        (published::TOKEN_KEY, access.token.expose().to_owned()),
+        (published::PAGE_ID_KEY, channel.spec.page_id.clone()),
+        (published::APP_ID_KEY, app.id().unwrap_or_default().to_owned()),
+        (published::GRAPH_VERSION_KEY, access.version.to_string()),
+    ]
 }
 
 fn is_released(secret: &ObjectMeta) -> bool {
@@ -151,27 +182,24 @@ pub async fn publish(
     access: &Access,
 ) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
-    let data = [
-        (published::TOKEN_KEY, access.token.expose().to_owned()),
-        (published::PAGE_ID_KEY, channel.spec.page_id.clone()),
-        (published::APP_ID_KEY, app.id().unwrap_or_default().to_owned()),
-        (published::GRAPH_VERSION_KEY, access.version.to_string()),
-    ];
+    let data = content(channel, app, access);
     let mut secret = own_secret(channel, key.name.clone(), Purpose::PublishedPageToken, data);
     let annotation = (CONTENT.to_owned(), fingerprint(channel, pass, app, access));
     secret.metadata.annotations.get_or_insert_default().extend([annotation]);
     let writes = Writes { ctx, key: &key };
     let written = match ctx.read(ctx.secrets.full_metadata(&key)).await?? {
         None => writes.create(&secret, &PostParams::default()).await,
-        Some(old) if owner(&old, pass) == Owner::Channel => match writes.rewrite(&secret, old.clone()).await {
-            // Somebody made it immutable, or anew with another type.
-            Err(Failure::Refused(refused)) if refused.cause == Cause::Immutable => {
-                writes.try_out(secret.clone()).await?;
-                writes.delete(old).await?;
-                writes.create(&secret, &PostParams::default()).await
+        Some(old) if owner(ctx, &old, pass).await? != Owner::Other => {
+            match writes.rewrite(&secret, old.clone()).await {
+                // Somebody made it immutable, or anew with another type.
+                Err(Failure::Refused(refused)) if refused.cause == Cause::Immutable => {
+                    writes.try_out(secret.clone()).await?;
+                    writes.delete(old).await?;
+                    writes.create(&secret, &PostParams::default()).await
+                }
+                written => written.map(Some),
             }
-            written => written.map(Some),
-        },
+        }
         Some(_) => return Ok(()),
     };
     if let Some(written) = written? {
@@ -191,7 +219,7 @@ pub async fn withdraw(
 ) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
     let Some(secret) = ctx.read(ctx.secrets.metadata(&key)).await?? else { return Ok(()) };
-    let (owner, writes) = (owner(&secret, pass), Writes { ctx, key: &key });
+    let (owner, writes) = (owner(ctx, &secret, pass).await?, Writes { ctx, key: &key });
     if owner == Owner::Other {
         return Ok(());
     }
@@ -222,8 +250,9 @@ impl Writes<'_> {
         let mut secret = secret.clone();
         let ours = std::mem::replace(&mut secret.metadata, old);
         secret.metadata.labels.get_or_insert_default().extend(ours.labels.unwrap_or_default());
-        let content = ours.annotations.unwrap_or_default().into_iter().filter(|(name, _)| name == CONTENT);
-        secret.metadata.annotations.get_or_insert_default().extend(content);
+        secret.metadata.annotations.get_or_insert_default().extend(ours.annotations.unwrap_or_default());
+        // That of a channel before, which a restore brought along.
+        secret.metadata.owner_references = ours.owner_references;
         self.write(Verb::Update, self.api().replace(&self.key.name, &PostParams::default(), &secret)).await
     }
 

@@ -103,7 +103,7 @@ impl Keyring {
                         Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => {}
                     }
                 };
-                watch::run(all, Config::default(), writer, &counters, report).await;
+                watch::run(all, Config::default(), writer, &counters, |_| (), report).await;
             });
             let (store, writer) = reflector::store();
             secrets.push(store);
@@ -120,7 +120,15 @@ impl Keyring {
                     // Fails only at the end of the process.
                     let _ = changed.send(key);
                 };
-                watch::run_metadata(all, Config::default().labels(&released_for_us()), writer, &counters, report).await;
+                watch::run_metadata(
+                    all,
+                    Config::default().labels(&released_for_us()),
+                    writer,
+                    &counters,
+                    |_| (),
+                    report,
+                )
+                .await;
             });
         }
         let secrets = Arc::new(Secrets::new(client, Objects::unbound(secrets), metrics.clone()));

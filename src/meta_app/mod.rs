@@ -38,11 +38,15 @@ impl Kind for MetaAppKind {
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaApp>> {
-        ctx.app(key)
+        ctx.apps.get(key)
     }
 
     fn status(app: &MetaApp) -> Option<&MetaAppStatus> {
         app.status.as_ref()
+    }
+
+    fn with_status(object: &MetaApp, status: MetaAppStatus) -> MetaApp {
+        MetaApp { status: Some(status), ..object.clone() }
     }
 
     fn conditions(status: &MetaAppStatus) -> &[Condition] {

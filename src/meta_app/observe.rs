@@ -10,13 +10,14 @@ use super::{MetaAppKind, ask, secrets, verify_token};
 use crate::api::conditions::{ConditionType, Quote};
 use crate::api::references::Purpose;
 use crate::api::{
-    AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, REQUESTED_AT,
-    SecretInUse, UsageStatus,
+    AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL,
+    REQUESTED_AT, SecretInUse, UsageStatus,
 };
 use crate::claims::{self, ClaimSeen, Offer, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::calls::Calls;
+use crate::engine::deletion;
 use crate::engine::evidence::Suspicions;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
@@ -297,23 +298,19 @@ async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus
 async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
     let Some(metadata) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
     let ours = metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
-    let (app_key, uid) = (Key::of(app), app.uid().unwrap_or_default());
-    Ok(match ours {
-        true => VerifyTokenSeen::Ours,
-        // Who is being deleted leaves it behind, if it is orphaned.
-        false
-            if app.metadata.deletion_timestamp.is_some()
-                && own_secrets::is_left_over::<MetaApp>(&metadata, &app_key, "") =>
-        {
-            VerifyTokenSeen::Ours
-        }
-        // Its type was given to it when it was made, and cannot be changed: only who makes verify tokens makes one of it.
-        false
-            if own_secrets::is_left_over::<MetaApp>(&metadata, &app_key, &uid)
-                && secrets::is_verify_token(ctx, key).await? =>
-        {
-            VerifyTokenSeen::LeftOver
-        }
+    if ours {
+        return Ok(VerifyTokenSeen::Ours);
+    }
+    // Who is being deleted leaves it behind, if it is orphaned.
+    let ends = deletion::is_begun(&app.metadata);
+    let (app_key, uid) = (Key::of(app), app.uid().filter(|_| !ends).unwrap_or_default());
+    let purpose = Purpose::VerifyToken;
+    let former = own_secrets::is_of_predecessor::<MetaApp>(ctx, &metadata, purpose, &app_key, &uid).await?;
+    // A restore may have left the label behind, without which it is not read.
+    let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PURPOSE_LABEL));
+    Ok(match former && (!labelled || secrets::is_verify_token(ctx, key).await?) {
+        true if ends => VerifyTokenSeen::Ours,
+        true => VerifyTokenSeen::LeftOver,
         false => VerifyTokenSeen::Taken,
     })
 }

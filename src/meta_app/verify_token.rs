@@ -9,7 +9,7 @@ use super::observe::VerifyTokenSeen;
 use crate::api::MetaApp;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::engine::failure::{self, kubernetes};
-use crate::engine::own_secrets::{is_left_over, own_secret};
+use crate::engine::own_secrets::{may_be_left_over, own_secret};
 use crate::engine::refused::{Verb, Write};
 use crate::engine::{Class, Context, Failure, Key};
 
@@ -43,10 +43,13 @@ pub async fn adopt(ctx: &Context, app: &MetaApp, key: &Key, uid: &str, trial: bo
         return Ok(());
     };
     let model = own_secret(app, name.clone(), Purpose::VerifyToken, []);
-    if secret.type_ != model.type_ || !is_left_over::<MetaApp>(&secret.metadata, key, uid) {
+    if secret.type_ != model.type_ || !may_be_left_over::<MetaApp>(&secret.metadata, key, uid) {
         return Ok(());
     }
     secret.metadata.owner_references = model.metadata.owner_references;
+    // Without its label nobody here sees it.
+    secret.metadata.labels.get_or_insert_default().extend(model.metadata.labels.unwrap_or_default());
+    secret.metadata.annotations.get_or_insert_default().extend(model.metadata.annotations.unwrap_or_default());
     let write = Write::new(Verb::Update, KIND, &Key::new(&key.namespace, &name));
     unless_overtaken(failure::write(&ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
 }

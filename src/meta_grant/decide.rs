@@ -21,6 +21,7 @@ use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::brakes;
+use crate::engine::deletion;
 use crate::engine::grants::Pages;
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
@@ -132,7 +133,9 @@ impl Case<'_> {
     }
 
     fn mutation(&self) -> Option<Mutation> {
-        if self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
+        // A grant that is being deleted keeps what it has.
+        let ends = deletion::is_begun(&self.grant.metadata);
+        if ends || self.seen.asked.changes >= CHANGES || self.seen.living == LivingSeen::Taken {
             return None;
         }
         let open = |mutation: &Mutation| !self.was_refused(mutation);

@@ -40,11 +40,15 @@ impl Kind for MetaGrantKind {
     }
 
     fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaGrant>> {
-        ctx.grant(key)
+        ctx.grant_objects.get(key)
     }
 
     fn status(grant: &MetaGrant) -> Option<&MetaGrantStatus> {
         grant.status.as_ref()
+    }
+
+    fn with_status(object: &MetaGrant, status: MetaGrantStatus) -> MetaGrant {
+        MetaGrant { status: Some(status), ..object.clone() }
     }
 
     fn conditions(status: &MetaGrantStatus) -> &[Condition] {

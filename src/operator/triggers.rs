@@ -11,19 +11,30 @@ use kube::{Resource, ResourceExt};
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
 use crate::claims::AssetClaimKind;
 use crate::engine::bindings::Unlisted;
+use crate::engine::departed;
 use crate::engine::index::Dependency;
+use crate::engine::own_status;
 use crate::engine::run::Kind;
 use crate::engine::watch::Change;
 use crate::engine::{Context, Key, KindName};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::meta_app::{self, MetaAppKind};
-use crate::meta_grant::{self, users};
+use crate::meta_grant::{self, MetaGrantKind, users};
 
 /// What the objects of one watch looked like to themselves and to their dependents.
 #[derive(Default)]
 pub(super) struct Triggers {
-    own: HashMap<Key, u64>,
+    own: HashMap<Key, Own>,
     outer: HashMap<Key, u64>,
+}
+
+/// What an object looked like to itself.
+#[derive(Clone, Copy)]
+struct Own {
+    /// What it is reconciled by; `None` of one that cannot be decoded.
+    inputs: Option<u64>,
+    /// The mark of its UID.
+    mark: u64,
 }
 
 impl Triggers {
@@ -33,11 +44,15 @@ impl Triggers {
             Change::Applied(app) => {
                 let key = Key::of(app);
                 ctx.misfits.forget(KindName::MetaApp, &key);
-                if changed(&mut self.own, &key, own_inputs(app)) {
+                if self.is_changed(&key, app) {
                     ctx.wake(KindName::MetaApp, key.clone());
                     // It may have given up its webhook, which another one waits for.
                     ctx.wake_dependents(&Dependency::Claim(AssetClaim::app_name(&app.spec.app_id)));
                 }
+                own_status::wake::<MetaAppKind>(ctx, app);
+                // As its dependants see it.
+                let seen = ctx.app(&key);
+                let app = seen.as_deref().unwrap_or(app);
                 if changed(&mut self.outer, &key, hash(&(app.uid(), meta_app::verdict(app), meta_app::unapproved(app))))
                 {
                     ctx.wake_dependents(&Dependency::MetaApp(key));
@@ -63,9 +78,12 @@ impl Triggers {
             Change::Applied(grant) => {
                 let key = Key::of(grant);
                 ctx.misfits.forget(KindName::MetaGrant, &key);
-                if changed(&mut self.own, &key, own_inputs(grant)) {
+                if self.is_changed(&key, grant) {
                     ctx.wake(KindName::MetaGrant, key.clone());
                 }
+                own_status::wake::<MetaGrantKind>(ctx, grant);
+                let seen = ctx.grant(&key);
+                let grant = seen.as_deref().unwrap_or(grant);
                 if changed(&mut self.outer, &key, hash(&(grant.uid(), meta_grant::verdict(grant)))) {
                     ctx.wake_dependents(&Dependency::MetaGrant(key));
                 }
@@ -92,9 +110,16 @@ impl Triggers {
                 ctx.misfits.forget(KindName::FacebookChannel, &key);
                 let version = channel.resource_version().and_then(|version| version.parse().ok());
                 ctx.channel_memories.shown(&key, &channel.uid().unwrap_or_default(), version.unwrap_or_default());
-                if changed(&mut self.own, &key, own_inputs(channel)) {
+                let mark = departed::mark(&channel.uid().unwrap_or_default());
+                if let Some(own) = self.own.get(&key).filter(|own| own.mark != mark) {
+                    // Made anew while the watch was interrupted.
+                    ctx.departed.note(own.mark);
+                    wake_claims_of(ctx, &key);
+                }
+                if self.is_changed(&key, channel) {
                     ctx.wake(KindName::FacebookChannel, key.clone());
                 }
+                own_status::wake::<FacebookChannelKind>(ctx, channel);
                 // From then on its grant is looked at as often as anything that is broken.
                 if let Some(grant) = users::grant_of(channel).filter(|_| users::is_broken(channel)) {
                     if changed(&mut self.outer, &key, hash(&grant.name)) {
@@ -111,6 +136,9 @@ impl Triggers {
             }
             Change::Deleted(key) => {
                 ctx.misfits.forget(KindName::FacebookChannel, key);
+                if let Some(own) = self.own.get(key) {
+                    ctx.departed.note(own.mark);
+                }
                 self.forget(key);
                 if !channel_went(ctx, key) {
                     wake_claims_of(ctx, key);
@@ -118,6 +146,12 @@ impl Triggers {
             }
             Change::Listed | Change::Unlisted(_) => {}
         }
+    }
+
+    /// Whether what an object is reconciled by is not what it was.
+    fn is_changed<K: Resource>(&mut self, key: &Key, object: &K) -> bool {
+        let own = Own { inputs: Some(own_inputs(object)), mark: departed::mark(&object.uid().unwrap_or_default()) };
+        self.own.insert(key.clone(), own).and_then(|before| before.inputs) != own.inputs
     }
 
     fn forget(&mut self, key: &Key) {

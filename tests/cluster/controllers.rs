@@ -194,6 +194,8 @@ async fn namespaces_go_after_the_operator_was_uninstalled_and_the_next_one_says_
     operator.stop().await;
     delete_namespaces(&world, &[&world.tenant_a, &world.platform]).await?;
     let _operator = everywhere(&world);
+    claim_is(&world, ClaimState::AwaitingHolder).await?;
+    world.advance(24 * 60);
     claim_is(&world, ClaimState::CleanupPending).await?;
     world.advance(2);
     claim_is(&world, ClaimState::LeftBehind).await?;

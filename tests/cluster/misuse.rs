@@ -42,12 +42,15 @@ async fn a_secret_of_the_name_that_we_would_create_is_neither_read_nor_changed()
     const NAME: &str = "metaapp-acme-verify-token";
     let world = World::new().await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
-    // A stranger's, and one that only looks like ours: released for the purpose, or of the type too, but made for no MetaApp.
+    // A stranger's, and one that only looks like ours: released for the purpose, or of the type too, but made for another MetaApp.
     let purpose = || Some(BTreeMap::from([("metachannels.io/purpose".to_owned(), "verify-token".to_owned())]));
     let type_ = || Some("metachannels.io/verify-token".to_owned());
-    for (labels, type_) in [(None, None), (purpose(), None), (purpose(), type_())] {
+    let made_for = format!("MetaApp/{}/other", world.platform);
+    let of_another = BTreeMap::from([("metachannels.io/made-for".to_owned(), made_for)]);
+    let rows = [(None, None, None), (purpose(), None, None), (purpose(), type_(), Some(of_another))];
+    for (labels, type_, annotations) in rows {
         let secret = Secret {
-            metadata: ObjectMeta { name: Some(NAME.into()), labels, ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(NAME.into()), labels, annotations, ..ObjectMeta::default() },
             string_data: Some(BTreeMap::from([("verify-token".to_owned(), "chosen-by-somebody-else".to_owned())])),
             type_,
             ..Secret::default()
@@ -81,13 +84,13 @@ async fn a_metaapp_that_was_deleted_and_is_applied_again_takes_up_its_verify_tok
     crate::drift::connected(&world).await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
     let first = secrets.get(NAME).await?;
-    // Nothing collects garbage here: it still names the one that is gone. And `--cascade=orphan` leaves it without an owner.
-    let orphan = || Patch::Merge(json!({ "metadata": { "ownerReferences": null } }));
-    for orphaned in [false, true] {
+    // Nothing collects garbage here: it still names the one that is gone. `--cascade=orphan` leaves it without an owner, and a
+    // restore may leave everything behind but its name and its type.
+    let orphaned = json!({"ownerReferences": null});
+    let bare = json!({"ownerReferences": null, "annotations": null, "labels": null});
+    for lost in [json!({}), orphaned, bare] {
         world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
-        if orphaned {
-            secrets.patch(NAME, &PatchParams::default(), &orphan()).await?;
-        }
+        secrets.patch(NAME, &PatchParams::default(), &Patch::Merge(json!({ "metadata": lost }))).await?;
         quiet(&operator).await?;
         world.put_app().await?;
         let app = world.app_is(&["Ready=True", "WebhookSubscribed=True", "!Stalled"]).await?;

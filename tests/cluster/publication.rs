@@ -146,12 +146,56 @@ async fn what_is_published_follows_the_token_and_an_unchanged_one_is_left_alone(
     // The app's secret, which application and channel may read at once, its verify token, and the channel's own token.
     let reads = secret_reads(&operator);
     assert!(reads <= 4.0, "{reads}");
+    // In the first slot what was published is looked into, once.
     for _ in 0..2 {
         advance_and_sweep(&world, &operator, 16).await?;
+        assert_eq!(secret_reads(&operator), reads + 1.0);
     }
     assert_eq!(versions(&world).await?, before);
     assert_eq!(published(&world, &text("fresh")).await?.resource_version(), second.resource_version());
-    assert_eq!(secret_reads(&operator), reads);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_and_edited_while_no_operator_ran_is_put_right_in_the_first_slot() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    publishing(&world).await?;
+    let secret = published(&world, TOKEN_A).await?;
+    operator.stop().await;
+    let change = Patch::Merge(json!({"stringData": {"token": "changed"}}));
+    secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
+    let operator = world.operator();
+    awake(&operator).await?;
+    advance_and_sweep(&world, &operator, 16).await?;
+    let right = published(&world, TOKEN_A).await?;
+    assert_eq!(right.uid(), secret.uid(), "what mounts it sees the change");
+    is_published(&world).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_token_that_a_restore_brought_along_is_taken_up_by_its_type_and_name() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    publishing(&world).await?;
+    operator.stop().await;
+    // As tools for backups leave it: without an owner, without our annotations, without its label.
+    for lost in
+        [json!({"ownerReferences": null}), json!({"ownerReferences": null, "annotations": null, "labels": null})]
+    {
+        let shop = world.channels(&world.tenant_a);
+        let secret =
+            secrets(&world).patch(NAME, &PatchParams::default(), &Patch::Merge(json!({ "metadata": lost }))).await?;
+        shop.delete("shop", &DeleteParams::default()).await?;
+        declare(&world, "publishToken: true").await?;
+        let operator = world.operator();
+        let channel = is_published(&world).await?;
+        let again = published(&world, TOKEN_A).await?;
+        assert_eq!(again.uid(), secret.uid(), "it was never away");
+        assert_eq!(Some(&again.owner_references()[0].uid), channel.metadata.uid.as_ref());
+        assert_eq!(again.labels()["metachannels.io/purpose"], "published-page-token");
+        operator.stop().await;
+    }
     Ok(())
 }
 

@@ -97,6 +97,7 @@ fn claims_show_what_is_left_to_do() {
     let rows = [
         (json!({"state": "Held"}), "Healthy", "Held"),
         (json!({"state": "Tombstone"}), "Healthy", "Tombstone"),
+        (json!({"state": "AwaitingHolder"}), "Progressing", "AwaitingHolder"),
         (json!({"state": "CleanupPending"}), "Progressing", "CleanupPending"),
         (json!({"state": "LeftBehind", "conditions": ready}), "Degraded", "LeftBehind: The MetaApp is missing."),
         (json!({"state": "OfAnotherVersion"}), "Unknown", "OfAnotherVersion"),

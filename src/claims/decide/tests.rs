@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod properties;
+mod restored;
 mod table;
 
 use jiff::{SignedDuration, Timestamp};
@@ -45,9 +46,15 @@ fn claim(state: ClaimState, gone: i64) -> AssetClaim {
     claim
 }
 
-/// The channel is gone, as far as the watch shows, and the application can be used.
+/// The channel was seen to go, and the application can be used.
 fn gone() -> Observed {
-    Observed { lives: false, app: AppSeen::Ready, turn: None, checked: None, asked: None, access: None }
+    let (turn, checked, asked, access) = (None, None, None, None);
+    Observed { lives: false, departed: true, app: AppSeen::Ready, turn, checked, asked, access }
+}
+
+/// The channel is not there, and nobody saw it go.
+fn missing() -> Observed {
+    Observed { departed: false, ..gone() }
 }
 
 fn decided(claim: &AssetClaim, seen: &Observed) -> Plan {

@@ -49,7 +49,8 @@ fn nobody_takes_a_claim_over_while_it_is_being_released() {
     let seen = |of: &str, releasing: bool| {
         let mut claim = claim();
         let releasing_since = releasing.then_some(Timestamp::UNIX_EPOCH);
-        let status = AssetClaimStatus { holder_uid: Some(of.into()), releasing_since, ..Default::default() };
+        let claim_uid = claim.metadata.uid.clone();
+        let status = AssetClaimStatus { holder_uid: Some(of.into()), claim_uid, releasing_since, ..Default::default() };
         claim.status = Some(status);
         judge(&claim, &holder("a", "new", "u2"), |_| false)
     };
@@ -122,7 +123,8 @@ fn a_claim_that_is_given_away_is_to_be_had_there_and_nowhere_else() {
     assert_eq!(seen(&claim(), "b"), elsewhere);
     assert_eq!(seen(&given, "a"), ClaimSeen::Duplicate { name: "shop".into() }, "the giver has it still");
     let releasing_since = Some(Timestamp::UNIX_EPOCH);
-    given.status = Some(AssetClaimStatus { holder_uid: Some("u1".into()), releasing_since, ..Default::default() });
+    let (holder_uid, claim_uid) = (Some("u1".into()), given.metadata.uid.clone());
+    given.status = Some(AssetClaimStatus { holder_uid, claim_uid, releasing_since, ..Default::default() });
     assert_eq!(seen(&given, "b"), ClaimSeen::Releasing);
     assert_eq!(seen(&given, "c"), elsewhere);
     given.status = None;

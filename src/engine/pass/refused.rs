@@ -44,9 +44,19 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             return Err(Failure::NotOurs);
         }
         let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
-        match status::write(&ctx.metrics, K::NAME.as_str(), &api, object, status).await {
+        K::memories(ctx).writes(&self.key, &self.uid, status, self.now);
+        let write = async {
+            if self.memory.own.is_of_somebody_else() {
+                // What somebody else added to it goes only with all of it.
+                status::remove(&ctx.metrics, K::NAME.as_str(), &api, object).await?;
+            }
+            status::write(&ctx.metrics, K::NAME.as_str(), &api, object, status).await
+        };
+        match write.await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);
+                let is_shown = version(&written) == version(object);
+                K::memories(ctx).wrote(&self.key, &self.uid, version(&written), is_shown);
                 self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }

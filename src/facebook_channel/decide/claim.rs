@@ -5,12 +5,24 @@ use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::claims::{self, ClaimSeen, Record};
+use crate::engine::deletion::{self, being_deleted};
 use crate::facebook_channel::parted;
+
+impl Case<'_> {
+    /// Whether the channel is being deleted, so that it is connected no more.
+    pub(super) const fn is_deleted(&self) -> bool {
+        deletion::is_begun(&self.channel.metadata)
+    }
+}
 
 /// The condition Claimed, and what to do about it.
 pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option<Mutation>) {
     let (page, tried) = (&case.channel.spec.page_id, case.seen.asked.claimed);
     let pending = |mutation: Mutation| {
+        if case.is_deleted() {
+            let unclaimed = case.found(Status::False, Reason::Pending, "This channel does not hold the page.", "");
+            return (being_deleted(unclaimed, &case.channel.metadata), None);
+        }
         // What the namespace proved before it may part from without a proof: that takes nothing from anybody.
         let parts = matches!(mutation, Mutation::AdoptClaim { .. }) && case.parts();
         if !case.proven(authorized) && !parts {

@@ -6,6 +6,7 @@ use super::{Case, former, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::answer::{Refusal, drift_observed, listed, without_effect};
+use crate::engine::deletion::being_deleted;
 use crate::engine::fights;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::observe::AppSeen;
@@ -193,6 +194,9 @@ fn repair(
             if fields.is_empty() {
                 // Nothing of what is declared is to be had.
                 return (wish::refused_fields(case).unwrap_or(defect), None);
+            }
+            if case.is_deleted() && !case.parts() {
+                return (being_deleted(defect, &case.channel.metadata), None);
             }
             if case.observes() && !case.parts() {
                 let plan = format!("subscribes the page to the fields {}", fields.join(", "));

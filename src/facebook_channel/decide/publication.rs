@@ -7,6 +7,7 @@ use super::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::claims::ClaimSeen;
+use crate::engine::deletion::being_deleted;
 
 /// The condition TokenPublished, if it is declared, and what to do about the Secret.
 pub(super) fn publication(
@@ -17,7 +18,8 @@ pub(super) fn publication(
     let wanted = case.channel.spec.publish_token;
     let finding = wanted.then(|| published(case, authorized, claimed));
     let idle = case.observes() || case.seen.asked.published;
-    (finding, mutation(case, authorized, claimed).filter(|_| !idle))
+    let may = |it: &Mutation| !idle && (*it == Mutation::Withdraw || !case.is_deleted());
+    (finding, mutation(case, authorized, claimed).filter(may))
 }
 
 /// What has to be done about the Secret though nothing that Meta knows of has changed.
@@ -56,9 +58,11 @@ fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<
     let at_hand = case.seen.token.fingerprint().is_some();
     let publish = || (at_hand && may_be_published(case, authorized, claimed)).then_some(Mutation::Publish);
     match case.seen.publication {
-        PublicationSeen::Leftover => Some(Mutation::Withdraw),
-        PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => Some(Mutation::Withdraw),
-        PublicationSeen::Missing | PublicationSeen::Ours(Content::Outdated) => publish(),
+        PublicationSeen::Leftover | PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => {
+            Some(Mutation::Withdraw)
+        }
+        // Whoever mounts what a restore brought along keeps it, until it can be written over.
+        PublicationSeen::Missing | PublicationSeen::Leftover | PublicationSeen::Ours(Content::Outdated) => publish(),
         // In the next slot: whoever keeps changing it is not raced with.
         PublicationSeen::Ours(Content::Touched) if case.seen.look => publish(),
         PublicationSeen::Ours(_) | PublicationSeen::Taken => None,
@@ -89,6 +93,10 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
     match case.seen.publication {
         PublicationSeen::Ours(Content::Current) => {
             case.found(Status::True, Reason::Published, format!("The page token lies in Secret {name}."), "")
+        }
+        _ if case.is_deleted() => {
+            let seen = format!("Secret {name} does not hold the page token.");
+            being_deleted(case.found(Status::False, Reason::Pending, seen, ""), &case.channel.metadata)
         }
         _ if case.observes() => case.found(
             Status::False,

@@ -139,7 +139,7 @@ impl Grants {
             let (metrics, known) = (metrics.clone(), Arc::clone(scopes));
             watches.spawn(async move {
                 let report = |change: Change<'_, Grant>| known.note(&namespace, List::Grants, &change);
-                watch::run(all, Config::default(), writer, &metrics, report).await;
+                watch::run(all, Config::default(), writer, &metrics, |_| (), report).await;
             });
             store
         };

@@ -7,6 +7,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, drift_observed, listed, look_again, without_effect};
+use crate::engine::deletion::{self, being_deleted};
 use crate::engine::evidence::Matter;
 use crate::engine::fights::{self, Fight};
 use crate::engine::repairs::Standing;
@@ -106,6 +107,10 @@ impl Case<'_> {
         };
         // Claim and verify token are for writing. Who only looks on needs neither, and must not keep a writer out.
         if let Some((mutation, tried)) = self.preparation().filter(|_| !self.observes()) {
+            if self.is_deleted() {
+                let unprepared = self.found(Status::False, Reason::Pending, "The webhook is not prepared.", "");
+                return being_deleted(unprepared, &self.app.metadata).into();
+            }
             let prepared = self.prepared(page_row(rows), &mutation);
             return Webhook { mutation: (!tried).then_some(mutation), ..prepared };
         }
@@ -120,6 +125,11 @@ impl Case<'_> {
         webhook
     }
 
+    /// Whether the MetaApp is being deleted, so that its webhook is subscribed no more.
+    fn is_deleted(&self) -> bool {
+        deletion::is_begun(&self.app.metadata)
+    }
+
     fn observes(&self) -> bool {
         self.app.spec.management_policy == ManagementPolicy::Observe
     }
@@ -129,7 +139,7 @@ impl Case<'_> {
         let seen = format!("Meta delivers the declared fields to {callback_url}.");
         let finding = self.found(Status::True, Reason::FieldsMatch, seen, "");
         let webhook = Webhook { reached: true, ..finding.into() };
-        if !self.knows_another_token() || self.observes() || fields.is_empty() {
+        if !self.knows_another_token() || self.observes() || self.is_deleted() || fields.is_empty() {
             return webhook;
         }
         match &self.seen.asked.subscribed {
@@ -156,6 +166,9 @@ impl Case<'_> {
         fields: Vec<String>,
     ) -> Webhook {
         let foreign = defect.reason == Reason::ForeignCallback;
+        if self.is_deleted() {
+            return being_deleted(defect, &self.app.metadata).into();
+        }
         if self.observes() && !foreign {
             let fields = super::super::declared_fields(self.app).join(", ");
             let plan = format!("subscribes the app's webhook with the callback {callback_url} and the fields {fields}");

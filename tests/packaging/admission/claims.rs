@@ -180,3 +180,21 @@ async fn a_merge_patch_is_judged_as_any_other_change() -> Result<()> {
     applied["apiVersion"] = "metachannels.io/v1alpha1".into();
     refused(steal(Patch::Apply(&applied), &PatchParams::apply("mender").force()).await, "belongs to namespace tenant-a")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_about_the_cleanup_of_a_claim_is_now_or_never() -> Result<()> {
+    let cluster = governed().await?;
+    let name = create(&cluster.acme, page_claim("3300000000000019", "tenant-a")).await?;
+    for (value, lets) in [("now", true), ("never", true), ("soon", false), ("", false)] {
+        let say = |claim: &mut AssetClaim| {
+            let annotations = claim.metadata.annotations.get_or_insert_default();
+            annotations.insert("metachannels.io/cleanup".to_owned(), value.to_owned());
+        };
+        let changed = change(&cluster.acme, &name, say).await;
+        match lets {
+            true => changed?,
+            false => refused(changed, "says now or never")?,
+        }
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::super::super::observe::Checked;
-use super::super::wants_check;
+use super::super::{WAIT, wants_check};
 use super::*;
 use crate::api::DeletionPolicy;
 use crate::engine::answer::{Answer, answer};
@@ -25,6 +25,10 @@ enum Happening {
     WatchLies(bool),
     /// Time passes and the claim has a pass.
     Pass { seconds: i64 },
+    /// Another process takes over: what was seen of the channels is forgotten.
+    Restarts,
+    /// The cluster was lost and the claim is restored, with its status or without; its channels are not there yet.
+    Restored { status: bool },
     /// The process ends after the next request, before it writes down what came of it.
     Dies,
 }
@@ -37,8 +41,10 @@ fn happenings() -> impl Strategy<Value = Happening> {
         2 => select(apps).prop_map(Happening::App),
         1 => select(vec![0, 0, 1, 4, 10, 190]).prop_map(Happening::Meta),
         1 => any::<bool>().prop_map(Happening::WatchLies),
-        6 => select(vec![0, 30, 61, 400]).prop_map(|seconds| Happening::Pass { seconds }),
+        6 => select(vec![0, 30, 61, 400, 90_000]).prop_map(|seconds| Happening::Pass { seconds }),
         1 => Just(Happening::Dies),
+        1 => Just(Happening::Restarts),
+        1 => any::<bool>().prop_map(|status| Happening::Restored { status }),
     ]
 }
 
@@ -46,6 +52,10 @@ fn happenings() -> impl Strategy<Value = Happening> {
 struct World {
     claim: AssetClaim,
     channels: [bool; 3],
+    /// Those that this process saw live.
+    known: [bool; 3],
+    /// When the claim was restored, if no channel has been there since.
+    restored: Option<Timestamp>,
     app: AppSeen,
     code: u32,
     watch_lies: bool,
@@ -62,8 +72,9 @@ impl World {
         claim.spec.deletion_policy = policy;
         claim.spec.holder.uid = "0".to_owned();
         let (channels, app) = ([true, false, false], AppSeen::Ready);
-        let (watch_lies, dies, released) = (false, false, vec![]);
-        Self { claim, channels, app, code: 0, watch_lies, dies, now: now(), released, requests: 0 }
+        let (watch_lies, dies, released, now) = (false, false, vec![], now());
+        let (known, restored) = (channels, None);
+        Self { claim, channels, known, restored, app, code: 0, watch_lies, dies, now, released, requests: 0 }
     }
 
     fn holder_lives(&self) -> bool {
@@ -72,7 +83,18 @@ impl World {
 
     fn happens(&mut self, happening: Happening) {
         match happening {
-            Happening::Channel { number, there } => self.channels[number] = there,
+            Happening::Channel { number, there } => {
+                self.channels[number] = there;
+                self.known[number] |= there;
+                self.restored = self.restored.filter(|_| !there);
+            }
+            Happening::Restarts => self.known = self.channels,
+            Happening::Restored { status } => {
+                (self.channels, self.known) = ([false; 3], [false; 3]);
+                self.restored = Some(self.now);
+                self.claim.metadata.uid = Some(self.now.to_string());
+                self.claim.status = self.claim.status.take().filter(|_| status);
+            }
             Happening::Adopts { number } => {
                 let may = self.channels[number] && !self.holder_lives() && !self.claim.is_being_released();
                 if may {
@@ -92,7 +114,8 @@ impl World {
 
     fn pass(&mut self) {
         let lives = self.holder_lives() && !self.watch_lies;
-        let mut seen = Observed { lives, app: self.app.clone(), ..gone() };
+        let departed = !lives && self.known[self.claim.spec.holder.uid.parse::<usize>().unwrap()];
+        let mut seen = Observed { lives, departed, app: self.app.clone(), ..gone() };
         if !lives && wants_check(&self.claim, &seen.app, self.now) {
             let other = self.channels.iter().position(|there| *there);
             seen.checked = Some(match other {
@@ -132,6 +155,8 @@ impl World {
         assert!(!self.channels.contains(&true), "a living channel declares the page");
         assert_eq!(self.app, AppSeen::Ready);
         assert_eq!(self.claim.spec.deletion_policy, DeletionPolicy::Disconnect);
+        let early = self.restored.is_some_and(|at| self.now < at + WAIT);
+        assert!(!early, "its channel may be on its way back");
         let holder = &self.claim.spec.holder.uid;
         let done = self.claim.state() == ClaimState::Tombstone;
         assert!(!done, "{holder} was cleaned up after already: {:?}", self.released);
@@ -158,6 +183,8 @@ proptest! {
         // However it went: once nobody is there and everything works, the page is let go, and that is the end of it.
         (world.channels, world.app, world.code) = ([false; 3], AppSeen::Ready, 0);
         (world.watch_lies, world.dies) = (false, false);
+        world.happens(Happening::Pass { seconds: 0 });
+        world.happens(Happening::Pass { seconds: 24 * 60 * 60 });
         for _ in 0..4 {
             world.happens(Happening::Pass { seconds: 61 });
         }

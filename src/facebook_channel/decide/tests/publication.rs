@@ -1,7 +1,12 @@
 //! The Secret with the published page token: when it is written, when it is deleted, and what is said of it.
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Stalled, TokenPublished};
+use crate::api::conditions::ConditionType::{
+    Authorized, Claimed, Connected, Disconnected, Ready, Stalled, Subscribed, TokenPublished,
+};
 use crate::api::{DeclaredConnection, ManagementPolicy};
 use crate::claims::ClaimSeen;
 use crate::engine::Class;
@@ -29,6 +34,38 @@ fn ended(scene: &mut Scene) {
         Asked { token: Some(Ok(TokenInfo { is_valid: false, error, ..token_info() })), ..Asked::default() };
 }
 
+fn being_deleted(scene: &mut Scene) {
+    scene.channel.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    scene.channel.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
+}
+
+#[test]
+fn who_is_being_deleted_is_connected_no_more_and_says_who_holds_it_up() {
+    let lost = |change: fn(&mut Scene)| {
+        Scene::with(|scene| {
+            being_deleted(scene);
+            change(scene);
+        })
+        .decide()
+    };
+    let unsubscribed = lost(|scene| scene.seen.asked.subscriptions = Some(Ok(vec![])));
+    unsubscribed.no_mutation();
+    unsubscribed.stalled("BeingDeleted");
+    assert!(unsubscribed.message(Subscribed).contains("example.com/hold"), "{}", unsubscribed.message(Subscribed));
+    assert_eq!(unsubscribed.plan.report.class, Class::Settled);
+    for claim in
+        [ClaimSeen::Free, ClaimSeen::Orphaned { of: "u0".to_owned() }, ClaimSeen::Offered { namespace: "b".to_owned() }]
+    {
+        let mut scene = Scene::with(being_deleted);
+        scene.seen.claim = claim;
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.shows(&[(Claimed, "False/BeingDeleted")]);
+    }
+    publishing(Missing, being_deleted).decide().shows(&[(TokenPublished, "False/BeingDeleted")]);
+    lost(|_| ()).shows(&[(Ready, "True/Reached")]);
+}
+
 fn not_in_grant(scene: &mut Scene) {
     let elsewhere = GranularScope { scope: SCOPES[0].to_owned(), target_ids: Some(vec![OTHER_PAGE.to_owned()]) };
     let info = TokenInfo { granular_scopes: vec![elsewhere], ..token_info() };
@@ -40,12 +77,31 @@ fn the_secret_is_written_while_it_may_be_and_deleted_when_it_may_not() {
     use Mutation::{Publish, Withdraw};
     type Row = (&'static str, PublicationSeen, fn(&mut Scene), Option<Mutation>);
     let elsewhere = |scene: &mut Scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
-    let rows: [Row; 22] = [
+    let rows: [Row; 28] = [
         ("it is missing", Missing, |_| (), Some(Publish)),
         ("it is as it should be", Ours(Current), |_| (), None),
         ("it holds something else", Ours(Outdated), |_| (), Some(Publish)),
         ("somebody changed it", Ours(Touched), |_| (), Some(Publish)),
-        ("it is an earlier channel's", Leftover, |_| (), Some(Withdraw)),
+        ("it is an earlier channel's", Leftover, |_| (), Some(Publish)),
+        ("an earlier channel's, and the token ended", Leftover, ended, None),
+        (
+            "an earlier channel's, not declared",
+            Leftover,
+            |scene| scene.channel.spec.publish_token = false,
+            Some(Withdraw),
+        ),
+        ("being deleted", Missing, being_deleted, None),
+        ("being deleted, and it holds something else", Ours(Outdated), being_deleted, None),
+        ("being deleted, an earlier channel's", Leftover, being_deleted, None),
+        (
+            "being deleted, and the page went elsewhere",
+            Ours(Current),
+            |scene| {
+                being_deleted(scene);
+                scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
+            },
+            Some(Withdraw),
+        ),
         ("it is somebody else's", Taken, |_| (), None),
         ("it was tried", Missing, |scene| scene.seen.asked.published = true, None),
         ("not declared", Missing, |scene| scene.channel.spec.publish_token = false, None),

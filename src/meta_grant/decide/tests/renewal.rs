@@ -1,6 +1,7 @@
 //! Which token is exchanged, when, and what is kept and revoked.
 
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::scene::*;
@@ -48,6 +49,19 @@ fn a_system_users_token_is_renewed_when_what_is_left_of_it_is_as_declared() {
         let outcome = scene.decide();
         assert_eq!(outcome.plan.mutation, expected, "{renewal} {info:?}");
         outcome.shows(&[(Valid, "True/TokenValid")]);
+    }
+}
+
+#[test]
+fn a_grant_that_is_being_deleted_keeps_what_it_has_and_still_works() {
+    for deleted in [false, true] {
+        let mut scene = Scene::of(system_user(59));
+        scene.grant.metadata.deletion_timestamp = deleted.then(|| Time(now()));
+        let renewal = scene.decide();
+        assert_eq!(renewal.plan.mutation, (!deleted).then(renew).flatten());
+        renewal.shows(&[(Valid, "True/TokenValid")]);
+        scene.seen.living = LivingSeen::Missing;
+        assert_eq!(scene.decide().plan.mutation.is_some(), !deleted, "no Secret is made");
     }
 }
 
