@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test suites repeat clients browser control-plane generate generated pictures lint tools
+.PHONY: help build demo bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -28,6 +28,10 @@ build: ## Build the release binary, with the command of the Dockerfile
 demo: ## Run control plane, Graph sandbox, operator and three channels until Ctrl-C; CHECK=1 ends once they have settled
 	$(BUILD)
 	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
+
+bench-leader: ## Measure whether a leader stays with N channels of one grant (10,000 if not said), applied before it starts
+	cargo build --release --locked --package meta-channel-operator --package testkit --bin meta-channel-operator --bin bench-leader
+	exec target/release/bench-leader --operator target/release/meta-channel-operator --channels "$(or $(N),10000)"
 
 test: ## Check everything, as CI does; what fails keeps nothing else from being checked
 	@exec env MAKE="$(MAKE)" hack/test.sh tools lint generated control-plane clients suites
