@@ -46,6 +46,8 @@ pub struct Memory<S> {
     pub repairs: Repairs,
     /// What is known of the stored status.
     pub own: OwnStatus<S>,
+    /// Until when other words of an object that is waited for are not repeated.
+    pub words_due: Option<Timestamp>,
     /// The status we wrote last, for as long as the store shows the object as it was before.
     pub written: Option<Written<S>>,
     /// The status that was decided last, for as long as it cannot be written.
@@ -122,6 +124,7 @@ impl<S: Clone> Memories<S> {
             unrepeatable: None,
             repairs: Repairs::default(),
             own: OwnStatus::default(),
+            words_due: None,
             written: None,
             unwritten: None,
             refusals: Refusals::new(),

@@ -235,15 +235,15 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         status: S,
     ) -> Result<Next, Failure> {
-        if self.is_to_be_written(&status) {
+        if status != self.previous || self.owes(&status) {
             self.write::<K>(ctx, object, &status).await?;
         }
         Ok(self.unchanged::<K>(ctx))
     }
 
-    /// Whether what is stored says something else, be it that somebody else wrote it or that ours was refused.
-    fn is_to_be_written(&self, status: &S) -> bool {
-        *status != self.previous || self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(status)
+    /// Whether what is stored is not what was decided last: somebody else wrote it, or ours was refused.
+    fn owes(&self, status: &S) -> bool {
+        self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(status)
     }
 
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
@@ -259,7 +259,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
         let changed = report.status != self.previous;
-        if self.is_to_be_written(&report.status) {
+        if self.owes(&report.status) || changed && !self.puts_off::<K>(&report.status) {
             self.write::<K>(ctx, object, &report.status).await?;
             if changed {
                 self.log_transition::<K>(&report);
@@ -285,6 +285,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
+        let at = self.memory.words_due.map_or(at, |due| at.min(due));
         // A second answer is soon there, and decides.
         let at = report.suspicions.next(self.now).map_or(at, |confirmed| at.min(confirmed));
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
@@ -301,6 +302,22 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let at = self.tries_again(at);
         K::memories(ctx).keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
+    }
+
+    /// Whether an object that waits for another one to be verified only has other words for it, so that they are not written before
+    /// its slot: the other one tells of itself at once, and thousands may wait for it.
+    fn puts_off<K: Kind<Status = S>>(&mut self, status: &S) -> bool {
+        let waits = |status| {
+            let ready = find(K::conditions(status), ConditionType::Ready);
+            let ready = ready.filter(|it| it.observed_generation == Some(self.generation));
+            let reason = ready.and_then(|ready| Reason::parse(&ready.reason));
+            matches!(reason, Some(Reason::AppUnverified | Reason::GrantUnverified))
+        };
+        let only_words = waits(&self.previous) && waits(status);
+        let due = self.memory.words_due.unwrap_or(self.slots.regular);
+        let put_off = only_words && due > self.now;
+        self.memory.words_due = put_off.then_some(due);
+        put_off
     }
 
     /// That a look was asked for with a value that no status can repeat, once for each.
