@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
 use meta_channel_operator::engine::context::Policy;
-use meta_channel_operator::engine::leader::{Candidate, lead};
+use meta_channel_operator::engine::leader::{Tenure, lead};
 use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
@@ -53,12 +53,13 @@ fn serve(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()>
 async fn run(settings: RunSettings) -> anyhow::Result<()> {
     telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
     settings.graph.validate()?;
+    let candidate = settings.candidate()?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
     metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
-    let Some(client) = connect(&shutdown).await? else { return Ok(()) };
-    let operator = operator(&settings, client.clone(), metrics.clone(), ready.clone(), shutdown.clone())?;
+    let Some((client, config)) = connect(&shutdown).await? else { return Ok(()) };
+    let operator = operator(&settings, client, metrics.clone(), ready.clone(), shutdown.clone())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         instance = operator.instance,
@@ -71,14 +72,9 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     }
     if !settings.leader_elect {
         metrics.leading(true);
-        Box::pin(operator.run()).await;
-        return Ok(());
+        return Box::pin(operator.run()).await;
     }
-    let candidate = Candidate {
-        namespace: settings.leader_election_namespace.clone(),
-        lease: settings.leader_election_id.clone(),
-        identity: operator.instance.clone(),
-    };
+    let (tenure, hearing) = (Tenure::default(), metrics.hearing().clone());
     // A follower does its work by waiting, so it is ready.
     ready.set(true);
     let leading = AtomicBool::new(false);
@@ -87,10 +83,12 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         leading.store(true, Ordering::Relaxed);
         ready.set(false);
         metrics.leading(true);
-        operator.run().await;
+        operator.run().await
     });
     tokio::select! {
-        done = lead(client, &candidate, work) => done.context("the lease was lost; ending, so that nothing is done without it"),
+        done = lead(config, &candidate, &tenure, &hearing, work) => {
+            done?.context("the lease was lost; ending, so that nothing is done without it")?
+        }
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),
         () = overdue(&shutdown) => {
             tracing::warn!("the lease could not be released in time; it expires by itself");
@@ -166,7 +164,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let public = server::bind(settings.listen_addr)?;
-    let Some(client) = connect(&shutdown).await? else { return Ok(()) };
+    let Some((client, _)) = connect(&shutdown).await? else { return Ok(()) };
     let namespaces = settings.common.shown_scopes();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces, "starting the gateway");
     let gateway = Gateway {
@@ -189,20 +187,20 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 
-/// A client of the Kubernetes API, once that answered; `None` if the shutdown came first. Without an API server nothing
+/// A client of the Kubernetes API and what it was made from, once that answered; `None` if the shutdown came first. Without an API server nothing
 /// can be done, and a process that ends says so louder than one that waits.
-async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<Client>> {
+async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client, kube::Config)>> {
     let mut config = kube::Config::infer().await.context("no access to a Kubernetes API server")?;
     config.connect_timeout = Some(Duration::from_secs(5));
     let url = config.cluster_url.clone();
-    let client = Client::try_from(config)?;
+    let client = Client::try_from(config.clone())?;
     let answer = tokio::select! {
         answer = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()) => answer,
         () = shutdown.cancelled() => return Ok(None),
     };
     let answer = answer.unwrap_or_else(|late| Err(kube::Error::Service(late.into())));
     answer.with_context(|| format!("no usable answer from the Kubernetes API server at {url}"))?;
-    Ok(Some(client))
+    Ok(Some((client, config)))
 }
 
 /// A token that is cancelled by SIGTERM or Ctrl-C.

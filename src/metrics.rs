@@ -1,6 +1,7 @@
 //! Metrics. Labels are few: kinds, outcomes, path templates, and the names of MetaApps; never ids. Names of what there are
 //! thousands of label only what is read from the stores at the time of a scrape.
 
+mod api_server;
 mod gateway;
 mod writes;
 
@@ -88,6 +89,7 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<RwLock<Registry>>,
+    api_server: api_server::ApiServer,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
@@ -102,7 +104,6 @@ pub struct Metrics {
     refused_writes: writes::Refused,
     invalid_objects: Family<KindLabel, Counter>,
     panics: Family<KindLabel, Counter>,
-    watch_errors: Family<KindLabel, Counter>,
     secret_reads: Counter,
     leader: Gauge,
     grant_renewals: Family<ResultLabel, Counter>,
@@ -116,9 +117,16 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::of(api_server::ApiServer::default())
+    }
+}
+
+impl Metrics {
+    fn of(api_server: api_server::ApiServer) -> Self {
         let mut registry = Registry::with_prefix("meta_channel_operator");
         let metrics = Self {
             registry: Arc::default(),
+            api_server,
             passes: durations(),
             calls: durations(),
             batched: Family::default(),
@@ -133,7 +141,6 @@ impl Default for Metrics {
             refused_writes: writes::Refused::default(),
             invalid_objects: Family::default(),
             panics: Family::default(),
-            watch_errors: Family::default(),
             secret_reads: Counter::default(),
             leader: Gauge::default(),
             grant_renewals: Family::default(),
@@ -186,7 +193,6 @@ impl Default for Metrics {
         metrics.refused_writes.register(&mut registry);
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("panics", "Passes and visits that panicked, by kind", metrics.panics.clone());
-        registry.register("watch_errors", "Interruptions of watches", metrics.watch_errors.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
             "grant_renewals",
@@ -223,20 +229,19 @@ impl Default for Metrics {
             "1 while the API server would let any release claim pages for any other, so that none is claimed",
             metrics.claims_unguarded.clone(),
         );
+        metrics.api_server.register(&mut registry);
         metrics.gateway.register(&mut registry);
         metrics.begin_with_nought();
         Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
-}
 
-impl Metrics {
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
         let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
         for kind in kinds.into_iter().chain([Secret::kind(&())]) {
             let label = KindLabel { kind: kind.into_owned() };
             drop(self.invalid_objects.get_or_create(&label));
-            drop(self.watch_errors.get_or_create(&label));
+            self.api_server.begin_with_nought(&label);
         }
         for kind in [KindName::MetaApp, KindName::FacebookChannel] {
             for result in ["restored", "given_up"] {
@@ -309,11 +314,6 @@ impl Metrics {
     /// Counts a pass or a round of visits that panicked.
     pub fn panicked(&self, kind: KindName) {
         self.panics.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
-    }
-
-    /// Counts an interruption of a watch.
-    pub fn watch_error(&self, kind: &str) {
-        self.watch_errors.get_or_create(&KindLabel { kind: kind.into() }).inc();
     }
 
     /// Counts a Secret that was read.

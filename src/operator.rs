@@ -35,7 +35,7 @@ use crate::engine::objects::Objects;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, Key, KindName, own_status, ration, run, sweep, watch};
+use crate::engine::{Clock, Context, Key, KindName, hearing, own_status, pressure, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, allowed, census};
@@ -89,7 +89,11 @@ struct Scope {
 
 impl Operator {
     /// Reconciles until the shutdown, then lets running passes end.
-    pub async fn run(self) {
+    ///
+    /// # Errors
+    /// When a watch ended, which it never does by itself: what it shows would stay as it is.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        self.client = pressure::eased(self.client, self.concurrency, &self.metrics);
         let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
         let (claims, claims_writer) = reflector::store();
         let mut timers = HashMap::new();
@@ -160,7 +164,12 @@ impl Operator {
         for scope in scopes {
             scope.spawn_watches(&mut watches, &ctx);
         }
-        if let Some(told) = filled(&ctx).await {
+        let told = tokio::select! {
+            biased;
+            error = hearing::first_end(&mut watches) => return Err(error),
+            told = filled(&ctx) => told,
+        };
+        if let Some(told) = told {
             ctx.metrics.collect(Gauges::of(&ctx));
             self.ready.set(true);
             tracing::info!("every store is filled; reconciling");
@@ -181,11 +190,12 @@ impl Operator {
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
             let proof = claims::proof::run(&ctx);
-            drain(&ctx, async {
+            drain(&ctx, &mut watches, async {
                 tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, misfits, tenures, proof)
             })
-            .await;
+            .await?;
         }
+        Ok(())
     }
 }
 
@@ -209,8 +219,8 @@ async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
     told
 }
 
-/// Runs the work until it ends after the shutdown, but not much longer.
-async fn drain(ctx: &Context, work: impl Future) {
+/// Runs the work until it ends after the shutdown, but not much longer; or until a watch ends.
+async fn drain(ctx: &Context, watches: &mut JoinSet<()>, work: impl Future) -> anyhow::Result<()> {
     let overdue = async {
         ctx.shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -218,7 +228,9 @@ async fn drain(ctx: &Context, work: impl Future) {
     tokio::select! {
         _ = work => tracing::info!("every pass has ended"),
         () = overdue => tracing::warn!("a pass did not end in time and is given up"),
+        error = hearing::first_end(watches) => return Err(error),
     }
+    Ok(())
 }
 
 impl Scope {

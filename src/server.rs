@@ -63,8 +63,13 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Readiness, sh
     listener::serve(listener, router, Limits::default(), shutdown.cancelled()).await;
 }
 
-async fn readyz(State((_, ready)): State<(Metrics, Readiness)>) -> impl IntoResponse {
-    if ready.get() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") }
+/// Who is cut off from the API server works on what was, and does not know of what changed.
+async fn readyz(State((metrics, ready)): State<(Metrics, Readiness)>) -> impl IntoResponse {
+    match ready.get() {
+        true if metrics.hearing().is_cut_off() => (StatusCode::SERVICE_UNAVAILABLE, "the API server is silent"),
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    }
 }
 
 async fn text(State((metrics, _)): State<(Metrics, Readiness)>) -> impl IntoResponse {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::engine::leader::{Candidate, Timing};
 use crate::telemetry::LogFormat;
 
 /// Keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes.
@@ -144,6 +145,15 @@ pub struct RunSettings {
     /// Name of the Lease.
     #[arg(long, env = "LEADER_ELECTION_ID", default_value = "meta-channel-operator", value_name = "NAME")]
     pub leader_election_id: String,
+    /// How long a Lease that is not renewed is left to its holder; the same for all replicas.
+    #[arg(long, env = "LEASE_DURATION", default_value = "60s", value_parser = period, value_name = "DURATION")]
+    pub lease_duration: Duration,
+    /// How long the holder of the Lease tries to renew it before it gives up; shorter than --lease-duration.
+    #[arg(long, env = "LEASE_RENEW_DEADLINE", default_value = "40s", value_parser = period, value_name = "DURATION")]
+    pub lease_renew_deadline: Duration,
+    /// How often the Lease is renewed, and looked at by who waits for it; at most half of --lease-renew-deadline.
+    #[arg(long, env = "LEASE_RETRY_PERIOD", default_value = "5s", value_parser = period, value_name = "DURATION")]
+    pub lease_retry_period: Duration,
     /// Unique name of this instance; the pod's name.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub identity: Option<String>,
@@ -160,6 +170,34 @@ impl RunSettings {
     /// can never share.
     pub fn release(&self) -> String {
         format!("{}/{}", self.leader_election_namespace, self.leader_election_id)
+    }
+
+    /// Where and as whom this instance stands for election.
+    ///
+    /// # Errors
+    /// When the times do not fit together: two could lead at once, or one slow answer would end the leader.
+    pub fn candidate(&self) -> anyhow::Result<Candidate> {
+        let (lease, renew_deadline, retry_period) =
+            (self.lease_duration, self.lease_renew_deadline, self.lease_retry_period);
+        if renew_deadline >= lease {
+            anyhow::bail!(
+                "--lease-renew-deadline ({renew_deadline:?}) must be shorter than --lease-duration ({lease:?})"
+            );
+        }
+        if retry_period.saturating_mul(2) > renew_deadline {
+            anyhow::bail!(
+                "--lease-retry-period ({retry_period:?}) must be at most half of --lease-renew-deadline ({renew_deadline:?})"
+            );
+        }
+        if lease > Duration::from_secs(60 * 60) {
+            anyhow::bail!("--lease-duration ({lease:?}) must be at most an hour");
+        }
+        Ok(Candidate {
+            namespace: self.leader_election_namespace.clone(),
+            lease: self.leader_election_id.clone(),
+            identity: self.instance(),
+            timing: Timing { lease, renew_deadline, retry_period },
+        })
     }
 
     /// The name of this instance: the given one, else host and process.
@@ -275,6 +313,28 @@ mod tests {
     fn namespaces_are_a_list_without_blanks_and_none_means_all() {
         assert_eq!(run(&["--watch-namespaces", "b, a,,b"]).unwrap().common.scopes(), ["a", "b"]);
         assert_eq!(run(&[]).unwrap().common.scopes(), [""]);
+    }
+
+    #[test]
+    fn a_lease_is_held_for_a_minute_and_its_times_must_fit_together() {
+        let candidate = |args: &[&str]| run(args).unwrap().candidate().map(|it| it.timing);
+        let seconds = |lease, renew_deadline, retry_period| {
+            let [lease, renew_deadline, retry_period] = [lease, renew_deadline, retry_period].map(Duration::from_secs);
+            Timing { lease, renew_deadline, retry_period }
+        };
+        assert_eq!(candidate(&[]).unwrap(), seconds(60, 40, 5));
+        let client_go = ["--lease-duration=15s", "--lease-renew-deadline=10s", "--lease-retry-period=2s"];
+        assert_eq!(candidate(&client_go).unwrap(), seconds(15, 10, 2));
+        for (wrong, said) in [
+            ("--lease-duration=40s", "--lease-renew-deadline (40s) must be shorter than --lease-duration (40s)"),
+            (
+                "--lease-retry-period=21s",
+                "--lease-retry-period (21s) must be at most half of --lease-renew-deadline (40s)",
+            ),
+            ("--lease-duration=2h", "--lease-duration (7200s) must be at most an hour"),
+        ] {
+            assert_eq!(candidate(&[wrong]).unwrap_err().to_string(), said);
+        }
     }
 
     #[test]

@@ -1,7 +1,21 @@
 //! Leader election; the only file that names the crate behind it.
+//!
+//! The Lease is renewed on a thread of its own, over a client and a connection of its own: whatever the work does to the
+//! runtime, its connections and the queue of its client, the lease is not lost by it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::http::{Method, Request};
 use k8s_controller::LeaderElection;
 use kube::Client;
+use kube::client::{Body, ClientBuilder};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceBuilder, service_fn};
+
+use super::hearing::Hearing;
 
 /// Where and as whom to stand for election.
 #[derive(Clone, Debug)]
@@ -12,11 +26,143 @@ pub struct Candidate {
     pub lease: String,
     /// Unique name of this instance, the pod's.
     pub identity: String,
+    /// When to renew it and when to give up.
+    pub timing: Timing,
+}
+
+/// The times of an election; all candidates for a Lease must have the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// How long a Lease that is not renewed is left to its holder.
+    pub lease: Duration,
+    /// How long the holder goes on without a renewal. Shorter than the lease, so that it has ended when another begins.
+    pub renew_deadline: Duration,
+    /// How often the holder renews, and the others look.
+    pub retry_period: Duration,
+}
+
+impl Timing {
+    /// How long one request about the Lease may take. A connection that went silent must not use up the deadline.
+    fn request(self) -> Duration {
+        self.renew_deadline / 4
+    }
+}
+
+/// What this instance knows of its lease. Clones know the same.
+#[derive(Clone, Debug, Default)]
+pub struct Tenure(Arc<Mutex<Option<Instant>>>);
+
+impl Tenure {
+    /// When the request was sent that renewed the lease last; `None` while it is not held. Others count from later, so who
+    /// holds the lease by this time does.
+    pub fn renewed_at(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, renewed_at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewed_at;
+    }
+}
+
+/// An election on a thread of its own.
+struct Election {
+    /// Told when the lease is won.
+    won: oneshot::Sender<()>,
+    /// Told when the work is done, so that the lease is released.
+    done: oneshot::Receiver<()>,
+    /// Cancelled when nobody waits for the outcome any more.
+    abandoned: CancellationToken,
+}
+
+impl Election {
+    /// Stands for election, holds the lease until the work is done, and releases it.
+    fn run(
+        self,
+        config: kube::Config,
+        candidate: &Candidate,
+        tenure: &Tenure,
+        hearing: &Hearing,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let client = listening(Client::try_from(config)?, candidate.timing, tenure.clone(), hearing.clone());
+            let Candidate { namespace, lease, identity, timing } = candidate;
+            let election = LeaderElection::new(client, namespace, lease, identity)
+                .with_lease_duration(timing.lease)
+                .with_renew_deadline(timing.renew_deadline)
+                .with_retry_period(timing.retry_period);
+            let held = election.with_lease(async {
+                // Fails if nobody waits; then nobody says that the work is done either.
+                let _ = self.won.send(());
+                let _ = self.done.await;
+            });
+            tokio::select! {
+                _ = held => {}
+                () = self.abandoned.cancelled() => {}
+            }
+            anyhow::Ok(())
+        })
+    }
 }
 
 /// Waits for the lease, runs `work` while holding it, and releases it when `work` is done.
 ///
 /// `None` means that the lease was lost: the process must end, since spawned tasks outlive the dropped work.
-pub async fn lead<T>(client: Client, candidate: &Candidate, work: impl Future<Output = T>) -> Option<T> {
-    LeaderElection::new(client, &candidate.namespace, &candidate.lease, &candidate.identity).with_lease(work).await
+///
+/// # Errors
+/// When the election cannot be begun.
+pub async fn lead<T>(
+    mut config: kube::Config,
+    candidate: &Candidate,
+    tenure: &Tenure,
+    hearing: &Hearing,
+    work: impl Future<Output = T>,
+) -> anyhow::Result<Option<T>> {
+    // The election tries again by itself, and knows until when.
+    config.default_retry = false;
+    let (won, is_won) = oneshot::channel();
+    let (done, is_done) = oneshot::channel();
+    let (ended, mut has_ended) = oneshot::channel();
+    let abandoned = CancellationToken::new();
+    let _abandon = abandoned.clone().drop_guard();
+    let election = Election { won, done: is_done, abandoned };
+    let (candidate, knows, hears) = (candidate.clone(), tenure.clone(), hearing.clone());
+    thread::Builder::new().name("election".to_owned()).spawn(move || {
+        // Fails if nobody waits for it.
+        let _ = ended.send(election.run(config, &candidate, &knows, &hears));
+    })?;
+    let outcome = async {
+        if is_won.await.is_err() {
+            return None;
+        }
+        Some(work.await)
+    };
+    let outcome = tokio::select! {
+        biased;
+        lost = &mut has_ended => return lost?.map(|()| None),
+        outcome = outcome => outcome,
+    };
+    let _ = done.send(());
+    let released = has_ended.await;
+    tenure.set(None);
+    released??;
+    Ok(outcome)
+}
+
+/// A client that notes each renewal and every sign of life, and waits for no answer for long.
+fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, tenure, hearing) = (client.clone(), tenure.clone(), hearing.clone());
+        async move {
+            let (started, writes) = (Instant::now(), request.method() != Method::GET);
+            let answer = client.send(request).await?;
+            hearing.hear();
+            if writes && answer.status().is_success() {
+                tenure.set(Some(started));
+            }
+            Ok::<_, kube::Error>(answer)
+        }
+    });
+    ClientBuilder::new(ServiceBuilder::new().timeout(timing.request()).service(service), namespace).build()
 }

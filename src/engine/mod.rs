@@ -28,6 +28,7 @@ pub mod fingerprint;
 pub mod gap;
 pub mod grants;
 pub mod handover;
+pub mod hearing;
 pub mod index;
 pub mod key;
 pub mod labels;
@@ -45,6 +46,7 @@ pub mod own_status;
 pub mod pace;
 pub mod panics;
 pub mod pass;
+pub mod pressure;
 pub mod priority;
 pub mod ration;
 

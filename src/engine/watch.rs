@@ -8,7 +8,7 @@ use std::pin::pin;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::serde::de::DeserializeOwned;
-use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::reflector::Store;
 use kube_runtime::reflector::store::Writer;
@@ -17,6 +17,7 @@ use kube_runtime::watcher;
 use kube_runtime::watcher::{Config, DefaultBackoff, Event};
 
 use super::bindings::Unlisted;
+use super::hearing::{cause, is_silence};
 use super::key::Key;
 use super::list_refusals::ListRefusals;
 use super::slim::prune;
@@ -77,8 +78,9 @@ pub async fn run<K>(
     review: impl FnMut(&K),
     report: impl FnMut(Change<'_, K>),
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    let (api, config) = metrics.hearing().watch(api, config);
     let objects = store.as_reader();
     let events = || {
         let events = watcher(api.clone(), config.clone().page_size(PAGE));
@@ -97,8 +99,9 @@ pub async fn run_metadata<K>(
     review: impl FnMut(&PartialObjectMeta<K>),
     report: impl FnMut(Change<'_, PartialObjectMeta<K>>),
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
 {
+    let (api, config) = metrics.hearing().watch(api, config);
     drive(
         || watcher(api.clone(), config.clone().page_size(PAGE)).map(|event| event.map(Incoming::Event)),
         store,
@@ -149,6 +152,9 @@ async fn drive<K, S>(
                 }
                 Err(error) => {
                     metrics.watch_error(&K::kind(&()));
+                    if is_silence(&error) {
+                        metrics.watch_silence(&K::kind(&()));
+                    }
                     let why = why_unlisted(&error);
                     if refusals.is_news(why) {
                         tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it begins anew");
@@ -171,16 +177,6 @@ fn why_unlisted(error: &watcher::Error) -> Option<Unlisted> {
         403 => Some(Unlisted::Forbidden),
         404 => Some(Unlisted::NotFound),
         _ => None,
-    }
-}
-
-/// The cause of an interruption without foreign text.
-fn cause(error: &watcher::Error) -> &'static str {
-    match error {
-        watcher::Error::InitialListFailed(_) => "listing failed",
-        watcher::Error::WatchStartFailed(_) => "watching could not be started",
-        watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_) => "watching failed",
-        watcher::Error::NoResourceVersion => "the API server sent no resource version",
     }
 }
 

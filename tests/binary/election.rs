@@ -13,6 +13,7 @@ use testkit::wait_for;
 
 /// How long a holder may be silent before somebody else takes the lease.
 const LEASE: Duration = Duration::from_secs(15);
+const QUICK: [&str; 3] = ["--lease-duration=15s", "--lease-renew-deadline=10s", "--lease-retry-period=2s"];
 
 /// A leader with a channel, and a follower with a Graph of its own, so that its calls can be told from the leader's.
 struct Pair {
@@ -25,13 +26,13 @@ struct Pair {
 impl Pair {
     async fn new() -> Result<Self> {
         let stage = Stage::new().await?;
-        let first = stage.operator("first", &[]).await?;
+        let first = stage.operator("first", &QUICK).await?;
         first.leads().await?;
         stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
         stage.channel_is("shop", "Ready=True/Reached").await?;
         let graph_of_second = sandbox(SEED).await?;
         let url = format!("--graph-url={}", graph_of_second.url());
-        let second = stage.operator("second", &[&url]).await?;
+        let second = stage.operator("second", &[&QUICK[..], &[&url]].concat()).await?;
         second.ready().await?;
         wait_for("the follower to have stood for election", PATIENCE, async || {
             ensure!(second.process.logs().contains("acquire leadership"), "{}", second.process.logs());

@@ -23,7 +23,7 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 11] = [
+pub const FAMILIES: [(&str, &str); 14] = [
     ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
@@ -34,6 +34,9 @@ pub const FAMILIES: [(&str, &str); 11] = [
     ("test_graph", "gauge"),
     ("unreachable_apps", "gauge"),
     ("watch_errors", "counter"),
+    ("watch_heard_timestamp_seconds", "gauge"),
+    ("watch_silences", "counter"),
+    ("write_limit", "gauge"),
     ("webhook_challenges", "counter"),
 ];
 

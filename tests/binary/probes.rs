@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use testkit::{Process, free_port, wait_for};
+use testkit::{Process, Proxy, free_port, wait_for};
 
 use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
 use crate::openmetrics::families;
-use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, loopback};
 use crate::stage::*;
 
@@ -77,7 +76,7 @@ async fn an_operator_lives_but_is_not_ready_while_the_api_server_does_not_answer
     let stage = Stage::new().await?;
     let proxy = Proxy::start(stage.plane).await?;
     proxy.freeze();
-    let operator = stage.operator_by(&proxy.kubeconfig, "first", &[]).await?;
+    let operator = stage.operator_by(&stage.by(&proxy)?, "first", &[]).await?;
     ensure!(operator.get("/healthz").await?.0 == 200);
     ensure!(operator.get("/readyz").await? == (503, "not ready".to_owned()));
     let log = operator.fails().await?;

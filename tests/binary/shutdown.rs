@@ -2,11 +2,10 @@
 
 use anyhow::{Result, ensure};
 use testkit::sandbox::FaultEffect;
-use testkit::wait_for;
+use testkit::{Proxy, wait_for};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::proxy::Proxy;
 use crate::server::{END, PATIENCE, Server};
 use crate::stage::*;
 
@@ -88,7 +87,7 @@ async fn a_leader_whose_write_at_graph_hangs_ends_in_time() -> Result<()> {
 async fn a_leader_whose_api_server_hangs_ends_in_time() -> Result<()> {
     let stage = Stage::new().await?;
     let proxy = Proxy::start(stage.plane).await?;
-    let operator = stage.operator_by(&proxy.kubeconfig, "first", &[]).await?;
+    let operator = stage.operator_by(&stage.by(&proxy)?, "first", &[]).await?;
     operator.leads().await?;
     proxy.freeze();
     operator.ends_well("while the API server hangs").await?;
@@ -102,7 +101,7 @@ async fn an_operator_that_still_waits_for_the_api_server_ends_at_once() -> Resul
     let proxy = Proxy::start(stage.plane).await?;
     proxy.freeze();
     for elect in ["--leader-elect=true", "--leader-elect=false"] {
-        let operator = stage.operator_by(&proxy.kubeconfig, "first", &[elect]).await?;
+        let operator = stage.operator_by(&stage.by(&proxy)?, "first", &[elect]).await?;
         operator.ends_well(&format!("before the API server answered, {elect}")).await?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A stage of its own for each test, on one shared control plane: namespaces, a sandbox, and what tenants apply.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +10,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client};
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant, RELEASE_BINDING};
 use testkit::sandbox::{Fault, FaultEffect, FaultMatch, Options, Sandbox, Seed};
-use testkit::{ControlPlane, free_port, wait_for};
+use testkit::{ControlPlane, Proxy, free_port, wait_for};
 use tokio::sync::OnceCell;
 
 use crate::server::{PATIENCE, Server, loopback, program};
@@ -89,6 +89,11 @@ impl Stage {
         Server::start(|| self.operator_command(kubeconfig, identity, flags)).await
     }
 
+    /// The way to the API server that leads through a proxy.
+    pub fn by(&self, proxy: &Proxy) -> Result<PathBuf> {
+        proxy.kubeconfig(self.plane, self.plane.kubeconfig())
+    }
+
     pub fn operator_command(&self, kubeconfig: &Path, identity: &str, flags: &[&str]) -> Command {
         let mut command = program("run", kubeconfig);
         command
@@ -107,10 +112,15 @@ impl Stage {
 
     /// A gateway that the sandbox finds under the public name.
     pub async fn gateway(&self, flags: &[&str]) -> Result<(Server, String)> {
+        self.gateway_by(self.plane.kubeconfig(), flags).await
+    }
+
+    /// The same with another way to the API server.
+    pub async fn gateway_by(&self, kubeconfig: &Path, flags: &[&str]) -> Result<(Server, String)> {
         let mut public = loopback(0);
         let gateway = Server::start(|| {
             public = loopback(free_port());
-            let mut command = program("gateway", self.plane.kubeconfig());
+            let mut command = program("gateway", kubeconfig);
             command
                 .arg(format!("--listen-addr={public}"))
                 .arg(format!("--watch-namespaces={},{}", self.platform, self.tenant))
@@ -139,6 +149,14 @@ impl Stage {
         format!(
             "{secret}---\napiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  pageId: \"{page}\"\n  credentials:\n    pageToken:\n      secretRef: {{name: {name}-token, key: token}}\n      appRef: {{name: acme, namespace: {}}}\n  endpoint: {{direct: {{}}}}\n",
             self.tenant, self.platform
+        )
+    }
+
+    /// A channel of the tenant that the grant authorises.
+    pub fn granted(&self, name: &str, page: &str) -> String {
+        format!(
+            "---\napiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  pageId: \"{page}\"\n  credentials: {{grantRef: {{name: acme}}}}\n  endpoint: {{direct: {{}}}}\n",
+            self.tenant
         )
     }
 

@@ -222,7 +222,10 @@ impl World {
             shutdown: shutdown.clone(),
         };
         change(&mut operator);
-        Running { metrics, shutdown, task: tokio::spawn(operator.run()) }
+        let metrics = operator.metrics.clone();
+        // On the heap at once: it is most of the stack of a thread.
+        let run = Box::pin(operator.run());
+        Running { metrics, shutdown, task: tokio::spawn(async move { run.await.unwrap() }) }
     }
 
     /// The time of the operator.

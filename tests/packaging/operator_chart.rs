@@ -94,6 +94,9 @@ fn settings_become_flags() {
         ("--staleness-limit", "1h"),
         ("--leader-elect", "true"),
         ("--leader-election-id", "channels"),
+        ("--lease-duration", "60s"),
+        ("--lease-renew-deadline", "40s"),
+        ("--lease-retry-period", "5s"),
         ("--log-format", "human"),
         ("--log-filter", "info,meta_channel_operator=debug"),
     ];
