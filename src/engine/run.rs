@@ -116,7 +116,8 @@ pub async fn run<K: Kind>(
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wakes.map(|key| key.to_ref()))
         .graceful_shutdown_on(async move { shutdown.cancelled().await })
-        .run(pass::<K>, failed::<K>, ctx)
+        // On the heap, since the controller moves it through many frames of the stack.
+        .run(|object, ctx| Box::pin(pass::<K>(object, ctx)), failed::<K>, ctx)
         .for_each(|outcome| {
             if let Err(error) = outcome {
                 // An object that went before its turn is no trouble; failures of passes were logged where they were met.
