@@ -10,6 +10,9 @@
 //! - [`graph`]: the client of the Graph API; knows nothing of Kubernetes
 //! - [`api`]: the kinds themselves; know nothing of controllers or HTTP
 
+// An instant or a duration from outside must not end the process: see `engine::clock::Moment`.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 pub mod api;
 pub mod claims;
 pub mod engine;

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
 use meta_channel_operator::engine::context::Policy;
+use meta_channel_operator::engine::hearing::{Hearing, Patience};
 use meta_channel_operator::engine::leader::{Tenure, lead};
 use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
@@ -159,7 +160,10 @@ fn graph(settings: &GraphSettings, metrics: &Metrics) -> anyhow::Result<GraphCli
 async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
     settings.validate()?;
-    let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
+    // What it was told stays true: if it were not ready, every event of Meta's would be lost while the API server is silent.
+    let patience = Patience { server: Duration::MAX, ..Patience::default() };
+    let (metrics, ready) = (Metrics::with(Hearing::new(patience)), Readiness::default());
+    let shutdown = on_signal()?;
     metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));

@@ -8,6 +8,7 @@ use crate::api::readiness::readiness;
 use crate::api::{AssetClaim, AssetClaimStatus, CLEANUP, ClaimState, Cleanup, DeletionPolicy, LeftAtMeta, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Refusal, class};
+use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::graph::Verdict;
 
@@ -67,8 +68,8 @@ pub fn wants_check(claim: &AssetClaim, app: &AppSeen, now: Timestamp) -> bool {
 /// The time before which a claim is left alone.
 fn not_before(claim: &AssetClaim) -> Option<Timestamp> {
     let status = claim.current()?;
-    let grace = status.gone_since.map(|since| since + GRACE);
-    grace.max(status.releasing_since.map(|since| since + ON_ITS_WAY))
+    let grace = status.gone_since.map(|since| since.later(GRACE));
+    grace.max(status.releasing_since.map(|since| since.later(ON_ITS_WAY)))
 }
 
 /// Decides about a claim on a page.
@@ -82,7 +83,7 @@ pub fn decide(claim: &AssetClaim, seen: &Observed, now: Timestamp) -> Plan {
         _ if claim.cleanup() == Ok(Some(Cleanup::Never)) => case.forbidden(),
         ClaimState::Held | ClaimState::AwaitingHolder if !case.is_gone() => case.awaiting(),
         ClaimState::Held | ClaimState::AwaitingHolder => {
-            case.pending(format!("{} is gone.", case.holder()), Then::At(now + GRACE))
+            case.pending(format!("{} is gone.", case.holder()), Then::At(now.later(GRACE)))
         }
         ClaimState::CleanupPending | ClaimState::LeftBehind => case.clean_up(),
     }
@@ -110,7 +111,7 @@ impl Case<'_> {
     }
 
     fn awaited_until(&self) -> Timestamp {
-        self.awaited_since() + WAIT
+        self.awaited_since().later(WAIT)
     }
 
     /// The holder is not there, and nobody saw it go.

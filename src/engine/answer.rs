@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
 
 use super::brakes;
+use super::clock::Moment;
 use super::failure::Class;
 use crate::api::conditions::{Finding, Quote, Speaker, Status};
 use crate::api::{REQUESTED_AT, Reason, WebhookObject};
@@ -207,7 +208,7 @@ pub fn silence(refusals: &[&Refusal], now: Timestamp) -> Option<Timestamp> {
 /// Until when to be silent after a throttling answer with this hint.
 pub fn end_of_silence(hint: Option<Duration>, now: Timestamp) -> Timestamp {
     let hint = hint.and_then(|hint| SignedDuration::try_from(hint).ok()).unwrap_or_default();
-    now + hint.max(THROTTLED)
+    now.later(hint.max(THROTTLED))
 }
 
 /// The class of a pass: of the refusals that say nothing if there are any, else of what blocks.

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{Answer, Held, Refusal};
 use super::brakes;
+use super::clock::Moment;
 use super::failure::spread;
 use crate::graph::Verdict;
 
@@ -87,7 +88,7 @@ impl Breakers {
 
     /// When a channel of this application may try again, if the breaker is open.
     pub fn open_until(&self, app: &str, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        self.open_since(app).map(|_| now + WAIT + spread(uid, WAIT))
+        self.open_since(app).map(|_| now.later(WAIT).later(spread(uid, WAIT)))
     }
 
     /// Since when the breaker is open, if it is.

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
+
 /// The bucket, as the time at which it will be full again.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket(Timestamp);
@@ -23,11 +25,11 @@ impl Bucket {
     /// When there will be one.
     pub fn take(&mut self, now: Timestamp, burst: i32, every: SignedDuration) -> Result<(), Timestamp> {
         let full = self.0.max(now);
-        let next = full - every * (burst - 1);
+        let next = full.earlier(every.saturating_mul(burst - 1));
         if next > now {
             return Err(next);
         }
-        self.0 = full + every;
+        self.0 = full.later(every);
         Ok(())
     }
 }

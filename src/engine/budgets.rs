@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{Refusal, end_of_silence};
 use super::brakes;
+use super::clock::Moment;
 use super::failure::spread;
 use super::key::Key;
 use super::line::{Called, Line};
@@ -156,7 +157,7 @@ impl All {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let is_held = budgets.clone().any(|budget| priority.is_held_at(self.percent(budget, now)));
-        self.silent_until(budgets, now).max(is_held.then(|| now + RETRY))
+        self.silent_until(budgets, now).max(is_held.then(|| now.later(RETRY)))
     }
 
     fn gate(&self, app: &str, now: Timestamp) -> Gate {
@@ -189,8 +190,8 @@ impl All {
             return Ok(());
         }
         line.join(ask.key, ask.uid, priority);
-        let again = now + RETRY;
-        Err(gate.silent_until.map_or(again, |until| until.max(again)) + spread(ask.uid, RETRY))
+        let again = now.later(RETRY);
+        Err(gate.silent_until.map_or(again, |until| until.max(again)).later(spread(ask.uid, RETRY)))
     }
 
     /// How a budget stands now.
@@ -251,12 +252,12 @@ impl Budgets {
 
     /// When an object that needs all of these may ask, if it has to be silent now.
     pub fn silent_until(&self, budgets: &[Budget], uid: &str, now: Timestamp) -> Option<Timestamp> {
-        Some(self.lock().silent_until(budgets.iter(), now)? + spread(uid, SPREAD))
+        Some(self.lock().silent_until(budgets.iter(), now)?.later(spread(uid, SPREAD)))
     }
 
     /// When a look that needs all of these may be taken, if it may not now. Nobody is called for it.
     pub fn held_until(&self, budgets: &[Budget], priority: Priority, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        Some(self.lock().held_until(budgets.iter(), priority, now)? + spread(uid, SPREAD))
+        Some(self.lock().held_until(budgets.iter(), priority, now)?.later(spread(uid, SPREAD)))
     }
 
     /// Why a look that needs all of these is held back.
@@ -284,7 +285,7 @@ impl Budgets {
         let own = ask.budgets.iter().filter(|budget| budget.part != Part::App);
         match all.held_until(own, ask.priority, now) {
             // It is no use to be called before that.
-            Some(until) => Err(until + spread(ask.uid, SPREAD)),
+            Some(until) => Err(until.later(spread(ask.uid, SPREAD))),
             None => all.admit(ask, now),
         }
     }

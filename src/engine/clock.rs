@@ -8,6 +8,29 @@ use tokio::sync::watch;
 /// Longest sleep of the system clock before it looks at the wall again, so that a changed wall clock is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// Instants that are moved and stay within the calendar: its end stands for what lies beyond. An operator would panic there.
+pub trait Moment {
+    /// So much later.
+    #[must_use]
+    fn later(self, by: SignedDuration) -> Self;
+
+    /// So much earlier.
+    #[must_use]
+    fn earlier(self, by: SignedDuration) -> Self;
+}
+
+impl Moment for Timestamp {
+    fn later(self, by: SignedDuration) -> Self {
+        let end = if by.is_negative() { Self::MIN } else { Self::MAX };
+        self.checked_add(by).unwrap_or(end)
+    }
+
+    fn earlier(self, by: SignedDuration) -> Self {
+        let end = if by.is_negative() { Self::MAX } else { Self::MIN };
+        self.checked_sub(by).unwrap_or(end)
+    }
+}
+
 /// A source of time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
@@ -23,7 +46,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
-            Self::Shifted(shift) => Timestamp::now() + *shift.0.borrow(),
+            Self::Shifted(shift) => Timestamp::now().later(*shift.0.borrow()),
         }
     }
 
@@ -35,7 +58,10 @@ impl Clock {
                 return;
             }
             // One millisecond more, so that a rounded sleep does not wake just before its time.
-            let nap = Duration::try_from(left).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP) + Duration::from_millis(1);
+            let nap = Duration::try_from(left)
+                .unwrap_or(LONGEST_SLEEP)
+                .min(LONGEST_SLEEP)
+                .saturating_add(Duration::from_millis(1));
             match self {
                 Self::System => tokio::time::sleep(nap).await,
                 Self::Shifted(shift) => {
@@ -65,7 +91,7 @@ impl Default for Shift {
 impl Shift {
     /// Moves the clock forward and wakes who sleeps on it.
     pub fn advance(&self, by: SignedDuration) {
-        self.0.send_modify(|shift| *shift += by);
+        self.0.send_modify(|shift| *shift = shift.saturating_add(by));
     }
 }
 
@@ -73,6 +99,18 @@ impl Shift {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_instant_that_is_moved_beyond_the_calendar_stays_at_its_end() {
+        for (at, by) in [(Timestamp::MIN, SignedDuration::from_hours(1)), (Timestamp::MAX, SignedDuration::MIN)] {
+            assert_eq!(at.earlier(by), at);
+        }
+        for (at, by) in [(Timestamp::MAX, SignedDuration::from_secs(1)), (Timestamp::MIN, SignedDuration::MIN)] {
+            assert_eq!(at.later(by), at);
+        }
+        let now = Timestamp::now();
+        assert_eq!(now.later(SignedDuration::from_secs(1)).earlier(SignedDuration::from_secs(1)), now);
+    }
 
     #[tokio::test]
     async fn a_moved_clock_wakes_a_sleeper_whose_time_came() {

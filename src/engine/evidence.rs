@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
+
 /// How far apart two answers are that confirm each other.
 pub const APART: SignedDuration = SignedDuration::from_secs(60);
 
@@ -102,7 +104,7 @@ impl Suspicions {
 
     /// When an answer can confirm what was heard last, if it could not yet.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.values().map(|it| it.since + APART).filter(|at| *at > now).min()
+        self.0.values().map(|it| it.since.later(APART)).filter(|at| *at > now).min()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 
+use super::clock::Moment;
 use super::refused::{Verb, Write, WriteRefused, is_missing_right};
 use crate::api::Reason;
 use crate::api::reasons::Actor;
@@ -138,9 +139,9 @@ pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Ti
         Class::WithoutEffect => slots.again.unwrap_or(slots.broken),
         Class::Held(until) => until,
         Class::Paused => NEVER,
-        Class::Throttled(until) => until.max(now + backoff(attempts, LONGEST_BACKOFF)),
-        Class::Transient => now + backoff(attempts, LONGEST_BACKOFF),
-        Class::Conflict | Class::Refused => now + backoff(attempts, LONGEST_IN_THE_CLUSTER),
+        Class::Throttled(until) => until.max(now.later(backoff(attempts, LONGEST_BACKOFF))),
+        Class::Transient => now.later(backoff(attempts, LONGEST_BACKOFF)),
+        Class::Conflict | Class::Refused => now.later(backoff(attempts, LONGEST_IN_THE_CLUSTER)),
     }
 }
 
@@ -159,7 +160,7 @@ fn jittered(duration: Duration) -> SignedDuration {
 /// objects, so that neither stampedes.
 pub fn next_slot(uid: &str, now: Timestamp, period: Duration) -> Timestamp {
     let (period, since_slot) = since_slot(uid, now, period);
-    now + SignedDuration::from_secs(period - since_slot)
+    now.later(SignedDuration::from_secs(period - since_slot))
 }
 
 /// The last slot that has come, to the second.

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
 use super::evidence::APART;
 
 /// Why a grant does not give what a page needs.
@@ -80,8 +81,8 @@ impl Gap {
         let new = now.duration_since(self.since) < EAGER || !self.was_asked();
         match self.word {
             Word::Vouched | Word::Absent => None,
-            Word::Denied(first) if first + APART > now => Some(first + APART),
-            Word::Open | Word::Denied(_) => Some(now + if new { APART } else { PATIENT }),
+            Word::Denied(first) if first.later(APART) > now => Some(first.later(APART)),
+            Word::Open | Word::Denied(_) => Some(now.later(if new { APART } else { PATIENT })),
         }
     }
 

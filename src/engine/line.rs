@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
 use super::key::Key;
 use super::priority::Priority;
 use super::turns::Turns;
@@ -50,7 +51,7 @@ impl Line {
         let mut open = self.turns.iter_mut().filter(|(priority, _)| is_open(**priority));
         let (priority, called) = open.find_map(|(priority, turns)| Some((*priority, turns.take()?)))?;
         self.waiting.remove(&called.key);
-        self.tickets.insert(called.key.clone(), (priority, now + TICKET));
+        self.tickets.insert(called.key.clone(), (priority, now.later(TICKET)));
         Some(called)
     }
 

@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::clock::Moment;
 use super::context::Context;
 use super::key::Key;
 use super::memory::Memories;
@@ -66,7 +67,7 @@ impl<S: Clone + Serialize> Memories<S> {
 
     /// When an object whose status somebody else wrote is to be looked at, if there is one: at once, but not too often.
     pub fn repair_due(&self, key: &Key, uid: &str) -> Option<Timestamp> {
-        self.own_status(key, uid, |own| own.kept.as_ref().map(|_| own.repaired_at + PACE))?
+        self.own_status(key, uid, |own| own.kept.as_ref().map(|_| own.repaired_at.later(PACE)))?
     }
 
     /// Notes that this status is about to be written.

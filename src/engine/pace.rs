@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
 use super::key::Key;
 
 /// The time between two turns of one application.
@@ -32,7 +33,7 @@ impl Pace {
         let turn = match turns.waiting.remove(key) {
             Some(turn) => turn,
             None => {
-                let turn = turns.last.get(app_id).map_or(now, |last| (*last + BETWEEN).max(now));
+                let turn = turns.last.get(app_id).map_or(now, |last| last.later(BETWEEN).max(now));
                 turns.last.insert(app_id.to_owned(), turn);
                 turn
             }

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use super::budgets::Budgets;
 use super::clock::Clock;
+use super::clock::Moment;
 use super::context::Context;
 use super::key::{Key, KindName};
 use super::run::Kind;
@@ -51,7 +52,7 @@ impl UsageListener for Ear {
 /// Calls those of a kind who wait, and sees to the applications, until the shutdown.
 pub async fn run<K: Kind>(ctx: Arc<Context>) {
     let mut seen_to = ctx.clock.now();
-    while ctx.read(ctx.clock.sleep_until(ctx.clock.now() + CALL)).await.is_ok() {
+    while ctx.read(ctx.clock.sleep_until(ctx.clock.now().later(CALL))).await.is_ok() {
         let now = ctx.clock.now();
         for called in ctx.budgets.call(now) {
             K::memories(&ctx).request(&called.key, &called.uid);

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::clock::Moment;
 use super::events::Note;
 use crate::api::Reason;
 use crate::api::conditions::Status;
@@ -135,7 +136,7 @@ impl Repairs {
     /// When to look again at what was written, if not in the regular slot alone.
     pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
         let since = self.without_effect.or(self.made.last().copied())?;
-        AGAIN.iter().map(|after| since + *after).find(|at| *at > now)
+        AGAIN.iter().map(|after| since.later(*after)).find(|at| *at > now)
     }
 }
 

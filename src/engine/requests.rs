@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Moment;
 use super::key::Key;
 use crate::api::REQUESTED_AT;
 use crate::graph::redact;
@@ -70,7 +71,7 @@ impl Taken {
 
     /// Notes that it was taken for this request, and whether it was answered.
     pub fn note(&self, key: &Key, uid: &str, request: &str, answered: bool, now: Timestamp) {
-        let again = (!answered).then(|| now + UNANSWERED);
+        let again = (!answered).then(|| now.later(UNANSWERED));
         let last = Try { uid: uid.to_owned(), request: request.to_owned(), again };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), last);
     }

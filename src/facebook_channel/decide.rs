@@ -33,6 +33,7 @@ use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::brakes;
 use crate::engine::breakers::Reach;
+use crate::engine::clock::Moment;
 use crate::engine::events::{Note, on_transition};
 use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
@@ -245,7 +246,7 @@ impl Case<'_> {
             // Kept while nothing new was learned, so that an outage does not rewrite every status.
             inputs: inputs.filter(|inputs| answered || self.previous.inputs.as_ref() == Some(inputs)),
         };
-        let expiry = expires.map(|at| if at - SOON > self.now { at - SOON } else { at });
+        let expiry = expires.map(|at| if at.earlier(SOON) > self.now { at.earlier(SOON) } else { at });
         let owed = self.seen.asked.threads_owed;
         let until = [expiry, restriction::end_of_grace(self, restricted_since), owed].into_iter().flatten().min();
         let (suspicions, refused) = (self.weighed.suspicions.clone(), self.seen.asked.writes.refused());

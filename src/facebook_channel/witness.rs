@@ -8,6 +8,7 @@ use super::observe::{Observed, TokenSeen};
 use super::policy::token;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::engine::answer::{Answer, Held, Refusal};
+use crate::engine::clock::Moment;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::trouble::{Told, Trouble};
@@ -20,7 +21,7 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);
 /// What stands for an answer about the credential while it is not known what the grant gives. To disconnect a page no
 /// credential is needed, so that nothing is waited for.
 pub fn not_listed(channel: &FacebookChannel, now: Timestamp) -> Option<Refusal> {
-    (!channel.spec.parts()).then(|| Refusal::held(Held::Grant(now + FIRST_LOOK)))
+    (!channel.spec.parts()).then(|| Refusal::held(Held::Grant(now.later(FIRST_LOOK))))
 }
 
 /// Asks the witness if an answer of this pass casts doubt on the token and the witness was not asked yet. `app` is the UID

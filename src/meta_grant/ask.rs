@@ -250,7 +250,7 @@ fn occasion(grant: &MetaGrant, seen: &Observed, pass: &Pass<MetaGrantStatus>) ->
     Occasion {
         edited: pass.is_edited(),
         ending: seen.before.is_none()
-            || ends.is_some_and(|end| end.duration_since(pass.now) < grant.spec.renewal.before() + DAY),
+            || ends.is_some_and(|end| end.duration_since(pass.now) < grant.spec.renewal.before().saturating_add(DAY)),
         mending: false,
         changed: pass.is_changed::<MetaGrantKind>(&seen.inputs),
     }

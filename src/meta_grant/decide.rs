@@ -21,6 +21,7 @@ use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::brakes;
+use crate::engine::clock::Moment;
 use crate::engine::deletion;
 use crate::engine::grants::Pages;
 use crate::engine::pass::Report;
@@ -242,7 +243,7 @@ impl Case<'_> {
             matches!(&self.seen.seed, SeedSeen::Present { fingerprint } if *fingerprint == previous.fingerprint);
         let in_use = self.seen.in_use.as_ref() == Some(&previous.fingerprint);
         let may = self.grant.spec.renewal.revoke_old && previous.minted && !is_seed && !in_use;
-        may.then(|| token::shifted(previous.replaced_at, GRACE))
+        may.then(|| previous.replaced_at.later(GRACE))
     }
 
     fn report(&self, parts: &Findings) -> Report<MetaGrantStatus> {
@@ -314,14 +315,14 @@ impl Case<'_> {
     fn until(&self, expires: Option<Timestamp>, class: Class) -> Option<Timestamp> {
         let info = match token::in_use(self.seen, self.now) {
             Word::Good(info) => info,
-            Word::Refused(refusal) if !refusal.may_pass() => return Some(self.now + UNLISTED),
+            Word::Refused(refusal) if !refusal.may_pass() => return Some(self.now.later(UNLISTED)),
             _ => return None,
         };
         if !class.rests() {
             return None;
         }
         let times = &self.seen.times;
-        let soon = expires.map(|at| token::shifted(at, -SOON));
+        let soon = expires.map(|at| at.earlier(SOON));
         let reminder = soon.filter(|at| *at <= self.now).map(|_| times.tomorrow);
         let renewal = token::renewal_due(self.grant, info);
         let refused = |refusal: &Refusal| if refusal.says_nothing() { times.soon } else { times.later };
@@ -334,7 +335,7 @@ impl Case<'_> {
         let again = [exchanged, revoked];
         let pages = if self.seen.recalled { self.given() } else { self.pages.as_ref() };
         let open = pages.and_then(|pages| coverage::next(pages, self.now));
-        let unlisted = (self.heard.refused || self.heard.open).then(|| self.now + UNLISTED);
+        let unlisted = (self.heard.refused || self.heard.open).then(|| self.now.later(UNLISTED));
         let lacking = self.given().is_some_and(|given| self.seen.users.lack_something(given));
         let broken = lacking.then_some(times.later);
         let marks = [broken, expires, soon, reminder, renewal, self.revokes_at(), times.near_the_end, open, unlisted];

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 
 use crate::api::mailbox::{Mail, MailContent, MailRefusal};
 use crate::engine::answer::listed;
+use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::engine::mailbox::{Envelope, came_at};
 use crate::engine::{Context, Key};
@@ -64,7 +65,7 @@ pub async fn run(ctx: Arc<Context>) {
                 ctx.mailbox.came.notified().await;
                 tokio::time::sleep(PAUSE).await;
             } => {}
-            () = ctx.clock.sleep_until(ctx.clock.now() + pause) => {}
+            () = ctx.clock.sleep_until(ctx.clock.now().later(pause)) => {}
         }
     }
 }

@@ -50,12 +50,12 @@ impl Activity {
     /// When it must be further.
     pub(super) fn due(&self, limits: &Limits) -> Instant {
         let (stage, since) = *self.lock();
-        since
-            + match stage {
-                Stage::Arriving => limits.header,
-                Stage::InHand => limits.request,
-                Stage::Idle => limits.idle,
-            }
+        let limit = match stage {
+            Stage::Arriving => limits.header,
+            Stage::InHand => limits.request,
+            Stage::Idle => limits.idle,
+        };
+        since.checked_add(limit).unwrap_or(since)
     }
 
     /// Since when it is at the same.

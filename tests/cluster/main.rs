@@ -18,6 +18,7 @@ mod fights;
 mod fuse;
 mod gateway;
 mod gauges;
+mod generated;
 mod granted;
 mod granted_props;
 mod granting;

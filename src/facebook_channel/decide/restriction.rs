@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 
 /// How long a restriction may be expected to go by itself.
@@ -37,7 +38,7 @@ pub(super) fn since(case: &Case<'_>, page_usable: &Finding) -> Option<Timestamp>
 
 /// When a restriction that goes on will have outlasted what may be expected, if that is still to come.
 pub(super) fn end_of_grace(case: &Case<'_>, since: Option<Timestamp>) -> Option<Timestamp> {
-    since.map(|since| since + GRACE).filter(|end| *end > case.now)
+    since.map(|since| since.later(GRACE)).filter(|end| *end > case.now)
 }
 
 /// Tells once that a restriction outlasted what may be expected.

@@ -10,6 +10,7 @@ use super::flow::{Blame, Offer, Refusal};
 use super::grants::{Grant, Page};
 use super::{App, OAuth};
 use crate::api::mailbox::AppTrouble;
+use crate::engine::clock::Moment;
 use crate::engine::token_check;
 use crate::graph::{
     AppReason, CutReason, EndReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
@@ -54,7 +55,7 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let (regained, uncovered) = came_true(&wished, &covered, &known);
         let person = oauth.graph.person(version, credentials, &token).await;
         let person = person.map_err(|error| refusal(&error, Operation::ReadMe))?.name;
-        let ends_soon = info.expires_at.is_some_and(|at| at < oauth.clock.now() + SHORT);
+        let ends_soon = info.expires_at.is_some_and(|at| at < oauth.clock.now().later(SHORT));
         // What lives for an hour or two is a person's; a system user's token is none that has to be made longer.
         let is_short = ends_soon && info.kind != Some(TokenKind::SystemUser);
         Ok(Offer { token, is_short, person, uncovered, regained, others, more })

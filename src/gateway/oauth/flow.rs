@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::api::mailbox::AppTrouble;
+use crate::engine::clock::Moment;
 use crate::graph::Token;
 
 /// How long a person may take at Meta, and then again for the confirmation.
@@ -159,7 +160,7 @@ impl Flow {
     pub(super) fn begin(now: Timestamp) -> (Self, String) {
         let random: [u8; 32] = rand::rng().random();
         let state = URL_SAFE_NO_PAD.encode(random);
-        (Self { state: digest(&state), until: now + PATIENCE, step: Step::Begun }, state)
+        (Self { state: digest(&state), until: now.later(PATIENCE), step: Step::Begun }, state)
     }
 
     /// Whether this is the state that it was begun with. Digests are compared, so that the time taken tells nothing.
@@ -194,7 +195,7 @@ impl Flow {
 
     /// The next step: the person has to agree, for which there is time again.
     pub(super) fn offered(self, offer: Offer, now: Timestamp) -> Self {
-        Self { step: Step::Offered(offer), until: now + PATIENCE, ..self }
+        Self { step: Step::Offered(offer), until: now.later(PATIENCE), ..self }
     }
 
     /// The last step.

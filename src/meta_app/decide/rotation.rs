@@ -8,6 +8,7 @@ use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::api::{OtherSecret, Reason, SecretInUse};
+use crate::engine::clock::Moment;
 use crate::engine::evidence::Matter;
 
 /// How long Meta repeats the delivery of an event, as its documentation of webhooks says: for so long something may come
@@ -38,7 +39,7 @@ impl Case<'_> {
         self.heard.drop(Matter::OtherSecret);
         let since = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
         let over = !accepted && name.key == PREVIOUS_APP_SECRET_KEY;
-        let removable_from = over.then(|| since + REPEATED);
+        let removable_from = over.then(|| since.later(REPEATED));
         Some(OtherSecret { key: name.key, fingerprint: name.fingerprint, accepted, since, removable_from })
     }
 
@@ -118,9 +119,9 @@ impl Case<'_> {
             .filter(|it| it.status == Status::False.as_str())
             .map_or(self.now, |it| it.last_transition_time.0);
         if rejected && replaced && self.now.duration_since(since) < AWAITED {
-            return Some(self.now + WHILE_AWAITED);
+            return Some(self.now.later(WHILE_AWAITED));
         }
         let over = credentials.status == Status::True && other.is_some_and(|it| it.removable_from.is_some());
-        (entries.len() > 1 && !over).then(|| self.now + WHILE_ROTATED)
+        (entries.len() > 1 && !over).then(|| self.now.later(WHILE_ROTATED))
     }
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
 use crate::engine::answer::{Answer, Refusal};
+use crate::engine::clock::Moment;
 use crate::engine::grants::{GrantedPage, Pages};
 use crate::engine::token_check::{self, Flaw};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
@@ -166,14 +167,8 @@ pub fn renewal_due(grant: &MetaGrant, info: &TokenInfo) -> Option<Timestamp> {
     if renewal.policy == RenewalPolicy::Never || info.kind != Some(TokenKind::SystemUser) {
         return None;
     }
-    let by_end = shifted(info.expires_at?, -renewal.before());
-    let by_age = info.issued_at.map(|issued| shifted(issued, renewal.max_age()));
+    let by_end = info.expires_at?.earlier(renewal.before());
+    let by_age = info.issued_at.map(|issued| issued.later(renewal.max_age()));
     let due = by_age.map_or(by_end, |by_age| by_end.min(by_age));
-    Some(info.issued_at.map_or(due, |issued| due.max(shifted(issued, REST))))
-}
-
-/// A time that Meta told, moved; at the ends of the calendar it stays.
-pub fn shifted(at: Timestamp, span: SignedDuration) -> Timestamp {
-    let end = if span.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
-    at.checked_add(span).unwrap_or(end)
+    Some(info.issued_at.map_or(due, |issued| due.max(issued.later(REST))))
 }

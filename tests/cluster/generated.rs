@@ -1,0 +1,105 @@
+//! Answers of Meta with numbers, texts and lists that it never gives: whatever stands in one, no pass panics, nobody else is
+//! delayed, and it heals by itself. ANSWERS=MANY makes more of them.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
+use testkit::wait_for;
+
+use crate::props::*;
+use crate::world::*;
+
+/// What takes the place of a member.
+fn values() -> Vec<Value> {
+    let mut values: Vec<_> = [-377_705_023_201_i64, -1, 0, 2_147_483_648, 253_402_207_200, i64::MAX, i64::MIN]
+        .into_iter()
+        .flat_map(|number| [json!(number), json!(number.to_string())])
+        .collect();
+    values.extend([json!(1.5), json!(1e300), json!("soon"), json!(null), json!(true), json!({}), json!([])]);
+    values.extend([json!("x".repeat(1 << 20)), json!("\u{202e}\u{2066}evil\0\u{7}"), json!("")]);
+    values.extend([json!(vec!["9"; 10_000]), json!(vec![json!({ "id": "9" }); 10_000]), json!([null, [[]]])]);
+    values
+}
+
+/// Members of the answers about a channel, by their templates and the objects that they stand in.
+const MEMBERS: [(&str, &str, &[&str]); 4] = [
+    (
+        DEBUG_TOKEN,
+        "/data",
+        &[
+            "app_id",
+            "type",
+            "is_valid",
+            "expires_at",
+            "data_access_expires_at",
+            "issued_at",
+            "scopes",
+            "granular_scopes",
+            "user_id",
+            "profile_id",
+            "error",
+        ],
+    ),
+    ("/{version}/{page-id}", "", &["id", "name", "is_published", "tasks", "error"]),
+    (PAGE_ROWS, "", &["data", "paging", "error"]),
+    (PAGE_ROWS, "/data/*", &["id", "subscribed_fields", "name"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -> Result<()> {
+    let values = values();
+    let rounds = std::env::var("ANSWERS").ok().and_then(|many| many.parse().ok()).unwrap_or(1_usize);
+    let world = World::seeded(|seed| add_pages(seed, values.len())).await?;
+    let operator = world.operator_with(|operator| operator.policy.token_period = Duration::from_secs(15 * 60));
+    let names = connect_pages(&world, values.len()).await?;
+    world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
+    let other = world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    let (mut answers, mut asked) = (0, 0);
+    for _ in 0..rounds {
+        for (template, at, members) in MEMBERS {
+            for member in members {
+                for ((_, page), value) in names.iter().zip(&values) {
+                    let edit = Edit {
+                        at: at.into(),
+                        set: [((*member).into(), value.clone())].into_iter().collect(),
+                        ..Edit::default()
+                    };
+                    let matching = FaultMatch {
+                        template: Some(template.into()),
+                        page: Some(page.parse()?),
+                        ..FaultMatch::default()
+                    };
+                    world.sandbox.add_fault(Fault::new(matching, FaultEffect::Edit(OneOrMore::One(edit))));
+                }
+                asked += 1;
+                for (name, _) in &names {
+                    world.request_look(&world.tenant_a, name, &asked.to_string()).await?;
+                }
+                advance_and_sweep(&world, &operator, 16).await?;
+                answers += world.sandbox.faults().iter().map(|it| it.matched).sum::<u64>();
+                world.sandbox.clear_faults();
+                ensure!(!operator.metrics.text().contains("panics_total{"), "{template} {at} {member}");
+            }
+        }
+    }
+    println!("{answers} answers");
+    for (name, _) in &names {
+        world.request_look(&world.tenant_a, name, "healed").await?;
+    }
+    wait_for("all to heal", PATIENCE, async || {
+        world.advance(16);
+        for (name, _) in &names {
+            let channel = world.channels(&world.tenant_a).get(name).await?;
+            let conditions = channel.status.unwrap_or_default().conditions;
+            ensure!(conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True"), "{name}: {conditions:?}");
+        }
+        Ok(())
+    })
+    .await?;
+    // Who got no such answer noticed nothing.
+    let later = world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    assert_eq!(other.status.unwrap_or_default().conditions, later.status.unwrap_or_default().conditions);
+    Ok(())
+}
