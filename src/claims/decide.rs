@@ -335,8 +335,9 @@ impl Case<'_> {
             conditions: assemble(conditions, &ready.findings, self.now),
         };
         let moved = self.claim.state() != state;
-        let note = (moved && matches!(state, ClaimState::Tombstone | ClaimState::LeftBehind)).then(|| Note {
-            warning: state == ClaimState::LeftBehind,
+        let told = matches!(state, ClaimState::Tombstone | ClaimState::LeftBehind | ClaimState::AwaitingHolder);
+        let note = (moved && told).then(|| Note {
+            warning: state != ClaimState::Tombstone,
             reason: finding.reason.as_str(),
             action: "CleanUp",
             text: finding.message(),

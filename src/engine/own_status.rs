@@ -136,7 +136,7 @@ pub fn wake<K: Kind>(ctx: &Context, object: &K::Object) {
     match K::memories(ctx).repair_due(&key, &uid) {
         Some(due) if due > now => {
             if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
-                timer.set(key, due);
+                timer.no_later(key, due);
             }
         }
         Some(_) => ctx.wake(K::NAME, key),

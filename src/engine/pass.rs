@@ -259,7 +259,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
         let changed = report.status != self.previous;
-        if self.owes(&report.status) || changed && !self.puts_off::<K>(&report.status) {
+        let put_off = self.puts_off::<K>(&report.status);
+        if self.owes(&report.status) || changed && !put_off {
+            self.memory.words_due = None;
             self.write::<K>(ctx, object, &report.status).await?;
             if changed {
                 self.log_transition::<K>(&report);
@@ -285,7 +287,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
-        let at = self.memory.words_due.map_or(at, |due| at.min(due));
+        let at = self.memory.words_due.filter(|due| *due > self.now).map_or(at, |due| at.min(due));
         // A second answer is soon there, and decides.
         let at = report.suspicions.next(self.now).map_or(at, |confirmed| at.min(confirmed));
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
@@ -313,7 +315,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             let reason = ready.and_then(|ready| Reason::parse(&ready.reason));
             matches!(reason, Some(Reason::AppUnverified | Reason::GrantUnverified))
         };
-        let only_words = waits(&self.previous) && waits(status);
+        let only_words = *status != self.previous && waits(&self.previous) && waits(status);
         let due = self.memory.words_due.unwrap_or(self.slots.regular);
         let put_off = only_words && due > self.now;
         self.memory.words_due = put_off.then_some(due);

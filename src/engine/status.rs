@@ -20,22 +20,30 @@ use crate::metrics::Metrics;
 /// Field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "meta-channel-operator";
 
-/// Removes the status of an object, whoever wrote it: of what others wrote, applying ours takes over only what it says too.
+/// Puts a status in the place of all that is stored, whoever wrote it: of what others wrote, applying ours takes over only what it
+/// says too.
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn remove<K>(metrics: &Metrics, kind: &'static str, api: &Api<K>, object: &K) -> Result<(), Failure>
+pub async fn replace<K, S>(
+    metrics: &Metrics,
+    kind: &'static str,
+    api: &Api<K>,
+    object: &K,
+    status: &S,
+) -> Result<K, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    S: Serialize,
 {
     let body = json!([
         { "op": "test", "path": "/metadata/uid", "value": object.uid() },
-        { "op": "remove", "path": "/status" },
+        { "op": "add", "path": "/status", "value": status },
     ]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(body).unwrap_or_default());
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let write = Write::status(kind, &Key::of(object));
-    failure::write(metrics, write, api.patch_status(&object.name_any(), &params, &patch)).await.map(drop)
+    failure::write(metrics, write, api.patch_status(&object.name_any(), &params, &patch)).await
 }
 
 /// Applies a status to an object, and only to the very object that was looked at. Returns the object as it is then.

@@ -132,8 +132,11 @@ async fn drive<K, S>(
             match event {
                 Ok(Incoming::Event(event)) => {
                     let event = event.modify(prune);
-                    if !matches!(event, Event::Init) {
+                    // The first pages of a list that breaks off again and again are no success.
+                    if !matches!(event, Event::Init | Event::InitApply(_)) {
                         backoff.reset();
+                    }
+                    if !matches!(event, Event::Init) {
                         refusals.end(matches!(event, Event::InitDone));
                     }
                     if let Event::InitApply(object) | Event::Apply(object) = &event {
@@ -212,10 +215,9 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
         Event::InitApply(DeserializeGuard(Ok(object))) => Incoming::Event(Event::InitApply(object)),
         Event::Apply(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Apply(object)),
         Event::Delete(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Delete(object)),
-        // The store forgets what a new list does not bring.
         Event::InitApply(DeserializeGuard(Err(invalid))) => {
             let (key, uid, version) = misfit(invalid.metadata);
-            Incoming::Misfit { key, uid, version, known: None }
+            Incoming::Misfit { known: known(&key), key, uid, version }
         }
         Event::Apply(DeserializeGuard(Err(invalid))) => {
             let (key, uid, version) = misfit(invalid.metadata);

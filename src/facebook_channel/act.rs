@@ -75,7 +75,7 @@ pub async fn act(
         // Decided with a good token; what is needed for a call went since.
         (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
-            let withdrawn = publication::withdraw(ctx, channel, pass).await;
+            let withdrawn = publication::withdraw(ctx, pass).await;
             asked.writes.note(publication::KIND, withdrawn)?;
             asked.published = true;
         }

@@ -212,22 +212,13 @@ pub async fn publish(
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
-pub async fn withdraw(
-    ctx: &Context,
-    channel: &FacebookChannel,
-    pass: &Pass<FacebookChannelStatus>,
-) -> Result<(), Failure> {
+pub async fn withdraw(ctx: &Context, pass: &Pass<FacebookChannelStatus>) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
     let Some(secret) = ctx.read(ctx.secrets.metadata(&key)).await?? else { return Ok(()) };
-    let (owner, writes) = (owner(ctx, &secret, pass).await?, Writes { ctx, key: &key });
-    if owner == Owner::Other {
-        return Ok(());
+    match owner(ctx, &secret, pass).await? {
+        Owner::Other => Ok(()),
+        Owner::Channel | Owner::Predecessor => Writes { ctx, key: &key }.delete(secret).await,
     }
-    if owner == Owner::Predecessor && channel.spec.publish_token {
-        // What an earlier channel left only makes room for another one.
-        writes.try_out(own_secret(channel, key.name.clone(), Purpose::PublishedPageToken, [])).await?;
-    }
-    writes.delete(secret).await
 }
 
 /// Writes of the Secret of a channel.

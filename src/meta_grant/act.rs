@@ -84,8 +84,16 @@ pub async fn act(
     let changes = seen.asked.changes + 1;
     match mutation {
         Mutation::Exchange { of, exchange } => {
-            let exchanged = acts.exchange(of, exchange).await;
+            // A token that Meta gives and that cannot be kept would be valid for weeks, and nobody's.
+            let (living, over) = (seen.tokens.living.as_ref(), seen.tokens.over.as_deref());
+            let let_in = living::try_out(ctx, &pass.key, living, over).await;
+            let exchanged = match &let_in {
+                Ok(()) => Some(acts.exchange(of, exchange).await),
+                Err(_) => None,
+            };
             let mut asked = seen.asked;
+            asked.writes.note(living::KIND, let_in)?;
+            let Some(exchanged) = exchanged else { return Ok(Asked { changes, ..asked }) };
             asked.calls.note(Operation::ExchangeToken, &exchanged);
             Ok(Asked { exchanged: Some(exchanged), changes, ..asked })
         }

@@ -147,9 +147,10 @@ impl Case<'_> {
     /// Whether the API server refused in this pass what a change would write.
     fn was_refused(&self, mutation: &Mutation) -> bool {
         let kind = match mutation {
-            Mutation::Keep { .. } | Mutation::ForgetPrevious => living::KIND,
+            // What Meta would give in exchange has to be kept too.
+            Mutation::Keep { .. } | Mutation::ForgetPrevious | Mutation::Exchange { .. } => living::KIND,
             Mutation::Discard { .. } => super::mail::KIND,
-            Mutation::Exchange { .. } | Mutation::Revoke => return false,
+            Mutation::Revoke => return false,
         };
         self.seen.asked.writes.refusal(kind).is_some()
     }

@@ -5,15 +5,16 @@ use super::observe::Tokens;
 use super::{living, mail};
 use crate::api::MetaGrantStatus;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure};
+use crate::engine::{Class, Context, Failure};
 
 /// Whether something that was refused would be let in, so that it is worth a look.
 ///
 /// # Errors
 /// When the process ends.
 pub async fn is_let_in(ctx: &Context, pass: &Pass<MetaGrantStatus>, tokens: &Tokens) -> Result<bool, Failure> {
-    // Who was faster, or what is gone, is seen with the next look.
-    let let_in = |tried: Result<(), Failure>| !matches!(tried, Err(Failure::Refused(_)));
+    // Who was faster, or what is gone, is seen with the next look. No answer is none.
+    let let_in =
+        |tried: Result<(), Failure>| tried.map_or_else(|failure| failure.class() == Class::Conflict, |()| true);
     let mut any = false;
     if pass.was_refused(living::KIND) {
         let (living, over) = (tokens.living.as_ref(), tokens.over.as_deref());

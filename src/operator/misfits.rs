@@ -1,7 +1,7 @@
 //! Tells in its own status of each object that cannot be decoded, beside what the status said before, which nobody here can
 //! judge.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,17 +25,19 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// Tells of each of them until the shutdown.
 pub(super) async fn run(ctx: Arc<Context>) {
-    let mut left = HashSet::new();
+    // With what was said last of why they could not be told.
+    let mut left: HashMap<(KindName, Key), Option<String>> = HashMap::new();
     loop {
-        if left.is_empty() {
-            if ctx.read(ctx.misfits.news()).await.is_err() {
-                return;
-            }
-        } else if !ctx.rest(PAUSE).await {
-            return;
+        let more = !left.is_empty();
+        tokio::select! {
+            () = ctx.shutdown.cancelled() => return,
+            () = ctx.misfits.news() => {}
+            true = ctx.rest(PAUSE), if more => {}
         }
-        left.extend(ctx.misfits.take_untold());
-        for (kind, key) in std::mem::take(&mut left) {
+        for name in ctx.misfits.take_untold() {
+            left.entry(name).or_default();
+        }
+        for ((kind, key), said) in std::mem::take(&mut left) {
             let told = match kind {
                 KindName::MetaApp => tell::<MetaApp>(&ctx, kind, &key).await,
                 KindName::MetaGrant => tell::<MetaGrant>(&ctx, kind, &key).await,
@@ -43,9 +45,11 @@ pub(super) async fn run(ctx: Arc<Context>) {
                 // Nobody declares a claim: who needs it says that it cannot be read.
                 KindName::AssetClaim => Ok(()),
             };
-            if let Err(failure) = told {
-                tracing::warn!(kind = kind.as_str(), object = %key, %failure, "an object that cannot be decoded could not be told so");
-                left.insert((kind, key));
+            if let Err(failure) = told.map_err(|failure| failure.to_string()) {
+                if said.as_ref() != Some(&failure) {
+                    tracing::warn!(kind = kind.as_str(), object = %key, failure, "an object that cannot be decoded could not be told so");
+                }
+                left.insert((kind, key), Some(failure));
             }
         }
     }

@@ -131,7 +131,9 @@ impl Triggers {
             }
             Change::Misfit { key, uid } => {
                 ctx.misfits.note(KindName::FacebookChannel, key, uid);
-                self.forget(key);
+                self.outer.remove(key);
+                // That it goes is seen all the same.
+                self.own.insert(key.clone(), Own { inputs: None, mark: departed::mark(uid) });
                 channel_went(ctx, key);
             }
             Change::Deleted(key) => {

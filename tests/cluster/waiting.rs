@@ -34,28 +34,59 @@ async fn app_says(world: &World, part: &str) -> Result<()> {
     .await
 }
 
+fn breaks(world: &World, effect: &str) {
+    world.sandbox.clear_faults();
+    world.sandbox.add_fault(fault(&format!("{{match: {{template: '/{{version}}/{{app-id}}'}}, do: {effect}}}")));
+}
+
+/// Applies an app, its grant and their channels while Meta gives no answer about the app.
+async fn put_all(world: &World) -> Result<()> {
+    breaks(world, "{status: {code: 500}}");
+    let [app, seed, _] = secrets(world);
+    let granted = CHANNELS.map(|(name, page)| world.granted_manifest(&world.tenant_a, name, page, "acme-grant"));
+    let all = [&[app, seed, world.app_manifest(), grant_manifest(world)][..], &granted[..]].concat();
+    world.apply(&all.join("---\n")).await?;
+    for (name, _) in CHANNELS {
+        world.channel_is(&world.tenant_a, name, &["Ready=Unknown/AppUnverified", "Reconciling=True"]).await?;
+    }
+    app_says(world, "no usable answer").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_change_and_come_back_cause_no_passes_without_end() -> Result<()> {
+    let world = World::seeded(person_manages_pages).await?;
+    let operator = world.operator();
+    put_all(&world).await?;
+    quiet(&operator).await?;
+    for (effect, words) in [("{graph_error: {code: 4}}", "limits"), ("{status: {code: 500}}", "no usable answer")] {
+        breaks(&world, effect);
+        world.advance(6);
+        app_says(&world, words).await?;
+        quiet(&operator).await?;
+    }
+    // Past the slots until which the other words were put off.
+    for _ in 0..3 {
+        world.advance(16);
+        quiet(&operator).await?;
+    }
+    world.sandbox.clear_faults();
+    world.advance(61);
+    for (name, _) in CHANNELS {
+        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_that_wait_for_an_app_do_not_repeat_each_change_of_its_words() -> Result<()> {
     let world = World::seeded(person_manages_pages).await?;
     // So long that no slot of a channel comes by chance.
     let period = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let operator = world.operator_with(|operator| operator.policy.channel_period = period);
-    let breaks = |effect: &str| {
-        world.sandbox.clear_faults();
-        world.sandbox.add_fault(fault(&format!("{{match: {{template: '/{{version}}/{{app-id}}'}}, do: {effect}}}")));
-    };
-    breaks("{status: {code: 500}}");
-    let [app, seed, _] = secrets(&world);
-    let granted = CHANNELS.map(|(name, page)| world.granted_manifest(&world.tenant_a, name, page, "acme-grant"));
-    let all = [&[app, seed, world.app_manifest(), grant_manifest(&world)][..], &granted[..]].concat();
-    world.apply(&all.join("---\n")).await?;
-    for (name, _) in CHANNELS {
-        world.channel_is(&world.tenant_a, name, &["Ready=Unknown/AppUnverified", "Reconciling=True"]).await?;
-    }
-    app_says(&world, "no usable answer").await?;
+    put_all(&world).await?;
     quiet(&operator).await?;
     let before = said(&world).await?;
-    breaks("{graph_error: {code: 4}}");
+    breaks(&world, "{graph_error: {code: 4}}");
     world.advance(6);
     app_says(&world, "limits").await?;
     quiet(&operator).await?;

@@ -45,12 +45,16 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
         let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
         K::memories(ctx).writes(&self.key, &self.uid, status, self.now);
+        let (metrics, kind) = (&ctx.metrics, K::NAME.as_str());
         let write = async {
-            if self.memory.own.is_of_somebody_else() {
-                // What somebody else added to it goes only with all of it.
-                status::remove(&ctx.metrics, K::NAME.as_str(), &api, object).await?;
+            // What somebody else added to it would stay when ours is applied.
+            if K::memories(ctx).kept(&self.key, Some(&self.uid)).is_some() {
+                status::replace(metrics, kind, &api, object, status).await?;
             }
-            status::write(&ctx.metrics, K::NAME.as_str(), &api, object, status).await
+            let written = status::write(metrics, kind, &api, object, status).await?;
+            // Somebody may have been faster than the watch.
+            let others = K::status(&written).is_some_and(|stored| stored != status);
+            if others { status::replace(metrics, kind, &api, object, status).await } else { Ok(written) }
         };
         match write.await {
             Ok(written) => {

@@ -46,12 +46,12 @@ async fn a_published_secret_that_was_made_immutable_is_made_anew_only_when_the_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_earlier_channel_published_makes_room_only_when_the_next_one_is_let_in() -> Result<()> {
+async fn what_an_earlier_channel_published_stays_until_it_may_be_taken_over() -> Result<()> {
     let world = World::new().await?;
     let operator = eager(&world);
     let before = publishing(&world).await?;
     settled(&world, &operator).await?;
-    let obstacle = Obstacle::put(&world, Way::Invalid, &of_secrets(&world.tenant_a, "create", "")).await?;
+    let obstacle = Obstacle::put(&world, Way::Invalid, &of_secrets(&world.tenant_a, "update", PUBLISHED)).await?;
     // Nothing collects garbage here, so that the Secret of the old channel stays.
     world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
@@ -63,7 +63,12 @@ async fn what_an_earlier_channel_published_makes_room_only_when_the_next_one_is_
     obstacle.remove().await?;
     world.advance(1);
     world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True"]).await?;
-    assert_ne!(world.secrets().get(PUBLISHED).await?.uid(), before.uid());
+    let taken = world.secrets().get(PUBLISHED).await?;
+    assert!(
+        taken.uid() == before.uid() && taken.owner_references() != before.owner_references(),
+        "{:?}",
+        taken.metadata
+    );
     Ok(())
 }
 
