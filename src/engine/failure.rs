@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 
 use super::clock::Moment;
+use super::pressure::{Patience, Unsent};
 use super::refused::{Verb, Write, WriteRefused, is_missing_right};
 use crate::api::Reason;
 use crate::api::reasons::Actor;
@@ -205,6 +206,9 @@ pub enum Failure {
     /// The API server refused a write, or left open whether it took place.
     #[error("{0}")]
     Refused(Box<WriteRefused>),
+    /// A write waited for others until it was given up. It was not sent.
+    #[error("writing an object: {Unsent}")]
+    Unsent,
     /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
     #[error("the namespace belongs to this release no longer")]
     NotOurs,
@@ -237,7 +241,7 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
-            Self::Kubernetes { .. } | Self::Refused(_) => Class::Refused,
+            Self::Kubernetes { .. } | Self::Refused(_) | Self::Unsent => Class::Refused,
             // It is a fault of ours: to go on around would do the same.
             Self::Circle | Self::Panicked => Class::Terminal,
             Self::NotOurs | Self::ShuttingDown => Class::Transient,
@@ -247,6 +251,12 @@ impl Failure {
 
 /// Longest wait for one request to the Kubernetes API; kube itself retries and has no such limit.
 const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait for a write: two requests in turn, as an Event may take, each of which waits in line and for its answer.
+const WRITE_TIMEOUT: Duration = {
+    let Patience { line, answer } = Patience::DEFAULT;
+    Duration::from_secs(2 * (line.as_secs() + answer.as_secs()))
+};
 
 /// Waits for a request to the Kubernetes API, but not for ever.
 ///
@@ -271,8 +281,9 @@ pub async fn write<T>(
     write: Write,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failure> {
-    let refused = match tokio::time::timeout(KUBERNETES_TIMEOUT, request).await {
+    let refused = match tokio::time::timeout(WRITE_TIMEOUT, request).await {
         Ok(Ok(written)) => return Ok(written),
+        Ok(Err(error)) if Unsent::is(&error) => return Err(Failure::Unsent),
         Ok(Err(kube::Error::Api(status))) => {
             let gone = status.code == 404 && write.verb != Verb::Create;
             if status.code == 409 || gone {

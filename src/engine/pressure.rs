@@ -1,15 +1,16 @@
 //! How many writes to the API server may be under way at once: one more as long as it is quick, half as many when it is slow.
 //!
 //! An API server that is overloaded answers everybody late, also whoever renews a Lease or reads a Pod's configuration. More writes
-//! at once make it slower, and not more.
+//! at once make it slower, and not more. The time in this line is ours, and says nothing about the API server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode};
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tower::service_fn;
 
 use crate::metrics::Metrics;
@@ -20,9 +21,35 @@ const SLOW: Duration = Duration::from_secs(1);
 /// So many are always let through.
 const LEAST: usize = 2;
 
+/// How long a write may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// In line, before it is sent.
+    pub(crate) line: Duration,
+    /// From there to the answer.
+    pub(crate) answer: Duration,
+}
+
+impl Patience {
+    pub(crate) const DEFAULT: Self = Self { line: Duration::from_secs(60), answer: Duration::from_secs(15) };
+}
+
+/// A write waited too long for others, and was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("too many writes wait for the API server; this one was not sent")]
+pub(crate) struct Unsent;
+
+impl Unsent {
+    /// Whether this is why a request failed.
+    pub(crate) fn is(error: &kube::Error) -> bool {
+        matches!(error, kube::Error::Service(cause) if cause.is::<Self>())
+    }
+}
+
 /// A bound that follows the API server. Clones share it.
 #[derive(Clone)]
-struct Pressure {
+pub(crate) struct Pressure {
+    patience: Patience,
     permits: Arc<Semaphore>,
     bound: Arc<Mutex<Bound>>,
     metrics: Metrics,
@@ -49,29 +76,39 @@ struct Write {
 
 /// A client whose writes are as many at once as the API server can take, and `most` at most.
 pub(crate) fn eased(client: Client, most: u16, metrics: &Metrics) -> Client {
-    let (pressure, namespace) = (Pressure::new(most.into(), metrics), client.default_namespace().to_owned());
+    let (pressure, namespace) =
+        (Pressure::new(most.into(), Patience::DEFAULT, metrics), client.default_namespace().to_owned());
     let service = service_fn(move |request: Request<Body>| {
         let (client, pressure) = (client.clone(), pressure.clone());
         async move {
             if request.method() == Method::GET {
                 return client.send(request).await;
             }
-            let write = pressure.begin().await;
-            let answer = client.send(request).await;
-            write.end(answer.as_ref().ok().map(|answer| answer.status()));
-            answer
+            pressure.send(client.send(request)).await
         }
     });
     ClientBuilder::new(service, namespace).build()
 }
 
 impl Pressure {
-    fn new(most: usize, metrics: &Metrics) -> Self {
+    pub(crate) fn new(most: usize, patience: Patience, metrics: &Metrics) -> Self {
         let most = most.max(LEAST);
         metrics.write_limit(most);
         let bound = Bound { most, limit: most, quick: 0, surplus: 0, fell: None };
         let (permits, bound) = (Arc::new(Semaphore::new(most)), Arc::new(Mutex::new(bound)));
-        Self { permits, bound, metrics: metrics.clone() }
+        Self { patience, permits, bound, metrics: metrics.clone() }
+    }
+
+    /// Sends a write when its turn comes.
+    pub(crate) async fn send<T>(
+        self,
+        sending: impl Future<Output = Result<Response<T>, kube::Error>>,
+    ) -> Result<Response<T>, kube::Error> {
+        let Patience { line, answer } = self.patience;
+        let write = timeout(line, self.begin()).await.map_err(|_| kube::Error::Service(Unsent.into()))?;
+        let answer = timeout(answer, sending).await.unwrap_or_else(|late| Err(kube::Error::Service(late.into())));
+        write.end(answer.as_ref().ok().map(Response::status));
+        answer
     }
 
     fn bound(&self) -> MutexGuard<'_, Bound> {
@@ -144,7 +181,67 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use futures::FutureExt;
 
+    use super::super::failure::{self, Failure};
+    use super::super::key::Key;
+    use super::super::refused::{self, Cause};
     use super::*;
+
+    /// A moment, and what is much longer.
+    const MOMENT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn patient(line: Duration, answer: Duration) -> Pressure {
+        Pressure::new(LEAST, Patience { line, answer }, &Metrics::default())
+    }
+
+    /// What comes of a write of a status that is sent like this.
+    async fn written(
+        pressure: &Pressure,
+        metrics: &Metrics,
+        sending: impl Future<Output = Result<Response<()>, kube::Error>>,
+    ) -> Result<(), Failure> {
+        let what = refused::Write::status("FacebookChannel", &Key::new("a", "x"));
+        failure::write(metrics, what, pressure.clone().send(sending)).await.map(drop)
+    }
+
+    /// How many writes the metrics say were refused.
+    fn refusals(metrics: &Metrics) -> u32 {
+        let text = metrics.text();
+        let counts = text.lines().filter(|line| line.contains("refused_writes_total{"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).sum()
+    }
+
+    #[tokio::test]
+    async fn what_waits_in_line_has_all_its_time_when_it_is_sent() {
+        let (pressure, metrics) = (patient(LONG, MOMENT), Metrics::default());
+        let others = all(&pressure);
+        let mut waiting = Box::pin(written(&pressure, &metrics, async { Ok(Response::default()) }));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        tokio::time::sleep(10 * MOMENT).await;
+        end(others, StatusCode::OK);
+        waiting.await.unwrap();
+        assert_eq!(refusals(&metrics), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_sent_is_no_silence_of_the_server() {
+        let (pressure, metrics) = (patient(MOMENT, LONG), Metrics::default());
+        let others = all(&pressure);
+        let failure = written(&pressure, &metrics, async { panic!("it was sent") }).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unsent), "{failure}");
+        assert_eq!(refusals(&metrics), 0);
+        assert!(others.iter().all(|it| it.pressure.bound().fell.is_none()), "it says nothing of the server");
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_and_not_answered_is_silence() {
+        let (pressure, metrics) = (patient(LONG, MOMENT), Metrics::default());
+        let failure = written(&pressure, &metrics, std::future::pending()).await.unwrap_err();
+        assert!(matches!(&failure, Failure::Refused(it) if it.cause == Cause::NoAnswer), "{failure}");
+        assert_eq!(refusals(&metrics), 1);
+        assert!(pressure.bound().fell.is_some());
+        assert_eq!(all(&pressure).len(), LEAST, "its place is free");
+    }
 
     fn begin(pressure: &Pressure) -> Option<Write> {
         pressure.clone().begin().now_or_never()
@@ -161,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_overloaded_server_gets_half_as_many_writes_at_once_and_a_quick_one_slowly_more() {
-        let pressure = Pressure::new(16, &Metrics::default());
+        let pressure = Pressure::new(16, Patience::DEFAULT, &Metrics::default());
         let writes = all(&pressure);
         assert_eq!(writes.len(), 16);
         end(writes, StatusCode::TOO_MANY_REQUESTS);
@@ -191,7 +288,7 @@ mod tests {
                 write.end(Some(StatusCode::OK));
             },
         ] {
-            let pressure = Pressure::new(16, &Metrics::default());
+            let pressure = Pressure::new(16, Patience::DEFAULT, &Metrics::default());
             hinder(begin(&pressure).unwrap());
             assert_eq!(all(&pressure).len(), 8);
         }

@@ -1,12 +1,15 @@
 //! Reading the bodies of events: in bounded time, and in memory that all of them share. Who sends one is not known before it
 //! is complete, so that a stranger's takes what Meta's does.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use futures::StreamExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::room::{Full, Place, Room};
+use crate::server::connections::peer;
 
 /// The largest event body that is read. Meta sends up to 1,000 updates in one.
 const LARGEST: usize = 4 << 20;
@@ -21,50 +24,72 @@ const SHARED: usize = 16 << 20;
 /// Longest wait for a body. Meta sends it at once, and does not wait longer itself.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// So long a large body is left its memory though others need it. What Meta sends is there by then.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The memory for bodies, and the time.
 pub(super) struct Budget {
-    room: Semaphore,
+    room: Room,
     longest: Duration,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { room: Semaphore::new(SHARED), longest: LONGEST }
+        Self { room: Room::new(SHARED, GRACE), longest: LONGEST }
     }
 }
 
 /// A body, and what it takes of the budget.
 pub(super) struct Held<'a> {
     bytes: Vec<u8>,
-    /// Given back when this is dropped.
-    shares: Vec<SemaphorePermit<'a>>,
+    /// What is beyond [`FREE`].
+    place: Option<Place<'a>>,
 }
 
 impl Held<'_> {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Waits until its memory is needed for another one.
+    async fn gives_way(&self) {
+        match &self.place {
+            Some(place) => place.gives_way().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl From<Full> for StatusCode {
+    fn from(_: Full) -> Self {
+        Self::SERVICE_UNAVAILABLE
+    }
 }
 
 impl Budget {
-    /// Reads a body.
+    /// Reads a body that comes from this address.
     ///
     /// # Errors
     /// The status to answer when it is too large, too slow or broken, or there is no room for it now.
-    pub(super) async fn read(&self, body: Body) -> Result<Held<'_>, StatusCode> {
+    pub(super) async fn read(&self, from: IpAddr, body: Body) -> Result<Held<'_>, StatusCode> {
         if body.size_hint().lower() > LARGEST as u64 {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let read = tokio::time::timeout(self.longest, self.collect(body)).await;
+        let read = tokio::time::timeout(self.longest, self.collect(peer(from), body)).await;
         read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
-    async fn collect(&self, body: Body) -> Result<Held<'_>, StatusCode> {
-        let mut held = Held { bytes: Vec::new(), shares: Vec::new() };
+    async fn collect(&self, peer: IpAddr, body: Body) -> Result<Held<'_>, StatusCode> {
+        let mut held = Held { bytes: Vec::new(), place: None };
         let mut chunks = body.into_data_stream();
-        while let Some(chunk) = chunks.next().await {
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.next() => chunk,
+                () = held.gives_way() => return Err(Full.into()),
+            };
+            let Some(chunk) = chunk else { break };
             let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
-            self.make_room(&mut held, chunk.len())?;
+            self.make_room(peer, &mut held, chunk.len()).await?;
             // A copy, since a chunk may be a byte of a buffer that would be kept for it.
             held.bytes.extend_from_slice(&chunk);
         }
@@ -72,7 +97,7 @@ impl Budget {
     }
 
     /// Makes room for more bytes. What is taken is what arrives: who announces much holds nothing by it.
-    fn make_room<'a>(&'a self, held: &mut Held<'a>, more: usize) -> Result<(), StatusCode> {
+    async fn make_room<'a>(&'a self, peer: IpAddr, held: &mut Held<'a>, more: usize) -> Result<(), StatusCode> {
         let (length, room) = (held.bytes.len() + more, held.bytes.capacity());
         if length > LARGEST {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
@@ -82,9 +107,9 @@ impl Budget {
         }
         let wanted = length.max(2 * room).min(LARGEST);
         let shared = |room: usize| room.saturating_sub(FREE);
-        let share = u32::try_from(shared(wanted) - shared(room)).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let share = shared(wanted) - shared(room);
         if share > 0 {
-            held.shares.push(self.room.try_acquire_many(share).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?);
+            held.place.get_or_insert_with(|| self.room.enter(peer)).take(share).await?;
         }
         held.bytes.reserve_exact(wanted - held.bytes.len());
         Ok(())
@@ -94,12 +119,17 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::task::Poll;
+    use std::net::Ipv4Addr;
 
     use axum::body::Bytes;
+    use futures::FutureExt;
     use futures::stream::{self, Stream};
 
     use super::*;
+
+    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const META: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+    const FOREVER: Duration = Duration::from_secs(3600);
 
     fn of_chunks(sizes: Vec<usize>) -> Body {
         let chunks = sizes.into_iter().map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; size])));
@@ -116,59 +146,89 @@ mod tests {
         let budget = Budget::default();
         for sizes in [vec![], vec![1], vec![LARGEST], vec![1; 5000], vec![65_537; 60], vec![FREE, LARGEST - FREE]] {
             let expected: usize = sizes.iter().sum();
-            let held = budget.read(of_chunks(sizes)).await.map_err(|status| panic!("{status}")).unwrap();
+            let held = budget.read(META, of_chunks(sizes)).await.map_err(|status| panic!("{status}")).unwrap();
             assert_eq!(held.bytes().len(), expected);
-            assert_eq!(SHARED - budget.room.available_permits(), held.bytes.capacity().saturating_sub(FREE));
+            assert_eq!(SHARED - budget.room.left(), held.bytes.capacity().saturating_sub(FREE));
         }
-        assert_eq!(budget.room.available_permits(), SHARED, "all of it was given back");
+        assert_eq!(budget.room.left(), SHARED, "all of it was given back");
     }
 
     #[tokio::test]
     async fn what_is_too_large_is_refused_before_it_is_read_where_that_is_known() {
         let budget = Budget::default();
         let announced = Body::from(vec![b'x'; LARGEST + 1]);
-        assert_eq!(budget.read(announced).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(budget.read(META, announced).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
         let streamed = of_chunks(vec![LARGEST, 1]);
-        assert_eq!(budget.read(streamed).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(budget.read(META, streamed).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
         let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]));
-        assert_eq!(budget.read(broken).await.err(), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(budget.read(META, broken).await.err(), Some(StatusCode::BAD_REQUEST));
+    }
+
+    /// A budget in which a body is left its memory for so long.
+    fn with_grace(grace: Duration) -> Budget {
+        Budget { room: Room::new(SHARED, grace), ..Budget::default() }
+    }
+
+    /// As many as there is memory for, of this peer, that never end. What comes of them.
+    fn stalled(budget: &Budget, from: IpAddr) -> Vec<impl Future<Output = Option<StatusCode>> + Unpin> {
+        let stall = || Box::pin(async move { budget.read(from, Body::from_stream(unfinished(LARGEST))).await.err() });
+        let mut all: Vec<_> = (0..SHARED / (LARGEST - FREE)).map(|_| stall()).collect();
+        for one in &mut all {
+            assert!(one.now_or_never().is_none());
+        }
+        all
     }
 
     #[tokio::test]
     async fn who_fills_the_memory_is_refused_and_an_event_of_the_usual_size_is_read_all_the_same() {
-        let budget = Budget::default();
-        let read = async |body| budget.read(body).await.err();
-        let mut many: Vec<_> = (0..16).map(|_| Box::pin(read(Body::from_stream(unfinished(LARGEST))))).collect();
-        let mut refused = 0;
-        for one in &mut many {
-            if let Poll::Ready(status) = futures::poll!(one) {
-                assert_eq!(status, Some(StatusCode::SERVICE_UNAVAILABLE));
-                refused += 1;
-            }
-        }
-        assert_eq!(refused, 16 - SHARED / (LARGEST - FREE));
+        let budget = with_grace(FOREVER);
+        let read = async |body| budget.read(STRANGER, body).await.err();
+        let held = stalled(&budget, STRANGER);
+        assert_eq!(read(Body::from_stream(unfinished(LARGEST))).await, Some(StatusCode::SERVICE_UNAVAILABLE));
         assert_eq!(read(of_chunks(vec![LARGEST])).await, Some(StatusCode::SERVICE_UNAVAILABLE));
         assert_eq!(read(of_chunks(vec![FREE])).await, None);
-        drop(many);
+        drop(held);
         assert_eq!(read(of_chunks(vec![LARGEST])).await, None);
-        assert_eq!(budget.room.available_permits(), SHARED);
+        assert_eq!(budget.room.left(), SHARED);
+    }
+
+    #[tokio::test]
+    async fn who_takes_long_gives_way_when_the_memory_is_needed_and_the_oldest_does_first() {
+        let budget = with_grace(Duration::ZERO);
+        let mut held = stalled(&budget, STRANGER);
+        let (read, first) = futures::join!(budget.read(STRANGER, of_chunks(vec![LARGEST])), &mut held[0]);
+        assert_eq!((read.map(|held| held.bytes().len()), first), (Ok(LARGEST), Some(StatusCode::SERVICE_UNAVAILABLE)));
+        assert!(held.iter_mut().skip(1).all(|one| one.now_or_never().is_none()), "no more than are needed");
+        drop(held);
+        assert_eq!(budget.room.left(), SHARED);
+    }
+
+    #[tokio::test]
+    async fn who_takes_most_gives_way_to_others_at_once() {
+        let budget = with_grace(FOREVER);
+        let mut held = stalled(&budget, STRANGER);
+        let (read, first) = futures::join!(budget.read(META, of_chunks(vec![LARGEST])), &mut held[0]);
+        assert_eq!((read.map(|held| held.bytes().len()), first), (Ok(LARGEST), Some(StatusCode::SERVICE_UNAVAILABLE)));
+        let more = budget.read(STRANGER, of_chunks(vec![LARGEST])).await.err();
+        assert_eq!(more, None, "what was given back is there for anybody");
     }
 
     #[tokio::test]
     async fn who_announces_much_and_sends_little_holds_little() {
         let budget = Budget::default();
-        let mut slow: Vec<_> = (0..500).map(|_| Box::pin(budget.read(Body::from_stream(unfinished(1000))))).collect();
+        let mut slow: Vec<_> =
+            (0..500).map(|_| Box::pin(budget.read(META, Body::from_stream(unfinished(1000))))).collect();
         for one in &mut slow {
             assert!(futures::poll!(one).is_pending());
         }
-        assert_eq!(budget.room.available_permits(), SHARED);
+        assert_eq!(budget.room.left(), SHARED);
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_end_is_given_up() {
         let budget = Budget { longest: Duration::from_millis(1), ..Budget::default() };
-        let read = budget.read(Body::from_stream(unfinished(LARGEST))).await;
+        let read = budget.read(META, Body::from_stream(unfinished(LARGEST))).await;
         assert_eq!(read.err(), Some(StatusCode::REQUEST_TIMEOUT));
-        assert_eq!(budget.room.available_permits(), SHARED);
+        assert_eq!(budget.room.left(), SHARED);
     }
 }

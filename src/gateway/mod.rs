@@ -8,15 +8,17 @@ mod challenge;
 mod keyring;
 mod loading;
 mod oauth;
+mod room;
 mod scopes;
 pub mod signature;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -198,6 +200,7 @@ async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQue
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,
     Known(app): Known,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
@@ -206,7 +209,7 @@ async fn receive(
         webhooks.metrics.signature(&app.key(), None);
         return StatusCode::FORBIDDEN;
     };
-    let body = match webhooks.bodies.read(body).await {
+    let body = match webhooks.bodies.read(address.ip(), body).await {
         Ok(body) => body,
         Err(status) => return status,
     };

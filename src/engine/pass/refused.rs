@@ -70,6 +70,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
                     tell::<K>(ctx, object, &refused).await;
                 }
             }
+            // There is nothing to tell: it waits for others, and is tried again as if it had been refused.
+            Err(Failure::Unsent) => self.memory.unwritten = Some(status.clone()),
             Err(failure) => return Err(failure),
         }
         Ok(())
