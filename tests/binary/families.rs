@@ -23,12 +23,13 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 14] = [
+pub const FAMILIES: [(&str, &str); 15] = [
     ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),
     ("looks_held_back", "counter"),
+    ("refused_writes", "counter"),
     ("repairs", "counter"),
     ("secret_reads", "counter"),
     ("test_graph", "gauge"),
