@@ -15,7 +15,7 @@ use super::answer::{PageNews, Refusal};
 use super::bindings::Bindings;
 use super::breakers::{Breakers, Reach};
 use super::budgets::{Budget, Budgets};
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::counts::Counts;
 use super::departed::Departed;
 use super::doubts::Doubts;
@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
-use super::key::{Key, KindName};
+use super::key::{Key, KindName, version};
 use super::labels::NamespaceLabels;
 use super::last_look::LastLook;
 use super::mailbox::Mailbox;
@@ -177,7 +177,6 @@ impl Context {
     /// Compares an object with what is known of it. Versions grow: an older one says that the API server was put back to an
     /// earlier state. Then nothing that this process remembers can be relied on, and it ends, so that the next one begins anew.
     pub fn compare(&self, known: Option<&ObjectMeta>, shown: &ObjectMeta) {
-        let version = |object: &ObjectMeta| object.resource_version.as_ref()?.parse::<u64>().ok();
         let Some(known) = known.filter(|known| known.uid == shown.uid) else { return };
         let older = version(shown).zip(version(known)).is_some_and(|(shown, known)| shown < known);
         if older && !self.shutdown.is_cancelled() {
@@ -192,8 +191,8 @@ impl Context {
 
     /// Waits for so long by the clock; `false` if the shutdown comes first.
     pub async fn rest(&self, period: Duration) -> bool {
-        let end = SignedDuration::try_from(period).ok().and_then(|it| self.clock.now().checked_add(it).ok());
-        self.read(self.clock.sleep_until(end.unwrap_or(Timestamp::MAX))).await.is_ok()
+        let end = self.clock.now().later(SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX));
+        self.read(self.clock.sleep_until(end)).await.is_ok()
     }
 
     /// The timer of a kind for objects of a namespace.

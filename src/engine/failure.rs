@@ -7,7 +7,7 @@ use rand::RngExt;
 
 use super::clock::Moment;
 use super::pressure::{Patience, Unsent};
-use super::refused::{Verb, Write, WriteRefused, is_missing_right};
+use super::refused::{Verb, Write, WriteRefused, is_conflict, is_missing_right};
 use crate::api::Reason;
 use crate::api::reasons::Actor;
 use crate::graph::redact;
@@ -229,7 +229,7 @@ impl Failure {
         let (detail, conflict) = match error {
             kube::Error::Api(status) => {
                 let message = redact(&status.message, &[]);
-                (format!("{} {}: {message}", status.code, status.reason), status.code == 409)
+                (format!("{} {}: {message}", status.code, status.reason), is_conflict(status))
             }
             kube::Error::SerdeError(_) => ("the answer could not be decoded".to_owned(), false),
             _ => ("no usable answer from the API server".to_owned(), false),
@@ -286,7 +286,7 @@ pub async fn write<T>(
         Ok(Err(error)) if Unsent::is(&error) => return Err(Failure::Unsent),
         Ok(Err(kube::Error::Api(status))) => {
             let gone = status.code == 404 && write.verb != Verb::Create;
-            if status.code == 409 || gone {
+            if gone || is_conflict(&status) {
                 return Err(Failure::kubernetes("writing an object", &kube::Error::Api(status)));
             }
             WriteRefused::of(write, &status)

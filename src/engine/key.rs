@@ -1,5 +1,6 @@
 //! Names of objects inside the engine.
 
+use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::ObjectRef;
 
@@ -33,6 +34,11 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// Version of an object as it is stored. Those of one kind are numbers that grow.
+pub fn version(object: &ObjectMeta) -> Option<u64> {
+    object.resource_version.as_ref()?.parse().ok()
 }
 
 /// The reconciled kinds.

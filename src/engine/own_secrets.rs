@@ -15,7 +15,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::context::Context;
 use super::failure::{Failure, kubernetes};
-use super::key::Key;
+use super::key::{Key, version};
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
 
@@ -166,9 +166,8 @@ impl Written {
 }
 
 fn state(secret: &ObjectMeta, holds: Option<bool>) -> State {
-    let version = secret.resource_version.as_ref().and_then(|version| version.parse().ok());
     let content = secret.annotations.as_ref().and_then(|annotations| annotations.get(CONTENT).cloned());
-    State { version: version.unwrap_or_default(), content, holds }
+    State { version: version(secret).unwrap_or_default(), content, holds }
 }
 
 #[cfg(test)]

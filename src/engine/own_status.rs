@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::clock::Moment;
 use super::context::Context;
-use super::key::Key;
+use super::key::{Key, version};
 use super::memory::Memories;
 use super::run::Kind;
 
@@ -124,7 +124,7 @@ pub fn review<K: Kind>(ctx: &Context, object: &K::Object) {
     ctx.compare(Some(before.meta()), object.meta());
     let (shown, known) = (K::status(object), K::status(&before));
     if shown != known {
-        let version = object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
+        let version = version(object.meta()).unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
         K::memories(ctx).shows(&key, &uid, version, shown, known);
     }

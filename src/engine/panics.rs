@@ -5,13 +5,13 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use serde_json::json;
 
 use super::context::Context;
-use super::key::Key;
+use super::key::{Key, version};
 use super::run::Kind;
-use super::status::{self, conditions, with_ready};
+use super::status::{StatusOf, conditions, with_ready};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 
@@ -57,11 +57,9 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
         return;
     }
     let status = with_ready(&before, &finding, ctx.clock.now());
-    let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match status::write(&ctx.metrics, K::NAME.as_str(), &api, object, &status).await {
+    match StatusOf::object::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            let version = written.resource_version().and_then(|version| version.parse().ok());
-            K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version, true);
+            K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }
         Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }

@@ -17,7 +17,7 @@ use super::events::Note;
 use super::evidence::Suspicions;
 use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::fights::first_overwritten;
-use super::key::Key;
+use super::key::{Key, version};
 use super::memory::Memory;
 use super::refused::Refusals;
 use super::repairs::{Effect, Repairs, Standing};
@@ -95,7 +95,8 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ) -> Self {
         let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
         // Until the watch brings our own write back, the store shows the status before it.
-        memory.written = memory.written.filter(|written| version(object).is_some_and(|shown| shown < written.version));
+        memory.written =
+            memory.written.filter(|written| version(object.meta()).is_some_and(|shown| shown < written.version));
         let known = memory.unwritten.as_ref().or(memory.written.as_ref().map(|written| &written.status));
         let previous = known.or(K::status(object)).cloned().unwrap_or_default();
         let generation = object.meta().generation.unwrap_or_default();
@@ -287,7 +288,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
         let at = report.until.filter(|until| *until > self.now).map_or(at, |until| at.min(until));
-        let at = self.memory.words_due.filter(|due| *due > self.now).map_or(at, |due| at.min(due));
+        let at = self.memory.words_due.map_or(at, |due| at.min(due));
         // A second answer is soon there, and decides.
         let at = report.suspicions.next(self.now).map_or(at, |confirmed| at.min(confirmed));
         let failed = matches!(report.class, Class::Transient | Class::Throttled(_));
@@ -372,10 +373,6 @@ fn without_effect(conditions: &[Condition]) -> Option<Timestamp> {
     let tells = |it: &&Condition| Reason::parse(&it.reason).map(Class::from) == Some(Class::WithoutEffect);
     let since = |it| first_overwritten(it).unwrap_or(it.last_transition_time.0);
     conditions.iter().filter(tells).map(since).max()
-}
-
-fn version(object: &impl ResourceExt) -> Option<u64> {
-    object.resource_version()?.parse().ok()
 }
 
 fn limit(ctx: &Context) -> SignedDuration {

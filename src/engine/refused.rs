@@ -256,6 +256,13 @@ fn is_too_large(text: &str) -> bool {
     text.contains("request is too large") || text.contains("Request entity too large")
 }
 
+/// Whether an answer says that the object is not what it was: somebody wrote first, or it is another one of the name. A patch of
+/// ours can be applied, but for its test of that.
+pub fn is_conflict(answer: &Answer) -> bool {
+    let inapplicable = "the server rejected our request due to an error in our request";
+    answer.code == 409 || answer.code == 422 && answer.message.starts_with(inapplicable)
+}
+
 /// Whether an answer says that the one who asked lacks the right, and not that admission or a quota is in the way.
 pub fn is_missing_right(answer: &Answer) -> bool {
     let text = &answer.message;

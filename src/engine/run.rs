@@ -130,18 +130,19 @@ pub async fn run<K: Kind>(
 
 async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
     let _slot = ctx.read(ctx.slots.acquire()).await?;
-    if K::stored(&ctx, &Key::of(&*object)).is_none() {
+    let key = Key::of(&*object);
+    if K::stored(&ctx, &key).is_none() {
         // It went, or its namespace is not ours any more.
         return Ok(Action::await_change());
     }
-    let uid = object.uid();
-    let kept = K::memories(&ctx).kept(&Key::of(&*object), uid.as_deref());
+    let uid = object.uid().unwrap_or_default();
+    let kept = K::memories(&ctx).kept(&key, Some(&uid));
     // What somebody else wrote into it is not what is known of it.
     let object = kept.map_or(object.clone(), |status| Arc::new(K::with_status(&object, status)));
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let work = async {
-        PanicOver::now(ctx.policy.panic_over.pass.as_ref(), &Key::of(&*object));
+        PanicOver::now(ctx.policy.panic_over.pass.as_ref(), &key);
         K::reconcile(&ctx, &object).await
     };
     let outcome = panics::caught(work).await.unwrap_or(Err(Failure::Panicked));
@@ -151,16 +152,15 @@ async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Acti
     }
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
     ctx.metrics.reconciled(K::NAME, label, started.elapsed());
-    let key = Key::of(&*object);
     if let Err(Failure::Refused(refused)) = &outcome
-        && K::memories(&ctx).tells(&key, &object.uid().unwrap_or_default(), refused)
+        && K::memories(&ctx).tells(&key, &uid, refused)
     {
         refused::tell::<K>(&ctx, &object, refused).await;
     }
     let next = outcome?;
     tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
     // Of what was written meanwhile nobody else knows.
-    let repair = K::memories(&ctx).repair_due(&key, &uid.unwrap_or_default());
+    let repair = K::memories(&ctx).repair_due(&key, &uid);
     set_timer::<K>(&ctx, &object, key, repair.map_or(next.at, |due| due.min(next.at)));
     Ok(Action::await_change())
 }

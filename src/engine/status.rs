@@ -5,72 +5,67 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::context::Context;
 use super::failure::{self, Failure};
 use super::key::Key;
 use super::refused::Write;
+use super::run::Kind;
 use crate::api::conditions::{ConditionType, Finding, assemble};
 use crate::api::readiness::readiness;
 use crate::metrics::Metrics;
 
-/// Field manager of everything the operator writes.
-pub const FIELD_MANAGER: &str = "meta-channel-operator";
+/// Field manager of the statuses.
+const FIELD_MANAGER: &str = "meta-channel-operator";
 
-/// Puts a status in the place of all that is stored, whoever wrote it: of what others wrote, applying ours takes over only what it
-/// says too.
-///
-/// # Errors
-/// When the Kubernetes API refuses or does not answer.
-pub async fn replace<K, S>(
-    metrics: &Metrics,
-    kind: &'static str,
-    api: &Api<K>,
-    object: &K,
-    status: &S,
-) -> Result<K, Failure>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    S: Serialize,
-{
-    let body = json!([
-        { "op": "test", "path": "/metadata/uid", "value": object.uid() },
-        { "op": "add", "path": "/status", "value": status },
-    ]);
-    let patch: Patch<()> = Patch::Json(serde_json::from_value(body).unwrap_or_default());
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let write = Write::status(kind, &Key::of(object));
-    failure::write(metrics, write, api.patch_status(&object.name_any(), &params, &patch)).await
+/// The status of an object that was looked at, as it is written: of that very object, and of no other one of its name.
+pub struct StatusOf<'a, K: Resource> {
+    /// Where refusals are counted.
+    pub metrics: &'a Metrics,
+    /// Name of the kind.
+    pub kind: &'static str,
+    /// Where the object is.
+    pub api: Api<K>,
+    /// The object.
+    pub object: &'a K,
 }
 
-/// Applies a status to an object, and only to the very object that was looked at. Returns the object as it is then.
-///
-/// # Errors
-/// When the Kubernetes API refuses or does not answer.
-pub async fn write<K, S>(
-    metrics: &Metrics,
-    kind: &'static str,
-    api: &Api<K>,
-    object: &K,
-    status: &S,
-) -> Result<K, Failure>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    S: Serialize,
-{
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        // The UID is a precondition: an object that was re-created under the same name is another one.
-        "metadata": { "name": object.name_any(), "uid": object.uid() },
-        "status": status,
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let write = Write::status(kind, &Key::of(object));
-    failure::write(metrics, write, api.patch_status(&object.name_any(), &params, &Patch::Apply(&body))).await
+impl<'a, O: Resource<DynamicType = ()>> StatusOf<'a, O> {
+    /// That of an object of one of the kinds.
+    pub fn object<K: Kind<Object = O>>(ctx: &'a Context, object: &'a O) -> Self
+    where
+        O: Resource<Scope = NamespaceResourceScope>,
+    {
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let api = Api::namespaced(ctx.client.clone(), namespace);
+        Self { metrics: &ctx.metrics, kind: K::NAME.as_str(), api, object }
+    }
+}
+
+impl<K: Resource + Clone + Debug + DeserializeOwned> StatusOf<'_, K> {
+    /// Puts a status in the place of all that is stored, whoever wrote it. Returns the object as it is then.
+    ///
+    /// It is not applied: of what others wrote into it, as a restore does, that takes over only what ours says too, and leaves the
+    /// rest beside it.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses or does not answer.
+    pub async fn write(&self, status: &impl Serialize) -> Result<K, Failure> {
+        let body = json!([
+            // An object that was re-created under the same name is another one.
+            { "op": "test", "path": "/metadata/uid", "value": self.object.uid() },
+            { "op": "add", "path": "/status", "value": status },
+        ]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(body).unwrap_or_default());
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let write = Write::status(self.kind, &Key::of(self.object));
+        failure::write(self.metrics, write, self.api.patch_status(&self.object.name_any(), &params, &patch)).await
+    }
 }
 
 /// What a status that is not decoded said before, with Ready as it is now. An object that its kind cannot judge is left so.

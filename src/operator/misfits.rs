@@ -5,18 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::api::conditions::{Finding, Status};
 use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::engine::events::on_transition;
-use crate::engine::failure::{self, kubernetes};
-use crate::engine::refused::Write;
-use crate::engine::status::{FIELD_MANAGER, conditions, with_ready};
+use crate::engine::failure::kubernetes;
+use crate::engine::status::{StatusOf, conditions, with_ready};
 use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::redact;
 
@@ -75,15 +74,8 @@ where
     if status == before {
         return Ok(());
     }
-    let body = json!({
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": { "name": key.name, "uid": object.uid() },
-        "status": status,
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let write = Write::status(kind.as_str(), key);
-    failure::write(&ctx.metrics, write, api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
+    let (metrics, kind) = (&ctx.metrics, kind.as_str());
+    StatusOf { metrics, kind, api, object: &object }.write(&status).await?;
     for note in on_transition(&conditions(&before), &finding, "") {
         ctx.events.publish_about(&object.object_ref(&resource), &note).await;
     }

@@ -13,6 +13,7 @@ use crate::claims::AssetClaimKind;
 use crate::engine::bindings::Unlisted;
 use crate::engine::departed;
 use crate::engine::index::Dependency;
+use crate::engine::key::version;
 use crate::engine::own_status;
 use crate::engine::run::Kind;
 use crate::engine::watch::Change;
@@ -108,9 +109,9 @@ impl Triggers {
             Change::Applied(channel) => {
                 let key = Key::of(channel);
                 ctx.misfits.forget(KindName::FacebookChannel, &key);
-                let version = channel.resource_version().and_then(|version| version.parse().ok());
-                ctx.channel_memories.shown(&key, &channel.uid().unwrap_or_default(), version.unwrap_or_default());
-                let mark = departed::mark(&channel.uid().unwrap_or_default());
+                let uid = channel.uid().unwrap_or_default();
+                ctx.channel_memories.shown(&key, &uid, version(channel.meta()).unwrap_or_default());
+                let mark = departed::mark(&uid);
                 if let Some(own) = self.own.get(&key).filter(|own| own.mark != mark) {
                     // Made anew while the watch was interrupted.
                     ctx.departed.note(own.mark);

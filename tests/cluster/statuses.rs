@@ -1,9 +1,12 @@
 //! Statuses that somebody else writes: removed, or put back to an earlier one. They are repaired, and nobody else believes them.
 
 use anyhow::{Context, Result, ensure};
-use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
+use meta_channel_operator::engine::Class;
+use meta_channel_operator::engine::status::StatusOf;
+use meta_channel_operator::metrics::Metrics;
 use serde_json::{Value, json};
 use testkit::wait_for;
 
@@ -11,32 +14,15 @@ use crate::granted_props::*;
 use crate::props::*;
 use crate::world::*;
 
-/// Conditions of channels that ever were something else than connected.
-struct Watcher {
-    channels: Api<FacebookChannel>,
-    versions: std::collections::BTreeMap<String, String>,
-}
-
 /// Versions of the channels of a namespace: who wrote none did not change its mind.
-async fn channels(world: &World) -> Result<Watcher> {
-    let channels = world.channels(&world.tenant_a);
-    let versions = versions_of(&channels).await?;
-    Ok(Watcher { channels, versions })
+async fn channel_versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
+    let all = world.channels(&world.tenant_a).list(&Default::default()).await?;
+    Ok(all.into_iter().map(|it| (it.name_any(), it.resource_version())).collect())
 }
 
-async fn versions_of(channels: &Api<FacebookChannel>) -> Result<std::collections::BTreeMap<String, String>> {
-    let all = channels.list(&Default::default()).await?.items;
-    Ok(all
-        .into_iter()
-        .map(|it| (it.metadata.name.unwrap_or_default(), it.metadata.resource_version.unwrap_or_default()))
-        .collect())
-}
-
-impl Watcher {
-    async fn nobody_changed(&self) -> Result<()> {
-        ensure!(versions_of(&self.channels).await? == self.versions, "a channel changed its status");
-        Ok(())
-    }
+async fn nobody_changed(world: &World, before: &[(String, Option<String>)]) -> Result<()> {
+    ensure!(channel_versions(world).await? == before, "a channel changed its status");
+    Ok(())
 }
 
 fn status_of(object: &impl serde::Serialize) -> Value {
@@ -66,6 +52,26 @@ where
     .await
 }
 
+/// Writes another status, or removes it, and waits until it is as it was. The ledger is of that alone.
+async fn is_put_right<K>(
+    world: &World,
+    operator: &Running,
+    (api, name): (&Api<K>, &str),
+    foreign: Option<&Value>,
+    well: &Value,
+) -> Result<()>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug + serde::Serialize,
+{
+    // At most once a minute, and it is never raced with.
+    world.advance(2);
+    quiet(operator).await?;
+    world.sandbox.clear_ledger();
+    write_status(api, name, foreign).await?;
+    repaired(api, name, well).await?;
+    quiet(operator).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_metaapp_whose_status_is_removed_or_put_back_is_looked_at_and_its_channels_do_not_notice() -> Result<()> {
     let world = World::new().await?;
@@ -88,19 +94,13 @@ async fn a_metaapp_whose_status_is_removed_or_put_back_is_looked_at_and_its_chan
     }
     world.app_is(&["Ready=True"]).await?;
     quiet(&operator).await?;
-    let (watcher, well) = (channels(&world).await?, status_of(&world.apps().get("acme").await?));
+    let (before, well) = (channel_versions(&world).await?, status_of(&world.apps().get("acme").await?));
     let apps: Api<MetaApp> = world.apps();
     for foreign in [None, Some(&broken), None] {
-        // At most once a minute, and it is never raced with.
-        world.advance(2);
-        quiet(&operator).await?;
-        world.sandbox.clear_ledger();
-        write_status(&apps, "acme", foreign).await?;
-        repaired(&apps, "acme", &well).await?;
-        quiet(&operator).await?;
+        is_put_right(&world, &operator, (&apps, "acme"), foreign, &well).await?;
         assert!(!world.sandbox.ledger().is_empty(), "Meta was asked");
         assert_eq!(world.writes(), []);
-        watcher.nobody_changed().await?;
+        nobody_changed(&world, &before).await?;
     }
     Ok(())
 }
@@ -120,14 +120,10 @@ async fn a_grant_whose_status_is_removed_or_put_back_is_looked_at_and_its_channe
             condition["reason"] = json!("TokenExpired");
         }
     }
-    let watcher = channels(&world).await?;
+    let before = channel_versions(&world).await?;
     for foreign in [None, Some(&dead)] {
-        world.advance(2);
-        quiet(&operator).await?;
-        write_status(&grants, "acme-grant", foreign).await?;
-        repaired(&grants, "acme-grant", &well).await?;
-        quiet(&operator).await?;
-        watcher.nobody_changed().await?;
+        is_put_right(&world, &operator, (&grants, "acme-grant"), foreign, &well).await?;
+        nobody_changed(&world, &before).await?;
     }
     Ok(())
 }
@@ -149,14 +145,31 @@ async fn a_channel_whose_status_is_removed_or_put_back_is_looked_at_at_once() ->
     more["restrictedSince"] = json!("2026-01-01T00:00:00Z");
     let dead = status_of(&dead);
     for foreign in [None, Some(&dead), Some(&more)] {
-        world.advance(2);
-        quiet(&operator).await?;
-        world.sandbox.clear_ledger();
-        write_status(&channels, "shop", foreign).await?;
-        repaired(&channels, "shop", &well).await?;
-        quiet(&operator).await?;
+        is_put_right(&world, &operator, (&channels, "shop"), foreign, &well).await?;
         assert!(!world.sandbox.ledger().is_empty(), "Meta was asked");
         assert_eq!(world.writes(), []);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_about_an_object_is_not_written_to_another_one_of_its_name() -> Result<()> {
+    let world = World::new().await?;
+    let api = world.channels(&world.tenant_a);
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let before = api.get("shop").await?;
+    api.delete("shop", &DeleteParams::default()).await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let metrics = Metrics::default();
+    let write = async |object: &FacebookChannel| {
+        let status = json!({ "pageName": "Acme Shop" });
+        let ours = StatusOf { metrics: &metrics, kind: "FacebookChannel", api: api.clone(), object };
+        ours.write(&status).await
+    };
+    let Err(failure) = write(&before).await else { anyhow::bail!("it was written") };
+    assert_eq!(failure.class(), Class::Conflict, "{failure}");
+    let now = api.get("shop").await?;
+    assert_eq!(now.status.as_ref().and_then(|it| it.page_name.as_deref()), None);
+    assert_eq!(write(&now).await?.status.unwrap_or_default().page_name.as_deref(), Some("Acme Shop"));
     Ok(())
 }

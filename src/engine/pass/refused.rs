@@ -2,19 +2,20 @@
 //! lasts, without a look at Meta.
 
 use jiff::Timestamp;
-use kube::{Api, ResourceExt};
+use kube::Resource;
 use serde::Serialize;
 
-use super::{Pass, Report, version};
+use super::{Pass, Report};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::engine::context::Context;
 use crate::engine::events::Note;
 use crate::engine::failure::{Class, Failure, next_try};
+use crate::engine::key::{Key, version};
 use crate::engine::memory::Written;
 use crate::engine::refused::{Refusals, WriteRefused};
 use crate::engine::run::Kind;
-use crate::engine::status;
+use crate::engine::status::StatusOf;
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// What the API server refused to write for the object before.
@@ -43,25 +44,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if !ctx.is_ours(&self.key.namespace) {
             return Err(Failure::NotOurs);
         }
-        let api: Api<K::Object> = Api::namespaced(ctx.client.clone(), &self.key.namespace);
         K::memories(ctx).writes(&self.key, &self.uid, status, self.now);
-        let (metrics, kind) = (&ctx.metrics, K::NAME.as_str());
-        let write = async {
-            // What somebody else added to it would stay when ours is applied.
-            if K::memories(ctx).kept(&self.key, Some(&self.uid)).is_some() {
-                status::replace(metrics, kind, &api, object, status).await?;
-            }
-            let written = status::write(metrics, kind, &api, object, status).await?;
-            // Somebody may have been faster than the watch.
-            let others = K::status(&written).is_some_and(|stored| stored != status);
-            if others { status::replace(metrics, kind, &api, object, status).await } else { Ok(written) }
-        };
-        match write.await {
+        match StatusOf::object::<K>(ctx, object).write(status).await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);
-                let is_shown = version(&written) == version(object);
-                K::memories(ctx).wrote(&self.key, &self.uid, version(&written), is_shown);
-                self.memory.written = version(&written).map(|version| Written { version, status: status.clone() });
+                let (made, shown) = (version(written.meta()), version(object.meta()));
+                K::memories(ctx).wrote(&self.key, &self.uid, made, made == shown);
+                self.memory.written = made.map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }
             Err(Failure::Refused(refused)) => {
@@ -123,6 +112,6 @@ pub(in crate::engine) async fn tell<K: Kind>(ctx: &Context, object: &K::Object, 
 
 fn log<K: Kind>(object: &K::Object, refused: &WriteRefused) {
     let (kind, words) = (K::NAME.as_str(), refused.words.as_deref());
-    let object = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let object = Key::of(object);
     tracing::warn!(kind, %object, reason = refused.reason().as_str(), words, "{}", refused.seen());
 }
