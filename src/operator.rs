@@ -33,6 +33,7 @@ use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::objects::Objects;
 use crate::engine::obstacle::Obstacle;
+use crate::engine::run::Kind;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
 use crate::engine::{Clock, Context, Key, KindName, hearing, own_status, pressure, ration, run, sweep, watch};
@@ -246,61 +247,13 @@ impl Scope {
 
     fn spawn_watches(self, watches: &mut JoinSet<()>, ctx: &Arc<Context>) {
         let (client, namespace) = (&ctx.client, &self.namespace);
-        let apps: Api<DeserializeGuard<MetaApp>> = api(client, namespace);
-        let grants: Api<DeserializeGuard<MetaGrant>> = api(client, namespace);
-        let channels: Api<DeserializeGuard<FacebookChannel>> = api(client, namespace);
+        spawn_watch::<MetaAppKind>(watches, ctx, namespace, self.apps.1, List::Apps, Triggers::app);
+        spawn_watch::<MetaGrantKind>(watches, ctx, namespace, self.grants.1, List::Grants, Triggers::grant);
+        spawn_watch::<FacebookChannelKind>(watches, ctx, namespace, self.channels.1, List::Channels, Triggers::channel);
         let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
         let bindings: Api<DeserializeGuard<ConfigMap>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
         let named = Config::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
-        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
-        watches.spawn(async move {
-            let report = |change: watch::Change<'_, MetaApp>| {
-                namespaces::note(&context, &scope, List::Apps, &change);
-                triggers.app(&context, change);
-            };
-            watch::run(
-                apps,
-                Config::default(),
-                self.apps.1,
-                &context.metrics,
-                |it| own_status::review::<MetaAppKind>(&context, it),
-                report,
-            )
-            .await;
-        });
-        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
-        watches.spawn(async move {
-            let report = |change: watch::Change<'_, MetaGrant>| {
-                namespaces::note(&context, &scope, List::Grants, &change);
-                triggers.grant(&context, change);
-            };
-            watch::run(
-                grants,
-                Config::default(),
-                self.grants.1,
-                &context.metrics,
-                |it| own_status::review::<MetaGrantKind>(&context, it),
-                report,
-            )
-            .await;
-        });
-        let (context, scope, mut triggers) = (Arc::clone(ctx), namespace.clone(), Triggers::default());
-        watches.spawn(async move {
-            let report = |change: watch::Change<'_, FacebookChannel>| {
-                namespaces::note(&context, &scope, List::Channels, &change);
-                triggers.channel(&context, change);
-            };
-            watch::run(
-                channels,
-                Config::default(),
-                self.channels.1,
-                &context.metrics,
-                |it| own_status::review::<FacebookChannelKind>(&context, it),
-                report,
-            )
-            .await;
-        });
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
         watches.spawn(async move {
             let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| {
@@ -328,6 +281,27 @@ impl Scope {
             watch::run(bindings, named, unread, &context.metrics, |_| (), report).await;
         });
     }
+}
+
+/// Watches the objects of a kind in one namespace, or in all if it has no name.
+fn spawn_watch<K: Kind>(
+    watches: &mut JoinSet<()>,
+    ctx: &Arc<Context>,
+    namespace: &str,
+    store: reflector::store::Writer<K::Object>,
+    list: List,
+    trigger: fn(&mut Triggers, &Context, watch::Change<'_, K::Object>),
+) {
+    let objects: Api<DeserializeGuard<K::Object>> = api(&ctx.client, namespace);
+    let (ctx, scope, mut triggers) = (Arc::clone(ctx), namespace.to_owned(), Triggers::default());
+    watches.spawn(async move {
+        let review = |object: &K::Object| own_status::review::<K>(&ctx, object);
+        let report = |change: watch::Change<'_, K::Object>| {
+            namespaces::note(&ctx, &scope, list, &change);
+            trigger(&mut triggers, &ctx, change);
+        };
+        watch::run(objects, Config::default(), store, &ctx.metrics, review, report).await;
+    });
 }
 
 fn spawn_claims_watch(watches: &mut JoinSet<()>, ctx: &Arc<Context>, store: reflector::store::Writer<AssetClaim>) {

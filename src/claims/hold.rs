@@ -14,10 +14,10 @@ use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
 use crate::engine::failure::{self, Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write};
-use crate::engine::{Class, Context, Key};
+use crate::engine::{Class, Context, Key, KindName};
 
 /// Kind of the claims.
-pub const KIND: &str = "AssetClaim";
+pub const KIND: &str = KindName::AssetClaim.as_str();
 
 /// Creates the claim. That somebody else was faster is no error: the next look says who. Says so if claims cannot be made.
 ///

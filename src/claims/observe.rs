@@ -12,6 +12,7 @@ use crate::api::{AssetClaim, ClaimHolder, ClaimState, DeletionPolicy, FacebookCh
 use crate::engine::answer::Answer;
 use crate::engine::breakers::Reach;
 use crate::engine::budgets::Budget;
+use crate::engine::deletion;
 use crate::engine::failure::permitted;
 use crate::engine::index::Dependency;
 use crate::engine::priority::Priority;
@@ -163,7 +164,7 @@ async fn is_gone(ctx: &Context, namespace: &str) -> Result<bool, Failure> {
     }
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
     let found = ctx.read(permitted("looking for a namespace", namespaces.get_opt(namespace))).await??;
-    Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
+    Ok(found.flatten().is_none_or(|it| deletion::is_begun(&it.metadata)))
 }
 
 /// Whether the holder is a living channel of another name or namespace, so that the one which the claim names is none: an

@@ -47,6 +47,9 @@ pub struct Events {
     metrics: Metrics,
 }
 
+/// Kind of what is written here.
+pub const KIND: &str = "Event";
+
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1000;
 
@@ -73,7 +76,7 @@ impl Events {
         };
         let name = reference.name.as_deref().unwrap_or_default();
         let about = Key::new(reference.namespace.as_deref().unwrap_or_default(), name);
-        let write = Write::new(Verb::Create, "Event", &about);
+        let write = Write::new(Verb::Create, KIND, &about);
         if let Err(failure) = failure::write(&self.metrics, write, self.recorder.publish(&event, reference)).await {
             let (kind, text) = (reference.kind.as_deref(), &note.text);
             tracing::warn!(kind, object = %about, reason = note.reason, text, %failure, "an Event could not be published");

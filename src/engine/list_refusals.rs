@@ -1,4 +1,4 @@
-//! ListRefusals to list, and from when on they count.
+//! Refusals to list, and from when on they count.
 
 use super::bindings::Unlisted;
 
@@ -6,7 +6,7 @@ use super::bindings::Unlisted;
 /// moment, and by then some seconds have passed.
 const ENOUGH: u32 = 5;
 
-/// ListRefusals to list since something was shown last.
+/// Refusals to list since something was shown last.
 #[derive(Default)]
 pub struct ListRefusals {
     listed: bool,

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::failure::{self, Failure, kubernetes};
 use super::key::{Key, KindName};
 use super::refused::{Verb, Write};
+use super::secrets::KIND;
 use super::watch::{self, Change};
 use crate::api::PURPOSE_LABEL;
 use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent};
@@ -86,7 +87,7 @@ impl Mailbox {
                 result => result.map(|_| ()),
             }
         };
-        let write = Write::new(Verb::Delete, "Secret", &Key::of(envelope));
+        let write = Write::new(Verb::Delete, KIND, &Key::of(envelope));
         failure::write(&self.metrics, write, deletion).await
     }
 }

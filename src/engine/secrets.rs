@@ -22,6 +22,9 @@ use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
 
+/// Kind of what is read and written here.
+pub const KIND: &str = "Secret";
+
 /// A Secret that was released for the purpose it was asked for.
 pub struct Released {
     /// Version of the object that the contents are from.
@@ -247,7 +250,7 @@ impl Secrets {
                 _ => api.create(&params, &secret).await,
             }
         };
-        let written = failure::write(&self.metrics, Write::new(verb, "Secret", key), request).await?;
+        let written = failure::write(&self.metrics, Write::new(verb, KIND, key), request).await?;
         if let Some(released) = Released::of(written, true).filter(|_| !trial) {
             self.keep(key, released);
         }

@@ -7,11 +7,13 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use super::observe::{Access, AppSeen};
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
+use crate::engine::deletion;
 use crate::engine::failure;
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::own_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
 use crate::engine::pass::Pass;
 use crate::engine::refused::{Cause, Verb, Write};
+pub use crate::engine::secrets::KIND;
 use crate::engine::{Class, Context, Failure, Key};
 
 /// What was seen of the Secret.
@@ -93,7 +95,7 @@ pub async fn look(
             })
         }
         // Who is being deleted leaves it behind, if it is orphaned.
-        Owner::Predecessor if channel.metadata.deletion_timestamp.is_some() => PublicationSeen::Ours(Content::Current),
+        Owner::Predecessor if deletion::is_begun(&channel.metadata) => PublicationSeen::Ours(Content::Current),
         Owner::Predecessor => PublicationSeen::Leftover,
         Owner::Other => PublicationSeen::Taken,
     })
@@ -166,9 +168,6 @@ fn fingerprint(
         .add("version", access.version)
         .finish()
 }
-
-/// Kind of what is written here.
-pub const KIND: &str = "Secret";
 
 /// Writes the Secret, if the name is free or the Secret is ours. If it is not, the next look says so.
 ///

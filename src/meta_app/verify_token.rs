@@ -11,10 +11,8 @@ use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::engine::failure::{self, kubernetes};
 use crate::engine::own_secrets::{may_be_left_over, own_secret};
 use crate::engine::refused::{Verb, Write};
+pub use crate::engine::secrets::KIND;
 use crate::engine::{Class, Context, Failure, Key};
-
-/// Kind of what is written here.
-pub const KIND: &str = "Secret";
 
 /// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass. As a `trial` it is only
 /// asked whether it would be let in.

@@ -12,6 +12,7 @@ use kube::api::ObjectMeta;
 
 use crate::api::PURPOSE_LABEL;
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
+pub use crate::engine::secrets::KIND;
 use crate::engine::secrets::Released;
 use crate::engine::{Context, Failure, Key};
 use crate::graph::Token;
@@ -120,9 +121,6 @@ fn read(released: &Released) -> Result<Living, String> {
 pub async fn write(ctx: &Context, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
     ctx.secrets.write(&key(grant), &secret(grant, living), over, false).await
 }
-
-/// Kind of what is written here.
-pub const KIND: &str = "Secret";
 
 /// Asks whether the Secret would be let in now. What is offered holds what was read, or no token.
 ///

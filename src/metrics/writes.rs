@@ -6,8 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::api::Reason;
-use crate::engine::KindName;
 use crate::engine::refused::WriteRefused;
+use crate::engine::{KindName, events, secrets};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Labels {
@@ -24,7 +24,7 @@ impl Refused {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("refused_writes", "Writes that the API server refused", self.0.clone());
         let kinds = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel, KindName::AssetClaim];
-        for kind in kinds.map(KindName::as_str).into_iter().chain(["Secret", "Event"]) {
+        for kind in kinds.map(KindName::as_str).into_iter().chain([secrets::KIND, events::KIND]) {
             for reason in Reason::ALL.iter().filter(|reason| reason.is_refused_write()) {
                 drop(self.0.get_or_create(&Labels { kind, reason: reason.as_str() }));
             }
