@@ -200,5 +200,6 @@ async fn namespaces_go_after_the_operator_was_uninstalled_and_the_next_one_says_
     world.advance(2);
     claim_is(&world, ClaimState::LeftBehind).await?;
     assert!(is_subscribed(&world));
-    warned(&world, &world.claims, &[&format!("{CLAIM} LeftBehind")]).await
+    let told = ["AwaitingHolder", "LeftBehind"].map(|reason| format!("{CLAIM} {reason}"));
+    warned(&world, &world.claims, &told.each_ref().map(String::as_str)).await
 }

@@ -104,7 +104,7 @@ proptest! {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(scene.channel.spec.publish_token && judged.starts_with("True") && ours && managed);
                 prop_assert!(!parts && !scene.seen.asked.published);
-                prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Ours(_)));
+                prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Leftover | PublicationSeen::Ours(_)));
             }
             Some(Mutation::Withdraw) => {
                 let made = matches!(scene.seen.publication, PublicationSeen::Leftover | PublicationSeen::Ours(_));
