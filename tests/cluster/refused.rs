@@ -3,6 +3,7 @@
 
 mod claims;
 mod destroyed;
+mod mail;
 mod obstacle;
 mod secrets;
 mod statuses;
@@ -14,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::accounts::{CLAIMS, WATCHED};
+use crate::accounts::{CLAIMS, MAILBOX, WATCHED};
 use crate::props::*;
 use crate::world::*;
 use obstacle::*;

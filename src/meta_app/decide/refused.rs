@@ -47,17 +47,24 @@ impl Case<'_> {
     }
 
     /// What is said while something is prepared for the webhook. If the API server refuses it, what Meta still shows as it was
-    /// verified stands.
-    pub(super) fn prepared(&self, row: Option<&AppSubscription>, mutation: &Mutation) -> Webhook {
+    /// verified stands, and what it shows as it is declared: a MetaApp that was applied again verified nothing yet.
+    pub(super) fn prepared(&self, row: Option<&AppSubscription>, callback_url: &str, mutation: &Mutation) -> Webhook {
         let kind = match mutation {
             Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => claims::KIND,
             _ => verify_token::KIND,
         };
         let refused = self.seen.asked.writes.refusal(kind).map(|refused| refused.finding(self.generation));
-        match (refused, self.as_before(row)) {
+        match (refused, self.as_before(row).or_else(|| self.as_declared(row, callback_url))) {
             (None, _) => self.found(Status::Unknown, Reason::Pending, "The webhook is being prepared.", "").into(),
             (Some(refused), None) => refused.into(),
             (Some(refused), Some(standing)) => Webhook { wishes: vec![refused], ..standing.into() },
         }
+    }
+
+    /// That Meta shows what is declared.
+    fn as_declared(&self, row: Option<&AppSubscription>, callback_url: &str) -> Option<Finding> {
+        let seen = || format!("Meta delivers to {callback_url} what is declared.");
+        let defect = self.defect(row, callback_url, &self.wanted_fields());
+        defect.is_none().then(|| self.found(Status::True, Reason::FieldsMatch, seen(), ""))
     }
 }

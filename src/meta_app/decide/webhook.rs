@@ -85,7 +85,7 @@ impl Case<'_> {
     }
 
     /// The declared fields, without those that Meta does not know.
-    fn wanted_fields(&self) -> Vec<String> {
+    pub(super) fn wanted_fields(&self) -> Vec<String> {
         let refused = self.refused_fields();
         super::super::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
     }
@@ -111,7 +111,7 @@ impl Case<'_> {
                 let unprepared = self.found(Status::False, Reason::Pending, "The webhook is not prepared.", "");
                 return being_deleted(unprepared, &self.app.metadata).into();
             }
-            let prepared = self.prepared(page_row(rows), &mutation);
+            let prepared = self.prepared(page_row(rows), callback_url, &mutation);
             return Webhook { mutation: (!tried).then_some(mutation), ..prepared };
         }
         let refused = self.refused_fields();
@@ -279,7 +279,12 @@ impl Case<'_> {
     }
 
     /// How the row at Meta differs from what is declared.
-    fn defect(&self, row: Option<&AppSubscription>, callback_url: &str, wanted: &[String]) -> Option<Finding> {
+    pub(super) fn defect(
+        &self,
+        row: Option<&AppSubscription>,
+        callback_url: &str,
+        wanted: &[String],
+    ) -> Option<Finding> {
         let Some(row) = row else {
             return Some(self.found(
                 Status::False,

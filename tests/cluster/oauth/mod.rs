@@ -6,10 +6,10 @@ mod business;
 mod canary;
 mod endings;
 mod refusals;
-mod renewed;
+pub mod renewed;
 mod scene;
 mod several;
 mod steps;
 
 pub use browser::Browser;
-pub use scene::{grant_manifest, people};
+pub use scene::{PERSON, grant_manifest, people};

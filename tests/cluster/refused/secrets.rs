@@ -223,3 +223,37 @@ async fn a_token_that_could_not_be_kept_is_not_asked_for_until_it_may() -> Resul
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verify_token_that_was_left_over_and_may_not_be_taken_up_stays_and_disconnects_nobody() -> Result<()> {
+    let world = World::new().await?;
+    let operator = eager(&world);
+    connected(&world, "publishToken: false").await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    settled(&world, &operator).await?;
+    for way in BUT_QUOTA {
+        let before = secrets.get(VERIFY_TOKEN).await?;
+        let obstacle = Obstacle::put(&world, way, &of_secrets(&world.platform, "update", VERIFY_TOKEN)).await?;
+        // Nothing collects garbage here: the Secret still names the one that is gone.
+        world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+        quiet(&operator).await?;
+        let calls = world.writes().len();
+        world.put_app().await?;
+        let [_, ready, other] = way.conditions("");
+        let app = world.app_is(&[&ready, &other, "WebhookSubscribed=True/FieldsMatch"]).await?;
+        says(way, &app.status.unwrap().conditions)?;
+        stays_quiet(&world, &operator, "Secret").await?;
+        assert_eq!(secrets.get(VERIFY_TOKEN).await?, before);
+        world.channel_is(&world.tenant_a, "shop", &["Connected=True"]).await?;
+        obstacle.remove().await?;
+        world.advance(1);
+        world.app_is(&["Ready=True", "WebhookSubscribed=True"]).await?;
+        let after = secrets.get(VERIFY_TOKEN).await?;
+        assert_eq!((after.uid(), after.data.clone()), (before.uid(), before.data.clone()));
+        assert_ne!(after.metadata.owner_references, before.metadata.owner_references);
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+        assert_eq!(world.writes().len(), calls, "Meta knows the verify token");
+        nothing_is_destroyed(&world)?;
+    }
+    Ok(())
+}
