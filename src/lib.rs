@@ -2,7 +2,7 @@
 //!
 //! Where to find what, from the outside in:
 //!
-//! - [`settings`], [`telemetry`], [`server`], [`metrics`]: flags, logs, probes, numbers
+//! - [`settings`], [`telemetry`], [`server`], [`metrics`], [`core_dumps`]: flags, logs, probes, numbers, no image of the memory
 //! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
 //! - [`meta_app`], [`meta_grant`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
 //! - [`claims`]: which namespace owns a page
@@ -15,6 +15,7 @@
 
 pub mod api;
 pub mod claims;
+pub mod core_dumps;
 pub mod engine;
 pub mod facebook_channel;
 pub mod gateway;

@@ -18,7 +18,7 @@ use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::{self, Readiness};
 use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySettings, GraphSettings, RunSettings};
-use meta_channel_operator::{api, engine::Clock, install_crypto_provider, telemetry};
+use meta_channel_operator::{api, core_dumps, engine::Clock, install_crypto_provider, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 
 /// Runs a server to its end. Nothing may outlive it: what still runs then is cut off, not waited for.
 fn serve(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    core_dumps::forbid().context("core dumps cannot be forbidden")?;
     install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(server);

@@ -27,6 +27,21 @@ async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()>
     Ok(())
 }
 
+/// Whether the kernel writes an image of the memory when the process crashes.
+fn dumps_no_core(server: &Server) -> Result<()> {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.process.pid()))?;
+    let core: Vec<_> = limits.lines().filter_map(|line| line.strip_prefix("Max core file size")).collect();
+    ensure!(core.len() == 1 && core[0].split_whitespace().eq(["0", "0", "bytes"]), "{limits}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_operator_or_gateway_leaves_no_image_of_their_memory() -> Result<()> {
+    let stage = Stage::new().await?;
+    dumps_no_core(&stage.gateway(&[]).await?.0)?;
+    dumps_no_core(&stage.operator("first", &[]).await?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_names_only_of_objects() -> Result<()> {
     let stage = Stage::new().await?;
