@@ -9,6 +9,7 @@ mod go_module;
 mod judges;
 mod kubeconfig;
 mod kubectl;
+mod odd;
 mod process;
 mod progress;
 mod proxy;
@@ -26,6 +27,7 @@ pub use binaries::{
 pub use control_plane::{ControlPlane, client};
 pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;
+pub use odd::odd_values;
 pub use process::{Exit, Process};
 pub use progress::Progress;
 pub use proxy::Proxy;

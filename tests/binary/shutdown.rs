@@ -6,6 +6,7 @@ use testkit::{Proxy, wait_for};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::many::*;
 use crate::server::{END, PATIENCE, Server};
 use crate::stage::*;
 
@@ -164,34 +165,4 @@ async fn a_gateway_answers_what_was_begun_before_it_is_told_to_end_and_takes_not
     };
     let (ended, answered) = tokio::join!(gateway.ends_well("with an event on its way"), rest);
     answered.and(ended.map(drop))
-}
-
-fn many_page(n: usize) -> String {
-    format!("33000000000{n:05}")
-}
-
-fn many_token(n: usize) -> String {
-    format!("EAAsandbox-many-{n:05}-000000000000000")
-}
-
-/// The usual seed with more pages, each with a token.
-fn seed_of_many(count: usize) -> String {
-    let mut seed = SEED.to_owned();
-    let mut add = |after: &str, entry: &dyn Fn(usize) -> String| {
-        let entries: String = (0..count).map(entry).collect();
-        seed = seed.replacen(&format!("\n{after}:\n"), &format!("\n{after}:\n{entries}"), 1);
-    };
-    add("pages", &|n| {
-        let fields = "{category: Brand, messaging_feature_status: {hop_v2: true}}";
-        format!("  - {{id: {}, name: Shop {n}, fields: {fields}}}\n", many_page(n))
-    });
-    add("tokens", &|n| {
-        let scopes = "[pages_show_list, pages_manage_metadata, pages_messaging]";
-        format!(
-            "  - {{alias: many-{n}, token: {}, kind: page, app: {APP_ID}, user: 6600000000000001, page: {}, scopes: {scopes}, issued_at: -2d}}\n",
-            many_token(n),
-            many_page(n)
-        )
-    });
-    seed
 }

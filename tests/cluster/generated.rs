@@ -4,24 +4,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
-use testkit::wait_for;
+use testkit::{odd_values, wait_for};
 
 use crate::props::*;
 use crate::world::*;
-
-/// What takes the place of a member.
-fn values() -> Vec<Value> {
-    let mut values: Vec<_> = [-377_705_023_201_i64, -1, 0, 2_147_483_648, 253_402_207_200, i64::MAX, i64::MIN]
-        .into_iter()
-        .flat_map(|number| [json!(number), json!(number.to_string())])
-        .collect();
-    values.extend([json!(1.5), json!(1e300), json!("soon"), json!(null), json!(true), json!({}), json!([])]);
-    values.extend([json!("x".repeat(1 << 20)), json!("\u{202e}\u{2066}evil\0\u{7}"), json!("")]);
-    values.extend([json!(vec!["9"; 10_000]), json!(vec![json!({ "id": "9" }); 10_000]), json!([null, [[]]])]);
-    values
-}
 
 /// Members of the answers about a channel, by their templates and the objects that they stand in.
 const MEMBERS: [(&str, &str, &[&str]); 4] = [
@@ -49,7 +36,7 @@ const MEMBERS: [(&str, &str, &[&str]); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -> Result<()> {
-    let values = values();
+    let values = odd_values();
     let rounds = std::env::var("ANSWERS").ok().and_then(|many| many.parse().ok()).unwrap_or(1_usize);
     let world = World::seeded(|seed| add_pages(seed, values.len())).await?;
     let operator = world.operator_with(|operator| operator.policy.token_period = Duration::from_secs(15 * 60));
