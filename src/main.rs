@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
 use meta_channel_operator::engine::context::Policy;
+use meta_channel_operator::engine::fence::Lease;
 use meta_channel_operator::engine::hearing::{Hearing, Patience};
 use meta_channel_operator::engine::leader::{Tenure, lead};
 use meta_channel_operator::gateway::{Gateway, Isolation};
@@ -61,7 +62,10 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let listener = server::bind(settings.metrics_addr)?;
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let Some((client, config)) = connect(&shutdown).await? else { return Ok(()) };
-    let operator = operator(&settings, client, metrics.clone(), ready.clone(), shutdown.clone())?;
+    let tenure = Tenure::default();
+    let lease = Lease { tenure: tenure.clone(), fresh: candidate.timing.fresh() };
+    let lease = settings.leader_elect.then_some(lease);
+    let operator = operator(&settings, client, lease, metrics.clone(), ready.clone(), shutdown.clone())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         instance = operator.instance,
@@ -76,7 +80,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         metrics.leading(true);
         return Box::pin(operator.run()).await;
     }
-    let (tenure, hearing) = (Tenure::default(), metrics.hearing().clone());
+    let hearing = metrics.hearing().clone();
     // A follower does its work by waiting, so it is ready.
     ready.set(true);
     let leading = AtomicBool::new(false);
@@ -118,6 +122,7 @@ async fn until_shutdown_as_follower(shutdown: &CancellationToken, leading: &Atom
 fn operator(
     settings: &RunSettings,
     client: Client,
+    lease: Option<Lease>,
     metrics: Metrics,
     ready: Readiness,
     shutdown: CancellationToken,
@@ -125,6 +130,7 @@ fn operator(
     let graph = graph(&settings.graph, &metrics)?;
     let policy = Policy {
         panic_over: Default::default(),
+        fences: Default::default(),
         claims_namespace: settings.claims_namespace.clone(),
         mailbox_namespace: settings.mailbox_namespace.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
@@ -148,6 +154,7 @@ fn operator(
         instance: settings.instance(),
         metrics,
         ready,
+        lease,
         shutdown,
     })
 }

@@ -24,7 +24,6 @@ use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::engine::priority::Priority;
-use crate::engine::refused::WriteRefused;
 use crate::engine::{Key, KindName};
 use crate::graph::CallObserver;
 
@@ -101,7 +100,7 @@ pub struct Metrics {
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
     repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
-    refused_writes: writes::Refused,
+    writes: writes::Writes,
     invalid_objects: Family<KindLabel, Counter>,
     panics: Family<KindLabel, Counter>,
     secret_reads: Counter,
@@ -138,7 +137,7 @@ impl Metrics {
             unanswered: Family::default(),
             repairs: Family::default(),
             status_writes: Family::default(),
-            refused_writes: writes::Refused::default(),
+            writes: writes::Writes::default(),
             invalid_objects: Family::default(),
             panics: Family::default(),
             secret_reads: Counter::default(),
@@ -190,7 +189,7 @@ impl Metrics {
             metrics.repairs.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
-        metrics.refused_writes.register(&mut registry);
+        metrics.writes.register(&mut registry);
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
         registry.register("panics", "Passes and visits that panicked, by kind", metrics.panics.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
@@ -299,11 +298,6 @@ impl Metrics {
     /// Counts a written status.
     pub fn status_written(&self, kind: KindName) {
         self.status_writes.get_or_create(&KindLabel { kind: kind.as_str().into() }).inc();
-    }
-
-    /// Counts a write that the API server refused.
-    pub fn write_refused(&self, refused: &WriteRefused) {
-        self.refused_writes.count(refused);
     }
 
     /// Counts an object that could not be decoded.

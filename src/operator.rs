@@ -27,6 +27,7 @@ use crate::engine::context::Policy;
 use crate::engine::doubts::Doubts;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
+use crate::engine::fence::{Fence, Lease};
 use crate::engine::index::Index;
 use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
@@ -68,6 +69,8 @@ pub struct Operator {
     pub metrics: Metrics,
     /// Where to say that the work has begun.
     pub ready: Readiness,
+    /// The Lease under which it works, if there is an election.
+    pub lease: Option<Lease>,
     /// Ends the work.
     pub shutdown: CancellationToken,
 }
@@ -122,6 +125,7 @@ impl Operator {
             channels: Objects::new(scopes.iter().map(|scope| scope.channels.0.clone()).collect(), &bindings),
             bindings,
             claims: claims.clone(),
+            fence: Fence::new(self.lease),
             labels: NamespaceLabels::new(self.client.clone()),
             index: Index::default(),
             app_memories: Default::default(),

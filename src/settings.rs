@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::engine::fence::LONGEST_ANSWER;
 use crate::engine::leader::{Candidate, Timing};
 use crate::telemetry::LogFormat;
 
@@ -72,7 +73,7 @@ pub struct GraphSettings {
     /// Allow a Graph URL that is not Meta's. Tokens and app secrets are sent there.
     #[arg(long, env = "ALLOW_TEST_GRAPH")]
     pub allow_test_graph: bool,
-    /// Longest wait for one answer of the Graph API.
+    /// Longest wait for one answer of the Graph API, 30s at most.
     #[arg(long, env = "GRAPH_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub graph_timeout: Duration,
 }
@@ -81,8 +82,13 @@ impl GraphSettings {
     /// Checks what clap cannot check flag by flag.
     ///
     /// # Errors
-    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens.
+    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens. When an answer is waited
+    /// for longer than a request counts as on its way.
     pub fn validate(&self) -> anyhow::Result<()> {
+        let timeout = self.graph_timeout;
+        if timeout > LONGEST_ANSWER {
+            anyhow::bail!("--graph-timeout ({timeout:?}) must be at most {LONGEST_ANSWER:?}");
+        }
         if self.is_test_graph() && !self.allow_test_graph {
             anyhow::bail!(
                 "--graph-url is not Meta's ({META_GRAPH_URL}); add --allow-test-graph to send tokens and app secrets there"
@@ -292,6 +298,13 @@ mod tests {
         assert!(!valid(&["--graph-url", "https://graph.facebook.com.evil.example"]));
         assert!(!valid(&["--graph-url", "http://127.0.0.1:1"]));
         assert!(valid(&["--graph-url", "http://127.0.0.1:1", "--allow-test-graph"]));
+    }
+
+    #[test]
+    fn an_answer_of_meta_is_waited_for_half_a_minute_at_most() {
+        let said = |timeout| run(&["--graph-timeout", timeout]).unwrap().graph.validate().map_err(|it| it.to_string());
+        assert_eq!(said("30s"), Ok(()));
+        assert_eq!(said("31s"), Err("--graph-timeout (31s) must be at most 30s".to_owned()));
     }
 
     #[test]

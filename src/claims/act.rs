@@ -3,17 +3,20 @@
 //! Everything is written over the very version of the claim that was looked at. Whoever changed it meanwhile, be it a
 //! channel that adopted it or another process that cleans up, makes the write fail, and nothing happens at Meta.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::decide::{Report, Then};
 use super::observe::Access;
-use super::{AssetClaimKind, KIND, look};
+use super::{AssetClaimKind, KIND, fence, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::Answer;
 use crate::engine::calls::{Calls, Told};
 use crate::engine::failure::{self, NEVER, next_try};
+use crate::engine::fence::leads;
 use crate::engine::refused::Write;
 use crate::engine::run::{Kind, Next, slots};
 use crate::engine::{Class, Context, Failure, Key, KindName};
@@ -23,18 +26,15 @@ use crate::graph::{Operation, Verdict};
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
-pub async fn release(
-    ctx: &Context,
-    claim: &AssetClaim,
-    access: &Access,
-    now: Timestamp,
-) -> Result<(AssetClaim, Answer<()>), Failure> {
+pub async fn release(ctx: &Context, claim: &AssetClaim, access: &Access) -> Result<(AssetClaim, Answer<()>), Failure> {
     let (key, page) = (Key::of(claim), &claim.spec.asset_id);
-    let mut status = claim.status.clone().unwrap_or_default();
-    status.releasing_since = Some(now);
+    leads(ctx, KindName::AssetClaim, &key)?;
+    let (mut status, since) = (claim.status.clone().unwrap_or_default(), Instant::now());
+    status.releasing_since = Some(ctx.clock.now());
     let marked = write(ctx, claim, status).await?;
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
-    let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page).await;
+    let end = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page);
+    let result = fence::marked(ctx, &marked, since, end).await?;
     let mut calls = Calls::default();
     let answer = calls.answer(Operation::UnsubscribePage, result);
     calls.log(KindName::AssetClaim, &key, &Told::default());

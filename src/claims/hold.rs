@@ -4,6 +4,8 @@
 //! holder proved the asset with a credential, and before the first write at Meta. Every later change is written over the
 //! very version that was read, so that of several who want it one gets through as well.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -37,7 +39,7 @@ async fn create(
     params: &PostParams,
 ) -> Result<Option<Unavailable>, Failure> {
     let claim = wanted.claim(proof, ctx.clock.now());
-    match write(ctx, wanted, Verb::Create, api(ctx).create(params, &claim)).await {
+    match write(ctx, wanted, Verb::Create, params, api(ctx).create(params, &claim)).await {
         Err(Failure::Refused(refused)) if refused.cause == Cause::NoNamespace => {
             let namespace = ctx.policy.claims_namespace.clone();
             Ok(Some(Unavailable { namespace, obstacle: Obstacle::NoNamespace }))
@@ -47,15 +49,21 @@ async fn create(
     }
 }
 
-/// Waits for a write of the claim.
-async fn write<T>(
+/// Waits for a write of the claim. What it says then needs not be read again before a write at Meta.
+async fn write(
     ctx: &Context,
     wanted: &Wanted,
     verb: Verb,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, Failure> {
-    let key = Key::new(&ctx.policy.claims_namespace, wanted.claim_name());
-    failure::write(&ctx.metrics, Write::new(verb, KIND, &key), request).await
+    params: &PostParams,
+    request: impl Future<Output = Result<AssetClaim, kube::Error>>,
+) -> Result<(), Failure> {
+    let (name, sent) = (wanted.claim_name(), Instant::now());
+    let key = Key::new(&ctx.policy.claims_namespace, &name);
+    let claim = failure::write(&ctx.metrics, Write::new(verb, KIND, &key), request).await?;
+    if !params.dry_run {
+        ctx.fence.wrote(&name, &claim.spec.holder.uid, claim.spec.transfer_to.is_some(), sent);
+    }
+    Ok(())
 }
 
 /// Whether the API server would let the claim in now that was seen like this, which it refused before. Nothing is written, so that
@@ -77,7 +85,7 @@ pub async fn is_let_in(ctx: &Context, wanted: &Wanted, seen: &ClaimSeen) -> Resu
             };
             let spec = AssetClaimSpec { holder, ..claim.spec.clone() };
             let changed = AssetClaim { spec, ..claim };
-            write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &trial, &changed)).await.map(drop)
+            write(ctx, wanted, Verb::Update, &trial, api(ctx).replace(&name, &trial, &changed)).await
         }
         _ => return Ok(true),
     };
@@ -117,7 +125,8 @@ pub async fn adopt(
     claim.spec = spec;
     // It was said of the holder before.
     claim.annotations_mut().remove(CLEANUP);
-    write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &PostParams::default(), &claim)).await?;
+    let params = PostParams::default();
+    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await?;
     Ok(None)
 }
 
@@ -162,7 +171,8 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), 
         return Err(Failure::Kubernetes { what: "updating a claim", detail, conflict: true });
     };
     claim.spec = noted(&claim.spec, wanted, proven);
-    write(ctx, wanted, Verb::Update, api(ctx).replace(&name, &PostParams::default(), &claim)).await.map(drop)
+    let params = PostParams::default();
+    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await
 }
 
 #[cfg(test)]

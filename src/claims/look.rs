@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, Unit};
 use kube::{Api, ResourceExt};
-use kube_runtime::reflector::ObjectRef;
 
+use super::fence::stored;
 use super::unavailable::Unavailable;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
@@ -162,9 +162,8 @@ pub struct FormerApp {
 /// When the Kubernetes API does not answer.
 pub async fn look(ctx: &Context, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -> bool) -> Result<Look, Failure> {
     let name = wanted.claim_name();
-    let reference = ObjectRef::new(&name).within(&ctx.policy.claims_namespace);
-    // The store may lag behind what was just created; only a claim that seems to be missing is worth a request.
-    let found = match ctx.claims.get(&reference) {
+    // The store may lag behind what was just created; only a claim that seems to be missing, or to be outdated, is worth a request.
+    let found = match stored(ctx, &name) {
         Some(claim) => Ok(Some((*claim).clone())),
         None => ctx.read(answered(ctx, "reading a claim", api(ctx).get_opt(&name))).await??,
     };
@@ -177,7 +176,7 @@ pub async fn look(ctx: &Context, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -
 
 /// Whether the claim says what it should after more was learned, if it is the object's own and the watch has brought it.
 pub fn look_again(ctx: &Context, wanted: &Wanted) -> Option<Record> {
-    let claim = ctx.claims.get(&ObjectRef::new(&wanted.claim_name()).within(&ctx.policy.claims_namespace))?;
+    let claim = stored(ctx, &wanted.claim_name())?;
     (claim.spec.holder.uid == wanted.holder.uid).then(|| recorded(&claim.spec, wanted))
 }
 
@@ -197,8 +196,7 @@ fn looked(claim: &AssetClaim, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -> b
 
 /// The MetaApp through which a holder used its page, as its claim remembers it.
 pub fn app_of(ctx: &Context, page_id: &str, holder_uid: &str) -> Option<Key> {
-    let reference = ObjectRef::new(&AssetClaim::page_name(page_id)).within(&ctx.policy.claims_namespace);
-    let claim = ctx.claims.get(&reference).filter(|claim| claim.spec.holder.uid == holder_uid)?;
+    let claim = stored(ctx, &AssetClaim::page_name(page_id)).filter(|claim| claim.spec.holder.uid == holder_uid)?;
     claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
 }
 

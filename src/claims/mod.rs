@@ -7,6 +7,7 @@
 
 pub mod act;
 pub mod decide;
+pub mod fence;
 pub mod hold;
 pub mod look;
 pub mod observe;
@@ -51,7 +52,7 @@ impl Kind for AssetClaimKind {
             let plan = decide::decide(&claim, &seen, now);
             match (plan.release, seen.access) {
                 (true, Some(access)) => {
-                    let (marked, answer) = act::release(ctx, &claim, &access, now).await?;
+                    let (marked, answer) = act::release(ctx, &claim, &access).await?;
                     (claim, asked) = (marked, Some(answer));
                 }
                 _ => return act::report(ctx, &claim, plan.report, now).await,

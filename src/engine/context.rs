@@ -22,6 +22,7 @@ use super::doubts::Doubts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
+use super::fence::{Fence, Fences};
 use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
@@ -75,6 +76,9 @@ pub struct Policy {
     pub staleness_limit: Duration,
     /// What only tests set.
     pub panic_over: PanicOver,
+    /// What is made sure of before a write at Meta: all of it, but in tests.
+    #[doc(hidden)]
+    pub fences: Fences,
 }
 
 /// What every pass shares.
@@ -101,6 +105,8 @@ pub struct Context {
     pub channels: Objects<FacebookChannel>,
     /// All claims.
     pub claims: Store<AssetClaim>,
+    /// What is known for certain before a write at Meta.
+    pub fence: Fence,
     /// Who depends on what.
     pub index: Index,
     /// The labels of namespaces.

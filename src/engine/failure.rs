@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 
 use super::clock::Moment;
+use super::fence::Withheld;
 use super::pressure::{Patience, Unsent};
 use super::refused::{Verb, Write, WriteRefused, is_conflict, is_missing_right};
 use crate::api::Reason;
@@ -40,6 +41,8 @@ pub enum Class {
     Conflict,
     /// The API server refuses a write, or does not answer: try again within a minute.
     Refused,
+    /// It is not certain any more that a write at Meta is ours to send: try again within a minute.
+    Withheld,
 }
 
 impl Class {
@@ -71,6 +74,7 @@ impl Class {
             Self::Paused => "paused",
             Self::Conflict => "conflict",
             Self::Refused => "refused",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -142,7 +146,7 @@ pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Ti
         Class::Paused => NEVER,
         Class::Throttled(until) => until.max(now.later(backoff(attempts, LONGEST_BACKOFF))),
         Class::Transient => now.later(backoff(attempts, LONGEST_BACKOFF)),
-        Class::Conflict | Class::Refused => now.later(backoff(attempts, LONGEST_IN_THE_CLUSTER)),
+        Class::Conflict | Class::Refused | Class::Withheld => now.later(backoff(attempts, LONGEST_IN_THE_CLUSTER)),
     }
 }
 
@@ -209,6 +213,9 @@ pub enum Failure {
     /// A write waited for others until it was given up. It was not sent.
     #[error("writing an object: {Unsent}")]
     Unsent,
+    /// A write at Meta was not sent. It was told where it was withheld.
+    #[error("a write at Meta was withheld: {0}")]
+    Withheld(Withheld),
     /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
     #[error("the namespace belongs to this release no longer")]
     NotOurs,
@@ -242,6 +249,7 @@ impl Failure {
         match self {
             Self::Kubernetes { conflict: true, .. } => Class::Conflict,
             Self::Kubernetes { .. } | Self::Refused(_) | Self::Unsent => Class::Refused,
+            Self::Withheld(_) => Class::Withheld,
             // It is a fault of ours: to go on around would do the same.
             Self::Circle | Self::Panicked => Class::Terminal,
             Self::NotOurs | Self::ShuttingDown => Class::Transient,
@@ -346,6 +354,8 @@ mod tests {
             (Class::Conflict, 1_000, 1_000_036, 1_000_054),
             (Class::Refused, 0, 1_000_001, 1_000_002),
             (Class::Refused, 1_000, 1_000_036, 1_000_054),
+            (Class::Withheld, 0, 1_000_001, 1_000_002),
+            (Class::Withheld, 1_000, 1_000_036, 1_000_054),
         ];
         for (class, attempts, earliest, latest) in cases {
             let next = next_try(class, attempts, now, slots);

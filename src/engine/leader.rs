@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::{Method, Request};
 use k8s_controller::LeaderElection;
@@ -46,21 +46,46 @@ impl Timing {
     fn request(self) -> Duration {
         self.renew_deadline / 4
     }
+
+    /// How long a renewal counts for a write at Meta: one that fails or comes late keeps nothing from being written.
+    pub fn fresh(self) -> Duration {
+        2 * self.retry_period
+    }
 }
 
 /// What this instance knows of its lease. Clones know the same.
 #[derive(Clone, Debug, Default)]
-pub struct Tenure(Arc<Mutex<Option<Instant>>>);
+pub struct Tenure(Arc<Mutex<Option<Renewal>>>);
+
+/// When a request was sent that renewed the lease, by both clocks: the one stands still while a whole machine does, the other may
+/// be set back.
+#[derive(Clone, Copy, Debug)]
+struct Renewal {
+    at: Instant,
+    wall: SystemTime,
+}
+
+impl Renewal {
+    fn now() -> Self {
+        Self { at: Instant::now(), wall: SystemTime::now() }
+    }
+}
 
 impl Tenure {
-    /// When the request was sent that renewed the lease last; `None` while it is not held. Others count from later, so who
+    /// How long ago the request was sent that renewed the lease last; `None` while it is not held. Others count from later, so who
     /// holds the lease by this time does.
-    pub fn renewed_at(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn age(&self) -> Option<Duration> {
+        let renewal = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        renewal.map(|it| it.at.elapsed().max(it.wall.elapsed().unwrap_or_default()))
     }
 
-    fn set(&self, renewed_at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewed_at;
+    /// Notes a renewal that was sent now.
+    pub fn renewed(&self) {
+        self.set(Some(Renewal::now()));
+    }
+
+    fn set(&self, renewal: Option<Renewal>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewal;
     }
 }
 
@@ -155,7 +180,7 @@ fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -
     let service = service_fn(move |request: Request<Body>| {
         let (client, tenure, hearing) = (client.clone(), tenure.clone(), hearing.clone());
         async move {
-            let (started, writes) = (Instant::now(), request.method() != Method::GET);
+            let (started, writes) = (Renewal::now(), request.method() != Method::GET);
             let answer = client.send(request).await?;
             hearing.hear();
             if writes && answer.status().is_success() {

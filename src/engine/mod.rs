@@ -23,6 +23,7 @@ pub mod edits;
 pub mod events;
 pub mod evidence;
 pub mod failure;
+pub mod fence;
 pub mod fights;
 pub mod fingerprint;
 pub mod gap;

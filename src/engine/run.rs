@@ -176,7 +176,7 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
         } else if matches!(failure, Failure::Refused(_)) {
             // It was told when it was met first.
             tracing::debug!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
-        } else if matches!(failure, Failure::NotOurs) {
+        } else if matches!(failure, Failure::Withheld(_) | Failure::NotOurs) {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "a pass was given up");
         } else {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");

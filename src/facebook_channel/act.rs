@@ -4,10 +4,10 @@ pub use super::model::Mutation;
 use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
-use crate::claims::{self, ClaimSeen};
+use crate::claims::{self, ClaimSeen, Wanted, fence};
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::Operation;
 use crate::meta_app;
 
@@ -55,8 +55,10 @@ pub async fn act(
         (Mutation::Subscribe { fields }, Some(access)) => {
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
+            let subscribe = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
+            let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, &wanted, subscribe).await?;
+            let Some(written) = sent else { return Ok(asked) };
             asked.before = asked.subscriptions.take().and_then(Result::ok);
-            let written = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields).await;
             let written = asked.calls.answer(Operation::SubscribePage, written);
             let refused = written.as_ref().err().map(|refusal| refusal.refused_fields(WebhookObject::Page, &fields));
             let refused = refused.unwrap_or_default();
@@ -80,7 +82,7 @@ pub async fn act(
             asked.published = true;
         }
         (Mutation::UnsubscribeFormer, _) => {
-            asked.former = former::unsubscribe(ctx, channel, seen.former.as_ref(), pass.now).await?;
+            asked.former = former::unsubscribe(ctx, pass, &wanted, seen.former.as_ref()).await?;
             if let Some(FormerEnd::Asked(answer)) = &asked.former {
                 asked.calls.note(Operation::UnsubscribePage, answer);
             }
@@ -92,7 +94,7 @@ pub async fn act(
             asked.recorded = false;
         }
         (Mutation::Unsubscribe, access) => {
-            return unsubscribe(ctx, channel, seen.app_key.as_ref(), access.as_ref(), asked).await;
+            return unsubscribe(ctx, pass, &wanted, seen.app_key.as_ref(), access.as_ref(), asked).await;
         }
     }
     Ok(asked)
@@ -109,17 +111,20 @@ fn inputs_changed() -> Failure {
 /// Ends the subscription of the page. Whether it ended can be read only where the rows could be read before.
 async fn unsubscribe(
     ctx: &Context,
-    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    wanted: &Wanted,
     app_key: Option<&Key>,
     access: Option<&Access>,
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
-    let page_id = &channel.spec.page_id;
+    let page_id = &wanted.id;
     let app_key = app_key.ok_or_else(inputs_changed)?;
     let app = ctx.app(app_key).ok_or_else(inputs_changed)?;
     let credentials = meta_app::secrets::find_credentials(ctx, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::observe::version(&app);
-    let written = ctx.graph.unsubscribe_page(&version, &credentials, page_id).await;
+    let end = ctx.graph.unsubscribe_page(&version, &credentials, page_id);
+    let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let Some(written) = sent else { return Ok(asked) };
     let written = asked.calls.answer(Operation::UnsubscribePage, written);
     if token_check::blames_the_app(&written) {
         ctx.look_at_app(app_key.clone());

@@ -1,15 +1,15 @@
 //! The application that a page was used through before its channel, or the one before that, was given another. Nobody but
 //! the claim remembers it, so that its subscription is ended before the claim names the new one.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::FacebookChannel;
-use crate::claims::{self, AppSeen, FormerApp};
+use crate::api::FacebookChannelStatus;
+use crate::claims::{self, AppSeen, FormerApp, Wanted, fence};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::budgets::Budget;
+use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::Operation;
 
 /// An application that the page is still subscribed to for the channel.
@@ -70,15 +70,15 @@ impl Former {
     }
 }
 
-/// Ends the subscription; `None` if there is none to end.
+/// Ends the subscription; `None` if there is none to end, or the page is not ours any more.
 ///
 /// # Errors
 /// When the Kubernetes API does not answer, or what is needed is gone since it was seen.
 pub async fn unsubscribe(
     ctx: &Context,
-    channel: &FacebookChannel,
+    pass: &Pass<FacebookChannelStatus>,
+    wanted: &Wanted,
     former: Option<&Former>,
-    now: Timestamp,
 ) -> Result<Option<FormerEnd>, Failure> {
     let Some(claimed) = former.map(|former| &former.claimed) else { return Ok(None) };
     let (_, access) = claims::see_app(ctx, &claimed.app_id, Former::key_of(claimed).as_ref()).await?;
@@ -87,13 +87,15 @@ pub async fn unsubscribe(
         detail: "the watch has brought no usable one".to_owned(),
         conflict: true,
     })?;
-    let page_id = &channel.spec.page_id;
-    let result = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id).await;
+    let page_id = &wanted.id;
+    let end = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
+    let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let Some(result) = sent else { return Ok(None) };
     let ended = answer(Operation::UnsubscribePage, result);
     if token_check::blames_the_app(&ended) {
         ctx.look_at_app(Key::of(access.app.as_ref()));
     }
     let app = access.app.uid().unwrap_or_default();
-    ctx.heed(&[Budget::app(&app), Budget::page(&app, page_id)], ended.as_ref().err().into_iter(), now);
+    ctx.heed(&[Budget::app(&app), Budget::page(&app, page_id)], ended.as_ref().err().into_iter(), pass.now);
     Ok(Some(FormerEnd::Asked(ended)))
 }

@@ -9,9 +9,9 @@ use super::verify_token;
 use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
-use crate::claims::{self, ClaimSeen};
+use crate::claims::{self, ClaimSeen, Wanted, fence};
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Context, Failure, Key, KindName};
 use crate::graph::Operation;
 
 /// One change, at Meta or in the cluster.
@@ -100,11 +100,13 @@ pub async fn act(
             asked.verify_token_made = true;
         }
         Mutation::Subscribe { callback_url, fields } => {
-            return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;
+            let wanted = observe::wanted(app, pass);
+            return subscribe(ctx, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
         Mutation::Introduce { callback_url, fields } => {
             asked.introduced = true;
-            return subscribe(ctx, &pass.key, &callback_url, &fields, asked).await;
+            let wanted = observe::wanted(app, pass);
+            return subscribe(ctx, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
     }
     Ok(asked)
@@ -113,6 +115,7 @@ pub async fn act(
 async fn subscribe(
     ctx: &Context,
     key: &Key,
+    wanted: &Wanted,
     callback_url: &str,
     fields: &[String],
     mut asked: Asked,
@@ -128,8 +131,10 @@ async fn subscribe(
             conflict: true,
         });
     };
+    let subscribe = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields);
+    let sent = fence::held(ctx, KindName::MetaApp, key, wanted, subscribe).await?;
+    let Some(written) = sent else { return Ok(asked) };
     asked.before = asked.subscriptions.take().and_then(Result::ok);
-    let written = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields).await;
     let written = asked.calls.answer(Operation::SubscribeApp, written);
     let refused = written.as_ref().err().map(|refusal| refusal.refused_fields(Page, fields)).unwrap_or_default();
     if refused.is_empty() {

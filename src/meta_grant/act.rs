@@ -9,8 +9,9 @@ use super::mail;
 use super::observe::{Asked, Exchanged, Observed};
 use crate::api::MetaGrantStatus;
 use crate::engine::answer::{Answer, Refusal, answer};
+use crate::engine::fence::leading;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure};
+use crate::engine::{Context, Failure, KindName};
 use crate::graph::{Exchange, Operation, Token};
 
 /// One change, at Meta or in the cluster.
@@ -88,7 +89,7 @@ pub async fn act(
             let (living, over) = (seen.tokens.living.as_ref(), seen.tokens.over.as_deref());
             let let_in = living::try_out(ctx, &pass.key, living, over).await;
             let exchanged = match &let_in {
-                Ok(()) => Some(acts.exchange(of, exchange).await),
+                Ok(()) => Some(leading(ctx, KindName::MetaGrant, &pass.key, acts.exchange(of, exchange)).await?),
                 Err(_) => None,
             };
             let mut asked = seen.asked;
@@ -122,7 +123,7 @@ pub async fn act(
             Ok(Asked { mail_refused: refused.or(asked.mail_refused), changes, ..asked })
         }
         Mutation::Revoke => {
-            let revoked = acts.revoke().await;
+            let revoked = leading(ctx, KindName::MetaGrant, &pass.key, acts.revoke()).await?;
             let mut asked = seen.asked;
             asked.calls.note(Operation::RevokeToken, &revoked);
             Ok(Asked { revoked: Some(revoked), changes, ..asked })

@@ -1,39 +1,64 @@
-//! Writes in the cluster that the API server refused.
+//! Writes that were not let through: by the API server, or by us.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::Metrics;
 use crate::api::Reason;
+use crate::engine::fence::Withheld;
 use crate::engine::refused::WriteRefused;
 use crate::engine::{KindName, events, secrets};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Labels {
+struct RefusedLabels {
     kind: &'static str,
     reason: &'static str,
 }
 
-/// Refused writes by kind and reason.
-#[derive(Clone, Default)]
-pub(super) struct Refused(Family<Labels, Counter>);
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct WithheldLabel {
+    reason: &'static str,
+}
 
-impl Refused {
+/// Writes in the cluster that were refused, by kind and reason, and writes at Meta that were withheld, by reason.
+#[derive(Clone, Default)]
+pub(super) struct Writes {
+    refused: Family<RefusedLabels, Counter>,
+    withheld: Family<WithheldLabel, Counter>,
+}
+
+impl Writes {
     /// Shows all of them from the begin: of a series that begins with 1, nobody sees the increase.
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("refused_writes", "Writes that the API server refused", self.0.clone());
+        registry.register("refused_writes", "Writes that the API server refused", self.refused.clone());
         let kinds = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel, KindName::AssetClaim];
         for kind in kinds.map(KindName::as_str).into_iter().chain([secrets::KIND, events::KIND]) {
             for reason in Reason::ALL.iter().filter(|reason| reason.is_refused_write()) {
-                drop(self.0.get_or_create(&Labels { kind, reason: reason.as_str() }));
+                drop(self.refused.get_or_create(&RefusedLabels { kind, reason: reason.as_str() }));
             }
         }
+        registry.register(
+            "writes_withheld",
+            "Writes at Meta that were not sent, since it was not certain any more that they were this process's to send",
+            self.withheld.clone(),
+        );
+        for why in Withheld::ALL {
+            drop(self.withheld.get_or_create(&WithheldLabel { reason: why.as_str() }));
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a write that the API server refused.
+    pub fn write_refused(&self, refused: &WriteRefused) {
+        let labels = RefusedLabels { kind: refused.write.kind, reason: refused.reason().as_str() };
+        self.writes.refused.get_or_create(&labels).inc();
     }
 
-    /// Counts one.
-    pub(super) fn count(&self, refused: &WriteRefused) {
-        let labels = Labels { kind: refused.write.kind, reason: refused.reason().as_str() };
-        self.0.get_or_create(&labels).inc();
+    /// Counts a write at Meta that was not sent.
+    pub fn write_withheld(&self, why: Withheld) {
+        self.writes.withheld.get_or_create(&WithheldLabel { reason: why.as_str() }).inc();
     }
 }

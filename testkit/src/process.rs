@@ -160,6 +160,16 @@ impl Process {
         bail!("{} did not end within {timeout:?} after SIGTERM; its last lines:\n{}", self.name, self.last_lines(20))
     }
 
+    /// Stops the process where it is (`SIGSTOP`), as a machine does that has something else to do. It does not notice.
+    pub fn freeze(&self) -> Result<()> {
+        self.lock().signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.lock().signal(Signal::CONT)
+    }
+
     /// Kills the process and what it started with `SIGKILL`, and collects it.
     pub fn kill(&self) {
         self.lock().kill();

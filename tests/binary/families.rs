@@ -23,7 +23,7 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 15] = [
+pub const FAMILIES: [(&str, &str); 16] = [
     ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
@@ -38,6 +38,7 @@ pub const FAMILIES: [(&str, &str); 15] = [
     ("watch_heard_timestamp_seconds", "gauge"),
     ("watch_silences", "counter"),
     ("write_limit", "gauge"),
+    ("writes_withheld", "counter"),
     ("webhook_challenges", "counter"),
 ];
 

@@ -6,6 +6,7 @@ mod canary;
 mod colors;
 mod election;
 mod families;
+mod frozen;
 mod generated;
 mod growth;
 mod log;

@@ -20,12 +20,13 @@ async fn refused(command: &Command) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_that_cannot_work_are_refused_with_what_to_change() -> Result<()> {
-    let cases: [(&str, &[&str], &str); 12] = [
+    let cases: [(&str, &[&str], &str); 13] = [
         ("run", &["--no-such-flag"], "unexpected argument '--no-such-flag'"),
         ("rnu", &[], "unrecognized subcommand 'rnu'"),
         ("run", &["--metrics-addr=8080"], "--metrics-addr"),
         ("run", &["--probe-period=0s"], "--probe-period"),
         ("run", &["--graph-timeout=soon"], "\"soon\" is not a duration such as 10s or 15m"),
+        ("run", &["--graph-timeout=1m"], "--graph-timeout (60s) must be at most 30s"),
         ("run", &["--concurrency=0"], "--concurrency"),
         ("run", &["--gateway-url=http://hooks.example.com"], "must start with https://"),
         ("run", &["--log-format=xml"], "possible values: json, human"),

@@ -64,7 +64,7 @@ async fn a_leader_in_the_middle_of_work_ends_in_time_and_the_next_one_finishes_i
 async fn a_leader_whose_every_read_at_graph_hangs_ends_in_time() -> Result<()> {
     let stage = Stage::new().await?;
     stage.fault("GET", None, FaultEffect::Hang);
-    let operator = leader(&stage, &["--graph-timeout=60s"]).await?;
+    let operator = leader(&stage, &["--graph-timeout=30s"]).await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
     stage.struck("GET").await?;
     leader_ends_well(&stage, &operator, "while every read at Graph hangs").await
@@ -74,7 +74,7 @@ async fn a_leader_whose_every_read_at_graph_hangs_ends_in_time() -> Result<()> {
 async fn a_leader_whose_write_at_graph_hangs_ends_in_time() -> Result<()> {
     let stage = Stage::new().await?;
     stage.fault("POST", Some(SUBSCRIBED_APPS), FaultEffect::Hang);
-    let operator = leader(&stage, &["--graph-timeout=60s"]).await?;
+    let operator = leader(&stage, &["--graph-timeout=30s"]).await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
     stage.struck("POST").await?;
     leader_ends_well(&stage, &operator, "while a write at Graph hangs").await?;

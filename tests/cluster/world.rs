@@ -200,6 +200,7 @@ impl World {
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
                 panic_over: Default::default(),
+                fences: Default::default(),
                 claims_namespace: self.claims.clone(),
                 mailbox_namespace: self.mailbox.clone(),
                 graph_url: self.sandbox.url(),
@@ -219,6 +220,7 @@ impl World {
             instance: "test".into(),
             metrics: metrics.clone(),
             ready: Readiness::default(),
+            lease: None,
             shutdown: shutdown.clone(),
         };
         change(&mut operator);

@@ -1,0 +1,120 @@
+//! A write at Meta in the name of a claim: sent only if the claim, as the API server itself has it, is what was decided by. The
+//! watch may lag behind it for minutes, and what it shows is worth nothing once an administrator moved the claim.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kube::ResourceExt;
+use kube_runtime::reflector::ObjectRef;
+
+use super::decide::ON_ITS_WAY;
+use super::look::{ClaimSeen, Wanted, api, judge};
+use crate::api::{AssetClaim, ClaimHolder};
+use crate::engine::failure::kubernetes;
+use crate::engine::fence::{self, FRESH, LONGEST_ANSWER, Withheld};
+use crate::engine::key::version;
+use crate::engine::{Context, Failure, Key, KindName};
+
+/// How often a claim is read, should the answer come too late to count.
+const READS: usize = 2;
+
+/// What was found of a claim: what was decided by still holds, or this is there instead.
+type Found = Result<(), Option<AssetClaim>>;
+
+/// Sends a write at Meta for the holder of a claim. `None` if it does not hold it any more and that is news: then it was not sent,
+/// and the next look finds what is there now.
+///
+/// # Errors
+/// When the Kubernetes API does not answer, or the write was withheld for another reason.
+pub async fn held<T>(
+    ctx: &Context,
+    kind: KindName,
+    key: &Key,
+    wanted: &Wanted,
+    write: impl Future<Output = T>,
+) -> Result<Option<T>, Failure> {
+    let (name, holder) = (wanted.claim_name(), &wanted.holder);
+    let known = ctx.fence.sent(&name, &holder.uid);
+    if let Err(found) = confirmed(ctx, kind, key, &name, known, |claim| is_held(claim, holder)).await? {
+        let withheld = fence::withhold(ctx, kind, key, Withheld::Claim);
+        let read = found.as_ref().and_then(|claim| version(&claim.metadata));
+        let is_news = ctx.fence.outdate(&name, shown(ctx, &name), read);
+        return if is_news { Ok(None) } else { Err(withheld) };
+    }
+    fence::leading(ctx, kind, key, write).await.map(Some)
+}
+
+/// Sends a write at Meta after which its claim says that it is on its way, by a request that was sent not before this time. Whoever
+/// changed the claim since keeps it from being sent.
+///
+/// # Errors
+/// When the Kubernetes API does not answer, or the write was withheld.
+pub async fn marked<T>(
+    ctx: &Context,
+    claim: &AssetClaim,
+    since: Instant,
+    write: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let (key, kind) = (Key::of(claim), KindName::AssetClaim);
+    let same = |found: &AssetClaim| found.uid() == claim.uid() && version(&found.metadata) == version(&claim.metadata);
+    if confirmed(ctx, kind, &key, &key.name, Some(since), same).await?.is_err() {
+        return Err(fence::withhold(ctx, kind, &key, Withheld::Claim));
+    }
+    // Others wait no longer than that for what is on its way.
+    if since.elapsed().saturating_add(LONGEST_ANSWER) > ON_ITS_WAY.unsigned_abs() {
+        return Err(fence::withhold(ctx, kind, &key, Withheld::Unanswered));
+    }
+    fence::leading(ctx, kind, &key, write).await
+}
+
+/// Reads a claim, unless what is `known` of it is so since just now.
+async fn confirmed(
+    ctx: &Context,
+    kind: KindName,
+    key: &Key,
+    name: &str,
+    mut known: Option<Instant>,
+    holds: impl Fn(&AssetClaim) -> bool,
+) -> Result<Found, Failure> {
+    if !ctx.policy.fences.claim {
+        return Ok(Ok(()));
+    }
+    let is_fresh = |known: Option<Instant>| known.is_some_and(|since| since.elapsed() < FRESH);
+    for _ in 0..READS {
+        if is_fresh(known) {
+            return Ok(Ok(()));
+        }
+        let sent = Instant::now();
+        // Without a version it is what most of the API server's storage agrees on, not what a cache shows.
+        let found = ctx.read(kubernetes("reading a claim", api(ctx).get_opt(name))).await?;
+        let found = found.inspect_err(|_| drop(fence::withhold(ctx, kind, key, Withheld::Unanswered)))?;
+        if !found.as_ref().is_some_and(&holds) {
+            return Ok(Err(found));
+        }
+        known = Some(sent);
+    }
+    match is_fresh(known) {
+        true => Ok(Ok(())),
+        false => Err(fence::withhold(ctx, kind, key, Withheld::Unanswered)),
+    }
+}
+
+/// Whether a claim lets its holder write at Meta: what it gives away may be taken at any moment.
+fn is_held(claim: &AssetClaim, holder: &ClaimHolder) -> bool {
+    matches!(judge(claim, holder, |_| true), ClaimSeen::Ours { .. }) && claim.spec.transfer_to.is_none()
+}
+
+/// The version of a claim that the watch shows.
+fn shown(ctx: &Context, name: &str) -> Option<u64> {
+    version(&ctx.claims.get(&reference(ctx, name))?.metadata)
+}
+
+/// A claim as the watch shows it, unless that is known to be outdated.
+pub(super) fn stored(ctx: &Context, name: &str) -> Option<Arc<AssetClaim>> {
+    let claim = ctx.claims.get(&reference(ctx, name))?;
+    (!ctx.fence.is_outdated(name, version(&claim.metadata))).then_some(claim)
+}
+
+fn reference(ctx: &Context, name: &str) -> ObjectRef<AssetClaim> {
+    ObjectRef::new(name).within(&ctx.policy.claims_namespace)
+}

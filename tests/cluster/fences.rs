@@ -1,0 +1,221 @@
+//! Nothing is written at Meta on what was true a while ago: operators whose watch of claims lags while a claim moves to somebody else.
+//!
+//! No operator takes part in an election here, so that claims alone let a write through.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use meta_channel_operator::api::ClaimState;
+use meta_channel_operator::engine::fence::{FRESH, Fences, Lease};
+use meta_channel_operator::engine::leader::Tenure;
+use serde_json::json;
+use testkit::sandbox::AppSubscriptionChange;
+use testkit::wait_for;
+
+use crate::drift::{change_app, change_row, row};
+use crate::held::Held;
+use crate::props::*;
+use crate::world::*;
+
+const CLAIM: &str = "facebook-page-2200000000000001";
+const ELSEWHERE: &[&str] = &["Claimed=False/ClaimedElsewhere"];
+
+/// A channel that holds a page, and its operator, whose watch of claims can be held.
+struct Former {
+    world: World,
+    operator: Running,
+    watch: Held,
+}
+
+impl Former {
+    async fn new(fences: Fences) -> Result<Self> {
+        let world = World::seeded(|seed| seed.tokens.push(page_token("next", PAGE_A, ""))).await?;
+        let watch = Held::new(&world.account.client, "assetclaims").await?;
+        let operator = world.operator_with(|operator| {
+            operator.client = watch.client.clone();
+            operator.scopes.retain(|it| *it != world.tenant_b);
+            operator.policy.fences = fences;
+        });
+        world.put_app().await?;
+        world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+        world.app_is(&["Ready=True"]).await?;
+        quiet(&operator).await?;
+        Ok(Self { world, operator, watch })
+    }
+
+    /// Declares something of the former holder's channel, or of the next one's.
+    async fn declare(&self, namespace: &str, name: &str, more: &str) -> Result<()> {
+        self.world.apply(&self.world.channel_manifest_with(namespace, name, PAGE_A, more)).await
+    }
+
+    /// Holds the watch and has an administrator move a claim, once what was written of it counts no more.
+    async fn moves(&self, claim: &str) -> Result<()> {
+        quiet(&self.operator).await?;
+        tokio::time::sleep(FRESH).await;
+        self.watch.hold();
+        let moved = json!({ "spec": { "holder": { "namespace": self.world.tenant_b } } });
+        self.world.claims().patch(claim, &PatchParams::default(), &Patch::Merge(&moved)).await?;
+        Ok(())
+    }
+
+    /// The same of the page; another operator's channel has subscribed it then. The ledger is of what comes after that.
+    async fn is_succeeded(&self) -> Result<Running> {
+        let world = &self.world;
+        self.moves(CLAIM).await?;
+        let next = world.operator_with(|operator| operator.scopes.retain(|it| *it != world.tenant_a));
+        world.put_token(&world.tenant_b, "next", &text("next")).await?;
+        self.declare(&world.tenant_b, "next", "subscribedFields: [messages]").await?;
+        world.channel_is(&world.tenant_b, "next", &["Ready=True/Reached"]).await?;
+        quiet(&next).await?;
+        // What is there beyond what it declares it leaves; somebody does not.
+        change_row(world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
+        world.sandbox.clear_ledger();
+        Ok(next)
+    }
+
+    /// Nothing was written at Meta since.
+    fn wrote_nothing(&self) {
+        assert_eq!((self.world.writes(), row(&self.world, PAGE_A)), (vec![], vec!["messages".to_owned()]));
+    }
+
+    /// Has the former holder's operator look at the page, and waits for what it says while its watch still shows the old claim.
+    async fn look_of_the_former(&self) -> Result<()> {
+        self.world.request_look(&self.world.tenant_a, "shop", "now").await?;
+        self.world.channel_is(&self.world.tenant_a, "shop", ELSEWHERE).await.map(drop)
+    }
+
+    /// Writes that were withheld because of a claim, and for other reasons.
+    fn withheld(&self) -> (f64, f64) {
+        let claim = self.operator.gauge("writes_withheld_total{reason=\"claim\"}");
+        (claim, self.operator.gauge("writes_withheld_total") - claim)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_of_a_former_holder_that_was_not_told_does_not_unsubscribe_the_page_of_the_next_one() -> Result<()>
+{
+    let former = Former::new(Fences::default()).await?;
+    let world = &former.world;
+    former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
+    let _next = former.is_succeeded().await?;
+    former.look_of_the_former().await?;
+    former.wrote_nothing();
+    assert_eq!(former.withheld(), (1.0, 0.0));
+    let disconnected = ["Ready=True/Reached", "Disconnected=True/DeclaredDisconnected"];
+    world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
+
+    // Once it is told it says the same, and the claim is not read any more.
+    let version = world.channels(&world.tenant_a).get("shop").await?.resource_version();
+    former.watch.release();
+    advance_and_sweep(world, &former.operator, 16).await?;
+    assert_eq!(world.channels(&world.tenant_a).get("shop").await?.resource_version(), version);
+    former.wrote_nothing();
+    assert_eq!(former.withheld(), (1.0, 0.0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_of_a_former_holder_that_was_not_told_does_not_write_over_the_fields_of_the_next_one() -> Result<()>
+{
+    let former = Former::new(Fences::default()).await?;
+    let world = &former.world;
+    let _next = former.is_succeeded().await?;
+    former.look_of_the_former().await?;
+    former.wrote_nothing();
+    assert_eq!(former.withheld(), (1.0, 0.0));
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/ClaimedElsewhere", "Stalled=True"]).await?;
+    warned(world, &world.tenant_a, &["shop ClaimedElsewhere"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_fence_a_former_holder_that_was_not_told_cuts_the_next_one_off() -> Result<()> {
+    let former = Former::new(Fences { claim: false, ..Fences::default() }).await?;
+    let world = &former.world;
+    former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
+    let _next = former.is_succeeded().await?;
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    wait_for("the page to be cut off", PATIENCE, async || {
+        ensure!(world.requests("DELETE", PAGE_ROWS).len() == 1);
+        Ok(())
+    })
+    .await
+}
+
+/// The mark that is written into the claim before is refused, as it is over another version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_moved_is_not_cleaned_up_by_an_operator_that_was_not_told() -> Result<()> {
+    let former = Former::new(Fences::default()).await?;
+    let world = &former.world;
+    world.channels(&world.tenant_a).delete("shop", &Default::default()).await?;
+    wait_for("the grace to begin", PATIENCE, async || {
+        ensure!(world.claims().get(CLAIM).await?.state() == ClaimState::CleanupPending);
+        Ok(())
+    })
+    .await?;
+    let _next = former.is_succeeded().await?;
+    let before = former.operator.passes("AssetClaim");
+    world.advance(2);
+    wait_for("a try", PATIENCE, async || {
+        ensure!(former.operator.passes("AssetClaim") > before);
+        Ok(())
+    })
+    .await?;
+    former.wrote_nothing();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webhook_of_an_app_whose_claim_moved_is_not_written_by_an_operator_that_was_not_told() -> Result<()> {
+    let former = Former::new(Fences::default()).await?;
+    let world = &former.world;
+    former.moves(&format!("meta-app-{APP_ID}")).await?;
+    change_app(world, AppSubscriptionChange { active: Some(false), ..AppSubscriptionChange::default() })?;
+    world.sandbox.clear_ledger();
+    world.advance(61);
+    world.app_is(&["Ready=False/ClaimedElsewhere"]).await?;
+    assert_eq!((world.writes(), former.withheld()), (vec![], (1.0, 0.0)));
+    Ok(())
+}
+
+/// Nothing is turned False by it, and what was put off is made up for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_lease_was_not_renewed_lately_writes_nothing_at_meta_until_it_is() -> Result<()> {
+    let world = World::new().await?;
+    let tenure = Tenure::default();
+    tenure.renewed();
+    let lease = |fresh| Some(Lease { tenure: tenure.clone(), fresh: Duration::from_secs(fresh) });
+    let operator = world.operator_with(|operator| operator.lease = lease(600));
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    operator.stop().await;
+    world.sandbox.clear_ledger();
+    change_row(&world, PAGE_A, APP_ID, None)?;
+    let operator = world.operator_with(|operator| operator.lease = lease(0));
+    let version = world.channels(&world.tenant_a).get("shop").await?.resource_version();
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    wait_for("two tries", PATIENCE, async || {
+        ensure!(operator.gauge("writes_withheld_total{reason=\"lease\"}") >= 2.0);
+        world.advance(1);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(world.writes(), []);
+    operator.stop().await;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    assert_ne!(world.channels(&world.tenant_a).get("shop").await?.resource_version(), version, "it was annotated");
+
+    let operator = world.operator_with(|operator| operator.lease = lease(600));
+    wait_for("the repair", PATIENCE, async || {
+        ensure!(!row(&world, PAGE_A).is_empty());
+        Ok(())
+    })
+    .await?;
+    assert_eq!((world.writes().len(), operator.gauge("writes_withheld_total")), (1, 0.0));
+    Ok(())
+}
