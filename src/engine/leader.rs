@@ -191,3 +191,23 @@ fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -
     });
     ClientBuilder::new(ServiceBuilder::new().timeout(timing.request()).service(service), namespace).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_is_as_old_as_the_clock_says_that_went_on() {
+        let (hour, tenure) = (Duration::from_secs(60 * 60), Tenure::default());
+        assert_eq!(tenure.age(), None);
+        let of = |at: Option<Instant>, wall: Option<SystemTime>| {
+            tenure.set(at.zip(wall).map(|(at, wall)| Renewal { at, wall }));
+            tenure.age().is_some_and(|age| age >= hour)
+        };
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        assert!(!of(Some(now), Some(wall)));
+        assert!(of(Some(now), wall.checked_sub(hour)), "the machine was suspended");
+        assert!(!of(Some(now), wall.checked_add(hour)), "the clock was set back");
+        assert!(of(now.checked_sub(hour), wall.checked_add(hour)), "it was set back meanwhile");
+    }
+}

@@ -100,14 +100,14 @@ async fn a_leader_with_many_channels_of_one_grant_outlives_an_api_server_that_st
     operator.ends_well("after a stall").await.map(|_| ())
 }
 
-const GRANT: &str = "EAAsandbox-many-grant-00000000000000";
+pub const GRANT: &str = "EAAsandbox-many-grant-00000000000000";
 
-fn many_page(n: usize) -> String {
+pub fn many_page(n: usize) -> String {
     format!("33000000000{n:05}")
 }
 
 /// The usual seed with more pages, which a person manages who gave a token.
-fn seed_of_many(count: usize) -> String {
+pub fn seed_of_many(count: usize) -> String {
     let person = "6600000000000001";
     let page = |n| {
         let tasks = format!("{{{person}: [MODERATE, MESSAGING, MANAGE]}}");

@@ -15,7 +15,7 @@ use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
 
 use crate::drift::{change_app, change_row, row};
-use crate::held::Held;
+use crate::held::{Held, What};
 use crate::props::*;
 use crate::world::*;
 
@@ -32,7 +32,7 @@ struct Former {
 impl Former {
     async fn new(fences: Fences) -> Result<Self> {
         let world = World::seeded(|seed| seed.tokens.push(page_token("next", PAGE_A, ""))).await?;
-        let watch = Held::new(&world.account.client, "assetclaims").await?;
+        let watch = Held::new(&world.account.client, What::Watch("assetclaims")).await?;
         let operator = world.operator_with(|operator| {
             operator.client = watch.client.clone();
             operator.scopes.retain(|it| *it != world.tenant_b);

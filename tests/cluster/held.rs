@@ -1,9 +1,14 @@
-//! A way to the API server on which the watch of one kind can be held: what happens is not told, and everything else works.
+//! A way to the API server on which one thing can be held, such as the watch of a kind: what happens is not told then, and everything
+//! else works.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::Method;
 use axum::response::Response;
 use futures::StreamExt;
 use kube::{Client, Config};
@@ -16,21 +21,39 @@ pub struct Held {
     /// A client whose requests go this way.
     pub client: Client,
     hold: watch::Sender<bool>,
+    waiting: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
+/// What is held: what is sent of the one, what is answered of the other.
+#[derive(Clone, Copy)]
+pub enum What {
+    /// The watch of a kind, such as `assetclaims`.
+    Watch(&'static str),
+    /// Writes of statuses.
+    Statuses,
+}
+
 impl Held {
-    /// A way for whoever acts by this client, on which the watch of a kind can be held, such as `assetclaims`.
-    pub async fn new(client: &Client, kind: &'static str) -> Result<Self> {
-        let hold = watch::Sender::new(false);
-        let (upstream, seen) = (client.clone(), hold.subscribe());
+    /// A way for whoever acts by this client.
+    pub async fn new(client: &Client, what: What) -> Result<Self> {
+        let (hold, waiting) = (watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
+        let (upstream, seen, waits) = (client.clone(), hold.subscribe(), Arc::clone(&waiting));
         let handle = move |request: Request| {
-            let (upstream, held) = (upstream.clone(), seen.clone());
+            let (upstream, mut held, waits) = (upstream.clone(), seen.clone(), Arc::clone(&waits));
             async move {
-                let uri = request.uri();
+                let (uri, is_patch) = (request.uri(), request.method() == Method::PATCH);
                 let is_watch = uri.query().is_some_and(|query| query.contains("watch=true"));
-                let held = (is_watch && uri.path().ends_with(kind)).then_some(held);
-                forward(&upstream, request, held).await.unwrap_or_else(|error| {
+                let told = match what {
+                    What::Watch(kind) => (is_watch && uri.path().ends_with(kind)).then(|| held.clone()),
+                    What::Statuses => None,
+                };
+                if matches!(what, What::Statuses) && is_patch && uri.path().ends_with("/status") {
+                    waits.fetch_add(1, Ordering::SeqCst);
+                    let _ = held.wait_for(|held| !held).await;
+                    waits.fetch_sub(1, Ordering::SeqCst);
+                }
+                forward(&upstream, request, told).await.unwrap_or_else(|error| {
                     Response::builder().status(502).body(Body::from(error.to_string())).unwrap()
                 })
             }
@@ -38,15 +61,20 @@ impl Held {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let config = Config::new(format!("http://{}", listener.local_addr()?).parse()?);
         let server = tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handle)).await.unwrap() });
-        Ok(Self { client: Client::try_from(config)?, hold, server })
+        Ok(Self { client: Client::try_from(config)?, hold, waiting, server })
     }
 
-    /// From now on nothing is told.
+    /// How many writes wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// From now on it is held.
     pub fn hold(&self) {
         self.hold.send_replace(true);
     }
 
-    /// What happened meanwhile is told.
+    /// It goes on, with what waited.
     pub fn release(&self) {
         self.hold.send_replace(false);
     }

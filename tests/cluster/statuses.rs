@@ -8,9 +8,11 @@ use meta_channel_operator::engine::Class;
 use meta_channel_operator::engine::status::StatusOf;
 use meta_channel_operator::metrics::Metrics;
 use serde_json::{Value, json};
+use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
 use crate::granted_props::*;
+use crate::held::{Held, What};
 use crate::props::*;
 use crate::world::*;
 
@@ -172,4 +174,40 @@ async fn what_was_decided_about_an_object_is_not_written_to_another_one_of_its_n
     assert_eq!(now.status.as_ref().and_then(|it| it.page_name.as_deref()), None);
     assert_eq!(write(&now).await?.status.unwrap_or_default().page_name.as_deref(), Some("Acme Shop"));
     Ok(())
+}
+
+/// It was decided before, by a leader that stood still. Its fingerprint of what it depended on hides nothing from the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_a_former_leader_writes_over_a_newer_one_is_repaired_by_the_one_that_leads() -> Result<()> {
+    let world = World::new().await?;
+    let way = Held::new(&world.account.client, What::Statuses).await?;
+    let former = world.operator_with(|operator| operator.client = way.client.clone());
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    quiet(&former).await?;
+    way.hold();
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    wait_for("a write of a status", PATIENCE, async || {
+        ensure!(way.waiting() == 1);
+        Ok(())
+    })
+    .await?;
+
+    world.sandbox.invalidate_token("page-a", Invalidation { subcode: Some(460), message: None })?;
+    let next = world.operator();
+    let newer = ["Ready=False/PasswordChanged", "Expired=True"];
+    let channel = world.channel_is(&world.tenant_a, "shop", &newer).await?;
+    quiet(&next).await?;
+    former.shutdown.cancel();
+    way.release();
+    former.stop().await;
+    wait_for("the older status to be there and gone", PATIENCE, async || {
+        let now = world.channels(&world.tenant_a).get("shop").await?;
+        let version = |channel: &FacebookChannel| channel.resource_version().and_then(|it| it.parse::<u64>().ok());
+        ensure!(version(&now) > version(&channel), "nothing was written");
+        ensure!(status_of(&now) == status_of(&channel), "{:#}", status_of(&now));
+        Ok(())
+    })
+    .await
 }
