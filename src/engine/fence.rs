@@ -177,6 +177,9 @@ pub fn withhold(ctx: &Context, kind: KindName, key: &Key, why: Withheld) -> Fail
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -202,6 +205,35 @@ mod tests {
         assert!(fence.is_outdated("page", Some(7)) && !fence.is_outdated("other", Some(7)));
         assert!(!fence.is_outdated("page", Some(9)), "the watch goes on");
         assert!(!fence.is_outdated("page", Some(7)), "and that is not forgotten");
+    }
+
+    /// The operator's code, file by file.
+    fn sources(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("graph") && !path.ends_with("gateway") {
+                sources(&path, into);
+            } else if path.is_file() {
+                into.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_write_at_meta_is_handed_to_a_fence() {
+        let mut files = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let calls = ["subscribe_page", "unsubscribe_page", "subscribe_app", "exchange_token", "revoke_token"];
+        let count = |text: &str, of: &[String]| of.iter().map(|it| text.matches(it.as_str()).count()).sum::<usize>();
+        let writes = calls.map(|call| format!("graph.{call}("));
+        let fences = ["fence::held(", "fence::marked(", " leading(", "(leading("].map(str::to_owned);
+        let mut all = 0;
+        for (path, text) in files.iter().filter(|(path, _)| !path.ends_with("engine/fence.rs")) {
+            let written = count(text, &writes);
+            all += written;
+            assert!(written == 0 || written == count(text, &fences), "{}", path.display());
+        }
+        assert_eq!(all, 7, "another write, or one less");
     }
 
     #[test]
