@@ -3,8 +3,6 @@
 //! Everything is written over the very version of the claim that was looked at. Whoever changed it meanwhile, be it a
 //! channel that adopted it or another process that cleans up, makes the write fail, and nothing happens at Meta.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -15,6 +13,7 @@ use super::{AssetClaimKind, KIND, fence, look};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::Answer;
 use crate::engine::calls::{Calls, Told};
+use crate::engine::clock::Stamp;
 use crate::engine::failure::{self, NEVER, next_try};
 use crate::engine::fence::leads;
 use crate::engine::refused::Write;
@@ -29,7 +28,7 @@ use crate::graph::{Operation, Verdict};
 pub async fn release(ctx: &Context, claim: &AssetClaim, access: &Access) -> Result<(AssetClaim, Answer<()>), Failure> {
     let (key, page) = (Key::of(claim), &claim.spec.asset_id);
     leads(ctx, KindName::AssetClaim, &key)?;
-    let (mut status, since) = (claim.status.clone().unwrap_or_default(), Instant::now());
+    let (mut status, since) = (claim.status.clone().unwrap_or_default(), Stamp::now());
     status.releasing_since = Some(ctx.clock.now());
     let marked = write(ctx, claim, status).await?;
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");

@@ -2,7 +2,6 @@
 //! watch may lag behind it for minutes, and what it shows is worth nothing once an administrator moved the claim.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use kube::ResourceExt;
 use kube_runtime::reflector::ObjectRef;
@@ -10,6 +9,7 @@ use kube_runtime::reflector::ObjectRef;
 use super::decide::ON_ITS_WAY;
 use super::look::{ClaimSeen, Wanted, api, judge};
 use crate::api::{AssetClaim, ClaimHolder};
+use crate::engine::clock::Stamp;
 use crate::engine::failure::kubernetes;
 use crate::engine::fence::{self, FRESH, LONGEST_ANSWER, Withheld};
 use crate::engine::key::version;
@@ -52,7 +52,7 @@ pub async fn held<T>(
 pub async fn marked<T>(
     ctx: &Context,
     claim: &AssetClaim,
-    since: Instant,
+    since: Stamp,
     write: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     let (key, kind) = (Key::of(claim), KindName::AssetClaim);
@@ -61,7 +61,7 @@ pub async fn marked<T>(
         return Err(fence::withhold(ctx, kind, &key, Withheld::Claim));
     }
     // Others wait no longer than that for what is on its way.
-    if since.elapsed().saturating_add(LONGEST_ANSWER) > ON_ITS_WAY.unsigned_abs() {
+    if since.age().saturating_add(LONGEST_ANSWER) > ON_ITS_WAY.unsigned_abs() {
         return Err(fence::withhold(ctx, kind, &key, Withheld::Unanswered));
     }
     fence::leading(ctx, kind, &key, write).await
@@ -73,18 +73,18 @@ async fn confirmed(
     kind: KindName,
     key: &Key,
     name: &str,
-    mut known: Option<Instant>,
+    mut known: Option<Stamp>,
     holds: impl Fn(&AssetClaim) -> bool,
 ) -> Result<Found, Failure> {
     if !ctx.policy.fences.claim {
         return Ok(Ok(()));
     }
-    let is_fresh = |known: Option<Instant>| known.is_some_and(|since| since.elapsed() < FRESH);
+    let is_fresh = |known: Option<Stamp>| known.is_some_and(|since| since.age() < FRESH);
     for _ in 0..READS {
         if is_fresh(known) {
             return Ok(Ok(()));
         }
-        let sent = Instant::now();
+        let sent = Stamp::now();
         // Without a version it is what most of the API server's storage agrees on, not what a cache shows.
         let found = ctx.read(kubernetes("reading a claim", api(ctx).get_opt(name))).await?;
         let found = found.inspect_err(|_| drop(fence::withhold(ctx, kind, key, Withheld::Unanswered)))?;

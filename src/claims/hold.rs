@@ -4,8 +4,6 @@
 //! holder proved the asset with a credential, and before the first write at Meta. Every later change is written over the
 //! very version that was read, so that of several who want it one gets through as well.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -13,6 +11,7 @@ use kube::api::PostParams;
 use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
 use super::unavailable::Unavailable;
 use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
+use crate::engine::clock::Stamp;
 use crate::engine::failure::{self, Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write};
@@ -57,7 +56,7 @@ async fn write(
     params: &PostParams,
     request: impl Future<Output = Result<AssetClaim, kube::Error>>,
 ) -> Result<(), Failure> {
-    let (name, sent) = (wanted.claim_name(), Instant::now());
+    let (name, sent) = (wanted.claim_name(), Stamp::now());
     let key = Key::new(&ctx.policy.claims_namespace, &name);
     let claim = failure::write(&ctx.metrics, Write::new(verb, KIND, &key), request).await?;
     if !params.dry_run {

@@ -1,6 +1,6 @@
 //! The one clock: it says what time it is and when to wake, so that a test can move both together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -28,6 +28,26 @@ impl Moment for Timestamp {
     fn earlier(self, by: SignedDuration) -> Self {
         let end = if by.is_negative() { Self::MAX } else { Self::MIN };
         self.checked_sub(by).unwrap_or(end)
+    }
+}
+
+/// A moment of this process, by both clocks of the system: the one stands still while the whole machine does, the other may be set
+/// back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stamp {
+    running: Instant,
+    wall: SystemTime,
+}
+
+impl Stamp {
+    /// Now.
+    pub fn now() -> Self {
+        Self { running: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How long ago it was, by the clock that went on.
+    pub fn age(self) -> Duration {
+        self.running.elapsed().max(self.wall.elapsed().unwrap_or_default())
     }
 }
 
@@ -110,6 +130,19 @@ mod tests {
         }
         let now = Timestamp::now();
         assert_eq!(now.later(SignedDuration::from_secs(1)).earlier(SignedDuration::from_secs(1)), now);
+    }
+
+    #[test]
+    fn a_moment_is_as_old_as_the_clock_says_that_went_on() {
+        let (hour, now) = (Duration::from_secs(60 * 60), Stamp::now());
+        let is_old = |stamp: Stamp| stamp.age() >= hour;
+        let (earlier, later) = (now.wall.checked_sub(hour).unwrap(), now.wall.checked_add(hour).unwrap());
+        assert!(!is_old(now));
+        assert!(is_old(Stamp { wall: earlier, ..now }), "the machine was suspended");
+        assert!(!is_old(Stamp { wall: later, ..now }), "the clock was set back");
+        if let Some(running) = now.running.checked_sub(hour) {
+            assert!(is_old(Stamp { running, wall: later }), "it was set back meanwhile");
+        }
     }
 
     #[tokio::test]

@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::Stamp;
 use super::context::Context;
 use super::failure::Failure;
 use super::key::{Key, KindName};
@@ -85,7 +86,7 @@ pub struct Fence {
 #[derive(Debug)]
 struct Own {
     holder: String,
-    sent: Instant,
+    sent: Stamp,
 }
 
 /// Which version of a claim the watch showed when another one was read; `None` stands for no claim.
@@ -108,16 +109,16 @@ impl Fence {
     }
 
     /// Notes that a claim was written for this holder. One that is given away at the same time may be taken at any moment.
-    pub fn wrote(&self, claim: &str, holder: &str, is_given_away: bool, sent: Instant) {
+    pub fn wrote(&self, claim: &str, holder: &str, is_given_away: bool, sent: Stamp) {
         let mut written = lock(&self.written);
-        written.retain(|name, own| own.sent.elapsed() < FRESH && name != claim);
+        written.retain(|name, own| own.sent.age() < FRESH && name != claim);
         if !is_given_away {
             written.insert(claim.to_owned(), Own { holder: holder.to_owned(), sent });
         }
     }
 
     /// When this process sent what it wrote of a claim for this holder, if that was just now.
-    pub fn sent(&self, claim: &str, holder: &str) -> Option<Instant> {
+    pub fn sent(&self, claim: &str, holder: &str) -> Option<Stamp> {
         lock(&self.written).get(claim).filter(|own| own.holder == holder).map(|own| own.sent)
     }
 
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_was_written_counts_for_its_holder_alone_unless_it_is_given_away() {
-        let (fence, now) = (Fence::new(None), Instant::now());
+        let (fence, now) = (Fence::new(None), Stamp::now());
         fence.wrote("page", "a", false, now);
         assert_eq!(
             (fence.sent("page", "a"), fence.sent("page", "b"), fence.sent("other", "a")),

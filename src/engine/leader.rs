@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use axum::http::{Method, Request};
 use k8s_controller::LeaderElection;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
 
+use super::clock::Stamp;
 use super::hearing::Hearing;
 
 /// Where and as whom to stand for election.
@@ -55,36 +56,22 @@ impl Timing {
 
 /// What this instance knows of its lease. Clones know the same.
 #[derive(Clone, Debug, Default)]
-pub struct Tenure(Arc<Mutex<Option<Renewal>>>);
-
-/// When a request was sent that renewed the lease, by both clocks: the one stands still while a whole machine does, the other may
-/// be set back.
-#[derive(Clone, Copy, Debug)]
-struct Renewal {
-    at: Instant,
-    wall: SystemTime,
-}
-
-impl Renewal {
-    fn now() -> Self {
-        Self { at: Instant::now(), wall: SystemTime::now() }
-    }
-}
+pub struct Tenure(Arc<Mutex<Option<Stamp>>>);
 
 impl Tenure {
     /// How long ago the request was sent that renewed the lease last; `None` while it is not held. Others count from later, so who
     /// holds the lease by this time does.
     pub fn age(&self) -> Option<Duration> {
         let renewal = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        renewal.map(|it| it.at.elapsed().max(it.wall.elapsed().unwrap_or_default()))
+        renewal.map(Stamp::age)
     }
 
     /// Notes a renewal that was sent now.
     pub fn renewed(&self) {
-        self.set(Some(Renewal::now()));
+        self.set(Some(Stamp::now()));
     }
 
-    fn set(&self, renewal: Option<Renewal>) {
+    fn set(&self, renewal: Option<Stamp>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewal;
     }
 }
@@ -180,7 +167,7 @@ fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -
     let service = service_fn(move |request: Request<Body>| {
         let (client, tenure, hearing) = (client.clone(), tenure.clone(), hearing.clone());
         async move {
-            let (started, writes) = (Renewal::now(), request.method() != Method::GET);
+            let (started, writes) = (Stamp::now(), request.method() != Method::GET);
             let answer = client.send(request).await?;
             hearing.hear();
             if writes && answer.status().is_success() {
@@ -190,24 +177,4 @@ fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -
         }
     });
     ClientBuilder::new(ServiceBuilder::new().timeout(timing.request()).service(service), namespace).build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_renewal_is_as_old_as_the_clock_says_that_went_on() {
-        let (hour, tenure) = (Duration::from_secs(60 * 60), Tenure::default());
-        assert_eq!(tenure.age(), None);
-        let of = |at: Option<Instant>, wall: Option<SystemTime>| {
-            tenure.set(at.zip(wall).map(|(at, wall)| Renewal { at, wall }));
-            tenure.age().is_some_and(|age| age >= hour)
-        };
-        let (now, wall) = (Instant::now(), SystemTime::now());
-        assert!(!of(Some(now), Some(wall)));
-        assert!(of(Some(now), wall.checked_sub(hour)), "the machine was suspended");
-        assert!(!of(Some(now), wall.checked_add(hour)), "the clock was set back");
-        assert!(of(now.checked_sub(hour), wall.checked_add(hour)), "it was set back meanwhile");
-    }
 }
