@@ -10,7 +10,7 @@ use kube::api::{Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
 use meta_channel_operator::engine::fence::{FRESH, Fences, Lease};
 use meta_channel_operator::engine::leader::Tenure;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
 
@@ -51,14 +51,18 @@ impl Former {
         self.world.apply(&self.world.channel_manifest_with(namespace, name, PAGE_A, more)).await
     }
 
-    /// Holds the watch and has an administrator move a claim, once what was written of it counts no more.
-    async fn moves(&self, claim: &str) -> Result<()> {
+    /// Holds the watch and has an administrator change a claim, once what was written of it counts no more.
+    async fn changes(&self, claim: &str, change: Value) -> Result<()> {
         quiet(&self.operator).await?;
         tokio::time::sleep(FRESH).await;
         self.watch.hold();
-        let moved = json!({ "spec": { "holder": { "namespace": self.world.tenant_b } } });
-        self.world.claims().patch(claim, &PatchParams::default(), &Patch::Merge(&moved)).await?;
+        self.world.claims().patch(claim, &PatchParams::default(), &Patch::Merge(&change)).await?;
         Ok(())
+    }
+
+    /// The same of one who moves it.
+    async fn moves(&self, claim: &str) -> Result<()> {
+        self.changes(claim, json!({ "spec": { "holder": { "namespace": self.world.tenant_b } } })).await
     }
 
     /// The same of the page; another operator's channel has subscribed it then. The ledger is of what comes after that.
@@ -146,6 +150,28 @@ async fn without_the_fence_a_former_holder_that_was_not_told_cuts_the_next_one_o
     .await
 }
 
+/// It could be taken at any moment. The offer is nobody's who holds the page, so that it is withdrawn first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_given_away_without_a_word_is_unsubscribed_only_once_the_offer_is_withdrawn() -> Result<()> {
+    let former = Former::new(Fences::default()).await?;
+    let world = &former.world;
+    former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
+    former.changes(CLAIM, json!({ "spec": { "transferTo": world.tenant_b } })).await?;
+    change_row(world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
+    world.sandbox.clear_ledger();
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    wait_for("the page to be unsubscribed", PATIENCE, async || {
+        ensure!(row(world, PAGE_A).is_empty());
+        Ok(())
+    })
+    .await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
+    assert_eq!((world.writes().len(), former.withheld()), (1, (1.0, 0.0)));
+    assert_eq!(world.claims().get(CLAIM).await?.spec.transfer_to, None);
+    Ok(())
+}
+
 /// The mark that is written into the claim before is refused, as it is over another version.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_moved_is_not_cleaned_up_by_an_operator_that_was_not_told() -> Result<()> {
@@ -179,6 +205,39 @@ async fn the_webhook_of_an_app_whose_claim_moved_is_not_written_by_an_operator_t
     world.advance(61);
     world.app_is(&["Ready=False/ClaimedElsewhere"]).await?;
     assert_eq!((world.writes(), former.withheld()), (vec![], (1.0, 0.0)));
+    Ok(())
+}
+
+/// Nothing is turned False by it, and what was put off is made up for.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_api_server_does_not_say_who_holds_a_page_nothing_is_written_at_meta() -> Result<()> {
+    let world = World::new().await?;
+    let way = Held::new(&world.account.client, What::Claims).await?;
+    let operator = world.operator_with(|operator| operator.client = way.client.clone());
+    world.put_app().await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    quiet(&operator).await?;
+    tokio::time::sleep(FRESH).await;
+    change_row(&world, PAGE_A, APP_ID, None)?;
+    world.sandbox.clear_ledger();
+    way.hold();
+    world.request_look(&world.tenant_a, "shop", "now").await?;
+    wait_for("the write to be withheld", PATIENCE, async || {
+        ensure!(operator.gauge("writes_withheld_total{reason=\"unanswered\"}") >= 1.0);
+        Ok(())
+    })
+    .await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Subscribed=True"]).await?;
+    assert_eq!(world.writes(), []);
+    way.release();
+    world.advance(1);
+    wait_for("the repair", PATIENCE, async || {
+        ensure!(!row(&world, PAGE_A).is_empty());
+        Ok(())
+    })
+    .await?;
+    assert_eq!(world.writes().len(), 1);
     Ok(())
 }
 

@@ -25,13 +25,31 @@ pub struct Held {
     server: JoinHandle<()>,
 }
 
-/// What is held: what is sent of the one, what is answered of the other.
+/// What is held.
 #[derive(Clone, Copy)]
 pub enum What {
-    /// The watch of a kind, such as `assetclaims`.
+    /// What the watch of a kind tells, such as `assetclaims`.
     Watch(&'static str),
-    /// Writes of statuses.
+    /// Writes of statuses, before they are sent.
     Statuses,
+    /// Reads of claims by their names, before they are sent.
+    Claims,
+}
+
+impl What {
+    fn is_told_by(self, request: &Request) -> bool {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        matches!(self, Self::Watch(kind) if is_watch && request.uri().path().ends_with(kind))
+    }
+
+    fn is_sent_by(self, request: &Request) -> bool {
+        let (method, path) = (request.method(), request.uri().path());
+        match self {
+            Self::Watch(_) => false,
+            Self::Statuses => method == Method::PATCH && path.ends_with("/status"),
+            Self::Claims => method == Method::GET && path.contains("/assetclaims/"),
+        }
+    }
 }
 
 impl Held {
@@ -42,13 +60,8 @@ impl Held {
         let handle = move |request: Request| {
             let (upstream, mut held, waits) = (upstream.clone(), seen.clone(), Arc::clone(&waits));
             async move {
-                let (uri, is_patch) = (request.uri(), request.method() == Method::PATCH);
-                let is_watch = uri.query().is_some_and(|query| query.contains("watch=true"));
-                let told = match what {
-                    What::Watch(kind) => (is_watch && uri.path().ends_with(kind)).then(|| held.clone()),
-                    What::Statuses => None,
-                };
-                if matches!(what, What::Statuses) && is_patch && uri.path().ends_with("/status") {
+                let told = what.is_told_by(&request).then(|| held.clone());
+                if what.is_sent_by(&request) {
                     waits.fetch_add(1, Ordering::SeqCst);
                     let _ = held.wait_for(|held| !held).await;
                     waits.fetch_sub(1, Ordering::SeqCst);
@@ -64,7 +77,7 @@ impl Held {
         Ok(Self { client: Client::try_from(config)?, hold, waiting, server })
     }
 
-    /// How many writes wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
