@@ -12,11 +12,15 @@ use testkit::{ControlPlane, wait_for};
 use crate::world::PATIENCE;
 
 const CLAIMS: &str = include_str!("../../config/admission/policies/claims.yaml");
+const MAIL: &str = include_str!("../../config/admission/policies/mail.yaml");
+const SECRETS: &str = include_str!("../../config/admission/policies/secrets.yaml");
 const DELETION: &str = include_str!("../../config/admission/policies/deletion.yaml");
 
-/// Brings the kinds, and what protects claims.
+/// Brings the kinds, and what protects claims and Secrets.
 pub async fn prepare(plane: &ControlPlane) -> Result<()> {
     plane.install_crds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).await?;
+    bind(plane, MAIL, "mail.metachannels.io").await?;
+    bind(plane, SECRETS, "secrets.metachannels.io").await?;
     of_claims(plane).await
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
-use meta_channel_operator::api::{AssetClaim, FacebookChannel};
+use meta_channel_operator::api::{AssetClaim, FacebookChannel, RELEASE_BINDING};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,6 +37,8 @@ pub(super) struct Governed {
     pub(super) cleo: Client,
     /// The operator that watches platform and tenant-a.
     pub(super) acme: Client,
+    /// The gateway of its release.
+    pub(super) gateway: Client,
     /// The operator that watches tenant-b.
     pub(super) rival: Client,
 }
@@ -66,11 +69,14 @@ impl Cluster {
         for (release, watched) in [("acme", "platform,tenant-a"), ("rival", "tenant-b")] {
             let watched = format!("--set=watchNamespaces={{{watched}}}");
             let namespace = format!("{release}-ops");
-            let install = ["install", release, "--namespace", &namespace, &watched];
+            let gateway = "--set=gateway.enabled=true,gateway.url=https://hooks.example.com";
+            let install = ["install", release, "--namespace", &namespace, &watched, gateway];
             helm_at(&plane, &install, &Chart::OPERATOR, &Chart::OPERATOR.example("minimal"))?;
             let account = format!("{release}-meta-channel-operator");
             kubeconfigs.insert(release, plane.service_account_kubeconfig(&namespace, &account).await?);
         }
+        let gateway = plane.service_account_kubeconfig("acme-ops", "acme-meta-channel-operator-gateway").await?;
+        kubeconfigs.insert("gateway", gateway);
         let people = [
             ("ann", "admin", "tenant-a"),
             ("ed", "edit", "tenant-a"),
@@ -96,6 +102,7 @@ impl Cluster {
             vic: client_of("vic").await?,
             cleo: client_of("cleo").await?,
             acme: client_of("acme").await?,
+            gateway: client_of("gateway").await?,
             rival: client_of("rival").await?,
         })
     }
@@ -124,9 +131,16 @@ impl Governed {
         };
         refused(claim(CLAIMS, "tenant-b").await, "a claim for namespace tenant-b")?;
         refused(claim("tenant-a", "tenant-a").await, "nobody looks for them")?;
+        let secret = object::<Secret>(json!({"metadata": {"name": "trial"}}));
+        let secrets = |who: &Client, namespace| Api::<Secret>::namespaced(who.clone(), namespace);
+        refused(secrets(&self.gateway, "acme-ops").create(&trial, &secret).await, "is no mail")?;
+        refused(secrets(&self.acme, "tenant-a").create(&trial, &secret).await, "not made by an operator")?;
+        let bindings: Api<ConfigMap> = Api::namespaced(self.ed.clone(), "tenant-a");
+        let tried = DeleteParams::default().dry_run();
+        refused(bindings.delete(RELEASE_BINDING, &tried).await.map(drop), "needs the verb bind")?;
         self.holding("tenant-a", "trial", json!({})).await?;
         let channels: Api<FacebookChannel> = Api::namespaced(self.ed.clone(), "tenant-a");
-        refused(channels.delete("trial", &DeleteParams::default().dry_run()).await, "is not deleted")
+        refused(channels.delete("trial", &tried).await, "is not deleted")
     }
 
     /// Makes a channel that holds its page and whose status says this besides.

@@ -6,5 +6,8 @@ mod deletion;
 mod fields;
 mod governed;
 mod proof;
+mod release;
+mod reroute;
 mod rights;
+mod secrets;
 mod transfer;
