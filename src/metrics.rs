@@ -111,6 +111,7 @@ pub struct Metrics {
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
     claims_unguarded: Gauge,
+    secrets_unguarded: Gauge,
     gateway: gateway::Gateway,
 }
 
@@ -148,6 +149,7 @@ impl Metrics {
             held_back: Family::default(),
             test_graph: Gauge::default(),
             claims_unguarded: Gauge::default(),
+            secrets_unguarded: Gauge::default(),
             gateway: gateway::Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
@@ -227,6 +229,11 @@ impl Metrics {
             "claims_unguarded",
             "1 while the API server would let any release claim pages for any other, so that none is claimed",
             metrics.claims_unguarded.clone(),
+        );
+        registry.register(
+            "secrets_unguarded",
+            "1 while the API server would let this process write Secrets that are none of its business",
+            metrics.secrets_unguarded.clone(),
         );
         metrics.api_server.register(&mut registry);
         metrics.gateway.register(&mut registry);
@@ -353,6 +360,11 @@ impl Metrics {
     /// Says whether anybody could take claims, so that none is taken.
     pub fn claims_unguarded(&self, unguarded: bool) {
         self.claims_unguarded.set(unguarded.into());
+    }
+
+    /// Says whether the API server would let this process write Secrets that are none of its business.
+    pub fn secrets_unguarded(&self, unguarded: bool) {
+        self.secrets_unguarded.set(unguarded.into());
     }
 
     /// Adds what is looked up at the time of a scrape.

@@ -15,7 +15,7 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
-use tokio::sync::{Semaphore, watch as watch_value};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,16 +28,16 @@ use crate::engine::doubts::Doubts;
 use crate::engine::edits::Edits;
 use crate::engine::events::Events;
 use crate::engine::fence::{Fence, Lease};
+use crate::engine::guard::Guard;
 use crate::engine::index::Index;
 use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::objects::Objects;
-use crate::engine::obstacle::Obstacle;
 use crate::engine::run::Kind;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, Key, KindName, hearing, own_status, pressure, ration, run, sweep, watch};
+use crate::engine::{Clock, Context, Failure, Key, KindName, hearing, own_status, pressure, ration, run, sweep, watch};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, allowed, census};
@@ -145,7 +145,7 @@ impl Operator {
             claim_memories: Default::default(),
             misfits: Default::default(),
             pace: Default::default(),
-            claims_obstacle: watch_value::Sender::new(Some(Obstacle::default())),
+            proof: Default::default(),
             claims_forbidden: Default::default(),
             breakers: Breakers::default(),
             budgets: Default::default(),
@@ -194,7 +194,8 @@ impl Operator {
             let misfits = misfits::run(Arc::clone(&ctx));
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
-            let proof = claims::proof::run(&ctx);
+            let guard = Box::pin(guard(&ctx, &self.scopes).run());
+            let proof = async { tokio::join!(claims::proof::run(&ctx), ctx.read(guard)) };
             drain(&ctx, &mut watches, async {
                 tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, misfits, tenures, proof)
             })
@@ -207,7 +208,7 @@ impl Operator {
 /// Waits for every store to be filled; `None` if the shutdown came first. No pass starts before: an object that is not in
 /// its store yet would be taken for a missing one. A namespace where something cannot be listed is not waited for, and
 /// nothing is done there until it can. Nor are claims that may not be listed: who needs one asks for it, and says that there
-/// is no answer. Whether claims are protected is asked meanwhile, so that the first passes know.
+/// is no answer. Whether claims are protected is asked as soon as they are known, so that the first passes know.
 async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
     let mut forbidden = ctx.claims_forbidden.subscribe();
     let claims = async {
@@ -216,12 +217,26 @@ async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
             _ = forbidden.wait_for(|forbidden| *forbidden) => {}
         }
     };
-    let proof = claims::proof::attempt(ctx);
-    let (told, claims, ()) = tokio::join!(namespaces::settled(ctx), ctx.read(claims), async {
-        let _ = ctx.read(proof).await;
-    });
-    claims.ok()?;
+    let proven = async {
+        ctx.read(claims).await?;
+        let _ = claims::proof::attempt(ctx).await;
+        Ok::<_, Failure>(())
+    };
+    let (told, proven) = tokio::join!(namespaces::settled(ctx), proven);
+    proven.ok()?;
     told
+}
+
+/// What keeps the operator from Secrets of others.
+fn guard(ctx: &Context, scopes: &[String]) -> Guard {
+    let namespaces = scopes.iter().map(|scope| if scope.is_empty() { &ctx.policy.mailbox_namespace } else { scope });
+    Guard {
+        client: ctx.client.clone(),
+        clock: ctx.clock.clone(),
+        metrics: ctx.metrics.clone(),
+        policy: "secrets.metachannels.io",
+        namespaces: namespaces.cloned().collect(),
+    }
 }
 
 /// Runs the work until it ends after the shutdown, but not much longer; or until a watch ends.

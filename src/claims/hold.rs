@@ -25,7 +25,7 @@ pub const KIND: &str = KindName::AssetClaim.as_str();
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
 pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ctx) {
+    if let Some(why) = Unavailable::at_present(ctx).await {
         return Ok(Some(why));
     }
     create(ctx, wanted, proof, &PostParams::default()).await
@@ -106,7 +106,7 @@ pub async fn adopt(
     seen: &ClaimSeen,
     proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ctx) {
+    if let Some(why) = Unavailable::at_present(ctx).await {
         return Ok(Some(why));
     }
     let name = wanted.claim_name();
@@ -159,7 +159,7 @@ fn adopted(
 /// claim is not the object's any more, so that nothing may be done in its name.
 pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), Failure> {
     // Nothing is lost by that: it stays outdated, and is written once it may be.
-    if Unavailable::at_present(ctx).is_some() {
+    if Unavailable::at_present(ctx).await.is_some() {
         return Ok(());
     }
     let name = wanted.claim_name();

@@ -1,20 +1,24 @@
-//! Proves that the API server refuses claims for namespaces of others, before any claim is taken.
+//! Proves that the API server refuses claims for namespaces of others, before any claim is taken, and again every ten minutes.
 //!
 //! Who owns a page is decided by who may write its claim, and every release may write in the claims namespace. That none takes
 //! what another one has, with or without intent, is the work of the policy `claims.metachannels.io`. A claim for a namespace that
-//! cannot exist is offered for trial; the policy must refuse it.
+//! cannot exist is offered for trial, and a claim that exists is offered to that namespace; the policy must refuse both.
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::Api;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::PostParams;
 use kube::core::Status;
+use kube::{Api, ResourceExt};
 
-use super::KIND;
 use super::look::{self, Offer, Wanted};
+use super::{KIND, Unavailable};
 use crate::api::conditions::{ConditionType, find};
-use crate::api::{AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
+use crate::api::{AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
+use crate::engine::clock::Moment;
+use crate::engine::events::Note;
 use crate::engine::failure::kubernetes;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
@@ -32,28 +36,65 @@ const NOBODYS: &str = "proof.metachannels.io";
 /// An id that Meta gives to nothing.
 const NO_PAGE: &str = "99999999999999999999";
 
+/// What is done, for the log.
+const WHAT: &str = "offering a claim for trial";
+
 /// Distances between tries: short while a policy that was just installed may not count yet, then less than a minute.
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(45);
 
-/// Tries again for as long as anything keeps the operator from claims, and wakes who waits for them when nothing does.
+/// How often it is proven again: what protects claims may be taken away while the operator runs.
+const PERIOD: Duration = Duration::from_secs(10 * 60);
+
+/// How old a proof may be by which a claim is taken, when the API server gives no answer.
+const LONGEST_VALID: SignedDuration = SignedDuration::from_hours(1);
+
+/// Proves it anew for as long as the operator runs: soon while anything keeps it from claims or no answer comes, else every ten
+/// minutes.
 pub async fn run(ctx: &Context) {
+    let mut proven = ctx.proof.obstacle().is_none();
     let mut pause = FIRST;
-    while ctx.claims_obstacle.borrow().is_some() && ctx.rest(pause).await {
-        pause = (2 * pause).min(LONGEST);
-        attempt(ctx).await;
+    while ctx.rest(if proven { PERIOD } else { pause }).await {
+        pause = if proven { FIRST } else { (2 * pause).min(LONGEST) };
+        proven = attempt(ctx).await && ctx.proof.obstacle().is_none();
     }
 }
 
-/// Tries once, and says what came of it if that is something else than before.
-pub async fn attempt(ctx: &Context) {
-    let Ok(result) = ctx.read(prove(ctx)).await else { return };
-    let found = result.unwrap_or_else(|failure| {
-        tracing::warn!(cause = %failure, "whether claims are protected could not be found out");
+/// What keeps the operator from claims at present. A proof that is too old is none: it is renewed first.
+pub(super) async fn obstacle(ctx: &Context) -> Option<Obstacle> {
+    let oldest = || ctx.clock.now().earlier(LONGEST_VALID);
+    let is_old = |asked_at: &Option<Timestamp>| asked_at.is_none_or(|at| at < oldest());
+    if ctx.proof.obstacle().is_none() {
+        let mut asked_at = ctx.proof.turn().await;
+        if is_old(&asked_at) && !ask(ctx, &mut asked_at).await {
+            note(ctx, Some(Obstacle::Unproven));
+        }
+    }
+    ctx.proof.obstacle()
+}
+
+/// Tries once, and says what came of it if that is something else than before; `false` if there was no answer.
+pub async fn attempt(ctx: &Context) -> bool {
+    ask(ctx, &mut *ctx.proof.turn().await).await
+}
+
+async fn ask(ctx: &Context, asked_at: &mut Option<Timestamp>) -> bool {
+    // On the heap: whoever takes a claim would carry it along.
+    match ctx.read(Box::pin(prove(ctx))).await {
+        Ok(Ok(found)) => {
+            *asked_at = Some(ctx.clock.now());
+            note(ctx, found);
+            return true;
+        }
         // No answer is not an answer: what was known of it stays.
-        ctx.claims_obstacle.borrow().clone()
-    });
-    let before = ctx.claims_obstacle.send_replace(found.clone());
+        Ok(Err(failure)) => tracing::warn!(cause = %failure, "whether claims are protected could not be found out"),
+        Err(_) => {}
+    }
+    false
+}
+
+fn note(ctx: &Context, found: Option<Obstacle>) {
+    let before = ctx.proof.note(found.clone());
     ctx.metrics.claims_unguarded(found == Some(Obstacle::Unguarded));
     if before == found {
         return;
@@ -61,13 +102,32 @@ pub async fn attempt(ctx: &Context) {
     let namespace = &ctx.policy.claims_namespace;
     match found {
         None => tracing::info!(namespace, "claims are protected; they may be taken"),
-        Some(Obstacle::Unguarded) => tracing::warn!(
-            namespace,
-            "anybody with a Role there may claim pages for any namespace, so no claim is taken: install chart meta-channel-operator-admin with policies.enabled"
-        ),
+        Some(obstacle @ Obstacle::Unguarded) => {
+            tracing::warn!(
+                namespace,
+                "anybody with a Role there may claim pages for any namespace, so no claim is taken: install chart meta-channel-operator-admin with policies.enabled"
+            );
+            publish(ctx, &Unavailable { namespace: namespace.clone(), obstacle });
+        }
         Some(obstacle) => tracing::warn!(namespace, ?obstacle, "no claim can be taken"),
     }
     wake_those_who_wait(ctx);
+}
+
+/// Says it with an Event about the namespace of the claims, whose administrator has to act. Nobody waits for it.
+fn publish(ctx: &Context, why: &Unavailable) {
+    let text = format!("{} {}", why.seen(), why.next_step());
+    let note = Note { warning: true, reason: why.reason().as_str(), action: "Claim", text };
+    let name = Some(why.namespace.clone());
+    let about = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Namespace".to_owned()),
+        namespace: name.clone(),
+        name,
+        ..ObjectReference::default()
+    };
+    let events = ctx.events.clone();
+    tokio::spawn(async move { events.publish_about(&about, &note).await });
 }
 
 /// What keeps the operator from claims, by what the API server says.
@@ -90,12 +150,26 @@ async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
     let claim = wanted.claim(ProofMethod::DebugToken, ctx.clock.now());
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     let answer = async { Ok(look::api(ctx).create(&trial, &claim).await.map(drop)) };
-    match kubernetes("offering a claim for trial", answer).await? {
-        Err(kube::Error::Api(status)) => judge(&status, &ctx.policy.claims_namespace)
-            .ok_or_else(|| Failure::kubernetes("offering a claim for trial", &kube::Error::Api(status))),
-        Err(error) => Err(Failure::kubernetes("offering a claim for trial", &error)),
+    match kubernetes(WHAT, answer).await? {
+        Err(kube::Error::Api(status)) => match judge(&status, &ctx.policy.claims_namespace) {
+            Some(None) => may_take_another(ctx, &trial).await,
+            Some(obstacle) => Ok(obstacle),
+            None => Err(Failure::kubernetes(WHAT, &kube::Error::Api(status))),
+        },
+        Err(error) => Err(Failure::kubernetes(WHAT, &error)),
         Ok(()) => Ok(Some(Obstacle::Unguarded)),
     }
+}
+
+/// Whether a claim that exists could be given to a namespace of nobody, by whom claims for it are refused. Where there is none, or it
+/// was changed meanwhile, there is nothing to see.
+async fn may_take_another(ctx: &Context, trial: &PostParams) -> Result<Option<Obstacle>, Failure> {
+    let Some(found) = ctx.claims.find(|_| true) else { return Ok(None) };
+    let mut claim = AssetClaim::clone(&found);
+    NOBODYS.clone_into(&mut claim.spec.holder.namespace);
+    let answer = async { Ok(look::api(ctx).replace(&found.name_any(), trial, &claim).await.map(drop)) };
+    let let_in = kubernetes(WHAT, answer).await?.is_ok();
+    Ok(let_in.then_some(Obstacle::Unguarded))
 }
 
 /// What a refusal of the trial says: `None` if it says nothing.

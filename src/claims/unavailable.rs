@@ -1,5 +1,6 @@
 //! Why claims are out of reach, and who brings them back.
 
+use super::proof;
 use crate::api::Reason;
 use crate::engine::Context;
 use crate::engine::obstacle::Obstacle;
@@ -59,8 +60,8 @@ impl Unavailable {
     }
 
     /// What keeps the operator from writing claims at all.
-    pub(super) fn at_present(ctx: &Context) -> Option<Self> {
-        let obstacle = ctx.claims_obstacle.borrow().clone();
-        obstacle.map(|obstacle| Self { namespace: ctx.policy.claims_namespace.clone(), obstacle })
+    pub(super) async fn at_present(ctx: &Context) -> Option<Self> {
+        let obstacle = proof::obstacle(ctx).await?;
+        Some(Self { namespace: ctx.policy.claims_namespace.clone(), obstacle })
     }
 }

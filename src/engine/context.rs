@@ -33,7 +33,7 @@ use super::mailbox::Mailbox;
 use super::memory::Memories;
 use super::misfits::Misfits;
 use super::objects::Objects;
-use super::obstacle::Obstacle;
+use super::obstacle::Proof;
 use super::own_secrets::Written;
 use super::pace::Pace;
 use super::panics::PanicOver;
@@ -143,8 +143,8 @@ pub struct Context {
     pub misfits: Misfits,
     /// Turns of those that clean up.
     pub pace: Pace,
-    /// What keeps the operator from writing claims, as far as it is about all of them.
-    pub claims_obstacle: watch::Sender<Option<Obstacle>>,
+    /// Whether claims are protected.
+    pub proof: Proof,
     /// Whether the claims may not be listed.
     pub claims_forbidden: watch::Sender<bool>,
     /// Of which applications Meta answers nothing.

@@ -28,6 +28,7 @@ pub mod fights;
 pub mod fingerprint;
 pub mod gap;
 pub mod grants;
+pub mod guard;
 pub mod handover;
 pub mod hearing;
 pub mod index;

@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::guard::Guard;
 use crate::engine::{Clock, Key};
 use crate::graph::{AppSecret, GraphClient};
 use crate::metrics::Metrics;
@@ -108,6 +109,14 @@ impl Gateway {
         let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &mut watches);
         let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &mut watches));
         watches.spawn(tell_when_ready(scopes, Arc::clone(&keyring), ready, isolation));
+        let guard = Guard {
+            client: client.clone(),
+            clock: self.clock.clone(),
+            metrics: metrics.clone(),
+            policy: "mail.metachannels.io",
+            namespaces: vec![self.mailbox_namespace.clone()],
+        };
+        watches.spawn(guard.run());
         let login = Login {
             url: self.login_url,
             mailbox_namespace: self.mailbox_namespace,

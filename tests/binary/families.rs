@@ -32,6 +32,7 @@ pub const FAMILIES: [(&str, &str); 16] = [
     ("refused_writes", "counter"),
     ("repairs", "counter"),
     ("secret_reads", "counter"),
+    ("secrets_unguarded", "gauge"),
     ("test_graph", "gauge"),
     ("unreachable_apps", "gauge"),
     ("watch_errors", "counter"),

@@ -83,13 +83,13 @@ impl Account {
             })
             .await?;
         }
-        log.0.lock().unwrap().clear();
+        log.asked.lock().unwrap().clear();
         Ok(Self { client, log, refused: AtomicBool::new(false) })
     }
 
     /// What was forbidden so far was meant to be.
     pub fn pardon(&self) {
-        self.log.0.lock().unwrap().retain(|_, statuses| !statuses.contains(&403));
+        self.log.asked.lock().unwrap().retain(|_, statuses| !statuses.contains(&403));
     }
 
     /// Whatever will be forbidden is meant to be.
@@ -97,9 +97,14 @@ impl Account {
         self.refused.store(true, Ordering::Relaxed);
     }
 
+    /// What was only tried out so far, as `verb resource.group`.
+    pub fn tried(&self) -> Vec<String> {
+        self.log.tried.lock().unwrap().clone()
+    }
+
     /// What was asked so far, as `verb resource.group` and `namespace`, with the statuses of the answers.
     pub fn asked(&self) -> Asked {
-        self.log.0.lock().unwrap().clone()
+        self.log.asked.lock().unwrap().clone()
     }
 }
 
@@ -151,7 +156,10 @@ type Asked = BTreeMap<(String, String), BTreeSet<u16>>;
 
 /// What was asked of the API server.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Asked>>);
+struct Log {
+    asked: Arc<Mutex<Asked>>,
+    tried: Arc<Mutex<Vec<String>>>,
+}
 
 impl<S> Layer<S> for Log {
     type Service = Logged<S>;
@@ -184,11 +192,14 @@ where
         let (log, asked) = (self.log.clone(), asked(&request));
         // What is only tried out is meant to be refused.
         let trial = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+        if trial {
+            log.tried.lock().unwrap().push(asked.0.clone());
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
             if !trial {
-                log.0.lock().unwrap().entry(asked).or_default().insert(answer.status().as_u16());
+                log.asked.lock().unwrap().entry(asked).or_default().insert(answer.status().as_u16());
             }
             Ok(answer)
         })

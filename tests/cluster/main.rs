@@ -24,6 +24,7 @@ mod granted;
 mod granted_props;
 mod granting;
 mod grants;
+mod guarded;
 mod held;
 mod isolation;
 mod kills;
