@@ -183,8 +183,8 @@ fn the_chart_binds_roles_in_the_namespaces_it_was_given() {
 }
 
 #[test]
-fn the_namespaced_base_binds_nothing_everywhere() {
-    let operator = "meta-channel-system/meta-channel-operator";
+fn the_default_base_binds_nothing_everywhere() {
+    let (operator, gateway) = ("meta-channel-system/meta-channel-operator", "meta-channel-system/meta-channel-gateway");
     let mut expected = vec![
         format!("meta-channel-system: meta-channel-operator-leases -> {operator}"),
         format!("meta-channels: meta-channel-operator-claims -> {operator}"),
@@ -192,9 +192,21 @@ fn the_namespaced_base_binds_nothing_everywhere() {
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         expected.push(format!("{namespace}: meta-channel-operator -> {operator}"));
     }
-    assert_eq!(bindings(&kustomize("config/namespaced").unwrap()), expected);
-    let everywhere = bindings(&kustomize("config/default").unwrap());
-    assert!(everywhere.contains(&format!("*: meta-channel-operator -> {operator}")), "{everywhere:#?}");
+    assert_eq!(bindings(&kustomize("config/default").unwrap()), expected);
+    expected.push(format!("meta-channel-system: meta-channel-operator-mailbox -> {operator}"));
+    expected.push(format!("meta-channel-system: meta-channel-gateway-mailbox -> {gateway}"));
+    for namespace in ["platform", "tenant-a", "tenant-b"] {
+        expected.push(format!("{namespace}: meta-channel-gateway -> {gateway}"));
+    }
+    expected.sort();
+    assert_eq!(bindings(&kustomize("tests/packaging/overlays/with-gateway").unwrap()), expected);
+
+    let everywhere = bindings(&kustomize("tests/packaging/overlays/cluster-wide-with-gateway").unwrap());
+    for binding in [format!("*: meta-channel-operator -> {operator}"), format!("*: meta-channel-gateway -> {gateway}")]
+    {
+        assert!(everywhere.contains(&binding), "{everywhere:#?}");
+    }
+    assert!(!everywhere.iter().any(|binding| binding.starts_with("tenant-a")), "{everywhere:#?}");
 }
 
 #[test]

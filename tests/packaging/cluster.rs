@@ -251,7 +251,7 @@ async fn the_kustomize_bases_and_the_samples_apply() {
     let channels = kubectl.get(&["metachannels", "--all-namespaces"]).await.unwrap();
     assert_eq!(channels["items"].as_array().unwrap().len(), 3);
 
-    apply("config/namespaced").await.unwrap();
+    apply("tests/packaging/overlays/with-gateway").await.unwrap();
     let operator = acting_as(&cluster, "meta-channel-system", "meta-channel-operator").await.unwrap();
     let expected = |everywhere| {
         [
@@ -264,7 +264,11 @@ async fn the_kustomize_bases_and_the_samples_apply() {
             ("create", "assetclaims.metachannels.io", "tenant-a", false),
         ]
     };
+    let gateway = acting_as(&cluster, "meta-channel-system", "meta-channel-gateway").await.unwrap();
+    let reads = |everywhere| [("get", "secrets", "tenant-a", true), ("get", "secrets", "elsewhere", everywhere)];
     check(&operator, &expected(false)).await.unwrap();
-    apply("tests/packaging/overlays/with-gateway").await.unwrap();
+    check(&gateway, &reads(false)).await.unwrap();
+    apply("tests/packaging/overlays/cluster-wide-with-gateway").await.unwrap();
     check(&operator, &expected(true)).await.unwrap();
+    check(&gateway, &reads(true)).await.unwrap();
 }

@@ -34,7 +34,7 @@ fn the_program_knows_every_flag_of_the_chart() {
 #[test]
 fn the_program_knows_every_flag_of_the_kustomize_bases() {
     check(&kustomize("config/default").unwrap(), "operator");
-    check(&kustomize("config/namespaced").unwrap(), "operator");
+    check(&kustomize("config/cluster-wide").unwrap(), "operator");
     check(&kustomize("tests/packaging/overlays/with-gateway").unwrap(), "gateway");
     check(&kustomize("tests/packaging/overlays/with-gateway").unwrap(), "operator");
 }

@@ -36,9 +36,9 @@ fn every_watched_namespace_is_bound_to_the_release_that_watches_it() {
     let others = Chart::OPERATOR.render_as("acme", "ops-2", &Chart::OPERATOR.example("minimal"), &[]).unwrap();
     each_is_bound(&others);
     assert_eq!(others.one("ConfigMap", BINDING).unwrap()["data"]["release"], "ops-2/acme-meta-channel-operator");
-    each_is_bound(&kustomize("config/namespaced").unwrap());
+    each_is_bound(&kustomize("config/default").unwrap());
     // Where everything is watched, nothing is bound.
-    assert_eq!(kustomize("config/default").unwrap().of_kind("ConfigMap").count(), 0);
+    assert_eq!(kustomize("config/cluster-wide").unwrap().of_kind("ConfigMap").count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

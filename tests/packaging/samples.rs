@@ -109,10 +109,12 @@ fn synced_secrets_come_out_as_those_of_the_samples() {
 }
 
 #[test]
-fn the_namespaced_base_watches_the_namespaces_of_the_samples() {
+fn the_default_base_watches_the_namespaces_of_the_samples() {
     let samples = kustomize("config/samples").unwrap();
     let names: Vec<_> = samples.of_kind("Namespace").map(|it| it["metadata"]["name"].as_str().unwrap()).collect();
-    let base = kustomize("config/namespaced").unwrap();
-    let operator = crate::launch::Launch::of(&base, "operator", "pod").unwrap();
-    assert_eq!(operator.flag("--watch-namespaces"), Some(names.join(",").as_str()));
+    let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
+    for component in ["operator", "gateway"] {
+        let launch = crate::launch::Launch::of(&base, component, "pod").unwrap();
+        assert_eq!(launch.flag("--watch-namespaces"), Some(names.join(",").as_str()));
+    }
 }
