@@ -137,8 +137,9 @@ where
     Ok((url, task))
 }
 
-fn is_write_in_cluster(method: &Method, _: &Uri) -> bool {
-    method != Method::GET
+/// What is only tried out is none.
+fn is_write_in_cluster(method: &Method, uri: &Uri) -> bool {
+    method != Method::GET && !uri.query().is_some_and(|query| query.contains("dryRun=All"))
 }
 
 /// What changes something at Meta is asked with GET too.

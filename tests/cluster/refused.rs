@@ -43,7 +43,9 @@ async fn settled(world: &World, operator: &Running) -> Result<()> {
 /// A write of Secrets in a namespace; `name` is that of one that exists.
 fn of_secrets(namespace: &str, verb: &'static str, name: &str) -> Target {
     let sample = match verb {
-        "create" => json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "probe"}}),
+        "create" => {
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "probe"}, "type": "metachannels.io/verify-token"})
+        }
         _ => json!(name),
     };
     let (namespace, rules) = (namespace.to_owned(), WATCHED);
