@@ -3,6 +3,7 @@
 
 mod api_server;
 mod gateway;
+mod unguarded;
 mod writes;
 
 use std::fmt::Write as _;
@@ -110,8 +111,7 @@ pub struct Metrics {
     app_usage: Family<AppLabels, Gauge>,
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
-    claims_unguarded: Gauge,
-    secrets_unguarded: Gauge,
+    unguarded: unguarded::Unguarded,
     gateway: gateway::Gateway,
 }
 
@@ -148,8 +148,7 @@ impl Metrics {
             app_usage: Family::default(),
             held_back: Family::default(),
             test_graph: Gauge::default(),
-            claims_unguarded: Gauge::default(),
-            secrets_unguarded: Gauge::default(),
+            unguarded: unguarded::Unguarded::default(),
             gateway: gateway::Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
@@ -225,16 +224,7 @@ impl Metrics {
             "1 if the Graph API is not Meta's (--allow-test-graph)",
             metrics.test_graph.clone(),
         );
-        registry.register(
-            "claims_unguarded",
-            "1 while the API server would let any release claim pages for any other, so that none is claimed",
-            metrics.claims_unguarded.clone(),
-        );
-        registry.register(
-            "secrets_unguarded",
-            "1 while the API server would let this process write Secrets that are none of its business",
-            metrics.secrets_unguarded.clone(),
-        );
+        metrics.unguarded.register(&mut registry);
         metrics.api_server.register(&mut registry);
         metrics.gateway.register(&mut registry);
         metrics.begin_with_nought();
@@ -355,16 +345,6 @@ impl Metrics {
     /// Says that the Graph API is not Meta's.
     pub fn uses_test_graph(&self, test: bool) {
         self.test_graph.set(test.into());
-    }
-
-    /// Says whether anybody could take claims, so that none is taken.
-    pub fn claims_unguarded(&self, unguarded: bool) {
-        self.claims_unguarded.set(unguarded.into());
-    }
-
-    /// Says whether the API server would let this process write Secrets that are none of its business.
-    pub fn secrets_unguarded(&self, unguarded: bool) {
-        self.secrets_unguarded.set(unguarded.into());
     }
 
     /// Adds what is looked up at the time of a scrape.

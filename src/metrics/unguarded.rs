@@ -1,0 +1,40 @@
+//! What the API server does not keep others, or this process, from.
+
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::Metrics;
+
+/// 1 each while nothing guards it.
+#[derive(Clone, Default)]
+pub(super) struct Unguarded {
+    claims: Gauge,
+    secrets: Gauge,
+}
+
+impl Unguarded {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "claims_unguarded",
+            "1 while the API server would let any release claim pages for any other, so that none is claimed",
+            self.claims.clone(),
+        );
+        registry.register(
+            "secrets_unguarded",
+            "1 while the API server would let this process write Secrets that are none of its business",
+            self.secrets.clone(),
+        );
+    }
+}
+
+impl Metrics {
+    /// Says whether anybody could take claims, so that none is taken.
+    pub fn claims_unguarded(&self, unguarded: bool) {
+        self.unguarded.claims.set(unguarded.into());
+    }
+
+    /// Says whether the API server would let this process write Secrets that are none of its business.
+    pub fn secrets_unguarded(&self, unguarded: bool) {
+        self.unguarded.secrets.set(unguarded.into());
+    }
+}
