@@ -23,7 +23,7 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 16] = [
+pub const FAMILIES: [(&str, &str); 17] = [
     ("claims_unguarded", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
