@@ -25,6 +25,12 @@ impl Case<'_> {
         super::super::declared_fields(self.app).into_iter().filter(is_refused).collect()
     }
 
+    /// The declared fields, without those that Meta does not know.
+    pub(super) fn wanted_fields(&self) -> Vec<String> {
+        let refused = self.refused_fields();
+        super::super::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
+    }
+
     /// That declared fields were left out, with the names that are likely to be meant.
     pub(super) fn left_out(&self, refused: &[String]) -> Option<Finding> {
         if refused.is_empty() {

@@ -84,12 +84,6 @@ impl Case<'_> {
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 
-    /// The declared fields, without those that Meta does not know.
-    pub(super) fn wanted_fields(&self) -> Vec<String> {
-        let refused = self.refused_fields();
-        super::super::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
-    }
-
     fn webhook_as_seen(&self) -> Webhook {
         let Some(callback_url) = &self.seen.callback_url else {
             let step = "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.";
