@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, PostParams};
+use meta_channel_operator::api::mailbox::MAIL_TYPE;
 use reqwest::StatusCode;
 use testkit::wait_for;
 
@@ -11,7 +12,7 @@ use super::*;
 use crate::oauth::PERSON;
 use crate::oauth::renewed;
 
-/// A Secret that the obstacle is tried out on. It is no mail.
+/// A Secret that the obstacle is tried out on. It is of the type of mail, and says nothing.
 const PROBE: &str = "probe";
 
 /// How many tokens lie in the mailbox.
@@ -27,7 +28,12 @@ async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_o
         world.account.is_refused_on_purpose();
         let mailbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
         let metadata = ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() };
-        mailbox.create(&PostParams::default(), &Secret { metadata, ..Secret::default() }).await?;
+        mailbox
+            .create(
+                &PostParams::default(),
+                &Secret { metadata, type_: Some(MAIL_TYPE.to_owned()), ..Secret::default() },
+            )
+            .await?;
         let target = Target { rules: MAILBOX, ..of_secrets(&world.mailbox, "delete", PROBE) };
         let obstacle = Obstacle::put(&world, way, &target).await?;
 
