@@ -162,6 +162,13 @@ switches! {
         Present = "present": "It does.",
         Absent = "absent": "Only with `error` and `error_reason`."
     }
+    "What becomes of the proof of a code (RFC 7636), which Meta documents for logins with an identity token only." in "3.1"
+    login_pkce: LoginPkce {
+        Ignored = "ignored": "Challenge and verifier change nothing.",
+        Enforced = "enforced": "A code that was asked for with a challenge needs its verifier, and no other code takes one.",
+        Refused = "refused": "The dialog sends a person with a challenge back with `invalid_request`.",
+        RefusedAtExchange = "refused_at_exchange": "The dialog ignores the challenge, and a verifier is refused (code 100)."
+    }
     "Subcodes of a code that has expired or is for another redirect URI." in "3.2"
     code_subcodes: CodeSubcodes {
         Present = "present": "36007 and 36008.",

@@ -18,7 +18,7 @@ use crate::graph::version::Version;
 use crate::graph::{GraphError, GraphRequest, Params, Reply};
 use crate::id::{Id, Ids};
 use crate::seed::SeedLoginConfiguration;
-use crate::switches::RefusedLoginCode;
+use crate::switches::{LoginPkce, RefusedLoginCode};
 use crate::world::{App, World};
 
 /// What an app asks a person for.
@@ -54,11 +54,19 @@ pub(crate) fn serve(
     let params = &request.params;
     let mut world = core.world.lock();
     let reply = match request.method.as_str() {
+        "GET" | "POST" if refuses_challenge(&world, params) => {
+            let error = [("error", "invalid_request"), ("error_description", "code_challenge is not supported")];
+            read(&world, params).and_then(|asked| back(&world, asked.redirect_uri, &error, params.get("state")))
+        }
         "GET" => read(&world, params).map(|asked| Reply::page(200, &page::chooser(&world, &asked, params))),
         "POST" => decide(&mut world, params, without_effect, now),
         _ => return Reply::error(GraphError::unsupported(request.method.as_str(), "dialog"), Some(version)),
     };
     reply.unwrap_or_else(|Refusal { title, text }| Reply::page(400, &page::error(title, &text)))
+}
+
+fn refuses_challenge(world: &World, params: &Params) -> bool {
+    world.switches.login_pkce == LoginPkce::Refused && params.get("code_challenge").is_some()
 }
 
 /// Sends the browser back without a decision, with parameters of somebody's choice.
@@ -84,6 +92,9 @@ fn read<'w>(world: &'w World, params: &'w Params) -> Result<Request<'w>, Refusal
     })?;
     if params.get("response_type").is_some_and(|kind| kind != "code") {
         return Err(refuse("Invalid response_type", "The only response_type here is code."));
+    }
+    if params.get("code_challenge").is_some() && params.get("code_challenge_method") != Some("S256") {
+        return Err(refuse("Invalid code_challenge_method", "The only code_challenge_method here is S256."));
     }
     let (scopes, system_user) = asked_for(app, params)?;
     Ok(Request { app, redirect_uri, scopes, system_user })
@@ -132,7 +143,8 @@ fn decide(world: &mut World, params: &Params, without_effect: bool, now: Timesta
     }
     let grantor = system_user.unwrap_or(person);
     let issued = world.consent(&app, &grantor, &scopes, pages, now);
-    let code = world.codes.issue(app, grantor, redirect_uri.clone(), issued, now);
+    let challenge = params.get("code_challenge").map(str::to_owned);
+    let code = world.codes.issue(app, grantor, redirect_uri.clone(), issued, challenge, now);
     back(world, &redirect_uri, &[("code", &code)], state)
 }
 

@@ -8,7 +8,7 @@ use super::oauth::OpenCall;
 use crate::graph::GraphError;
 use crate::graph::auth::{Known, flaw, flawed};
 use crate::seed::TokenKind;
-use crate::switches::{CodeSubcodes, LongTokenExchange, Switches};
+use crate::switches::{CodeSubcodes, LoginPkce, LongTokenExchange, Switches};
 use crate::world::{Life, Misuse, Token, World};
 
 /// Exchanges whatever the grant type says.
@@ -42,6 +42,19 @@ fn code(call: &OpenCall) -> Result<Value, GraphError> {
         .check(text, &app.id, redirect_uri, call.now)
         .map_err(|misuse| refusal(misuse, &world.switches))?
         .clone();
+    let verifier = call.params.get("code_verifier");
+    match world.switches.login_pkce {
+        LoginPkce::Enforced if !code.is_proven_by(verifier) => {
+            return Err(GraphError::new(
+                100,
+                "Invalid code_verifier: it does not match the code_challenge of the code.",
+            ));
+        }
+        LoginPkce::RefusedAtExchange if verifier.is_some() => {
+            return Err(GraphError::parameter("Unknown parameter code_verifier"));
+        }
+        _ => {}
+    }
     let (kind, life) = match world.is_person(&code.grantor) {
         true => (TokenKind::User, Life::Short),
         false => (TokenKind::SystemUser, Life::Endless),

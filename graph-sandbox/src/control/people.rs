@@ -164,7 +164,7 @@ impl Core {
         }
         Ok(change.authorise.map(|login| {
             let issued = world.consent(&login.app, &id, &login.scopes, login.pages, now);
-            world.codes.issue(login.app, id, login.redirect_uri, issued, now).into()
+            world.codes.issue(login.app, id, login.redirect_uri, issued, None, now).into()
         }))
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
 
 use super::{Issued, random_text};
 use crate::id::Id;
@@ -17,8 +20,17 @@ pub(crate) struct Code {
     pub(crate) grantor: Id,
     pub(crate) redirect_uri: String,
     pub(crate) issued: Issued,
+    /// The challenge that the dialog was given.
+    challenge: Option<String>,
     issued_at: Timestamp,
     used: bool,
+}
+
+impl Code {
+    /// Whether it is brought by whoever asked for it: with the verifier of its challenge, or with none if it has none.
+    pub(crate) fn is_proven_by(&self, verifier: Option<&str>) -> bool {
+        self.challenge == verifier.map(|verifier| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)))
+    }
 }
 
 /// Why a code cannot be exchanged.
@@ -44,10 +56,12 @@ impl Codes {
         grantor: Id,
         redirect_uri: String,
         issued: Issued,
+        challenge: Option<String>,
         now: Timestamp,
     ) -> String {
         let text = random_text("AQ", 64);
-        self.0.insert(text.clone(), Code { app, grantor, redirect_uri, issued, issued_at: now, used: false });
+        self.0
+            .insert(text.clone(), Code { app, grantor, redirect_uri, issued, challenge, issued_at: now, used: false });
         text
     }
 

@@ -158,3 +158,46 @@ async fn all_pages_win_over_ticked_boxes() {
     let grant = grants.iter().find(|grant| grant.app == APP && grant.user == PERSON).unwrap();
     assert_eq!(grant.scopes["pages_show_list"], None);
 }
+
+/// The verifier and the challenge of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+#[tokio::test]
+async fn a_switch_decides_what_the_proof_of_a_code_counts() {
+    let api = Api::of_people().await;
+    let proof = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
+    let choice = [("decision", "continue"), ("person", PERSON)];
+    let code = async |more: &[(&str, &str)]| {
+        parameter(&target(&decide(&api, &[&choice[..], more].concat()).await), "code").unwrap()
+    };
+    let exchange = async |code: &str, verifier: Option<&str>| {
+        let query = [("redirect_uri", REDIRECT), ("code", code)];
+        let verifier = verifier.map(|verifier| ("code_verifier", verifier));
+        api.exchange(&query.into_iter().chain(verifier).collect::<Vec<_>>()).await
+    };
+    // Ignored, whatever is brought.
+    for (proof, verifier) in [(&proof[..], None), (&proof[..], Some("x")), (&[], Some("x"))] {
+        exchange(&code(proof).await, verifier).await.ok();
+    }
+    api.sandbox.set_switch("login_pkce", "enforced").unwrap();
+    let (proven, plain) = (code(&proof).await, code(&[]).await);
+    for (code, verifier) in [(&proven, None), (&proven, Some(CHALLENGE)), (&plain, Some(VERIFIER))] {
+        assert_eq!(exchange(code, verifier).await.refusal(), (400, 100, None), "{verifier:?}");
+    }
+    exchange(&proven, Some(VERIFIER)).await.ok();
+    exchange(&plain, None).await.ok();
+    api.sandbox.set_switch("login_pkce", "refused").unwrap();
+    for response in [open(&api, &proof).await, decide(&api, &[&choice[..], &proof].concat()).await] {
+        assert_eq!(parameter(&target(&response), "error").as_deref(), Some("invalid_request"));
+    }
+    exchange(&code(&[]).await, None).await.ok();
+    api.sandbox.set_switch("login_pkce", "refused_at_exchange").unwrap();
+    let code = code(&proof).await;
+    assert_eq!(exchange(&code, Some(VERIFIER)).await.refusal(), (400, 100, None));
+    exchange(&code, None).await.ok();
+    // The page carries both on.
+    let html = open(&api, &proof).await.text().await.unwrap();
+    assert!(proof.iter().all(|(name, value)| html.contains(&format!("name=\"{name}\" value=\"{value}\""))), "{html}");
+    assert_eq!(open(&api, &[("code_challenge", VERIFIER), ("code_challenge_method", "plain")]).await.status(), 400);
+}

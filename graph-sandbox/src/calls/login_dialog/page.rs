@@ -5,7 +5,16 @@ use crate::graph::Params;
 use crate::world::{ActorKind, World};
 
 /// Parameters that go through the form unchanged.
-const CARRIED: &[&str] = &["client_id", "redirect_uri", "state", "response_type", "scope", "config_id"];
+const CARRIED: &[&str] = &[
+    "client_id",
+    "redirect_uri",
+    "state",
+    "response_type",
+    "scope",
+    "config_id",
+    "code_challenge",
+    "code_challenge_method",
+];
 /// A page is for a person; a test can name any page.
 const MOST_PAGES: usize = 200;
 
