@@ -21,6 +21,7 @@ const CONTENT: &str = "metachannels.io/mail";
 const MISSING: &str = "metachannels.io/missing";
 const FACT: &str = "metachannels.io/fact";
 const WORDS: &str = "metachannels.io/words";
+const GRANTOR: &str = "metachannels.io/grantor-id";
 
 /// One thing that the gateway tells about a MetaGrant, as labels and annotations of a Secret say it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,7 +40,10 @@ pub enum MailContent {
     /// A state of the login was used. It is there so that it cannot be used again, and may go when it is old.
     SpentState,
     /// A person authorised again and agreed; the token is in the Secret.
-    Token,
+    Token {
+        /// Id of the person at Meta, as the gateway found it.
+        grantor: Option<String>,
+    },
     /// A person authorised again, but not what is needed.
     Refused(MailRefusal),
     /// Nobody can authorise again before somebody mends the application.
@@ -109,7 +113,7 @@ impl Mail {
     pub fn name(&self, id: &str) -> String {
         let kind = match &self.content {
             MailContent::SpentState => "state",
-            MailContent::Token => "token",
+            MailContent::Token { .. } => "token",
             MailContent::Refused(_) => "refusal",
             MailContent::AppTrouble { trouble, .. } => {
                 return format!("grant-app-{id}-{}", trouble.as_str().to_ascii_lowercase());
@@ -128,7 +132,9 @@ impl Mail {
         let missing = |all: &[String]| vec![(MISSING, all.join(","))];
         let (content, more) = match &self.content {
             MailContent::SpentState => ("SpentState", vec![]),
-            MailContent::Token => ("Token", vec![]),
+            MailContent::Token { grantor } => {
+                ("Token", grantor.iter().map(|grantor| (GRANTOR, grantor.clone())).collect())
+            }
             MailContent::Refused(MailRefusal::WrongApp) => ("WrongApp", vec![]),
             MailContent::Refused(MailRefusal::ScopesMissing(scopes)) => ("ScopesMissing", missing(scopes)),
             MailContent::Refused(MailRefusal::PagesMissing(pages)) => ("PagesMissing", missing(pages)),
@@ -152,7 +158,7 @@ impl Mail {
             || annotations.get(MISSING).into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
         let content = match annotations.get(CONTENT)?.as_str() {
             "SpentState" => MailContent::SpentState,
-            "Token" => MailContent::Token,
+            "Token" => MailContent::Token { grantor: text(GRANTOR).filter(|id| is_id(id)) },
             "WrongApp" => MailContent::Refused(MailRefusal::WrongApp),
             "ScopesMissing" => MailContent::Refused(MailRefusal::ScopesMissing(missing())),
             "PagesMissing" => MailContent::Refused(MailRefusal::PagesMissing(missing())),
@@ -166,6 +172,11 @@ impl Mail {
     }
 }
 
+/// Whether it can be an id at Meta. It is shown to people.
+fn is_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +186,8 @@ mod tests {
         let ids = || vec!["2200000000000001".to_owned(), "2200000000000002".to_owned()];
         let contents = [
             MailContent::SpentState,
-            MailContent::Token,
+            MailContent::Token { grantor: None },
+            MailContent::Token { grantor: Some("6600000000000001".to_owned()) },
             MailContent::Refused(MailRefusal::WrongApp),
             MailContent::Refused(MailRefusal::ScopesMissing(vec!["pages_messaging".to_owned()])),
             MailContent::Refused(MailRefusal::PagesMissing(ids())),
@@ -198,6 +210,12 @@ mod tests {
         assert_eq!(Mail::read(&annotations), None, "whose it is");
         annotations.extend([GRANT_NAMESPACE, GRANT_NAME, GRANT_UID].map(|name| (name.to_owned(), "x".to_owned())));
         assert!(Mail::read(&annotations).is_some());
+        // Whose it is, is a number or not told.
+        for forged in ["", "66 or 67", "<b>", "123456789012345678901"] {
+            annotations.insert(GRANTOR.to_owned(), forged.to_owned());
+            let content = Mail::read(&annotations).map(|mail| mail.content);
+            assert_eq!(content, Some(MailContent::Token { grantor: None }), "{forged}");
+        }
         annotations.insert(CONTENT.to_owned(), "Other".to_owned());
         assert_eq!(Mail::read(&annotations), None, "what it says");
     }

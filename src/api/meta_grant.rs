@@ -42,6 +42,11 @@ pub struct MetaGrantSpec {
     /// How a token that can be renewed without a person is renewed.
     #[serde(default)]
     pub renewal: Renewal,
+    /// Who may authorise in the browser: ids of people or system users at Meta, as status.grantorId and status.waitingGrantors have them. Empty: whoever was the first. Another one waits until the id is put here, which needs the verb accept. Tokens in the Secret are taken whosever they are: who may write that decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[1-9][0-9]{4,19}$")))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, one == other))").message("grantors names somebody twice"))]
+    pub grantors: Vec<String>,
 }
 
 /// How a token is renewed. Only tokens of system users that end after 60 days can be.
@@ -124,6 +129,10 @@ pub struct MetaGrantStatus {
     /// Id of the person or system user who granted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grantor_id: Option<String>,
+    /// Ids of those who authorised in the browser, are not among the grant's people and wait for a day to be accepted: in spec.grantors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub waiting_grantors: Vec<String>,
     /// When the token in use was issued; Meta tells it of long-lived tokens only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
@@ -173,7 +182,7 @@ pub struct MetaGrantStatus {
     /// Fingerprint of the token in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_fingerprint: Option<String>,
-    /// Where a person authorises again, in a browser; absent when no gateway is installed.
+    /// Where a person authorises again, in a browser; absent when no gateway is installed. It is another one after each time that somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthorize_url: Option<String>,
     /// What to do next, and who; empty when nothing is to be done.

@@ -52,12 +52,16 @@ impl Mailbox {
         all.map(|envelope| (Arc::clone(&envelope), Mail::read(envelope.annotations()))).collect()
     }
 
-    /// Tokens for a grant, the newest first.
-    pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<Arc<Envelope>> {
-        let is_for = |mail: &Mail| mail.content == MailContent::Token && is_about(mail, grant) && mail.grant_uid == uid;
-        let mail = self.all().into_iter().filter(|(_, mail)| mail.as_ref().is_some_and(is_for));
-        let mut tokens: Vec<_> = mail.map(|(envelope, _)| envelope).collect();
-        tokens.sort_by_key(|envelope| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
+    /// Tokens for a grant and whose they are, the newest first.
+    pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<(Arc<Envelope>, Option<String>)> {
+        let grantor = |mail: Mail| match mail {
+            Mail { content: MailContent::Token { grantor }, .. } => Some(grantor),
+            _ => None,
+        };
+        let is_for = |mail: &Mail| is_about(mail, grant) && mail.grant_uid == uid;
+        let mail = self.all().into_iter().filter_map(|(envelope, mail)| Some((envelope, mail.filter(is_for)?)));
+        let mut tokens: Vec<_> = mail.filter_map(|(envelope, mail)| Some((envelope, grantor(mail)?))).collect();
+        tokens.sort_by_key(|(envelope, _)| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
         tokens
     }
 
@@ -108,7 +112,8 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Envelope>) {
     let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
     let report = |change: Change<'_, Envelope>| {
         if let Change::Applied(envelope) = change {
-            if let Some(mail) = Mail::read(envelope.annotations()).filter(|mail| mail.content == MailContent::Token) {
+            let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
+            if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
                 ctx.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
             }
             ctx.mailbox.came.notify_one();

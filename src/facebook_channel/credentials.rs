@@ -151,11 +151,9 @@ impl Source {
         }
     }
 
-    /// Where a person authorises the grant again, if there is a gateway.
-    pub fn reauthorize_url(&self, ctx: &Context) -> Option<String> {
-        let Self::Grant { grant, .. } = self else { return None };
-        let gateway = ctx.policy.gateway_url.as_ref()?;
-        Some(meta_grant::reauthorize_url(gateway, grant))
+    /// Whether a person authorises the grant again in a browser.
+    pub fn is_authorized_in_browser(&self, ctx: &Context) -> bool {
+        matches!(self, Self::Grant { .. }) && ctx.policy.gateway_url.is_some()
     }
 
     /// What the credential depends on.

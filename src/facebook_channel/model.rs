@@ -37,8 +37,8 @@ pub struct Observed {
     pub publication: PublicationSeen,
     /// Whether the operator knows of a gateway.
     pub gateway: bool,
-    /// Where a person authorises the grant of the channel again, if it has one and there is a gateway.
-    pub reauthorize_url: Option<String>,
+    /// Whether a person authorises the grant of the channel again in a browser.
+    pub in_browser: bool,
     /// Fingerprint of everything the answers depend on.
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.

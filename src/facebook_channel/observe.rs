@@ -118,7 +118,7 @@ pub async fn survey(
         former,
         publication,
         gateway,
-        reauthorize_url: Source::of(ctx, channel).reauthorize_url(ctx),
+        in_browser: Source::of(ctx, channel).is_authorized_in_browser(ctx),
         inputs,
         look,
         requested: pass.requested.clone(),

@@ -179,6 +179,12 @@ impl Keyring {
         })
     }
 
+    /// What is known of an application by its id at Meta.
+    pub(super) fn app_of_id(&self, app_id: &str) -> Option<AppKeys> {
+        let mut apps = self.apps.iter().flat_map(Store::state);
+        self.app(&Key::of(&*apps.find(|app| app.spec.app_id == app_id)?))
+    }
+
     /// Whether what is known of a Secret is what is there.
     fn knows(&self, key: &Key) -> bool {
         self.scopes.knows(&key.namespace, List::Secrets) && self.secrets.is_current(key)

@@ -162,7 +162,8 @@ fn router(webhooks: Webhooks, oauth: OAuth) -> Router {
         .route("/webhooks/{namespace}/{metaapp}", get(verify).post(receive))
         .with_state(Arc::new(webhooks))
         .merge(oauth::routes(Arc::new(oauth)))
-        // One answer for everything that is unknown. A known application refuses what is wrong with 403, as Meta expects.
+        // One answer for everything that is unknown. Of applications nobody learns whether there is one: 403 for what is wrong,
+        // as Meta expects, is what an unknown one answers too.
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }
@@ -171,21 +172,19 @@ async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
 }
 
-/// What a request to a known application is checked against. It comes before the body, so that nothing is read for an
-/// unknown one.
-struct Known(AppKeys);
+/// What a request to an application is checked against; `None` if there is none, to which everything is wrong.
+struct Named(Option<AppKeys>);
 
-impl FromRequestParts<Arc<Webhooks>> for Known {
+impl FromRequestParts<Arc<Webhooks>> for Named {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, webhooks: &Arc<Webhooks>) -> Result<Self, StatusCode> {
         // A path that cannot be decoded is unknown too.
         let path = Path::<(String, String)>::from_request_parts(parts, webhooks).await;
-        let Path((namespace, name)) = path.map_err(|_| StatusCode::NOT_FOUND)?;
+        let Ok(Path((namespace, name))) = path else { return Ok(Self(None)) };
         let key = Key::new(namespace, name);
-        let unknown =
-            || if webhooks.keyring.knows_apps(&key) { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        webhooks.keyring.app(&key).map(Self).ok_or_else(unknown)
+        let app = webhooks.keyring.app(&key);
+        if app.is_some() || webhooks.keyring.knows_apps(&key) { Ok(Self(app)) } else { Err(wrong(false)) }
     }
 }
 
@@ -195,7 +194,8 @@ fn wrong(is_known: bool) -> StatusCode {
 }
 
 /// Meta's verification request.
-async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQuery(query): RawQuery) -> Response {
+async fn verify(State(webhooks): State<Arc<Webhooks>>, Named(app): Named, RawQuery(query): RawQuery) -> Response {
+    let Some(app) = app else { return wrong(true).into_response() };
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), |token| app.knows_verify_token(token));
     webhooks.metrics.challenge(challenge.is_some());
     match challenge {
@@ -205,23 +205,26 @@ async fn verify(State(webhooks): State<Arc<Webhooks>>, Known(app): Known, RawQue
 }
 
 /// An event. Its signature is checked on the raw bytes; what is in it is for later steps. Without a
-/// signature to check the body is not read.
+/// signature to check the body is not read; that of an unknown application is, so that the time taken tells nothing.
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,
-    Known(app): Known,
+    Named(app): Named,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).and_then(signature::parse);
     let Some(signature) = signature else {
-        webhooks.metrics.signature(&app.key(), None);
-        return StatusCode::FORBIDDEN;
+        if let Some(app) = app {
+            webhooks.metrics.signature(&app.key(), None);
+        }
+        return wrong(true);
     };
     let body = match webhooks.bodies.read(address.ip(), body).await {
         Ok(body) => body,
         Err(status) => return status,
     };
+    let Some(app) = app else { return wrong(true) };
     let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), body.bytes());
     let entry = app.secrets().find(signs).map(|(entry, _)| entry);
     if entry.is_some() || app.app_secret_is_known {

@@ -14,7 +14,8 @@ use super::token::{AppCredentials, Token};
 use super::version::Version;
 
 impl GraphClient {
-    /// The token that a code of the login dialog stands for: `POST /oauth/access_token`. A code is good once.
+    /// The token that a code of the login dialog stands for: `POST /oauth/access_token`. A code is good once. The verifier is that
+    /// of the challenge which the dialog was given, if it was.
     ///
     /// # Errors
     /// If there is no usable answer.
@@ -24,6 +25,7 @@ impl GraphClient {
         app: &AppCredentials,
         redirect_uri: &str,
         code: &SecretString,
+        verifier: Option<&SecretString>,
     ) -> Result<Token, GraphError> {
         let path = ["oauth", "access_token"];
         let mut call = app_call(Method::POST, Operation::RedeemCode, version, app, &path);
@@ -36,6 +38,10 @@ impl GraphClient {
             ("code", code.expose_secret()),
         ]);
         call.secrets.push(code.expose_secret());
+        if let Some(verifier) = verifier {
+            call.parameters.push(("code_verifier", verifier.expose_secret()));
+            call.secrets.push(verifier.expose_secret());
+        }
         let answer: Exchanged = self.transport.send(call).await?;
         answer.token()
     }

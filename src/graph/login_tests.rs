@@ -13,7 +13,7 @@ const REDIRECT: &str = "https://hooks.example.com/oauth/callback";
 #[tokio::test]
 async fn a_code_is_exchanged_in_the_body_and_nowhere_else() {
     let graph = Double::json(&json!({"access_token": NEW, "token_type": "bearer", "expires_in": 5100})).await;
-    let token = graph.client().exchange_code(V, &app(), REDIRECT, &CODE.into()).await.expect("a token");
+    let token = graph.client().exchange_code(V, &app(), REDIRECT, &CODE.into(), None).await.expect("a token");
     assert_eq!(token.expose(), NEW);
     let seen = graph.only();
     assert_eq!((seen.method.as_str(), seen.uri.to_string().as_str()), ("POST", "/v25.0/oauth/access_token"));
@@ -21,6 +21,20 @@ async fn a_code_is_exchanged_in_the_body_and_nowhere_else() {
     let expected = [("client_id", APP_ID), ("client_secret", SECRET), ("redirect_uri", REDIRECT), ("code", CODE)];
     let expected: Vec<(String, String)> = expected.map(|(name, value)| (name.into(), value.into())).into();
     assert_eq!(Seen::parameters(&seen.body), expected);
+}
+
+#[tokio::test]
+async fn the_verifier_goes_with_the_code_in_the_body_and_is_shown_by_no_error() {
+    let verifier = SecretString::from("verifier-of-the-login-0123456789-0123456789");
+    let answer = json!({"error": {"code": 100, "message": format!("no: {}", verifier.expose_secret())}});
+    let graph = Double::answering([json(400, &answer)]).await;
+    let exchanged = graph.client().exchange_code(V, &app(), REDIRECT, &CODE.into(), Some(&verifier)).await;
+    let error = exchanged.expect_err("refused");
+    assert!(!format!("{error} {error:?}").contains(verifier.expose_secret()), "{error:?}");
+    let seen = graph.only();
+    assert_eq!(seen.uri.to_string(), "/v25.0/oauth/access_token");
+    let sent = Seen::parameters(&seen.body);
+    assert!(sent.contains(&("code_verifier".to_owned(), verifier.expose_secret().to_owned())), "{sent:?}");
 }
 
 #[tokio::test]
@@ -55,7 +69,7 @@ async fn a_code_that_is_refused_shows_nothing_secret() {
     ];
     for (answer, class) in rows {
         let graph = Double::answering([json(400, &answer)]).await;
-        let error = graph.client().exchange_code(V, &app(), REDIRECT, &code).await.expect_err(class);
+        let error = graph.client().exchange_code(V, &app(), REDIRECT, &code, None).await.expect_err(class);
         assert_eq!(classify(&error, Operation::RedeemCode).class(), class);
         let told = format!("{error} {error:?}");
         assert!(!told.contains(CODE) && !told.contains(SECRET), "{told}");

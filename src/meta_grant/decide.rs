@@ -13,12 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Mutation, Which};
 use super::coverage;
+use super::grantors;
 use super::living;
 use super::observe::{Exchanged, LivingSeen, Observed, SeedSeen};
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
 use crate::api::readiness::readiness;
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
-use crate::engine::Class;
 use crate::engine::answer::{Kept, Refusal, class, keep};
 use crate::engine::brakes;
 use crate::engine::clock::Moment;
@@ -28,6 +28,7 @@ use crate::engine::pass::Report;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::engine::token_check::SOON;
+use crate::engine::{Class, Key};
 use crate::graph::Exchange;
 use heard::Heard;
 use token::{Candidate, Word};
@@ -109,6 +110,22 @@ impl Case<'_> {
 
     fn name(&self) -> &str {
         self.grant.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn key(&self) -> Key {
+        Key::new(self.namespace(), self.name())
+    }
+
+    /// Whether somebody is one of the grant's people. Who was the first is known from before, or by the token in use.
+    fn admits(&self, grantor: Option<&str>) -> bool {
+        let of_token = match token::in_use(self.seen, self.now) {
+            Word::Good(info) | Word::Flawed(Some(info), _) if self.seen.in_use != self.seen.mail => {
+                info.user_id.as_deref()
+            }
+            _ => None,
+        };
+        let first = self.previous.grantor_id.as_deref().or(of_token);
+        grantors::admits(&self.grant.spec.grantors, first, grantor)
     }
 
     /// The earlier one of the ends of the token in use and of the access to the person's data.
@@ -282,10 +299,12 @@ impl Case<'_> {
         Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 
-    /// The next step of a grant that serves: what a refused renewal or seed asks for, though nothing is broken yet.
+    /// The next step of a grant that serves: what a refused renewal or seed asks for, though nothing is broken yet; or what
+    /// somebody waits for.
     fn advice(&self, parts: &Findings) -> Option<String> {
-        let asked_for = [&parts.renewed, &parts.seed].into_iter().find(|it| it.status == Status::False)?;
-        Some(asked_for.next_step.clone()).filter(|step| !step.is_empty())
+        let asked_for = [&parts.renewed, &parts.seed].into_iter().find(|it| it.status == Status::False);
+        let step = asked_for.map(|it| it.next_step.clone()).filter(|step| !step.is_empty());
+        step.or_else(|| mail::to_accept(self, &self.seen.waiting))
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {

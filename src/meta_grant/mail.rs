@@ -14,9 +14,10 @@ use crate::engine::answer::listed;
 use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::engine::mailbox::{Envelope, came_at};
-use crate::engine::{Context, Key};
+use crate::engine::{Context, Key, KindName};
 use crate::graph::redact;
 use crate::meta_app::seen;
+use crate::meta_grant::grantors;
 use crate::meta_grant::observe::app_key;
 
 /// The reason of the Event that an authorisation in the browser was refused.
@@ -47,11 +48,15 @@ pub async fn run(ctx: Arc<Context>) {
         let all = ctx.mailbox.all();
         let mut failed = None;
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
+        let given_up = grantors::given_up(&ctx, &all, ctx.clock.now());
         for (envelope, mail) in all {
-            if is_done(&ctx, &envelope, mail.as_ref(), &mut told).await
-                && let Err(failure) = ctx.mailbox.discard(&envelope, false).await
-            {
-                failed = Some(failure.to_string());
+            let waits_no_more = envelope.uid().is_some_and(|uid| given_up.contains(&uid));
+            if !waits_no_more && !is_done(&ctx, &envelope, mail.as_ref(), &mut told).await {
+                continue;
+            }
+            match ctx.mailbox.discard(&envelope, false).await {
+                Ok(()) => wake(&ctx, mail.filter(|_| waits_no_more)),
+                Err(failure) => failed = Some(failure.to_string()),
             }
         }
         if let Some(failure) = failed.as_ref().filter(|_| failed != known) {
@@ -70,6 +75,13 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
+/// Has a grant say who still waits.
+fn wake(ctx: &Context, mail: Option<Mail>) {
+    if let Some(Mail { grant, .. }) = mail {
+        ctx.wake(KindName::MetaGrant, Key::new(grant.namespace, grant.name));
+    }
+}
+
 /// Whether nobody needs this mail any more. A refusal is told before, once.
 async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: &mut HashSet<String>) -> bool {
     let is_old = ctx.clock.now().duration_since(came_at(envelope)) > KEPT;
@@ -80,7 +92,7 @@ async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: 
         (content, None) => !outlives_its_grant(content) || is_old,
         (MailContent::SpentState, _) => is_old,
         // Its grant takes it, as soon as Meta says enough.
-        (MailContent::Token, Some(_)) => false,
+        (MailContent::Token { .. }, Some(_)) => false,
         (MailContent::Refused(refusal), Some(grant)) => {
             if told.insert(envelope.uid().unwrap_or_default()) {
                 let note = Note { warning: true, reason: REFUSED, action: "AuthorizeAgain", text: text(refusal) };
@@ -141,7 +153,8 @@ mod tests {
         let trouble = AppTrouble::DialogFailed;
         let trouble = MailContent::AppTrouble { trouble, fact: "code 1".to_owned(), words: String::new() };
         assert!(!outlives_its_grant(&trouble));
-        let others = [MailContent::SpentState, MailContent::Token, MailContent::Refused(MailRefusal::WrongApp)];
+        let token = MailContent::Token { grantor: None };
+        let others = [MailContent::SpentState, token, MailContent::Refused(MailRefusal::WrongApp)];
         assert!(others.iter().all(outlives_its_grant));
     }
 

@@ -1,9 +1,11 @@
 //! MetaGrant: its whole life, as a table of contents.
 
 pub mod act;
+pub mod address;
 mod ask;
 pub mod coverage;
 pub mod decide;
+pub mod grantors;
 pub mod living;
 pub mod mail;
 pub mod observe;
@@ -150,9 +152,4 @@ pub fn verdict(grant: &MetaGrant) -> Verdict {
 /// Name of the Secret with the token that a grant uses.
 pub fn living_secret_name(grant_name: &str) -> String {
     format!("metagrant-{grant_name}-token")
-}
-
-/// Where a person authorises again: a page of the gateway that holds no secret.
-pub fn reauthorize_url(gateway_url: &str, grant: &Key) -> String {
-    format!("{gateway_url}/oauth/{}/{}/start", grant.namespace, grant.name)
 }

@@ -10,7 +10,7 @@ use super::ask;
 use super::coverage::Covered;
 use super::living::{self, Found, Living, Over};
 use super::users::{self, Users};
-use super::{mail, refused};
+use super::{address, grantors, mail, refused};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
@@ -42,6 +42,8 @@ pub struct Observed {
     pub in_use: Option<String>,
     /// Fingerprint of the token that a person brought in the browser, if there is one to be judged.
     pub mail: Option<String>,
+    /// Ids of those who brought one, are not among the grant's people and wait.
+    pub waiting: Vec<String>,
     /// Who relies on the grant.
     pub users: Users,
     /// Where a person authorises again.
@@ -252,7 +254,8 @@ async fn survey(
     let context = living::context(&pass.key);
     let (seed, seed_token) = see_seed(ctx, &seed_key, &context).await?;
     let (living, mut tokens) = see_living(living::look(ctx, &pass.key).await?, &context);
-    (tokens.mail, tokens.envelopes) = open_mail(ctx, pass).await?;
+    let (envelopes, waiting) = grantors::sorted(ctx, grant, pass);
+    (tokens.mail, tokens.envelopes) = open_mail(ctx, envelopes).await?;
     let mail = tokens.mail.as_ref().map(|token| token.fingerprint(&context));
     // Whoever has nothing else begins with what came by mail.
     let first = seed_token.clone().or_else(|| tokens.mail.clone());
@@ -277,7 +280,8 @@ async fn survey(
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
     let unknown = before.as_ref().is_some_and(|it| users.pages.iter().any(|page| !it.pages.contains_key(page)));
-    let news = asked.changes > 0 || mail.is_some() && !pass.was_refused(mail::KIND);
+    let newcomer = grantors::is_one_new(&waiting, &pass.previous);
+    let news = asked.changes > 0 || newcomer || mail.is_some() && !pass.was_refused(mail::KIND);
     let wanted = pass.due || pass.requested.is_some() || news;
     let look =
         wanted || changed || unknown || valid && before.is_none() || refused::is_let_in(ctx, pass, &tokens).await?;
@@ -293,10 +297,11 @@ async fn survey(
         app,
         seed,
         living,
+        reauthorize_url: address::at(ctx, pass, newcomer || in_use != pass.previous.token_fingerprint),
         in_use,
         mail,
+        waiting,
         users,
-        reauthorize_url: ctx.policy.gateway_url.as_ref().map(|url| super::reauthorize_url(url, &pass.key)),
         inputs,
         changed,
         doubted,
@@ -353,12 +358,11 @@ pub fn app_key(grant: &MetaGrant, key: &Key) -> Key {
     seen::key_of(&grant.spec.app_ref, &key.namespace)
 }
 
-/// The token of the newest mail, and all mail with a token: what came before it is of no use any more.
+/// The token of the newest mail, and all of it: what came before is of no use any more.
 async fn open_mail(
     ctx: &Context,
-    pass: &Pass<MetaGrantStatus>,
+    envelopes: Vec<Arc<Envelope>>,
 ) -> Result<(Option<Token>, Vec<Arc<Envelope>>), Failure> {
-    let envelopes = ctx.mailbox.tokens(&pass.key, &pass.uid);
     let Some(newest) = envelopes.first() else { return Ok((None, envelopes)) };
     Ok((ctx.read(ctx.mailbox.open(newest)).await??, envelopes))
 }

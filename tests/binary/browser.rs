@@ -58,8 +58,10 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
         {"id": PAGE_A, "name": "Acme Shop", "inUse": true},
         {"id": PAGE_B, "name": "Acme Support"},
     ]);
-    status(&stage, "metagrant/acme", &stage.tenant, &json!({ "pages": pages })).await?;
-    let start = format!("/oauth/{}/acme/start", stage.tenant);
+    let start = format!("/oauth/{}/acme/YS1yYW5kb20tYWRkcmVzcw/start", stage.tenant);
+    let address = format!("https://{HOST}{start}");
+    let of_grant = json!({ "pages": pages, "reauthorizeUrl": address });
+    status(&stage, "metagrant/acme", &stage.tenant, &of_grant).await?;
     meta_channel_operator::install_crypto_provider();
     let http = reqwest::Client::builder().no_proxy().build()?;
     wait_for("the start page", PATIENCE, async || {
@@ -70,7 +72,7 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
     .await?;
 
     let scene = json!({
-        "start": format!("https://{HOST}{start}"),
+        "start": address,
         "port": front.address.port(),
         "spki": STANDARD.encode(front.public_key),
         "person": PERSON,

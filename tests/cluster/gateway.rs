@@ -103,11 +103,23 @@ async fn everything_unknown_gets_the_same_answer() -> Result<()> {
     let query = format!("?hub.mode=subscribe&hub.verify_token={token}&hub.challenge=1158201444");
     let known = format!("/webhooks/{}/acme", world.platform);
     assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::OK);
-    let unknown = [
+    // Of an application that is not there everything is as wrong as a token and a signature of one that is.
+    let not_there = [
         format!("/webhooks/{}/acme", world.tenant_a),
         format!("/webhooks/{}/other", world.platform),
         format!("/webhooks/{}/%ff", world.platform),
         format!("/webhooks/{}/acme%2F", world.platform),
+    ];
+    let wrong_token = caller.get(&format!("{known}?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1")).await?;
+    assert_eq!(wrong_token, (StatusCode::FORBIDDEN, String::new()));
+    for path in not_there {
+        assert_eq!(caller.get(&format!("{path}{query}")).await?, wrong_token, "GET {path}");
+        for signature in [Some(signature(APP_SECRET, BODY)), Some("sha256=x".to_owned()), None] {
+            let wrong = caller.post(&known, Some(&"0".repeat(64))).await?;
+            assert_eq!(caller.post(&path, signature.as_deref()).await?, wrong, "POST {path}");
+        }
+    }
+    let unknown = [
         format!("{known}/"),
         format!("{known}/more"),
         format!("/webhooks/{}", world.platform),
@@ -133,11 +145,11 @@ async fn everything_unknown_gets_the_same_answer() -> Result<()> {
     world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
     wait_for("the gateway to forget the app", PATIENCE, async || {
         let status = caller.post(&known, Some(&signature(APP_SECRET, BODY))).await?;
-        ensure!(status == StatusCode::NOT_FOUND, "{status}");
+        ensure!(status == StatusCode::FORBIDDEN, "{status}");
         Ok(())
     })
     .await?;
-    assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(caller.get(&format!("{known}{query}")).await?.0, StatusCode::FORBIDDEN);
     wait_for("the counters to be forgotten", PATIENCE, async || {
         let left = world.gateway_metrics().text().matches(&of_it).count();
         ensure!(left == 0, "{left}");

@@ -20,9 +20,9 @@ fn step(status: &FacebookChannelStatus) -> &str {
     status.next_step.as_deref().unwrap_or_default()
 }
 
-/// Where a person authorises a grant again.
+/// Where it stands where a person authorises a grant again.
 fn start(world: &World, grant: &str) -> String {
-    format!("https://hooks.example.com/oauth/{}/{grant}/start", world.tenant_a)
+    format!("kubectl -n {} get mgrant {grant} -o jsonpath='{{.status.reauthorizeUrl}}'", world.tenant_a)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,7 @@ async fn authorised_by_a_person(world: &World, operator: &Running) -> Result<()>
     world.apply(&grant_manifest(world, &world.tenant_b)).await?;
     quiet(operator).await?;
     let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
+    browser.cluster = Some(world.client.clone());
     let name = format!("{}/acme", world.tenant_b);
     let offer =
         wait_for("the gateway to know the grant", PATIENCE, async || browser.up_to_the_offer(&name, PERSON, &[]).await)

@@ -67,7 +67,8 @@ struct Persons<'a> {
 
 impl<'a> Persons<'a> {
     fn of(world: &'a World) -> Self {
-        let browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
+        let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
+        browser.cluster = Some(world.client.clone());
         let name = format!("{}/acme", world.tenant_b);
         Self { world, name, browser, ended: 0, warned: 0, in_time: 0, too_late: 0 }
     }

@@ -131,8 +131,11 @@ async fn reauthorised(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) ->
     let kubectl = cluster.kubectl();
     kubectl.apply(grant).await?;
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
-    let start = format!("{gateway}/oauth/tenant-a/people/start");
     let begun = wait_for("the gateway to know the grant", PATIENCE, async || {
+        let found = kubectl.get(&["metagrant", "people", "--namespace=tenant-a"]).await?;
+        let address = found["status"]["reauthorizeUrl"].as_str().context("no address")?;
+        let (_, path) = address.split_once("/oauth/").context(address.to_owned())?;
+        let start = format!("{gateway}/oauth/{path}");
         let answer = http.post(&start).header("sec-fetch-site", "same-origin").send().await?;
         ensure!(answer.status() == 303, "{}", answer.status());
         Ok(answer)

@@ -5,11 +5,13 @@ use super::weigh::{self, TokenSays};
 use super::{Case, grant};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
+use crate::engine::Key;
 use crate::engine::answer::Refusal;
 use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::meta_app::seen;
+use crate::meta_grant::address;
 
 /// The condition Authorized.
 pub(super) fn authorized(case: &Case<'_>) -> Finding {
@@ -291,12 +293,11 @@ pub(super) fn authorize_again(case: &Case<'_>) -> String {
         }
         Some(CredentialSource::Grant(declared)) => {
             let grant = format!("MetaGrant {namespace}/{}", declared.name);
-            match &case.seen.reauthorize_url {
-                Some(url) => {
-                    format!("{person} for {grant}: at {url}, or elsewhere and have the new token put into its Secret.")
-                }
-                None => format!("{person} for {grant}, and have the new token put into its Secret."),
+            if case.seen.in_browser {
+                let at = address::told(&Key::new(namespace, &declared.name));
+                return format!("{person} for {grant}: {at}, or elsewhere and have the new token put into its Secret.");
             }
+            format!("{person} for {grant}, and have the new token put into its Secret.")
         }
         None => format!("{person}."),
     }

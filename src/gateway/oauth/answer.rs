@@ -47,6 +47,11 @@ impl Answer {
         self.code.filter(|code| !code.expose_secret().is_empty()).ok_or(Refusal::Empty)
     }
 
+    /// Whether the login dialog may have refused the challenge (RFC 7636, 4.4.1).
+    pub(super) fn refuses_the_challenge(&self) -> bool {
+        self.error == "invalid_request"
+    }
+
     fn refusal(&self) -> Option<Refusal> {
         let number = self.error_code.parse::<u32>().ok();
         let trouble = match (self.error.as_str(), number) {

@@ -14,7 +14,10 @@ use super::candidate::{candidate, turn};
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
 use super::http::{OTHER_BROWSER, confirm, page, see_other};
+use super::redeem::throw_away;
 use super::seal::Sealer;
+use super::start::send_to_meta;
+use super::verifier::Verifier;
 use super::{App, OAuth, Visit, cookie, pages};
 
 pub(super) async fn callback(
@@ -24,7 +27,7 @@ pub(super) async fn callback(
     answer: Result<Query<Answer>, QueryRejection>,
 ) -> Response {
     let Some(Query(answer)) = answer.ok() else { return elsewhere(&oauth, "malformed") };
-    // Without the cookie it is a stranger's link, or a browser that was away for long: nothing is done with the code.
+    // Without the cookie it is a stranger's link, or a browser that was away for long.
     let id = Flow::id_of(answer.state.expose_secret());
     let visit = oauth.visit(&headers, &id);
     if visit.is_none() && oauth.may_know_later(&headers, &id) {
@@ -32,18 +35,25 @@ pub(super) async fn callback(
         return page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
     }
     let Some(visit) = visit.filter(|visit| visit.flow.began_with(answer.state.expose_secret())) else {
+        throw_away(&oauth, address, &headers, answer).await;
         return elsewhere(&oauth, if cookie::has_any(&headers) { "forged" } else { "foreign_browser" });
     };
-    let Visit { grant, app, flow } = visit;
-    if !matches!(flow.step, Step::Begun) {
+    let Visit { grant, app, flow, secret } = visit;
+    let Step::Begun { challenge } = flow.step else {
         // Somebody went back or reloaded. The code was exchanged, or never will be.
         return see_other(&confirm(&flow), Vec::new());
+    };
+    if challenge && answer.refuses_the_challenge() {
+        // Once more without it, which this browser alone does: it may be the browser's word, and not Meta's.
+        oauth.tell_of_refused_proof();
+        return send_to_meta(&oauth, &headers, &grant, &app, (flow.address(), false));
     }
     if !oauth.returning.admits(address, &headers, oauth.clock.now()) {
         oauth.tell(None, "too_many");
         return lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(Refusal::TooOften)));
     }
-    let step = match receive(&oauth, &grant, &app, &flow, answer).await {
+    let verifier = challenge.then(|| Verifier::new(&secret, answer.state.expose_secret()));
+    let step = match receive(&oauth, &grant, &app, &flow, (answer, verifier)).await {
         Ok(offer) => {
             oauth.tell(Some(&grant.key()), "offered");
             flow.offered(offer, oauth.clock.now())
@@ -70,7 +80,13 @@ pub(super) fn lead_away(headers: &HeaderMap, grant: &Grant, app: &App, flow: &Fl
 }
 
 /// Uses the state up, then the code.
-async fn receive(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, answer: Answer) -> Result<Offer, Refusal> {
+async fn receive(
+    oauth: &OAuth,
+    grant: &Grant,
+    app: &App,
+    flow: &Flow,
+    (answer, verifier): (Answer, Option<Verifier>),
+) -> Result<Offer, Refusal> {
     if flow.is_over(oauth.clock.now()) {
         return Err(Refusal::Expired);
     }
@@ -79,7 +95,7 @@ async fn receive(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, answer: A
     // Before the code: however often and on however many replicas a state comes back, one exchange follows.
     oauth.mailbox.spend(grant, flow).await?;
     let result = match answer.code() {
-        Ok(code) => candidate(oauth, grant, app, &code).await,
+        Ok(code) => candidate(oauth, grant, app, &code, verifier.as_ref()).await,
         Err(refusal) => Err(refusal),
     };
     if let Err(refusal) = &result {

@@ -8,6 +8,8 @@ use tokio::sync::SemaphorePermit;
 
 use super::flow::{Blame, Offer, Refusal};
 use super::grants::{Grant, Page};
+use super::redeem::redeem;
+use super::verifier::Verifier;
 use super::{App, OAuth};
 use crate::api::mailbox::AppTrouble;
 use crate::engine::clock::Moment;
@@ -33,11 +35,17 @@ const TOLD: usize = 10;
 const TOLD_BYTES: usize = 300;
 
 /// Exchanges the code and looks at what it stands for.
-pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &SecretString) -> Result<Offer, Refusal> {
+pub(super) async fn candidate(
+    oauth: &OAuth,
+    grant: &Grant,
+    app: &App,
+    code: &SecretString,
+    verifier: Option<&Verifier>,
+) -> Result<Offer, Refusal> {
     in_time(async {
-        let App { credentials, version, redirect_uri, .. } = app;
-        let exchanged = oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code).await;
-        let token = exchanged.map_err(|error| refusal(&error, Operation::RedeemCode))?;
+        let App { credentials, version, .. } = app;
+        let redeemed = redeem(oauth, app, code, verifier).await;
+        let token = redeemed.map_err(|error| refusal(&error, Operation::RedeemCode))?;
         let info = oauth.graph.debug_token(version, credentials, &token).await;
         let info = info.map_err(|error| refusal(&error, Operation::DebugToken))?;
         is_sufficient(&info, app)?;
@@ -54,11 +62,12 @@ pub(super) async fn candidate(oauth: &OAuth, grant: &Grant, app: &App, code: &Se
         let (others, more) = compared(grant.pages_in_use(), &wished, &covered, &known)?;
         let (regained, uncovered) = came_true(&wished, &covered, &known);
         let person = oauth.graph.person(version, credentials, &token).await;
-        let person = person.map_err(|error| refusal(&error, Operation::ReadMe))?.name;
+        let person = person.map_err(|error| refusal(&error, Operation::ReadMe))?;
+        let (grantor, person) = (info.user_id.clone().unwrap_or(person.id), person.name);
         let ends_soon = info.expires_at.is_some_and(|at| at < oauth.clock.now().later(SHORT));
         // What lives for an hour or two is a person's; a system user's token is none that has to be made longer.
         let is_short = ends_soon && info.kind != Some(TokenKind::SystemUser);
-        Ok(Offer { token, is_short, person, uncovered, regained, others, more })
+        Ok(Offer { token, is_short, grantor, person, uncovered, regained, others, more })
     })
     .await
 }
@@ -97,7 +106,7 @@ pub(super) async fn turn(oauth: &OAuth) -> Result<SemaphorePermit<'_>, Refusal> 
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Refusal::TimedOut))
 }
 

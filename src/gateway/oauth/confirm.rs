@@ -37,15 +37,15 @@ pub(super) async fn show(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
     let id = which.map(|Query(which)| which.flow).unwrap_or_default();
-    let Some(Visit { grant, app, flow }) = oauth.visit(&headers, &id) else { return oauth.no_visit(&headers, &id) };
+    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, &id) else { return oauth.no_visit(&headers, &id) };
     match &flow.step {
         Step::Offered(_) if flow.is_over(oauth.clock.now()) => {
-            page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &Refusal::Expired))
+            page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &flow, &Refusal::Expired))
         }
-        Step::Begun => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name)),
+        Step::Begun { .. } => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name, flow.address())),
         Step::Offered(offer) => page(&oauth, StatusCode::OK, pages::confirm(&grant, &app.name, &flow, offer)),
-        Step::Refused(refusal) => page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, refusal)),
-        Step::Done => page(&oauth, StatusCode::OK, pages::done(&grant)),
+        Step::Refused(refusal) => page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &flow, refusal)),
+        Step::Done { waits } => page(&oauth, StatusCode::OK, pages::done(&grant, waits.as_deref())),
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn decide(
 ) -> Response {
     let decision = decision.map(|Form(decision)| decision).ok();
     let id = decision.as_ref().map(|decision| decision.flow.as_str()).unwrap_or_default();
-    let Some(Visit { grant, app, flow }) = oauth.visit(&headers, id) else {
+    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, id) else {
         oauth.tell(None, "foreign_browser");
         return oauth.no_visit(&headers, id);
     };
@@ -75,20 +75,22 @@ pub(super) async fn decide(
         (false, false) => Err(Refusal::Cancelled),
         (false, true) => hand_over(&oauth, &grant, &app, &flow, offer).await,
     };
-    oauth.tell(Some(&grant.key()), result.as_ref().err().map_or("confirmed", Refusal::as_str));
+    let waits = Some(&offer.grantor).filter(|grantor| !grant.admits(grantor)).cloned();
+    let confirmed = if waits.is_some() { "waiting" } else { "confirmed" };
+    oauth.tell(Some(&grant.key()), result.as_ref().err().map_or(confirmed, Refusal::as_str));
     match result {
         // The offer stands: the person may try again.
         Err(refusal) if refusal.may_pass() => {
             page(&oauth, StatusCode::SERVICE_UNAVAILABLE, endings::try_again(&grant, &flow, &refusal))
         }
         Err(refusal) => lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(refusal))),
-        Ok(()) => lead_away(&headers, &grant, &app, &flow.ended(Step::Done)),
+        Ok(()) => lead_away(&headers, &grant, &app, &flow.ended(Step::Done { waits })),
     }
 }
 
 async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
     match long_lived(oauth, app, offer).await {
-        Ok(token) => oauth.mailbox.hand_over(grant, flow, &token).await,
+        Ok(token) => oauth.mailbox.hand_over(grant, flow, &offer.grantor, &token).await,
         Err(refusal) => {
             oauth.mailbox.report(grant, flow, &refusal).await;
             Err(refusal)

@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn begun(second: i64) -> Flow {
-        Flow::begin(Timestamp::from_second(second).unwrap()).0
+        Flow::begin("1111000011110000", "address", true, Timestamp::from_second(second).unwrap()).0
     }
 
     /// A browser that keeps what it is told to keep.

@@ -10,7 +10,7 @@ use super::pages::{and_more, begin, document, facts, page_row};
 use crate::api::mailbox::AppTrouble;
 
 /// It ended without effect.
-pub(super) fn refused(grant: &Grant, app: &App, refusal: &Refusal) -> Markup {
+pub(super) fn refused(grant: &Grant, app: &App, flow: &Flow, refusal: &Refusal) -> Markup {
     let (title, body) = explained(grant, refusal);
     document(
         title,
@@ -18,7 +18,7 @@ pub(super) fn refused(grant: &Grant, app: &App, refusal: &Refusal) -> Markup {
             (body)
             p { strong { "Nothing was stored." } }
             (facts(grant, &app.name, None))
-            (begin(grant, "Start again"))
+            (begin(grant, flow.address(), "Start again"))
         },
     )
 }

@@ -22,6 +22,9 @@ pub(super) const ID: usize = 32;
 pub(super) struct Flow {
     /// Digest of the state that Meta repeats, in hex. The state itself is kept by nobody.
     state: String,
+    /// The part of the grant's address that cannot be guessed, as it was when this was begun: whoever knows it no more learns no
+    /// newer one.
+    address: String,
     /// When this step is too late.
     until: Timestamp,
     /// How far it is.
@@ -32,13 +35,19 @@ pub(super) struct Flow {
 #[derive(Deserialize, Serialize)]
 pub(super) enum Step {
     /// The person was sent to Meta.
-    Begun,
+    Begun {
+        /// Whether Meta was given the challenge that goes with the code.
+        challenge: bool,
+    },
     /// The person came back with what is wanted, and has to agree.
     Offered(Offer),
     /// It ended without effect.
     Refused(Refusal),
     /// It was handed to the operator.
-    Done,
+    Done {
+        /// Id of the person, who has to be accepted first.
+        waits: Option<String>,
+    },
 }
 
 /// An authorisation that would do.
@@ -49,6 +58,8 @@ pub(super) struct Offer {
     pub(super) token: Token,
     /// Whether it lives for an hour or two only, so that another one has to be stored in the end.
     pub(super) is_short: bool,
+    /// Id of the person or system user at Meta.
+    pub(super) grantor: String,
     /// Name of the person.
     pub(super) person: Option<String>,
     /// Ids of pages in use that stay uncovered, as they were before.
@@ -156,11 +167,23 @@ impl Refusal {
 }
 
 impl Flow {
-    /// Begins one. The state is for Meta to repeat.
-    pub(super) fn begin(now: Timestamp) -> (Self, String) {
+    /// Begins one at the address of a grant. The state is for Meta to repeat: that it ends with the id of the application says
+    /// which one a code is for that comes to another browser.
+    pub(super) fn begin(app_id: &str, address: &str, challenge: bool, now: Timestamp) -> (Self, String) {
         let random: [u8; 32] = rand::rng().random();
-        let state = URL_SAFE_NO_PAD.encode(random);
-        (Self { state: digest(&state), until: now.later(PATIENCE), step: Step::Begun }, state)
+        let state = format!("{}.{app_id}", URL_SAFE_NO_PAD.encode(random));
+        let (digest, until) = (digest(&state), now.later(PATIENCE));
+        (Self { state: digest, address: address.to_owned(), until, step: Step::Begun { challenge } }, state)
+    }
+
+    /// Id of the application that a state names.
+    pub(super) fn app_of(state: &str) -> Option<&str> {
+        state.split_once('.').map(|(_, app_id)| app_id)
+    }
+
+    /// The part of the grant's address that cannot be guessed, as it was when this was begun.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether this is the state that it was begun with. Digests are compared, so that the time taken tells nothing.
@@ -183,8 +206,8 @@ impl Flow {
     /// Which flow gives way first to a newer one: what is over, and then what was begun first.
     pub(super) fn rank(&self) -> i64 {
         match self.step {
-            Step::Begun | Step::Offered(_) => self.until.as_second(),
-            Step::Refused(_) | Step::Done => 0,
+            Step::Begun { .. } | Step::Offered(_) => self.until.as_second(),
+            Step::Refused(_) | Step::Done { .. } => 0,
         }
     }
 
@@ -222,14 +245,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const APP: &str = "1111000011110000";
+
+    fn begin(now: Timestamp) -> (Flow, String) {
+        Flow::begin(APP, "address", true, now)
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     #[test]
     fn a_state_is_long_random_and_recognised() {
-        let ((flow, state), (other, other_state)) = (Flow::begin(at(0)), Flow::begin(at(0)));
-        assert_eq!(state.len(), 43);
+        let ((flow, state), (other, other_state)) = (begin(at(0)), begin(at(0)));
+        assert_eq!((state.len(), Flow::app_of(&state)), (43 + 1 + APP.len(), Some(APP)));
         assert_ne!(state, other_state);
         assert!(flow.began_with(&state) && other.began_with(&other_state));
         for wrong in [&other_state, "", &state[..42], &format!("{state}A"), &state.to_lowercase(), flow.id()] {
@@ -242,7 +271,7 @@ mod tests {
 
     #[test]
     fn each_step_has_ten_minutes() {
-        let (flow, _) = Flow::begin(at(1_000));
+        let (flow, _) = begin(at(1_000));
         assert!(!flow.is_over(at(1_599)) && flow.is_over(at(1_600)));
         let token = Token::parse(b"EAAB0123456789_abc.DEF-x").unwrap();
         let flow = flow.offered(
@@ -251,6 +280,7 @@ mod tests {
                 is_short: true,
                 uncovered: vec![],
                 regained: (vec![], 0),
+                grantor: "66".to_owned(),
                 person: None,
                 others: vec![],
                 more: 0,

@@ -20,6 +20,7 @@ use crate::gateway::Isolation;
 use crate::gateway::scopes::{List, Scopes};
 use crate::graph::TokenKind;
 use crate::meta_app::seen;
+use crate::meta_grant::{address, grantors};
 use crate::metrics::Metrics;
 use crate::operator::api;
 
@@ -36,6 +37,8 @@ pub(in crate::gateway) struct Grant {
 #[serde(rename_all = "camelCase")]
 struct Spec {
     app_ref: MetaAppReference,
+    #[serde(default)]
+    grantors: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,6 +46,10 @@ struct Spec {
 struct Status {
     #[serde(default)]
     token_type: Option<String>,
+    #[serde(default)]
+    grantor_id: Option<String>,
+    #[serde(default)]
+    reauthorize_url: Option<String>,
     #[serde(default)]
     pages: Vec<Page>,
     #[serde(default)]
@@ -72,6 +79,16 @@ impl Grant {
 
     pub(super) fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The part of its address that cannot be guessed; `None` while it has no address.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.status.reauthorize_url.as_deref().and_then(address::secret_part)
+    }
+
+    /// Whether somebody is one of its people. What others bring waits.
+    pub(super) fn admits(&self, grantor: &str) -> bool {
+        grantors::admits(&self.spec.grantors, self.status.grantor_id.as_deref(), Some(grantor))
     }
 
     /// Its MetaApp.

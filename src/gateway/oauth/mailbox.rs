@@ -32,8 +32,15 @@ impl Mailbox {
     ///
     /// # Errors
     /// When it could not be stored.
-    pub(super) async fn hand_over(&self, grant: &Grant, flow: &Flow, token: &Token) -> Result<(), Refusal> {
-        self.create(grant, flow.id(), MailContent::Token, Some(token)).await.map(|_| ())
+    pub(super) async fn hand_over(
+        &self,
+        grant: &Grant,
+        flow: &Flow,
+        grantor: &str,
+        token: &Token,
+    ) -> Result<(), Refusal> {
+        let content = MailContent::Token { grantor: Some(grantor.to_owned()) };
+        self.create(grant, flow.id(), content, Some(token)).await.map(|_| ())
     }
 
     /// Tells why a person was refused, for those who look after the grant or its application. A courtesy: the person knows

@@ -24,11 +24,14 @@ mod grants;
 mod http;
 mod mailbox;
 mod pages;
+mod redeem;
 mod returning;
 mod seal;
 mod start;
+mod verifier;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -39,9 +42,10 @@ use kube::{Api, Client};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use super::keyring::Keyring;
+use super::keyring::{AppKeys, Keyring};
+use crate::api::MetaApp;
 use crate::engine::{Clock, Key};
-use crate::graph::{AppCredentials, GraphClient, Version};
+use crate::graph::{AppCredentials, AppSecret, GraphClient, Version};
 use crate::meta_app;
 use crate::metrics::Metrics;
 use flow::Flow;
@@ -53,6 +57,9 @@ use seal::Sealer;
 
 /// Logins that Meta is asked about at once: who comes back from it waits for some answers.
 const LOGINS: usize = 8;
+
+/// Codes that came to the wrong browser and that Meta is asked about at once.
+const STRAYS: usize = 4;
 
 /// The largest form that is read: ours has two short fields.
 const LARGEST_FORM: usize = 1024;
@@ -70,7 +77,11 @@ pub(super) struct OAuth {
     logins: Semaphore,
     mailbox: Mailbox,
     metrics: Metrics,
+    /// Whether Meta refused a proof of a code.
+    proof_was_refused: AtomicBool,
     returning: Returning,
+    strays: Semaphore,
+    straying: Returning,
 }
 
 /// What the application of a grant brings to a login.
@@ -85,11 +96,34 @@ struct App {
     config_id: Option<String>,
 }
 
+impl App {
+    /// The application, if people can log in to it now.
+    fn of(keys: &AppKeys) -> Option<Self> {
+        let app = &keys.app;
+        let status = app.status.as_ref()?;
+        let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
+        Some(App {
+            name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
+            credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
+            version: meta_app::observe::version(app),
+            redirect_uri,
+            required: app.spec.required_permissions.clone(),
+            config_id: config_id(app),
+        })
+    }
+}
+
+fn config_id(app: &MetaApp) -> Option<String> {
+    app.spec.login.as_ref().and_then(|login| login.config_id.clone())
+}
+
 /// What the browser knows of a reauthorisation that it began.
 struct Visit {
     grant: Arc<Grant>,
     app: App,
     flow: Flow,
+    /// The app secret that it was begun with.
+    secret: AppSecret,
 }
 
 /// Where people log in, and what comes of it.
@@ -116,38 +150,41 @@ impl OAuth {
         let Login { url: login_url, mailbox_namespace, proxies, clock } = login;
         let mailbox = Mailbox(Api::namespaced(client, &mailbox_namespace));
         let (logins, returning) = (Semaphore::new(LOGINS), Returning::new(proxies));
-        Self { clock, graph, grants, keyring, login_url, logins, mailbox, metrics, returning }
+        let (strays, straying) = (Semaphore::new(STRAYS), Returning::new(proxies));
+        let proof_was_refused = AtomicBool::new(false);
+        Self {
+            clock,
+            graph,
+            grants,
+            keyring,
+            login_url,
+            logins,
+            mailbox,
+            metrics,
+            proof_was_refused,
+            returning,
+            strays,
+            straying,
+        }
     }
 
     /// The application of a grant, if people can log in to it now. Why they cannot is no business of the public.
     fn app(&self, grant: &Grant) -> Option<App> {
-        let key = grant.app();
-        let keys = self.keyring.app(&key)?;
+        let keys = self.keyring.app(&grant.app())?;
         let app = &keys.app;
         // Labels of namespaces are read by the operator alone, which says in the grant what it found.
         let allowed = meta_app::allowed::allows(app, &grant.key().namespace, None);
-        let config_id = app.spec.login.as_ref().and_then(|login| login.config_id.clone());
         // Only a configuration gives a token that may take the place of a system user's.
-        let no_person_can = grant.is_of_system_user() && config_id.is_none();
+        let no_person_can = grant.is_of_system_user() && config_id(app).is_none();
         if !allowed.unwrap_or_else(|| grant.found_its_app()) || no_person_can {
             return None;
         }
-        let status = app.status.as_ref()?;
-        let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
-        Some(App {
-            name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
-            credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
-            version: meta_app::observe::version(app),
-            redirect_uri,
-            required: app.spec.required_permissions.clone(),
-            config_id,
-        })
+        App::of(&keys)
     }
 
     /// Whether people are asked by a configuration of Facebook Login for Business.
     fn has_configuration(&self, grant: &Grant) -> bool {
-        let keys = self.keyring.app(&grant.app());
-        keys.is_some_and(|keys| keys.app.spec.login.as_ref().is_some_and(|login| login.config_id.is_some()))
+        self.keyring.app(&grant.app()).is_some_and(|keys| config_id(&keys.app).is_some())
     }
 
     /// What the browser began with this id, if it is something of ours.
@@ -157,8 +194,9 @@ impl OAuth {
         let app = self.app(&grant)?;
         // Whoever began before the app secret was rotated may end all the same.
         let secrets = self.keyring.app(&grant.app())?;
-        let flow = secrets.secrets().find_map(|(_, secret)| Sealer::new(&secret, grant.uid())?.open(sealed))?;
-        (flow.id() == id).then_some(Visit { grant, app, flow })
+        let open = |(_, secret)| Some((Sealer::new(&secret, grant.uid())?.open(sealed)?, secret));
+        let (flow, secret) = secrets.secrets().find_map(open)?;
+        (flow.id() == id).then_some(Visit { grant, app, flow, secret })
     }
 
     /// The page for a browser that brought nothing of ours: it may be too early to say so.
@@ -190,7 +228,7 @@ impl OAuth {
 /// The routes, for the public listener.
 pub(super) fn routes(oauth: Arc<OAuth>) -> Router {
     Router::new()
-        .route("/oauth/{namespace}/{grant}/start", get(start::show).post(start::begin))
+        .route("/oauth/{namespace}/{grant}/{address}/start", get(start::show).post(start::begin))
         .route("/oauth/callback", get(callback::callback))
         .route("/oauth/confirm", get(confirm::show).post(confirm::decide).layer(DefaultBodyLimit::max(LARGEST_FORM)))
         .route("/oauth/other-browser", get(confirm::other_browser))

@@ -31,7 +31,7 @@ pub(super) fn document(title: &str, body: Markup) -> Markup {
 }
 
 /// What is asked for, and the button that begins.
-pub(super) fn start(grant: &Grant, app: &str) -> Markup {
+pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
     document(
         "Authorise again",
         html! {
@@ -51,7 +51,7 @@ pub(super) fn start(grant: &Grant, app: &str) -> Markup {
                 strong { "Choose every page that is named here: what you leave out stops working at once." }
                 " Afterwards you see what came of it, and have to agree before it is used here."
             }
-            (begin(grant, "Continue to Facebook"))
+            (begin(grant, address, "Continue to Facebook"))
         },
     )
 }
@@ -79,6 +79,12 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
                 "Agree only if this is your name, and if whoever runs " strong { (grant.key()) }
                 " may act for all of these pages."
             }
+            @if !grant.admits(&offer.grantor) {
+                p.note {
+                    "You are none of those who authorised " strong { (grant.key()) } " before. What you hand over changes "
+                    "nothing until whoever runs it accepts you."
+                }
+            }
             form method="post" action=(CONFIRM) {
                 input type="hidden" name="flow" value=(flow.id());
                 button name="decision" value="use" { "Use it" }
@@ -89,12 +95,26 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
 }
 
 /// It was handed to the operator.
-pub(super) fn done(grant: &Grant) -> Markup {
+pub(super) fn done(grant: &Grant, waits: Option<&str>) -> Markup {
+    if let Some(id) = waits {
+        return waiting(grant, id);
+    }
     document(
         "Thank you",
         html! {
             p { "The new authorisation for " strong { (grant.key()) } " was handed over. It is checked once more and then put to use, which takes about a minute." }
             p { "You can close this page. Nothing else is to be done." }
+        },
+    )
+}
+
+/// It was handed to the operator, and the person has to be accepted first.
+fn waiting(grant: &Grant, id: &str) -> Markup {
+    document(
+        "You have to be accepted",
+        html! {
+            p { "The new authorisation for " strong { (grant.key()) } " was handed over and is not used yet, since you are none of those who authorised it before." }
+            p { "Tell whoever sent you here your number: " strong { (id) } ". They accept you by putting it into the field grantors of the MetaGrant. What you handed over waits for a day; after that you have to begin again." }
         },
     )
 }
@@ -166,10 +186,10 @@ pub(super) fn no_origin() -> Markup {
 }
 
 /// The button that begins.
-pub(super) fn begin(grant: &Grant, label: &str) -> Markup {
+pub(super) fn begin(grant: &Grant, address: &str, label: &str) -> Markup {
     let key = grant.key();
     html! {
-        form method="post" action={ "/oauth/" (key.namespace) "/" (key.name) "/start" } {
+        form method="post" action={ "/oauth/" (key.namespace) "/" (key.name) "/" (address) "/start" } {
             button { (label) }
         }
     }

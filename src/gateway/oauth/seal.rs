@@ -58,13 +58,14 @@ mod tests {
     }
 
     fn offered() -> Flow {
-        let (flow, _) = Flow::begin(Timestamp::UNIX_EPOCH);
+        let (flow, _) = Flow::begin("1111000011110000", "address", true, Timestamp::UNIX_EPOCH);
         let token = Token::parse(TOKEN.as_bytes()).unwrap();
         let offer = Offer {
             token,
             is_short: true,
             uncovered: vec![],
             regained: (vec![], 0),
+            grantor: "66".to_owned(),
             person: Some("Ada".to_owned()),
             others: vec!["Shop".to_owned()],
             more: 3,

@@ -11,10 +11,12 @@ use super::flow::Flow;
 use super::grants::Grant;
 use super::http::{Clicked, page, refuse_click, see_other, with_query};
 use super::seal::Sealer;
+use super::verifier::Verifier;
 use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
 use crate::engine::Key;
+use crate::gateway::challenge::is_same;
 
-/// The grant that an address names.
+/// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said.
 pub(super) struct Named(Arc<Grant>);
 
 impl FromRequestParts<Arc<OAuth>> for Named {
@@ -22,18 +24,20 @@ impl FromRequestParts<Arc<OAuth>> for Named {
 
     async fn from_request_parts(parts: &mut Parts, oauth: &Arc<OAuth>) -> Result<Self, StatusCode> {
         // A path that cannot be decoded is unknown too.
-        let path = Path::<(String, String)>::from_request_parts(parts, oauth).await;
-        let Path((namespace, name)) = path.map_err(|_| StatusCode::NOT_FOUND)?;
+        let path = Path::<(String, String, String)>::from_request_parts(parts, oauth).await;
+        let Path((namespace, name, part)) = path.map_err(|_| StatusCode::NOT_FOUND)?;
         let is_known = oauth.grants.are_known(&namespace);
         let unknown = if is_known { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        oauth.grants.get(&Key::new(namespace, name)).map(Self).ok_or(unknown)
+        let grant = oauth.grants.get(&Key::new(namespace, name));
+        let is_there = |grant: &Arc<Grant>| grant.address().is_some_and(|it| is_same(it.as_bytes(), part.as_bytes()));
+        grant.filter(is_there).map(Self).ok_or(unknown)
     }
 }
 
 /// Says what is asked for. Nothing begins here: whoever prefetches, previews or reloads it changes nothing.
 pub(super) async fn show(State(oauth): State<Arc<OAuth>>, Named(grant): Named) -> Response {
     match oauth.app(&grant) {
-        Some(app) => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name)),
+        Some(app) => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name, grant.address().unwrap_or_default())),
         None => not_possible(&oauth, &grant),
     }
 }
@@ -59,17 +63,28 @@ pub(super) async fn begin(
     if !clicked.is_of(&app.redirect_uri) {
         return refuse_click(&oauth, pages::cross_site());
     }
-    // However often: nothing is stored, and Meta is not asked.
-    let (flow, state) = Flow::begin(oauth.clock.now());
-    let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
-    let cookies = sealed.map(|sealed| cookie::set(&headers, &grant.key(), &flow, &sealed)).unwrap_or_default();
     oauth.tell(Some(&grant.key()), "begun");
-    see_other(&dialog(&oauth, &app, &state), cookies)
+    // However often: nothing is stored, and Meta is not asked.
+    send_to_meta(&oauth, &headers, &grant, &app, (grant.address().unwrap_or_default(), true))
+}
+
+/// Leads to the login dialog from an address of the grant, with a challenge that goes with the code or without.
+pub(super) fn send_to_meta(
+    oauth: &OAuth,
+    headers: &HeaderMap,
+    grant: &Grant,
+    app: &App,
+    (address, challenge): (&str, bool),
+) -> Response {
+    let (flow, state) = Flow::begin(&app.credentials.app_id, address, challenge, oauth.clock.now());
+    let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
+    let cookies = sealed.map(|sealed| cookie::set(headers, &grant.key(), &flow, &sealed)).unwrap_or_default();
+    see_other(&dialog(oauth, app, &state, challenge), cookies)
 }
 
 /// Where the login dialog is, for this state. A configuration says itself what is asked for, and people grant all of it or
 /// nothing; without one, declined permissions are asked for again.
-fn dialog(oauth: &OAuth, app: &App, state: &str) -> String {
+fn dialog(oauth: &OAuth, app: &App, state: &str, challenge: bool) -> String {
     let mut scopes: Vec<_> = app.required.iter().map(String::as_str).collect();
     if !scopes.contains(&BUSINESS_PAGES) {
         scopes.push(BUSINESS_PAGES);
@@ -86,6 +101,8 @@ fn dialog(oauth: &OAuth, app: &App, state: &str) -> String {
         ("state", state),
         ("response_type", "code"),
     ];
-    let query: Vec<_> = query.into_iter().chain(asked_for).collect();
+    let proof = challenge.then(|| Verifier::new(&app.credentials.secret, state).challenge());
+    let proof = proof.iter().flat_map(|text| [("code_challenge", text.as_str()), ("code_challenge_method", "S256")]);
+    let query: Vec<_> = query.into_iter().chain(asked_for).chain(proof).collect();
     with_query(&oauth.login_url, &[&app.version.to_string(), "dialog", "oauth"], &query).into()
 }

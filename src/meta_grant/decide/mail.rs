@@ -5,7 +5,7 @@ use super::Case;
 use super::token::{self, Candidate, Word};
 use super::valid;
 use crate::engine::answer::{Refusal, listed};
-use crate::graph::TokenKind;
+use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 
@@ -25,6 +25,7 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
         Word::Refused(refusal) if refusal.says_nothing() || !case.heard.mail => None,
         Word::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
         Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
+        Word::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
         Word::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {
             Some(refused("the token in use is a system user's, and no person's may take its place"))
         }
@@ -43,6 +44,7 @@ fn in_use(case: &Case<'_>) -> Option<Mutation> {
     let kept = matches!(case.seen.living, LivingSeen::Present { .. });
     match token::in_use(case.seen, case.now) {
         _ if kept => Some(Mutation::Discard { refused: None }),
+        Word::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
         Word::Good(_) => Some(keep(case)),
         Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
         Word::Unasked | Word::Refused(_) => None,
@@ -74,13 +76,43 @@ fn why_not(case: &Case<'_>) -> Option<Mutation> {
         _ => {}
     }
     let lost = case.lost_with(Candidate::Mail).filter(|lost| case.heard.mail && !lost.is_empty())?;
-    Some(refused(&format!("it does not cover pages that channels use: {}", listed(&lost))))
+    Some(refused(&format!("it does not cover all pages that the token in use does: {}", listed(&lost))))
 }
 
 fn refused(why: &str) -> Mutation {
+    refused_until(why, "The person must authorise again with all pages in use selected.")
+}
+
+fn refused_until(why: &str, step: &str) -> Mutation {
     let why = why.trim_end_matches('.');
-    let text = format!(
-        "What a person authorised in the browser was refused: {why}. The token that is in use stays. The person must authorise again with all pages in use selected."
-    );
+    let text =
+        format!("What a person authorised in the browser was refused: {why}. The token that is in use stays. {step}");
     Mutation::Discard { refused: Some(text) }
+}
+
+/// It is not what the gateway said that it is, or the gateway did not say whose it is. Who is known waits unasked.
+fn of_a_stranger(case: &Case<'_>, info: &TokenInfo) -> Mutation {
+    let Some(id) = &info.user_id else {
+        return refused("Meta does not say whose token it is");
+    };
+    let step = to_accept(case, std::slice::from_ref(id)).unwrap_or_default();
+    refused_until(&format!("{id} is none of the grant's people"), &format!("{step} Then {id} must authorise again."))
+}
+
+/// What somebody has to do if these are to be among the grant's people; none if there are none.
+pub(super) fn to_accept(case: &Case<'_>, ids: &[String]) -> Option<String> {
+    if ids.is_empty() {
+        return None;
+    }
+    let stay = match case.grant.spec.grantors.as_slice() {
+        [] => case.previous.grantor_id.as_slice(),
+        declared => declared,
+    };
+    let all: Vec<_> = stay.iter().chain(ids).map(|id| format!("\"{id}\"")).collect();
+    let (namespace, name) = (case.namespace(), case.name());
+    Some(format!(
+        "If {} may authorise this grant, somebody with the verb accept on metagrants must say so, else nothing has to be done: kubectl -n {namespace} patch mgrant {name} --type=merge -p '{{\"spec\":{{\"grantors\":[{}]}}}}'",
+        listed(ids),
+        all.join(",")
+    ))
 }

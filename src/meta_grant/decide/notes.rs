@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::token::{self, Word, is_covered};
-use super::{Case, Findings};
+use super::{Case, Findings, mail};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::engine::answer::listed;
@@ -20,6 +20,7 @@ pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<N
     notes.extend(replaced(case));
     notes.extend(other_grantor(case));
     notes.extend(shrunk(case));
+    notes.extend(newcomers(case));
     let refused = case.seen.asked.mail_refused.clone();
     notes.extend(refused.map(|text| warning(crate::meta_grant::mail::REFUSED, "AdoptMail", text)));
     notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
@@ -58,6 +59,18 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
     let text = format!("The grant is now {new}'s; before it was {old}'s.");
     (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
+}
+
+/// That somebody authorised in the browser who is none of the grant's people.
+fn newcomers(case: &Case<'_>) -> Option<Note> {
+    let is_new = |id: &&String| !case.previous.waiting_grantors.contains(id);
+    let ids: Vec<_> = case.seen.waiting.iter().filter(is_new).cloned().collect();
+    let step = mail::to_accept(case, &ids)?;
+    let who = listed(&ids);
+    let text = format!(
+        "{who} authorised in the browser and is none of the grant's people. Nothing was changed; what was authorised waits for a day. {step}"
+    );
+    Some(warning("AuthorizationWaits", "AdoptMail", text))
 }
 
 /// That pages left the grant though channels use them.

@@ -34,6 +34,12 @@ pub(super) fn status(
         // An ended token tells little; what was known of it before helps whoever has to authorise again.
         _ => previous.clone(),
     };
+    // Whose it is stays known also of a token that has ended, for nobody else's takes its place in the browser.
+    let of_token = match token::in_use(seen, case.now) {
+        Word::Good(info) | Word::Flawed(Some(info), _) => info.user_id.clone(),
+        _ => None,
+    };
+    let grantor_id = known.grantor_id.clone().or_else(|| previous.grantor_id.clone()).or(of_token);
     let inputs = Some(seen.inputs.clone());
     // An authorisation that ended has no end in the future, whatever its clocks say.
     let ended = conditions.iter().any(|it| it.type_ == "Expired" && it.status == "True");
@@ -46,6 +52,8 @@ pub(super) fn status(
             .then(|| crate::meta_grant::living_secret_name(case.name())),
         seed_fingerprint: of_seed(seen),
         token_fingerprint: seen.in_use.clone(),
+        grantor_id,
+        waiting_grantors: seen.waiting.clone(),
         reauthorize_url: seen.reauthorize_url.clone(),
         next_step,
         // Kept while nothing new was learned, so that an outage does not rewrite every status.
@@ -63,7 +71,8 @@ pub(super) fn status(
 
 /// A status with the channels and pages as they are now; all else stays. For when nothing was asked.
 pub fn counted(previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> MetaGrantStatus {
-    with_pages(previous.clone(), seen, seen.before.as_ref().map(|before| &before.pages), now)
+    let previous = MetaGrantStatus { waiting_grantors: seen.waiting.clone(), ..previous.clone() };
+    with_pages(previous, seen, seen.before.as_ref().map(|before| &before.pages), now)
 }
 
 fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> MetaGrantStatus {

@@ -1,5 +1,7 @@
 //! What debug_token says of the tokens of a grant, and whether one may take the place of another.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
@@ -112,8 +114,8 @@ pub fn known_scopes<'a>(seen: &Observed, previous: &'a MetaGrantStatus) -> &'a [
     if same && whole { &previous.scopes } else { &[] }
 }
 
-/// Pages in use that the token in use covers and a candidate does not; `None` if that is not known. `given` is what the token in
-/// use gives.
+/// Pages that the token in use covers and a candidate does not, of those in use; what came by mail must cover the others too,
+/// since a token that works gives way to nothing less. `None` if that is not known. `given` is what the token in use gives.
 pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> Option<Vec<String>> {
     let words = (&seen.app, candidate(which, seen, now));
     let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return None };
@@ -124,8 +126,11 @@ pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: 
     let Some(Ok(Covered { pages, open, .. })) = pages else { return None };
     let given = given?;
     let grants = |page: &String| required.iter().all(|scope| info.grants(scope, page));
-    let needed = seen.users.pages.iter().filter(|page| given.get(*page).is_some_and(is_covered));
+    let is_needed = |page: &String| which == Candidate::Mail || seen.users.pages.contains(page);
+    let needed = given.iter().filter(|(page, given)| is_covered(given) && is_needed(page)).map(|(page, _)| page);
+    let needed: BTreeSet<_> = needed.collect();
     let (unknown, lost): (Vec<_>, Vec<_>) = needed
+        .into_iter()
         .filter(|page| !grants(page) || !pages.contains(*page))
         .partition(|page| grants(page) && open.contains(*page));
     (unknown.is_empty() || !lost.is_empty()).then(|| lost.into_iter().cloned().collect())

@@ -9,6 +9,7 @@ use crate::engine::answer::Refusal;
 use crate::engine::token_check::{self, Flaw};
 use crate::graph::{TokenKind, Verdict};
 use crate::meta_app::seen;
+use crate::meta_grant::address;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
 /// The condition Valid.
@@ -83,7 +84,7 @@ fn begin(case: &Case<'_>) -> String {
         "Somebody who may write Secrets there must create it with the key token, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
     );
     match &case.seen.reauthorize_url {
-        Some(url) => format!("Begin in a browser at {url}; or without one: {create}"),
+        Some(_) => format!("Begin in a browser {}; or without one: {create}", address::told(&case.key())),
         None => create,
     }
 }
@@ -240,9 +241,10 @@ pub(super) fn authorize_again(case: &Case<'_>) -> String {
     }
     let person = "A person with the tasks MESSAGING and MODERATE on all pages in use";
     match &case.seen.reauthorize_url {
-        Some(url) => format!(
-            "{person} must authorise app {app} again, with all of them selected: at {url}, or elsewhere and {put}."
-        ),
+        Some(_) => {
+            let at = address::told(&case.key());
+            format!("{person} must authorise app {app} again, with all of them selected: {at}, or elsewhere and {put}.")
+        }
         None => format!("{person} must authorise app {app} again, with all of them selected, and {put}."),
     }
 }

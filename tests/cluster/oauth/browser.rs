@@ -1,16 +1,22 @@
 //! A browser, as far as the gateway sees one: it keeps the cookies, follows nothing by itself and remembers what it was shown.
 
 use anyhow::{Context, Result, ensure};
+use kube::Api;
+use meta_channel_operator::api::MetaGrant;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use sha2::{Digest, Sha256};
+use testkit::wait_for;
 
-use super::scene::{APP_REDIRECT, SCOPES};
+use super::scene::{APP_REDIRECT, SCOPES, start};
+use crate::world::PATIENCE;
 
 pub struct Browser {
     client: Client,
     pub base: String,
+    /// Where grants say their addresses, if an operator does.
+    pub cluster: Option<kube::Client>,
     /// What a proxy says of where it is.
     pub client_address: Option<String>,
     /// Each as `name=value`, as it is sent.
@@ -43,7 +49,8 @@ impl Answer {
 impl Browser {
     pub fn new(base: &str) -> Self {
         let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Self { client, base: base.to_owned(), client_address: None, cookies: Vec::new(), shown: Vec::new() }
+        let base = base.to_owned();
+        Self { client, base, cluster: None, client_address: None, cookies: Vec::new(), shown: Vec::new() }
     }
 
     pub async fn get(&mut self, path: &str) -> Result<Answer> {
@@ -103,8 +110,24 @@ impl Browser {
 
     /// Begins at the start page of a grant: the address of the login dialog.
     pub async fn begin(&mut self, grant: &str) -> Result<Url> {
-        let answer = self.click(&format!("/oauth/{grant}/start"), &[]).await?;
-        Ok(answer.leads_to()?.parse()?)
+        if self.cluster.is_none() {
+            return Ok(self.click(&start(grant), &[]).await?.leads_to()?.parse()?);
+        }
+        wait_for("the gateway to know the address", PATIENCE, async || {
+            let path = self.start(grant).await?;
+            Ok(self.click(&path, &[]).await?.leads_to()?.parse()?)
+        })
+        .await
+    }
+
+    /// The path of the start page of a grant, as its status has it.
+    pub async fn start(&self, grant: &str) -> Result<String> {
+        let Some(client) = &self.cluster else { return Ok(start(grant)) };
+        let (namespace, name) = grant.split_once('/').context("a namespace")?;
+        let grants: Api<MetaGrant> = Api::namespaced(client.clone(), namespace);
+        let status = grants.get(name).await?.status.context("no status")?;
+        let url: Url = status.reauthorize_url.context("no address")?.parse()?;
+        Ok(url.path().to_owned())
     }
 
     /// Decides at the login dialog: where the browser is sent, as path and query.

@@ -77,7 +77,8 @@ async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is
     // It may be authorised again the same way.
     let first = living(&world).await?;
     wait_for("the gateway to know", PATIENCE, async || {
-        browser.get(&format!("/oauth/{name}/start")).await?.is(StatusCode::OK, "Authorise again")
+        let path = browser.start(&name).await?;
+        browser.get(&path).await?.is(StatusCode::OK, "Authorise again")
     })
     .await?;
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
@@ -136,9 +137,9 @@ async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorised()
     let _operator = world.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
     let mut browser = super::renewed::browser(&world).await?;
     let name = format!("{}/acme", world.tenant_a);
-    let start = format!("/oauth/{name}/start");
     let shows = async |browser: &mut Browser, page: &str| {
-        let answer = browser.get(&start).await?;
+        let path = browser.start(&name).await?;
+        let answer = browser.get(&path).await?;
         ensure!(answer.text.contains(page) && !answer.text.contains("None yet"), "{}", answer.text);
         Ok(())
     };

@@ -21,9 +21,9 @@ async fn nothing_secret_is_shown() -> Result<()> {
         let dialog = browser.begin(&scene.grant).await?;
         let callback = browser.log_in(&dialog, PERSON, &pages).await?;
         secrets.extend([parameter(&callback, "code")?, parameter(&callback, "state")?]);
-        stranger.return_with(&callback).await?;
         secrets.extend(browser.cookies.iter().filter_map(|it| it.rsplit('/').next()).map(str::to_owned));
         let answer = browser.return_with(&callback).await?;
+        stranger.return_with(&callback).await?;
         secrets.extend(browser.cookies.iter().filter_map(|it| it.rsplit('/').next()).map(str::to_owned));
         if answer.status == StatusCode::OK {
             browser.answer(&answer, "use").await?.is(StatusCode::OK, "Thank you")?;

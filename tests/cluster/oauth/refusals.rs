@@ -38,9 +38,9 @@ async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<(
         ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
     scene.world.kubectl().run(&patch).await?;
     let mut browser = scene.browser();
-    let start = format!("/oauth/{}/start", scene.other);
+    let path = start(&scene.other);
     wait_for("the lost page on the start page", PATIENCE, async || {
-        let text = browser.get(&start).await?.text;
+        let text = browser.get(&path).await?.text;
         anyhow::ensure!(text.contains("Lost Outlet"), "{text}");
         Ok(())
     })
@@ -98,7 +98,7 @@ async fn when_meta_does_not_answer_the_person_may_try_again() -> Result<()> {
     scene.world.sandbox.add_fault(fault(silent));
     let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "No answer")?;
-    assert!(answer.text.contains(&format!("action=\"/oauth/{}/start\"", scene.grant)), "{}", answer.text);
+    assert!(answer.text.contains(&format!("action=\"{}\"", start(&scene.grant))), "{}", answer.text);
 
     let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
     scene.world.sandbox.add_fault(fault(silent));
@@ -149,7 +149,7 @@ async fn what_strangers_wrote_is_shown_as_text() -> Result<()> {
     let scene = Scene::seeded(page).await?;
     let mut browser = scene.browser();
     let (bold, italic) = ("&lt;b onclick=&quot;x&quot;&gt;", "Acme &lt;i&gt;Messaging");
-    let start = browser.get(&format!("/oauth/{}/start", scene.grant)).await?;
+    let start = browser.get(&start(&scene.grant)).await?;
     // A page in use by name, the application.
     assert!(start.text.contains(bold) && start.text.contains(italic), "{}", start.text);
     let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
@@ -172,12 +172,12 @@ async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
     let patch =
         ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
     scene.world.kubectl().run(&patch).await?;
-    let start = format!("/oauth/{}/start", scene.other);
+    let path = start(&scene.other);
     wait_for("the start page", PATIENCE, async || {
-        browser.get(&start).await?.is(StatusCode::OK, "Nothing to do for you")
+        browser.get(&path).await?.is(StatusCode::OK, "Nothing to do for you")
     })
     .await?;
-    browser.click(&start, &[]).await?.is(StatusCode::OK, "Nothing to do for you")?;
+    browser.click(&path, &[]).await?.is(StatusCode::OK, "Nothing to do for you")?;
     let form = [("flow", super::browser::flow(&offer)?), ("decision", "use")];
     browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
     assert!(scene.told().await?.is_empty());
@@ -189,10 +189,10 @@ async fn a_grant_whose_application_is_not_there_cannot_be_begun() -> Result<()> 
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
     scene.world.kubectl().run(&["-n", &scene.world.platform, "delete", "mapp", "acme"]).await?;
-    let start = format!("/oauth/{}/start", scene.grant);
+    let path = start(&scene.grant);
     wait_for("the gateway to forget the app", PATIENCE, async || {
-        browser.get(&start).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
+        browser.get(&path).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
     })
     .await?;
-    browser.click(&start, &[]).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
+    browser.click(&path, &[]).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
 }

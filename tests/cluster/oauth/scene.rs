@@ -19,7 +19,14 @@ pub const CALLBACK: &str = "https://hooks.example.com/oauth/callback";
 /// The redirect URI of the other application, on the same host.
 pub const APP_REDIRECT: &str = "https://hooks.example.com/other/callback";
 pub const SCOPES: &str = "pages_show_list,pages_manage_metadata,pages_messaging";
+/// The part of the grants' addresses that cannot be guessed.
+const ADDRESS: &str = "YS1yYW5kb20tYWRkcmVzcw";
 pub const MARKUP: &str = "<b onclick=\"x\">'&amp;</b>";
+
+/// The path of the start page of a grant that no operator looks after.
+pub fn start(grant: &str) -> String {
+    format!("/oauth/{grant}/{ADDRESS}/start")
+}
 
 /// What the tests need beyond the demonstration: an application that people can log in to, and roles.
 pub fn people(seed: &mut Seed) {
@@ -78,7 +85,8 @@ impl Scene {
         let rows: Vec<_> = pages.iter().map(|(id, name)| json!({"id": id, "name": name, "inUse": true})).collect();
         let unused = json!({"id": PAGE_C, "name": "Not in use"});
         let pages: Vec<_> = rows.into_iter().chain([unused]).collect();
-        let status = json!({"status": {"pages": pages}});
+        let address = format!("https://hooks.example.com{}", start(&format!("{namespace}/acme")));
+        let status = json!({"status": {"pages": pages, "reauthorizeUrl": address}});
         let grants: Api<MetaGrant> = Api::namespaced(self.world.client.clone(), namespace);
         grants.patch_status("acme", &PatchParams::default(), &Patch::Merge(&status)).await?;
         Ok(())
@@ -88,7 +96,7 @@ impl Scene {
     pub async fn is_served(&self, grant: &str) -> Result<()> {
         let mut browser = self.browser();
         wait_for("the gateway to know the grant", PATIENCE, async || {
-            let answer = browser.get(&format!("/oauth/{grant}/start")).await?;
+            let answer = browser.get(&start(grant)).await?;
             ensure!(answer.status.is_success() && answer.text.contains(PAGE_B), "{}: {}", answer.status, answer.text);
             Ok(())
         })

@@ -13,7 +13,7 @@ use crate::world::*;
 async fn the_start_page_is_constant_and_begins_nothing() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
-    let path = format!("/oauth/{}/start", scene.grant);
+    let path = start(&scene.grant);
     let first = browser.get(&path).await?;
     first.is(StatusCode::OK, "Authorise again")?;
     for part in [&scene.grant, "Acme Shop", PAGE_A, PAGE_B] {
@@ -32,14 +32,14 @@ async fn the_start_page_is_constant_and_begins_nothing() -> Result<()> {
 async fn every_answer_to_a_browser_is_kept_to_itself() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
-    let start = format!("/oauth/{}/start", scene.grant);
+    let path = start(&scene.grant);
     let answers = [
-        browser.get(&start).await?,
+        browser.get(&path).await?,
         browser.get("/oauth/confirm").await?,
         browser.get("/oauth/other-browser").await?,
         browser.get("/oauth/callback?code=x&state=y").await?,
-        browser.post(&start, &[], Some("cross-site")).await?,
-        browser.click(&start, &[]).await?,
+        browser.post(&path, &[], Some("cross-site")).await?,
+        browser.click(&path, &[]).await?,
         browser.click("/oauth/confirm", &[]).await?,
     ];
     for answer in answers {
@@ -66,7 +66,7 @@ async fn every_answer_to_a_browser_is_kept_to_itself() -> Result<()> {
 async fn a_click_leads_to_the_login_dialog_with_a_state_that_the_cookie_is_bound_to() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
-    let answer = browser.click(&format!("/oauth/{}/start", scene.grant), &[]).await?;
+    let answer = browser.click(&start(&scene.grant), &[]).await?;
     let to = answer.leads_to()?;
     assert!(to.starts_with(&format!("{}/v25.0/dialog/oauth?", scene.world.sandbox.url())), "{to}");
     assert_eq!(parameter(&to, "client_id")?, "1111000011110000");
@@ -75,7 +75,12 @@ async fn a_click_leads_to_the_login_dialog_with_a_state_that_the_cookie_is_bound
     assert_eq!(parameter(&to, "scope")?, format!("{SCOPES},business_management"));
     assert_eq!(parameter(&to, "auth_type")?, "rerequest");
     let state = parameter(&to, "state")?;
-    assert_eq!(state.len(), 43);
+    // It ends with the id of the application, which is no secret.
+    assert_eq!(state.split_once('.').map(|(random, app)| (random.len(), app)), Some((43, "1111000011110000")));
+    assert_eq!(
+        (parameter(&to, "code_challenge")?.len(), parameter(&to, "code_challenge_method")?),
+        (43, "S256".into())
+    );
     let cookie = answer.headers["set-cookie"].to_str()?;
     assert!(cookie.starts_with("__Host-") && !cookie.contains(&state), "{cookie}");
     assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=3600"), "{cookie}");
@@ -145,7 +150,7 @@ async fn another_replica_goes_on_where_one_began() -> Result<()> {
     // The replica has to know the grant too.
     testkit::wait_for("the replica", PATIENCE, async || {
         let mut other = super::browser::Browser::new(&browser.base);
-        other.get(&format!("/oauth/{}/start", scene.grant)).await?.is(StatusCode::OK, "Authorise again")
+        other.get(&start(&scene.grant)).await?.is(StatusCode::OK, "Authorise again")
     })
     .await?;
     let second = std::mem::replace(&mut browser.base, first.clone());

@@ -147,7 +147,7 @@ impl Scene {
             former: None,
             publication: PublicationSeen::Missing,
             gateway: false,
-            reauthorize_url: None,
+            in_browser: false,
             inputs: "inputs".to_owned(),
             look: true,
             requested: None,

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::model::Model;
 use super::scene::*;
+use crate::api::MetaGrantStatus;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
@@ -29,16 +30,109 @@ fn refused(outcome: &Outcome, words: &str) {
     assert!(text.contains("must authorise again"), "{text}");
 }
 
+/// A person's token that Meta ended.
+fn dead() -> TokenInfo {
+    TokenInfo { user_id: Some(PERSON.to_owned()), ..ended(460) }
+}
+
+const STRANGER: &str = "6600000000000066";
+
+fn of_stranger(age: i64) -> TokenInfo {
+    TokenInfo { user_id: Some(STRANGER.to_owned()), ..long_user(age) }
+}
+
 #[test]
 fn what_would_do_as_a_new_seed_is_kept() {
     let no_end = TokenInfo { issued_at: None, expires_at: None, ..long_user(0) };
-    for info in [long_user(0), long_user(10), no_end, system_user(9)] {
+    for info in [long_user(0), long_user(10), no_end] {
         Scene::mailed(info, &BOTH).decide().mutates(kept());
     }
     // Whatever serves is better than what does not, also if it covers less.
-    let mut dead = Scene::mailed(long_user(30), &[PAGE_B]);
-    dead.seen.asked.token = Some(Ok(ended(460)));
-    dead.decide().mutates(kept());
+    let mut scene = Scene::mailed(long_user(30), &[PAGE_B]);
+    scene.seen.asked.token = Some(Ok(dead()));
+    scene.decide().mutates(kept());
+}
+
+#[test]
+fn only_the_grants_people_are_taken_whatever_their_tokens_cover() {
+    let declared = |mut scene: Scene, ids: &[&str]| {
+        scene.grant.spec.grantors = words(ids);
+        scene
+    };
+    let of_business = || TokenInfo { user_id: Some(STRANGER.to_owned()), ..system_user(9) };
+    let unknown = || TokenInfo { user_id: None, ..long_user(0) };
+    // Nobody is declared: whoever was the first.
+    for (info, words) in [(of_stranger(0), "people"), (of_business(), "people"), (unknown(), "does not say whose")] {
+        refused(&Scene::mailed(info, &BOTH).decide(), words);
+    }
+    // Those who are declared, and nobody else.
+    declared(Scene::mailed(of_stranger(0), &BOTH), &[PERSON, STRANGER]).decide().mutates(kept());
+    refused(&declared(Scene::mailed(long_user(0), &BOTH), &[STRANGER]).decide(), "people");
+    refused(&declared(Scene::mailed(unknown(), &BOTH), &[STRANGER]).decide(), "does not say whose");
+    // Whose a token was that ended is known from before, or from Meta.
+    let before = Scene::of(long_user(10)).decide();
+    for told in [Some(PERSON), None] {
+        let mut scene = Scene::mailed(of_stranger(0), &BOTH);
+        if told.is_none() {
+            scene = scene.after(&before);
+        }
+        scene.seen.asked.token = Some(Ok(TokenInfo { user_id: told.map(str::to_owned), ..ended(460) }));
+        refused(&scene.decide(), "people");
+        declared(scene, &[STRANGER]).decide().mutates(kept());
+    }
+}
+
+#[test]
+fn a_token_that_works_gives_way_to_none_that_covers_less_though_no_channel_uses_a_page() {
+    let unused = |pages: &[&str]| {
+        let mut scene = Scene::mailed(long_user(0), pages);
+        scene.seen.users = Default::default();
+        scene
+    };
+    refused(&unused(&[PAGE_A]).judged(), PAGE_B);
+    refused(&unused(&["2200000000000009"]).judged(), PAGE_A);
+    unused(&[PAGE_A, PAGE_B, "2200000000000009"]).decide().mutates(kept());
+    // What the token in use lost in the same moment is no reason: a person's choice at Meta counts for both.
+    let mut narrowed = unused(&[PAGE_B]);
+    narrowed.seen.asked.pages = Some(Ok(accounts(&[PAGE_B])));
+    narrowed.decide().mutates(kept());
+}
+
+#[test]
+fn who_waits_is_told_once_with_the_step_that_accepts_and_changes_nothing_else() {
+    let healthy = || Scene::of(long_user(10));
+    let before = healthy().decide();
+    let mut scene = healthy().after(&before);
+    scene.seen.waiting = words(&[STRANGER]);
+    let outcome = scene.decide();
+    outcome.mutates(None);
+    assert_eq!(outcome.notes(), ["AuthorizationWaits!"]);
+    let step = outcome.status().next_step.as_deref().unwrap();
+    let ids = format!("\"grantors\":[\"{PERSON}\",\"{STRANGER}\"]");
+    assert!(step.contains(&ids) && step.contains("verb accept"), "{step}");
+    let told = MetaGrantStatus { next_step: None, waiting_grantors: vec![], ..outcome.status().clone() };
+    assert_eq!(told, MetaGrantStatus { next_step: None, ..before.status().clone() });
+    let mut again = scene.after(&outcome);
+    assert_eq!((again.decide().status(), again.decide().notes()), (outcome.status(), vec![]));
+    // One more is told alone; whoever waits no more is not told of.
+    again.seen.waiting = words(&[STRANGER, "6600000000000067"]);
+    let more = again.decide();
+    assert_eq!(more.notes(), ["AuthorizationWaits!"]);
+    let event = &more.plan.report.notes[0].text;
+    assert!(event.starts_with("6600000000000067 authorised"), "{event}");
+    let mut fewer = again.after(&more);
+    fewer.seen.waiting.clear();
+    assert_eq!((fewer.decide().status().next_step.clone(), fewer.decide().notes()), (None, vec![]));
+}
+
+#[test]
+fn whose_a_grant_is_stays_known_when_its_token_ends_or_meta_does_not_tell() {
+    let before = Scene::of(long_user(10)).decide();
+    for info in [ended(460), TokenInfo { user_id: None, ..long_user(10) }] {
+        let outcome = Scene::of(TokenInfo { user_id: None, ..info }).after(&before).decide();
+        assert_eq!(outcome.status().grantor_id.as_deref(), Some(PERSON));
+    }
+    assert_eq!(Scene::of(dead()).decide().status().grantor_id.as_deref(), Some(PERSON), "of a grant that is made anew");
 }
 
 #[test]
@@ -59,6 +153,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     }
     let mut of_a_business = Scene::mailed(long_user(0), &BOTH);
     of_a_business.seen.asked.token = Some(Ok(system_user(10)));
+    of_a_business.grant.spec.grantors = words(&[PERSON]);
     refused(&of_a_business.decide(), "no person's may take its place");
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
@@ -152,7 +247,7 @@ fn without_an_answer_it_is_neither_kept_nor_refused() {
     silent(|scene| scene.seen.asked.token = Some(Err(no_answer())));
     // A token that does not serve any more needs no list of pages to be compared with.
     let mut dead = Scene::mailed(long_user(0), &BOTH);
-    (dead.seen.asked.token, dead.seen.asked.mail_pages) = (Some(Ok(ended(460))), None);
+    (dead.seen.asked.token, dead.seen.asked.mail_pages) = (Some(Ok(self::dead())), None);
     dead.decide().mutates(kept());
 }
 

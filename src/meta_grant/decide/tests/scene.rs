@@ -178,6 +178,7 @@ impl Scene {
             seed: SeedSeen::Present { fingerprint: "seed".to_owned() },
             living: living("seed", true, None),
             mail: None,
+            waiting: Vec::new(),
             in_use: Some("in-use".to_owned()),
             users: Users {
                 channels: Some(2),

@@ -1,0 +1,106 @@
+//! Whose authorisations a grant takes from the browser: those of its people. Anybody with an account at Facebook can log in to
+//! an application that is live; what others bring waits for a while, and is not even asked about.
+//!
+//! Whoever may write the seed's Secret decides whose token lies there, so a seed is taken whosever it is.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::mailbox::{Mail, MailContent};
+use crate::api::{MetaGrant, MetaGrantStatus};
+use crate::engine::mailbox::{Envelope, came_at};
+use crate::engine::pass::Pass;
+use crate::engine::{Context, Key};
+
+/// How long what somebody else brought waits to be accepted.
+const WAITS: SignedDuration = SignedDuration::from_hours(24);
+
+/// How many people wait at once.
+const MOST: usize = 5;
+
+/// Whether somebody is one of a grant's people: one of those declared or, where nobody is, the first grantor, as far as one is
+/// known.
+pub fn admits(declared: &[String], first: Option<&str>, grantor: Option<&str>) -> bool {
+    match (declared, first) {
+        ([], None) => true,
+        ([], Some(first)) => grantor == Some(first),
+        (declared, _) => grantor.is_some_and(|grantor| declared.iter().any(|id| id == grantor)),
+    }
+}
+
+/// Whose token in the mail waits, if it does. What does not say whose it is has to be asked about.
+pub fn waiting<'a>(
+    grant: &MetaGrant,
+    status: Option<&MetaGrantStatus>,
+    grantor: &'a Option<String>,
+) -> Option<&'a str> {
+    let first = status.and_then(|status| status.grantor_id.as_deref());
+    grantor.as_deref().filter(|grantor| !admits(&grant.spec.grantors, first, Some(grantor)))
+}
+
+/// Tokens in the mail, the newest first: those that are to be judged, and the ids of those whose wait.
+pub fn sorted(ctx: &Context, grant: &MetaGrant, pass: &Pass<MetaGrantStatus>) -> (Vec<Arc<Envelope>>, Vec<String>) {
+    let (mut judged, mut ids) = (Vec::new(), BTreeSet::new());
+    for (envelope, grantor) in ctx.mailbox.tokens(&pass.key, &pass.uid) {
+        match waiting(grant, Some(&pass.previous), &grantor) {
+            Some(id) if ids.len() < MOST => drop(ids.insert(id.to_owned())),
+            Some(_) => {}
+            None => judged.push(envelope),
+        }
+    }
+    (judged, ids.into_iter().collect())
+}
+
+/// Whether somebody waits of whom that was not told yet.
+pub fn is_one_new(waiting: &[String], told: &MetaGrantStatus) -> bool {
+    waiting.iter().any(|id| !told.waiting_grantors.contains(id))
+}
+
+/// What waits and is not kept any longer, by its UID: it is old, the same person came again, or others did since whom there is
+/// room for.
+pub fn given_up(ctx: &Context, all: &[(Arc<Envelope>, Option<Mail>)], now: Timestamp) -> HashSet<String> {
+    let waits = |mail: &Mail| {
+        let MailContent::Token { grantor } = &mail.content else { return None };
+        let key = Key::new(&mail.grant.namespace, &mail.grant.name);
+        let grant = ctx.grant(&key).filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid))?;
+        let id = waiting(&grant, grant.status.as_ref(), grantor)?.to_owned();
+        Some((key, id))
+    };
+    let mut mail: Vec<_> = all.iter().filter_map(|(envelope, mail)| Some((envelope, waits(mail.as_ref()?)?))).collect();
+    mail.sort_by_key(|(envelope, _)| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
+    let mut kept: HashMap<Key, HashSet<String>> = HashMap::new();
+    let is_given_up = |(envelope, (key, id)): (&Arc<Envelope>, (Key, String))| {
+        let people = kept.entry(key).or_default();
+        let is_old = now.duration_since(came_at(envelope)) > WAITS;
+        let stays = !is_old && people.len() < MOST && people.insert(id);
+        if stays { None } else { envelope.uid() }
+    };
+    mail.into_iter().filter_map(is_given_up).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_those_declared_or_else_the_first_one() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let rows: [(&[&str], _, _, bool); 9] = [
+            (&[], None, Some("66"), true),
+            (&[], None, None, true),
+            (&[], Some("66"), Some("66"), true),
+            (&[], Some("66"), Some("67"), false),
+            (&[], Some("66"), None, false),
+            (&["67", "68"], Some("66"), Some("67"), true),
+            (&["67", "68"], Some("66"), Some("66"), false),
+            (&["67"], None, Some("66"), false),
+            (&["67"], None, None, false),
+        ];
+        for (declared, first, grantor, expected) in rows {
+            assert_eq!(admits(&ids(declared), first, grantor), expected, "{declared:?} {first:?} {grantor:?}");
+        }
+    }
+}

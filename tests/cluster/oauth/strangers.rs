@@ -1,0 +1,196 @@
+//! Who authorises in the browser and is none of a grant's people: with an operator, for a grant that no channel uses yet.
+
+use anyhow::{Context, Result, ensure};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use meta_channel_operator::api::{MetaGrant, MetaGrantStatus};
+use reqwest::StatusCode;
+use serde_json::json;
+use testkit::sandbox::Invalidation;
+use testkit::wait_for;
+
+use super::browser::Browser;
+use super::renewed::{self, ENDING, browser, grant_is, living};
+use super::scene::*;
+use crate::props::*;
+use crate::world::*;
+
+fn grants(world: &World) -> Api<MetaGrant> {
+    Api::namespaced(world.client.clone(), &world.tenant_a)
+}
+
+async fn status(world: &World) -> Result<MetaGrantStatus> {
+    grants(world).get("acme").await?.status.context("no status")
+}
+
+async fn waiting_are(world: &World, ids: &[&str]) -> Result<MetaGrantStatus> {
+    wait_for(&format!("{ids:?} to wait"), PATIENCE, async || {
+        let status = status(world).await?;
+        ensure!(status.waiting_grantors == ids, "{:?}", status.waiting_grantors);
+        Ok(status)
+    })
+    .await
+}
+
+/// Tokens that lie in the mailbox.
+async fn tokens(world: &World) -> Result<usize> {
+    Ok(renewed::mail(world).await?.into_iter().filter(|mail| mail.data.is_some()).count())
+}
+
+async fn told_of(world: &World, reason: &str) -> Result<()> {
+    wait_for(&format!("the Event {reason}"), PATIENCE, async || {
+        let told = warnings(world, &world.tenant_a).await?;
+        ensure!(told.contains(&format!("acme {reason}")), "{told:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Somebody with a page of their own, who is let in at Facebook as anybody is.
+async fn authorised_by_a_stranger(world: &World) -> Result<()> {
+    let mut stranger = browser(world).await?;
+    let offer = stranger.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
+    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    ensure!(offer.text.contains("You are none of those who authorised"), "{}", offer.text);
+    let done = stranger.answer(&offer, "use").await?;
+    done.is(StatusCode::OK, "You have to be accepted")?;
+    ensure!(done.text.contains(COLLEAGUE) && !done.text.contains(PERSON), "{}", done.text);
+    Ok(())
+}
+
+async fn accept(world: &World, ids: &[&str]) -> Result<()> {
+    let patch = Patch::Merge(json!({"spec": {"grantors": ids}}));
+    grants(world).patch("acme", &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+/// Authorises as one of the grant's people.
+async fn authorised_by(world: &World, browser: &mut Browser, person: &str) -> Result<()> {
+    let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), person, &[]).await?;
+    ensure!(!offer.text.contains("You are none of those"), "{}", offer.text);
+    browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")
+}
+
+/// The token that the grant uses ends for good.
+async fn ended(world: &World) -> Result<()> {
+    world.sandbox.invalidate_token(ENDING, Invalidation { subcode: Some(460), message: None })?;
+    let look = json!({"metadata": {"annotations": {"metachannels.io/requested-at": "now"}}});
+    grants(world).patch("acme", &PatchParams::default(), &Patch::Merge(look)).await?;
+    grant_is(world, "False/PasswordChanged").await.map(|_| ())
+}
+
+/// What of a status says whose the grant is and what it gives.
+fn gives(status: &MetaGrantStatus) -> impl std::fmt::Debug + PartialEq + use<> {
+    let of_token = (status.grantor_id.clone(), status.token_fingerprint.clone(), status.expires_at);
+    (of_token, status.pages.clone(), status.page_count, shown(&status.conditions))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_authorises_for_a_grant_that_no_channel_uses_yet_changes_nothing() -> Result<()> {
+    let (world, _operator) = renewed::world().await?;
+    let before = status(&world).await?;
+    assert_eq!((before.grantor_id.as_deref(), before.page_count), (Some(PERSON), Some(3)));
+    authorised_by_a_stranger(&world).await?;
+    let after = waiting_are(&world, &[COLLEAGUE]).await?;
+    assert_eq!(gives(&after), gives(&before));
+    assert_eq!(living(&world).await?, text(ENDING));
+    told_of(&world, "AuthorizationWaits").await?;
+    assert_eq!(tokens(&world).await?, 1, "it waits");
+
+    // The address was used; the former one is as unknown as any other.
+    assert_ne!(after.reauthorize_url, before.reauthorize_url);
+    let former = before.reauthorize_url.clone().context("no address")?;
+    let former = former.trim_start_matches("https://hooks.example.com");
+    let mut anybody = browser(&world).await?;
+    let answer = anybody.get(former).await?;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, ""));
+
+    // The seed is as good as before.
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    secrets.delete("metagrant-acme-token", &DeleteParams::default()).await?;
+    wait_for("the seed to be taken again", PATIENCE, async || {
+        ensure!(living(&world).await? == text(ENDING));
+        Ok(())
+    })
+    .await?;
+    assert_eq!(gives(&status(&world).await?), gives(&before));
+    // After a day nothing is left of it.
+    world.advance(24 * 60 + 1);
+    waiting_are(&world, &[]).await?;
+    assert_eq!(tokens(&world).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_not_taken_for_a_token_that_ended_and_the_grants_person_and_a_new_seed_are() -> Result<()> {
+    let (world, _operator) = renewed::world().await?;
+    ended(&world).await?;
+    let before = status(&world).await?;
+    assert_eq!(before.grantor_id.as_deref(), Some(PERSON));
+    authorised_by_a_stranger(&world).await?;
+    let after = waiting_are(&world, &[COLLEAGUE]).await?;
+    assert_eq!(gives(&after), gives(&before));
+    assert_eq!(living(&world).await?, text(ENDING));
+
+    authorised_by(&world, &mut browser(&world).await?, PERSON).await?;
+    let mended = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    assert_eq!((mended.grantor_id.as_deref(), mended.page_count), (Some(PERSON), Some(3)));
+    assert_eq!(mended.waiting_grantors, [COLLEAGUE], "what others bring does not push it aside");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_more() -> Result<()> {
+    let (world, _operator) = renewed::world().await?;
+    authorised_by_a_stranger(&world).await?;
+    waiting_are(&world, &[COLLEAGUE]).await?;
+    told_of(&world, "AuthorizationWaits").await?;
+    let told = notes(&world, &world.tenant_a, "AuthorizationWaits", |_| true).await?;
+    let command = format!("{{\"spec\":{{\"grantors\":[\"{PERSON}\",\"{COLLEAGUE}\"]}}}}");
+    assert!(told.len() == 1 && told[0].contains(&command), "{told:?}");
+    // No channel uses a page, but the token that works covers more of them.
+    accept(&world, &[PERSON, COLLEAGUE]).await?;
+    told_of(&world, "AuthorizationRefused").await?;
+    let status = waiting_are(&world, &[]).await?;
+    assert_eq!((status.grantor_id.as_deref(), living(&world).await?), (Some(PERSON), text(ENDING)));
+
+    ended(&world).await?;
+    authorised_by(&world, &mut browser(&world).await?, COLLEAGUE).await?;
+    let taken = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    assert_eq!((taken.grantor_id.as_deref(), taken.page_count), (Some(COLLEAGUE), Some(1)));
+    // Whoever is declared may authorise also if somebody else did last.
+    authorised_by(&world, &mut browser(&world).await?, PERSON).await?;
+    wait_for("the person's token", PATIENCE, async || {
+        let status = self::status(&world).await?;
+        ensure!(status.grantor_id.as_deref() == Some(PERSON), "{:?}", status.grantor_id);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
+    let (world, _operator) = renewed::world().await?;
+    ended(&world).await?;
+    authorised_by_a_stranger(&world).await?;
+    waiting_are(&world, &[COLLEAGUE]).await?;
+    accept(&world, &[COLLEAGUE]).await?;
+    let taken = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    assert_eq!(taken.grantor_id.as_deref(), Some(COLLEAGUE));
+    assert_eq!(taken.waiting_grantors, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_grantors_are_numbers_in_strings_and_each_stands_there_once() -> Result<()> {
+    let world = World::seeded(people).await?;
+    let manifest = |ids: &str| format!("{}  grantors: {ids}\n", grant_manifest(&world, &world.tenant_a));
+    let many = (0..21).map(|n| format!("\"66000000000000{n:02}\"")).collect::<Vec<_>>().join(",");
+    for bad in
+        ["[alex]", "[6600000000000001]", "[\"066000\"]", "[\"66 \"]", "[\"66000\", \"66000\"]", &format!("[{many}]")]
+    {
+        let error = format!("{:#}", world.apply(&manifest(bad)).await.expect_err(bad));
+        assert!(error.contains("grantors"), "{bad}: {error}");
+    }
+    world.apply(&manifest("[\"6600000000000001\", \"6600000000000002\"]")).await
+}
