@@ -5,6 +5,7 @@ mod claims;
 mod deletion;
 mod fields;
 mod governed;
+mod grantors;
 mod proof;
 mod release;
 mod reroute;

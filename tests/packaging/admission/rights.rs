@@ -31,6 +31,7 @@ async fn view_edit_and_admin_hold_what_the_chart_adds_to_them() -> Result<()> {
             ("transfer", channels, "tenant-a", administers),
             ("reroute", apps, "tenant-a", administers),
             ("bind", "releases.metachannels.io", "tenant-a", false),
+            ("accept", grants, "tenant-a", administers),
             ("transfer", claims, "tenant-a", administers),
             ("patch", "facebookchannels/status.metachannels.io", "tenant-a", false),
             ("update", "assetclaims/status.metachannels.io", "tenant-a", false),
@@ -52,7 +53,7 @@ async fn the_types_of_all_expressions_are_right() -> Result<()> {
     wait_for("the policies to be checked", PATIENCE, async || {
         let policies = cluster.plane.kubectl().get(&["validatingadmissionpolicies"]).await?;
         let policies = policies["items"].as_array().context("a list")?.clone();
-        ensure!(policies.len() == 10, "{} policies", policies.len());
+        ensure!(policies.len() == 11, "{} policies", policies.len());
         for policy in policies {
             let (name, status) = (&policy["metadata"]["name"], &policy["status"]);
             ensure!(status["observedGeneration"] == policy["metadata"]["generation"], "{name} is not checked yet");
