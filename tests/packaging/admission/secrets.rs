@@ -87,7 +87,7 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
     let ids = || (0..10).map(|number| format!("{number:020}")).collect::<Vec<_>>();
     let contents = [
         (MailContent::SpentState, None),
-        (MailContent::Token, Some("x".repeat(1024))),
+        (MailContent::Token { grantor: Some("9".repeat(20)) }, Some("x".repeat(1024))),
         (MailContent::Refused(MailRefusal::WrongApp), None),
         (MailContent::Refused(MailRefusal::PagesMissing(ids())), None),
         (MailContent::Refused(MailRefusal::ScopesMissing(vec!["s".repeat(100); 10])), None),
