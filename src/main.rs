@@ -130,7 +130,7 @@ fn operator(
     let graph = graph(&settings.graph, &metrics)?;
     let policy = Policy {
         panic_over: Default::default(),
-        fences: Default::default(),
+        safeguards: Default::default(),
         claims_namespace: settings.claims_namespace.clone(),
         mailbox_namespace: settings.mailbox_namespace.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),

@@ -76,7 +76,7 @@ async fn confirmed(
     mut known: Option<Stamp>,
     holds: impl Fn(&AssetClaim) -> bool,
 ) -> Result<Found, Failure> {
-    if !ctx.policy.fences.claim {
+    if !ctx.policy.safeguards.claim {
         return Ok(Ok(()));
     }
     let is_fresh = |known: Option<Stamp>| known.is_some_and(|since| since.age() < FRESH);

@@ -56,6 +56,9 @@ pub async fn run(ctx: &Context) {
     let mut pause = FIRST;
     while ctx.rest(if proven { PERIOD } else { pause }).await {
         pause = if proven { FIRST } else { (2 * pause).min(LONGEST) };
+        if proven && !ctx.policy.safeguards.proofs {
+            return;
+        }
         proven = attempt(ctx).await && ctx.proof.obstacle().is_none();
     }
 }
@@ -63,7 +66,7 @@ pub async fn run(ctx: &Context) {
 /// What keeps the operator from claims at present. A proof that is too old is none: it is renewed first.
 pub(super) async fn obstacle(ctx: &Context) -> Option<Obstacle> {
     let oldest = || ctx.clock.now().earlier(LONGEST_VALID);
-    let is_old = |asked_at: &Option<Timestamp>| asked_at.is_none_or(|at| at < oldest());
+    let is_old = |asked_at: &Option<Timestamp>| asked_at.is_none_or(|at| ctx.policy.safeguards.proofs && at < oldest());
     if ctx.proof.obstacle().is_none() {
         let mut asked_at = ctx.proof.turn().await;
         if is_old(&asked_at) && !ask(ctx, &mut asked_at).await {

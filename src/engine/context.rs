@@ -22,7 +22,7 @@ use super::doubts::Doubts;
 use super::edits::Edits;
 use super::events::Events;
 use super::failure::Failure;
-use super::fence::{Fence, Fences};
+use super::fence::Fence;
 use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
@@ -39,6 +39,7 @@ use super::pace::Pace;
 use super::panics::PanicOver;
 use super::ration::Ear;
 use super::requests::Taken;
+use super::safeguards::Safeguards;
 use super::secrets::Secrets;
 use super::served::Served;
 use super::timer::Timer;
@@ -76,9 +77,9 @@ pub struct Policy {
     pub staleness_limit: Duration,
     /// What only tests set.
     pub panic_over: PanicOver,
-    /// What is made sure of before a write at Meta: all of it, but in tests.
+    /// What is made sure of: all of it, but in tests.
     #[doc(hidden)]
-    pub fences: Fences,
+    pub safeguards: Safeguards,
 }
 
 /// What every pass shares.

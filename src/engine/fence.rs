@@ -20,23 +20,6 @@ pub const FRESH: Duration = Duration::from_secs(5);
 /// Longest wait for an answer of Meta that may be set, well below how long a request counts as on its way.
 pub const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
-/// What is made sure of before a write at Meta. No flag, variable or object reaches it: a test takes one of them out to see what
-/// it is for.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Fences {
-    /// The claim is read anew, unless it was written just now.
-    pub claim: bool,
-    /// The Lease was renewed lately.
-    pub lease: bool,
-}
-
-impl Default for Fences {
-    fn default() -> Self {
-        Self { claim: true, lease: true }
-    }
-}
-
 /// The Lease under which this process works.
 #[derive(Clone, Debug)]
 pub struct Lease {
@@ -148,7 +131,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 /// [`Failure::Withheld`] if another one may.
 pub fn leads(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
-    if ctx.policy.fences.lease && !ctx.fence.leads() {
+    if ctx.policy.safeguards.lease && !ctx.fence.leads() {
         return Err(withhold(ctx, kind, key, Withheld::Lease));
     }
     Ok(())

@@ -57,6 +57,7 @@ pub mod repairs;
 pub mod requests;
 pub mod rounds;
 pub mod run;
+pub mod safeguards;
 pub mod secrets;
 pub mod served;
 mod slim;

@@ -187,7 +187,8 @@ impl Acts<'_> {
     async fn keep(&self, which: Which, seed: String) -> Result<(), Failure> {
         let Some(token) = self.token(which) else { return Ok(()) };
         let known = self.seen.tokens.living.as_ref();
-        let serves = matches!(decide::token::in_use(self.seen, self.pass.now), Word::Good(_));
+        let serves = matches!(decide::token::in_use(self.seen, self.pass.now), Word::Good(_))
+            && self.ctx.policy.safeguards.former_token;
         let previous = known.filter(|_| serves).map(|living| Previous {
             token: living.token.clone(),
             minted: living.minted,

@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
-use meta_channel_operator::engine::fence::{FRESH, Fences, Lease};
+use meta_channel_operator::engine::fence::{FRESH, Lease};
 use meta_channel_operator::engine::leader::Tenure;
+use meta_channel_operator::engine::safeguards::Safeguards;
 use serde_json::{Value, json};
 use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
@@ -30,13 +31,13 @@ struct Former {
 }
 
 impl Former {
-    async fn new(fences: Fences) -> Result<Self> {
+    async fn new(safeguards: Safeguards) -> Result<Self> {
         let world = World::seeded(|seed| seed.tokens.push(page_token("next", PAGE_A, ""))).await?;
         let watch = Held::new(&world.account.client, What::Watch("assetclaims")).await?;
         let operator = world.operator_with(|operator| {
             operator.client = watch.client.clone();
             operator.scopes.retain(|it| *it != world.tenant_b);
-            operator.policy.fences = fences;
+            operator.policy.safeguards = safeguards;
         });
         world.put_app().await?;
         world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
@@ -101,7 +102,7 @@ impl Former {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_of_a_former_holder_that_was_not_told_does_not_unsubscribe_the_page_of_the_next_one() -> Result<()>
 {
-    let former = Former::new(Fences::default()).await?;
+    let former = Former::new(Safeguards::default()).await?;
     let world = &former.world;
     former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
@@ -125,7 +126,7 @@ async fn the_operator_of_a_former_holder_that_was_not_told_does_not_unsubscribe_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_of_a_former_holder_that_was_not_told_does_not_write_over_the_fields_of_the_next_one() -> Result<()>
 {
-    let former = Former::new(Fences::default()).await?;
+    let former = Former::new(Safeguards::default()).await?;
     let world = &former.world;
     let _next = former.is_succeeded().await?;
     former.look_of_the_former().await?;
@@ -137,7 +138,7 @@ async fn the_operator_of_a_former_holder_that_was_not_told_does_not_write_over_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_fence_a_former_holder_that_was_not_told_cuts_the_next_one_off() -> Result<()> {
-    let former = Former::new(Fences { claim: false, ..Fences::default() }).await?;
+    let former = Former::new(Safeguards { claim: false, ..Safeguards::default() }).await?;
     let world = &former.world;
     former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
@@ -153,7 +154,7 @@ async fn without_the_fence_a_former_holder_that_was_not_told_cuts_the_next_one_o
 /// It could be taken at any moment. The offer is nobody's who holds the page, so that it is withdrawn first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_given_away_without_a_word_is_unsubscribed_only_once_the_offer_is_withdrawn() -> Result<()> {
-    let former = Former::new(Fences::default()).await?;
+    let former = Former::new(Safeguards::default()).await?;
     let world = &former.world;
     former.declare(&world.tenant_a, "shop", "connection: Disconnected").await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
@@ -175,7 +176,7 @@ async fn a_page_that_was_given_away_without_a_word_is_unsubscribed_only_once_the
 /// The mark that is written into the claim before is refused, as it is over another version.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_moved_is_not_cleaned_up_by_an_operator_that_was_not_told() -> Result<()> {
-    let former = Former::new(Fences::default()).await?;
+    let former = Former::new(Safeguards::default()).await?;
     let world = &former.world;
     world.channels(&world.tenant_a).delete("shop", &Default::default()).await?;
     wait_for("the grace to begin", PATIENCE, async || {
@@ -197,7 +198,7 @@ async fn a_claim_that_moved_is_not_cleaned_up_by_an_operator_that_was_not_told()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_webhook_of_an_app_whose_claim_moved_is_not_written_by_an_operator_that_was_not_told() -> Result<()> {
-    let former = Former::new(Fences::default()).await?;
+    let former = Former::new(Safeguards::default()).await?;
     let world = &former.world;
     former.moves(&format!("meta-app-{APP_ID}")).await?;
     change_app(world, AppSubscriptionChange { active: Some(false), ..AppSubscriptionChange::default() })?;

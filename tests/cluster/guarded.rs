@@ -105,6 +105,19 @@ async fn while_the_policy_of_claims_is_away_no_claim_is_taken_and_it_is_told_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_proofs_that_are_renewed_a_claim_is_taken_that_nothing_protects() -> Result<()> {
+    let (world, _turn) = world().await?;
+    let operator = world.operator_with(|operator| operator.policy.safeguards.proofs = false);
+    connected(&world).await?;
+    let binding = unbind(&world, "claims.metachannels.io").await?;
+    world.advance(90);
+    world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
+    world.channel_is(&world.tenant_b, "support", &["Ready=True", "Claimed=True"]).await?;
+    assert_eq!(operator.gauge("claims_unguarded"), 0.0);
+    bindings(&world).create(&PostParams::default(), &binding).await.map(drop).map_err(Into::into)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_keeps_a_server_from_secrets_of_others_is_missed_and_the_work_goes_on() -> Result<()> {
     let (world, _turn) = world().await?;
     let operator = world.operator();

@@ -14,6 +14,7 @@ use crate::world::PATIENCE;
 const CLAIMS: &str = include_str!("../../config/admission/policies/claims.yaml");
 const MAIL: &str = include_str!("../../config/admission/policies/mail.yaml");
 const SECRETS: &str = include_str!("../../config/admission/policies/secrets.yaml");
+const OWN_SECRETS: &str = include_str!("../../config/admission/policies/own_secrets.yaml");
 const DELETION: &str = include_str!("../../config/admission/policies/deletion.yaml");
 
 /// Brings the kinds, and what protects claims and Secrets.
@@ -21,6 +22,7 @@ pub async fn prepare(plane: &ControlPlane) -> Result<()> {
     plane.install_crds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).await?;
     bind(plane, MAIL, "mail.metachannels.io").await?;
     bind(plane, SECRETS, "secrets.metachannels.io").await?;
+    bind(plane, OWN_SECRETS, "own-secrets.metachannels.io").await?;
     of_claims(plane).await
 }
 

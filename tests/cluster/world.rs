@@ -200,7 +200,7 @@ impl World {
             clock: Clock::Shifted(self.shift.clone()),
             policy: Policy {
                 panic_over: Default::default(),
-                fences: Default::default(),
+                safeguards: Default::default(),
                 claims_namespace: self.claims.clone(),
                 mailbox_namespace: self.mailbox.clone(),
                 graph_url: self.sandbox.url(),

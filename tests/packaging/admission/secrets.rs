@@ -1,6 +1,6 @@
 //! Which Secrets gateways and operators write.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -160,4 +160,30 @@ async fn people_with_rights_to_secrets_are_kept_from_none() -> Result<()> {
         all.delete_collection(&DeleteParams::default(), &named).await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_secrets_plants_none_that_an_operator_makes() -> Result<()> {
+    let cluster = governed().await?;
+    let kubectl = cluster.plane.kubectl();
+    let here = "--namespace=tenant-a";
+    kubectl.run(&["create", "role", "writes", here, "--verb=create,update,patch", "--resource=secrets"]).await?;
+    kubectl.run(&["create", "role", "reads", here, "--verb=get", "--resource=secrets"]).await?;
+    kubectl.run(&["create", "rolebinding", "writes", here, "--role=writes", "--user=pat", "--user=bo"]).await?;
+    kubectl.run(&["create", "rolebinding", "reads", here, "--role=reads", "--user=bo"]).await?;
+    let make = async |who: &str, name: &str, type_: &str| {
+        let (who, type_) = (format!("--as={who}"), format!("--type={type_}"));
+        let planted = ["create", "secret", "generic", name, here, &who, &type_, "--from-literal=token=text"];
+        kubectl.run(&[&planted[..], &["--dry-run=server"]].concat()).await
+    };
+    for (name, type_) in [
+        ("metagrant-acme-token", "metachannels.io/grant-token"),
+        ("facebookchannel-shop-page-token", "metachannels.io/published-page-token"),
+        ("metaapp-acme-verify-token", "metachannels.io/verify-token"),
+    ] {
+        let planted = make("pat", name, type_).await.err().context("it is let in")?.to_string();
+        ensure!(planted.contains("is one that an operator makes: writing it needs the right to get it"), "{planted}");
+        make("bo", name, type_).await?;
+    }
+    make("pat", "anything", "Opaque").await.map(drop)
 }
