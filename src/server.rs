@@ -6,6 +6,7 @@ pub(crate) mod listener;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -38,6 +39,10 @@ impl Readiness {
 /// Connections that may wait for being accepted, if the system allows as many: a crowd that comes at once must leave room.
 const BACKLOG: u32 = 4096;
 
+/// Kubelet and Prometheus come one at a time. An answer may be some megabytes, and who does not read it keeps it in memory.
+const LIMITS: Limits =
+    Limits { connections: 16, request: Duration::from_secs(15), idle: Duration::from_secs(60), ..Limits::DEFAULT };
+
 /// Binds a listener.
 ///
 /// # Errors
@@ -60,7 +65,7 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Readiness, sh
         .route("/readyz", get(readyz))
         .route("/metrics", get(text))
         .with_state((metrics, ready));
-    listener::serve(listener, router, Limits::default(), shutdown.cancelled()).await;
+    listener::serve(listener, router, LIMITS, shutdown.cancelled()).await;
 }
 
 /// Who is cut off from the API server works on what was, and does not know of what changed.

@@ -16,6 +16,8 @@ const PAGE_USAGE: &str = "x-page-usage";
 const BUSINESS_USAGE: &str = "x-business-use-case-usage";
 /// Any of them makes Graph throttle when it reaches 100.
 const SHARES: [&str; 3] = ["call_count", "total_time", "total_cputime"];
+/// Objects that one answer tells of, at most. Meta names the one that the call was about.
+const MOST_OBJECTS: usize = 50;
 /// Documented blocks last hours; a nonsensical number must not silence a page for a year.
 const LONGEST_BLOCK: u64 = 24 * 60;
 
@@ -145,10 +147,16 @@ fn share(row: &Value) -> Option<u32> {
     SHARES.iter().filter_map(|name| u32::try_from(integer(row.get(name)?)?).ok()).max()
 }
 
+/// Whether it is the id of an object. What is counted for it is remembered.
+fn is_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit())
+}
+
 /// The objects of `X-Business-Use-Case-Usage`, each with the worst of its rows.
 fn business(text: &str) -> Vec<Usage> {
     let Some(Value::Object(objects)) = parsed(text) else { return Vec::new() };
-    let usages = objects.into_iter().filter_map(|(id, rows)| {
+    let objects = objects.into_iter().filter(|(id, _)| is_id(id)).take(MOST_OBJECTS);
+    let usages = objects.filter_map(|(id, rows)| {
         let rows = rows.as_array()?;
         let percent = rows.iter().filter_map(share).max();
         let regain_access = rows.iter().filter_map(regain_access).max();

@@ -68,6 +68,12 @@ impl Kind for MetaGrantKind {
     fn memories(ctx: &Context) -> &Memories<MetaGrantStatus> {
         &ctx.grant_memories
     }
+
+    fn forget(ctx: &Context, key: &Key) -> Option<String> {
+        ctx.grants.forget(key);
+        ctx.grant_reminders.forget(key);
+        ctx.grant_memories.forget(key)
+    }
 }
 
 impl InRounds for MetaGrantKind {

@@ -178,9 +178,7 @@ pub(super) fn app_went(ctx: &Context, key: &Key) {
 
 /// Forgets a MetaGrant that went, or is not ours any more.
 pub(super) fn grant_went(ctx: &Context, key: &Key) {
-    ctx.grant_memories.forget(key);
-    ctx.grants.forget(key);
-    ctx.grant_reminders.forget(key);
+    MetaGrantKind::forget(ctx, key);
     forget(ctx, KindName::MetaGrant, key);
     ctx.wake_dependents(&Dependency::MetaGrant(key.clone()));
 }

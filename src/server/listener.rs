@@ -47,20 +47,25 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
+impl Limits {
+    /// Those of a public listener.
+    pub(crate) const DEFAULT: Self = Self {
+        connections: 512,
+        headers: 64,
+        // Browsers bring the cookies of everything on the host; ours alone may be 6 KiB.
+        buffer: 32 << 10,
+        header: Duration::from_secs(5),
+        // The longest is a login, which waits for Meta and for the API server.
+        request: Duration::from_secs(60),
+        // Longer than load balancers keep a connection, which is up to ten minutes: an event that is sent on one that
+        // is just being ended is lost.
+        idle: Duration::from_secs(620),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 512,
-            headers: 64,
-            // Browsers bring the cookies of everything on the host; ours alone may be 6 KiB.
-            buffer: 32 << 10,
-            header: Duration::from_secs(5),
-            // The longest is a login, which waits for Meta and for the API server.
-            request: Duration::from_secs(60),
-            // Longer than load balancers keep a connection, which is up to ten minutes: an event that is sent on one that
-            // is just being ended is lost.
-            idle: Duration::from_secs(620),
-        }
+        Self::DEFAULT
     }
 }
 
