@@ -29,11 +29,13 @@ async fn saying_where_events_go_takes_the_verb_reroute_and_all_else_does_not() -
     let cluster = governed().await?;
     let words = |field: &str| {
         format!(
-            "spec.webhook.{field} says where Meta sends the events of all pages of MetaApp tenant-a/routed: changing it needs the verb reroute on metaapps in namespace tenant-a, which the role admin has"
+            "spec.webhook.{field} says where Meta sends the events of all pages of MetaApp tenant-a/routed: setting or changing it needs the verb reroute on metaapps in namespace tenant-a, which the role admin has"
         )
     };
     let (ed, ann) = (&cluster.ed, &cluster.ann);
-    create(ed, "routed", &json!({"callbackUrl": OWN})).await?;
+    refused(create(ed, "routed", &json!({"callbackUrl": OWN})).await, &words("callbackUrl"))?;
+    refused(create(ed, "routed", &json!({"takeOverFrom": OWN})).await, &words("takeOverFrom"))?;
+    create(ann, "routed", &json!({"callbackUrl": OWN})).await?;
     let elsewhere = json!({"callbackUrl": "https://evil.example/collect"});
     refused(change(ed, "routed", elsewhere.clone()).await, &words("callbackUrl"))?;
     // Not in two steps either.
@@ -59,9 +61,21 @@ async fn saying_where_events_go_takes_the_verb_reroute_and_all_else_does_not() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_application_says_freely_where_its_events_go_and_one_in_use_is_not_made_anew() -> Result<()> {
+async fn a_webhook_that_was_given_up_is_not_taken_over_elsewhere_by_another_application() -> Result<()> {
     let cluster = governed().await?;
-    create(&cluster.ed, "anew", &json!({"callbackUrl": OWN, "takeOverFrom": "https://hooks.example.com/x"})).await?;
+    let ed = &cluster.ed;
+    create(ed, "gives-up", &json!({"fields": ["messages"]})).await?;
+    change(ed, "gives-up", json!(null)).await?;
+    let takes_over = json!({"callbackUrl": OWN, "takeOverFrom": "https://hooks.example.com/x"});
+    refused(create(ed, "takes-over", &takes_over).await, "needs the verb reroute")?;
+    create(ed, "takes-over", &json!({"fields": ["messages"]})).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_in_use_is_not_made_anew() -> Result<()> {
+    let cluster = governed().await?;
+    create(&cluster.ed, "anew", &json!({})).await?;
     let used =
         json!({"observedGeneration": 1, "channels": {"total": 1, "connected": 0, "disconnected": 0, "expired": 0}});
     cluster.status::<MetaApp>("tenant-a", "anew", used).await?;
