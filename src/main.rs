@@ -63,7 +63,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tokio::spawn(server::serve(listener, metrics.clone(), ready.clone(), CancellationToken::new()));
     let Some((client, config)) = connect(&shutdown).await? else { return Ok(()) };
     let tenure = Tenure::default();
-    let lease = Lease { tenure: tenure.clone(), fresh: candidate.timing.fresh() };
+    let lease = Lease { tenure: tenure.clone(), fresh: candidate.timing.fresh(settings.graph.graph_timeout) };
     let lease = settings.leader_elect.then_some(lease);
     let operator = operator(&settings, client, lease, metrics.clone(), ready.clone(), shutdown.clone())?;
     tracing::info!(

@@ -195,6 +195,12 @@ impl RunSettings {
                 "--lease-retry-period ({retry_period:?}) must be at most half of --lease-renew-deadline ({renew_deadline:?})"
             );
         }
+        let (timing, answer) = (Timing { lease, renew_deadline, retry_period }, self.graph.graph_timeout);
+        if timing.fresh(answer) < 2 * retry_period {
+            anyhow::bail!(
+                "--lease-duration ({lease:?}) must be longer by a second than --graph-timeout ({answer:?}) and twice --lease-retry-period ({retry_period:?}) together: what the former leader sent to Meta must be over when the next one begins"
+            );
+        }
         if lease > Duration::from_secs(60 * 60) {
             anyhow::bail!("--lease-duration ({lease:?}) must be at most an hour");
         }
@@ -202,7 +208,7 @@ impl RunSettings {
             namespace: self.leader_election_namespace.clone(),
             lease: self.leader_election_id.clone(),
             identity: self.instance(),
-            timing: Timing { lease, renew_deadline, retry_period },
+            timing,
         })
     }
 
@@ -348,6 +354,12 @@ mod tests {
         ] {
             assert_eq!(candidate(&[wrong]).unwrap_err().to_string(), said);
         }
+        let slow = [&client_go[..], &["--graph-timeout=11s"]].concat();
+        let refusal = candidate(&slow).unwrap_err().to_string();
+        assert!(
+            refusal.starts_with("--lease-duration (15s) must be longer by a second than --graph-timeout (11s)"),
+            "{refusal}"
+        );
     }
 
     #[test]

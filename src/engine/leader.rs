@@ -31,6 +31,12 @@ pub struct Candidate {
     pub timing: Timing,
 }
 
+/// How long a renewal counts at least, however often it is renewed: an API server may take seconds for one.
+const LEAST_FRESH: Duration = Duration::from_secs(10);
+
+/// What clocks that run apart, and the way of a request, may take.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// The times of an election; all candidates for a Lease must have the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
@@ -48,9 +54,11 @@ impl Timing {
         self.renew_deadline / 4
     }
 
-    /// How long a renewal counts for a write at Meta: one that fails or comes late keeps nothing from being written.
-    pub fn fresh(self) -> Duration {
-        2 * self.retry_period
+    /// How long a renewal counts for a write at Meta whose answer is waited for so long: one that fails or comes late keeps nothing
+    /// from being written, and what is on its way is over before another instance may lead. Nought if that cannot be had.
+    pub fn fresh(self, answer: Duration) -> Duration {
+        let wanted = LEAST_FRESH.max(2 * self.retry_period);
+        wanted.min(self.lease.saturating_sub(answer).saturating_sub(MARGIN))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::server::PATIENCE;
 use crate::silence::{GRANT, many_page, seed_of_many};
 use crate::stage::*;
 
-const QUICK: [&str; 3] = ["--lease-duration=6s", "--lease-renew-deadline=4s", "--lease-retry-period=1s"];
+const QUICK: [&str; 4] =
+    ["--lease-duration=6s", "--lease-renew-deadline=4s", "--lease-retry-period=1s", "--graph-timeout=3s"];
 
 /// So many that some go on if the loss of the lease does not end them at once.
 const CHANNELS: usize = 40;
