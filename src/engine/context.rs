@@ -214,6 +214,15 @@ impl Context {
         }
     }
 
+    /// Wakes everything that depends on the status of an object.
+    pub fn wake_dependents_of(&self, kind: KindName, key: &Key) {
+        match kind {
+            KindName::MetaApp => self.wake_dependents(&Dependency::MetaApp(key.clone())),
+            KindName::MetaGrant => self.wake_dependents(&Dependency::MetaGrant(key.clone())),
+            KindName::FacebookChannel | KindName::AssetClaim => {}
+        }
+    }
+
     /// Wakes one object.
     pub fn wake(&self, kind: KindName, key: Key) {
         if let Some(timer) = self.timer(kind, &key.namespace) {

@@ -83,15 +83,15 @@ impl<S: Clone + Serialize> Memories<S> {
     }
 
     /// Notes that a status was written, or that what is stored is as good as it. If that made no other version the watch has nothing
-    /// to bring.
-    pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
-        self.own_status(key, uid, |own| {
+    /// to bring: whether what was kept instead of somebody else's is over by that, of which nobody is told otherwise.
+    #[must_use]
+    pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
+        let over = self.own_status(key, uid, |own| {
             own.wrote = version.unwrap_or_default().max(own.wrote);
             own.repairing = false;
-            if is_shown {
-                own.kept = None;
-            }
+            is_shown && own.kept.take().is_some()
         });
+        over.unwrap_or_default()
     }
 
     /// Compares a status that is shown with ours. If it is somebody else's, what it was before is kept, and a look is owed.
@@ -196,7 +196,7 @@ mod tests {
         assert!(!is_owed());
         memories.writes(&key, uid, &1, Timestamp::UNIX_EPOCH);
         assert_eq!(shows(5, 1, 0), None, "the watch may be faster than the answer");
-        memories.wrote(&key, uid, Some(5), false);
+        assert!(!memories.wrote(&key, uid, Some(5), false));
         assert_eq!((shows(6, 2, 1), is_owed()), (Some(1), true));
         assert_eq!(shows(7, 3, 2), Some(1), "what was before the first of them");
         assert_eq!(shows(8, 1, 3), None, "put back by whoever wrote it");
@@ -205,8 +205,11 @@ mod tests {
         is_owed();
         assert_eq!((shows(10, 0, 2), is_owed()), (Some(1), false), "it is being repaired");
         assert_eq!(shows(11, 4, 0), None);
-        memories.wrote(&key, uid, Some(11), false);
+        assert!(!memories.wrote(&key, uid, Some(11), false));
         assert_eq!(shows(10, 7, 4), None, "overwritten by us since");
+        assert_eq!(shows(12, 8, 4), Some(4));
+        assert!(!memories.wrote(&key, uid, Some(13), false), "the watch brings it");
+        assert_eq!((memories.wrote(&key, uid, Some(13), true), memories.kept(&key, Some(uid))), (true, None));
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
     let status = with_ready(&before, &finding, ctx.clock.now());
     match StatusOf::object::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version(written.meta()), true);
+            if K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version(written.meta()), true) {
+                ctx.wake_dependents_of(K::NAME, &key);
+            }
         }
         Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }

@@ -269,7 +269,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             }
         } else if self.memory.own.is_of_somebody_else() {
             // But for its times it says the same.
-            K::memories(ctx).wrote(&self.key, &self.uid, None, true);
+            self.is_ours_again::<K>(ctx, None, true);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {

@@ -48,8 +48,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         match StatusOf::object::<K>(ctx, object).write(status).await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);
-                let (made, shown) = (version(written.meta()), version(object.meta()));
-                K::memories(ctx).wrote(&self.key, &self.uid, made, made == shown);
+                let made = version(written.meta());
+                let stored = K::stored(ctx, &self.key).and_then(|stored| version(stored.meta()));
+                self.is_ours_again::<K>(ctx, made, made == version(object.meta()) || made == stored);
                 self.memory.written = made.map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }
@@ -64,6 +65,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Err(failure) => return Err(failure),
         }
         Ok(())
+    }
+
+    /// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it
+    /// learn it here.
+    pub(super) fn is_ours_again<K: Kind<Status = S>>(&self, ctx: &Context, made: Option<u64>, is_shown: bool) {
+        if K::memories(ctx).wrote(&self.key, &self.uid, made, is_shown) {
+            ctx.wake_dependents_of(K::NAME, &self.key);
+        }
     }
 
     /// Tells of what was not refused before. What a condition says and nobody has to act on needs no Event.
