@@ -281,7 +281,9 @@ async fn survey(
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
     let unknown = before.as_ref().is_some_and(|it| users.pages.iter().any(|page| !it.pages.contains_key(page)));
     let newcomer = grantors::is_one_new(&waiting, &pass.previous);
-    let news = asked.changes > 0 || newcomer || mail.is_some() && !pass.was_refused(mail::KIND);
+    // Who waits no more is no next step any more.
+    let moved = waiting != pass.previous.waiting_grantors;
+    let news = asked.changes > 0 || moved || mail.is_some() && !pass.was_refused(mail::KIND);
     let wanted = pass.due || pass.requested.is_some() || news;
     let look =
         wanted || changed || unknown || valid && before.is_none() || refused::is_let_in(ctx, pass, &tokens).await?;

@@ -70,12 +70,14 @@ pub(super) async fn decide(
         return see_other(&address(&flow), Vec::new());
     };
     let agrees = decision.is_some_and(|decision| decision.decision == "use");
-    let result = match (flow.is_over(oauth.clock.now()), agrees) {
+    let waits = Some(&offer.grantor).filter(|grantor| !grant.admits(grantor)).cloned();
+    // Whoever is none of its people brings one authorisation for each address that they were given.
+    let is_spent = waits.is_some() && grant.address() != Some(flow.address());
+    let result = match (is_spent || flow.is_over(oauth.clock.now()), agrees) {
         (true, _) => Err(Refusal::Expired),
         (false, false) => Err(Refusal::Cancelled),
         (false, true) => hand_over(&oauth, &grant, &app, &flow, offer).await,
     };
-    let waits = Some(&offer.grantor).filter(|grantor| !grant.admits(grantor)).cloned();
     let confirmed = if waits.is_some() { "waiting" } else { "confirmed" };
     oauth.tell(Some(&grant.key()), result.as_ref().err().map_or(confirmed, Refusal::as_str));
     match result {

@@ -71,7 +71,8 @@ pub(super) fn status(
 
 /// A status with the channels and pages as they are now; all else stays. For when nothing was asked.
 pub fn counted(previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> MetaGrantStatus {
-    let previous = MetaGrantStatus { waiting_grantors: seen.waiting.clone(), ..previous.clone() };
+    let (waiting_grantors, reauthorize_url) = (seen.waiting.clone(), seen.reauthorize_url.clone());
+    let previous = MetaGrantStatus { waiting_grantors, reauthorize_url, ..previous.clone() };
     with_pages(previous, seen, seen.before.as_ref().map(|before| &before.pages), now)
 }
 
