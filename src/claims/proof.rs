@@ -69,7 +69,8 @@ pub(super) async fn obstacle(ctx: &Context) -> Option<Obstacle> {
     let is_old = |asked_at: &Option<Timestamp>| asked_at.is_none_or(|at| ctx.policy.safeguards.proofs && at < oldest());
     if ctx.proof.obstacle().is_none() {
         let mut asked_at = ctx.proof.turn().await;
-        if is_old(&asked_at) && !ask(ctx, &mut asked_at).await {
+        // Whoever had the turn before may have found out that there is no answer.
+        if ctx.proof.obstacle().is_none() && is_old(&asked_at) && !ask(ctx, &mut asked_at).await {
             note(ctx, Some(Obstacle::Unproven));
         }
     }
