@@ -10,8 +10,7 @@ use crate::server::PATIENCE;
 use crate::silence::{GRANT, many_page, seed_of_many};
 use crate::stage::*;
 
-const QUICK: [&str; 4] =
-    ["--lease-duration=6s", "--lease-renew-deadline=4s", "--lease-retry-period=1s", "--graph-timeout=3s"];
+const QUICK: [&str; 3] = ["--lease-duration=15s", "--lease-renew-deadline=10s", "--lease-retry-period=2s"];
 
 /// So many that some go on if the loss of the lease does not end them at once.
 const CHANNELS: usize = 40;
@@ -20,8 +19,7 @@ const CHANNELS: usize = 40;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_frozen_until_another_one_led_writes_nothing_at_meta_when_it_goes_on() -> Result<()> {
     let stage = Stage::with_seed(&seed_of_many(CHANNELS)).await?;
-    let patient = ["--graph-timeout=30s", "--concurrency=64"];
-    let first = stage.operator("first", &[&QUICK[..], &patient].concat()).await?;
+    let first = stage.operator("first", &[&QUICK[..], &["--concurrency=64"]].concat()).await?;
     first.leads().await?;
     let late = Duration::from_secs(3);
     let ms = late.as_millis().try_into()?;
