@@ -89,6 +89,20 @@ fn named_tests(page: &str) -> Vec<(&str, &str)> {
     words.filter_map(|word| word.split_once(".rs::")).collect()
 }
 
+fn exists(test: &(&str, &str)) {
+    let (file, function) = test;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}.rs"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(text.contains(&format!("fn {function}()")), "{file}.rs has no test {function}");
+}
+
+#[test]
+fn every_test_exists_that_shows_how_little_is_kept_in_memory() {
+    let tests = named_tests(include_str!("../docs/memory.md"));
+    assert!(tests.len() > 50, "{}", tests.len());
+    tests.iter().for_each(exists);
+}
+
 #[test]
 fn every_attack_that_is_told_of_is_tried_in_a_test() {
     let page = include_str!("../docs/tenancy.md");
@@ -100,10 +114,6 @@ fn every_attack_that_is_told_of_is_tried_in_a_test() {
         let same = row.ends_with("| the same |");
         let tests = named_tests(if same { rows[number - 1] } else { row });
         assert!(!tests.is_empty(), "{row}");
-        for (file, function) in tests {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}.rs"));
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            assert!(text.contains(&format!("fn {function}()")), "{file}.rs has no test {function}");
-        }
+        tests.iter().for_each(exists);
     }
 }
