@@ -41,7 +41,7 @@ const BACKLOG: u32 = 4096;
 
 /// Kubelet and Prometheus come one at a time. An answer may be some megabytes, and who does not read it keeps it in memory.
 const LIMITS: Limits =
-    Limits { connections: 16, request: Duration::from_secs(15), idle: Duration::from_secs(60), ..Limits::DEFAULT };
+    Limits { connections: 16, request: Duration::from_secs(15), idle: Duration::from_secs(60), ..Limits::PUBLIC };
 
 /// Binds a listener.
 ///

@@ -3,6 +3,7 @@
 //! The namespace is the release's own. Nobody else may write there, so that who left something is no question; what was
 //! left is judged all the same.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -61,7 +62,7 @@ impl Mailbox {
         let is_for = |mail: &Mail| is_about(mail, grant) && mail.grant_uid == uid;
         let mail = self.all().into_iter().filter_map(|(envelope, mail)| Some((envelope, mail.filter(is_for)?)));
         let mut tokens: Vec<_> = mail.filter_map(|(envelope, mail)| Some((envelope, grantor(mail)?))).collect();
-        tokens.sort_by_key(|(envelope, _)| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
+        tokens.sort_by_key(|(envelope, _)| newest_first(envelope));
         tokens
     }
 
@@ -104,6 +105,11 @@ fn is_about(mail: &Mail, grant: &Key) -> bool {
 /// When mail came.
 pub fn came_at(envelope: &Envelope) -> Timestamp {
     envelope.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
+}
+
+/// By what mail is sorted, so that what came last is first.
+pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
+    Reverse((came_at(envelope), envelope.name_any()))
 }
 
 /// Keeps the mailbox filled, and wakes the grants that tokens came for.

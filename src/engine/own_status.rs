@@ -85,7 +85,7 @@ impl<S: Clone + Serialize> Memories<S> {
     /// Notes that a status was written, or that what is stored is as good as it. If that made no other version the watch has nothing
     /// to bring: whether what was kept instead of somebody else's is over by that, of which nobody is told otherwise.
     #[must_use]
-    pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
+    fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
         let over = self.own_status(key, uid, |own| {
             own.wrote = version.unwrap_or_default().max(own.wrote);
             own.repairing = false;
@@ -114,6 +114,14 @@ impl<S: Clone + Serialize> Memories<S> {
         if owed == Some(true) {
             self.request(key, uid);
         }
+    }
+}
+
+/// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it learn
+/// it here.
+pub fn is_ours<K: Kind>(ctx: &Context, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
+    if K::memories(ctx).wrote(key, uid, version, is_shown) {
+        ctx.wake_dependents_of(K::NAME, key);
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::key::{Key, version};
+use super::own_status;
 use super::run::Kind;
 use super::status::{StatusOf, conditions, with_ready};
 use crate::api::Reason;
@@ -59,9 +60,7 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
     let status = with_ready(&before, &finding, ctx.clock.now());
     match StatusOf::object::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            if K::memories(ctx).wrote(&key, &object.uid().unwrap_or_default(), version(written.meta()), true) {
-                ctx.wake_dependents_of(K::NAME, &key);
-            }
+            own_status::is_ours::<K>(ctx, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }
         Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }

@@ -19,6 +19,7 @@ use super::failure::{Class, Failure, NEVER, Slots, last_slot, next_try};
 use super::fights::first_overwritten;
 use super::key::{Key, version};
 use super::memory::Memory;
+use super::own_status;
 use super::refused::Refusals;
 use super::repairs::{Effect, Repairs, Standing};
 use super::requests;
@@ -269,7 +270,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             }
         } else if self.memory.own.is_of_somebody_else() {
             // But for its times it says the same.
-            self.is_ours_again::<K>(ctx, None, true);
+            own_status::is_ours::<K>(ctx, &self.key, &self.uid, None, true);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {

@@ -125,7 +125,7 @@ impl Gateway {
         };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
         let webhooks = Webhooks { bodies: Budget::default(), keyring, metrics };
-        let server = listener::serve(listener, router(webhooks, oauth), Limits::default(), shutdown.cancelled());
+        let server = listener::serve(listener, router(webhooks, oauth), Limits::PUBLIC, shutdown.cancelled());
         let overdue = async {
             shutdown.cancelled().await;
             tokio::time::sleep(DRAIN).await;

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use crate::api::mailbox::{Mail, MailContent};
 use crate::api::{MetaGrant, MetaGrantStatus};
-use crate::engine::mailbox::{Envelope, came_at};
+use crate::engine::mailbox::{Envelope, came_at, newest_first};
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Key};
 
@@ -70,7 +70,7 @@ pub fn given_up(ctx: &Context, all: &[(Arc<Envelope>, Option<Mail>)], now: Times
         Some((key, id))
     };
     let mut mail: Vec<_> = all.iter().filter_map(|(envelope, mail)| Some((envelope, waits(mail.as_ref()?)?))).collect();
-    mail.sort_by_key(|(envelope, _)| std::cmp::Reverse((came_at(envelope), envelope.name_any())));
+    mail.sort_by_key(|(envelope, _)| newest_first(envelope));
     let mut kept: HashMap<Key, HashSet<String>> = HashMap::new();
     let is_given_up = |(envelope, (key, id)): (&Arc<Envelope>, (Key, String))| {
         let people = kept.entry(key).or_default();

@@ -49,7 +49,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Those of a public listener.
-    pub(crate) const DEFAULT: Self = Self {
+    pub(crate) const PUBLIC: Self = Self {
         connections: 512,
         headers: 64,
         // Browsers bring the cookies of everything on the host; ours alone may be 6 KiB.
@@ -61,12 +61,6 @@ impl Limits {
         // is just being ended is lost.
         idle: Duration::from_secs(620),
     };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
 }
 
 /// Answers on a listener until the shutdown, and then what was asked before.

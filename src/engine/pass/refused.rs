@@ -13,6 +13,7 @@ use crate::engine::events::Note;
 use crate::engine::failure::{Class, Failure, next_try};
 use crate::engine::key::{Key, version};
 use crate::engine::memory::Written;
+use crate::engine::own_status;
 use crate::engine::refused::{Refusals, WriteRefused};
 use crate::engine::run::Kind;
 use crate::engine::status::StatusOf;
@@ -50,7 +51,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
                 ctx.metrics.status_written(K::NAME);
                 let made = version(written.meta());
                 let stored = K::stored(ctx, &self.key).and_then(|stored| version(stored.meta()));
-                self.is_ours_again::<K>(ctx, made, made == version(object.meta()) || made == stored);
+                own_status::is_ours::<K>(
+                    ctx,
+                    &self.key,
+                    &self.uid,
+                    made,
+                    made == version(object.meta()) || made == stored,
+                );
                 self.memory.written = made.map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }
@@ -65,14 +72,6 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             Err(failure) => return Err(failure),
         }
         Ok(())
-    }
-
-    /// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it
-    /// learn it here.
-    pub(super) fn is_ours_again<K: Kind<Status = S>>(&self, ctx: &Context, made: Option<u64>, is_shown: bool) {
-        if K::memories(ctx).wrote(&self.key, &self.uid, made, is_shown) {
-            ctx.wake_dependents_of(K::NAME, &self.key);
-        }
     }
 
     /// Tells of what was not refused before. What a condition says and nobody has to act on needs no Event.
