@@ -27,7 +27,7 @@ pub use binaries::{
 pub use control_plane::{ControlPlane, client};
 pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;
-pub use odd::odd_values;
+pub use odd::{ODD_MEMBERS, odd_values};
 pub use process::{Exit, Process};
 pub use progress::Progress;
 pub use proxy::Proxy;

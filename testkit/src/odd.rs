@@ -2,6 +2,31 @@
 
 use serde_json::{Value, json};
 
+/// Members of the answers about a page, by their templates and the objects that they stand in.
+pub const ODD_MEMBERS: [(&str, &str, &[&str]); 5] = [
+    (
+        "/{version}/debug_token",
+        "/data",
+        &[
+            "expires_at",
+            "data_access_expires_at",
+            "issued_at",
+            "app_id",
+            "type",
+            "is_valid",
+            "scopes",
+            "granular_scopes",
+            "user_id",
+            "profile_id",
+            "error",
+        ],
+    ),
+    ("/{version}/{page-id}", "", &["id", "name", "is_published", "tasks", "error"]),
+    ("/{version}/{page-id}/subscribed_apps", "", &["data", "paging", "error"]),
+    ("/{version}/{page-id}/subscribed_apps", "/data/*", &["id", "subscribed_fields", "name"]),
+    ("/{version}/{page-id}/subscribed_apps", "/paging", &["cursors", "next"]),
+];
+
 /// Numbers, texts and lists that Meta never gives, to take the place of what it gives.
 pub fn odd_values() -> Vec<Value> {
     let mut values: Vec<_> = [-377_705_023_201_i64, -1, 0, 2_147_483_648, 253_402_207_200, i64::MAX, i64::MIN]

@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 use testkit::sandbox::FaultEffect;
 use testkit::wait_for;
 
+use crate::many::many_page;
 use crate::server::PATIENCE;
-use crate::silence::{GRANT, many_page, seed_of_many};
+use crate::silence::{GRANT, seed_of_many};
 use crate::stage::*;
 
 const QUICK: [&str; 3] = ["--lease-duration=15s", "--lease-renew-deadline=10s", "--lease-retry-period=2s"];

@@ -9,36 +9,11 @@ use kube::api::ListParams;
 use meta_channel_operator::api::FacebookChannel;
 use serde_json::Value;
 use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
-use testkit::{odd_values, wait_for};
+use testkit::{ODD_MEMBERS, odd_values, wait_for};
 
 use crate::many::*;
 use crate::server::{PATIENCE, Server};
 use crate::stage::*;
-
-/// Members of the answers about a page, by their templates and the objects that they stand in.
-const MEMBERS: [(&str, &str, &[&str]); 5] = [
-    (
-        "/{version}/debug_token",
-        "/data",
-        &[
-            "expires_at",
-            "data_access_expires_at",
-            "issued_at",
-            "app_id",
-            "type",
-            "is_valid",
-            "scopes",
-            "granular_scopes",
-            "user_id",
-            "profile_id",
-            "error",
-        ],
-    ),
-    ("/{version}/{page-id}", "", &["id", "name", "is_published", "tasks", "error"]),
-    (SUBSCRIBED_APPS, "", &["data", "paging", "error"]),
-    (SUBSCRIBED_APPS, "/data/*", &["id", "subscribed_fields", "name"]),
-    (SUBSCRIBED_APPS, "/paging", &["cursors", "next"]),
-];
 
 /// How many pages get the same value, each in other members.
 const ROWS: usize = 2;
@@ -47,7 +22,7 @@ const ROWS: usize = 2;
 fn break_answers(stage: &Stage, values: &[Value], pages: usize, round: usize) -> Result<()> {
     stage.sandbox.clear_faults();
     for page in 0..pages {
-        for (template, at, members) in MEMBERS {
+        for (template, at, members) in ODD_MEMBERS {
             let member = members[(page / values.len() + ROWS * round) % members.len()];
             let set = [(member.to_owned(), values[page % values.len()].clone())].into_iter().collect();
             let edit = Edit { at: at.into(), set, ..Edit::default() };
@@ -66,7 +41,7 @@ async fn answered(stage: &Stage, pages: usize) -> Result<u64> {
         // Faults hold large values, so that they are not copied all the time.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let faults = stage.sandbox.faults();
-        let asked = faults.chunks(MEMBERS.len()).filter(|of_page| of_page.iter().any(|it| it.matched > 0)).count();
+        let asked = faults.chunks(ODD_MEMBERS.len()).filter(|of_page| of_page.iter().any(|it| it.matched > 0)).count();
         broken = faults.iter().map(|it| it.matched).sum();
         ensure!(asked == pages, "{asked} of {pages}");
         Ok(())

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testkit::{Proxy, wait_for};
 
+use crate::many::many_page;
 use crate::server::{PATIENCE, Server};
 use crate::stage::*;
 
@@ -101,10 +102,6 @@ async fn a_leader_with_many_channels_of_one_grant_outlives_an_api_server_that_st
 }
 
 pub const GRANT: &str = "EAAsandbox-many-grant-00000000000000";
-
-pub fn many_page(n: usize) -> String {
-    format!("33000000000{n:05}")
-}
 
 /// The usual seed with more pages, which a person manages who gave a token.
 pub fn seed_of_many(count: usize) -> String {

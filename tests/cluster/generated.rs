@@ -5,34 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
-use testkit::{odd_values, wait_for};
+use testkit::{ODD_MEMBERS, odd_values, wait_for};
 
 use crate::props::*;
 use crate::world::*;
-
-/// Members of the answers about a channel, by their templates and the objects that they stand in.
-const MEMBERS: [(&str, &str, &[&str]); 4] = [
-    (
-        DEBUG_TOKEN,
-        "/data",
-        &[
-            "app_id",
-            "type",
-            "is_valid",
-            "expires_at",
-            "data_access_expires_at",
-            "issued_at",
-            "scopes",
-            "granular_scopes",
-            "user_id",
-            "profile_id",
-            "error",
-        ],
-    ),
-    ("/{version}/{page-id}", "", &["id", "name", "is_published", "tasks", "error"]),
-    (PAGE_ROWS, "", &["data", "paging", "error"]),
-    (PAGE_ROWS, "/data/*", &["id", "subscribed_fields", "name"]),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -> Result<()> {
@@ -45,7 +21,7 @@ async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -
     let other = world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
     let (mut answers, mut asked) = (0, 0);
     for _ in 0..rounds {
-        for (template, at, members) in MEMBERS {
+        for (template, at, members) in ODD_MEMBERS {
             for member in members {
                 for ((_, page), value) in names.iter().zip(&values) {
                     let edit = Edit {

@@ -86,20 +86,25 @@ fn nothing_is_destroyed(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// A minute later a write that was refused is tried again, and refused again.
+async fn is_tried_again(world: &World, operator: &Running, kind: &str) -> Result<()> {
+    let refused = || operator.count("refused_writes_total", kind);
+    let tried = refused();
+    world.advance(1);
+    wait_for("the next try", PATIENCE, async || {
+        ensure!(refused() > tried, "{tried} tries");
+        Ok(())
+    })
+    .await
+}
+
 /// While the obstacle stands the write is tried again every minute, and nothing is written or asked for that.
 async fn stays_quiet(world: &World, operator: &Running, kind: &str) -> Result<()> {
     quiet(operator).await?;
     let before = versions(world).await?;
     let calls = world.sandbox.ledger().len();
-    let refused = || operator.count("refused_writes_total", kind);
     for _ in 0..2 {
-        let tried = refused();
-        world.advance(1);
-        wait_for("the next try", PATIENCE, async || {
-            ensure!(refused() > tried, "{tried} tries");
-            Ok(())
-        })
-        .await?;
+        is_tried_again(world, operator, kind).await?;
         quiet(operator).await?;
     }
     assert_eq!(versions(world).await?, before, "nothing changed");

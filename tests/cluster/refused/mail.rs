@@ -45,14 +45,7 @@ async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_o
             told_by_event(&world, &world.tenant_a, "acme", way, 1).await?;
         }
         let kept = world.kept("token").await?;
-        let refused = || operator.count("refused_writes_total", "Secret");
-        let before = refused();
-        world.advance(1);
-        wait_for("the next try", PATIENCE, async || {
-            ensure!(refused() > before, "{before} tries");
-            Ok(())
-        })
-        .await?;
+        is_tried_again(&world, &operator, "Secret").await?;
         assert_eq!(world.kept("token").await?, kept);
         assert_eq!(tokens(&mailbox).await?, 1);
         obstacle.remove().await?;
