@@ -182,7 +182,7 @@ pub struct MetaGrantStatus {
     /// Fingerprint of the token in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_fingerprint: Option<String>,
-    /// Where a person authorises again, in a browser; absent when no gateway is installed. It is another one after each time that somebody did.
+    /// Where a person authorises again, in a browser; absent when no gateway is installed. It is another one whenever another token is in use or somebody waits to be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthorize_url: Option<String>,
     /// What to do next, and who; empty when nothing is to be done.
