@@ -80,7 +80,6 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         metrics.leading(true);
         return Box::pin(operator.run()).await;
     }
-    let hearing = metrics.hearing().clone();
     // A follower does its work by waiting, so it is ready.
     ready.set(true);
     let leading = AtomicBool::new(false);
@@ -92,7 +91,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         operator.run().await
     });
     tokio::select! {
-        done = lead(config, &candidate, &tenure, &hearing, work) => {
+        done = lead(config, &candidate, &tenure, &metrics, work) => {
             done?.context("the lease was lost; ending, so that nothing is done without it")?
         }
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),

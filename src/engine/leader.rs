@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use axum::http::{Method, Request};
+use axum::http::{Method, Request, Response};
+use http_body_util::BodyExt;
 use k8s_controller::LeaderElection;
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
@@ -15,8 +16,11 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
 
+use self::refused::Teller;
 use super::clock::Stamp;
-use super::hearing::Hearing;
+use crate::metrics::Metrics;
+
+pub mod refused;
 
 /// Where and as whom to stand for election.
 #[derive(Clone, Debug)]
@@ -101,11 +105,11 @@ impl Election {
         config: kube::Config,
         candidate: &Candidate,
         tenure: &Tenure,
-        hearing: &Hearing,
+        metrics: &Metrics,
     ) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let client = listening(Client::try_from(config)?, candidate.timing, tenure.clone(), hearing.clone());
+            let client = listening(Client::try_from(config)?, candidate, tenure, metrics);
             let Candidate { namespace, lease, identity, timing } = candidate;
             let election = LeaderElection::new(client, namespace, lease, identity)
                 .with_lease_duration(timing.lease)
@@ -135,7 +139,7 @@ pub async fn lead<T>(
     mut config: kube::Config,
     candidate: &Candidate,
     tenure: &Tenure,
-    hearing: &Hearing,
+    metrics: &Metrics,
     work: impl Future<Output = T>,
 ) -> anyhow::Result<Option<T>> {
     // The election tries again by itself, and knows until when.
@@ -146,10 +150,10 @@ pub async fn lead<T>(
     let abandoned = CancellationToken::new();
     let _abandon = abandoned.clone().drop_guard();
     let election = Election { won, done: is_done, abandoned };
-    let (candidate, knows, hears) = (candidate.clone(), tenure.clone(), hearing.clone());
+    let (candidate, knows, counts) = (candidate.clone(), tenure.clone(), metrics.clone());
     thread::Builder::new().name("election".to_owned()).spawn(move || {
         // Fails if nobody waits for it.
-        let _ = ended.send(election.run(config, &candidate, &knows, &hears));
+        let _ = ended.send(election.run(config, &candidate, &knows, &counts));
     })?;
     let outcome = async {
         if is_won.await.is_err() {
@@ -169,20 +173,32 @@ pub async fn lead<T>(
     Ok(outcome)
 }
 
-/// A client that notes each renewal and every sign of life, and waits for no answer for long.
-fn listening(client: Client, timing: Timing, tenure: Tenure, hearing: Hearing) -> Client {
+/// A client that notes each renewal, each refusal and every sign of life, and waits for no answer for long.
+fn listening(client: Client, candidate: &Candidate, tenure: &Tenure, metrics: &Metrics) -> Client {
     let namespace = client.default_namespace().to_owned();
+    let teller = Arc::new(Mutex::new(Teller::new(client.clone(), candidate, metrics)));
+    let (tenure, hearing) = (tenure.clone(), metrics.hearing().clone());
     let service = service_fn(move |request: Request<Body>| {
-        let (client, tenure, hearing) = (client.clone(), tenure.clone(), hearing.clone());
+        let (client, teller) = (client.clone(), Arc::clone(&teller));
+        let (tenure, hearing) = (tenure.clone(), hearing.clone());
         async move {
-            let (started, writes) = (Stamp::now(), request.method() != Method::GET);
+            let (started, method) = (Stamp::now(), request.method().clone());
             let answer = client.send(request).await?;
             hearing.hear();
-            if writes && answer.status().is_success() {
-                tenure.set(Some(started));
+            if method == Method::GET {
+                return Ok(answer);
             }
-            Ok::<_, kube::Error>(answer)
+            if answer.status().is_success() {
+                tenure.set(Some(started));
+                teller.lock().unwrap_or_else(PoisonError::into_inner).written();
+                return Ok(answer);
+            }
+            let (parts, body) = answer.into_parts();
+            let body = body.collect().await?.to_bytes();
+            teller.lock().unwrap_or_else(PoisonError::into_inner).refused(&method, parts.status, &body);
+            Ok::<_, kube::Error>(Response::from_parts(parts, Body::from(body.to_vec())))
         }
     });
-    ClientBuilder::new(ServiceBuilder::new().timeout(timing.request()).service(service), namespace).build()
+    let patience = candidate.timing.request();
+    ClientBuilder::new(ServiceBuilder::new().timeout(patience).service(service), namespace).build()
 }

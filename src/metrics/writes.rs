@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use super::Metrics;
 use crate::api::Reason;
 use crate::engine::fence::Withheld;
+use crate::engine::leader::refused as lease;
 use crate::engine::refused::WriteRefused;
 use crate::engine::{KindName, events, secrets};
 
@@ -34,7 +35,7 @@ impl Writes {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("refused_writes", "Writes that the API server refused", self.refused.clone());
         let kinds = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel, KindName::AssetClaim];
-        for kind in kinds.map(KindName::as_str).into_iter().chain([secrets::KIND, events::KIND]) {
+        for kind in kinds.map(KindName::as_str).into_iter().chain([secrets::KIND, events::KIND, lease::KIND]) {
             for reason in Reason::ALL.iter().filter(|reason| reason.is_refused_write()) {
                 drop(self.refused.get_or_create(&RefusedLabels { kind, reason: reason.as_str() }));
             }

@@ -3,6 +3,7 @@
 
 mod claims;
 mod destroyed;
+mod lease;
 mod mail;
 mod obstacle;
 mod secrets;

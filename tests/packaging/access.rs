@@ -99,7 +99,7 @@ fn the_operator_writes_claims_only_in_the_claims_namespace() {
 
 #[test]
 fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_election() {
-    let expected = spelled(&["get,create,update leases.coordination.k8s.io"]);
+    let expected = spelled(&["get,create,update leases.coordination.k8s.io", "create,patch events.events.k8s.io"]);
     let name = "acme-meta-channel-operator-leases";
     assert_eq!(rights_of(&chart_with_election(), "Role", name, Some("ops")), expected);
     assert!(chart().one("Role", name).is_err(), "without an election there is nothing to hold");

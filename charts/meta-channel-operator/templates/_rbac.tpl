@@ -48,6 +48,10 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update]
+# What is refused of the Lease is told by Events on it.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 {{- end }}
 
 {{/* In the release's namespace, with a gateway: what people authorised in the browser is taken and thrown away there. */}}
