@@ -220,6 +220,18 @@ fn a_pod_gets_what_it_is_given_and_keeps_what_it_needs() {
 }
 
 #[test]
+fn pods_have_user_namespaces_of_their_own_if_the_cluster_can_and_it_is_said() {
+    for (name, expected) in [("full", json!(false)), ("minimal", Value::Null)] {
+        let manifests = example(name);
+        let deployments: Vec<_> = manifests.of_kind("Deployment").collect();
+        assert!(!deployments.is_empty());
+        for deployment in deployments {
+            assert_eq!(deployment["spec"]["template"]["spec"]["hostUsers"], expected, "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_notes_say_what_the_person_must_know() {
     let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("sandbox")).unwrap();
     assert!(notes.contains("  - tenant-b\n"), "{notes}");

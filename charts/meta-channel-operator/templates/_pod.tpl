@@ -26,6 +26,9 @@ securityContext:
 {{- end }}
 
 {{- define "mco.podSpec" -}}
+{{- if .root.Values.userNamespaces }}
+hostUsers: false
+{{- end }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
