@@ -111,6 +111,7 @@ pub struct Metrics {
     app_usage: Family<AppLabels, Gauge>,
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
+    clock_skew: Gauge,
     unguarded: unguarded::Unguarded,
     gateway: gateway::Gateway,
 }
@@ -148,6 +149,7 @@ impl Metrics {
             app_usage: Family::default(),
             held_back: Family::default(),
             test_graph: Gauge::default(),
+            clock_skew: Gauge::default(),
             unguarded: unguarded::Unguarded::default(),
             gateway: gateway::Gateway::default(),
         };
@@ -223,6 +225,11 @@ impl Metrics {
             "test_graph",
             "1 if the Graph API is not Meta's (--allow-test-graph)",
             metrics.test_graph.clone(),
+        );
+        registry.register(
+            "clock_skew_seconds",
+            "How far the clock of this machine is ahead of Meta's, by the dates of its latest answers",
+            metrics.clock_skew.clone(),
         );
         metrics.unguarded.register(&mut registry);
         metrics.api_server.register(&mut registry);
@@ -340,6 +347,11 @@ impl Metrics {
     /// Says whether this instance holds the lease, or works without one.
     pub fn leading(&self, leading: bool) {
         self.leader.set(leading.into());
+    }
+
+    /// Says how far our clock is ahead of Meta's, in seconds.
+    pub fn clock_skew(&self, ahead: i64) {
+        self.clock_skew.set(ahead);
     }
 
     /// Says that the Graph API is not Meta's.

@@ -37,7 +37,9 @@ use crate::engine::objects::Objects;
 use crate::engine::run::Kind;
 use crate::engine::secrets::Secrets;
 use crate::engine::timer::wakes;
-use crate::engine::{Clock, Context, Failure, Key, KindName, hearing, own_status, pressure, ration, run, sweep, watch};
+use crate::engine::{
+    Clock, Context, Failure, Key, KindName, hearing, own_status, pressure, ration, run, skew, sweep, watch,
+};
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
 use crate::meta_app::{MetaAppKind, allowed, census};
@@ -140,6 +142,7 @@ impl Operator {
             evidence_looks: LastLook::new(self.clock.now()),
             evidence_requests: Default::default(),
             served: Arc::default(),
+            skew: Arc::default(),
             departed: Default::default(),
             doubts: Doubts::default(),
             claim_memories: Default::default(),
@@ -195,7 +198,7 @@ impl Operator {
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
             let guard = Box::pin(guard(&ctx, &self.scopes).run());
-            let proof = async { tokio::join!(claims::proof::run(&ctx), ctx.read(guard)) };
+            let proof = async { tokio::join!(claims::proof::run(&ctx), ctx.read(guard), skew::run(&ctx)) };
             drain(&ctx, &mut watches, async {
                 tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, misfits, tenures, proof)
             })

@@ -11,9 +11,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::DATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::serve::{IncomingStream, Listener};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,7 +44,7 @@ async fn serve_graph(
     });
     let request = GraphRequest::read(parts.method, &parts.uri, &parts.headers, body);
     match graph::handle(&core, request).await {
-        Effect::Reply(reply) => into_response(reply),
+        Effect::Reply(reply) => into_response(reply, core.clock.now()),
         Effect::Reset | Effect::Unfinished => {
             peer.reset();
             StatusCode::SERVICE_UNAVAILABLE.into_response()
@@ -49,13 +52,18 @@ async fn serve_graph(
     }
 }
 
-fn into_response(reply: Reply) -> Response {
+fn into_response(reply: Reply, now: Timestamp) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     // A fault may ask for any number, but 1xx is no final answer.
     let status = StatusCode::from_u16(reply.status).ok();
     *response.status_mut() =
         status.filter(|status| !status.is_informational()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = reply.headers;
+    // By the sandbox's clock. Without one the server would add its own, by the machine's.
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().entry(DATE).or_insert(date);
+    }
     response
 }
 

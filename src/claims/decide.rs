@@ -23,6 +23,9 @@ pub const WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// How long a request to Meta that was begun may still be on its way, if the process that began it said nothing more.
 pub const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
+/// How soon is looked again whether our clock agrees with Meta's.
+const CLOCK: SignedDuration = SignedDuration::from_secs(10);
+
 /// What to do: unsubscribe the page, or report.
 pub struct Plan {
     /// Whether to unsubscribe the page before looking again.
@@ -80,6 +83,7 @@ pub fn decide(claim: &AssetClaim, seen: &Observed, now: Timestamp) -> Plan {
     }
     match claim.state() {
         ClaimState::Tombstone => case.tombstone_again(),
+        _ if seen.clock_doubted && seen.asked.is_none() => case.rest(Then::At(now.later(CLOCK))),
         _ if claim.cleanup() == Ok(Some(Cleanup::Never)) => case.forbidden(),
         ClaimState::Held | ClaimState::AwaitingHolder if !case.is_gone() => case.awaiting(),
         ClaimState::Held | ClaimState::AwaitingHolder => {

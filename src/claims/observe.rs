@@ -29,6 +29,8 @@ pub struct Observed {
     pub departed: bool,
     /// The application through which the page is used; asked for only once the holder is gone.
     pub app: AppSeen,
+    /// Whether our clock is not known to agree with Meta's, so that nobody was waited for long enough by it.
+    pub clock_doubted: bool,
     /// Before this time it is others' turn, or Meta is left alone.
     pub turn: Option<Timestamp>,
     /// What the API server says of the holder now; asked for only when something is about to be done.
@@ -95,7 +97,16 @@ pub async fn observe(
     let dependent = (KindName::AssetClaim, key.clone());
     let lives = lives(ctx, holder);
     let departed = ctx.departed.contains(&holder.uid) || !lives && is_another(ctx, claim);
-    let mut seen = Observed { lives, departed, app: AppSeen::Missing, turn: None, checked: None, asked, access: None };
+    let mut seen = Observed {
+        lives,
+        departed,
+        app: AppSeen::Missing,
+        clock_doubted: false,
+        turn: None,
+        checked: None,
+        asked,
+        access: None,
+    };
     if lives || claim.state() == ClaimState::Tombstone {
         ctx.index.forget(&dependent);
         return Ok(seen);
@@ -108,7 +119,8 @@ pub async fn observe(
         ctx.heed(&budgets(claim, &app), answer.as_ref().err().into_iter(), now);
         ctx.reached(&app, &uid, Reach::Unknown.with(Some(answer)));
     }
-    if seen.asked.is_some() || !decide::wants_check(claim, &seen.app, now) {
+    seen.clock_doubted = is_clock_doubted(ctx, seen.access.as_ref());
+    if seen.asked.is_some() || seen.clock_doubted || !decide::wants_check(claim, &seen.app, now) {
         return Ok(seen);
     }
     if let (DeletionPolicy::Disconnect, Some(Access { app, .. })) = (claim.spec.deletion_policy, &seen.access) {
@@ -119,6 +131,13 @@ pub async fn observe(
         seen.checked = Some(ctx.read(check(ctx, claim)).await??);
     }
     Ok(seen)
+}
+
+/// Whether our clock is not known to agree with Meta's. Before Meta answered anything the application is looked at, which tells.
+fn is_clock_doubted(ctx: &Context, access: Option<&Access>) -> bool {
+    let asks = |access: &&Access| access.app.spec.management_policy != ManagementPolicy::Pause;
+    let unheard = access.filter(asks).filter(|_| !ctx.skew.is_heard());
+    unheard.inspect(|access| ctx.look_at_app(Key::of(&*access.app))).is_some() || ctx.skew.is_doubted(&ctx.clock)
 }
 
 /// What an unsubscription uses of what Meta allows.

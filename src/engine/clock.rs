@@ -1,5 +1,6 @@
 //! The one clock: it says what time it is and when to wake, so that a test can move both together.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +52,9 @@ impl Stamp {
     }
 }
 
+/// What the running time is counted from.
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// A source of time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
@@ -66,7 +70,16 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
-            Self::Shifted(shift) => Timestamp::now().later(*shift.0.borrow()),
+            Self::Shifted(shift) => Timestamp::now().later(shift.0.borrow().set_off),
+        }
+    }
+
+    /// How long this process has run, by a clock that nobody sets.
+    pub fn running(&self) -> SignedDuration {
+        let ran = SignedDuration::try_from(BEGIN.elapsed()).unwrap_or(SignedDuration::MAX);
+        match self {
+            Self::System => ran,
+            Self::Shifted(shift) => ran.saturating_add(shift.0.borrow().went_on),
         }
     }
 
@@ -99,19 +112,30 @@ impl Clock {
 }
 
 /// The amount by which a clock is set off; clones move together.
-#[derive(Clone, Debug)]
-pub struct Shift(std::sync::Arc<watch::Sender<SignedDuration>>);
+#[derive(Clone, Debug, Default)]
+pub struct Shift(std::sync::Arc<watch::Sender<Moved>>);
 
-impl Default for Shift {
-    fn default() -> Self {
-        Self(std::sync::Arc::new(watch::Sender::new(SignedDuration::ZERO)))
-    }
+/// How a clock was moved.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    /// How far it is from the system's.
+    set_off: SignedDuration,
+    /// How much of that is time that went by.
+    went_on: SignedDuration,
 }
 
 impl Shift {
-    /// Moves the clock forward and wakes who sleeps on it.
+    /// Lets time go by and wakes who sleeps on the clock.
     pub fn advance(&self, by: SignedDuration) {
-        self.0.send_modify(|shift| *shift = shift.saturating_add(by));
+        self.0.send_modify(|moved| {
+            moved.set_off = moved.set_off.saturating_add(by);
+            moved.went_on = moved.went_on.saturating_add(by);
+        });
+    }
+
+    /// Sets the clock, as somebody sets the clock of a machine: no time goes by.
+    pub fn set_off(&self, by: SignedDuration) {
+        self.0.send_modify(|moved| moved.set_off = moved.set_off.saturating_add(by));
     }
 }
 

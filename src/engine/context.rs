@@ -42,6 +42,7 @@ use super::requests::Taken;
 use super::safeguards::Safeguards;
 use super::secrets::Secrets;
 use super::served::Served;
+use super::skew::Skew;
 use super::timer::Timer;
 use crate::api::{
     AssetClaim, AssetClaimStatus, ChannelCounts, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus,
@@ -154,6 +155,8 @@ pub struct Context {
     pub budgets: Arc<Budgets>,
     /// Which version of the Graph API answers for which.
     pub served: Arc<Served>,
+    /// How far our clock is from Meta's.
+    pub skew: Arc<Skew>,
     /// How often changed objects may be looked at.
     pub edits: Edits,
     /// Wake-ups: for each kind and watched namespace, "" for all.
@@ -281,6 +284,7 @@ impl Context {
         Meter::new(Arc::new(Ear {
             budgets: Arc::clone(&self.budgets),
             served: Arc::clone(&self.served),
+            skew: Arc::clone(&self.skew),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             app: Key::of(app),

@@ -60,6 +60,7 @@ pub mod run;
 pub mod safeguards;
 pub mod secrets;
 pub mod served;
+pub mod skew;
 mod slim;
 pub mod status;
 pub mod sweep;

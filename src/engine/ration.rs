@@ -12,6 +12,7 @@ use super::context::Context;
 use super::key::{Key, KindName};
 use super::run::Kind;
 use super::served::Served;
+use super::skew::Skew;
 use crate::api::{ManagementPolicy, MetaApp, UsageStatus};
 use crate::graph::{Metered, Usage, UsageListener, Version};
 use crate::metrics::Metrics;
@@ -26,6 +27,8 @@ pub struct Ear {
     pub budgets: Arc<Budgets>,
     /// Where the version that answered is noted.
     pub served: Arc<Served>,
+    /// Where it is noted how far the clocks are apart.
+    pub skew: Arc<Skew>,
     /// Where it is shown.
     pub metrics: Metrics,
     /// When it was heard.
@@ -46,6 +49,10 @@ impl UsageListener for Ear {
 
     fn served(&self, asked: Version, by: Version) {
         self.served.hear(&self.uid, asked, by);
+    }
+
+    fn dated(&self, at: Option<Timestamp>) {
+        self.skew.note(&self.clock, at);
     }
 }
 
@@ -98,8 +105,8 @@ mod tests {
     fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {
         let (budgets, metrics, app) = (Arc::new(Budgets::default()), Metrics::default(), Key::new("platform", "acme"));
         let (clock, uid) = (Clock::System, "uid".to_owned());
-        let (budgets_of, served) = (Arc::clone(&budgets), Arc::default());
-        let ear = Ear { budgets: budgets_of, served, metrics: metrics.clone(), clock, app: app.clone(), uid };
+        let (budgets_of, served, skew) = (Arc::clone(&budgets), Arc::default(), Arc::default());
+        let ear = Ear { budgets: budgets_of, served, skew, metrics: metrics.clone(), clock, app: app.clone(), uid };
         let hear = |of, percent| ear.heard(&Usage { of, percent, regain_access: None });
         let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
         let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());

@@ -124,9 +124,10 @@ pub fn quote(info: &TokenInfo) -> Option<Quote> {
     Refusal::of_fault(classify_fault(fault, Caller::DebuggedToken), fault).quote()
 }
 
-/// Whether one of the token's clocks is over, or it lacks a permission.
-pub fn not_sufficient(info: &TokenInfo, required: &[String], now: Timestamp) -> Option<Flaw> {
-    let over = |at: Option<Timestamp>| at.filter(|at| *at <= now);
+/// Whether one of the token's clocks is over, or it lacks a permission. `now` is `None` while our clock is in doubt: Meta calls the
+/// token valid, and then nothing else says that it has ended.
+pub fn not_sufficient(info: &TokenInfo, required: &[String], now: Option<Timestamp>) -> Option<Flaw> {
+    let over = |at: Option<Timestamp>| at.filter(|at| now.is_some_and(|now| *at <= now));
     if let Some(at) = over(info.expires_at) {
         return Some(Flaw::Ended(Reason::TokenExpired, format!("it ended at {at}")));
     }

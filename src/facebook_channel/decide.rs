@@ -301,7 +301,8 @@ impl Case<'_> {
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
-        match expires.filter(|at| at.duration_since(self.now) <= SOON) {
+        let soon = |at: &Timestamp| self.seen.reckoned(self.now).is_some_and(|now| at.duration_since(now) <= SOON);
+        match expires.filter(soon) {
             Some(at) => self.found(
                 Status::True,
                 Reason::ExpiresSoon,

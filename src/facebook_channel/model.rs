@@ -51,12 +51,21 @@ pub struct Observed {
     pub standing: Standing,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// Whether our clock and Meta's are apart, so that nothing ends by ours alone.
+    pub clock_doubted: bool,
     /// What was heard before and waits for its confirmation.
     pub suspicions: Suspicions,
     /// What Meta answered in this pass.
     pub asked: Asked,
     /// What calls on behalf of the channel need, if it is all there.
     pub access: Option<Access>,
+}
+
+impl Observed {
+    /// The time by which the ends of a token are judged; none while our clock is in doubt.
+    pub fn reckoned(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.clock_doubted).then_some(now)
+    }
 }
 
 /// What was asked and done in one pass.

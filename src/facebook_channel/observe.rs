@@ -96,7 +96,8 @@ pub async fn survey(
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
-    let news = grant::is_news(channel, &app, &seen_token, &pass.previous, pass.now);
+    let clock_doubted = ctx.skew.is_doubted(&ctx.clock);
+    let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));
     // What everybody doubts at the same time is looked at again in the regular slot.
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
     let handed = ctx.channel_news.has(&pass.key, &inputs, pass.now);
@@ -125,6 +126,7 @@ pub async fn survey(
         token_slot,
         standing,
         stale: pass.stale,
+        clock_doubted,
         suspicions: pass.suspicions().clone(),
         asked,
         access,
@@ -229,6 +231,8 @@ async fn ask(
             }
         },
     }
+    // The answer may be the first that tells.
+    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
     let proven = seen.access.is_some() && token::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -156,6 +156,7 @@ impl Transport {
         let response = request.send().await.map_err(|error| failed(error, &secrets))?;
         *trace = header(&response, "x-fb-trace-id").map(|id| identifier(redact(id, &secrets)));
         call.app.meter.tell_version(call.version, header(&response, VERSION));
+        call.app.meter.tell_date(header(&response, DATE.as_str()));
         let headers = response.headers().clone();
         let usage = Headers::find(|name| headers.get(name)?.to_str().ok());
         let answer = self.answer(response, usage.regain_access(), &secrets).await;

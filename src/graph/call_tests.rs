@@ -314,3 +314,21 @@ async fn a_path_in_the_base_url_is_kept() {
         assert_eq!(graph.only().uri.path(), format!("/graph/v25.0/{APP_ID}"));
     }
 }
+
+#[tokio::test]
+async fn every_answer_tells_what_time_it_is_at_graph_and_nonsense_tells_nothing() {
+    let rows = [
+        ("Sun, 01 Mar 2026 12:00:00 GMT", Some("2026-03-01T12:00:00Z")),
+        ("Mon, 01 Mar 2026 12:00:00 GMT", None),
+        ("2026-03-01T12:00:00Z", None),
+        ("-", None),
+    ];
+    for (header, expected) in rows {
+        for status in [StatusCode::OK, StatusCode::BAD_REQUEST] {
+            let (app, heard) = Heard::of_app();
+            let graph = Double::deciding(move |_| Some((status, [("date", header)], "{}").into_response())).await;
+            let _ = graph.client().app(V, &app).await;
+            assert_eq!(heard.take_dates(), [expected.map(|at| at.parse().expect("a time"))], "{header} {status}");
+        }
+    }
+}

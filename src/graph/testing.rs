@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -29,9 +30,9 @@ pub(crate) fn app() -> AppCredentials {
     AppCredentials::new(APP_ID, secret)
 }
 
-/// Hears of an app's usage, and of the versions that answer.
+/// Hears of an app's usage, of the versions that answer, and of the time.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>, Mutex<Vec<(String, String)>>);
+pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>, Mutex<Vec<(String, String)>>, Mutex<Vec<Option<Timestamp>>>);
 
 impl UsageListener for Heard {
     fn heard(&self, usage: &Usage) {
@@ -40,6 +41,10 @@ impl UsageListener for Heard {
 
     fn served(&self, asked: Version, by: Version) {
         self.1.lock().expect("not poisoned").push((asked.to_string(), by.to_string()));
+    }
+
+    fn dated(&self, at: Option<Timestamp>) {
+        self.2.lock().expect("not poisoned").push(at);
     }
 }
 
@@ -53,6 +58,11 @@ impl Heard {
     /// Which versions answered for which since the last time.
     pub(crate) fn take_versions(&self) -> Vec<(String, String)> {
         std::mem::take(&mut *self.1.lock().expect("not poisoned"))
+    }
+
+    /// What time it was at Graph, by each answer since the last time.
+    pub(crate) fn take_dates(&self) -> Vec<Option<Timestamp>> {
+        std::mem::take(&mut *self.2.lock().expect("not poisoned"))
     }
 
     /// What was heard since the last time.

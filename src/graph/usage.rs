@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 use super::decode::integer;
@@ -42,14 +44,17 @@ pub struct Usage {
     pub regain_access: Option<Duration>,
 }
 
-/// Told what Graph's answers say beside what was asked: how much of the limits of an application is used, and which version
-/// answered.
+/// Told what Graph's answers say beside what was asked: how much of the limits of an application is used, which version
+/// answered, and when.
 pub trait UsageListener: Send + Sync {
     /// Graph said how much is used.
     fn heard(&self, usage: &Usage);
 
     /// Graph said which version answered a call of the version that was asked.
     fn served(&self, asked: Version, by: Version);
+
+    /// Graph answered, and said what time it is, if it did.
+    fn dated(&self, at: Option<Timestamp>);
 }
 
 /// Who is told what Graph's answers say of an application; by default nobody.
@@ -72,6 +77,13 @@ impl Meter {
     pub(crate) fn tell_version(&self, asked: Version, header: Option<&str>) {
         if let (Some(listener), Some(by)) = (&self.0, header.and_then(|text| text.parse().ok())) {
             listener.served(asked, by);
+        }
+    }
+
+    /// Tells what time it is at Graph, by the header of the answer. Nonsense says nothing.
+    pub(crate) fn tell_date(&self, header: Option<&str>) {
+        if let Some(listener) = &self.0 {
+            listener.dated(header.and_then(|text| DateTimeParser::new().parse_timestamp(text).ok()));
         }
     }
 }

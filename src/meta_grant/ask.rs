@@ -75,6 +75,8 @@ pub(super) async fn ask(
         let told = |info: TokenInfo| TokenInfo { kind: info.kind.or(known), ..info }.remembering(scopes);
         seen.asked.token = Some(answer.map(told));
     }
+    // The answer may be the first that tells.
+    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
         seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);

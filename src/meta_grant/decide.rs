@@ -210,6 +210,8 @@ impl Case<'_> {
             return Some(Mutation::Keep { which: Which::Obtained, seed });
         }
         match (short, &self.seen.asked.exchanged) {
+            // Whether it lives for hours or for weeks only the clock says.
+            (true, None) if self.seen.clock_doubted => None,
             (false, _) | (true, Some(Ok(Exchanged::Same))) => Some(Mutation::Keep { which: Which::Seed, seed }),
             (true, None) => Some(Mutation::Exchange { of: Which::Seed, exchange: Exchange::ShortUser }),
             (true, Some(_)) => None,
@@ -233,9 +235,14 @@ impl Case<'_> {
         if self.seen.in_use.as_deref().is_some_and(|in_use| self.has_obtained(in_use)) {
             return Some(Mutation::Keep { which: Which::Obtained, seed: seed.clone() });
         }
-        let due = token::renewal_due(self.grant, info).is_some_and(|due| due <= self.now);
+        let due = self.is_due(token::renewal_due(self.grant, info));
         let tried = self.seen.asked.exchanged.is_some();
         (due && !tried).then_some(Mutation::Exchange { of: Which::InUse, exchange: Exchange::SystemUser })
+    }
+
+    /// Whether this time has come; by a clock that is in doubt it has not.
+    fn is_due(&self, at: Option<Timestamp>) -> bool {
+        at.zip(token::reckoned(self.seen, self.now)).is_some_and(|(at, now)| at <= now)
     }
 
     /// Whether Meta handed out a token for the one of this fingerprint that is not kept yet.
@@ -244,7 +251,7 @@ impl Case<'_> {
     }
 
     fn revocation(&self) -> Option<Mutation> {
-        self.revokes_at().filter(|at| *at <= self.now)?;
+        self.is_due(self.revokes_at()).then_some(())?;
         let serves = matches!(token::in_use(self.seen, self.now), Word::Good(_));
         match &self.seen.asked.revoked {
             _ if !serves => None,
@@ -308,7 +315,9 @@ impl Case<'_> {
     }
 
     fn reached(&self, expires: Option<Timestamp>) -> Finding {
-        match expires.filter(|at| at.duration_since(self.now) <= SOON) {
+        let soon =
+            |at: &Timestamp| token::reckoned(self.seen, self.now).is_some_and(|now| at.duration_since(now) <= SOON);
+        match expires.filter(soon) {
             Some(at) => self.found(
                 Status::True,
                 Reason::ExpiresSoon,

@@ -60,6 +60,8 @@ pub struct Observed {
     pub requested: Option<String>,
     /// Whether values may not be kept any longer.
     pub stale: bool,
+    /// Whether our clock and Meta's are apart, so that nothing ends or is due by ours alone.
+    pub clock_doubted: bool,
     /// What was heard before and waits for its confirmation.
     pub suspicions: Suspicions,
     /// Whether it is time to say again that the grant ends soon.
@@ -231,6 +233,7 @@ pub async fn observe(
     let app = ctx.app(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
     let budgets = ask::budgets(&app, &seen);
     ask::ask(ctx, grant, &mut seen, pass, &app, &budgets).await?;
+    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
     seen.asked.calls.log(KindName::MetaGrant, &pass.key, pass.told());
     ctx.heed(&budgets, seen.asked.calls.refusals(), pass.now);
     ctx.reached(&app, &pass.uid, seen.asked.calls.reach());
@@ -272,7 +275,7 @@ async fn survey(
         .add("seed", &seed)
         .add("living", &living)
         .add("in-use", &in_use)
-        .add("users", judged_by(&seed, &living, &users))
+        .add("users", users::judged_by(&seed, &living, &users))
         .add("graph", &ctx.policy.graph_url)
         .finish();
     let before = ctx.grants.get(&pass.key).filter(|it| it.uid == pass.uid);
@@ -310,6 +313,7 @@ async fn survey(
         look,
         requested: pass.requested.clone(),
         stale: pass.stale,
+        clock_doubted: ctx.skew.is_doubted(&ctx.clock),
         suspicions: pass.suspicions().clone(),
         remind: ctx.grant_reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
         recalled: false,
@@ -347,12 +351,6 @@ fn needs(app: &AppSeen) -> impl std::fmt::Debug {
             Ok((app_id.clone(), required.clone(), verdict.credentials.clone()))
         }
     }
-}
-
-/// The pages in use, if a seed is judged by them that is another one than that of the token in use.
-fn judged_by<'a>(seed: &SeedSeen, living: &LivingSeen, users: &'a Users) -> Option<&'a BTreeSet<String>> {
-    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (seed, living) else { return None };
-    (seed != fingerprint).then_some(&users.pages)
 }
 
 /// The MetaApp that a grant names.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::observe::{LivingSeen, SeedSeen};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, Reason};
@@ -42,6 +43,12 @@ pub fn of(ctx: &Context, grant: &Key) -> Users {
     let told = !pages.is_empty() || ctx.grant_counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
     Users { channels, pages: pages.into_iter().collect(), broken }
+}
+
+/// The pages in use, if a seed is judged by them that is another one than that of the token in use.
+pub fn judged_by<'a>(seed: &SeedSeen, living: &LivingSeen, users: &'a Users) -> Option<&'a BTreeSet<String>> {
+    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (seed, living) else { return None };
+    (seed != fingerprint).then_some(&users.pages)
 }
 
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at

@@ -23,8 +23,9 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 17] = [
+pub const FAMILIES: [(&str, &str); 18] = [
     ("claims_unguarded", "gauge"),
+    ("clock_skew_seconds", "gauge"),
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),

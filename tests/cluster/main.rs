@@ -6,6 +6,7 @@ mod approval;
 mod attacks;
 mod claims;
 mod cleanup;
+mod clocks;
 mod connect;
 mod controllers;
 mod counts;

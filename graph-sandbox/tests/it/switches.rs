@@ -226,3 +226,18 @@ async fn links_of_lists() {
     let link = next().await;
     assert!(!link.contains(&bearer) && !link.contains(&proof), "{link}");
 }
+
+#[tokio::test]
+async fn answers_are_dated_by_the_sandboxs_clock_unless_a_fault_says_otherwise() {
+    let api = Api::start().await;
+    let moment: jiff::Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    api.sandbox.set_clock(moment).unwrap();
+    for token in [token("page-a"), "garbage".to_owned()] {
+        let date = api.get(&token, PATH, &[]).await.headers["date"].clone();
+        assert!(date.to_str().unwrap().starts_with("Tue, 01 Jan 2030 00:0"), "{date:?}");
+    }
+    let fault = json!({"match": {}, "do": {"headers": {"Date": "none"}}});
+    api.sandbox.add_fault(serde_json::from_value(fault).unwrap());
+    let answer = api.get(&token("page-a"), PATH, &[]).await;
+    assert_eq!(answer.headers.get_all("date").iter().collect::<Vec<_>>(), ["none"]);
+}

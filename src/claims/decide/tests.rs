@@ -49,7 +49,7 @@ fn claim(state: ClaimState, gone: i64) -> AssetClaim {
 /// The channel was seen to go, and the application can be used.
 fn gone() -> Observed {
     let (turn, checked, asked, access) = (None, None, None, None);
-    Observed { lives: false, departed: true, app: AppSeen::Ready, turn, checked, asked, access }
+    Observed { lives: false, departed: true, app: AppSeen::Ready, clock_doubted: false, turn, checked, asked, access }
 }
 
 /// The channel is not there, and nobody saw it go.

@@ -115,7 +115,8 @@ fn judge(case: &Case<'_>, info: &TokenInfo) -> Finding {
     if !matches!(case.seen.app, AppSeen::Found { .. }) {
         return app_unverified(case, "it is gone");
     }
-    if let Some(flaw) = token::flaw(case.channel, &case.seen.app, &case.seen.token, info, case.now) {
+    let now = case.seen.reckoned(case.now);
+    if let Some(flaw) = token::flaw(case.channel, &case.seen.app, &case.seen.token, info, now) {
         return told(case, &flaw).quoting(token_check::quote(info));
     }
     let well = match &case.seen.token {

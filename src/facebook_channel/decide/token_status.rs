@@ -75,7 +75,8 @@ impl Case<'_> {
         let TokenSeen::Granted(grant) = &self.seen.token else { return None };
         let (fingerprint, info) = (grant.fingerprint.as_deref()?, &grant.info);
         let authorized = status_of(&self.previous.conditions, ConditionType::Authorized) == Some(Status::True);
-        let flaw = token::flaw(self.channel, &self.seen.app, &self.seen.token, info, self.now);
+        let now = self.seen.reckoned(self.now);
+        let flaw = token::flaw(self.channel, &self.seen.app, &self.seen.token, info, now);
         if !authorized || flaw.is_some() {
             return None;
         }

@@ -131,7 +131,7 @@ fn weigh_token<'a>(
     }
     let witness = debugged.filter(|_| asked.witnessed);
     match witness {
-        Some(Ok(info)) if token::flaw(channel, &seen.app, &seen.token, info, now).is_none() => {
+        Some(Ok(info)) if token::flaw(channel, &seen.app, &seen.token, info, seen.reckoned(now)).is_none() => {
             if stands.lasts(DISPUTED) { TokenSays::Disputed(refusal) } else { TokenSays::Doubted }
         }
         // What the witness holds against it is told by the witness.

@@ -31,13 +31,13 @@ pub fn flaw(token: &TokenSeen) -> Option<Flaw> {
 }
 
 /// Whether what a grant gives makes another condition than the status shows, so that it has to be looked at. That a token
-/// was renewed is none.
+/// was renewed is none. `now` is `None` while our clock is in doubt.
 pub fn is_news(
     channel: &FacebookChannel,
     app: &AppSeen,
     token: &TokenSeen,
     previous: &FacebookChannelStatus,
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> bool {
     let TokenSeen::Granted(grant) = token else { return false };
     let AppSeen::Found { verdict, .. } = app else { return false };
@@ -70,12 +70,12 @@ fn is_another(token: &TokenSeen, previous: &FacebookChannelStatus) -> bool {
 }
 
 /// Whether the end of the authorisation makes Ready another one.
-fn ends_otherwise(info: &TokenInfo, previous: &FacebookChannelStatus, now: Timestamp) -> bool {
+fn ends_otherwise(info: &TokenInfo, previous: &FacebookChannelStatus, now: Option<Timestamp>) -> bool {
     if status_of(&previous.conditions, ConditionType::Ready) != Some(Status::True) {
         return false;
     }
     let end = [info.expires_at, info.data_access_expires_at].into_iter().flatten().min();
-    let soon = end.filter(|end| end.duration_since(now) <= SOON);
+    let soon = end.filter(|end| now.is_some_and(|now| end.duration_since(now) <= SOON));
     let warned = find(&previous.conditions, ConditionType::Ready)
         .is_some_and(|ready| ready.reason == Reason::ExpiresSoon.as_str());
     match soon {

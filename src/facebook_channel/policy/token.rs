@@ -12,7 +12,7 @@ use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 
 /// Whether the credential has proven that it may be used for the page.
 pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {
-    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, &seen.app, &seen.token, info, now).is_none())
+    matches!(debugged(seen), Some(Ok(info)) if flaw(channel, &seen.app, &seen.token, info, seen.reckoned(now)).is_none())
 }
 
 /// What debug_token says.
@@ -53,13 +53,14 @@ pub fn is_app_suspected(asked: &Asked) -> bool {
     asked.page_calls().any(suspects_app)
 }
 
-/// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed.
+/// What is wrong with a token by what debug_token says of it, and of one that a grant gives by what was listed. `now` is `None` while
+/// our clock is in doubt.
 pub fn flaw(
     channel: &FacebookChannel,
     app: &AppSeen,
     token: &TokenSeen,
     info: &TokenInfo,
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> Option<Flaw> {
     let AppSeen::Found { app_id, required, .. } = app else {
         return Some(Flaw::Cut(Reason::AppUnverified, "its application is not known".to_owned()));

@@ -76,6 +76,12 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
         return case.found(Status::Unknown, Reason::NotRequired, seen, "");
     }
     match token::renewal_due(case.grant, info) {
+        Some(due) if case.seen.clock_doubted && due <= case.now => {
+            let seen = "The clock of the operator's machine and Meta's are too far apart, so that whether the token has to be renewed is not known.";
+            let step =
+                "Whoever maintains the cluster must set the clock of that machine; the operator goes on by itself.";
+            case.found(Status::Unknown, Reason::Pending, seen, step)
+        }
         Some(due) => {
             let seen = format!("The token ends at {end} and is renewed from {due} on.");
             case.found(Status::True, Reason::UpToDate, seen, "")

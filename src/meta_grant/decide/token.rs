@@ -14,6 +14,11 @@ use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::decide::SCOPES;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, Observed};
 
+/// The time by which ends and waits are judged; none while our clock is in doubt.
+pub fn reckoned(seen: &Observed, now: Timestamp) -> Option<Timestamp> {
+    (!seen.clock_doubted).then_some(now)
+}
+
 /// What is known of a token.
 #[derive(Debug)]
 pub enum Word<'a> {
@@ -68,14 +73,14 @@ fn word<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Timesta
             Word::Flawed(None, Flaw::Cut(Reason::WrongApp, fact))
         }
         Some(Err(refusal)) => Word::Refused(refusal),
-        Some(Ok(info)) => match flaw(app_id, required, info, now) {
+        Some(Ok(info)) => match flaw(app_id, required, info, reckoned(seen, now)) {
             Some(flaw) => Word::Flawed(Some(info), flaw),
             None => Word::Good(info),
         },
     }
 }
 
-fn flaw(app_id: &str, required: &[String], info: &TokenInfo, now: Timestamp) -> Option<Flaw> {
+fn flaw(app_id: &str, required: &[String], info: &TokenInfo, now: Option<Timestamp>) -> Option<Flaw> {
     let kinds = [TokenKind::User, TokenKind::SystemUser];
     token_check::not_usable(info, app_id, &kinds).or_else(|| token_check::not_sufficient(info, required, now))
 }

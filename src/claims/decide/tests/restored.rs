@@ -19,6 +19,16 @@ fn waiting(seconds: i64) -> AssetClaim {
 }
 
 #[test]
+fn by_a_clock_that_is_in_doubt_nobody_was_waited_for_long_enough() {
+    for state in [ClaimState::Held, ClaimState::AwaitingHolder, ClaimState::CleanupPending, ClaimState::LeftBehind] {
+        let seen = Observed { clock_doubted: true, checked: Some(Checked::Gone), ..gone() };
+        let plan = decide(&claim(state, 100 * 24 * 60 * 60), &seen, now());
+        assert!(!plan.release && plan.report.status.is_none(), "{state:?}");
+        assert!(matches!(plan.report.then, Then::At(at) if at > now()), "{state:?}");
+    }
+}
+
+#[test]
 fn who_was_not_seen_to_go_is_waited_for_a_day_and_that_is_said() {
     let plan = decided(&claim(ClaimState::Held, 0), &missing());
     assert_eq!(shown(&plan), Some((ClaimState::AwaitingHolder, "AwaitingHolder".to_owned())));

@@ -94,6 +94,21 @@ fn a_clock_that_is_over_is_an_end_even_if_debug_token_still_says_valid() {
 }
 
 #[test]
+fn a_token_that_meta_calls_valid_does_not_end_by_a_clock_that_is_in_doubt() {
+    let over = Some(now());
+    let info = TokenInfo { expires_at: over, data_access_expires_at: over, ..token_info() };
+    let scene = |info: TokenInfo| {
+        Scene::with(|scene| {
+            scene.seen.asked.token = Some(Ok(info));
+            scene.seen.clock_doubted = true;
+        })
+    };
+    scene(info).decide().shows(&[(Authorized, "True/TokenValid"), (Ready, "True/Reached")]);
+    let cut = TokenInfo { app_id: Some("9999000099990000".to_owned()), ..token_info() };
+    scene(cut).decide().shows(&[(Authorized, "False/WrongApp")]);
+}
+
+#[test]
 fn a_token_that_does_not_fit_is_cut_and_not_expired() {
     let granular = |targets: &[&str]| {
         vec![GranularScope { scope: "pages_messaging".to_owned(), target_ids: Some(words(targets)) }]

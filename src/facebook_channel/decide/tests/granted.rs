@@ -303,12 +303,12 @@ fn only_what_makes_another_condition_has_to_be_looked_at() {
     for (name, before, change, expected) in rows {
         let before = before();
         let scene = Scene::granted(change);
-        let news = is_news(&scene.channel, &scene.seen.app, &scene.seen.token, before.status(), scene.now);
+        let news = is_news(&scene.channel, &scene.seen.app, &scene.seen.token, before.status(), Some(scene.now));
         assert_eq!(news, expected, "{name}");
     }
     let fresh = Scene::granted(|_| ());
     let news = |scene: &Scene, previous: &FacebookChannelStatus| {
-        is_news(&scene.channel, &scene.seen.app, &scene.seen.token, previous, scene.now)
+        is_news(&scene.channel, &scene.seen.app, &scene.seen.token, previous, Some(scene.now))
     };
     assert!(news(&fresh, &FacebookChannelStatus::default()), "nothing is known yet");
     assert!(news(&fresh, not_listed().decide().status()), "it was not listed before");

@@ -154,6 +154,7 @@ impl Scene {
             token_slot: now(),
             standing: Standing::Known,
             stale: false,
+            clock_doubted: false,
             suspicions: Default::default(),
             asked: Asked {
                 calls: Default::default(),

@@ -53,6 +53,17 @@ fn a_system_users_token_is_renewed_when_what_is_left_of_it_is_as_declared() {
 }
 
 #[test]
+fn by_a_clock_that_is_in_doubt_no_token_ends_is_renewed_or_revoked() {
+    for age in [40, 61] {
+        let mut scene = Scene::of(system_user(age));
+        scene.seen.clock_doubted = true;
+        let outcome = scene.decide();
+        outcome.mutates(None);
+        outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "Unknown/Pending")]);
+    }
+}
+
+#[test]
 fn a_grant_that_is_being_deleted_keeps_what_it_has_and_still_works() {
     for deleted in [false, true] {
         let mut scene = Scene::of(system_user(59));

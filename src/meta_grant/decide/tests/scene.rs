@@ -192,6 +192,7 @@ impl Scene {
             look: true,
             requested: None,
             stale: false,
+            clock_doubted: false,
             suspicions: Default::default(),
             remind: false,
             recalled: false,

@@ -1,0 +1,153 @@
+//! The clock of the operator's machine is wrong: what only that clock says has no consequence until it is right again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use jiff::SignedDuration;
+use kube::api::DeleteParams;
+use meta_channel_operator::api::ClaimState;
+use testkit::wait_for;
+
+use crate::granting::*;
+use crate::props::*;
+use crate::world::*;
+
+/// Longer than answers that count as one.
+const SECOND: Duration = Duration::from_millis(1500);
+
+const MONTHS: SignedDuration = SignedDuration::from_hours(60 * 24);
+const CLAIM: &str = "facebook-page-2200000000000002";
+
+/// Waits until channel and grant were looked at anew.
+async fn looked_at(world: &World, request: &str) -> Result<()> {
+    world.request_look(&world.tenant_a, "shop", request).await?;
+    world.request_grant_look(request).await?;
+    wait_for("both to be looked at", PATIENCE, async || {
+        let channel = world.channels(&world.tenant_a).get("shop").await?.status.context("no status")?;
+        let grant = world.grants().get("acme").await?.status.context("no status")?;
+        let handled = [channel.last_handled_requested_at, grant.last_handled_requested_at];
+        ensure!(handled.iter().all(|it| it.as_deref() == Some(request)), "{handled:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn claim_state(world: &World) -> Result<ClaimState> {
+    Ok(world.claims().get(CLAIM).await?.state())
+}
+
+async fn skew_is(operator: &Running, days: f64) -> Result<()> {
+    wait_for("the gauge", PATIENCE, async || {
+        let shown = operator.gauge("clock_skew_seconds") / (24.0 * 3600.0);
+        ensure!((shown - days).abs() < 0.01, "{shown}");
+        Ok(())
+    })
+    .await
+}
+
+/// A channel with a token of its own, a grant, and a page whose channel was just deleted.
+async fn connected(world: &World) -> Result<()> {
+    world.put_app().await?;
+    world.put_grant(&text("robot"), "{}").await?;
+    world.put_channel(&world.tenant_a, "shop", PAGE_A, &text("shop")).await?;
+    world.put_channel(&world.tenant_a, "gone", PAGE_B, TOKEN_B).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "gone", &["Ready=True"]).await?;
+    world.grant_is(&["Ready=True/Reached", "Renewed=True/UpToDate"]).await?;
+    Ok(())
+}
+
+async fn world() -> Result<World> {
+    World::seeded(|seed| {
+        add_system_user(seed, "robot", 10);
+        seed.tokens.push(grant_token("endless", "system_user", SYSTEM_USER, ", issued_at: -20d"));
+        seed.tokens.push(page_token("shop", PAGE_A, ", expires_at: +50d, data_access_expires_at: +45d"));
+    })
+    .await
+}
+
+/// Whether nothing ended, was replaced, renewed or cleaned up.
+async fn all_is_as_it_was(world: &World, request: &str) -> Result<()> {
+    looked_at(world, request).await?;
+    let channel =
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Authorized=True/TokenValid"]).await?;
+    let shown = channel.status.context("no status")?.connection;
+    ensure!(shown.as_str() == "Connected", "{shown:?}");
+    world
+        .grant_is(&["Ready=True/Reached", "Valid=True/TokenValid", "Expired=False", "Renewed=Unknown/Pending"])
+        .await?;
+    ensure!(world.kept("token").await? == Some(text("robot")), "the token was replaced");
+    ensure!(claim_state(world).await? == ClaimState::CleanupPending, "the claim went on");
+    let (writes, exchanges) = (world.writes(), world.calls(EXCHANGE));
+    ensure!(writes.is_empty() && exchanges.is_empty(), "{writes:?} {exchanges:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it_is_right() -> Result<()> {
+    let world = world().await?;
+    let operator = world.daily();
+    connected(&world).await?;
+    skew_is(&operator, 0.0).await?;
+    world.channels(&world.tenant_a).delete("gone", &DeleteParams::default()).await?;
+    wait_for("the cleanup to be pending", PATIENCE, async || {
+        ensure!(claim_state(&world).await? == ClaimState::CleanupPending);
+        Ok(())
+    })
+    .await?;
+    world.sandbox.clear_ledger();
+
+    world.shift.set_off(MONTHS);
+    // Whatever serves would take the place of a token that has ended.
+    world.put_seed(&text("endless")).await?;
+    all_is_as_it_was(&world, "ahead").await?;
+    world.grant_is(&["SeedAccepted=False/SeedOlder"]).await?;
+    tokio::time::sleep(SECOND).await;
+    all_is_as_it_was(&world, "still").await?;
+    skew_is(&operator, 60.0).await?;
+    operator.stop().await;
+
+    // Nor has it for a process that begins with it. What was answered within a second is one answer.
+    let operator = world.daily();
+    all_is_as_it_was(&world, "begun").await?;
+    tokio::time::sleep(SECOND).await;
+    all_is_as_it_was(&world, "again").await?;
+    skew_is(&operator, 60.0).await?;
+
+    // What that one remembers is of the future.
+    world.shift.set_off(-MONTHS);
+    wait_for("the end of the operator", PATIENCE, async || {
+        ensure!(operator.task.is_finished(), "it goes on");
+        Ok(())
+    })
+    .await?;
+    let operator = world.daily();
+    looked_at(&world, "right").await?;
+    world.advance(2);
+    wait_for("the page to be cleaned up", PATIENCE, async || {
+        ensure!(claim_state(&world).await? == ClaimState::Tombstone);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(world.requests("DELETE", PAGE_ROWS).len(), 1);
+    skew_is(&operator, 0.0).await?;
+    world.grant_is(&["Renewed=True/UpToDate"]).await?;
+    world.advance(40 * DAY);
+    wait_for("the renewal", PATIENCE, async || {
+        ensure!(world.calls(EXCHANGE).len() == 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dates_the_clock_counts_as_before() -> Result<()> {
+    let world = world().await?;
+    world.sandbox.add_fault(fault("{match: {}, do: {headers: {Date: none}}}"));
+    let operator = world.daily();
+    connected(&world).await?;
+    world.advance(46 * DAY);
+    world.channel_is(&world.tenant_a, "shop", &["Authorized=False/DataAccessExpired"]).await?;
+    assert_eq!(operator.gauge("clock_skew_seconds"), 0.0);
+    Ok(())
+}
