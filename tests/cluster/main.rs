@@ -55,6 +55,7 @@ mod rewound;
 mod rights;
 mod ring;
 mod rotation;
+mod safeguards;
 mod seeds;
 mod silence;
 mod statuses;
