@@ -152,15 +152,16 @@ fn adopted(
     }
 }
 
-/// Writes into the object's own claim how the asset is used now, and through which application if that is proven.
+/// Writes into the object's own claim how the asset is used now, and through which application if that is proven. Says so if claims
+/// cannot be written.
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer; or when the
 /// claim is not the object's any more, so that nothing may be done in its name.
-pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), Failure> {
+pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<Option<Unavailable>, Failure> {
     // Nothing is lost by that: it stays outdated, and is written once it may be.
-    if Unavailable::at_present(ctx).await.is_some() {
-        return Ok(());
+    if let Some(why) = Unavailable::at_present(ctx).await {
+        return Ok(Some(why));
     }
     let name = wanted.claim_name();
     let found = kubernetes("reading a claim", api(ctx).get_opt(&name)).await?;
@@ -171,7 +172,8 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<(), 
     };
     claim.spec = noted(&claim.spec, wanted, proven);
     let params = PostParams::default();
-    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await
+    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await?;
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -56,6 +56,8 @@ pub enum Record {
     Current,
     /// It does not: the deletion policy changed, or to whom the asset is given, or how it is used.
     Outdated,
+    /// It gives the asset away, and should not. Nothing is written at Meta before that is withdrawn.
+    GivenAway,
     /// It does, but for the application: that may be changed only by who proved the asset anew.
     OtherApp,
 }
@@ -223,7 +225,10 @@ pub(super) fn judge(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&Cl
 }
 
 fn recorded(spec: &AssetClaimSpec, wanted: &Wanted) -> Record {
-    if noted(spec, wanted, false) != *spec {
+    let noted_now = noted(spec, wanted, false);
+    if spec.transfer_to.is_some() && noted_now.transfer_to.is_none() {
+        Record::GivenAway
+    } else if noted_now != *spec {
         Record::Outdated
     } else if noted(spec, wanted, true) != *spec {
         Record::OtherApp

@@ -229,7 +229,9 @@ fn wake_those_who_wait(ctx: &Context) {
         matches!(reason, Some(Reason::ClaimsUnavailable | Reason::ClaimsUnguarded))
     };
     for channel in ctx.channels.all() {
-        if channel.status.as_ref().is_some_and(|status| waits(&status.conditions, ConditionType::Claimed)) {
+        let waits = |type_| channel.status.as_ref().is_some_and(|status| waits(&status.conditions, type_));
+        // Who holds the page may wait for that the claim says something else of it.
+        if waits(ConditionType::Claimed) || waits(ConditionType::Ready) {
             ctx.wake(KindName::FacebookChannel, Key::of(&*channel));
         }
     }

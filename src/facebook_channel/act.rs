@@ -49,7 +49,7 @@ pub async fn act(
         }
         (Mutation::RecordClaim { proven }, _) => {
             let recorded = claims::record(ctx, &wanted, proven).await;
-            asked.writes.note(claims::KIND, recorded)?;
+            asked.unrecorded = asked.writes.note(claims::KIND, recorded)?.flatten();
             asked.recorded = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {

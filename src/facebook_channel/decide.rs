@@ -88,6 +88,8 @@ pub fn decide(
     let endpoint = case.endpoint();
     let (published, publication) = publication::publication(&case, &authorized, &claimed);
     let refused = [claim::unrecorded(&case), publication::left(&case, &authorized)];
+    let given_away = claim::given_away(&case);
+    let page_mutation = page_mutation.filter(|_| given_away.is_none());
     let mutation = claim_mutation.or(page_mutation).or(publication);
     let findings = Findings {
         authorized,
@@ -100,6 +102,7 @@ pub fn decide(
         endpoint,
         published,
         refused: refused.into_iter().flatten().collect(),
+        given_away,
         parting,
     };
     Some(Plan { mutation, report: case.report(&findings, evidence) })
@@ -135,6 +138,8 @@ struct Findings {
     published: Option<Finding>,
     /// What the API server refuses to write, where no condition is about it.
     refused: Vec<Finding>,
+    /// That our claim gives the page away, which cannot be withdrawn.
+    given_away: Option<Finding>,
     /// Of a channel that is to be disconnected or gives its page away: whether that is reached.
     parting: Option<Finding>,
 }
@@ -372,6 +377,8 @@ impl Findings {
         let parts = || before.chain(&self.wish).chain(after).collect();
         let mut parts: Vec<_> = self.parting.as_ref().map_or_else(parts, |parting| vec![parting]);
         parts.extend(&self.refused);
+        // Nothing of the rest is done before.
+        parts.splice(0..0, &self.given_away);
         parts
     }
 

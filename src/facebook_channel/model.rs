@@ -99,6 +99,8 @@ pub struct Asked {
     pub claimed: bool,
     /// Whether our claim was brought up to date, after what was done at Meta since.
     pub recorded: bool,
+    /// Why it could not be, if claims are out of reach.
+    pub unrecorded: Option<Unavailable>,
     /// Whether the Secret with the published token was written or deleted.
     pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.

@@ -104,6 +104,35 @@ async fn while_the_policy_of_claims_is_away_no_claim_is_taken_and_it_is_told_and
     Ok(())
 }
 
+/// The offer may be taken at any moment, so that nothing is written at Meta before it is withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_cannot_be_withdrawn_while_the_policy_is_away_is_told_and_withdrawn_once_it_is_back() -> Result<()>
+{
+    let (world, _turn) = world().await?;
+    let operator = world.operator();
+    connected(&world).await?;
+    let binding = unbind(&world, "claims.metachannels.io").await?;
+    says(&world, &operator, "claims_unguarded", 1.0, 10).await?;
+    quiet(&operator).await?;
+    let claim = "facebook-page-2200000000000001";
+    let offer = Patch::Merge(json!({ "spec": { "transferTo": world.tenant_b } }));
+    world.claims().patch(claim, &PatchParams::default(), &offer).await?;
+    world.sandbox.clear_ledger();
+    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "connection: Disconnected")).await?;
+    let waits = ["Ready=False/ClaimsUnguarded", "Claimed=True/Held", "Reconciling=True"];
+    let told = world.channel_is(&world.tenant_a, "shop", &waits).await?.status.unwrap_or_default();
+    let step = told.next_step.unwrap_or_default();
+    ensure!(step.contains("policies.enabled"), "{step}");
+    assert_eq!((world.writes(), operator.gauge("writes_withheld_total")), (vec![], 0.0));
+
+    bindings(&world).create(&PostParams::default(), &binding).await?;
+    says(&world, &operator, "claims_unguarded", 0.0, 1).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
+    assert_eq!(world.claims().get(claim).await?.spec.transfer_to, None);
+    assert_eq!(world.writes().len(), 1);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_proofs_that_are_renewed_a_claim_is_taken_that_nothing_protects() -> Result<()> {
     let (world, _turn) = world().await?;

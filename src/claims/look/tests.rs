@@ -67,7 +67,7 @@ fn a_claim_follows_what_is_declared_and_the_app_only_after_proof_and_the_end_of_
         (|_, _| (), Record::Current),
         (|it, _| it.deletion_policy = DeletionPolicy::Orphan, Record::Outdated),
         (|it, _| it.offer = Offer::To("b".into()), Record::Outdated),
-        (|_, spec| spec.transfer_to = Some("b".into()), Record::Outdated),
+        (|_, spec| spec.transfer_to = Some("b".into()), Record::GivenAway),
         (|it, _| it.app_ref = None, Record::Current),
         (|it, _| it.app_ref.as_mut().unwrap().name = "moved".into(), Record::Outdated),
         (|it, _| it.fields = Some(vec![]), Record::Outdated),

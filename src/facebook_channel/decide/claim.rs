@@ -45,12 +45,12 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let proven = case.proven(authorized);
             let outdated = match case.seen.record {
                 Record::Current => false,
-                Record::Outdated => true,
+                Record::Outdated | Record::GivenAway => true,
                 Record::OtherApp => proven,
             };
             let mutation = (outdated && !case.seen.asked.recorded).then_some(Mutation::RecordClaim { proven });
-            let mutation = mutation.or_else(|| former::mutation(case, proven));
-            (case.found(Status::True, Reason::Held, "This namespace holds the page.", ""), mutation)
+            let mutation = mutation.or_else(|| former::mutation(case, proven).filter(|_| !is_given_away(case)));
+            (held(case), mutation)
         }
         ClaimSeen::Releasing => {
             let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
@@ -77,6 +77,36 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
     }
 }
 
+/// This namespace holds the page. Where claims are out of reach, what it says of its use may be what was so before.
+fn held(case: &Case<'_>) -> Finding {
+    let held = case.found(Status::True, Reason::Held, "This namespace holds the page.", "");
+    match &case.seen.asked.unrecorded {
+        Some(why) if case.seen.record != Record::Current => {
+            let seen = format!("{} How it is used now is not written into the claim yet: {}", held.seen, why.seen());
+            Finding { seen, ..held }
+        }
+        _ => held,
+    }
+}
+
+/// Whether our claim gives the page away, and should not, and that cannot be withdrawn: somebody may take the page at any moment, so that
+/// nothing is written at Meta.
+pub(super) fn is_given_away(case: &Case<'_>) -> bool {
+    let ours = matches!(case.seen.claim, ClaimSeen::Ours { .. });
+    ours && case.seen.record == Record::GivenAway && case.seen.asked.unrecorded.is_some()
+}
+
+/// The same, told.
+pub(super) fn given_away(case: &Case<'_>) -> Option<Finding> {
+    let why = case.seen.asked.unrecorded.as_ref().filter(|_| is_given_away(case))?;
+    let page = &case.channel.spec.page_id;
+    let seen = format!(
+        "The claim still gives page {page} away, which cannot be withdrawn now, and nothing is written at Meta before it is. {}",
+        why.seen()
+    );
+    Some(case.found(Status::False, why.reason(), seen, why.next_step()))
+}
+
 /// That the API server refuses what our claim has to say. The page is held all the same.
 pub(super) fn unrecorded(case: &Case<'_>) -> Option<Finding> {
     let outdated = matches!(case.seen.claim, ClaimSeen::Ours { .. }) && case.seen.record != Record::Current;
@@ -85,6 +115,7 @@ pub(super) fn unrecorded(case: &Case<'_>) -> Option<Finding> {
 
 /// What our claim has to say now though nothing that Meta knows of has changed.
 pub(super) fn restoration(case: &Case<'_>) -> Option<Mutation> {
-    let outdated = matches!(case.seen.claim, ClaimSeen::Ours { .. }) && case.seen.record == Record::Outdated;
+    let outdated = matches!(case.seen.record, Record::Outdated | Record::GivenAway);
+    let outdated = outdated && matches!(case.seen.claim, ClaimSeen::Ours { .. });
     (outdated && !case.seen.asked.recorded).then_some(Mutation::RecordClaim { proven: false })
 }

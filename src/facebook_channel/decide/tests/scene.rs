@@ -171,6 +171,7 @@ impl Scene {
                 former: None,
                 claimed: false,
                 recorded: false,
+                unrecorded: None,
                 published: false,
                 claims_unavailable: None,
                 writes: Default::default(),

@@ -5,7 +5,8 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::claims::{AppSeen, ClaimSeen, Record};
+use crate::claims::{AppSeen, ClaimSeen, Record, Unavailable};
+use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::former::FormerEnd;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
@@ -62,10 +63,32 @@ fn a_page_is_unsubscribed_before_it_is_given_and_given_only_then() {
 #[test]
 fn an_offer_that_stands_is_withdrawn_before_the_page_is_unsubscribed_again() {
     let mut scene = giving(Scene::healthy());
-    scene.seen.record = Record::Outdated;
+    scene.seen.record = Record::GivenAway;
     assert_eq!(scene.decide().plan.mutation, Some(Mutation::RecordClaim { proven: true }));
     scene.seen.asked.recorded = true;
     assert_eq!(scene.decide().plan.mutation, Some(Mutation::Unsubscribe));
+}
+
+#[test]
+fn while_an_offer_cannot_be_withdrawn_nothing_is_written_at_meta_and_that_is_told() {
+    let unguarded = Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Unguarded };
+    for (mut scene, declared) in [(giving(Scene::healthy()), "to give it"), (Scene::rows(vec![]), "to keep it")] {
+        (scene.seen.record, scene.seen.asked.recorded) = (Record::GivenAway, true);
+        scene.seen.asked.unrecorded = Some(unguarded.clone());
+        let outcome = scene.decide();
+        outcome.no_mutation();
+        outcome.shows(&[(Ready, "False/ClaimsUnguarded"), (Claimed, "True/Held")]);
+        let told = outcome.message(Ready);
+        assert!(
+            told.contains("still gives page 2200000000000001 away") && told.contains("policies.enabled"),
+            "{declared}: {told}"
+        );
+        // Of what is not given away the claim may say what was so before.
+        scene.seen.record = Record::Outdated;
+        let outcome = scene.decide();
+        assert!(outcome.plan.mutation.is_some(), "{declared}");
+        assert!(outcome.message(Claimed).contains("not written into the claim yet"), "{}", outcome.message(Claimed));
+    }
 }
 
 #[test]
