@@ -82,12 +82,10 @@ impl Guard {
             ),
             None => tracing::warn!(
                 policy,
-                "whether the API server keeps this process from Secrets of others could not be found out"
+                "whether the API server keeps this process from Secrets of others could not be found out, so that it may not: look whether the process may create Secrets in its namespace, and what else refuses them"
             ),
         }
-        if let Some(guarded) = found {
-            self.metrics.secrets_unguarded(!guarded);
-        }
+        self.metrics.secrets_unguarded(found.map(|guarded| !guarded));
     }
 }
 

@@ -5,11 +5,12 @@ use prometheus_client::registry::Registry;
 
 use super::Metrics;
 
-/// 1 each while nothing guards it.
+/// 1 each while nothing guards it, or that is not known.
 #[derive(Clone, Default)]
 pub(super) struct Unguarded {
     claims: Gauge,
     secrets: Gauge,
+    secrets_unknown: Gauge,
 }
 
 impl Unguarded {
@@ -24,6 +25,11 @@ impl Unguarded {
             "1 while the API server would let this process write Secrets that are none of its business",
             self.secrets.clone(),
         );
+        registry.register(
+            "secrets_guard_unknown",
+            "1 while this process could not find out whether the API server keeps it from Secrets that are none of its business",
+            self.secrets_unknown.clone(),
+        );
     }
 }
 
@@ -33,8 +39,12 @@ impl Metrics {
         self.unguarded.claims.set(unguarded.into());
     }
 
-    /// Says whether the API server would let this process write Secrets that are none of its business.
-    pub fn secrets_unguarded(&self, unguarded: bool) {
-        self.unguarded.secrets.set(unguarded.into());
+    /// Says whether the API server would let this process write Secrets that are none of its business; `None` if that could not be
+    /// found out, which is not to be read as that it would not: what was known of it before stays.
+    pub fn secrets_unguarded(&self, unguarded: Option<bool>) {
+        self.unguarded.secrets_unknown.set(unguarded.is_none().into());
+        if let Some(unguarded) = unguarded {
+            self.unguarded.secrets.set(unguarded.into());
+        }
     }
 }

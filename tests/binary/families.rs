@@ -23,7 +23,7 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 18] = [
+pub const FAMILIES: [(&str, &str); 19] = [
     ("claims_unguarded", "gauge"),
     ("clock_skew_seconds", "gauge"),
     ("grant_renewals", "counter"),
@@ -33,6 +33,7 @@ pub const FAMILIES: [(&str, &str); 18] = [
     ("refused_writes", "counter"),
     ("repairs", "counter"),
     ("secret_reads", "counter"),
+    ("secrets_guard_unknown", "gauge"),
     ("secrets_unguarded", "gauge"),
     ("test_graph", "gauge"),
     ("unreachable_apps", "gauge"),

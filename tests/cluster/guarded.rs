@@ -11,6 +11,9 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use meta_channel_operator::engine::Clock;
+use meta_channel_operator::engine::guard::Guard;
+use meta_channel_operator::metrics::Metrics;
 use serde_json::json;
 use testkit::{ControlPlane, wait_for};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -130,6 +133,34 @@ async fn an_offer_that_cannot_be_withdrawn_while_the_policy_is_away_is_told_and_
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await?;
     assert_eq!(world.claims().get(claim).await?.spec.transfer_to, None);
     assert_eq!(world.writes().len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_server_could_not_find_out_what_keeps_it_from_secrets_is_a_state_of_its_own() -> Result<()> {
+    let (world, _turn) = world().await?;
+    let shown = |metrics: &Metrics, gauge: &str| metrics.text().contains(&format!("meta_channel_operator_{gauge}"));
+    for (client, state) in [
+        (world.client_of(&world.platform, "nobody").await?, ["secrets_guard_unknown 1", "secrets_unguarded 0"]),
+        (world.account.client.clone(), ["secrets_guard_unknown 0", "secrets_unguarded 0"]),
+        (world.client.clone(), ["secrets_guard_unknown 0", "secrets_unguarded 1"]),
+    ] {
+        let metrics = Metrics::default();
+        let guard = Guard {
+            client,
+            clock: Clock::System,
+            metrics: metrics.clone(),
+            policy: "secrets.metachannels.io",
+            namespaces: vec![world.tenant_a.clone()],
+        };
+        let guard = tokio::spawn(guard.run());
+        wait_for(&format!("{state:?}"), PATIENCE, async || {
+            ensure!(state.iter().all(|gauge| shown(&metrics, gauge)), "{}", metrics.text());
+            Ok(())
+        })
+        .await?;
+        guard.abort();
+    }
     Ok(())
 }
 
