@@ -14,9 +14,9 @@ use super::candidate::{candidate, turn};
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
 use super::http::{OTHER_BROWSER, confirm, page, see_other};
-use super::redeem::throw_away;
 use super::seal::Sealer;
 use super::start::send_to_meta;
+use super::strays::throw_away;
 use super::verifier::Verifier;
 use super::{App, OAuth, Visit, cookie, pages};
 
@@ -35,7 +35,7 @@ pub(super) async fn callback(
         return page(&oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
     }
     let Some(visit) = visit.filter(|visit| visit.flow.began_with(answer.state.expose_secret())) else {
-        throw_away(&oauth, address, &headers, answer).await;
+        throw_away(&oauth, address, &headers, answer);
         return elsewhere(&oauth, if cookie::has_any(&headers) { "forged" } else { "foreign_browser" });
     };
     let Visit { grant, app, flow, secret } = visit;

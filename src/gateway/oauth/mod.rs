@@ -28,6 +28,7 @@ mod redeem;
 mod returning;
 mod seal;
 mod start;
+mod strays;
 mod verifier;
 
 use std::sync::Arc;
@@ -54,12 +55,10 @@ pub(super) use grants::Grants;
 use mailbox::Mailbox;
 use returning::Returning;
 use seal::Sealer;
+use strays::Strays;
 
 /// Logins that Meta is asked about at once: who comes back from it waits for some answers.
 const LOGINS: usize = 8;
-
-/// Codes that came to the wrong browser and that Meta is asked about at once.
-const STRAYS: usize = 4;
 
 /// The largest form that is read: ours has two short fields.
 const LARGEST_FORM: usize = 1024;
@@ -80,8 +79,7 @@ pub(super) struct OAuth {
     /// Whether Meta refused a proof of a code.
     proof_was_refused: AtomicBool,
     returning: Returning,
-    strays: Semaphore,
-    straying: Returning,
+    strays: Strays,
 }
 
 /// What the application of a grant brings to a login.
@@ -150,7 +148,7 @@ impl OAuth {
         let Login { url: login_url, mailbox_namespace, proxies, clock } = login;
         let mailbox = Mailbox(Api::namespaced(client, &mailbox_namespace));
         let (logins, returning) = (Semaphore::new(LOGINS), Returning::new(proxies));
-        let (strays, straying) = (Semaphore::new(STRAYS), Returning::new(proxies));
+        let strays = Strays::new(proxies);
         let proof_was_refused = AtomicBool::new(false);
         Self {
             clock,
@@ -164,7 +162,6 @@ impl OAuth {
             proof_was_refused,
             returning,
             strays,
-            straying,
         }
     }
 

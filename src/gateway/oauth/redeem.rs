@@ -1,14 +1,9 @@
-//! Codes of the login dialog, and what becomes of those that came to the wrong browser.
+//! Codes of the login dialog.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use axum::http::HeaderMap;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::answer::Answer;
-use super::candidate::in_time;
-use super::flow::{Flow, Refusal};
 use super::verifier::Verifier;
 use super::{App, OAuth};
 use crate::graph::{GraphError, Token};
@@ -39,23 +34,6 @@ pub(super) async fn redeem(
         }
         redeemed => redeemed,
     }
-}
-
-/// Redeems a code that came to a browser which did not ask for it, and keeps nothing of it: whoever sees it afterwards, in a log
-/// say, cannot use it any more.
-pub(super) async fn throw_away(oauth: &OAuth, address: SocketAddr, headers: &HeaderMap, answer: Answer) {
-    let state = answer.state.clone();
-    let app = Flow::app_of(state.expose_secret()).and_then(|id| App::of(&oauth.keyring.app_of_id(id)?));
-    let (Some(app), Ok(code)) = (app, answer.code()) else { return };
-    // Anybody can bring something that looks like one: that takes no turn from those who began.
-    let Ok(_turn) = oauth.strays.try_acquire() else { return };
-    if !oauth.straying.admits(address, headers, oauth.clock.now()) {
-        return;
-    }
-    let verifier = Verifier::new(&app.credentials.secret, state.expose_secret());
-    // What Meta says of it is nobody's business here.
-    let _ =
-        in_time(async { redeem(oauth, &app, &code, Some(&verifier)).await.map_err(|_| Refusal::NotAccepted) }).await;
 }
 
 impl OAuth {

@@ -45,7 +45,7 @@ async fn a_forged_state_is_refused() -> Result<()> {
         let answer = browser.get(&format!("/oauth/callback?code={code}&state={forged}")).await?;
         assert_eq!(answer.leads_to()?, "/oauth/other-browser");
     }
-    assert_eq!(scene.exchanges(), [200, 200, 200]);
+    scene.exchanged(&[200, 200, 200]).await?;
     assert!(scene.told().await?.is_empty());
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Codes of the login dialog in the wrong hands.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -7,6 +9,7 @@ use testkit::wait_for;
 
 use super::browser::parameter;
 use super::scene::*;
+use crate::props::fault;
 use crate::world::PATIENCE;
 
 const SWITCH: &str = "login_pkce";
@@ -92,7 +95,7 @@ async fn a_code_that_comes_to_another_browser_is_redeemed_and_thrown_away() -> R
         let dialog = thief.begin(&scene.other).await?;
         let callback = person.log_in(&dialog, PERSON, &[]).await?;
         person.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
-        assert_eq!(scene.exchanges(), [200], "{position}");
+        scene.exchanged(&[200]).await?;
         thief.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
         assert!(scene.told().await?.is_empty());
         // What names no application of ours is not asked about.
@@ -110,12 +113,27 @@ async fn who_brings_codes_that_nobody_asked_for_has_few_looked_at_and_keeps_nobo
     let scene = Scene::new().await?;
     let (mut stranger, mut person) = (scene.browser(), scene.browser());
     let state = format!("{}.1111000011110000", "x".repeat(43));
-    for _ in 0..30 {
+    for count in 0..30_usize {
         let answer = stranger.get(&format!("/oauth/callback?code=forged&state={state}")).await?;
         assert_eq!(answer.leads_to()?, "/oauth/other-browser");
+        scene.exchanged(&vec![400; 20.min(count + 1)]).await?;
     }
-    assert_eq!(scene.exchanges(), [400; 20]);
     // Also from where the stranger is.
     let offer = person.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
     offer.is(StatusCode::OK, "Use this authorisation?")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_an_answer_takes_tells_nobody_which_applications_there_are() -> Result<()> {
+    let scene = Scene::new().await?;
+    let slow = "{match: {template: '/{version}/oauth/access_token'}, do: {slow: {ms: 8000}}}";
+    scene.world.sandbox.add_fault(fault(slow));
+    for app in ["1111000011110000", "9999000099990000"] {
+        let asked = Instant::now();
+        let state = format!("{}.{app}", "x".repeat(43));
+        let answer = scene.browser().get(&format!("/oauth/callback?code=forged&state={state}")).await?;
+        assert_eq!(answer.leads_to()?, "/oauth/other-browser");
+        assert!(asked.elapsed() < Duration::from_secs(4), "{app}: {:?}", asked.elapsed());
+    }
+    scene.exchanged(&[400]).await
 }

@@ -129,6 +129,15 @@ impl Scene {
         all.iter().filter_map(|entry| entry.status).collect()
     }
 
+    /// Waits until the exchanges ended so. Of a code that came to the wrong browser nobody waits for it.
+    pub async fn exchanged(&self, expected: &[u16]) -> Result<()> {
+        wait_for(&format!("the exchanges {expected:?}"), PATIENCE, async || {
+            anyhow::ensure!(self.exchanges() == expected, "{:?}", self.exchanges());
+            Ok(())
+        })
+        .await
+    }
+
     /// How often a step ended so.
     pub fn outcomes(&self, outcome: &str) -> u64 {
         let label = format!("meta_channel_operator_reauthorisations_total{{outcome=\"{outcome}\"}} ");
