@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PURPOSE_LABEL;
 use super::references::{NamespacedName, Purpose};
+use crate::graph::is_id;
 
 /// The type of the Secrets.
 pub const MAIL_TYPE: &str = "metachannels.io/grant-mailbox";
@@ -170,11 +171,6 @@ impl Mail {
         let grant = NamespacedName { namespace: text(GRANT_NAMESPACE)?, name: text(GRANT_NAME)? };
         Some(Self { grant, grant_uid: text(GRANT_UID)?, content })
     }
-}
-
-/// Whether it can be an id at Meta. It is shown to people.
-fn is_id(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::api::{AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, ProofMethod
 use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::engine::failure::kubernetes;
+use crate::engine::guard::PERIOD;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
 use crate::engine::{Context, Failure, Key, KindName};
@@ -43,9 +44,6 @@ const WHAT: &str = "offering a claim for trial";
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(45);
 
-/// How often it is proven again: what protects claims may be taken away while the operator runs.
-const PERIOD: Duration = Duration::from_secs(10 * 60);
-
 /// How old a proof may be by which a claim is taken, when the API server gives no answer.
 const LONGEST_VALID: SignedDuration = SignedDuration::from_hours(1);
 
@@ -54,7 +52,7 @@ const LONGEST_VALID: SignedDuration = SignedDuration::from_hours(1);
 pub async fn run(ctx: &Context) {
     let mut proven = ctx.proof.obstacle().is_none();
     let mut pause = FIRST;
-    while ctx.rest(if proven { PERIOD } else { pause }).await {
+    while ctx.rest(if proven { PERIOD.unsigned_abs() } else { pause }).await {
         pause = if proven { FIRST } else { (2 * pause).min(LONGEST) };
         if proven && !ctx.policy.safeguards.proofs {
             return;

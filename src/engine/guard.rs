@@ -14,8 +14,8 @@ use super::clock::{Clock, Moment};
 use super::failure::kubernetes;
 use crate::metrics::Metrics;
 
-/// How often it is proven again: what guards Secrets may be taken away while the process runs.
-const PERIOD: SignedDuration = SignedDuration::from_mins(10);
+/// How often it is proven again that a policy counts, this one or that of claims: it may be taken away while the process runs.
+pub const PERIOD: SignedDuration = SignedDuration::from_mins(10);
 
 /// The same while nothing guards them, or that could not be found out.
 const SOON: SignedDuration = SignedDuration::from_mins(1);

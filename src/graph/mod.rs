@@ -50,6 +50,7 @@ pub(crate) use redact::quote;
 pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
+pub(crate) use usage::is_id;
 pub use usage::{Meter, Metered, Usage, UsageListener};
 pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};
 pub use version::{Version, VersionMalformed};

@@ -159,8 +159,8 @@ fn share(row: &Value) -> Option<u32> {
     SHARES.iter().filter_map(|name| u32::try_from(integer(row.get(name)?)?).ok()).max()
 }
 
-/// Whether it is the id of an object. What is counted for it is remembered.
-fn is_id(text: &str) -> bool {
+/// Whether it can be the id of an object. Such are remembered, and shown to people.
+pub(crate) fn is_id(text: &str) -> bool {
     (1..=20).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit())
 }
 
