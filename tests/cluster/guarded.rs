@@ -12,6 +12,7 @@ use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use meta_channel_operator::engine::Clock;
+use meta_channel_operator::engine::fence::FRESH;
 use meta_channel_operator::engine::guard::Guard;
 use meta_channel_operator::metrics::Metrics;
 use serde_json::json;
@@ -120,6 +121,8 @@ async fn an_offer_that_cannot_be_withdrawn_while_the_policy_is_away_is_told_and_
     let claim = "facebook-page-2200000000000001";
     let offer = Patch::Merge(json!({ "spec": { "transferTo": world.tenant_b } }));
     world.claims().patch(claim, &PatchParams::default(), &offer).await?;
+    // What was written of it counts no more.
+    tokio::time::sleep(FRESH).await;
     world.sandbox.clear_ledger();
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "connection: Disconnected")).await?;
     let waits = ["Ready=False/ClaimsUnguarded", "Claimed=True/Held", "Reconciling=True"];
@@ -139,7 +142,10 @@ async fn an_offer_that_cannot_be_withdrawn_while_the_policy_is_away_is_told_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_server_could_not_find_out_what_keeps_it_from_secrets_is_a_state_of_its_own() -> Result<()> {
     let (world, _turn) = world().await?;
-    let shown = |metrics: &Metrics, gauge: &str| metrics.text().contains(&format!("meta_channel_operator_{gauge}"));
+    let shown = |metrics: &Metrics, gauge: &str| {
+        let line = format!("meta_channel_operator_{gauge}");
+        metrics.text().lines().any(|it| it == line)
+    };
     for (client, state) in [
         (world.client_of(&world.platform, "nobody").await?, ["secrets_guard_unknown 1", "secrets_unguarded 0"]),
         (world.account.client.clone(), ["secrets_guard_unknown 0", "secrets_unguarded 0"]),
