@@ -5,7 +5,7 @@
 //! that is wrong puts something off. It never ends anything: what Meta's clock says is not used in place of ours.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::clock::{Clock, Moment};
 use super::context::Context;
 use super::key::Key;
+use crate::api::{ManagementPolicy, MetaApp};
 
 /// How far apart the clocks may be. Meta's own are never apart by that much, nor does an answer take so long.
 const TOLERATED: SignedDuration = SignedDuration::from_mins(10);
@@ -116,7 +117,8 @@ pub async fn run(ctx: &Context) {
         let ahead = ctx.skew.ahead(&ctx.clock).unwrap_or_default();
         if ctx.skew.is_doubted(&ctx.clock) != is_much(ahead) {
             // One answer put something off; another one tells whether it was right.
-            ctx.apps.all().iter().for_each(|app| ctx.look_at_app(Key::of(&**app)));
+            let asked = |app: &&Arc<MetaApp>| app.spec.management_policy != ManagementPolicy::Pause;
+            ctx.apps.all().iter().find(asked).into_iter().for_each(|app| ctx.look_at_app(Key::of(&**app)));
         }
         ctx.metrics.clock_skew(ahead.as_secs());
         if is_much(ahead) != told {

@@ -7,15 +7,24 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
+use crate::engine::clock::Moment;
 use crate::engine::token_check;
 use crate::graph::{TokenInfo, TokenKind};
 
 /// How long before its end an authorisation is looked at also when little else is.
 const ENDING: SignedDuration = SignedDuration::from_hours(24);
 
+/// Times in statuses are rounded to seconds, up too.
+const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+
 /// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
 pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
     token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
+}
+
+/// Whether what was confirmed at this time needs no new word. What a status says of the future was written by a clock that was wrong.
+pub fn is_recent(at: Timestamp, slot: Timestamp, now: Timestamp) -> bool {
+    at >= slot && at <= now.later(ROUNDED)
 }
 
 /// The earliest of the clocks.
@@ -61,7 +70,7 @@ pub fn remembered_token(
     let same =
         previous.inputs.as_ref() == Some(&seen.inputs) && authorization.fingerprint.as_deref() == Some(fingerprint);
     let good = is_good(previous);
-    let confirmed = previous.last_verified_at.is_some_and(|at| at >= seen.token_slot);
+    let confirmed = previous.last_verified_at.is_some_and(|at| is_recent(at, seen.token_slot, now));
     // A kind that debug_token does not tell was not told of a token that was found good for this page.
     let is_page = authorization.token_type.as_deref().is_none_or(|kind| kind == TokenKind::Page.as_str());
     (same && good && confirmed && is_page).then(|| TokenInfo {

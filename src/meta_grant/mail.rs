@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::mailbox::{Mail, MailContent, MailRefusal};
@@ -41,17 +41,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks after the mailbox until the shutdown.
 pub async fn run(ctx: Arc<Context>) {
-    let mut told = HashSet::new();
+    let (mut told, begun) = (HashSet::new(), ctx.clock.running());
     // What keeps mail from being thrown away is logged once.
     let mut known = None;
     loop {
         let all = ctx.mailbox.all();
         let mut failed = None;
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
-        let given_up = grantors::given_up(&ctx, &all, ctx.clock.now());
+        let now = now(&ctx, begun);
+        let given_up = grantors::given_up(&ctx, &all, now);
         for (envelope, mail) in all {
             let waits_no_more = envelope.uid().is_some_and(|uid| given_up.contains(&uid));
-            if !waits_no_more && !is_done(&ctx, &envelope, mail.as_ref(), &mut told).await {
+            if !waits_no_more && !is_done(&ctx, &envelope, mail.as_ref(), &mut told, now).await {
                 continue;
             }
             match ctx.mailbox.discard(&envelope, false).await {
@@ -75,6 +76,12 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
+/// The time by which mail is old: none is while our clock is in doubt, or for a while at first, before Meta answered anything.
+fn now(ctx: &Context, begun: SignedDuration) -> Timestamp {
+    let is_first = ctx.clock.running().saturating_sub(begun) < TIDY && !ctx.skew.is_heard();
+    if is_first || ctx.skew.is_doubted(&ctx.clock) { Timestamp::MIN } else { ctx.clock.now() }
+}
+
 /// Has a grant say who still waits.
 fn wake(ctx: &Context, mail: Option<Mail>) {
     if let Some(Mail { grant, .. }) = mail {
@@ -83,8 +90,14 @@ fn wake(ctx: &Context, mail: Option<Mail>) {
 }
 
 /// Whether nobody needs this mail any more. A refusal is told before, once.
-async fn is_done(ctx: &Context, envelope: &Envelope, mail: Option<&Mail>, told: &mut HashSet<String>) -> bool {
-    let is_old = ctx.clock.now().duration_since(came_at(envelope)) > KEPT;
+async fn is_done(
+    ctx: &Context,
+    envelope: &Envelope,
+    mail: Option<&Mail>,
+    told: &mut HashSet<String>,
+    now: Timestamp,
+) -> bool {
+    let is_old = now.duration_since(came_at(envelope)) > KEPT;
     let Some(mail) = mail else { return is_old };
     let grant = ctx.grant(&Key::new(&mail.grant.namespace, &mail.grant.name));
     let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid));

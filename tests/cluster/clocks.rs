@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 use meta_channel_operator::api::ClaimState;
+use meta_channel_operator::api::mailbox::MAIL_TYPE;
 use testkit::wait_for;
 
 use crate::granting::*;
@@ -34,6 +37,18 @@ async fn looked_at(world: &World, request: &str) -> Result<()> {
 
 async fn claim_state(world: &World) -> Result<ClaimState> {
     Ok(world.claims().get(CLAIM).await?.state())
+}
+
+/// How much mail there is.
+async fn mail(world: &World) -> Result<usize> {
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    Ok(secrets
+        .list(&ListParams::default())
+        .await?
+        .items
+        .iter()
+        .filter(|it| it.type_.as_deref() == Some(MAIL_TYPE))
+        .count())
 }
 
 async fn skew_is(operator: &Running, days: f64) -> Result<()> {
@@ -78,6 +93,7 @@ async fn all_is_as_it_was(world: &World, request: &str) -> Result<()> {
         .await?;
     ensure!(world.kept("token").await? == Some(text("robot")), "the token was replaced");
     ensure!(claim_state(world).await? == ClaimState::CleanupPending, "the claim went on");
+    ensure!(mail(world).await? == 1, "mail was thrown away");
     let (writes, exchanges) = (world.writes(), world.calls(EXCHANGE));
     ensure!(writes.is_empty() && exchanges.is_empty(), "{writes:?} {exchanges:?}");
     Ok(())
@@ -95,6 +111,14 @@ async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it
         Ok(())
     })
     .await?;
+    // What the gateway leaves is thrown away after an hour if nobody takes it.
+    let labels = "labels: {metachannels.io/purpose: grant-mailbox}";
+    world
+        .apply(&format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: left, namespace: {}, {labels}}}\ntype: {MAIL_TYPE}\n",
+            world.mailbox
+        ))
+        .await?;
     world.sandbox.clear_ledger();
 
     world.shift.set_off(MONTHS);
@@ -133,8 +157,8 @@ async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it
     skew_is(&operator, 0.0).await?;
     world.grant_is(&["Renewed=True/UpToDate"]).await?;
     world.advance(40 * DAY);
-    wait_for("the renewal", PATIENCE, async || {
-        ensure!(world.calls(EXCHANGE).len() == 1);
+    wait_for("the renewal, and the mail to be old", PATIENCE, async || {
+        ensure!(world.calls(EXCHANGE).len() == 1 && mail(&world).await? == 0);
         Ok(())
     })
     .await

@@ -6,7 +6,7 @@ use super::super::policy::token;
 use super::{Case, Findings};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{AuthorizationStatus, FacebookChannelStatus, Reason};
-use crate::facebook_channel::due::ends;
+use crate::facebook_channel::due::{ends, is_recent};
 use crate::facebook_channel::observe::TokenSeen;
 use crate::graph::TokenInfo;
 
@@ -65,7 +65,7 @@ impl Case<'_> {
         };
         match old {
             _ if !info.is_some_and(|info| info.is_valid) => old,
-            Some(old) if old >= self.seen.token_slot => Some(old),
+            Some(old) if is_recent(old, self.seen.token_slot, self.now) => Some(old),
             _ => confirmed.round(Unit::Second).ok(),
         }
     }

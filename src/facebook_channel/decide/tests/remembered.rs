@@ -71,12 +71,13 @@ fn a_good_token_is_remembered_from_the_status_until_something_it_depends_on_chan
     assert_eq!(again.decide().status(), &again.previous, "the memory decides as the answer did");
 
     type Change = (&'static str, fn(&mut Scene));
-    let changes: [Change; 7] = [
+    let changes: [Change; 8] = [
         ("other inputs", |scene| scene.seen.inputs = "others".to_owned()),
         ("another token", |scene| scene.seen.token = TokenSeen::Present { fingerprint: "f2".to_owned() }),
         ("no token", |scene| scene.seen.token = TokenSeen::NotReleased),
         ("its slot came", |scene| scene.seen.token_slot = now() + HOUR),
         ("never confirmed", |scene| scene.previous.last_verified_at = None),
+        ("confirmed by a clock that was ahead", |scene| scene.previous.last_verified_at = Some(now() + HOUR)),
         ("its end came", |scene| {
             scene.previous.authorization.as_mut().unwrap().data_access_expires_at = Some(scene.now);
         }),
