@@ -85,7 +85,7 @@ proptest! {
             Some(Mutation::RecordClaim { proven: said }) => {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(ours && (proven || !*said) && !scene.seen.asked.recorded);
-                prop_assert!(scene.seen.record == Record::Outdated || (scene.seen.record == Record::OtherApp && proven));
+                prop_assert!(matches!(scene.seen.record, Record::Outdated | Record::GivenAway) || (scene.seen.record == Record::OtherApp && proven));
             }
             Some(Mutation::Subscribe { .. } | Mutation::Unsubscribe) if scene.seen.standing == Standing::Fought => {
                 prop_assert!(false, "what is fought over is left alone");
@@ -231,7 +231,7 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
             ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. } | ClaimSeen::Offered { .. }
         )
     });
-    let records = select(vec![Record::Current, Record::Outdated, Record::OtherApp]);
+    let records = select(vec![Record::Current, Record::Outdated, Record::GivenAway, Record::OtherApp]);
     let connections = select(vec![DeclaredConnection::Connected, DeclaredConnection::Disconnected]);
     let requirements = {
         use ReceiverRequirement::{Ignored, NotContradicted, Verified};
