@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store};
@@ -273,7 +273,7 @@ impl Scope {
         spawn_watch::<MetaGrantKind>(watches, ctx, namespace, self.grants.1, List::Grants, Triggers::grant);
         spawn_watch::<FacebookChannelKind>(watches, ctx, namespace, self.channels.1, List::Channels, Triggers::channel);
         let secrets: Api<PartialObjectMeta<Secret>> = api(client, namespace);
-        let bindings: Api<DeserializeGuard<ConfigMap>> = api(client, namespace);
+        let bindings: Api<DeserializeGuard<namespaces::Binding>> = api(client, namespace);
         let released = Config::default().labels(PURPOSE_LABEL);
         let named = Config::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
@@ -294,7 +294,7 @@ impl Scope {
         });
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
         watches.spawn(async move {
-            let report = |change: watch::Change<'_, ConfigMap>| {
+            let report = |change: watch::Change<'_, namespaces::Binding>| {
                 namespaces::note(&context, &scope, List::Binding, &change);
                 namespaces::binding(&context, change);
             };

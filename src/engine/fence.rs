@@ -111,6 +111,11 @@ impl Fence {
         shown != read && lock(&self.outdated).insert(claim.to_owned(), outdated) != Some(outdated)
     }
 
+    /// Notes which version of a claim the watch shows, so that what was found of another one is forgotten.
+    pub fn shows(&self, claim: &str, shown: Option<u64>) {
+        self.is_outdated(claim, shown);
+    }
+
     /// Whether the watch still shows a version of a claim that was found to be outdated.
     pub fn is_outdated(&self, claim: &str, shown: Option<u64>) -> bool {
         let mut all = lock(&self.outdated);
@@ -189,6 +194,19 @@ mod tests {
         assert!(fence.is_outdated("page", Some(7)) && !fence.is_outdated("other", Some(7)));
         assert!(!fence.is_outdated("page", Some(9)), "the watch goes on");
         assert!(!fence.is_outdated("page", Some(7)), "and that is not forgotten");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_claim_that_nobody_looks_at_again() {
+        let fence = Fence::new(None);
+        for claim in 0..100 {
+            fence.outdate(&claim.to_string(), Some(7), Some(8));
+        }
+        for claim in 0..99 {
+            fence.shows(&claim.to_string(), Some(8).filter(|_| claim > 0));
+        }
+        fence.shows("99", Some(7));
+        assert_eq!(lock(&fence.outdated).len(), 1, "only that which the watch shows as it was");
     }
 
     /// The operator's code, file by file.

@@ -45,6 +45,15 @@ impl NamespaceLabels {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
+    /// Forgets a namespace that was not read within `age`.
+    pub fn forget(&self, namespace: &str, now: Timestamp, age: SignedDuration) {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = |known: &Known| known.read_at.is_some_and(|at| now.duration_since(at) >= age);
+        if all.get(namespace).is_some_and(|known| known.try_lock().is_ok_and(|known| is_old(&known))) {
+            all.remove(namespace);
+        }
+    }
+
     /// What is known of a namespace, if it is not being read just now.
     pub fn known(&self, namespace: &str) -> Option<Arc<Labels>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,5 +87,30 @@ impl NamespaceLabels {
     async fn read(&self, namespace: &str) -> Result<Option<Labels>, Failure> {
         let found = permitted("reading the labels of a namespace", self.api.get_metadata_opt(namespace)).await?;
         Ok(found.flatten().map(|it| it.metadata.labels.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_that_matters_to_nobody_is_forgotten_once_it_was_not_read_for_a_while() {
+        crate::install_crypto_provider();
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let (labels, at) = (NamespaceLabels::new(client), |second| Timestamp::from_second(second).unwrap());
+        let known = Known { labels: Some(Arc::default()), read_at: Some(at(100)) };
+        let known = Arc::new(tokio::sync::Mutex::new(known));
+        labels.known.lock().unwrap().insert("a".to_owned(), Arc::clone(&known));
+        let forget = |second| {
+            labels.forget("a", at(second), SignedDuration::from_secs(60));
+            labels.asked_for().len()
+        };
+        assert_eq!(forget(159), 1);
+        let reading = known.lock().await;
+        assert_eq!(forget(160), 1, "it is being read");
+        drop(reading);
+        assert_eq!(forget(160), 0);
     }
 }

@@ -17,7 +17,7 @@ pub struct Pace(Mutex<Turns>);
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// The last turn given, by application.
+    /// The last turn given, by application, while that holds others up.
     last: HashMap<String, Timestamp>,
     /// Who waits, and until when.
     waiting: HashMap<Key, Timestamp>,
@@ -30,6 +30,8 @@ impl Pace {
     /// When to ask again.
     pub fn take(&self, app_id: &str, key: &Key, now: Timestamp) -> Result<(), Timestamp> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is so long ago holds nobody up.
+        turns.last.retain(|_, last| last.later(BETWEEN) > now);
         let turn = match turns.waiting.remove(key) {
             Some(turn) => turn,
             None => {
@@ -72,5 +74,23 @@ mod tests {
         assert_eq!(pace.take("app", &key("c"), at(102)), Ok(()));
         assert_eq!(pace.take("app", &key("b"), at(102)), Ok(()));
         assert_eq!(pace.take("app", &key("a"), at(102)), Err(at(103)));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_turn_that_holds_nobody_up_nor_of_who_waits_no_more() {
+        let pace = Pace::default();
+        let (a, b) = (Key::new("claims", "a"), Key::new("claims", "b"));
+        let sizes = || {
+            let turns = pace.0.lock().unwrap();
+            (turns.last.len(), turns.waiting.len())
+        };
+        for app in 0..100 {
+            assert_eq!(pace.take(&app.to_string(), &a, at(100)), Ok(()));
+        }
+        assert_eq!(pace.take("0", &b, at(100)), Err(at(101)));
+        assert_eq!(sizes(), (100, 1));
+        assert_eq!(pace.take("other", &a, at(101)), Ok(()));
+        pace.forget(&b);
+        assert_eq!(sizes(), (2, 0), "that of 0 has just come");
     }
 }

@@ -73,6 +73,9 @@ pub async fn run(ctx: Arc<Context>) {
                 let dependency = Dependency::Allowed(Key::of(&*app), namespace.clone());
                 !ctx.index.dependents(&dependency).is_empty()
             });
+            if !matters {
+                ctx.labels.forget(&namespace, ctx.clock.now(), LONGEST);
+            }
             if matters && ctx.read(read(&ctx, &namespace, PERIOD)).await.is_err() {
                 return;
             }

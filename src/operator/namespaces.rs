@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::api::{ListParams, ObjectMeta};
+use kube::{Api, Resource, ResourceExt};
+use serde::{Deserialize, Deserializer};
 
 use super::triggers;
 use crate::api::{RELEASE_BINDING, RELEASE_KEY};
@@ -29,11 +30,35 @@ pub(super) fn note<K>(ctx: &Context, scope: &str, list: List, change: &Change<'_
     }
 }
 
+/// A binding, of which nothing is kept but the release that it names.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = ConfigMap)]
+pub(super) struct Binding {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    data: Named,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Named {
+    #[serde(default, deserialize_with = "name_of_release")]
+    release: Option<String>,
+}
+
+/// A namespace, a slash and a name.
+const LONGEST_RELEASE: usize = 63 + 1 + 253;
+
+/// What is longer names no release.
+fn name_of_release<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let release: Option<String> = Deserialize::deserialize(from)?;
+    Ok(release.filter(|release| release.len() <= LONGEST_RELEASE))
+}
+
 /// A binding changed.
-pub(super) fn binding(ctx: &Context, change: Change<'_, ConfigMap>) {
+pub(super) fn binding(ctx: &Context, change: Change<'_, Binding>) {
     match change {
         Change::Applied(binding) => {
-            let release = binding.data.as_ref().and_then(|data| data.get(RELEASE_KEY)).cloned();
+            let release = binding.data.release.clone();
             // One that names nobody is not ours either.
             ctx.bindings.bound(&binding.namespace().unwrap_or_default(), Some(release.unwrap_or_default()));
         }
@@ -181,6 +206,9 @@ fn clean(release: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -203,5 +231,18 @@ mod tests {
         let forged = Refusal::OtherRelease("EAAB0123456789abcdef0123456789 https://a.example/?x=y".to_owned());
         let text = why("tenant-a", "ops/acme", &forged);
         assert!(!text.contains("EAAB") && !text.contains("x=y"), "{text}");
+    }
+
+    #[test]
+    fn of_a_binding_the_release_alone_is_kept_and_no_more_of_it_than_one_has() {
+        let binding = |data: serde_json::Value| -> Option<String> {
+            let binding = json!({"metadata": {"name": "metachannels-release", "namespace": "a"}, "data": data});
+            serde_json::from_value::<Binding>(binding).unwrap().data.release
+        };
+        assert_eq!(binding(json!({RELEASE_KEY: "ops/acme", "more": "x".repeat(900_000)})).as_deref(), Some("ops/acme"));
+        assert_eq!(binding(json!({"more": "x"})), None);
+        let longest = format!("{}/{}", "n".repeat(63), "r".repeat(253));
+        assert_eq!(binding(json!({ RELEASE_KEY: longest })), Some(longest.clone()));
+        assert_eq!(binding(json!({ RELEASE_KEY: longest + "r" })), None);
     }
 }

@@ -212,6 +212,7 @@ pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
     let name = match change {
         Change::Applied(claim) => {
             let name = claim.name_any();
+            ctx.fence.shows(&name, version(claim.meta()));
             if claim.spec.asset_kind == AssetKind::FacebookPage && ctx.watches(&claim.spec.holder.namespace) {
                 ctx.wake_claim(&name);
             }
@@ -220,6 +221,7 @@ pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
         Change::Misfit { key, .. } | Change::Deleted(key) => {
             forget(ctx, KindName::AssetClaim, key);
             AssetClaimKind::forget(ctx, key);
+            ctx.fence.shows(&key.name, None);
             key.name.clone()
         }
         Change::Listed | Change::Unlisted(_) => return,
