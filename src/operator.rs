@@ -3,6 +3,7 @@
 mod gauges;
 mod misfits;
 mod namespaces;
+mod surplus;
 mod triggers;
 
 use std::collections::HashMap;
@@ -35,8 +36,10 @@ use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
 use crate::engine::objects::Objects;
 use crate::engine::run::Kind;
-use crate::engine::secrets::Secrets;
+use crate::engine::secrets::{self, Secrets};
+use crate::engine::surplus::Surplus;
 use crate::engine::timer::wakes;
+use crate::engine::watch::View;
 use crate::engine::{
     Clock, Context, Failure, Key, KindName, hearing, own_status, pressure, ration, run, skew, sweep, watch,
 };
@@ -61,6 +64,8 @@ pub struct Operator {
     pub policy: Policy,
     /// Watched namespaces; one empty name stands for all.
     pub scopes: Vec<String>,
+    /// How many objects of each kind a namespace may have.
+    pub max_objects: usize,
     /// Name of this release: namespace and name of its Lease, with a slash between them.
     pub release: String,
     /// Passes that may run at once.
@@ -118,9 +123,16 @@ impl Operator {
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
         let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
+        let surplus = Arc::new(Surplus::new(self.max_objects));
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
         let ctx = Arc::new(Context {
-            secrets: Secrets::new(self.client.clone(), Objects::new(secrets, &bindings), self.metrics.clone()),
+            secrets: Secrets::new(
+                self.client.clone(),
+                Objects::new(secrets, &bindings),
+                &surplus,
+                self.metrics.clone(),
+            ),
+            surplus,
             published: Default::default(),
             apps: Objects::new(scopes.iter().map(|scope| scope.apps.0.clone()).collect(), &bindings),
             grant_objects: Objects::new(scopes.iter().map(|scope| scope.grants.0.clone()).collect(), &bindings),
@@ -194,7 +206,7 @@ impl Operator {
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
             let mail = meta_grant::mail::run(Arc::clone(&ctx));
-            let misfits = misfits::run(Arc::clone(&ctx));
+            let misfits = async { tokio::join!(misfits::run(Arc::clone(&ctx)), surplus::run(Arc::clone(&ctx))) };
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
             let guard = Box::pin(guard(&ctx, &self.scopes).run());
@@ -277,6 +289,7 @@ impl Scope {
         let released = Config::default().labels(PURPOSE_LABEL);
         let named = Config::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
         let (context, scope) = (Arc::clone(ctx), namespace.clone());
+        let view = View { store: self.secrets.1, room: ctx.surplus.room(secrets::KIND, namespace) };
         watches.spawn(async move {
             let report = |change: watch::Change<'_, PartialObjectMeta<Secret>>| {
                 namespaces::note(&context, &scope, List::Secrets, &change);
@@ -285,7 +298,7 @@ impl Scope {
             watch::run_metadata(
                 secrets,
                 released,
-                self.secrets.1,
+                view,
                 &context.metrics,
                 |it| context.compare(context.secrets.watched(&Key::of(it)).as_ref(), &it.metadata),
                 report,
@@ -316,13 +329,14 @@ fn spawn_watch<K: Kind>(
 ) {
     let objects: Api<DeserializeGuard<K::Object>> = api(&ctx.client, namespace);
     let (ctx, scope, mut triggers) = (Arc::clone(ctx), namespace.to_owned(), Triggers::default());
+    let view = View { store, room: ctx.surplus.room(K::NAME.as_str(), namespace) };
     watches.spawn(async move {
         let review = |object: &K::Object| own_status::review::<K>(&ctx, object);
         let report = |change: watch::Change<'_, K::Object>| {
             namespaces::note(&ctx, &scope, list, &change);
             trigger(&mut triggers, &ctx, change);
         };
-        watch::run(objects, Config::default(), store, &ctx.metrics, review, report).await;
+        watch::run(objects, Config::default(), view, &ctx.metrics, review, report).await;
     });
 }
 

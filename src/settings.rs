@@ -39,6 +39,9 @@ pub struct CommonSettings {
     /// Namespaces to watch, separated by commas; none means all.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
     pub watch_namespaces: Vec<String>,
+    /// Objects of each kind, and Secrets with a purpose label, that are looked after in one namespace; the oldest are.
+    #[arg(long, env = "MAX_OBJECTS_PER_NAMESPACE", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    pub max_objects_per_namespace: u32,
     /// How logs are written.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -55,6 +58,11 @@ impl CommonSettings {
         named.sort();
         named.dedup();
         if named.is_empty() { vec![String::new()] } else { named }
+    }
+
+    /// How many objects of each kind are looked after in one namespace.
+    pub fn max_objects(&self) -> usize {
+        usize::try_from(self.max_objects_per_namespace).unwrap_or(usize::MAX)
     }
 
     /// The watched namespaces for people.
@@ -370,6 +378,7 @@ mod tests {
             ["--graph-timeout", "soon"],
             ["--gateway-url", "http://hooks.example.com"],
             ["--concurrency", "0"],
+            ["--max-objects-per-namespace", "0"],
         ] {
             assert!(run(&args).is_err(), "{args:?}");
         }

@@ -303,6 +303,8 @@ reasons! {
     InvalidSpec => Person,
     /// The operator failed over the object by a fault of its own.
     InternalError => Operator,
+    /// The namespace has more objects of this kind than the release looks after there.
+    TooManyObjects => Person,
     /// The object cannot be decoded by this version of the operator.
     InvalidObject => Person,
     /// Meta retired the version of the Graph API.

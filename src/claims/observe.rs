@@ -194,11 +194,12 @@ fn is_another(ctx: &Context, claim: &AssetClaim) -> bool {
     declare_the_page.iter().any(|(kind, key)| *kind == KindName::FacebookChannel && is(key))
 }
 
-/// Whether the holder is there, be it one that cannot be decoded.
+/// Whether the holder is there, be it one that cannot be decoded or one too many.
 pub fn lives(ctx: &Context, holder: &ClaimHolder) -> bool {
     let key = Key::new(&holder.namespace, &holder.name);
     let uid = ctx.channel(&key).and_then(|channel| channel.uid());
     uid.or_else(|| ctx.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
+        || ctx.is_surplus(KindName::FacebookChannel, &key, &holder.uid)
 }
 
 fn app_key(claim: &AssetClaim) -> Option<Key> {
@@ -217,9 +218,14 @@ pub async fn see_app(ctx: &Context, app_id: &str, key: Option<&Key>) -> Result<(
         return Ok((if gone { AppSeen::Missing } else { AppSeen::NotReady(why) }, None));
     }
     let Some(app) = ctx.app(key) else {
-        let misfit = ctx.misfits.uid(KindName::MetaApp, key).is_some();
-        let seen = if misfit { AppSeen::NotReady("It cannot be decoded.".to_owned()) } else { AppSeen::Missing };
-        return Ok((seen, None));
+        let why = if ctx.misfits.uid(KindName::MetaApp, key).is_some() {
+            Some("It cannot be decoded.")
+        } else if ctx.surplus.holds(KindName::MetaApp.as_str(), key) {
+            Some("There are too many in its namespace.")
+        } else {
+            None
+        };
+        return Ok((why.map_or(AppSeen::Missing, |why| AppSeen::NotReady(why.to_owned())), None));
     };
     if app.spec.app_id != app_id {
         return Ok((AppSeen::OtherApp(app.spec.app_id.clone()), None));

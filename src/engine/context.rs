@@ -43,6 +43,7 @@ use super::safeguards::Safeguards;
 use super::secrets::Secrets;
 use super::served::Served;
 use super::skew::Skew;
+use super::surplus::Surplus;
 use super::timer::Timer;
 use crate::api::{
     AssetClaim, AssetClaimStatus, ChannelCounts, FacebookChannel, FacebookChannelStatus, MetaApp, MetaAppStatus,
@@ -143,6 +144,8 @@ pub struct Context {
     pub claim_memories: Memories<AssetClaimStatus>,
     /// Objects that cannot be decoded.
     pub misfits: Misfits,
+    /// Objects that are more than a namespace may have.
+    pub surplus: Arc<Surplus>,
     /// Turns of those that clean up.
     pub pace: Pace,
     /// Whether claims are protected.
@@ -257,6 +260,11 @@ impl Context {
             // Those that wait for it may be none of the listed.
             self.wake_dependents(&Dependency::MetaGrant(grant.clone()));
         }
+    }
+
+    /// Whether the object of this name and UID is there and one too many, so that nothing is done for it.
+    pub fn is_surplus(&self, kind: KindName, key: &Key, uid: &str) -> bool {
+        self.is_ours(&key.namespace) && self.surplus.holds_uid(kind.as_str(), key, uid)
     }
 
     /// Whether a namespace is ours; what lies in others is another release's.

@@ -63,6 +63,7 @@ pub mod served;
 pub mod skew;
 mod slim;
 pub mod status;
+pub mod surplus;
 pub mod sweep;
 pub mod timer;
 pub mod token_check;

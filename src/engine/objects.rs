@@ -64,7 +64,8 @@ where
         self.stores.iter().flat_map(Store::state).collect()
     }
 
-    fn is_ours(&self, namespace: &str) -> bool {
+    /// Whether a namespace is ours.
+    pub fn is_ours(&self, namespace: &str) -> bool {
         self.bindings.as_ref().is_none_or(|bindings| bindings.is_ours(namespace))
     }
 }

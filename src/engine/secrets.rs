@@ -18,6 +18,7 @@ use super::key::Key;
 use super::objects::Objects;
 use super::refused::{Verb, Write};
 use super::slim::prune;
+use super::surplus::Surplus;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
@@ -122,17 +123,24 @@ pub struct NotReleased;
 pub struct Secrets {
     client: Client,
     shown: Objects<PartialObjectMeta<Secret>>,
+    surplus: Arc<Surplus>,
     cache: Mutex<HashMap<Key, Arc<Released>>>,
     metrics: Metrics,
 }
 
 impl Secrets {
     /// Reads through `client` what the watches show.
-    pub fn new(client: Client, shown: Objects<PartialObjectMeta<Secret>>, metrics: Metrics) -> Self {
-        Self { client, shown, cache: Mutex::default(), metrics }
+    pub fn new(
+        client: Client,
+        shown: Objects<PartialObjectMeta<Secret>>,
+        surplus: &Arc<Surplus>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { client, shown, surplus: Arc::clone(surplus), cache: Mutex::default(), metrics }
     }
 
-    /// The Secret, if it is released for this purpose.
+    /// The Secret, if it is released for this purpose. One that is more than a namespace may have is read whenever it is asked for,
+    /// since it is not known whether it changed.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer; absence is not an error.
@@ -141,7 +149,9 @@ impl Secrets {
         let ahead = self.kept(key, |released| released.is_ahead_of(shown.as_deref()));
         let Some(version) = shown.or_else(|| ahead.as_ref().map(|written| written.resource_version.clone())) else {
             self.forget(key);
-            return Ok(Err(NotReleased));
+            let is_there = self.shown.is_ours(&key.namespace) && self.surplus.holds(KIND, key);
+            let released = if is_there { self.read(key).await? } else { None };
+            return Ok(released.filter(|released| released.purpose == purpose.as_str()).ok_or(NotReleased));
         };
         let released = match ahead.or_else(|| self.kept(key, |released| released.resource_version == version)) {
             Some(released) => released,

@@ -2,29 +2,42 @@
 //!
 //! They run on their own, apart from the controllers, so that no reconcile starts before every store is filled.
 
-use std::collections::{BTreeSet, HashMap};
+mod intake;
+mod seen;
+
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryFutureExt};
 use k8s_openapi::serde::de::DeserializeOwned;
+use kube::api::ListParams;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use kube_runtime::reflector::Store;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::utils::Backoff;
 use kube_runtime::watcher;
 use kube_runtime::watcher::{Config, DefaultBackoff, Event};
+use tokio::time::MissedTickBehavior;
 
+use self::intake::{digest, give_turns};
+use self::seen::{Misfit, Seen};
 use super::bindings::Unlisted;
+use super::failure::{Failure, kubernetes};
 use super::hearing::{cause, is_silence};
 use super::key::Key;
 use super::list_refusals::ListRefusals;
-use super::slim::prune;
+use super::surplus::Room;
 use crate::metrics::Metrics;
 
 /// Objects that are listed in one answer. Each may be larger than a megabyte, and all of an answer are in memory at once.
 const PAGE: u32 = 16;
+
+/// How often places that became free are given away, and how long to wait once that failed.
+const TURN: Duration = Duration::from_secs(1);
+const TURN_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// What a watch saw.
 pub enum Change<'a, K> {
@@ -39,6 +52,15 @@ pub enum Change<'a, K> {
     },
     /// The object is gone, also if it went while the watch was interrupted.
     Deleted(&'a Key),
+    /// The object is there, and has no place: there are too many. The store does not hold it.
+    Surplus(&'a Key),
+    /// An object without a place is gone.
+    SurplusGone {
+        /// Name of the object.
+        key: &'a Key,
+        /// The mark of its UID.
+        mark: u64,
+    },
     /// Everything that there is was reported, and the store holds it.
     Listed,
     /// The objects cannot be listed, so nothing is known of any.
@@ -51,9 +73,9 @@ enum Incoming<K> {
     Event(Event<K>),
     /// An object cannot be decoded.
     Misfit {
-        key: Key,
-        uid: String,
-        version: Option<String>,
+        misfit: Misfit,
+        /// Whether it is part of a list.
+        listed: bool,
         /// What the store holds of it, from better times.
         known: Option<K>,
     },
@@ -65,28 +87,49 @@ enum Incoming<K> {
     },
 }
 
+/// What a watch shows its objects through.
+pub struct View<K: Resource<DynamicType = ()> + Clone + 'static> {
+    /// Where they are kept.
+    pub store: Writer<K>,
+    /// Who has a place there.
+    pub room: Arc<Room>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone> From<Writer<K>> for View<K> {
+    /// One with a place for everything.
+    fn from(store: Writer<K>) -> Self {
+        Self { store, room: Room::endless() }
+    }
+}
+
 /// Runs a watch until the process ends, keeping the store filled and reporting each change after it is in the store.
 /// An object that cannot be decoded does not stop the others. It is reported as such: it is neither acted on, nor is it
 /// gone.
 ///
-/// An object is shown to `review` before it is in the store, which holds it then as it was before.
+/// An object is shown to `review` before it is in the store, which holds it then as it was before. One without a place is not
+/// shown at all, until one becomes free.
 pub async fn run<K>(
     api: Api<DeserializeGuard<K>>,
     config: Config,
-    store: Writer<K>,
+    view: impl Into<View<K>>,
     metrics: &Metrics,
     review: impl FnMut(&K),
     report: impl FnMut(Change<'_, K>),
 ) where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    let (view, client) = (view.into(), api.clone().into_client());
     let (api, config) = metrics.hearing().watch(api, config);
-    let objects = store.as_reader();
+    let objects = view.store.as_reader();
     let events = || {
         let events = watcher(api.clone(), config.clone().page_size(PAGE));
         events.map(|event| event.map(|event| open(event, &objects, metrics)))
     };
-    drive(events, store, metrics, review, report).await;
+    let one = |key: Key| {
+        let found = find::<DeserializeGuard<K>>(client.clone(), config.label_selector.clone(), key);
+        found.map_ok(|found| found.map(|found| open(Event::Apply(found), &objects, metrics)))
+    };
+    drive(events, one, view, metrics, review, report).await;
 }
 
 /// As [`run`], for metadata alone: contents are neither asked for nor sent. A guard would have them sent, since it does
@@ -94,66 +137,77 @@ pub async fn run<K>(
 pub async fn run_metadata<K>(
     api: Api<PartialObjectMeta<K>>,
     config: Config,
-    store: Writer<PartialObjectMeta<K>>,
+    view: impl Into<View<PartialObjectMeta<K>>>,
     metrics: &Metrics,
     review: impl FnMut(&PartialObjectMeta<K>),
     report: impl FnMut(Change<'_, PartialObjectMeta<K>>),
 ) where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
 {
+    let client = api.clone().into_client();
     let (api, config) = metrics.hearing().watch(api, config);
-    drive(
-        || watcher(api.clone(), config.clone().page_size(PAGE)).map(|event| event.map(Incoming::Event)),
-        store,
-        metrics,
-        review,
-        report,
-    )
-    .await;
+    let events = || watcher(api.clone(), config.clone().page_size(PAGE)).map(|event| event.map(Incoming::Event));
+    let one = |key: Key| {
+        let found = find::<PartialObjectMeta<K>>(client.clone(), config.label_selector.clone(), key);
+        found.map_ok(|found| found.map(|found| Incoming::Event(Event::Apply(found))))
+    };
+    drive(events, one, view.into(), metrics, review, report).await;
+}
+
+/// The object of this name as it is now, if it has these labels.
+async fn find<K>(client: Client, label_selector: Option<String>, key: Key) -> Result<Option<K>, Failure>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client, &key.namespace);
+    let named = ListParams { label_selector, ..ListParams::default() };
+    let named = named.fields(&format!("metadata.name={}", key.name));
+    Ok(kubernetes("reading an object", api.list(&named)).await?.items.pop())
 }
 
 /// Begins with a list, and again after each interruption: where the API server was put back to an earlier state meanwhile, it
 /// would not tell a watch that goes on where it was what has happened before it got there again.
-async fn drive<K, S>(
+async fn drive<K, S, F>(
     begin: impl Fn() -> S,
-    mut store: Writer<K>,
+    one: impl Fn(Key) -> F,
+    View { mut store, room }: View<K>,
     metrics: &Metrics,
     mut review: impl FnMut(&K),
     mut report: impl FnMut(Change<'_, K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
     S: Stream<Item = watcher::Result<Incoming<K>>>,
+    F: Future<Output = Result<Option<Incoming<K>>, Failure>>,
 {
-    let objects = store.as_reader();
-    let (mut seen, mut backoff, mut refusals) = (Seen::default(), DefaultBackoff::default(), ListRefusals::default());
+    let (mut backoff, mut refusals) = (DefaultBackoff::default(), ListRefusals::default());
+    let (mut seen, mut turns) = (Seen::new(room), tokio::time::interval(TURN));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut events = pin!(begin());
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                _ = turns.tick(), if seen.has_turns() => {
+                    if !give_turns(&mut seen, &one, &mut store, &mut review, &mut report).await {
+                        turns.reset_after(TURN_AFTER_FAILURE);
+                    }
+                    continue;
+                }
+            };
             match event {
-                Ok(Incoming::Event(event)) => {
-                    let event = event.modify(prune);
-                    // The first pages of a list that breaks off again and again are no success.
-                    if !matches!(event, Event::Init | Event::InitApply(_)) {
-                        backoff.reset();
+                Some(Ok(incoming)) => {
+                    if let Incoming::Event(event) = &incoming {
+                        // The first pages of a list that breaks off again and again are no success.
+                        if !matches!(event, Event::Init | Event::InitApply(_)) {
+                            backoff.reset();
+                        }
+                        if !matches!(event, Event::Init) {
+                            refusals.end(matches!(event, Event::InitDone));
+                        }
                     }
-                    if !matches!(event, Event::Init) {
-                        refusals.end(matches!(event, Event::InitDone));
-                    }
-                    if let Event::InitApply(object) | Event::Apply(object) = &event {
-                        review(object);
-                    }
-                    store.apply_watcher_event(&event);
-                    seen.digest(&event, &objects, &mut report);
+                    digest(&mut seen, incoming, &mut store, &mut review, &mut report);
                 }
-                Ok(Incoming::Misfit { key, uid, version, known }) => {
-                    drop_from(&mut store, known);
-                    seen.misfit(&key, &uid, version, &mut report);
-                }
-                Ok(Incoming::MisfitGone { key, known }) => {
-                    drop_from(&mut store, known);
-                    seen.gone(&key, &mut report);
-                }
-                Err(error) => {
+                Some(Err(error)) => {
                     metrics.watch_error(&K::kind(&()));
                     if is_silence(&error) {
                         metrics.watch_silence(&K::kind(&()));
@@ -167,6 +221,7 @@ async fn drive<K, S>(
                     }
                     break;
                 }
+                None => break,
             }
         }
         tokio::time::sleep(backoff.next().unwrap_or_default()).await;
@@ -183,16 +238,6 @@ fn why_unlisted(error: &watcher::Error) -> Option<Unlisted> {
     }
 }
 
-/// What was known of an object that cannot be decoded any more must not be acted on.
-fn drop_from<K>(store: &mut Writer<K>, known: Option<K>)
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    if let Some(known) = known {
-        store.apply_watcher_event(&Event::Delete(known));
-    }
-}
-
 /// Takes an event apart. The error text of an object that cannot be decoded quotes values, so it goes nowhere.
 fn open<K: Resource<DynamicType = ()> + Clone>(
     event: Event<DeserializeGuard<K>>,
@@ -201,14 +246,17 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
 ) -> Incoming<K> {
     let misfit = |metadata: ObjectMeta| {
         metrics.invalid_object(&K::kind(&()));
-        let key = Key::new(metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        let ObjectMeta { namespace, name, uid, resource_version, creation_timestamp, .. } = metadata;
+        let key = Key::new(namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default());
+        // The rest may be large.
+        let kept = ObjectMeta { namespace, name, uid, resource_version, creation_timestamp, ..ObjectMeta::default() };
         tracing::warn!(
             kind = %K::kind(&()), namespace = key.namespace, name = key.name,
             "an object cannot be decoded and is left alone"
         );
-        (key, metadata.uid.unwrap_or_default(), metadata.resource_version)
+        let known = objects.get(&key.to_ref()).map(|known| (*known).clone());
+        (Misfit { key, metadata: Box::new(kept) }, known)
     };
-    let known = |key: &Key| objects.get(&key.to_ref()).map(|known| (*known).clone());
     match event {
         Event::Init => Incoming::Event(Event::Init),
         Event::InitDone => Incoming::Event(Event::InitDone),
@@ -216,87 +264,17 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
         Event::Apply(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Apply(object)),
         Event::Delete(DeserializeGuard(Ok(object))) => Incoming::Event(Event::Delete(object)),
         Event::InitApply(DeserializeGuard(Err(invalid))) => {
-            let (key, uid, version) = misfit(invalid.metadata);
-            Incoming::Misfit { known: known(&key), key, uid, version }
+            let (misfit, _) = misfit(invalid.metadata);
+            Incoming::Misfit { misfit, listed: true, known: None }
         }
         Event::Apply(DeserializeGuard(Err(invalid))) => {
-            let (key, uid, version) = misfit(invalid.metadata);
-            Incoming::Misfit { known: known(&key), key, uid, version }
+            let (misfit, known) = misfit(invalid.metadata);
+            Incoming::Misfit { misfit, listed: false, known }
         }
         Event::Delete(DeserializeGuard(Err(invalid))) => {
-            let (key, ..) = misfit(invalid.metadata);
-            Incoming::MisfitGone { known: known(&key), key }
+            let (Misfit { key, .. }, known) = misfit(invalid.metadata);
+            Incoming::MisfitGone { key, known }
         }
-    }
-}
-
-/// What was last seen of each object, to tell changes from repetitions and to find what vanished.
-#[derive(Default)]
-struct Seen {
-    objects: HashMap<Key, (u64, Option<String>)>,
-    /// Those that cannot be decoded; never in both.
-    misfits: HashMap<Key, (u64, (String, Option<String>))>,
-    /// Those that a list that goes on has brought: the store holds none of it before it is complete.
-    listed: BTreeSet<Key>,
-    round: u64,
-}
-
-impl Seen {
-    fn digest<K>(&mut self, event: &Event<K>, objects: &Store<K>, report: &mut impl FnMut(Change<'_, K>))
-    where
-        K: Resource<DynamicType = ()> + Clone + 'static,
-    {
-        match event {
-            Event::Init => self.round += 1,
-            Event::InitApply(object) => {
-                if self.is_new(object) {
-                    self.listed.insert(Key::of(object));
-                }
-            }
-            Event::Apply(object) => {
-                if self.is_new(object) {
-                    report(Change::Applied(object));
-                }
-            }
-            Event::Delete(object) => self.gone(&Key::of(object), report),
-            Event::InitDone => {
-                let new = std::mem::take(&mut self.listed).into_iter().filter_map(|key| objects.get(&key.to_ref()));
-                new.for_each(|object| report(Change::Applied(&object)));
-                let round = self.round;
-                let mut there = |key: &Key, seen: u64| {
-                    if seen != round {
-                        report(Change::Deleted(key));
-                    }
-                    seen == round
-                };
-                self.objects.retain(|key, (seen, _)| there(key, *seen));
-                self.misfits.retain(|key, (seen, _)| there(key, *seen));
-                report(Change::Listed);
-            }
-        }
-    }
-
-    /// Whether an object was not seen before, or in another version.
-    fn is_new(&mut self, object: &impl ResourceExt) -> bool {
-        let (key, version) = (Key::of(object), object.resource_version());
-        self.misfits.remove(&key);
-        let old = self.objects.insert(key, (self.round, version.clone()));
-        old.is_none_or(|(_, old)| old != version)
-    }
-
-    fn misfit<K>(&mut self, key: &Key, uid: &str, version: Option<String>, report: &mut impl FnMut(Change<'_, K>)) {
-        self.objects.remove(key);
-        let seen = (uid.to_owned(), version);
-        let old = self.misfits.insert(key.clone(), (self.round, seen.clone()));
-        if old.is_none_or(|(_, old)| old != seen) {
-            report(Change::Misfit { key, uid });
-        }
-    }
-
-    fn gone<K>(&mut self, key: &Key, report: &mut impl FnMut(Change<'_, K>)) {
-        self.objects.remove(key);
-        self.misfits.remove(key);
-        report(Change::Deleted(key));
     }
 }
 

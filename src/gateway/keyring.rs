@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, PURPOSE_LABEL};
-use crate::engine::Key;
 use crate::engine::objects::Objects;
-use crate::engine::secrets::{Released, Secrets};
-use crate::engine::watch::{self, Change};
+use crate::engine::secrets::{self as stored, Released, Secrets};
+use crate::engine::surplus::Surplus;
+use crate::engine::watch::{self, Change, View};
+use crate::engine::{Key, KindName};
 use crate::graph::{AppSecret, Token};
 use crate::meta_app::{secrets, verify_token_secret_name};
 use crate::metrics::Metrics;
@@ -85,6 +86,7 @@ impl Keyring {
         scopes: &Arc<Scopes>,
         metrics: &Metrics,
         isolation: Isolation,
+        surplus: &Arc<Surplus>,
         watches: &mut JoinSet<()>,
     ) -> Arc<Self> {
         let (changed, changes) = mpsc::unbounded_channel();
@@ -94,44 +96,41 @@ impl Keyring {
             apps.push(store);
             let all: Api<DeserializeGuard<MetaApp>> = api(&client, &namespace);
             let (counters, known, scope) = (metrics.clone(), Arc::clone(scopes), namespace.clone());
+            let room = surplus.room(KindName::MetaApp.as_str(), &namespace);
             watches.spawn(async move {
                 let report = |change: Change<'_, MetaApp>| {
                     known.note(&scope, List::Apps, &change);
                     match change {
                         Change::Applied(app) => counters.expect_signatures(&Key::of(app)),
                         Change::Deleted(key) => counters.forget_signatures(key),
-                        Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => {}
+                        _ => {}
                     }
                 };
-                watch::run(all, Config::default(), writer, &counters, |_| (), report).await;
+                let view = View { store: writer, room };
+                watch::run(all, Config::default(), view, &counters, |_| (), report).await;
             });
             let (store, writer) = reflector::store();
             secrets.push(store);
             let all: Api<PartialObjectMeta<Secret>> = api(&client, &namespace);
             let (counters, known, changed) = (metrics.clone(), Arc::clone(scopes), changed.clone());
+            let view = View { store: writer, room: surplus.room(stored::KIND, &namespace) };
             watches.spawn(async move {
                 let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
                     known.note(&namespace, List::Secrets, &change);
                     let key = match change {
                         Change::Applied(secret) => Key::of(secret),
                         Change::Deleted(key) | Change::Misfit { key, .. } => key.clone(),
-                        Change::Listed | Change::Unlisted(_) => return,
+                        // Of one without a place nothing is read, nor was it.
+                        _ => return,
                     };
                     // Fails only at the end of the process.
                     let _ = changed.send(key);
                 };
-                watch::run_metadata(
-                    all,
-                    Config::default().labels(&released_for_us()),
-                    writer,
-                    &counters,
-                    |_| (),
-                    report,
-                )
-                .await;
+                watch::run_metadata(all, Config::default().labels(&released_for_us()), view, &counters, |_| (), report)
+                    .await;
             });
         }
-        let secrets = Arc::new(Secrets::new(client, Objects::unbound(secrets), metrics.clone()));
+        let secrets = Arc::new(Secrets::new(client, Objects::unbound(secrets), surplus, metrics.clone()));
         let loading = Arc::new(Loading::new(Arc::clone(&secrets)));
         watches.spawn(Arc::clone(&loading).run(changes, isolation.loading));
         Arc::new(Self { apps, secrets, loading, scopes: Arc::clone(scopes), isolation })

@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::guard::Guard;
+use crate::engine::surplus::Surplus;
 use crate::engine::{Clock, Key};
 use crate::graph::{AppSecret, GraphClient};
 use crate::metrics::Metrics;
@@ -79,6 +80,8 @@ pub struct Gateway {
     pub login_url: Url,
     /// Namespace for what people authorised.
     pub mailbox_namespace: String,
+    /// How many objects of each kind a namespace may have.
+    pub max_objects: usize,
     /// Proxies in front of the gateway that each add to `X-Forwarded-For` whom they got a request from. By the address that the
     /// outermost names clients are told apart.
     pub trusted_proxies: u8,
@@ -106,8 +109,9 @@ impl Gateway {
         let Self { client, metrics, ready, shutdown, isolation, .. } = self;
         let mut watches = JoinSet::new();
         let scopes = Arc::new(Scopes::new(&self.scopes, metrics.clone()));
-        let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &mut watches);
-        let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &mut watches));
+        let surplus = Arc::new(Surplus::new(self.max_objects));
+        let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &surplus, &mut watches);
+        let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &surplus, &mut watches));
         watches.spawn(tell_when_ready(scopes, Arc::clone(&keyring), ready, isolation));
         let guard = Guard {
             client: client.clone(),

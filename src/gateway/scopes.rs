@@ -50,7 +50,7 @@ impl Scopes {
         let outcome = match change {
             Change::Listed => Ok(()),
             Change::Unlisted(why) => Err(*why),
-            Change::Applied(_) | Change::Misfit { .. } | Change::Deleted(_) => return,
+            _ => return,
         };
         let mut all = self.lists.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(lists) = all.get_mut(scope) {

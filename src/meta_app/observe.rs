@@ -283,8 +283,10 @@ fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
 async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
     let look = claims::look(ctx, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
-        // Whether one that cannot be decoded manages its webhook cannot be told, so it keeps the claim.
-        if ctx.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid) {
+        // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
+        if ctx.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
+            || ctx.is_surplus(KindName::MetaApp, &key, &holder.uid)
+        {
             return true;
         }
         // One that does not manage its webhook any more has given it up.

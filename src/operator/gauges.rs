@@ -71,7 +71,16 @@ impl Collector for Gauges {
             Some(([("namespace", namespace.as_str()), ("reason", refusal.as_str())], 1.0))
         });
         let help = "1 for each watched namespace in which nothing is done, since it is not bound to this release or cannot be read";
-        family(&mut encoder, "namespaces_refused", help, refused)
+        family(&mut encoder, "namespaces_refused", help, refused)?;
+        let surplus = ctx.surplus.counts();
+        let ours = surplus.iter().filter(|(_, namespace, _)| ctx.is_ours(namespace));
+        let surplus = ours.map(|(kind, namespace, count)| {
+            let count = u32::try_from(*count).unwrap_or(u32::MAX);
+            ([("kind", *kind), ("namespace", namespace.as_str())], f64::from(count))
+        });
+        let help =
+            "Objects of a namespace that are more than --max-objects-per-namespace, so that nothing is done for them";
+        family(&mut encoder, "surplus_objects", help, surplus)
     }
 }
 

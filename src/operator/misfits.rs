@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -61,22 +61,43 @@ where
     if !ctx.misfits.holds(kind, key) || !ctx.is_ours(&key.namespace) {
         return Ok(());
     }
-    let resource = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.namespace, &resource);
-    // Listing is what the operator may do anyway.
-    let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
-    let Some(object) = kubernetes("reading an object", api.list(&named)).await?.items.pop() else { return Ok(()) };
+    let Some(object) = read::<K>(ctx, key).await? else { return Ok(()) };
     let Some(field) = unreadable::<K>(&object) else { return Ok(()) };
     let generation = object.metadata.generation.unwrap_or_default();
-    let finding = finding(&resource, key, &field, generation);
+    let finding = finding(&ApiResource::erase::<K>(&()), key, &field, generation);
+    say::<K>(ctx, kind, &object, &finding).await
+}
+
+fn api<K: Resource<DynamicType = ()>>(ctx: &Context, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(ctx.client.clone(), namespace, &ApiResource::erase::<K>(&()))
+}
+
+/// An object as it is stored.
+pub(super) async fn read<K: Resource<DynamicType = ()>>(
+    ctx: &Context,
+    key: &Key,
+) -> Result<Option<DynamicObject>, Failure> {
+    // Listing is what the operator may do anyway.
+    let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
+    Ok(kubernetes("reading an object", api::<K>(ctx, &key.namespace).list(&named)).await?.items.pop())
+}
+
+/// Says in the status of an object why nothing is done for it, unless it says so.
+pub(super) async fn say<K: Resource<DynamicType = ()>>(
+    ctx: &Context,
+    kind: KindName,
+    object: &DynamicObject,
+    finding: &Finding,
+) -> Result<(), Failure> {
+    let (resource, api) = (ApiResource::erase::<K>(&()), api::<K>(ctx, &object.namespace().unwrap_or_default()));
     let before = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
-    let status = with_ready(&before, &finding, ctx.clock.now());
+    let status = with_ready(&before, finding, ctx.clock.now());
     if status == before {
         return Ok(());
     }
     let (metrics, kind) = (&ctx.metrics, kind.as_str());
-    StatusOf { metrics, kind, api, object: &object }.write(&status).await?;
-    for note in on_transition(&conditions(&before), &finding, "") {
+    StatusOf { metrics, kind, api, object }.write(&status).await?;
+    for note in on_transition(&conditions(&before), finding, "") {
         ctx.events.publish_about(&object.object_ref(&resource), &note).await;
     }
     Ok(())

@@ -26,7 +26,7 @@ pub(super) fn note<K>(ctx: &Context, scope: &str, list: List, change: &Change<'_
     match change {
         Change::Listed => ctx.bindings.listed(scope, list, Ok(())),
         Change::Unlisted(why) => ctx.bindings.listed(scope, list, Err(*why)),
-        Change::Applied(_) | Change::Misfit { .. } | Change::Deleted(_) => {}
+        _ => {}
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn binding(ctx: &Context, change: Change<'_, Binding>) {
         }
         Change::Misfit { key, .. } => ctx.bindings.bound(&key.namespace, Some(String::new())),
         Change::Deleted(key) => ctx.bindings.bound(&key.namespace, None),
-        Change::Listed | Change::Unlisted(_) => {}
+        _ => {}
     }
 }
 
@@ -127,6 +127,9 @@ fn begin(ctx: &Context, namespace: &str) {
     }
     for channel in ctx.channels.shown_in(namespace) {
         ctx.wake(KindName::FacebookChannel, Key::of(&*channel));
+    }
+    for kind in [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel] {
+        ctx.surplus.tell_all_again(kind.as_str(), namespace);
     }
     for claim in ctx.claims.state() {
         if namespace.is_empty() || claim.spec.holder.namespace == namespace {

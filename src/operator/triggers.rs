@@ -69,7 +69,8 @@ impl Triggers {
                 self.forget(key);
                 app_went(ctx, key);
             }
-            Change::Listed | Change::Unlisted(_) => {}
+            Change::SurplusGone { key, .. } => ctx.wake_dependents(&Dependency::MetaApp(key.clone())),
+            Change::Surplus(_) | Change::Listed | Change::Unlisted(_) => {}
         }
     }
 
@@ -99,7 +100,8 @@ impl Triggers {
                 self.forget(key);
                 grant_went(ctx, key);
             }
-            Change::Listed | Change::Unlisted(_) => {}
+            Change::SurplusGone { key, .. } => ctx.wake_dependents(&Dependency::MetaGrant(key.clone())),
+            Change::Surplus(_) | Change::Listed | Change::Unlisted(_) => {}
         }
     }
 
@@ -147,7 +149,11 @@ impl Triggers {
                     wake_claims_of(ctx, key);
                 }
             }
-            Change::Listed | Change::Unlisted(_) => {}
+            Change::SurplusGone { key, mark } => {
+                ctx.departed.note(mark);
+                wake_claims_of(ctx, key);
+            }
+            Change::Surplus(_) | Change::Listed | Change::Unlisted(_) => {}
         }
     }
 
@@ -194,11 +200,13 @@ pub(super) fn channel_went(ctx: &Context, key: &Key) -> bool {
 pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>>) {
     let key = match change {
         Change::Applied(secret) => Key::of(secret),
-        Change::Deleted(key) => {
+        Change::Deleted(key) | Change::SurplusGone { key, .. } => {
             ctx.secrets.forget(key);
             ctx.published.forget(key);
             key.clone()
         }
+        // It is read by who depends on it.
+        Change::Surplus(key) => key.clone(),
         // Metadata always decodes.
         Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => return,
     };
@@ -224,7 +232,8 @@ pub(super) fn claim(ctx: &Context, change: Change<'_, AssetClaim>) {
             ctx.fence.shows(&key.name, None);
             key.name.clone()
         }
-        Change::Listed | Change::Unlisted(_) => return,
+        // There is a place for every claim.
+        Change::Surplus(_) | Change::SurplusGone { .. } | Change::Listed | Change::Unlisted(_) => return,
     };
     ctx.wake_dependents(&Dependency::Claim(name));
 }

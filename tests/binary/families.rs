@@ -9,7 +9,7 @@ pub const OF_PASSES: [(&str, &str); 4] = [
 ];
 
 /// What is told of objects, which only a leader does. They are named here and by [`OF_WEBHOOKS`] alone.
-pub const OF_OBJECTS: [(&str, &str); 8] = [
+pub const OF_OBJECTS: [(&str, &str); 9] = [
     ("app_usage_percent", "gauge"),
     ("channel_connection", "gauge"),
     ("channel_expiry_timestamp_seconds", "gauge"),
@@ -18,6 +18,7 @@ pub const OF_OBJECTS: [(&str, &str); 8] = [
     ("longest_unverified_seconds", "gauge"),
     ("namespaces_refused", "gauge"),
     ("ready", "gauge"),
+    ("surplus_objects", "gauge"),
 ];
 
 /// What is told of applications by a gateway, and by nobody else.

@@ -60,6 +60,7 @@ mod seeds;
 mod silence;
 mod statuses;
 mod stored;
+mod surplus;
 mod tenants;
 mod tokens;
 mod transfer;

@@ -60,6 +60,7 @@ async fn start(
         scopes,
         login_url: sandbox.url().parse()?,
         mailbox_namespace: mailbox.to_owned(),
+        max_objects: 20_000,
         trusted_proxies: 1,
         metrics: metrics.clone(),
         ready: ready.clone(),

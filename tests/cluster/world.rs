@@ -215,6 +215,7 @@ impl World {
                 staleness_limit: Duration::from_secs(60 * 60),
             },
             scopes: self.scopes(),
+            max_objects: 20_000,
             release: self.release.clone(),
             concurrency: 8,
             instance: "test".into(),

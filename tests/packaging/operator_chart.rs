@@ -82,6 +82,7 @@ fn settings_become_flags() {
     let operator = Launch::of(&example("full"), "operator", "pod").unwrap();
     let flags = [
         ("--watch-namespaces", "platform,tenant-a,tenant-b"),
+        ("--max-objects-per-namespace", "1000000"),
         ("--claims-namespace", "page-claims"),
         ("--graph-url", "https://graph.facebook.com"),
         ("--graph-timeout", "10s"),
@@ -105,6 +106,7 @@ fn settings_become_flags() {
     let gateway = Launch::of(&example("full"), "gateway", "pod").unwrap();
     assert_eq!(gateway.service_account, "hooks");
     assert_eq!(gateway.flag("--watch-namespaces"), Some("platform,tenant-a,tenant-b"));
+    assert_eq!(gateway.flag("--max-objects-per-namespace"), Some("1000000"));
     assert_eq!(gateway.flag("--listen-addr"), Some("0.0.0.0:8080"));
     assert_eq!(gateway.flag("--metrics-addr"), Some("0.0.0.0:8081"));
 }

@@ -159,6 +159,7 @@ fn values_of_the_wrong_shape_are_refused_before_they_reach_a_flag() {
         ("--set=watchNamespaces={Tenant_A}", "/watchNamespaces/0"),
         ("--set=watchNamespaces={a,a}", "/watchNamespaces"),
         ("--set=operator.concurrency=0", "/operator/concurrency"),
+        ("--set=maxObjectsPerNamespace=0", "/maxObjectsPerNamespace"),
         ("--set=operator.probePeriod=soon", "/operator/probePeriod"),
         ("--set=gateway.url=http://hooks.example.com", "/gateway/url"),
         ("--set=gateway.url=https://hooks.example.com/", "/gateway/url"),

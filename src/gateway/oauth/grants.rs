@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaGrant, Reason};
-use crate::engine::Key;
-use crate::engine::watch::{self, Change};
+use crate::engine::surplus::Surplus;
+use crate::engine::watch::{self, Change, View};
+use crate::engine::{Key, KindName};
 use crate::gateway::Isolation;
 use crate::gateway::scopes::{List, Scopes};
 use crate::graph::TokenKind;
@@ -148,15 +149,17 @@ impl Grants {
         scopes: &Arc<Scopes>,
         metrics: &Metrics,
         isolation: Isolation,
+        surplus: &Surplus,
         watches: &mut JoinSet<()>,
     ) -> Self {
         let watch = |namespace: String| {
             let (store, writer) = reflector::store();
+            let view = View { store: writer, room: surplus.room(KindName::MetaGrant.as_str(), &namespace) };
             let all: Api<DeserializeGuard<Grant>> = api(client, &namespace);
             let (metrics, known) = (metrics.clone(), Arc::clone(scopes));
             watches.spawn(async move {
                 let report = |change: Change<'_, Grant>| known.note(&namespace, List::Grants, &change);
-                watch::run(all, Config::default(), writer, &metrics, |_| (), report).await;
+                watch::run(all, Config::default(), view, &metrics, |_| (), report).await;
             });
             store
         };

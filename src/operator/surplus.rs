@@ -1,0 +1,114 @@
+//! Tells in its own status of each object that is one too many, beside what the status said before.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Resource;
+use kube::core::{ApiResource, DynamicObject};
+
+use super::misfits;
+use crate::api::conditions::{Finding, Status};
+use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
+use crate::engine::{Context, Failure, Key, KindName};
+
+/// How long to wait between two of them: there may be thousands, and nobody waits for it.
+const PACE: Duration = Duration::from_millis(200);
+
+/// How long to wait before what could not be told is tried again.
+const PAUSE: Duration = Duration::from_secs(60);
+
+const KINDS: [KindName; 3] = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel];
+
+/// Tells of each of them until the shutdown, and in the log of each namespace that has too many.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let (mut logged, mut is_left) = (BTreeSet::new(), false);
+    loop {
+        tokio::select! {
+            () = ctx.shutdown.cancelled() => return,
+            () = ctx.surplus.news() => {}
+            () = tokio::time::sleep(PAUSE), if is_left => {}
+        }
+        logged = log(&ctx, &logged);
+        let mut left = Vec::new();
+        loop {
+            let untold: Vec<_> = KINDS.into_iter().flat_map(|kind| untold(&ctx, kind)).collect();
+            if untold.is_empty() {
+                break;
+            }
+            for (kind, key) in untold {
+                if let Err(failure) = tell(&ctx, kind, &key).await {
+                    tracing::warn!(kind = kind.as_str(), object = %key, %failure, "an object that is one too many could not be told so");
+                    left.push((kind, key));
+                }
+                if ctx.read(tokio::time::sleep(PACE)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        is_left = !left.is_empty();
+        left.iter().for_each(|(kind, key)| ctx.surplus.leave_untold(kind.as_str(), key));
+    }
+}
+
+fn untold(ctx: &Context, kind: KindName) -> impl Iterator<Item = (KindName, Key)> {
+    ctx.surplus.take_untold(kind.as_str()).into_iter().map(move |key| (kind, key))
+}
+
+/// Says of which namespaces it is news that they have too many. Those that do.
+fn log(ctx: &Context, logged: &BTreeSet<(&'static str, String)>) -> BTreeSet<(&'static str, String)> {
+    let mut counts = ctx.surplus.counts();
+    counts.retain(|(_, namespace, _)| ctx.is_ours(namespace));
+    for (kind, namespace, surplus) in &counts {
+        if !logged.contains(&(*kind, namespace.clone())) {
+            tracing::warn!(
+                kind,
+                namespace,
+                surplus,
+                most = ctx.surplus.most(),
+                "a namespace has more objects than --max-objects-per-namespace; nothing is done for the youngest"
+            );
+        }
+    }
+    counts.into_iter().map(|(kind, namespace, _)| (kind, namespace)).collect()
+}
+
+async fn tell(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
+    match kind {
+        KindName::MetaApp => tell_of::<MetaApp>(ctx, kind, key).await,
+        KindName::MetaGrant => tell_of::<MetaGrant>(ctx, kind, key).await,
+        KindName::FacebookChannel => tell_of::<FacebookChannel>(ctx, kind, key).await,
+        // There is a place for every claim.
+        KindName::AssetClaim => Ok(()),
+    }
+}
+
+async fn tell_of<K: Resource<DynamicType = ()>>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
+    // Of a namespace that is not ours it is told once it is.
+    if !ctx.is_ours(&key.namespace) {
+        return Ok(());
+    }
+    let Some(object) = misfits::read::<K>(ctx, key).await? else { return Ok(()) };
+    // It may have got a place meanwhile.
+    if !ctx.is_surplus(kind, key, object.metadata.uid.as_deref().unwrap_or_default()) {
+        return Ok(());
+    }
+    let resource = ApiResource::erase::<K>(&());
+    misfits::say::<K>(ctx, kind, &object, &finding(&resource, key, &object, ctx.surplus.most())).await
+}
+
+fn finding(resource: &ApiResource, key: &Key, object: &DynamicObject, most: usize) -> Finding {
+    let (namespace, ApiResource { kind, plural, .. }) = (&key.namespace, resource);
+    Finding {
+        status: Status::False,
+        reason: Reason::TooManyObjects,
+        seen: format!(
+            "Namespace {namespace} has more than {most} objects of kind {kind}, and this is none of the {most} that are looked after; nothing is done for it, what it holds stays its own, and its other conditions are from before."
+        ),
+        next_step: format!(
+            "Whoever maintains namespace {namespace} must delete {plural} that nobody needs, upon which the oldest that waits gets its turn by itself; or have whoever maintains the release raise --max-objects-per-namespace."
+        ),
+        words: None,
+        observed_generation: object.metadata.generation.unwrap_or_default(),
+    }
+}
