@@ -152,7 +152,7 @@ struct Ring<K> {
     /// The groups that are being visited. A task ends with the time until which its group has to be silent.
     running: JoinSet<Option<Timestamp>>,
     groups: HashMap<Id, (Key, Timestamp, BTreeSet<Key>)>,
-    silent: HashMap<Key, Timestamp>,
+    silent: Silences,
     /// The slots of which time were collected last.
     collected: Timestamp,
     kind: std::marker::PhantomData<fn() -> K>,
@@ -166,7 +166,7 @@ impl<K: Swept> Ring<K> {
             due: HashMap::new(),
             running: JoinSet::new(),
             groups: HashMap::new(),
-            silent: HashMap::new(),
+            silent: Silences::default(),
             kind: std::marker::PhantomData,
         }
     }
@@ -191,12 +191,12 @@ impl<K: Swept> Ring<K> {
 
     fn start(&mut self) {
         let now = self.ctx.clock.now();
-        self.silent.retain(|_, until| *until > now);
+        self.silent.forget_ended(now);
         let busy: Vec<_> = self.groups.values().map(|(group, ..)| group.clone()).collect();
         let idle: Vec<_> = self.due.keys().filter(|group| !busy.contains(group)).cloned().collect();
         for group in idle {
             let Some((since, keys)) = self.due.remove(&group) else { continue };
-            let (ctx, silent) = (Arc::clone(&self.ctx), self.silent.get(&group).copied());
+            let (ctx, silent) = (Arc::clone(&self.ctx), self.silent.0.get(&group).copied());
             let visited = keys.clone();
             let task = self.running.spawn(async move { visit::<K>(&ctx, visited, silent).await });
             self.groups.insert(task.id(), (group, since, keys));
@@ -222,8 +222,18 @@ impl<K: Swept> Ring<K> {
         let lag = self.ctx.clock.now().duration_since(since);
         self.ctx.metrics.swept(K::NAME, Duration::try_from(lag).unwrap_or_default());
         if let Some(until) = silent {
-            self.silent.insert(group, until);
+            self.silent.0.insert(group, until);
         }
+    }
+}
+
+/// Until when groups have to be silent.
+#[derive(Default)]
+struct Silences(HashMap<Key, Timestamp>);
+
+impl Silences {
+    fn forget_ended(&mut self, now: Timestamp) {
+        self.0.retain(|_, until| *until > now);
     }
 }
 
@@ -344,6 +354,15 @@ mod tests {
         let walk = visits(&rounds(5_000_010, 5_000_010 + 900));
         assert_eq!(walk.iter().sum::<usize>(), 1_000, "{walk:?}");
         assert!(walk.len() <= 31 && walk.iter().all(|visited| *visited < 3 * 1_000 / 30), "{walk:?}");
+    }
+
+    #[test]
+    fn a_silence_is_forgotten_once_it_is_over() {
+        let mut silent = Silences((0..9).map(|n| (Key::new("a", n.to_string()), at(100 + n))).collect());
+        silent.forget_ended(at(105));
+        let mut left: Vec<_> = silent.0.into_values().collect();
+        left.sort();
+        assert_eq!(left, [at(106), at(107), at(108)]);
     }
 
     #[test]
