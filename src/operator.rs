@@ -31,6 +31,7 @@ use crate::engine::events::Events;
 use crate::engine::fence::{Fence, Lease};
 use crate::engine::guard::Guard;
 use crate::engine::index::Index;
+use crate::engine::keyring::{self, Keyring};
 use crate::engine::labels::NamespaceLabels;
 use crate::engine::last_look::LastLook;
 use crate::engine::mailbox::{self, Mailbox};
@@ -45,7 +46,7 @@ use crate::engine::{
 };
 use crate::facebook_channel::FacebookChannelKind;
 use crate::graph::GraphClient;
-use crate::meta_app::{MetaAppKind, allowed, census};
+use crate::meta_app::{self, MetaAppKind, allowed, census};
 use crate::meta_grant::{self, MetaGrantKind, users};
 use crate::metrics::Metrics;
 use crate::server::Readiness;
@@ -122,6 +123,8 @@ impl Operator {
         let (claim_timer, claim_wakes) = wakes(self.clock.clone());
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
+        let keyring = Key::new(&self.policy.mailbox_namespace, &self.policy.keyring);
+        let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.metrics);
         let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
         let surplus = Arc::new(Surplus::new(self.max_objects));
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();
@@ -148,6 +151,7 @@ impl Operator {
             grant_counts: Default::default(),
             grants: Default::default(),
             mailbox,
+            keyring,
             grant_reminders: LastLook::new(self.clock.now()),
             channel_memories: Default::default(),
             channel_news: Default::default(),
@@ -177,8 +181,9 @@ impl Operator {
         });
         let mut watches = JoinSet::new();
         spawn_claims_watch(&mut watches, &ctx, claims_writer);
-        // Without a gateway there is no mail, and no right to look for it.
+        // Without a gateway there is neither mail nor a keyring, and no right to look for them.
         if ctx.policy.gateway_url.is_some() {
+            watches.spawn(keyring::watch(Arc::clone(&ctx), keyring_writer));
             watches.spawn(mailbox::watch(Arc::clone(&ctx), mailbox_writer));
         }
         for scope in scopes {
@@ -205,7 +210,9 @@ impl Operator {
             let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
             let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
-            let mail = meta_grant::mail::run(Arc::clone(&ctx));
+            let mail = async {
+                tokio::join!(meta_grant::mail::run(Arc::clone(&ctx)), meta_app::keyring::run(Arc::clone(&ctx)))
+            };
             let misfits = async { tokio::join!(misfits::run(Arc::clone(&ctx)), surplus::run(Arc::clone(&ctx))) };
             let tenures =
                 async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
@@ -237,8 +244,14 @@ async fn filled(ctx: &Arc<Context>) -> Option<namespaces::Told> {
         let _ = claims::proof::attempt(ctx).await;
         Ok::<_, Failure>(())
     };
-    let (told, proven) = tokio::join!(namespaces::settled(ctx), proven);
-    proven.ok()?;
+    let answered = async {
+        if ctx.policy.gateway_url.is_some() {
+            ctx.read(ctx.keyring.is_answered()).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let (told, proven, answered) = tokio::join!(namespaces::settled(ctx), proven, answered);
+    proven.and(answered).ok()?;
     told
 }
 

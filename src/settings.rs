@@ -126,6 +126,9 @@ pub struct RunSettings {
     /// Where the gateway leaves what people authorised in the browser; the pod's namespace by default.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub mailbox_namespace: String,
+    /// Name of the Secret there that the gateway reads app secrets and verify tokens from; the same as the gateway's.
+    #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
+    pub keyring: String,
     /// Public base URL of the gateway, such as https://hooks.example.com; absent when none is installed.
     #[arg(long, env = "GATEWAY_URL", value_parser = https_url, value_name = "URL")]
     pub gateway_url: Option<String>,
@@ -172,6 +175,9 @@ pub struct RunSettings {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub identity: Option<String>,
 }
+
+/// Name of the gateway's keyring where only one release has a gateway in the namespace.
+pub const DEFAULT_KEYRING: &str = "meta-channel-gateway-keyring";
 
 /// Base URL of Meta's Graph API.
 pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
@@ -244,6 +250,9 @@ pub struct GatewaySettings {
     /// Where to leave what people authorised in the browser, for the operator; the pod's namespace by default.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub mailbox_namespace: String,
+    /// Name of the Secret there with the app secrets and verify tokens, which the operator writes.
+    #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
+    pub keyring: String,
     /// Address of the public listener; TLS ends before it.
     #[arg(long, env = "LISTEN_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen_addr: SocketAddr,

@@ -7,6 +7,7 @@ mod asset_claim;
 pub mod conditions;
 mod crds;
 mod facebook_channel;
+pub mod keyring;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod mailbox;

@@ -78,6 +78,8 @@ pub enum Purpose {
     PublishedPageToken,
     /// Mail of the gateway for the operator, see [`super::mailbox`].
     GrantMailbox,
+    /// What the gateway knows of MetaApps, see [`super::keyring`].
+    GatewayKeyring,
 }
 
 impl Purpose {
@@ -91,6 +93,7 @@ impl Purpose {
             Self::VerifyToken => "verify-token",
             Self::PublishedPageToken => "published-page-token",
             Self::GrantMailbox => "grant-mailbox",
+            Self::GatewayKeyring => "gateway-keyring",
         }
     }
 }

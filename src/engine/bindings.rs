@@ -116,6 +116,16 @@ impl Bindings {
         tenure.is_some_and(|tenure| tenure.verdict == Some(Ok(())))
     }
 
+    /// Whether a namespace is ours; `None` where that is not known, since something cannot be listed there.
+    pub fn knows_to_be_ours(&self, namespace: &str) -> Option<bool> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match state.tenures.get(namespace).or_else(|| state.tenures.get("")).map(|tenure| &tenure.verdict) {
+            None | Some(Some(Err(Refusal::Unbound | Refusal::OtherRelease(_)))) => Some(false),
+            Some(Some(Ok(()))) => Some(true),
+            Some(None | Some(Err(Refusal::Unlisted(_)))) => None,
+        }
+    }
+
     /// Whether a watched namespace belongs to nobody, as one that is being deleted does, though its channels were shown once.
     pub fn is_left(&self, namespace: &str) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -251,12 +261,14 @@ mod tests {
         assert!(it.is_ours("a"));
         it.listed("a", List::Secrets, Err(Unlisted::Forbidden));
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("Forbidden")));
+        assert_eq!((it.knows_to_be_ours("a"), it.knows_to_be_ours("b")), (None, Some(false)));
         it.listed("a", List::Secrets, Err(Unlisted::NotFound));
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("NotFound")));
         it.listed("a", List::Secrets, Ok(()));
-        assert!(it.is_ours("a"));
+        assert!(it.is_ours("a") && it.knows_to_be_ours("a") == Some(true));
         it.bound("a", None);
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("Unbound")));
+        assert_eq!(it.knows_to_be_ours("a"), Some(false));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::grants::{Granted, Grants};
 use super::handover::Handover;
 use super::index::{Dependency, Index};
 use super::key::{Key, KindName, version};
+use super::keyring::Keyring;
 use super::labels::NamespaceLabels;
 use super::last_look::LastLook;
 use super::mailbox::Mailbox;
@@ -59,6 +60,8 @@ pub struct Policy {
     pub claims_namespace: String,
     /// Namespace of the gateway's mail, the release's own.
     pub mailbox_namespace: String,
+    /// Name of the Secret there with what the gateway knows of MetaApps.
+    pub keyring: String,
     /// Base URL of the Graph API, as it is shown in statuses.
     pub graph_url: String,
     /// Public base URL of the gateway, without a slash at the end; absent when none is installed.
@@ -126,6 +129,8 @@ pub struct Context {
     pub grants: Grants,
     /// What the gateway left for the operator.
     pub mailbox: Mailbox,
+    /// What the gateway is told of the applications.
+    pub keyring: Keyring,
     /// When somebody was reminded that a grant ends soon.
     pub grant_reminders: LastLook,
     /// What is remembered of channels.

@@ -44,6 +44,13 @@ impl Misfits {
         self.lock().uids.get(&(kind, key.clone())).cloned()
     }
 
+    /// Those of a kind, with their UIDs.
+    pub fn uids(&self, kind: KindName) -> Vec<(Key, String)> {
+        let known = self.lock();
+        let of_kind = known.uids.iter().filter(|((of, _), _)| *of == kind);
+        of_kind.map(|((_, key), uid)| (key.clone(), uid.clone())).collect()
+    }
+
     /// Waits for one whose status may not say so yet.
     pub async fn news(&self) {
         self.news.notified().await;

@@ -33,6 +33,7 @@ pub mod handover;
 pub mod hearing;
 pub mod index;
 pub mod key;
+pub mod keyring;
 pub mod labels;
 pub mod last_look;
 pub mod leader;

@@ -17,8 +17,8 @@ where
     K::DynamicType: Eq + Hash,
 {
     stores: Vec<Store<K>>,
-    /// Who says what is ours; without it everything is.
-    bindings: Option<Arc<Bindings>>,
+    /// Who says what is ours.
+    bindings: Arc<Bindings>,
 }
 
 impl<K> Objects<K>
@@ -27,12 +27,7 @@ where
 {
     /// What the stores hold, one for each watched namespace, as far as it is ours.
     pub fn new(stores: Vec<Store<K>>, bindings: &Arc<Bindings>) -> Self {
-        Self { stores, bindings: Some(Arc::clone(bindings)) }
-    }
-
-    /// Everything that the stores hold.
-    pub fn unbound(stores: Vec<Store<K>>) -> Self {
-        Self { stores, bindings: None }
+        Self { stores, bindings: Arc::clone(bindings) }
     }
 
     /// The object of this name.
@@ -66,7 +61,7 @@ where
 
     /// Whether a namespace is ours.
     pub fn is_ours(&self, namespace: &str) -> bool {
-        self.bindings.as_ref().is_none_or(|bindings| bindings.is_ours(namespace))
+        self.bindings.is_ours(namespace)
     }
 }
 

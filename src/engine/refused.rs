@@ -86,6 +86,10 @@ pub enum Cause {
     NoNamespace,
     /// It is too large.
     TooLarge,
+    /// We put no more into it.
+    Full,
+    /// It is none of ours, though it has the name of one.
+    Taken,
     /// It says neither yes nor no: an error of its own, or no answer.
     NoAnswer,
     /// Something else, with this code.
@@ -138,7 +142,7 @@ impl WriteRefused {
             Cause::Quota(_) => Reason::QuotaExceeded,
             Cause::Admission(_) => Reason::AdmissionDenied,
             Cause::Right => Reason::Forbidden,
-            Cause::Immutable | Cause::TooLarge | Cause::Other(_) => Reason::WriteRefused,
+            Cause::Immutable | Cause::TooLarge | Cause::Full | Cause::Taken | Cause::Other(_) => Reason::WriteRefused,
             Cause::Terminating | Cause::NoNamespace | Cause::NoAnswer => Reason::WriteFailed,
         }
     }
@@ -147,6 +151,7 @@ impl WriteRefused {
     pub fn seen(&self) -> String {
         match self.cause {
             Cause::NoAnswer => format!("The API server has given no usable answer to: {}.", self.write),
+            Cause::Full | Cause::Taken => format!("The operator does not {}: {}.", self.write, self.why()),
             _ => format!("The API server refuses to {}: {}.", self.write, self.why()),
         }
     }
@@ -163,6 +168,8 @@ impl WriteRefused {
             Cause::Terminating => "the namespace is being deleted".to_owned(),
             Cause::NoNamespace => "there is no such namespace".to_owned(),
             Cause::TooLarge => "it is too large".to_owned(),
+            Cause::Full => "it holds as much as it may, of this namespace or of all".to_owned(),
+            Cause::Taken => "it is of another type, so that it was not made by the operator".to_owned(),
             Cause::NoAnswer => "no usable answer".to_owned(),
             Cause::Other(code) => format!("it answers {code}"),
         }
@@ -187,6 +194,12 @@ impl WriteRefused {
             ),
             Cause::Immutable => format!(
                 "Somebody who may write there must make {kind} {name} anew with the same content and without immutable: true."
+            ),
+            Cause::Full => {
+                "Whoever has MetaApps in this namespace that are not needed must delete them; if there are none, whoever installs the operator must watch some of the namespaces by another release.".to_owned()
+            }
+            Cause::Taken => format!(
+                "Whoever installs the operator must look whether it is needed under that name, and remove it: kubectl -n {namespace} delete secret {name}."
             ),
             Cause::Terminating | Cause::NoAnswer => return format!("Nobody has to act. {again}"),
             Cause::NoNamespace => format!("A cluster administrator must create namespace {namespace}."),

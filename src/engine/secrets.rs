@@ -163,18 +163,6 @@ impl Secrets {
         Ok(if released.purpose == purpose.as_str() { Ok(released) } else { Err(NotReleased) })
     }
 
-    /// The Secret as it was read last, if it was released for this purpose. Reads nothing.
-    pub fn loaded(&self, key: &Key, purpose: Purpose) -> Option<Arc<Released>> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(key).filter(|released| released.purpose == purpose.as_str()).cloned()
-    }
-
-    /// Whether what was read last of a Secret is what the watch shows; of one that it does not show nothing is to be read.
-    pub fn is_current(&self, key: &Key) -> bool {
-        let shown = self.find(key).and_then(|secret| secret.resource_version());
-        shown.is_none_or(|shown| self.kept(key, |released| released.resource_version == shown).is_some())
-    }
-
     /// The metadata of the Secret of this name, released or not; `None` if there is none. Its content is not read. What others
     /// wrote in it may be missing.
     ///

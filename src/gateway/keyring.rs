@@ -1,37 +1,38 @@
-//! What the gateway knows of applications: their verify tokens and app secrets, kept in memory by watches.
+//! What the gateway knows of applications: the MetaApps themselves, and from the keyring that the operator writes their verify
+//! tokens and app secrets. All is kept in memory by watches; what the API server does not answer is not forgotten.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
-use crate::api::{MetaApp, PURPOSE_LABEL};
-use crate::engine::objects::Objects;
-use crate::engine::secrets::{self as stored, Released, Secrets};
+use crate::api::MetaApp;
+use crate::api::keyring::{KEYRING_TYPE, KeyringEntry};
+use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
+use crate::engine::keyring::key_of;
 use crate::engine::surplus::Surplus;
 use crate::engine::watch::{self, Change, View};
 use crate::engine::{Key, KindName};
 use crate::graph::{AppSecret, Token};
-use crate::meta_app::{secrets, verify_token_secret_name};
 use crate::metrics::Metrics;
 use crate::operator::api;
 
-use super::loading::Loading;
 use super::scopes::{List, Scopes};
 use super::{Isolation, challenge};
 
 /// The applications that webhooks are answered for.
 pub(super) struct Keyring {
     apps: Vec<Store<MetaApp>>,
-    secrets: Arc<Secrets>,
-    loading: Arc<Loading>,
+    secret: Store<Secret>,
+    key: Key,
+    /// Whether the Secret was listed.
+    listed: Arc<AtomicBool>,
     scopes: Arc<Scopes>,
     isolation: Isolation,
 }
@@ -40,8 +41,8 @@ pub(super) struct Keyring {
 pub(super) struct AppKeys {
     /// The application itself.
     pub(super) app: Arc<MetaApp>,
-    verify_token: Option<Arc<Released>>,
-    app_secret: Option<Arc<Released>>,
+    /// What the operator wrote of it, once it did.
+    entry: Option<KeyringEntry>,
     /// Whether what is known of the verify token is all that there is, so that another one is wrong.
     pub(super) verify_token_is_known: bool,
     /// Whether what is known of the app secret is all that there is, so that a signature made with another one is wrong.
@@ -49,6 +50,14 @@ pub(super) struct AppKeys {
 }
 
 impl AppKeys {
+    /// What there is of an application; `knows_app` says whether the application itself is known as it is.
+    fn new(app: Arc<MetaApp>, entry: Option<KeyringEntry>, knows_app: bool) -> Self {
+        let mut keys = Self { app, entry, verify_token_is_known: true, app_secret_is_known: true };
+        keys.verify_token_is_known = knows_app && keys.entry.is_some();
+        keys.app_secret_is_known = keys.verify_token_is_known && keys.is_up_to_date();
+        keys
+    }
+
     /// Namespace and name of the application.
     pub(super) fn key(&self) -> Key {
         Key::of(self.app.as_ref())
@@ -57,49 +66,67 @@ impl AppKeys {
     /// Whether this is the generated verify token, or the one that Meta was given last. Meta goes on asking with that one
     /// until it is given the new one; its Secret may be gone, so it is known by the fingerprint in the status.
     pub(super) fn knows_verify_token(&self, token: &str) -> bool {
-        let current = self.verify_token.as_deref().and_then(|released| released.value(VERIFY_TOKEN_KEY));
+        let current = self.entry.as_ref().and_then(|entry| entry.verify_token.as_deref());
         let given = || {
             let given = self.app.status.as_ref()?.subscription.as_ref()?.verify_token_fingerprint.as_ref()?;
             let found = Token::parse(token.as_bytes()).ok()?.fingerprint(&self.app.uid()?);
             Some(challenge::is_same(found.as_bytes(), given.as_bytes()))
         };
-        current.is_some_and(|current| !current.is_empty() && challenge::is_same(token.as_bytes(), current))
-            || given().unwrap_or_default()
+        let is_current =
+            |current: &str| !current.is_empty() && challenge::is_same(token.as_bytes(), current.as_bytes());
+        current.is_some_and(is_current) || given().unwrap_or_default()
     }
 
     /// The app secrets that a signature may be made with and the keys of their entries: the current one and, during a
     /// rotation, the former.
     pub(super) fn secrets(&self) -> impl Iterator<Item = (&'static str, AppSecret)> {
-        self.app_secret.as_deref().into_iter().flat_map(secrets::usable)
+        let secrets = self.entry.as_ref().map(|entry| &entry.app_secrets);
+        let parsed = move |key| Some((key, AppSecret::parse(secrets?.get(key)?.as_bytes()).ok()?));
+        [APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY].into_iter().filter_map(parsed)
     }
 
-    /// The app secret that Meta is asked with: the one that it accepted last.
+    /// The app secret that Meta is asked with: the one that it accepted last, or else the current one.
     pub(super) fn current_secret(&self) -> Option<AppSecret> {
-        secrets::in_use(self.app_secret.as_deref()?, &self.app)
+        let accepted = self.secrets().find(|(_, secret)| self.is_in_use(secret));
+        accepted.or_else(|| self.secrets().next()).map(|(_, secret)| secret)
+    }
+
+    /// Whether this is the secret that Meta accepted last, as the application says.
+    fn is_in_use(&self, secret: &AppSecret) -> bool {
+        let known = self.app.status.as_ref().and_then(|status| status.secret_in_use.as_ref());
+        known.is_some_and(|known| known.fingerprint == secret.fingerprint(&self.app.uid().unwrap_or_default()))
+    }
+
+    /// Whether the operator wrote what there is, as far as the application tells: it names this Secret, and what Meta accepted last
+    /// is in it. That nothing can be used in it is known too.
+    fn is_up_to_date(&self) -> bool {
+        let names = |entry: &KeyringEntry| entry.app_secret_ref == self.app.spec.app_secret_ref.name;
+        let accepted = self.app.status.as_ref().is_some_and(|status| status.secret_in_use.is_some());
+        let mut secrets = self.secrets().peekable();
+        let holds = !accepted || secrets.peek().is_none() || secrets.any(|(_, secret)| self.is_in_use(&secret));
+        self.entry.as_ref().is_some_and(names) && holds
     }
 }
 
 impl Keyring {
     /// Starts the watches; they end when the set is dropped.
     pub(super) fn start(
-        client: Client,
+        client: &Client,
+        key: Key,
         scopes: &Arc<Scopes>,
         metrics: &Metrics,
         isolation: Isolation,
         surplus: &Arc<Surplus>,
         watches: &mut JoinSet<()>,
     ) -> Arc<Self> {
-        let (changed, changes) = mpsc::unbounded_channel();
-        let (mut apps, mut secrets) = (Vec::new(), Vec::new());
-        for namespace in scopes.names() {
+        let apps = scopes.names().into_iter().map(|namespace| {
             let (store, writer) = reflector::store();
-            apps.push(store);
-            let all: Api<DeserializeGuard<MetaApp>> = api(&client, &namespace);
-            let (counters, known, scope) = (metrics.clone(), Arc::clone(scopes), namespace.clone());
+            let all: Api<DeserializeGuard<MetaApp>> = api(client, &namespace);
+            let (counters, known) = (metrics.clone(), Arc::clone(scopes));
             let room = surplus.room(KindName::MetaApp.as_str(), &namespace);
             watches.spawn(async move {
                 let report = |change: Change<'_, MetaApp>| {
-                    known.note(&scope, List::Apps, &change);
+                    known.note(&namespace, List::Apps, &change);
                     match change {
                         Change::Applied(app) => counters.expect_signatures(&Key::of(app)),
                         Change::Deleted(key) => counters.forget_signatures(key),
@@ -109,47 +136,34 @@ impl Keyring {
                 let view = View { store: writer, room };
                 watch::run(all, Config::default(), view, &counters, |_| (), report).await;
             });
-            let (store, writer) = reflector::store();
-            secrets.push(store);
-            let all: Api<PartialObjectMeta<Secret>> = api(&client, &namespace);
-            let (counters, known, changed) = (metrics.clone(), Arc::clone(scopes), changed.clone());
-            let view = View { store: writer, room: surplus.room(stored::KIND, &namespace) };
-            watches.spawn(async move {
-                let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
-                    known.note(&namespace, List::Secrets, &change);
-                    let key = match change {
-                        Change::Applied(secret) => Key::of(secret),
-                        Change::Deleted(key) | Change::Misfit { key, .. } => key.clone(),
-                        // Of one without a place nothing is read, nor was it.
-                        _ => return,
-                    };
-                    // Fails only at the end of the process.
-                    let _ = changed.send(key);
-                };
-                watch::run_metadata(all, Config::default().labels(&released_for_us()), view, &counters, |_| (), report)
-                    .await;
-            });
-        }
-        let secrets = Arc::new(Secrets::new(client, Objects::unbound(secrets), surplus, metrics.clone()));
-        let loading = Arc::new(Loading::new(Arc::clone(&secrets)));
-        watches.spawn(Arc::clone(&loading).run(changes, isolation.loading));
-        Arc::new(Self { apps, secrets, loading, scopes: Arc::clone(scopes), isolation })
+            store
+        });
+        let apps = apps.collect();
+        let (secret, writer) = reflector::store();
+        let (counters, listed) = (metrics.clone(), Arc::new(AtomicBool::default()));
+        let named = Config::default().fields(&format!("metadata.name={}", key.name));
+        let (api, noted) = (Api::namespaced(client.clone(), &key.namespace), Arc::clone(&listed));
+        watches.spawn(async move {
+            let report = |change: Change<'_, Secret>| {
+                if matches!(change, Change::Listed) {
+                    noted.store(true, Ordering::Relaxed);
+                }
+            };
+            watch::run(api, named, writer, &counters, |_| (), report).await;
+        });
+        Arc::new(Self { apps, secret, key, listed, scopes: Arc::clone(scopes), isolation })
     }
 
-    /// Waits until every Secret that is there was read, or at least tried.
-    pub(super) async fn wait_until_tried(&self) {
-        self.wait_until(|| self.loading.was_tried()).await;
+    /// Waits until the Secret was listed: without it nothing can be answered.
+    pub(super) async fn wait_until_listed(&self) {
+        wait_until(|| self.listed.load(Ordering::Relaxed)).await;
     }
 
-    /// Waits until every Secret that is there was read.
-    pub(super) async fn wait_until_loaded(&self) {
-        self.wait_until(|| self.secrets.shown_in("").iter().all(|key| self.secrets.is_current(key))).await;
-    }
-
-    async fn wait_until(&self, holds: impl Fn() -> bool) {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Waits until each application that Meta accepts is in it. The operator may be about to write it.
+    pub(super) async fn wait_until_complete(&self) {
+        let accepted = |app: &MetaApp| app.status.as_ref().is_some_and(|status| status.secret_in_use.is_some());
+        let has_entry = |app: Arc<MetaApp>| !accepted(&app) || self.entry(&app).is_some();
+        wait_until(|| self.apps.iter().flat_map(Store::state).all(has_entry)).await;
     }
 
     /// Whether all applications of a namespace are known, so that another one does not exist.
@@ -162,20 +176,19 @@ impl Keyring {
         self.apps.iter().find_map(|store| store.get(&reference))
     }
 
+    /// What the operator wrote of an application.
+    fn entry(&self, app: &MetaApp) -> Option<KeyringEntry> {
+        let secret = self.secret.get(&self.key.to_ref())?;
+        let is_ours = secret.type_.as_deref() == Some(KEYRING_TYPE);
+        let data = secret.data.as_ref().filter(|_| is_ours)?;
+        serde_json::from_slice(&data.get(&key_of(app))?.0).ok()
+    }
+
     /// What a request to an application is checked against; `None` if it is not known.
     pub(super) fn app(&self, key: &Key) -> Option<AppKeys> {
         let app = self.find(key)?;
-        let token = Key::new(&key.namespace, verify_token_secret_name(&key.name));
-        let secret = Key::new(&key.namespace, &app.spec.app_secret_ref.name);
-        // The application says which Secret counts.
-        let knows_app = self.scopes.knows(&key.namespace, List::Apps);
-        Some(AppKeys {
-            verify_token: self.secrets.loaded(&token, Purpose::VerifyToken),
-            app_secret: self.secrets.loaded(&secret, Purpose::AppSecret),
-            verify_token_is_known: !self.isolation.unknown || knows_app && self.knows(&token),
-            app_secret_is_known: !self.isolation.unknown || knows_app && self.knows(&secret),
-            app,
-        })
+        let entry = self.entry(&app);
+        Some(AppKeys::new(app, entry, self.knows_apps(key)))
     }
 
     /// What is known of an application by its id at Meta.
@@ -183,48 +196,94 @@ impl Keyring {
         let mut apps = self.apps.iter().flat_map(Store::state);
         self.app(&Key::of(&*apps.find(|app| app.spec.app_id == app_id)?))
     }
-
-    /// Whether what is known of a Secret is what is there.
-    fn knows(&self, key: &Key) -> bool {
-        self.scopes.knows(&key.namespace, List::Secrets) && self.secrets.is_current(key)
-    }
 }
 
-/// The gateway has no business with page tokens, so it does not even watch for them.
-fn released_for_us() -> String {
-    format!("{PURPOSE_LABEL} in ({}, {})", Purpose::AppSecret.as_str(), Purpose::VerifyToken.as_str())
+async fn wait_until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use k8s_openapi::ByteString;
     use serde_json::json;
 
     use super::*;
 
-    /// An application of this UID whose Secrets hold these, and whose status says that Meta was given this verify token.
-    fn keys(uid: &str, given: Option<(&str, &str)>, current: Option<&str>) -> AppKeys {
-        let given = given.map(|(token, uid)| Token::parse(token.as_bytes()).unwrap().fingerprint(uid));
+    const OLD: &str = "old-secret-0000000000000000000000";
+    const NEW: &str = "new-secret-1111111111111111111111";
+
+    fn app(uid: &str, status: serde_json::Value) -> Arc<MetaApp> {
         let app = serde_json::from_value(json!({
             "metadata": {"name": "acme", "namespace": "platform", "uid": uid},
             "spec": {"appId": "1111000011110000", "appSecretRef": {"name": "x"}},
-            "status": {"subscription": {"active": true, "verifyTokenFingerprint": given}},
+            "status": status,
         }));
-        let verify_token = current.map(|text| {
-            let secret: Secret = serde_json::from_value(json!({
-                "metadata": {"labels": {PURPOSE_LABEL: "verify-token"}},
-                "data": {VERIFY_TOKEN_KEY: ByteString(text.as_bytes().to_vec())},
-            }))
-            .unwrap();
-            Arc::new(Released::read(secret).unwrap())
+        Arc::new(app.unwrap())
+    }
+
+    /// An application of this UID with this verify token, whose status says that Meta was given another one.
+    fn keys(uid: &str, given: Option<(&str, &str)>, current: Option<&str>) -> AppKeys {
+        let given = given.map(|(token, uid)| Token::parse(token.as_bytes()).unwrap().fingerprint(uid));
+        let app = app(uid, json!({"subscription": {"active": true, "verifyTokenFingerprint": given}}));
+        let verify_token = current.map(str::to_owned);
+        let entry = KeyringEntry { app_secret_ref: "x".to_owned(), verify_token, app_secrets: Default::default() };
+        AppKeys::new(app, Some(entry), true)
+    }
+
+    /// An application of which Meta accepted this secret last, and what the operator wrote of it: which Secret, and the secrets in it.
+    fn with_secrets(accepted: Option<&str>, entry: Option<(&str, &[(&str, &str)])>) -> AppKeys {
+        let known = |secret: &str| {
+            let fingerprint = AppSecret::parse(secret.as_bytes()).unwrap().fingerprint("u1");
+            json!({"key": APP_SECRET_KEY, "fingerprint": fingerprint})
+        };
+        let app = app("u1", json!({ "secretInUse": accepted.map(known) }));
+        let entry = entry.map(|(secret, entries)| KeyringEntry {
+            app_secret_ref: secret.to_owned(),
+            verify_token: None,
+            app_secrets: entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         });
-        AppKeys {
-            app: Arc::new(app.unwrap()),
-            verify_token,
-            app_secret: None,
-            verify_token_is_known: true,
-            app_secret_is_known: true,
+        AppKeys::new(app, entry, true)
+    }
+
+    #[test]
+    fn a_signature_is_wrong_only_if_the_operator_wrote_what_the_app_says() {
+        let (new, both) = (&[(APP_SECRET_KEY, NEW)][..], &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)][..]);
+        let rows = [
+            (None, None, false),
+            (Some(NEW), None, false),
+            (None, Some(("x", new)), true),
+            (Some(NEW), Some(("x", new)), true),
+            (Some(OLD), Some(("x", both)), true),
+            // Meta accepted one that the operator could not write here.
+            (Some(OLD), Some(("x", new)), false),
+            // It names another Secret by now.
+            (Some(NEW), Some(("y", new)), false),
+            // There is none that could be used.
+            (Some(NEW), Some(("x", &[][..])), true),
+        ];
+        for (accepted, entry, expected) in rows {
+            assert_eq!(with_secrets(accepted, entry).app_secret_is_known, expected, "{accepted:?} {entry:?}");
+        }
+        let unknown = AppKeys::new(app("u1", json!({})), with_secrets(None, Some(("x", new))).entry, false);
+        assert!(!unknown.app_secret_is_known && !unknown.verify_token_is_known);
+    }
+
+    #[test]
+    fn the_secret_that_meta_accepted_last_is_used_whatever_its_key() {
+        let both = &[(APP_SECRET_KEY, NEW), (PREVIOUS_APP_SECRET_KEY, OLD)][..];
+        let rows = [
+            (None, both, Some(NEW)),
+            (Some(OLD), both, Some(OLD)),
+            (Some(NEW), both, Some(NEW)),
+            (Some(OLD), &both[..1], Some(NEW)),
+            (None, &both[1..], Some(OLD)),
+            (Some(OLD), &[], None),
+        ];
+        for (accepted, entries, expected) in rows {
+            let used = with_secrets(accepted, Some(("x", entries))).current_secret();
+            assert_eq!(used.as_ref().map(AppSecret::expose), expected, "{accepted:?}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! The gateway: answers Meta's webhook requests, and lets people authorise again in a browser. It has a public listener of
 //! its own and never needs the leader.
 //!
-//! A request costs no read of the Kubernetes API: applications, their secrets and grants are kept in memory by watches.
+//! A request costs no read of the Kubernetes API: applications, grants and the keyring are kept in memory by watches. The keyring is
+//! one Secret of the release's namespace; no Secret of a tenant's is read.
 
 mod body;
 mod challenge;
 mod keyring;
-mod loading;
 mod oauth;
 mod room;
 mod scopes;
@@ -52,17 +52,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Isolation {
-    /// A namespace that cannot be listed, and a Secret that cannot be read, do not keep the gateway from being ready.
+    /// A namespace that cannot be listed does not keep the gateway from being ready.
     pub ready: bool,
-    /// A Secret that cannot be read does not keep others from being read.
-    pub loading: bool,
     /// What is not known yet is answered with 503, not as if it did not exist or were wrong.
     pub unknown: bool,
 }
 
 impl Default for Isolation {
     fn default() -> Self {
-        Self { ready: true, loading: true, unknown: true }
+        Self { ready: true, unknown: true }
     }
 }
 
@@ -82,6 +80,8 @@ pub struct Gateway {
     pub mailbox_namespace: String,
     /// How many objects of each kind a namespace may have.
     pub max_objects: usize,
+    /// Name of the Secret there that the operator writes app secrets and verify tokens into.
+    pub keyring: String,
     /// Proxies in front of the gateway that each add to `X-Forwarded-For` whom they got a request from. By the address that the
     /// outermost names clients are told apart.
     pub trusted_proxies: u8,
@@ -110,7 +110,8 @@ impl Gateway {
         let mut watches = JoinSet::new();
         let scopes = Arc::new(Scopes::new(&self.scopes, metrics.clone()));
         let surplus = Arc::new(Surplus::new(self.max_objects));
-        let keyring = Keyring::start(client.clone(), &scopes, &metrics, isolation, &surplus, &mut watches);
+        let keyring = Key::new(&self.mailbox_namespace, &self.keyring);
+        let keyring = Keyring::start(&client, keyring, &scopes, &metrics, isolation, &surplus, &mut watches);
         let grants = Arc::new(Grants::start(&client, &scopes, &metrics, isolation, &surplus, &mut watches));
         watches.spawn(tell_when_ready(scopes, Arc::clone(&keyring), ready, isolation));
         let guard = Guard {
@@ -141,13 +142,14 @@ impl Gateway {
     }
 }
 
-/// Says that the gateway is ready once it knows what it can: one tenant's namespace that cannot be listed, or a Secret that
-/// cannot be read, must not take the callback of all others away, and Meta unsubscribes those whose callback fails for long.
+/// Says that the gateway is ready once it knows what it can: one tenant's namespace that cannot be listed must not take the
+/// callback of all others away, and Meta unsubscribes those whose callback fails for long.
 async fn tell_when_ready(scopes: Arc<Scopes>, keyring: Arc<Keyring>, ready: Readiness, isolation: Isolation) {
+    keyring.wait_until_listed().await;
     if isolation.ready {
         let settled = async {
             scopes.wait_until(scopes::are_settled).await;
-            keyring.wait_until_tried().await;
+            keyring.wait_until_complete().await;
         };
         if tokio::time::timeout(PATIENCE, settled).await.is_err() {
             scopes.wait_until(scopes::is_one_listed).await;
@@ -155,7 +157,6 @@ async fn tell_when_ready(scopes: Arc<Scopes>, keyring: Arc<Keyring>, ready: Read
         }
     } else {
         scopes.wait_until(scopes::are_listed).await;
-        keyring.wait_until_loaded().await;
     }
     ready.set(true);
     tracing::info!("every application and grant that can be read is known; answering");

@@ -17,12 +17,10 @@ pub(super) enum List {
     Apps,
     /// MetaGrants.
     Grants,
-    /// Released Secrets.
-    Secrets,
 }
 
 /// How many there are.
-const LISTS: usize = 3;
+const LISTS: usize = 2;
 
 /// What came of listing; `None` before there was an answer.
 type Lists = [Option<Result<(), Unlisted>>; LISTS];
@@ -108,7 +106,7 @@ fn refusal(lists: &Lists) -> Option<Unlisted> {
 mod tests {
     use super::*;
 
-    const ALL: [List; LISTS] = [List::Apps, List::Grants, List::Secrets];
+    const ALL: [List; LISTS] = [List::Apps, List::Grants];
 
     fn scopes(names: &[&str]) -> Scopes {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -133,7 +131,7 @@ mod tests {
             let it = scopes(&[watched]);
             assert!(!it.knows(asked, List::Apps), "nothing is listed yet");
             it.note::<()>(watched, List::Apps, &Change::Listed);
-            assert!(it.knows(asked, List::Apps) && !it.knows(asked, List::Secrets));
+            assert!(it.knows(asked, List::Apps) && !it.knows(asked, List::Grants));
             refuse(&it, watched);
             assert!(!it.knows(asked, List::Apps), "it may have changed since");
             list(&it, watched);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::observe::{self, Asked};
-use super::verify_token;
+use super::{keyring, secrets, verify_token};
 use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
@@ -28,6 +28,8 @@ pub enum Mutation {
     CreateVerifyToken,
     /// Take up the one of an earlier MetaApp of this name, which is gone.
     AdoptVerifyToken,
+    /// Write into the keyring what the gateway has to know.
+    TellGateway,
     /// Subscribe the application's webhook.
     Subscribe {
         /// Callback URL.
@@ -52,6 +54,7 @@ impl Mutation {
             Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
             Self::CreateVerifyToken => "creating the verify token",
             Self::AdoptVerifyToken => "taking up the verify token of an earlier MetaApp of this name",
+            Self::TellGateway => "telling the gateway the app's secrets and its verify token",
             Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
             Self::Introduce { .. } => "giving Meta the new verify token",
         }
@@ -72,7 +75,10 @@ pub async fn act(
     mutation: Mutation,
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
-    tracing::info!(kind = "MetaApp", object = %pass.key, "{}", mutation.told());
+    // What was refused is tried again each minute.
+    if mutation != Mutation::TellGateway || !pass.was_refused(keyring::KIND) {
+        tracing::info!(kind = "MetaApp", object = %pass.key, "{}", mutation.told());
+    }
     match mutation {
         Mutation::AcquireClaim => {
             let wanted = observe::wanted(app, pass);
@@ -89,15 +95,22 @@ pub async fn act(
         Mutation::CreateVerifyToken => {
             let created = verify_token::create(ctx, app, &pass.key, false).await;
             asked.verify_token_made = true;
-            // Ended within the pass: all channels of a new application wait for its end.
-            if asked.writes.note(verify_token::KIND, created)?.is_some() && !ctx.rest(GATEWAY_NOTICE).await {
-                return Err(Failure::ShuttingDown);
+            let made = asked.writes.note(verify_token::KIND, created)?.is_some();
+            // Of a gateway of somebody else's it is not known how it learns of it.
+            if made && ctx.policy.gateway_url.is_none() {
+                notice(ctx).await?;
             }
         }
         Mutation::AdoptVerifyToken => {
             let adopted = verify_token::adopt(ctx, app, &pass.key, &pass.uid, false).await;
             asked.writes.note(verify_token::KIND, adopted)?;
             asked.verify_token_made = true;
+        }
+        Mutation::TellGateway => {
+            let written = keyring::write(ctx, app).await;
+            if asked.writes.note(keyring::KIND, written)?.is_some() && is_to_be_asked_for(ctx, app, pass).await? {
+                notice(ctx).await?;
+            }
         }
         Mutation::Subscribe { callback_url, fields } => {
             let wanted = observe::wanted(app, pass);
@@ -110,6 +123,19 @@ pub async fn act(
         }
     }
     Ok(asked)
+}
+
+/// Whether Meta is about to be given a verify token that it does not know.
+async fn is_to_be_asked_for(ctx: &Context, app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Result<bool, Failure> {
+    let key = Key::new(&pass.key.namespace, super::verify_token_secret_name(&pass.key.name));
+    let there = secrets::verify_token_fingerprint(ctx, &key, &pass.uid).await?;
+    let given = pass.previous.subscription.as_ref().and_then(|it| it.verify_token_fingerprint.as_ref());
+    Ok(app.spec.webhook.is_some() && there.is_some_and(|there| Some(&there) != given))
+}
+
+/// Gives the gateway time to see a new verify token, within the pass: all channels of a new application wait for its end.
+async fn notice(ctx: &Context) -> Result<(), Failure> {
+    if ctx.rest(GATEWAY_NOTICE).await { Ok(()) } else { Err(Failure::ShuttingDown) }
 }
 
 async fn subscribe(

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::act::Mutation;
+use super::keyring::{self, KeyringSeen};
 use super::observe::{Observed, VerifyTokenSeen};
 use super::preflight::Trial;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, assemble, find};
@@ -24,7 +25,6 @@ use crate::engine::events::on_transition;
 use crate::engine::evidence::{Matter, Suspicions};
 use crate::engine::pass::Report;
 use crate::engine::ration::are_alike;
-use crate::engine::refused::Refusals;
 use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::graph::Verdict;
@@ -36,6 +36,12 @@ pub struct Plan {
     pub mutation: Option<Mutation>,
     /// What to report.
     pub report: Report<MetaAppStatus>,
+}
+
+/// What the gateway has to know before anything else, whatever is declared to be left alone: what Meta signs with comes at once.
+pub fn beforehand(seen: &Observed) -> Option<Mutation> {
+    let tried = seen.asked.writes.refusal(keyring::KIND).is_some();
+    (seen.keyring == KeyringSeen::Outdated && !tried).then_some(Mutation::TellGateway)
 }
 
 /// Decides about an application; `None` if nothing has changed since it was looked at.
@@ -78,7 +84,8 @@ pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Tim
         false => case.unread().into(),
     });
     let mutation = webhook.as_ref().and_then(|webhook| webhook.mutation.clone());
-    let wishes = flawed.into_iter().chain(version);
+    let untold = case.gateway_untold(webhook.as_ref());
+    let wishes = flawed.into_iter().chain(version).chain(untold);
     let report = case.report(credentials, (wishes, supported), permissions, webhook, other);
     Some(Plan { mutation, report })
 }
@@ -116,7 +123,7 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timesta
     };
     let (class, effect) = (Class::Paused, Effect::None);
     let suspicions = seen.suspicions.clone();
-    let (notes, refused) = (Vec::new(), Refusals::new());
+    let (notes, refused) = (Vec::new(), seen.asked.writes.refused());
     Report { status, class, answered: true, until: None, effect, notes, suspicions, refused }
 }
 

@@ -5,6 +5,7 @@ pub mod allowed;
 mod ask;
 pub mod census;
 pub mod decide;
+pub mod keyring;
 pub mod observe;
 pub mod preflight;
 pub mod secrets;
@@ -76,6 +77,9 @@ impl InRounds for MetaAppKind {
         asked: observe::Asked,
     ) -> Result<Round<MetaAppStatus, observe::Asked>, Failure> {
         let seen = observe::observe(ctx, app, pass, asked).await?;
+        if let Some(mutation) = decide::beforehand(&seen) {
+            return Ok(Round::Again(act::act(ctx, app, pass, mutation, seen.asked).await?));
+        }
         let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
             return Ok(Round::Amend(decide::amended(&pass.previous, &seen)));
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::keyring::{self, KeyringSeen};
 use super::preflight::Trial;
 use super::secrets::Flaw;
 use super::{MetaAppKind, ask, secrets, verify_token};
@@ -37,6 +38,8 @@ pub struct Observed {
     pub claim: ClaimSeen,
     /// The Secret with the verify token.
     pub verify_token: VerifyTokenSeen,
+    /// What the gateway knows.
+    pub keyring: KeyringSeen,
     /// Callback URL that Meta is to be given; `None` if there is nowhere to derive it from.
     pub callback_url: Option<String>,
     /// Where the login dialog sends people back to; `None` if no gateway is there to receive them.
@@ -188,9 +191,16 @@ pub async fn observe(
     let asked_for = pass.due || pass.requested.is_some() || changed;
     let tries = managed && !asked.claimed && !asked.verify_token_made;
     let look = !paused && (asked_for || tries && is_let_in_again(ctx, app, pass, &claim, verify_token).await?);
+    let known = keyring::look(ctx, app, pass, is_accepted(&asked)).await?;
+    // What can be told to the gateway now does not wait for Meta.
+    let waits = known == KeyringSeen::Outdated && asked.writes.refusal(keyring::KIND).is_none();
     let mut asked = match &entries {
-        Some(Ok(entries)) if look => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
+        Some(Ok(entries)) if look && !waits => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
+    };
+    let keyring = match known {
+        KeyringSeen::Unneeded => keyring::look(ctx, app, pass, is_accepted(&asked)).await?,
+        known => known,
     };
     asked.calls.log(KindName::MetaApp, &pass.key, pass.told());
     ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
@@ -209,6 +219,7 @@ pub async fn observe(
         secret,
         claim,
         verify_token,
+        keyring,
         callback_url,
         redirect_uri,
         graph_url,
@@ -227,6 +238,11 @@ pub async fn observe(
         channels,
         asked,
     })
+}
+
+/// Whether Meta accepted the app secret in this pass.
+fn is_accepted(asked: &Asked) -> bool {
+    matches!(asked.node, Some(Ok(_)))
 }
 
 /// Whether something that was refused would be let in now, so that it is worth a look.

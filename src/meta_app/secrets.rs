@@ -53,11 +53,6 @@ pub fn entries(ctx: &Context, app: &MetaApp, released: &Released) -> Result<Entr
     Ok(Entries { usable: usable.into_iter().map(entry).collect(), flaw })
 }
 
-/// The app secret that Meta accepted last, or else the one that is declared as the current one.
-pub fn in_use(released: &Released, app: &MetaApp) -> Option<AppSecret> {
-    ordered(released, app).ok()?.0.into_iter().next().map(|(_, secret)| secret)
-}
-
 /// The entries that can be used with their keys, the current one first.
 pub fn usable(released: &Released) -> impl Iterator<Item = (&'static str, AppSecret)> {
     let parsed = |key| Some((key, parse(released, key).ok()?));
@@ -190,8 +185,8 @@ mod tests {
             (&[(PREVIOUS_APP_SECRET_KEY, OLD)], None, OLD),
         ];
         for (entries, accepted, expected) in rows {
-            let used = in_use(&released(entries), &app(accepted)).unwrap();
-            assert_eq!(used.expose(), expected, "{accepted:?}");
+            let used = ordered(&released(entries), &app(accepted)).unwrap().0;
+            assert_eq!(used[0].1.expose(), expected, "{accepted:?}");
         }
     }
 

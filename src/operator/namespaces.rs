@@ -105,6 +105,7 @@ pub(super) async fn run(ctx: Arc<Context>, mut told: Told) {
             }
         }
         told = found;
+        ctx.keyring.news.notify_one();
         if ctx.read(changes.changed()).await.is_err() {
             return;
         }

@@ -46,6 +46,8 @@ impl Triggers {
                 let key = Key::of(app);
                 ctx.misfits.forget(KindName::MetaApp, &key);
                 if self.is_changed(&key, app) {
+                    // It may have been made anew.
+                    ctx.keyring.news.notify_one();
                     ctx.wake(KindName::MetaApp, key.clone());
                     // It may have given up its webhook, which another one waits for.
                     ctx.wake_dependents(&Dependency::Claim(AssetClaim::app_name(&app.spec.app_id)));
@@ -178,6 +180,7 @@ pub(super) fn app_went(ctx: &Context, key: &Key) {
         ctx.served.forget(&uid);
     }
     ctx.metrics.forget_app(key);
+    ctx.keyring.news.notify_one();
     forget(ctx, KindName::MetaApp, key);
     ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
 }

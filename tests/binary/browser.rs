@@ -34,9 +34,8 @@ fn secrets(output: &str) -> Result<Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_authorises_again_in_a_browser() -> Result<()> {
     let stage = Stage::with_seed(&seed()).await?;
-    let mailbox = format!("--mailbox-namespace={}", stage.claims);
     let graph = format!("--graph-url={}", stage.sandbox.url());
-    let flags = [mailbox.as_str(), graph.as_str(), "--allow-test-graph", "--log-filter=trace"];
+    let flags = [graph.as_str(), "--allow-test-graph", "--log-filter=trace"];
     let (gateway, url) = stage.gateway(&flags).await?;
     // The login dialog sends people to the real address; the front leads them back.
     stage.sandbox.set_resolve(Default::default())?;
@@ -46,6 +45,7 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
     let front = TlsFront::start(hosts).await?;
 
     stage.apply(&stage.app("")).await?;
+    stage.tell_gateway().await?;
     stage.apply(&grant(&stage)).await?;
     status(
         &stage,

@@ -13,7 +13,7 @@ use meta_channel_operator::api::{MetaGrant, PURPOSE_LABEL};
 use serde_json::json;
 use testkit::{Process, wait_for};
 
-use crate::server::{PATIENCE, Server};
+use crate::server::PATIENCE;
 use crate::stage::*;
 
 const MIB: usize = 1 << 20;
@@ -74,16 +74,6 @@ async fn put_objects(stage: &Stage) -> Result<()> {
     stream::iter(0..OBJECTS).map(put).buffered(4).collect::<Vec<_>>().await.into_iter().collect::<Result<()>>()
 }
 
-/// Waits until as many Secrets were read.
-async fn has_read(server: &Server, secrets: usize) -> Result<()> {
-    wait_for("all Secrets to be read", PATIENCE, async || {
-        let read = server.metric("secret_reads_total").await?;
-        ensure!(read >= secrets as f64, "{read}");
-        Ok(())
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_operator() -> Result<()> {
     let stage = Stage::new().await?;
@@ -97,11 +87,10 @@ async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_oper
 
     put_secrets(&stage).await?;
     put_objects(&stage).await?;
-    has_read(&gateway, SECRETS).await?;
-    let (full, _) = memory(&gateway.process)?;
+    // It reads no Secret of a tenant; of grants it keeps what pages need.
     let (again, _) = stage.gateway(&[]).await?;
-    has_read(&again, SECRETS).await?;
     let (restarted, peak) = memory(&again.process)?;
+    let (full, _) = memory(&gateway.process)?;
     let grown = [full, restarted, peak].map(|it| it.saturating_sub(empty) / MIB);
     println!(
         "gateway: {} MiB when empty, more: running, restarted, at most while starting: {grown:?} MiB",

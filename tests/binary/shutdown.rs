@@ -133,6 +133,7 @@ async fn a_gateway_ends_in_time_though_a_client_keeps_its_connection() -> Result
 async fn a_gateway_answers_what_was_begun_before_it_is_told_to_end_and_takes_nothing_new() -> Result<()> {
     let stage = Stage::new().await?;
     stage.apply(&stage.app("")).await?;
+    stage.tell_gateway().await?;
     let (gateway, url) = stage.gateway(&[]).await?;
     let address = url.trim_start_matches("http://");
     let mut begun = TcpStream::connect(address).await?;

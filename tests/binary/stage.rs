@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client};
-use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant, RELEASE_BINDING};
+use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant, RELEASE_BINDING, keyring};
+use meta_channel_operator::settings::DEFAULT_KEYRING;
+use serde_json::json;
 use testkit::sandbox::{Fault, FaultEffect, FaultMatch, Options, Sandbox, Seed};
 use testkit::{ControlPlane, Proxy, free_port, wait_for};
 use tokio::sync::OnceCell;
@@ -101,6 +103,7 @@ impl Stage {
             .arg(format!("--claims-namespace={}", self.claims))
             .arg("--allow-test-graph")
             .arg("--gateway-url=https://hooks.example.com")
+            .arg(format!("--mailbox-namespace={}", self.claims))
             .arg(format!("--leader-election-namespace={}", self.platform))
             .arg(format!("--identity={identity}"))
             .args(flags);
@@ -108,6 +111,18 @@ impl Stage {
             command.arg(format!("--graph-url={}", self.sandbox.url()));
         }
         command
+    }
+
+    /// Tells the gateway of the MetaApp what an operator would, where none does.
+    pub async fn tell_gateway(&self) -> Result<()> {
+        let apps: Api<MetaApp> = Api::namespaced(self.client.clone(), &self.platform);
+        let key = keyring::key(&self.platform, &apps.get("acme").await?.metadata.uid.unwrap_or_default());
+        let entry = json!({"appSecretRef": "acme-app", "appSecrets": {"app-secret": APP_SECRET}}).to_string();
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": keyring::KEYRING_TYPE, "stringData": {key: entry},
+            "metadata": {"name": DEFAULT_KEYRING, "namespace": self.claims},
+        });
+        self.apply(&secret.to_string()).await
     }
 
     /// A gateway that the sandbox finds under the public name.
@@ -124,6 +139,7 @@ impl Stage {
             command
                 .arg(format!("--listen-addr={public}"))
                 .arg(format!("--watch-namespaces={},{}", self.platform, self.tenant))
+                .arg(format!("--mailbox-namespace={}", self.claims))
                 .args(flags);
             command
         })

@@ -33,6 +33,7 @@ impl Scene {
         let stage = Stage::new().await?;
         let (gateway, url) = stage.gateway(&[]).await?;
         stage.apply(&stage.app("")).await?;
+        stage.tell_gateway().await?;
         let address = url.trim_start_matches("http://").parse()?;
         // As whoever comes for the first time: without a connection that is open already.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;

@@ -163,11 +163,11 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     const NEW: &str = "sandbox-app-secret-1111111111111111";
     let world = World::new().await?;
     // Another app with a secret of its own; neither has a webhook at Meta, for which no operator is needed.
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", &format!("{APP_SECRET}\n")).await?;
-    world.put_secret(&world.platform, "other-app", "app-secret", "app-secret", OTHER_SECRET).await?;
     world.apply(&world.app_manifest()).await?;
     let other = world.app_manifest().replace("name: acme,", "name: other,").replace(APP_ID, "9999000099990000");
     world.apply(&other.replace("acme-app", "other-app")).await?;
+    world.tell_gateway(&world.platform, &[("app-secret", APP_SECRET)]).await?;
+    world.tell_gateway_of(&world.platform, "other", &[("app-secret", OTHER_SECRET)]).await?;
     let caller = Caller::new(&world);
     let path = |name: &str| format!("/webhooks/{}/{name}", world.platform);
     let accepted = async |name: &str, secret: &str| {
@@ -200,29 +200,25 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     assert_eq!(signatures(&world, "other", "none") - before.1, 1);
 
     // No request reads the API server.
-    let reads = counter(&world, "secret_reads_total");
-    assert!(reads >= 2, "{reads}");
+    let asked = world.gateway_account.asked();
     let valid = signatures(&world, "acme", "app-secret");
     for _ in 0..100 {
         assert_eq!(caller.post(&path("acme"), Some(&right)).await?, StatusCode::OK);
     }
     assert_eq!(signatures(&world, "acme", "app-secret"), valid + 100);
     assert_eq!(signatures(&world, "acme", "previous-app-secret"), 0, "shown before there is one");
-    assert_eq!(counter(&world, "secret_reads_total"), reads);
+    assert_eq!(world.gateway_account.asked(), asked);
 
     // During a rotation both secrets count, afterwards the new one only.
-    let patch = async |data: &str| {
-        let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", data];
-        world.kubectl().run(&patch).await
-    };
-    patch(&format!("{{\"stringData\":{{\"app-secret\":\"{NEW}\",\"previous-app-secret\":\"{APP_SECRET}\"}}}}")).await?;
+    let both = [("app-secret", NEW), ("previous-app-secret", APP_SECRET)];
+    world.tell_gateway(&world.platform, &both).await?;
     accepted("acme", NEW).await?;
     let by = || ["app-secret", "previous-app-secret"].map(|entry| signatures(&world, "acme", entry));
     let [current, former] = by();
     accepted("acme", APP_SECRET).await?;
     accepted("acme", NEW).await?;
     assert_eq!(by(), [current + 1, former + 1]);
-    patch("{\"data\":{\"previous-app-secret\":null}}").await?;
+    world.tell_gateway(&world.platform, &both[..1]).await?;
     wait_for("the former secret to be refused", PATIENCE, async || {
         let status = caller.post(&path("acme"), Some(&right)).await?;
         ensure!(status == StatusCode::FORBIDDEN, "{status}");
@@ -231,9 +227,8 @@ async fn only_a_signature_by_a_secret_of_this_app_is_accepted() -> Result<()> {
     .await?;
     accepted("acme", NEW).await?;
 
-    // A Secret that is not released as an app secret any more is not used.
-    let label = ["-n", &world.platform, "label", "--overwrite", "secret", "acme-app"];
-    world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
+    // Where no Secret is released any more none is used.
+    world.tell_gateway(&world.platform, &[]).await?;
     wait_for("the Secret to be refused", PATIENCE, async || {
         let status = caller.post(&path("acme"), Some(&signature(NEW, BODY))).await?;
         ensure!(status == StatusCode::FORBIDDEN, "{status}");

@@ -28,6 +28,7 @@ mod grants;
 mod guarded;
 mod held;
 mod isolation;
+mod keyring;
 mod kills;
 mod listings;
 mod misuse;

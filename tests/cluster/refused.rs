@@ -3,6 +3,7 @@
 
 mod claims;
 mod destroyed;
+mod keyring;
 mod lease;
 mod mail;
 mod obstacle;
@@ -20,6 +21,7 @@ use crate::accounts::{CLAIMS, MAILBOX, WATCHED};
 use crate::props::*;
 use crate::world::*;
 use obstacle::*;
+use secrets::connected;
 
 /// An operator that looks at what is changed as often as it is changed, and for which no slot comes by chance.
 fn eager(world: &World) -> Running {

@@ -11,6 +11,7 @@ use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::server::{self, Readiness};
+use meta_channel_operator::settings::DEFAULT_KEYRING;
 use testkit::sandbox::Sandbox;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,7 @@ async fn start(
         login_url: sandbox.url().parse()?,
         mailbox_namespace: mailbox.to_owned(),
         max_objects: 20_000,
+        keyring: DEFAULT_KEYRING.to_owned(),
         trusted_proxies: 1,
         metrics: metrics.clone(),
         ready: ready.clone(),

@@ -78,7 +78,7 @@ async fn uses(world: &World, key: &str, secret: &str, other: Option<bool>) -> Re
 }
 
 /// Meta has another app secret from now on, and signs with it.
-fn switch(world: &World, secret: &str) -> Result<()> {
+pub fn switch(world: &World, secret: &str) -> Result<()> {
     let change = AppChange { secret: Some(secret.into()), ..AppChange::default() };
     Ok(world.sandbox.change_app(APP_ID, change)?)
 }

@@ -18,6 +18,7 @@ use meta_channel_operator::install_crypto_provider;
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::Readiness;
+use meta_channel_operator::settings::DEFAULT_KEYRING;
 use serde_json::json;
 use testkit::sandbox::{LedgerEntry, Options, Sandbox, Seed, When};
 use testkit::{ControlPlane, Kubectl, wait_for};
@@ -203,6 +204,7 @@ impl World {
                 safeguards: Default::default(),
                 claims_namespace: self.claims.clone(),
                 mailbox_namespace: self.mailbox.clone(),
+                keyring: DEFAULT_KEYRING.to_owned(),
                 graph_url: self.sandbox.url(),
                 gateway_url: Some("https://hooks.example.com".into()),
                 channel_period: Duration::from_secs(15 * 60),

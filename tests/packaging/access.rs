@@ -108,12 +108,8 @@ fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_electio
 }
 
 #[test]
-fn the_gateway_only_reads_what_it_answers_for() {
-    let expected = spelled(&[
-        "list,watch metaapps.metachannels.io",
-        "list,watch metagrants.metachannels.io",
-        "get,list,watch secrets.",
-    ]);
+fn the_gateway_reads_apps_and_grants_of_tenants_and_no_secret() {
+    let expected = spelled(&["list,watch metaapps.metachannels.io", "list,watch metagrants.metachannels.io"]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator-gateway", Some(namespace)), expected);
     }
@@ -122,24 +118,29 @@ fn the_gateway_only_reads_what_it_answers_for() {
 }
 
 #[test]
-fn the_gateway_leaves_mail_that_only_the_operator_can_read() {
+fn the_gateway_leaves_mail_that_only_the_operator_can_read_and_reads_the_keyring_that_only_the_operator_can_write() {
     let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
     let rows = [
         (
-            "acme-meta-channel-operator-gateway-mailbox",
-            "meta-channel-gateway-mailbox",
-            ["create secrets.", "post mailboxes.metachannels.io"],
+            ("acme-meta-channel-operator-gateway-mailbox", "meta-channel-gateway-mailbox"),
+            vec!["create secrets.", "post mailboxes.metachannels.io"],
+            "list,watch",
         ),
         (
-            "acme-meta-channel-operator-mailbox",
-            "meta-channel-operator-mailbox",
-            ["get,list,watch,delete secrets.", "collect mailboxes.metachannels.io"],
+            ("acme-meta-channel-operator-mailbox", "meta-channel-operator-mailbox"),
+            vec!["get,list,watch,create,delete secrets.", "collect mailboxes.metachannels.io"],
+            "patch",
         ),
     ];
-    for (in_chart, in_base, rights) in rows {
-        let expected = spelled(&rights);
-        assert_eq!(rights_of(&chart(), "Role", in_chart, Some("ops")), expected);
-        assert_eq!(rights_of(&base, "Role", in_base, Some("meta-channel-system")), expected);
+    for ((in_chart, in_base), rights, of_the_keyring) in rows {
+        let expected = |keyring: &str| {
+            let named = format!("{of_the_keyring} secrets./{keyring}");
+            spelled(&[&rights[..], &[named.as_str()]].concat())
+        };
+        let keyring = "acme-meta-channel-operator-gateway-keyring";
+        assert_eq!(rights_of(&chart(), "Role", in_chart, Some("ops")), expected(keyring));
+        let keyring = "meta-channel-gateway-keyring";
+        assert_eq!(rights_of(&base, "Role", in_base, Some("meta-channel-system")), expected(keyring));
     }
     let without = Chart::OPERATOR.render(&Chart::OPERATOR.example("minimal")).unwrap();
     assert!(without.one("Role", "acme-meta-channel-operator-mailbox").is_err(), "without a gateway there is no mail");

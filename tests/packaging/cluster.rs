@@ -188,8 +188,9 @@ async fn rights_of_the_operator(cluster: &ControlPlane, manifests: &Manifests) -
             ("create", "assetclaims.metachannels.io", "tenant-a", false),
             ("get", "secrets", "meta-channels", false),
             ("get", "secrets", "ops", true),
-            ("create", "secrets", "ops", false),
+            ("create", "secrets", "ops", true),
             ("update", "secrets", "ops", false),
+            ("patch", "secrets", "ops", false),
             ("get", "secrets", "elsewhere", false),
             ("list", "facebookchannels.metachannels.io", "", false),
             ("get", "namespaces", "tenant-a", true),
@@ -209,7 +210,9 @@ async fn rights_of_the_gateway(cluster: &ControlPlane, manifests: &Manifests) ->
         &[
             ("watch", "metaapps.metachannels.io", "platform", true),
             ("watch", "metagrants.metachannels.io", "tenant-a", true),
-            ("watch", "secrets", "tenant-a", true),
+            ("get", "secrets", "platform", false),
+            ("list", "secrets", "tenant-a", false),
+            ("watch", "secrets", "tenant-a", false),
             ("create", "secrets", "tenant-a", false),
             ("create", "secrets", "ops", true),
             ("get", "secrets", "ops", false),
@@ -265,7 +268,15 @@ async fn the_kustomize_bases_and_the_samples_apply() {
         ]
     };
     let gateway = acting_as(&cluster, "meta-channel-system", "meta-channel-gateway").await.unwrap();
-    let reads = |everywhere| [("get", "secrets", "tenant-a", true), ("get", "secrets", "elsewhere", everywhere)];
+    let reads = |everywhere| {
+        [
+            ("list", "metaapps.metachannels.io", "tenant-a", true),
+            ("list", "metaapps.metachannels.io", "elsewhere", everywhere),
+            ("get", "secrets", "tenant-a", false),
+            ("list", "secrets", "tenant-a", false),
+            ("get", "secrets", "elsewhere", false),
+        ]
+    };
     check(&operator, &expected(false)).await.unwrap();
     check(&gateway, &reads(false)).await.unwrap();
     apply("tests/packaging/overlays/cluster-wide-with-gateway").await.unwrap();

@@ -87,6 +87,7 @@ fn settings_become_flags() {
         ("--graph-url", "https://graph.facebook.com"),
         ("--graph-timeout", "10s"),
         ("--gateway-url", "https://hooks.example.com"),
+        ("--keyring", "channels-gateway-keyring"),
         ("--metrics-addr", "0.0.0.0:8080"),
         ("--concurrency", "4"),
         ("--probe-period", "5m"),
@@ -107,6 +108,8 @@ fn settings_become_flags() {
     assert_eq!(gateway.service_account, "hooks");
     assert_eq!(gateway.flag("--watch-namespaces"), Some("platform,tenant-a,tenant-b"));
     assert_eq!(gateway.flag("--max-objects-per-namespace"), Some("1000000"));
+    // By the name of the release, so that two do not share one in a namespace.
+    assert_eq!(gateway.flag("--keyring"), Some("channels-gateway-keyring"));
     assert_eq!(gateway.flag("--listen-addr"), Some("0.0.0.0:8080"));
     assert_eq!(gateway.flag("--metrics-addr"), Some("0.0.0.0:8081"));
 }

@@ -19,6 +19,11 @@
 {{ include "mco.fullname" . }}-gateway
 {{- end }}
 
+{{/* The Secret with what the gateway knows of MetaApps, which the operator makes. */}}
+{{- define "mco.keyringName" -}}
+{{ include "mco.gatewayName" . }}-keyring
+{{- end }}
+
 {{/* For objects in namespaces shared with other releases: the release's namespace has no dots, so this is unique. */}}
 {{- define "mco.remoteName" -}}
 {{ .Release.Namespace }}.{{ include "mco.fullname" . }}

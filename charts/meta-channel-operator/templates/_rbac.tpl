@@ -54,36 +54,44 @@
   verbs: [create, patch]
 {{- end }}
 
-{{/* In the release's namespace, with a gateway: what people authorised in the browser is taken and thrown away there. */}}
+{{/*
+In the release's namespace, with a gateway: what people authorised in the browser is taken and thrown away there, and the gateway's keyring
+is made and kept. RBAC cannot name what is created; the policy secrets.metachannels.io can.
+*/}}
 {{- define "mco.operatorMailboxRules" -}}
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, delete]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "mco.keyringName" . }}]
+  verbs: [patch]
 # There are no such objects: by this verb the policy secrets.metachannels.io knows the operator.
 - apiGroups: [metachannels.io]
   resources: [mailboxes]
   verbs: [collect]
 {{- end }}
 
-{{/* In the release's namespace. Whoever takes the gateway over can read there neither that nor anything else. */}}
+{{/* In the release's namespace. Whoever takes the gateway over can read there the keyring, and neither mail nor anything else. */}}
 {{- define "mco.gatewayMailboxRules" -}}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "mco.keyringName" . }}]
+  verbs: [list, watch]
 # There are no such objects: by this verb the policy mail.metachannels.io knows who makes mail and no other Secret.
 - apiGroups: [metachannels.io]
   resources: [mailboxes]
   verbs: [post]
 {{- end }}
 
-{{/* What the gateway may do in each watched namespace. */}}
+{{/* What the gateway may do in each watched namespace. Secrets of tenants it does not read. */}}
 {{- define "mco.gatewayWatchedRules" -}}
 - apiGroups: [metachannels.io]
   resources: [metaapps, metagrants]
   verbs: [list, watch]
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get, list, watch]
 {{- end }}
 
 {{/*

@@ -2,7 +2,7 @@
 //! not let be prepared for the webhook. Everything else goes on.
 
 use super::super::act::Mutation;
-use super::super::verify_token;
+use super::super::{keyring, verify_token};
 use super::Case;
 use super::webhook::Webhook;
 use crate::api::Reason;
@@ -57,6 +57,7 @@ impl Case<'_> {
     pub(super) fn prepared(&self, row: Option<&AppSubscription>, callback_url: &str, mutation: &Mutation) -> Webhook {
         let kind = match mutation {
             Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => claims::KIND,
+            Mutation::TellGateway => keyring::KIND,
             _ => verify_token::KIND,
         };
         let refused = self.seen.asked.writes.refusal(kind).map(|refused| refused.finding(self.generation));
@@ -65,6 +66,13 @@ impl Case<'_> {
             (Some(refused), None) => refused.into(),
             (Some(refused), Some(standing)) => Webhook { wishes: vec![refused], ..standing.into() },
         }
+    }
+
+    /// That the gateway could not be told what there is, unless the webhook says so.
+    pub(super) fn gateway_untold(&self, webhook: Option<&Webhook>) -> Option<Finding> {
+        let refused = self.seen.asked.writes.refusal(keyring::KIND)?.finding(self.generation);
+        let told = webhook.is_some_and(|it| it.finding == refused || it.wishes.contains(&refused));
+        (!told).then_some(refused)
     }
 
     /// That Meta shows what is declared.

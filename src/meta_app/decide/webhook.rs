@@ -1,6 +1,7 @@
 //! The application's webhook, and what is in the way of it.
 
 use super::super::act::Mutation;
+use super::super::keyring::KeyringSeen;
 use super::super::observe::VerifyTokenSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
@@ -268,6 +269,8 @@ impl Case<'_> {
             (ClaimSeen::Orphaned { of }, _) => Some((Mutation::AdoptClaim { of: of.clone() }, asked.claimed)),
             (_, VerifyTokenSeen::Missing) => Some((Mutation::CreateVerifyToken, asked.verify_token_made)),
             (_, VerifyTokenSeen::LeftOver) => Some((Mutation::AdoptVerifyToken, asked.verify_token_made)),
+            // Meta asks the gateway for the verify token at once. Here it was tried to tell it.
+            _ if self.seen.keyring == KeyringSeen::Outdated => Some((Mutation::TellGateway, true)),
             _ => None,
         }
     }

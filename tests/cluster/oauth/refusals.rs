@@ -118,16 +118,15 @@ async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Resul
     let dialog = browser.begin(&scene.grant).await?;
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
     let page = super::browser::outcome(&dialog)?;
-    scene.world.put_secret(&scene.world.platform, "acme-app", "app-secret", "app-secret", &"x".repeat(32)).await?;
+    let (platform, new) = (&scene.world.platform, "x".repeat(32));
+    scene.world.tell_gateway(platform, &[("app-secret", &new)]).await?;
     // What was sealed with the former secret does not open any more; with it beside the new one it does.
     wait_for("the new secret", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::FORBIDDEN);
         Ok(())
     })
     .await?;
-    let patch = format!("{{\"stringData\":{{\"previous-app-secret\":\"{APP_SECRET}\"}}}}");
-    let secret = ["-n", &scene.world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
-    scene.world.kubectl().run(&secret).await?;
+    scene.world.tell_gateway(platform, &[("app-secret", &new), ("previous-app-secret", APP_SECRET)]).await?;
     wait_for("the former secret to count", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::OK);
         Ok(())

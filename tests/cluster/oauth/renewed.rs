@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use meta_channel_operator::api::MetaGrant;
+use meta_channel_operator::api::mailbox::MAIL_TYPE;
 use reqwest::StatusCode;
 use testkit::sandbox::Seed;
 use testkit::wait_for;
@@ -56,7 +57,8 @@ pub async fn living(world: &World) -> Result<String> {
 
 pub async fn mail(world: &World) -> Result<Vec<Secret>> {
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
-    Ok(secrets.list(&Default::default()).await?.items)
+    let all = secrets.list(&Default::default()).await?;
+    Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(MAIL_TYPE)).collect())
 }
 
 /// The browser of a person, once the gateway knows the grant.

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use meta_channel_operator::api::MetaGrant;
+use meta_channel_operator::api::mailbox::MAIL_TYPE;
 use serde_json::json;
 use testkit::sandbox::Seed;
 use testkit::wait_for;
@@ -66,8 +67,8 @@ impl Scene {
 
     pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
         let world = World::seeded(add).await?;
-        world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
         world.apply(&world.app_manifest()).await?;
+        world.tell_gateway(&world.platform, &[("app-secret", APP_SECRET)]).await?;
         let app = json!({"status": {"appName": "Acme <i>Messaging</i>", "oauthRedirectUri": CALLBACK}});
         world.apps().patch_status("acme", &PatchParams::default(), &Patch::Merge(&app)).await?;
         let scene =
@@ -113,7 +114,8 @@ impl Scene {
 
     /// What lies in the mailbox.
     pub async fn mail(&self) -> Result<Vec<Secret>> {
-        Ok(self.mailbox().list(&Default::default()).await?.items)
+        let all = self.mailbox().list(&Default::default()).await?;
+        Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(MAIL_TYPE)).collect())
     }
 
     /// What lies in the mailbox but notes of used states, by what the annotation says of it.

@@ -18,7 +18,7 @@ const PROBE: &str = "probe";
 /// How many tokens lie in the mailbox.
 async fn tokens(mailbox: &Api<Secret>) -> Result<usize> {
     let all = mailbox.list(&ListParams::default()).await?;
-    Ok(all.iter().filter(|mail| mail.data.is_some()).count())
+    Ok(all.iter().filter(|mail| mail.type_.as_deref() == Some(MAIL_TYPE) && mail.data.is_some()).count())
 }
 
 #[tokio::test(flavor = "multi_thread")]

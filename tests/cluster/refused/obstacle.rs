@@ -119,6 +119,10 @@ impl Target {
             ("delete", _) => api.delete(name, &DeleteParams::default().dry_run()).await.map(drop),
             ("update", "") => api.replace(name, &trial, &api.get(name).await?).await.map(drop),
             ("update", _) => api.replace_status(name, &trial, &api.get(name).await?).await.map(drop),
+            ("patch", "") => {
+                let params = PatchParams { dry_run: true, ..PatchParams::default() };
+                api.patch(name, &params, &Patch::Merge(json!({}))).await.map(drop)
+            }
             (_, _) => {
                 let params = PatchParams { dry_run: true, ..PatchParams::default() };
                 api.patch_status(name, &params, &Patch::Merge(json!({}))).await.map(drop)

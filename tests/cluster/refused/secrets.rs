@@ -16,7 +16,7 @@ async fn declare(world: &World, more: &str) -> Result<()> {
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, more)).await
 }
 
-async fn connected(world: &World, more: &str) -> Result<()> {
+pub(super) async fn connected(world: &World, more: &str) -> Result<()> {
     world.put_app().await?;
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     declare(world, more).await?;

@@ -110,7 +110,7 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<()> {
     let cluster = governed().await?;
-    let words = "is not made by an operator, which writes Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token alone";
+    let words = "is not made by an operator, which writes Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring alone";
     let ours = secrets(&cluster.acme, "tenant-a");
     for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", MAIL_TYPE] {
         let mut forged = secret("made", type_);
@@ -127,8 +127,12 @@ async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<
     refused(ours.delete("a-persons", &DeleteParams::default()).await.map(drop), words)?;
     secrets(&cluster.ed, "tenant-a").delete("a-persons", &DeleteParams::default()).await?;
 
-    for type_ in ["metachannels.io/verify-token", "metachannels.io/grant-token", "metachannels.io/published-page-token"]
-    {
+    for type_ in [
+        "metachannels.io/verify-token",
+        "metachannels.io/grant-token",
+        "metachannels.io/published-page-token",
+        "metachannels.io/gateway-keyring",
+    ] {
         create(&cluster.acme, "tenant-a", &secret("made", type_)).await?;
         let mut made = ours.get("made").await?;
         made.metadata.labels = Some([("owner".to_owned(), "team-a".to_owned())].into());
@@ -146,6 +150,36 @@ async fn an_operator_throws_mail_away_and_nothing_else_in_the_namespace_of_its_r
     create(&cluster.gateway, "acme-ops", &secret("grant-token-0", MAIL_TYPE)).await?;
     delete("grant-token-0").await?;
     refused(delete("sh.helm.release.v1.acme.v1").await, "is not made by an operator")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_keeps_the_keyring_in_the_namespace_of_its_release_and_its_gateway_changes_nothing_of_it()
+-> Result<()> {
+    const KEYRING: &str = "acme-meta-channel-operator-gateway-keyring";
+    let cluster = governed().await?;
+    let (operators, gateways) = (secrets(&cluster.acme, "acme-ops"), secrets(&cluster.gateway, "acme-ops"));
+    let (now, change) = (PatchParams::default(), Patch::Merge(json!({"stringData": {"tenant-a.u1": "{}"}})));
+    let keyring = secret(KEYRING, "metachannels.io/gateway-keyring");
+    refused(create(&cluster.gateway, "acme-ops", &keyring).await, "is no mail")?;
+    create(&cluster.acme, "acme-ops", &keyring).await?;
+    operators.patch(KEYRING, &now, &change).await?;
+    let named = ListParams::default().fields(&format!("metadata.name={KEYRING}"));
+    ensure!(gateways.list(&named).await?.items.len() == 1);
+    let forbidden = [
+        gateways.patch(KEYRING, &now, &change).await.err(),
+        gateways.delete(KEYRING, &DeleteParams::default()).await.err(),
+        gateways.list(&ListParams::default()).await.err(),
+        gateways.get("sh.helm.release.v1.acme.v1").await.err(),
+        operators.patch("sh.helm.release.v1.acme.v1", &now, &change).await.err(),
+    ];
+    for (number, error) in forbidden.into_iter().enumerate() {
+        let error = error.with_context(|| format!("{number} is let in"))?.to_string();
+        ensure!(error.contains(" cannot "), "{number}: {error}");
+    }
+    // The right to make Secrets there is for the keyring alone.
+    refused(create(&cluster.acme, "acme-ops", &secret("made", "Opaque")).await, "is not made by an operator")?;
+    let forged = revision("sh.helm.release.v1.acme.v9", "metachannels.io/gateway-keyring");
+    refused(create(&cluster.acme, "acme-ops", &forged).await, "is labelled owner=helm")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,6 +214,7 @@ async fn who_may_not_read_secrets_plants_none_that_an_operator_makes() -> Result
         ("metagrant-acme-token", "metachannels.io/grant-token"),
         ("facebookchannel-shop-page-token", "metachannels.io/published-page-token"),
         ("metaapp-acme-verify-token", "metachannels.io/verify-token"),
+        ("acme-meta-channel-operator-gateway-keyring", "metachannels.io/gateway-keyring"),
     ] {
         let planted = make("pat", name, type_).await.err().context("it is let in")?.to_string();
         ensure!(planted.contains("is one that an operator makes: writing it needs the right to get it"), "{planted}");

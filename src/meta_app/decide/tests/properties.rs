@@ -45,6 +45,7 @@ proptest! {
             Mutation::AdoptVerifyToken => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::LeftOver && !asked.verify_token_made);
             }
+            Mutation::TellGateway => prop_assert!(false, "that comes before everything else"),
             Mutation::Subscribe { callback_url, fields } | Mutation::Introduce { callback_url, fields } => {
                 prop_assert!(ours && scene.seen.verify_token == VerifyTokenSeen::Ours && asked.subscribed.is_none());
                 prop_assert!(callback_url == CALLBACK && fields == words(&FIELDS));
@@ -192,6 +193,7 @@ impl World {
                 self.verify_token = VerifyTokenSeen::Ours;
                 asked.verify_token_made = true;
             }
+            Mutation::TellGateway => panic!("that comes before everything else"),
             Mutation::Subscribe { callback_url, fields } | Mutation::Introduce { callback_url, fields } => {
                 self.rows = vec![AppSubscription { object: "page".to_owned(), callback_url, active: true, fields }];
                 asked.subscribed = Some(Ok(()));

@@ -12,6 +12,7 @@ use crate::engine::repairs::Standing;
 use crate::graph::{
     AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
 };
+use crate::meta_app::keyring::KeyringSeen;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 
 pub(super) const APP: &str = "1111000011110000";
@@ -91,6 +92,7 @@ impl Scene {
             secret: SecretSeen::Present,
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             verify_token: VerifyTokenSeen::Ours,
+            keyring: KeyringSeen::Current,
             callback_url: Some(CALLBACK.to_owned()),
             redirect_uri: Some("https://hooks.example.com/oauth/callback".to_owned()),
             graph_url: "https://graph.facebook.com".to_owned(),

@@ -1,0 +1,277 @@
+//! The operator's side of the keyring: what the gateway is told of each MetaApp, in one Secret of the release's namespace.
+//!
+//! A watch shows what it holds, and what was written counts until the watch shows it: nothing is read or written while nothing
+//! changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
+use kube::{Api, Client};
+use kube_runtime::reflector::{self, Store, store::Writer};
+use kube_runtime::watcher::Config;
+use serde_json::json;
+use tokio::sync::{Notify, watch as state};
+
+use super::context::Context;
+use super::failure::{self, Failure};
+use super::key::{Key, KindName, version};
+use super::refused::{Cause, Verb, Write, WriteRefused};
+use super::secrets::KIND;
+use super::watch::{self, Change};
+use crate::api::keyring::{KEYRING_TYPE, key, namespace_of};
+use crate::api::references::Purpose;
+use crate::api::{MetaApp, PURPOSE_LABEL};
+use crate::metrics::Metrics;
+
+const KIB: usize = 1 << 10;
+
+/// The most that it holds: half of what a Secret can.
+const LARGEST: usize = 512 * KIB;
+
+/// The most that it holds of one namespace, some five hundred MetaApps: nobody fills it alone.
+const SHARE: usize = 128 * KIB;
+
+/// The keyring of the release.
+pub struct Keyring {
+    key: Key,
+    api: Api<Secret>,
+    shown: Store<Secret>,
+    /// What was written last, which the watch may not show yet.
+    written: Mutex<Option<Arc<Secret>>>,
+    /// Whether there was an answer to what it holds.
+    answered: state::Sender<bool>,
+    /// Told when there may be an entry in it of a MetaApp that is not there.
+    pub(crate) news: Notify,
+    metrics: Metrics,
+}
+
+impl Keyring {
+    /// The keyring of this name, to be filled by [`watch`].
+    pub fn new(client: &Client, key: Key, metrics: &Metrics) -> (Self, Writer<Secret>) {
+        let (shown, writer) = reflector::store();
+        let (api, metrics) = (Api::namespaced(client.clone(), &key.namespace), metrics.clone());
+        let (written, answered, news) = Default::default();
+        (Self { key, api, shown, written, answered, news, metrics }, writer)
+    }
+
+    /// Waits until there was an answer to what it holds.
+    pub async fn is_answered(&self) {
+        // It lives as long as this does.
+        let _ = self.answered.subscribe().wait_for(|answered| *answered).await;
+    }
+
+    /// The Secret as it is, as far as is known.
+    fn current(&self) -> Option<Arc<Secret>> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let at = |secret: &Arc<Secret>| version(&secret.metadata);
+        [written, self.shown.get(&self.key.to_ref())].into_iter().flatten().max_by_key(at)
+    }
+
+    /// What it holds under a key.
+    pub fn entry(&self, key: &str) -> Option<Vec<u8>> {
+        self.current()?.data.as_ref()?.get(key).map(|value| value.0.clone())
+    }
+
+    /// All keys in it.
+    pub fn keys(&self) -> Vec<String> {
+        let current = self.current().filter(|it| is_ours(it));
+        current.iter().flat_map(|it| it.data.iter().flatten()).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Writes what is under one key.
+    ///
+    /// # Errors
+    /// When there is no room for it, or the Kubernetes API refuses or does not answer.
+    pub async fn put(&self, key: &str, value: Vec<u8>) -> Result<(), Failure> {
+        let current = self.current();
+        let refused = |cause| {
+            let refused = WriteRefused { write: Write::new(Verb::Update, KIND, &self.key), cause, words: None };
+            self.metrics.write_refused(&refused);
+            Err(Failure::Refused(Box::new(refused)))
+        };
+        if current.as_deref().is_some_and(|it| !is_ours(it)) {
+            return refused(Cause::Taken);
+        }
+        let data = current.as_ref().and_then(|it| it.data.as_ref());
+        if !data.is_none_or(|data| has_room(data, key, value.len())) {
+            return refused(Cause::Full);
+        }
+        let entry = BTreeMap::from([(key.to_owned(), Some(ByteString(value)))]);
+        // It may have been made or removed since.
+        let written = match current {
+            None => self.create(&entry).await? || self.patch(&entry).await?,
+            Some(_) => self.patch(&entry).await? || self.create(&entry).await?,
+        };
+        if written { Ok(()) } else { Err(overtaken()) }
+    }
+
+    /// Removes these keys.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses or does not answer.
+    pub async fn remove(&self, keys: &[String]) -> Result<(), Failure> {
+        let entries = keys.iter().map(|key| (key.clone(), None)).collect();
+        self.patch(&entries).await.map(drop)
+    }
+
+    /// Creates it with this in it; whether that was possible, since there was none.
+    async fn create(&self, entry: &BTreeMap<String, Option<ByteString>>) -> Result<bool, Failure> {
+        let labels = [
+            ("app.kubernetes.io/name", "meta-channel-operator"),
+            ("app.kubernetes.io/component", "gateway"),
+            (PURPOSE_LABEL, Purpose::GatewayKeyring.as_str()),
+        ];
+        let metadata = ObjectMeta {
+            name: Some(self.key.name.clone()),
+            labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+            ..ObjectMeta::default()
+        };
+        let data = entry.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
+        let secret = Secret { metadata, type_: Some(KEYRING_TYPE.to_owned()), data: Some(data), ..Secret::default() };
+        let request = async {
+            match self.api.create(&PostParams::default(), &secret).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+                made => made.map(Some),
+            }
+        };
+        self.send(Verb::Create, request).await
+    }
+
+    /// Changes these keys and nothing else; whether that was possible, since it is there. The type keeps it from changing a Secret
+    /// of somebody else's that has its name now.
+    async fn patch(&self, entries: &BTreeMap<String, Option<ByteString>>) -> Result<bool, Failure> {
+        let patch = Patch::Merge(json!({ "type": KEYRING_TYPE, "data": entries }));
+        let request = async {
+            match self.api.patch(&self.key.name, &PatchParams::default(), &patch).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+                changed => changed.map(Some),
+            }
+        };
+        self.send(Verb::Update, request).await
+    }
+
+    async fn send(
+        &self,
+        verb: Verb,
+        request: impl Future<Output = kube::Result<Option<Secret>>>,
+    ) -> Result<bool, Failure> {
+        let written = failure::write(&self.metrics, Write::new(verb, KIND, &self.key), request).await?;
+        let mut known = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(written) = written else {
+            *known = None;
+            return Ok(false);
+        };
+        // Of two answers the later one may come first.
+        if known.as_deref().is_none_or(|known| version(&known.metadata) < version(&written.metadata)) {
+            *known = Some(Arc::new(written));
+        }
+        Ok(true)
+    }
+
+    /// The MetaApps, of these, whose entry somebody else changes by this version of the Secret.
+    fn changed_by(&self, secret: &Secret, apps: Vec<Arc<MetaApp>>) -> Vec<Key> {
+        let before = self.current();
+        if before.as_ref().is_some_and(|before| version(&before.metadata) >= version(&secret.metadata)) {
+            return Vec::new();
+        }
+        let under = |secret: &Secret, key: &str| secret.data.as_ref().and_then(|data| data.get(key).cloned());
+        let is_changed = |key: &String| before.as_deref().and_then(|it| under(it, key)) != under(secret, key);
+        let changed = apps.iter().filter(|app| is_changed(&key_of(app)));
+        changed.map(|app| Key::of(&**app)).collect()
+    }
+}
+
+/// Whether a Secret is of the type that only the operator makes.
+fn is_ours(secret: &Secret) -> bool {
+    secret.type_.as_deref() == Some(KEYRING_TYPE)
+}
+
+/// The key of a MetaApp.
+pub fn key_of(app: &MetaApp) -> String {
+    let metadata = &app.metadata;
+    key(metadata.namespace.as_deref().unwrap_or_default(), metadata.uid.as_deref().unwrap_or_default())
+}
+
+/// Whether there is room for so many bytes under a key. What becomes no larger always has it.
+fn has_room(data: &BTreeMap<String, ByteString>, key: &str, bytes: usize) -> bool {
+    if data.get(key).is_some_and(|before| bytes <= before.0.len()) {
+        return true;
+    }
+    let namespace = namespace_of(key);
+    let (mut all, mut share) = (key.len() + bytes, key.len() + bytes);
+    for (other, value) in data.iter().filter(|(other, _)| *other != key) {
+        let size = other.len() + value.0.len();
+        all += size;
+        share += if namespace_of(other) == namespace { size } else { 0 };
+    }
+    all <= LARGEST && share <= SHARE
+}
+
+/// That somebody else was faster: the next look says what is there.
+fn overtaken() -> Failure {
+    Failure::Kubernetes { what: "writing the keyring", detail: "somebody else wrote first".to_owned(), conflict: true }
+}
+
+/// Keeps the keyring filled, and wakes the MetaApps whose entries somebody else changed.
+pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
+    let keyring = &ctx.keyring;
+    let secrets: Api<DeserializeGuard<Secret>> = Api::namespaced(ctx.client.clone(), &keyring.key.namespace);
+    let named = Config::default().fields(&format!("metadata.name={}", keyring.key.name));
+    let review = |secret: &Secret| {
+        let known = keyring.shown.get(&keyring.key.to_ref());
+        ctx.compare(known.as_ref().map(|it| &it.metadata), &secret.metadata);
+        wake(&ctx, keyring.changed_by(secret, ctx.apps.all()));
+    };
+    let report = |change: Change<'_, Secret>| {
+        match change {
+            Change::Deleted(_) => {
+                *keyring.written.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                wake(&ctx, ctx.apps.all().iter().map(|app| Key::of(&**app)).collect());
+            }
+            Change::Listed | Change::Unlisted(_) => {
+                keyring.answered.send_replace(true);
+            }
+            Change::Applied(_) | Change::Misfit { .. } => {}
+        }
+        keyring.news.notify_one();
+    };
+    watch::run(secrets, named, writer, &ctx.metrics, review, report).await;
+}
+
+fn wake(ctx: &Context, apps: Vec<Key>) {
+    for app in apps {
+        ctx.wake(KindName::MetaApp, app);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(entries: &[(&str, usize)]) -> BTreeMap<String, ByteString> {
+        entries.iter().map(|(key, size)| ((*key).to_owned(), ByteString(vec![b'x'; *size]))).collect()
+    }
+
+    #[test]
+    fn one_namespace_takes_its_share_and_all_together_half_of_what_a_secret_can_hold() {
+        let share = SHARE - 10;
+        let rows = [
+            (data(&[]), "a.1", SHARE - 3, true),
+            (data(&[]), "a.1", SHARE, false),
+            (data(&[("a.1", share)]), "a.2", 100, false),
+            (data(&[("a.1", share)]), "b.1", 100, true),
+            (data(&[("a.1", share), ("b.1", share), ("c.1", share), ("d.1", share)]), "e.1", 100, false),
+            (data(&[("a.1", share)]), "a.1", share + 1, true),
+            (data(&[("a.1", share)]), "a.1", share + 100, false),
+            // It was written when there was more room.
+            (data(&[("a.1", SHARE), ("a.2", SHARE)]), "a.1", 100, true),
+        ];
+        for (data, key, bytes, expected) in rows {
+            assert_eq!(has_room(&data, key, bytes), expected, "{key} {bytes}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the gateway is told of an application: the verify token and the app secrets that a signature may be made with. It gets in
+//! before Meta is told to ask for it, and goes with the MetaApp.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::secrets;
+use crate::api::keyring::{KeyringEntry, key, namespace_of};
+use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
+use crate::api::{MetaApp, MetaAppStatus};
+use crate::engine::keyring::key_of;
+use crate::engine::pass::Pass;
+use crate::engine::{Context, Failure, Key, KindName};
+use crate::graph::Token;
+
+/// What a refused write of it is known by among those of an application.
+pub const KIND: &str = "keyring";
+
+/// What the gateway knows of an application.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyringSeen {
+    /// It need not know anything: there is none, or Meta never accepted the app secret.
+    Unneeded,
+    /// What there is.
+    Current,
+    /// Something else than there is.
+    Outdated,
+}
+
+/// Looks at what the gateway knows. `accepted` says whether Meta accepts the app secret: it did before if that is in the status.
+/// Nobody fills the keyring with applications that Meta does not know.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn look(
+    ctx: &Context,
+    app: &MetaApp,
+    pass: &Pass<MetaAppStatus>,
+    accepted: bool,
+) -> Result<KeyringSeen, Failure> {
+    if ctx.policy.gateway_url.is_none() {
+        return Ok(KeyringSeen::Unneeded);
+    }
+    let known = ctx.keyring.entry(&key_of(app));
+    if known.is_none() && !accepted && pass.previous.secret_in_use.is_none() {
+        return Ok(KeyringSeen::Unneeded);
+    }
+    let current = known.as_ref() == Some(&entry(ctx, app).await?);
+    Ok(if current { KeyringSeen::Current } else { KeyringSeen::Outdated })
+}
+
+/// Tells the gateway what there is.
+///
+/// # Errors
+/// When the Kubernetes API refuses or does not answer.
+pub async fn write(ctx: &Context, app: &MetaApp) -> Result<(), Failure> {
+    ctx.keyring.put(&key_of(app), entry(ctx, app).await?).await
+}
+
+/// What the gateway has to know.
+async fn entry(ctx: &Context, app: &MetaApp) -> Result<Vec<u8>, Failure> {
+    let (namespace, name) = (app.namespace().unwrap_or_default(), app.name_any());
+    let secret = Key::new(&namespace, &app.spec.app_secret_ref.name);
+    let token = Key::new(&namespace, super::verify_token_secret_name(&name));
+    let secret = ctx.read(ctx.secrets.get(&secret, Purpose::AppSecret)).await??.ok();
+    let token = ctx.read(ctx.secrets.get(&token, Purpose::VerifyToken)).await??.ok();
+    let token = token.as_deref().and_then(|released| released.value(VERIFY_TOKEN_KEY));
+    let token = token.filter(|raw| Token::parse(raw).is_ok()).and_then(|raw| std::str::from_utf8(raw).ok());
+    let secrets = secret.as_deref().into_iter().flat_map(secrets::usable);
+    let entry = KeyringEntry {
+        app_secret_ref: app.spec.app_secret_ref.name.clone(),
+        verify_token: token.map(str::to_owned),
+        app_secrets: secrets.map(|(key, secret)| (key.to_owned(), secret.expose().to_owned())).collect(),
+    };
+    // Of texts alone, which can always be written.
+    Ok(serde_json::to_vec(&entry).unwrap_or_default())
+}
+
+/// How soon entries that could not be removed are tried again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Removes the entries of MetaApps that are gone, or are not ours any more, until the shutdown. What is left of a time before the
+/// start is removed first.
+pub async fn run(ctx: Arc<Context>) {
+    if ctx.policy.gateway_url.is_none() {
+        return;
+    }
+    loop {
+        let gone = gone(&ctx);
+        let mut removed = true;
+        if !gone.is_empty() {
+            tracing::info!(entries = gone.len(), "removing from the gateway's keyring what it is not to know any more");
+            match ctx.read(ctx.keyring.remove(&gone)).await {
+                Ok(Err(failure)) => {
+                    tracing::warn!(%failure, "the gateway's keyring could not be written; trying again");
+                    removed = false;
+                }
+                Ok(Ok(())) => {}
+                Err(_) => return,
+            }
+        }
+        let again = async { if removed { std::future::pending().await } else { ctx.rest(AGAIN).await } };
+        let next = async {
+            tokio::select! {
+                () = ctx.keyring.news.notified() => {}
+                _ = again => {}
+            }
+        };
+        if ctx.read(next).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The keys of MetaApps that are not there for us. Of a namespace where they cannot be listed nothing is known.
+fn gone(ctx: &Context) -> Vec<String> {
+    let keys = ctx.keyring.keys();
+    if keys.is_empty() {
+        return keys;
+    }
+    let misfits = ctx.misfits.uids(KindName::MetaApp);
+    let mut there: HashSet<String> = ctx.apps.all().iter().map(|app| key_of(app)).collect();
+    there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid)));
+    let is_gone = |key: &String| match ctx.bindings.knows_to_be_ours(namespace_of(key)) {
+        Some(ours) => !ours || !there.contains(key),
+        None => false,
+    };
+    keys.into_iter().filter(is_gone).collect()
+}

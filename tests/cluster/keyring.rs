@@ -1,0 +1,281 @@
+//! The keyring: the operator tells the gateway what it has to know of each MetaApp, and nothing else; the gateway reads no Secret of
+//! a tenant.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchParams};
+use kube::{Api, ResourceExt};
+use meta_channel_operator::api::MetaApp;
+use meta_channel_operator::api::keyring::{KEYRING_TYPE, KeyringEntry, key};
+use meta_channel_operator::settings::DEFAULT_KEYRING;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use testkit::wait_for;
+
+use crate::gateway::{BODY, Caller, signature, verify_token};
+use crate::props::*;
+use crate::releases::unbind;
+use crate::rotation::switch;
+use crate::world::*;
+
+const NEW: &str = "sandbox-app-secret-1111111111111111";
+
+impl World {
+    pub fn keyring(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.mailbox)
+    }
+
+    /// Tells the gateway of MetaApp acme in a namespace what an operator would, where none does.
+    pub async fn tell_gateway(&self, namespace: &str, secrets: &[(&str, &str)]) -> Result<()> {
+        self.tell_gateway_of(namespace, "acme", secrets).await
+    }
+
+    pub async fn tell_gateway_of(&self, namespace: &str, name: &str, secrets: &[(&str, &str)]) -> Result<()> {
+        let app = Api::<MetaApp>::namespaced(self.client.clone(), namespace).get(name).await?;
+        let entry = KeyringEntry {
+            app_secret_ref: app.spec.app_secret_ref.name.clone(),
+            verify_token: None,
+            app_secrets: secrets.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        };
+        let value = ByteString(serde_json::to_vec(&entry)?);
+        let data = BTreeMap::from([(key(namespace, &app.uid().context("no UID")?), value)]);
+        let metadata = ObjectMeta { name: Some(DEFAULT_KEYRING.to_owned()), ..ObjectMeta::default() };
+        let type_ = Some(KEYRING_TYPE.to_owned());
+        let secret = Secret { metadata, type_, data: Some(data.clone()), ..Secret::default() };
+        match self.keyring().create(&PostParams::default(), &secret).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                self.change_keyring(&json!({ "data": data })).await
+            }
+            made => Ok(made.map(drop)?),
+        }
+    }
+
+    async fn change_keyring(&self, patch: &Value) -> Result<()> {
+        let patch = Patch::Merge(patch);
+        Ok(self.keyring().patch(DEFAULT_KEYRING, &PatchParams::default(), &patch).await.map(drop)?)
+    }
+
+    /// What the keyring holds, by its keys; nothing if it is not there.
+    async fn told(&self) -> Result<BTreeMap<String, Value>> {
+        let secret = self.keyring().get_opt(DEFAULT_KEYRING).await?;
+        let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+        data.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value.0)?))).collect()
+    }
+
+    /// The key of MetaApp acme.
+    async fn own_key(&self) -> Result<String> {
+        Ok(key(&self.platform, &self.apps().get("acme").await?.uid().context("no UID")?))
+    }
+
+    /// Waits until the keyring holds exactly what these keys stand for.
+    async fn keyring_holds(&self, expected: &BTreeMap<String, Value>) -> Result<()> {
+        wait_for("the keyring", PATIENCE, async || {
+            let told = self.told().await.unwrap_or_default();
+            ensure!(told == *expected, "{:?} instead of {:?}", told.keys(), expected.keys());
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Waits for the answer to an event of MetaApp acme that is signed with this.
+async fn answers(world: &World, secret: &str, expected: StatusCode) -> Result<()> {
+    let (caller, path) = (Caller::new(world), format!("/webhooks/{}/acme", world.platform));
+    wait_for(&format!("an event to be answered with {expected}"), PATIENCE, async || {
+        let status = caller.post(&path, Some(&signature(secret, BODY))).await?;
+        ensure!(status == expected, "{status}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_told_what_it_needs_and_an_operator_with_nothing_to_tell_writes_nothing() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let expected = json!({
+        "appSecretRef": "acme-app", "verifyToken": verify_token(&world).await?, "appSecrets": {"app-secret": APP_SECRET},
+    });
+    assert_eq!(world.told().await?, [(world.own_key().await?, expected.clone())].into());
+    let secret = world.keyring().get(DEFAULT_KEYRING).await?;
+    assert_eq!(secret.type_.as_deref(), Some("metachannels.io/gateway-keyring"));
+    let labels = json!({
+        "app.kubernetes.io/name": "meta-channel-operator", "app.kubernetes.io/component": "gateway",
+        "metachannels.io/purpose": "gateway-keyring",
+    });
+    assert_eq!(serde_json::to_value(secret.labels())?, labels);
+
+    // Neither a look, nor a change of what the gateway has no need to know, nor a restart writes it.
+    world.advance(61);
+    quiet(&operator).await?;
+    world.apply(&world.app_manifest_with("webhook: {fields: [messages]}")).await?;
+    world.app_is(&["Ready=True"]).await?;
+    operator.stop().await;
+    let operator = world.operator();
+    wait_for("the first pass", PATIENCE, async || {
+        ensure!(operator.passes("MetaApp") > 0);
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
+    let again = world.keyring().get(DEFAULT_KEYRING).await?;
+    assert_eq!(again.resource_version(), secret.resource_version());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_meta_never_accepted_is_not_told_of_and_its_events_are_to_come_again() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", NEW).await?;
+    world.apply(&world.app_manifest()).await?;
+    world.app_is(&["Ready=Unknown/Pending"]).await?;
+    quiet(&operator).await?;
+    assert_eq!(world.keyring().get_opt(DEFAULT_KEYRING).await?, None);
+    answers(&world, NEW, StatusCode::SERVICE_UNAVAILABLE).await?;
+    answers(&world, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    switch(&world, NEW)?;
+    world.advance(1);
+    world.app_is(&["Ready=True"]).await?;
+    answers(&world, NEW, StatusCode::OK).await?;
+    answers(&world, APP_SECRET, StatusCode::FORBIDDEN).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_app_secret_counts_at_once_though_meta_is_not_asked() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
+    world.app_is(&["Ready=Unknown/Paused"]).await?;
+    quiet(&operator).await?;
+    let calls = world.sandbox.ledger().len();
+    let write = async |entries: Value| {
+        let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &entries.to_string()];
+        world.kubectl().run(&patch).await
+    };
+    write(json!({"stringData": {"app-secret": NEW, "previous-app-secret": APP_SECRET}})).await?;
+    answers(&world, NEW, StatusCode::OK).await?;
+    answers(&world, APP_SECRET, StatusCode::OK).await?;
+    // What is not released any more is forgotten as fast.
+    world.kubectl().run(&["-n", &world.platform, "label", "secret", "acme-app", "metachannels.io/purpose-"]).await?;
+    answers(&world, NEW, StatusCode::FORBIDDEN).await?;
+    quiet(&operator).await?;
+    assert_eq!(world.sandbox.ledger().len(), calls, "Meta was asked");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyring_that_somebody_deletes_or_changes_is_written_anew() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let (told, own) = (world.told().await?, world.own_key().await?);
+    quiet(&operator).await?;
+    let calls = world.sandbox.ledger().len();
+    world.keyring().delete(DEFAULT_KEYRING, &DeleteParams::default()).await?;
+    world.keyring_holds(&told).await?;
+    answers(&world, APP_SECRET, StatusCode::OK).await?;
+    world.change_keyring(&json!({"stringData": {own.as_str(): "{}"}})).await?;
+    world.keyring_holds(&told).await?;
+    world.change_keyring(&json!({"data": {own: null}})).await?;
+    world.keyring_holds(&told).await?;
+    let beside = format!("{}.11111111-2222-3333-4444-555555555555", world.platform);
+    world.change_keyring(&json!({"stringData": {beside: "{}"}})).await?;
+    world.keyring_holds(&told).await?;
+    answers(&world, APP_SECRET, StatusCode::OK).await?;
+    quiet(&operator).await?;
+    assert_eq!(world.sandbox.ledger().len(), calls, "Meta has nothing to do with it");
+    world.app_is(&["Ready=True"]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gateway_knew_of_an_app_goes_with_it_and_with_its_namespace() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    crate::releases::put_another_app(&world, &world.tenant_b).await?;
+    world.app_is(&["Ready=True"]).await?;
+    wait_for("both", PATIENCE, async || {
+        let told = world.told().await?;
+        ensure!(told.len() == 2, "{:?}", told.keys());
+        Ok(())
+    })
+    .await?;
+    let (own, mut told) = (world.own_key().await?, world.told().await?);
+    unbind(&world.client, &world.tenant_b).await?;
+    told.retain(|key, _| *key == own);
+    world.keyring_holds(&told).await?;
+    // What is left of a time before the start goes too, but nothing of what is there.
+    operator.stop().await;
+    let [elsewhere, gone] =
+        ["elsewhere", &world.platform].map(|namespace| key(namespace, "11111111-2222-3333-4444-555555555555"));
+    world.change_keyring(&json!({"stringData": {elsewhere: "{}", gone: "{}", "no-key-of-ours": "{}"}})).await?;
+    let _operator = world.operator();
+    world.keyring_holds(&told).await?;
+    world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
+    world.keyring_holds(&BTreeMap::new()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_somebody_elses_with_the_name_of_the_keyring_is_left_alone_and_told_of() -> Result<()> {
+    let world = World::new().await?;
+    let theirs = json!({"metadata": {"name": DEFAULT_KEYRING}, "type": "Opaque", "stringData": {"theirs": "text"}});
+    world.keyring().create(&PostParams::default(), &serde_json::from_value(theirs)?).await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    let app = world.app_is(&["WebhookSubscribed=False/WriteRefused", "CredentialsValid=True"]).await?;
+    let message = sentence(&app.status.context("no status")?.conditions).context("no Ready")?.to_owned();
+    for text in ["it is of another type", &format!("kubectl -n {} delete secret {DEFAULT_KEYRING}", world.mailbox)] {
+        ensure!(message.contains(text), "{message}");
+    }
+    let there = world.keyring().get(DEFAULT_KEYRING).await?.data.unwrap_or_default();
+    assert_eq!(there.keys().collect::<Vec<_>>(), ["theirs"]);
+    assert_eq!(world.writes().len(), 0, "Meta would ask for what the gateway does not know");
+    world.keyring().delete(DEFAULT_KEYRING, &DeleteParams::default()).await?;
+    world.app_is(&["Ready=True"]).await?;
+    answers(&world, APP_SECRET, StatusCode::OK).await
+}
+
+/// What whoever takes the gateway over may do is what its account may.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_the_gateway_over_reads_no_secret_of_a_tenant_and_changes_no_keyring() -> Result<()> {
+    let world = World::new().await?;
+    let _operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    answers(&world, APP_SECRET, StatusCode::OK).await?;
+    let asked = world.gateway_account.asked();
+    let read: Vec<_> = asked.keys().filter(|(right, _)| right.ends_with("secrets.")).collect();
+    ensure!(!read.is_empty() && read.iter().all(|(_, namespace)| *namespace == world.mailbox), "{read:?}");
+
+    let gateway = &world.gateway_account;
+    gateway.is_refused_on_purpose();
+    let forbidden = async |namespace: &str, name: &str| {
+        let secrets: Api<Secret> = Api::namespaced(gateway.client.clone(), namespace);
+        let (delete, patch) = (DeleteParams::default(), Patch::Merge(json!({"data": null})));
+        let all = [
+            secrets.get(name).await.err(),
+            secrets.list(&ListParams::default()).await.err(),
+            secrets.watch(&WatchParams::default(), "0").await.err(),
+            secrets.patch(name, &PatchParams::default(), &patch).await.err(),
+            secrets.delete(name, &delete).await.err(),
+        ];
+        for (number, error) in all.into_iter().enumerate() {
+            let error = error.with_context(|| format!("{number} in {namespace} is let in"))?.to_string();
+            ensure!(error.contains(" cannot "), "{number} in {namespace}: {error}");
+        }
+        Ok(())
+    };
+    for namespace in [&world.platform, &world.tenant_a, &world.mailbox] {
+        forbidden(namespace, "acme-app").await?;
+    }
+    forbidden(&world.mailbox, DEFAULT_KEYRING).await
+}
