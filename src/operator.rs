@@ -124,7 +124,7 @@ impl Operator {
         timers.insert((KindName::AssetClaim, self.policy.claims_namespace.clone()), claim_timer);
         let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
         let keyring = Key::new(&self.policy.mailbox_namespace, &self.policy.keyring);
-        let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.metrics);
+        let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.release, &self.metrics);
         let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
         let surplus = Arc::new(Surplus::new(self.max_objects));
         let secrets = scopes.iter().map(|scope| scope.secrets.0.clone()).collect();

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
@@ -16,6 +17,7 @@ use kube_runtime::watcher::Config;
 use serde_json::json;
 use tokio::sync::{Notify, watch as state};
 
+use super::bucket::Bucket;
 use super::context::Context;
 use super::failure::{self, Failure};
 use super::key::{Key, KindName, version};
@@ -35,27 +37,38 @@ const LARGEST: usize = 512 * KIB;
 /// The most that it holds of one namespace, some five hundred MetaApps: nobody fills it alone.
 const SHARE: usize = 128 * KIB;
 
+/// Annotation with the name of the release that the keyring is of.
+const RELEASE: &str = "metachannels.io/release";
+
+/// How often what somebody else changed is put right at once; and how often after that, while they go on.
+const BURST: i32 = 5;
+const EVERY: SignedDuration = SignedDuration::from_mins(1);
+
 /// The keyring of the release.
 pub struct Keyring {
     key: Key,
+    release: String,
     api: Api<Secret>,
     shown: Store<Secret>,
     /// What was written last, which the watch may not show yet.
     written: Mutex<Option<Arc<Secret>>>,
     /// Whether there was an answer to what it holds.
     answered: state::Sender<bool>,
+    /// Bounds how often it is put right.
+    repairs: Mutex<Bucket>,
     /// Told when there may be an entry in it of a MetaApp that is not there.
     pub(crate) news: Notify,
     metrics: Metrics,
 }
 
 impl Keyring {
-    /// The keyring of this name, to be filled by [`watch`].
-    pub fn new(client: &Client, key: Key, metrics: &Metrics) -> (Self, Writer<Secret>) {
+    /// The keyring of this name and release, to be filled by [`watch`].
+    pub fn new(client: &Client, key: Key, release: &str, metrics: &Metrics) -> (Self, Writer<Secret>) {
         let (shown, writer) = reflector::store();
         let (api, metrics) = (Api::namespaced(client.clone(), &key.namespace), metrics.clone());
         let (written, answered, news) = Default::default();
-        (Self { key, api, shown, written, answered, news, metrics }, writer)
+        let (release, repairs) = (release.to_owned(), Mutex::new(Bucket::full(Timestamp::UNIX_EPOCH)));
+        (Self { key, release, api, shown, written, answered, repairs, news, metrics }, writer)
     }
 
     /// Waits until there was an answer to what it holds.
@@ -78,7 +91,7 @@ impl Keyring {
 
     /// All keys in it.
     pub fn keys(&self) -> Vec<String> {
-        let current = self.current().filter(|it| is_ours(it));
+        let current = self.current().filter(|it| self.is_ours(it));
         current.iter().flat_map(|it| it.data.iter().flatten()).map(|(key, _)| key.clone()).collect()
     }
 
@@ -93,7 +106,7 @@ impl Keyring {
             self.metrics.write_refused(&refused);
             Err(Failure::Refused(Box::new(refused)))
         };
-        if current.as_deref().is_some_and(|it| !is_ours(it)) {
+        if current.as_deref().is_some_and(|it| !self.is_ours(it)) {
             return refused(Cause::Taken);
         }
         let data = current.as_ref().and_then(|it| it.data.as_ref());
@@ -128,6 +141,7 @@ impl Keyring {
         let metadata = ObjectMeta {
             name: Some(self.key.name.clone()),
             labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+            annotations: Some(BTreeMap::from([(RELEASE.to_owned(), self.release.clone())])),
             ..ObjectMeta::default()
         };
         let data = entry.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
@@ -144,7 +158,9 @@ impl Keyring {
     /// Changes these keys and nothing else; whether that was possible, since it is there. The type keeps it from changing a Secret
     /// of somebody else's that has its name now.
     async fn patch(&self, entries: &BTreeMap<String, Option<ByteString>>) -> Result<bool, Failure> {
-        let patch = Patch::Merge(json!({ "type": KEYRING_TYPE, "data": entries }));
+        let patch = Patch::Merge(json!({
+            "metadata": {"annotations": {RELEASE: self.release}}, "type": KEYRING_TYPE, "data": entries,
+        }));
         let request = async {
             match self.api.patch(&self.key.name, &PatchParams::default(), &patch).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
@@ -172,6 +188,19 @@ impl Keyring {
         Ok(true)
     }
 
+    /// Whether a Secret is of the type that only operators make, and not of another release: two would take turns to remove what
+    /// the other one wrote.
+    fn is_ours(&self, secret: &Secret) -> bool {
+        let release = secret.metadata.annotations.as_ref().and_then(|all| all.get(RELEASE));
+        secret.type_.as_deref() == Some(KEYRING_TYPE) && release.is_none_or(|release| *release == self.release)
+    }
+
+    /// When it may be put right.
+    fn repair_from(&self, now: Timestamp) -> Timestamp {
+        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        repairs.take(now, BURST, EVERY).err().unwrap_or(now)
+    }
+
     /// The MetaApps, of these, whose entry somebody else changes by this version of the Secret.
     fn changed_by(&self, secret: &Secret, apps: Vec<Arc<MetaApp>>) -> Vec<Key> {
         let before = self.current();
@@ -183,11 +212,6 @@ impl Keyring {
         let changed = apps.iter().filter(|app| is_changed(&key_of(app)));
         changed.map(|app| Key::of(&**app)).collect()
     }
-}
-
-/// Whether a Secret is of the type that only the operator makes.
-fn is_ours(secret: &Secret) -> bool {
-    secret.type_.as_deref() == Some(KEYRING_TYPE)
 }
 
 /// The key of a MetaApp.
@@ -242,9 +266,16 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
     watch::run(secrets, named, writer, &ctx.metrics, review, report).await;
 }
 
+/// Wakes these MetaApps to put right what somebody else changed. Who changes it all the time is not answered each time.
 fn wake(ctx: &Context, apps: Vec<Key>) {
+    if apps.is_empty() {
+        return;
+    }
+    let from = ctx.keyring.repair_from(ctx.clock.now());
     for app in apps {
-        ctx.wake(KindName::MetaApp, app);
+        if let Some(timer) = ctx.timer(KindName::MetaApp, &app.namespace) {
+            timer.no_later(app, from);
+        }
     }
 }
 

@@ -169,7 +169,7 @@ impl WriteRefused {
             Cause::NoNamespace => "there is no such namespace".to_owned(),
             Cause::TooLarge => "it is too large".to_owned(),
             Cause::Full => "it holds as much as it may, of this namespace or of all".to_owned(),
-            Cause::Taken => "it is of another type, so that it was not made by the operator".to_owned(),
+            Cause::Taken => "it is not the keyring of this release".to_owned(),
             Cause::NoAnswer => "no usable answer".to_owned(),
             Cause::Other(code) => format!("it answers {code}"),
         }

@@ -3,14 +3,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::secrets;
 use crate::api::keyring::{KeyringEntry, key, namespace_of};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus};
+use crate::engine::bucket::Bucket;
+use crate::engine::clock::Moment;
 use crate::engine::keyring::key_of;
 use crate::engine::pass::Pass;
 use crate::engine::{Context, Failure, Key, KindName};
@@ -79,8 +81,9 @@ async fn entry(ctx: &Context, app: &MetaApp) -> Result<Vec<u8>, Failure> {
     Ok(serde_json::to_vec(&entry).unwrap_or_default())
 }
 
-/// How soon entries that could not be removed are tried again.
-const AGAIN: Duration = Duration::from_secs(30);
+/// How often entries are removed at once; and how often after that, or while it is refused.
+const BURST: i32 = 5;
+const EVERY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Removes the entries of MetaApps that are gone, or are not ours any more, until the shutdown. What is left of a time before the
 /// start is removed first.
@@ -88,29 +91,24 @@ pub async fn run(ctx: Arc<Context>) {
     if ctx.policy.gateway_url.is_none() {
         return;
     }
-    loop {
-        let gone = gone(&ctx);
-        let mut removed = true;
-        if !gone.is_empty() {
-            tracing::info!(entries = gone.len(), "removing from the gateway's keyring what it is not to know any more");
-            match ctx.read(ctx.keyring.remove(&gone)).await {
-                Ok(Err(failure)) => {
-                    tracing::warn!(%failure, "the gateway's keyring could not be written; trying again");
-                    removed = false;
-                }
-                Ok(Ok(())) => {}
-                Err(_) => return,
-            }
-        }
-        let again = async { if removed { std::future::pending().await } else { ctx.rest(AGAIN).await } };
-        let next = async {
-            tokio::select! {
-                () = ctx.keyring.news.notified() => {}
-                _ = again => {}
-            }
-        };
-        if ctx.read(next).await.is_err() {
-            return;
+    let mut turns = Bucket::full(ctx.clock.now());
+    while ctx.read(remove(&ctx, &mut turns)).await.is_ok() {}
+}
+
+/// Removes what is to go, and waits for news.
+async fn remove(ctx: &Context, turns: &mut Bucket) {
+    let gone = gone(ctx);
+    if gone.is_empty() {
+        return ctx.keyring.news.notified().await;
+    }
+    if let Err(from) = turns.take(ctx.clock.now(), BURST, EVERY) {
+        return ctx.clock.sleep_until(from).await;
+    }
+    match ctx.keyring.remove(&gone).await {
+        Ok(()) => tracing::info!(entries = gone.len(), "removed from the gateway's keyring what is of no MetaApp here"),
+        Err(failure) => {
+            tracing::warn!(%failure, "the gateway's keyring could not be written; trying again");
+            ctx.clock.sleep_until(ctx.clock.now().later(EVERY)).await;
         }
     }
 }

@@ -110,6 +110,8 @@ async fn the_gateway_is_told_what_it_needs_and_an_operator_with_nothing_to_tell_
     });
     assert_eq!(serde_json::to_value(secret.labels())?, labels);
 
+    assert_eq!(secret.annotations()["metachannels.io/release"], world.release);
+
     // Neither a look, nor a change of what the gateway has no need to know, nor a restart writes it.
     world.advance(61);
     quiet(&operator).await?;
@@ -185,7 +187,10 @@ async fn a_keyring_that_somebody_deletes_or_changes_is_written_anew() -> Result<
     answers(&world, APP_SECRET, StatusCode::OK).await?;
     world.change_keyring(&json!({"stringData": {own.as_str(): "{}"}})).await?;
     world.keyring_holds(&told).await?;
-    world.change_keyring(&json!({"data": {own: null}})).await?;
+    world.change_keyring(&json!({"data": {own.as_str(): null}})).await?;
+    world.keyring_holds(&told).await?;
+    // Nor is it of this release any more for having no annotation.
+    world.change_keyring(&json!({"metadata": {"annotations": null}, "data": {own.as_str(): null}})).await?;
     world.keyring_holds(&told).await?;
     let beside = format!("{}.11111111-2222-3333-4444-555555555555", world.platform);
     world.change_keyring(&json!({"stringData": {beside: "{}"}})).await?;
@@ -194,6 +199,29 @@ async fn a_keyring_that_somebody_deletes_or_changes_is_written_anew() -> Result<
     quiet(&operator).await?;
     assert_eq!(world.sandbox.ledger().len(), calls, "Meta has nothing to do with it");
     world.app_is(&["Ready=True"]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyring_that_somebody_changes_all_the_time_is_put_right_once_a_minute() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator();
+    world.put_app().await?;
+    world.app_is(&["Ready=True"]).await?;
+    let (told, own) = (world.told().await?, world.own_key().await?);
+    quiet(&operator).await?;
+    let change = json!({"stringData": {own: "{}"}});
+    let mut put_off = false;
+    for _ in 0..10 {
+        world.change_keyring(&change).await?;
+        quiet(&operator).await?;
+        put_off = world.told().await? != told;
+        if put_off {
+            break;
+        }
+    }
+    assert!(put_off, "each change was put right at once");
+    world.advance(1);
+    world.keyring_holds(&told).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +261,10 @@ async fn a_secret_of_somebody_elses_with_the_name_of_the_keyring_is_left_alone_a
     world.put_app().await?;
     let app = world.app_is(&["WebhookSubscribed=False/WriteRefused", "CredentialsValid=True"]).await?;
     let message = sentence(&app.status.context("no status")?.conditions).context("no Ready")?.to_owned();
-    for text in ["it is of another type", &format!("kubectl -n {} delete secret {DEFAULT_KEYRING}", world.mailbox)] {
+    for text in [
+        "it is not the keyring of this release",
+        &format!("kubectl -n {} delete secret {DEFAULT_KEYRING}", world.mailbox),
+    ] {
         ensure!(message.contains(text), "{message}");
     }
     let there = world.keyring().get(DEFAULT_KEYRING).await?.data.unwrap_or_default();

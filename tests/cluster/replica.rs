@@ -18,6 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Running, World};
 
 impl World {
+    /// The watched namespaces.
+    pub fn scopes(&self) -> Vec<String> {
+        vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()]
+    }
+
     /// Another replica of the gateway, and where it listens.
     pub async fn replica(&self) -> Result<(Running, String)> {
         let (running, url, _) = self.gateway_by(&self.gateway_account.client).await?;

@@ -184,11 +184,6 @@ impl World {
         })
     }
 
-    /// The watched namespaces.
-    pub fn scopes(&self) -> Vec<String> {
-        vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()]
-    }
-
     pub fn operator(&self) -> Running {
         self.operator_with(|_| ())
     }
