@@ -18,6 +18,11 @@ pub fn namespace_of(key: &str) -> &str {
     key.split('.').next().unwrap_or_default()
 }
 
+/// The UID of the MetaApp that has this key.
+pub fn uid_of(key: &str) -> &str {
+    key.split_once('.').map_or("", |(_, uid)| uid)
+}
+
 /// What the gateway knows of a MetaApp. It is never shown: no `Debug`.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,7 +47,7 @@ mod tests {
         let (namespace, uid) = ("n".repeat(63), "01234567-89ab-cdef-0123-456789abcdef");
         let key = key(&namespace, uid);
         assert!(key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)), "{key}");
-        assert_eq!(namespace_of(&key), namespace);
+        assert_eq!((namespace_of(&key), uid_of(&key)), (namespace.as_str(), uid));
     }
 
     #[test]

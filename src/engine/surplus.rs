@@ -89,9 +89,24 @@ impl Surplus {
         self.waiting(kind, key).is_some_and(|waiting| waiting.mark == departed::mark(uid))
     }
 
-    fn waiting(&self, kind: &'static str, key: &Key) -> Option<Waiting> {
+    /// Whether an object of this UID waits for a place in a namespace, whatever its name is.
+    pub fn holds_any(&self, kind: &'static str, namespace: &str, uid: &str) -> bool {
+        let mark = departed::mark(uid);
+        let waits = |room: &Room| {
+            let places = room.lock();
+            let waiting = places.get(namespace).map(|places| &places.waiting);
+            waiting.is_some_and(|waiting| waiting.values().any(|it| it.mark == mark))
+        };
+        self.room_of(kind, namespace).is_some_and(|room| waits(&room))
+    }
+
+    fn room_of(&self, kind: &'static str, namespace: &str) -> Option<Arc<Room>> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
-        let room = rooms.get(&(kind, key.namespace.clone())).or_else(|| rooms.get(&(kind, String::new())))?;
+        rooms.get(&(kind, namespace.to_owned())).or_else(|| rooms.get(&(kind, String::new()))).cloned()
+    }
+
+    fn waiting(&self, kind: &'static str, key: &Key) -> Option<Waiting> {
+        let room = self.room_of(kind, &key.namespace)?;
         room.lock().get(&key.namespace)?.waiting.get(&key.name).copied()
     }
 

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::secrets;
-use crate::api::keyring::{KeyringEntry, key, namespace_of};
+use crate::api::keyring::{KeyringEntry, key, namespace_of, uid_of};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::bucket::Bucket;
@@ -122,8 +122,9 @@ fn gone(ctx: &Context) -> Vec<String> {
     let misfits = ctx.misfits.uids(KindName::MetaApp);
     let mut there: HashSet<String> = ctx.apps.all().iter().map(|app| key_of(app)).collect();
     there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid)));
+    let waits = |key: &str| ctx.surplus.holds_any(KindName::MetaApp.as_str(), namespace_of(key), uid_of(key));
     let is_gone = |key: &String| match ctx.bindings.knows_to_be_ours(namespace_of(key)) {
-        Some(ours) => !ours || !there.contains(key),
+        Some(ours) => !ours || !there.contains(key) && !waits(key),
         None => false,
     };
     keys.into_iter().filter(is_gone).collect()

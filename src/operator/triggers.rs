@@ -71,7 +71,10 @@ impl Triggers {
                 self.forget(key);
                 app_went(ctx, key);
             }
-            Change::SurplusGone { key, .. } => ctx.wake_dependents(&Dependency::MetaApp(key.clone())),
+            Change::SurplusGone { key, .. } => {
+                ctx.keyring.news.notify_one();
+                ctx.wake_dependents(&Dependency::MetaApp(key.clone()));
+            }
             Change::Surplus(_) | Change::Listed | Change::Unlisted(_) => {}
         }
     }

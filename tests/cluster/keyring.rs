@@ -59,14 +59,14 @@ impl World {
     }
 
     /// What the keyring holds, by its keys; nothing if it is not there.
-    async fn told(&self) -> Result<BTreeMap<String, Value>> {
+    pub async fn told(&self) -> Result<BTreeMap<String, Value>> {
         let secret = self.keyring().get_opt(DEFAULT_KEYRING).await?;
         let data = secret.and_then(|secret| secret.data).unwrap_or_default();
         data.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value.0)?))).collect()
     }
 
     /// The key of MetaApp acme.
-    async fn own_key(&self) -> Result<String> {
+    pub async fn own_key(&self) -> Result<String> {
         Ok(key(&self.platform, &self.apps().get("acme").await?.uid().context("no UID")?))
     }
 

@@ -177,6 +177,8 @@ async fn an_app_without_a_place_keeps_its_webhook_and_is_waited_for_and_grants_a
     world.app_is(&[TOO_MANY, "WebhookSubscribed=True"]).await?;
     let namespaced = format!("surplus_objects{{kind=\"MetaGrant\",namespace=\"{}\"}}", world.tenant_a);
     assert_eq!(operator.gauge(&namespaced), 1.0);
+    quiet(&operator).await?;
+    assert!(world.told().await?.contains_key(&world.own_key().await?), "the gateway goes on knowing it");
     world.apply(&older("webhook: {}")).await?;
     wait_for("the other app to be refused the webhook", PATIENCE, async || {
         let status = world.apps().get("older").await?.status.context("no status")?;
