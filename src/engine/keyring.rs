@@ -41,7 +41,7 @@ const SHARE: usize = 128 * KIB;
 const RELEASE: &str = "metachannels.io/release";
 
 /// How often what somebody else changed is put right at once; and how often after that, while they go on.
-const BURST: i32 = 5;
+const BURST: i32 = 10;
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// The keyring of the release.

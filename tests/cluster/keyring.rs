@@ -211,7 +211,7 @@ async fn a_keyring_that_somebody_changes_all_the_time_is_put_right_once_a_minute
     quiet(&operator).await?;
     let change = json!({"stringData": {own: "{}"}});
     let mut put_off = false;
-    for _ in 0..10 {
+    for _ in 0..20 {
         world.change_keyring(&change).await?;
         quiet(&operator).await?;
         put_off = world.told().await? != told;
