@@ -259,7 +259,8 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
             Change::Listed | Change::Unlisted(_) => {
                 keyring.answered.send_replace(true);
             }
-            Change::Applied(_) | Change::Misfit { .. } => {}
+            // There is a place for it.
+            Change::Applied(_) | Change::Misfit { .. } | Change::Surplus(_) | Change::SurplusGone { .. } => {}
         }
         keyring.news.notify_one();
     };
