@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -204,24 +205,26 @@ impl Operator {
                     let grants = run::run::<MetaGrantKind>(Arc::clone(&ctx), grants, grant_wakes, self.concurrency);
                     let channels =
                         run::run::<FacebookChannelKind>(Arc::clone(&ctx), channels, channel_wakes, self.concurrency);
-                    async move { tokio::join!(apps, grants, channels) }
+                    async move { tokio::join!(apps, grants, channels) }.map(drop).boxed()
                 });
-            let cleanup = run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY);
-            let sweep = sweep::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            let ration = ration::run::<FacebookChannelKind>(Arc::clone(&ctx));
-            let census = async { tokio::join!(census::run(Arc::clone(&ctx)), users::run(Arc::clone(&ctx))) };
-            let mail = async {
-                tokio::join!(meta_grant::mail::run(Arc::clone(&ctx)), meta_app::keyring::run(Arc::clone(&ctx)))
-            };
-            let misfits = async { tokio::join!(misfits::run(Arc::clone(&ctx)), surplus::run(Arc::clone(&ctx))) };
-            let tenures =
-                async { tokio::join!(namespaces::run(Arc::clone(&ctx), told), allowed::run(Arc::clone(&ctx))) };
-            let guard = Box::pin(guard(&ctx, &self.scopes).run());
-            let proof = async { tokio::join!(claims::proof::run(&ctx), ctx.read(guard), skew::run(&ctx)) };
-            drain(&ctx, &mut watches, async {
-                tokio::join!(join_all(controllers), cleanup, sweep, ration, census, mail, misfits, tenures, proof)
-            })
-            .await?;
+            // Each on the heap: all of them together are more than the stack of a thread holds.
+            let others = [
+                run::run::<AssetClaimKind>(Arc::clone(&ctx), claims, claim_wakes, CLEANUP_CONCURRENCY).boxed(),
+                sweep::run::<FacebookChannelKind>(Arc::clone(&ctx)).boxed(),
+                ration::run::<FacebookChannelKind>(Arc::clone(&ctx)).boxed(),
+                census::run(Arc::clone(&ctx)).boxed(),
+                users::run(Arc::clone(&ctx)).boxed(),
+                meta_grant::mail::run(Arc::clone(&ctx)).boxed(),
+                meta_app::keyring::run(Arc::clone(&ctx)).boxed(),
+                misfits::run(Arc::clone(&ctx)).boxed(),
+                surplus::run(Arc::clone(&ctx)).boxed(),
+                namespaces::run(Arc::clone(&ctx), told).boxed(),
+                allowed::run(Arc::clone(&ctx)).boxed(),
+                claims::proof::run(&ctx).boxed(),
+                ctx.read(Box::pin(guard(&ctx, &self.scopes).run())).map(drop).boxed(),
+                skew::run(&ctx).boxed(),
+            ];
+            drain(&ctx, &mut watches, join_all(controllers.chain(others))).await?;
         }
         Ok(())
     }
