@@ -82,6 +82,8 @@ async fn two_releases(world: &World) -> Result<(Running, Running)> {
     let second = world.operator_with(|operator| {
         operator.scopes = vec![world.tenant_b.clone()];
         operator.release = "elsewhere/other".to_owned();
+        // Its application leaves the webhook to the other one, so that it has nothing to tell a gateway.
+        operator.policy.gateway_url = None;
     });
     Ok((first, second))
 }
