@@ -8,9 +8,6 @@ SHELL := /bin/bash
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
 
-# Most tests wait for servers most of the time, so that a core has time for three of them.
-export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
-
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
 POLICIES := config/admission/policies charts/meta-channel-operator-admin/files/policies

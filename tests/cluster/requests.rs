@@ -65,7 +65,12 @@ async fn another_leader_takes_the_look_that_the_one_before_still_owed() -> Resul
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let world = World::new().await?;
     // A slot that comes by chance would bring a look that nobody asked for.
-    let leader = || world.operator_with(|operator| operator.policy.channel_period = 365 * DAY);
+    let leader = || {
+        world.operator_with(|operator| {
+            let policy = &mut operator.policy;
+            (policy.channel_period, policy.app_period) = (365 * DAY, 365 * DAY);
+        })
+    };
     let operator = leader();
     crate::drift::connected(&world).await?;
     quiet(&operator).await?;
