@@ -111,12 +111,10 @@ impl Bindings {
 
     /// Whether a namespace is ours: what lies in others is not there for us.
     pub fn is_ours(&self, namespace: &str) -> bool {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let tenure = state.tenures.get(namespace).or_else(|| state.tenures.get(""));
-        tenure.is_some_and(|tenure| tenure.verdict == Some(Ok(())))
+        self.knows_to_be_ours(namespace) == Some(true)
     }
 
-    /// Whether a namespace is ours; `None` where that is not known, since something cannot be listed there.
+    /// The same; `None` where that is not known, since something cannot be listed there.
     pub fn knows_to_be_ours(&self, namespace: &str) -> Option<bool> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         match state.tenures.get(namespace).or_else(|| state.tenures.get("")).map(|tenure| &tenure.verdict) {
