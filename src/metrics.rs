@@ -7,13 +7,14 @@ mod unguarded;
 mod writes;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
+use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -361,13 +362,13 @@ impl Metrics {
 
     /// Adds what is looked up at the time of a scrape.
     pub fn collect(&self, collector: impl Collector) {
-        self.registry.write().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
+        self.registry.write().register_collector(Box::new(collector));
     }
 
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.registry.read();
         if encode(&mut text, &registry).is_err() {
             // Writing into a String does not fail; a scraper would see that the end is missing.
             let _ = writeln!(text, "# incomplete");

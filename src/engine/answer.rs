@@ -1,11 +1,11 @@
 //! What Meta answered, as decisions see it: a value, or a refusal with its consequence.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
+use parking_lot::Mutex;
 
 use super::brakes;
 use super::clock::Moment;
@@ -97,7 +97,7 @@ pub fn answer<T>(operation: Operation, result: Result<T, GraphError>) -> Answer<
 /// While Meta is silent all objects meet it again and again; one line a minute says as much as thousands.
 fn worth_a_line() -> bool {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = LAST.lock();
     let worth = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(60));
     if worth {
         *last = Some(Instant::now());

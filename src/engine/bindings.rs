@@ -3,8 +3,8 @@
 //! So is what may not be listed, which keeps nobody else waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 /// What has to be listed in a watched namespace before anything is done there.
@@ -116,7 +116,7 @@ impl Bindings {
 
     /// The same; `None` where that is not known, since something cannot be listed there.
     pub fn knows_to_be_ours(&self, namespace: &str) -> Option<bool> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         match state.tenures.get(namespace).or_else(|| state.tenures.get("")).map(|tenure| &tenure.verdict) {
             None | Some(Some(Err(Refusal::Unbound | Refusal::OtherRelease(_)))) => Some(false),
             Some(Some(Ok(()))) => Some(true),
@@ -126,7 +126,7 @@ impl Bindings {
 
     /// Whether a watched namespace belongs to nobody, as one that is being deleted does, though its channels were shown once.
     pub fn is_left(&self, namespace: &str) -> bool {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         let verdict = state.tenures.get(namespace).and_then(|tenure| tenure.verdict.as_ref());
         state.shown.contains(namespace) && matches!(verdict, Some(Err(Refusal::Unbound | Refusal::Unlisted(_))))
     }
@@ -155,7 +155,7 @@ impl Bindings {
 
     /// What is known of each namespace that is named somewhere; "" stands for all others, if they are watched.
     pub fn tenures(&self) -> BTreeMap<String, Tenure> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).tenures.clone()
+        self.state.read().tenures.clone()
     }
 
     /// Is told when that changes.
@@ -164,7 +164,7 @@ impl Bindings {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         change(&mut state);
         let changed = state.judge(&self.release);
         drop(state);

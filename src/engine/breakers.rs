@@ -4,9 +4,9 @@
 //! Only silence opens a breaker. Whether an application is broken is said by its own conditions, which its channels obey.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::answer::{Answer, Held, Refusal};
 use super::brakes;
@@ -62,7 +62,7 @@ impl Breakers {
     /// Takes note of what came of the calls for an object, be it a channel or the application itself. How many breakers
     /// are open then.
     pub fn note(&self, app: &str, uid: &str, reach: Reach, now: Timestamp) -> usize {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         match reach {
             Reach::Unknown => {}
             Reach::Answered => {
@@ -93,7 +93,7 @@ impl Breakers {
 
     /// Since when the breaker is open, if it is.
     pub fn open_since(&self, app: &str) -> Option<Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(app)?.open
+        self.0.lock().get(app)?.open
     }
 
     /// What stands for Meta's answers about an object that may try again then.

@@ -5,9 +5,9 @@
 //! Nobody waits here while holding a slot: a pass that may not ask ends, and is woken when it may.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{Refusal, end_of_silence};
 use super::brakes;
@@ -219,7 +219,7 @@ impl Share {
 
 impl Budgets {
     fn lock(&self) -> MutexGuard<'_, All> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes note of a refusal, if it speaks of a limit.

@@ -2,12 +2,13 @@
 //! all answers, such as whether Meta can be reached, is asked here, so that no list of them is kept by hand.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::answer::{Answer, Refusal, answer};
 use super::breakers::Reach;
 use super::key::{Key, KindName};
 use crate::graph::{GraphError, Operation};
+use parking_lot::Mutex;
 
 /// The calls of one pass. Each operation says with whose token it is made; they are all about the object of the pass.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,7 +80,7 @@ pub struct Told(Arc<Mutex<BTreeMap<&'static str, (String, u64)>>>);
 impl Told {
     /// How often this was said without a break, this time among them.
     fn count(&self, call: &'static str, error: &str) -> u64 {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let (said, times) = all.entry(call).or_default();
         if said != error {
             (*said, *times) = (error.to_owned(), 0);
@@ -90,7 +91,7 @@ impl Told {
 
     /// The call was answered: how often it was refused before, if it was.
     fn end(&self, call: &'static str) -> Option<u64> {
-        let gone = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(call);
+        let gone = self.0.lock().remove(call);
         gone.map(|(_, times)| times)
     }
 }

@@ -2,9 +2,9 @@
 //! bounded rate, however many channels change.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use super::key::Key;
+use parking_lot::Mutex;
 
 /// What was counted last for the objects of a kind.
 #[derive(Debug, Default)]
@@ -20,14 +20,14 @@ struct Round<T> {
 impl<T: Clone + Default + PartialEq> Counts<T> {
     /// The channels of an object; `None` if they were not counted yet.
     pub fn of(&self, key: &Key) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).counted.get(key).cloned()
+        self.0.lock().counted.get(key).cloned()
     }
 
     /// Takes the place of what was counted before, and returns those whose status says something else: what `said` knows,
     /// if the object was looked at. That there is no channel is told only of who was there a round earlier: the channels
     /// of a new object may be on their way, and what is not used is not protected.
     pub fn replace(&self, mut counted: HashMap<Key, T>, said: impl Fn(&Key) -> Option<Option<T>>) -> Vec<Key> {
-        let mut round = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut round = self.0.lock();
         let there = counted.keys().cloned().collect();
         counted.retain(|key, count| *count != T::default() || round.there.contains(key));
         let differs = |(key, count): &(&Key, &T)| said(key).is_some_and(|said| said.as_ref() != Some(count));

@@ -1,9 +1,9 @@
 //! Which objects this process saw live and then go. Only that tells a deletion from an object that is not there yet, as in the
 //! middle of a restore.
 
+use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
 
 /// How many are remembered. Most held no claim, so that nobody writes down that they went, and the oldest give way.
 const MOST: usize = 100_000;
@@ -28,7 +28,7 @@ pub fn mark(uid: &str) -> u64 {
 impl Departed {
     /// Notes that the object with this mark was seen to go.
     pub fn note(&self, mark: u64) {
-        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.0.lock();
         if marks.all.insert(mark) {
             marks.in_order.push_back(mark);
         }
@@ -41,12 +41,12 @@ impl Departed {
 
     /// Whether the object of this UID was seen to go.
     pub fn contains(&self, uid: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.contains(&mark(uid))
+        self.0.lock().all.contains(&mark(uid))
     }
 
     /// Forgets it.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.remove(&mark(uid));
+        self.0.lock().all.remove(&mark(uid));
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         departed.forget("1");
         assert!(!departed.contains("1"));
         departed.note(mark("1"));
-        let marks = departed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let marks = departed.0.lock();
         assert!(marks.all.len() <= MOST && marks.in_order.len() <= MOST);
     }
 }

@@ -3,9 +3,9 @@
 //! asks for each of them what the next regular look will show anyway.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 /// So many doubts within [`WINDOW`] are each followed up; with more it is no matter of single channels.
 const FEW: usize = 20;
@@ -28,7 +28,7 @@ struct Lately {
 impl Doubts {
     /// Notes a doubt; whether its witness may be asked now.
     pub fn admit(&self, app: &str, now: Timestamp) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let lately = all.entry(app.to_owned()).or_default();
         push(&mut lately.heard, now);
         let few = within(&lately.admitted, now, WINDOW) < FEW;
@@ -40,13 +40,13 @@ impl Doubts {
 
     /// Whether there were too many lately for each to be looked at a second time on its own.
     pub fn are_many(&self, app: &str, now: Timestamp) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(app).is_some_and(|lately| within(&lately.heard, now, REMEMBERED) > FEW)
     }
 
     /// Forgets an application that is gone.
     pub fn forget(&self, app: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
+        self.0.lock().remove(app);
     }
 }
 

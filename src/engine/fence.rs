@@ -5,7 +5,7 @@
 //! Lease must have been renewed lately, and the claim is read from the API server itself (`claims/fence.rs`).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
 use super::clock::Stamp;
@@ -13,6 +13,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::key::{Key, KindName};
 use super::leader::Tenure;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How long what was read or written of a claim counts.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -128,7 +129,7 @@ impl Fence {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// Makes sure that this process leads.

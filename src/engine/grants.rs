@@ -4,9 +4,10 @@
 //! first pass, which wakes its channels.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::answer::Answer;
 use super::gap::{Absence, Gap};
@@ -88,7 +89,7 @@ pub struct Grants(Mutex<HashMap<Key, Known>>);
 impl Grants {
     /// What a grant gives, if that is known.
     pub fn get(&self, grant: &Key) -> Option<Arc<Granted>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(grant)?.granted.clone()
     }
 
@@ -98,7 +99,7 @@ impl Grants {
     /// The tokens of pages stay what they were as long as the grant's own token does: Meta may hand out another one each
     /// time it is asked, which is no reason to wake 10,000 channels. One that is doubted is replaced.
     pub fn put(&self, grant: &Key, mut granted: Granted) -> BTreeSet<String> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let known = all.entry(grant.clone()).or_default();
         let doubted = std::mem::take(&mut known.doubted);
         let before = known.granted.take();
@@ -114,31 +115,31 @@ impl Grants {
 
     /// Says that the token of a page does not serve: the next listing replaces it. Whether that is news.
     pub fn doubt(&self, grant: &Key, page_id: &str) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.get_mut(grant).is_some_and(|known| known.doubted.insert(page_id.to_owned()))
     }
 
     /// Whether tokens of a grant's pages are doubted, so that they have to be listed again.
     pub fn is_doubted(&self, grant: &Key) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(grant).is_some_and(|known| !known.doubted.is_empty())
     }
 
     /// Whether the token of a page is doubted.
     pub fn is_page_doubted(&self, grant: &Key, page_id: &str) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(grant).is_some_and(|known| known.doubted.contains(page_id))
     }
 
     /// Remembers for a moment what debug_token said of the token of this fingerprint.
     pub fn hear(&self, grant: &Key, fingerprint: &str, answer: Answer<TokenInfo>, now: Timestamp) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.entry(grant.clone()).or_default().heard = Some((fingerprint.to_owned(), now, answer));
     }
 
     /// What debug_token said of the token of this fingerprint a moment ago, if it did.
     pub fn heard(&self, grant: &Key, fingerprint: &str, now: Timestamp) -> Option<Answer<TokenInfo>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         let (of, at, answer) = all.get(grant)?.heard.as_ref()?;
         let age = now.duration_since(*at);
         (of == fingerprint && !age.is_negative() && age < FRESH).then(|| answer.clone())
@@ -146,19 +147,19 @@ impl Grants {
 
     /// Remembers a token that Meta handed out for the one of this fingerprint, until it is kept.
     pub fn obtain(&self, grant: &Key, of: &str, token: Token) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.entry(grant.clone()).or_default().obtained = Some((of.to_owned(), token));
     }
 
     /// The token that Meta handed out and that was not kept yet, with the fingerprint of the one it was handed out for.
     pub fn obtained(&self, grant: &Key) -> Option<(String, Token)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(grant)?.obtained.clone()
     }
 
     /// Says that the token that Meta handed out is kept, or of no use any more.
     pub fn settle(&self, grant: &Key) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(known) = all.get_mut(grant) {
             known.obtained = None;
         }
@@ -166,7 +167,7 @@ impl Grants {
 
     /// Forgets a grant that is gone, or whose token is none.
     pub fn forget(&self, grant: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(grant);
+        self.0.lock().remove(grant);
     }
 }
 

@@ -1,9 +1,9 @@
 //! What was read outside of a pass, for the pass that it wakes: asking Meta the same again would be a waste.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::key::Key;
 
@@ -29,20 +29,20 @@ impl<T> Default for Handover<T> {
 impl<T> Handover<T> {
     /// Leaves news for the next pass over an object.
     pub fn leave(&self, key: Key, basis: String, now: Timestamp, news: T) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.retain(|_, left| now.duration_since(left.at) < FRESH);
         all.insert(key, News { basis, at: now, news });
     }
 
     /// Takes the news about an object, if there is any that still holds.
     pub fn take(&self, key: &Key, basis: &str, now: Timestamp) -> Option<T> {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)?;
+        let left = self.0.lock().remove(key)?;
         left.holds(basis, now).then_some(left.news)
     }
 
     /// Whether there is news about an object that still holds.
     pub fn has(&self, key: &Key, basis: &str, now: Timestamp) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(key).is_some_and(|left| left.holds(basis, now))
     }
 }
@@ -84,6 +84,6 @@ mod tests {
         for second in 0..1_000 {
             handover.leave(Key::new("a", second.to_string()), String::new(), at(second), ());
         }
-        assert_eq!(handover.0.lock().unwrap().len(), 60);
+        assert_eq!(handover.0.lock().len(), 60);
     }
 }

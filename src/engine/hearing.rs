@@ -5,8 +5,8 @@
 //! watch after the time that it was asked for; both are signs of life, as is any answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::Response;
@@ -16,6 +16,7 @@ use kube::client::{Body, ClientBuilder};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use kube_runtime::watcher::{self, Config};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -104,7 +105,7 @@ impl Hearing {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
         let ear = Arc::new(Ear::default());
-        let mut watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = self.0.watches.lock();
         watches.push((K::kind(&()).into_owned(), Arc::clone(&ear)));
         let namespace = api.namespace().map(str::to_owned);
         let client = self.listening(api.into_client(), ear);
@@ -144,7 +145,7 @@ impl Hearing {
 
     /// When a watch of each kind was heard last; of several, the one that has been silent for longest.
     fn heard(&self) -> Vec<(String, f64)> {
-        let watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let watches = self.0.watches.lock();
         let mut silences = BTreeMap::<&str, Duration>::new();
         for (kind, ear) in watches.iter() {
             let silence = silences.entry(kind).or_default();

@@ -3,9 +3,9 @@
 //! Each reconcile says what its object depends on. With 10,000 channels a changed Secret must not cost a scan of all.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 use super::key::{Key, KindName};
+use parking_lot::Mutex;
 
 /// Something an object depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -40,7 +40,7 @@ struct Maps {
 impl Index {
     /// Says what an object depends on, instead of what was said before.
     pub fn set(&self, dependent: &Dependent, dependencies: Vec<Dependency>) {
-        let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut maps = self.0.lock();
         if maps.dependencies.get(dependent) == Some(&dependencies) {
             return;
         }
@@ -53,12 +53,12 @@ impl Index {
 
     /// Forgets an object that is gone, and says what it depended on.
     pub fn forget(&self, dependent: &Dependent) -> Vec<Dependency> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(dependent)
+        self.0.lock().remove(dependent)
     }
 
     /// The objects that depend on something.
     pub fn dependents(&self, dependency: &Dependency) -> Vec<Dependent> {
-        let maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let maps = self.0.lock();
         maps.dependents.get(dependency).map(|all| all.iter().cloned().collect()).unwrap_or_default()
     }
 }

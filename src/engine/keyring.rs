@@ -4,7 +4,7 @@
 //! changes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
@@ -14,6 +14,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use kube_runtime::reflector::{self, Store, store::Writer};
 use kube_runtime::watcher::Config;
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{Notify, watch as state};
 
@@ -79,7 +80,7 @@ impl Keyring {
 
     /// The Secret as it is, as far as is known.
     fn current(&self) -> Option<Arc<Secret>> {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let written = self.written.lock().clone();
         let at = |secret: &Arc<Secret>| version(&secret.metadata);
         [written, self.shown.get(&self.key.to_ref())].into_iter().flatten().max_by_key(at)
     }
@@ -176,7 +177,7 @@ impl Keyring {
         request: impl Future<Output = kube::Result<Option<Secret>>>,
     ) -> Result<bool, Failure> {
         let written = failure::write(&self.metrics, Write::new(verb, KIND, &self.key), request).await?;
-        let mut known = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.written.lock();
         let Some(written) = written else {
             *known = None;
             return Ok(false);
@@ -197,7 +198,7 @@ impl Keyring {
 
     /// When it may be put right.
     fn repair_from(&self, now: Timestamp) -> Timestamp {
-        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repairs = self.repairs.lock();
         repairs.take(now, BURST, EVERY).err().unwrap_or(now)
     }
 
@@ -253,7 +254,7 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
     let report = |change: Change<'_, Secret>| {
         match change {
             Change::Deleted(_) => {
-                *keyring.written.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *keyring.written.lock() = None;
                 wake(&ctx, ctx.apps.all().iter().map(|app| Key::of(&**app)).collect());
             }
             Change::Listed | Change::Unlisted(_) => {

@@ -2,11 +2,12 @@
 //! allowed for single namespaces, and kept in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
+use parking_lot::Mutex;
 
 use super::failure::{Failure, permitted};
 
@@ -42,12 +43,12 @@ impl NamespaceLabels {
 
     /// The namespaces that were asked for.
     pub fn asked_for(&self) -> Vec<String> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.known.lock().keys().cloned().collect()
     }
 
     /// Forgets a namespace that was not read within `age`.
     pub fn forget(&self, namespace: &str, now: Timestamp, age: SignedDuration) {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock();
         let is_old = |known: &Known| known.read_at.is_some_and(|at| now.duration_since(at) >= age);
         if all.get(namespace).is_some_and(|known| known.try_lock().is_ok_and(|known| is_old(&known))) {
             all.remove(namespace);
@@ -56,7 +57,7 @@ impl NamespaceLabels {
 
     /// What is known of a namespace, if it is not being read just now.
     pub fn known(&self, namespace: &str) -> Option<Arc<Labels>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         known.get(namespace)?.try_lock().ok()?.labels.clone()
     }
 
@@ -66,9 +67,7 @@ impl NamespaceLabels {
     /// # Errors
     /// When the Kubernetes API does not answer, and nothing was known.
     pub async fn look(&self, namespace: &str, now: Timestamp, age: SignedDuration) -> Result<Looked, Failure> {
-        let known = Arc::clone(
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(namespace.to_owned()).or_default(),
-        );
+        let known = Arc::clone(self.known.lock().entry(namespace.to_owned()).or_default());
         let mut known = known.lock().await;
         let before = known.labels.clone();
         if known.read_at.is_some_and(|at| now.duration_since(at) < age) {
@@ -102,7 +101,7 @@ mod tests {
         let (labels, at) = (NamespaceLabels::new(client), |second| Timestamp::from_second(second).unwrap());
         let known = Known { labels: Some(Arc::default()), read_at: Some(at(100)) };
         let known = Arc::new(tokio::sync::Mutex::new(known));
-        labels.known.lock().unwrap().insert("a".to_owned(), Arc::clone(&known));
+        labels.known.lock().insert("a".to_owned(), Arc::clone(&known));
         let forget = |second| {
             labels.forget("a", at(second), SignedDuration::from_secs(60));
             labels.asked_for().len()

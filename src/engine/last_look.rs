@@ -2,10 +2,11 @@
 //! the start counts, so that not everything is looked at again at once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::failure::last_slot;
 use super::key::Key;
@@ -24,31 +25,31 @@ impl LastLook {
 
     /// Whether the slot of an object has come since it was looked at.
     pub fn is_due(&self, key: &Key, uid: &str, now: Timestamp, period: Duration) -> bool {
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = self.looks.lock();
         let last = looks.get(key).filter(|(of, _)| of == uid).map_or(self.start, |(_, at)| *at);
         last_slot(uid, now, period) > last
     }
 
     /// Whether an object was looked at within this time.
     pub fn was_within(&self, key: &Key, uid: &str, now: Timestamp, span: SignedDuration) -> bool {
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = self.looks.lock();
         looks.get(key).is_some_and(|(of, at)| of == uid && now.duration_since(*at) < span)
     }
 
     /// When an object was looked at.
     pub fn at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = self.looks.lock();
         looks.get(key).filter(|(of, _)| of == uid).map(|(_, at)| *at)
     }
 
     /// Notes that an object is looked at now.
     pub fn mark(&self, key: &Key, uid: &str, now: Timestamp) {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), (uid.to_owned(), now));
+        self.looks.lock().insert(key.clone(), (uid.to_owned(), now));
     }
 
     /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.looks.lock().remove(key);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The Lease is renewed on a thread of its own, over a client and a connection of its own: whatever the work does to the
 //! runtime, its connections and the queue of its client, the lease is not lost by it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use k8s_controller::LeaderElection;
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
@@ -74,7 +75,7 @@ impl Tenure {
     /// How long ago the request was sent that renewed the lease last; `None` while it is not held. Others count from later, so who
     /// holds the lease by this time does.
     pub fn age(&self) -> Option<Duration> {
-        let renewal = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let renewal = *self.0.lock();
         renewal.map(Stamp::age)
     }
 
@@ -84,7 +85,7 @@ impl Tenure {
     }
 
     fn set(&self, renewal: Option<Stamp>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewal;
+        *self.0.lock() = renewal;
     }
 }
 
@@ -190,12 +191,12 @@ fn listening(client: Client, candidate: &Candidate, tenure: &Tenure, metrics: &M
             }
             if answer.status().is_success() {
                 tenure.set(Some(started));
-                teller.lock().unwrap_or_else(PoisonError::into_inner).written();
+                teller.lock().written();
                 return Ok(answer);
             }
             let (parts, body) = answer.into_parts();
             let body = body.collect().await?.to_bytes();
-            teller.lock().unwrap_or_else(PoisonError::into_inner).refused(&method, parts.status, &body);
+            teller.lock().refused(&method, parts.status, &body);
             Ok::<_, kube::Error>(Response::from_parts(parts, Body::from(body.to_vec())))
         }
     });

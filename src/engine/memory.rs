@@ -1,9 +1,9 @@
 //! What the engine remembers of each object between passes. All of it may be lost: it is found again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::calls::Told;
 use super::edits::Edit;
@@ -107,7 +107,7 @@ impl<S> Default for Memories<S> {
 impl<S: Clone> Memories<S> {
     /// What is remembered of an object.
     pub fn recall(&self, key: &Key, uid: &str) -> Memory<S> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         let known = all.get(key).filter(|memory| memory.uid == uid);
         known.cloned().unwrap_or_else(|| Memory {
             uid: uid.to_owned(),
@@ -136,7 +136,7 @@ impl<S: Clone> Memories<S> {
     /// Begins a pass: what is remembered of an object, and whether a look was asked for, which this pass answers.
     pub fn begin(&self, key: &Key, uid: &str) -> (Memory<S>, bool) {
         let memory = self.recall(key, uid);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         // From now on there is one, so that what happens during the pass is remembered too.
         let known = all.entry(key.clone()).or_insert_with(|| memory.clone());
         if known.uid != uid {
@@ -148,7 +148,7 @@ impl<S: Clone> Memories<S> {
 
     /// Remembers an object. A look that was asked for meanwhile stays asked for, and what was seen of its status stays seen.
     pub fn keep(&self, key: &Key, memory: Memory<S>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let known = all.get(key);
         let requested = known.is_some_and(|known| known.requested);
         let own = known.filter(|known| known.uid == memory.uid).map_or_else(|| memory.own.clone(), |it| it.own.clone());
@@ -157,13 +157,13 @@ impl<S: Clone> Memories<S> {
 
     /// Forgets an object that is gone; its UID, if it was known.
     pub fn forget(&self, key: &Key) -> Option<String> {
-        let gone = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let gone = self.0.lock().remove(key);
         gone.map(|memory| memory.uid)
     }
 
     /// Makes an object due for a look, unless it was looked at or made due within the last minute. Whether it was.
     pub fn ask_for_look(&self, key: &Key, now: Timestamp) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let Some(memory) = all.get_mut(key) else { return false };
         let recently = now.duration_since(memory.looked_at) < SignedDuration::from_mins(1);
         if !recently {
@@ -211,7 +211,7 @@ impl<S: Clone> Memories<S> {
 
     /// Forgets the refusal that ended passes over an object: what was refused was written.
     pub fn written(&self, key: &Key) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(memory) = all.get_mut(key) {
             memory.met = None;
         }
@@ -219,24 +219,24 @@ impl<S: Clone> Memories<S> {
 
     /// Since when Meta has not answered what has been open for longest.
     pub fn unanswered_since(&self) -> Option<Timestamp> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.values().filter_map(|memory| memory.unanswered_since).min()
     }
 
     /// When everything was answered that was asked about an object.
     pub fn answered_at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(key).filter(|memory| memory.uid == uid)?.answered_at
     }
 
     /// Reads or changes what is known of the status of an object.
     pub(super) fn own_status<T>(&self, key: &Key, uid: &str, change: impl FnOnce(&mut OwnStatus<S>) -> T) -> Option<T> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.get_mut(key).filter(|memory| memory.uid == uid).map(|memory| change(&mut memory.own))
     }
 
     fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == uid) {
             change(memory);
         }

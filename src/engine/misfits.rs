@@ -3,8 +3,8 @@
 //! They are not acted on, and they are not gone either: what they hold stays theirs.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::key::{Key, KindName};
@@ -67,6 +67,6 @@ impl Misfits {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }

@@ -1,8 +1,7 @@
 //! What keeps the operator from writing claims.
 
-use std::sync::{PoisonError, RwLock};
-
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Why claims cannot be taken or changed.
@@ -44,12 +43,12 @@ impl Default for Proof {
 impl Proof {
     /// What keeps the operator from writing claims, as far as is known.
     pub fn obstacle(&self) -> Option<Obstacle> {
-        self.obstacle.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.obstacle.read().clone()
     }
 
     /// Takes note of what was found, and says what was known before.
     pub fn note(&self, found: Option<Obstacle>) -> Option<Obstacle> {
-        std::mem::replace(&mut *self.obstacle.write().unwrap_or_else(PoisonError::into_inner), found)
+        std::mem::replace(&mut *self.obstacle.write(), found)
     }
 
     /// When the API server was asked last. Who asks holds it meanwhile, so that one asks at a time.

@@ -6,12 +6,12 @@
 //! nothing changes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{ListParams, ObjectMeta};
 use kube::{Api, Resource, ResourceExt};
+use parking_lot::Mutex;
 
 use super::context::Context;
 use super::failure::{Failure, kubernetes};
@@ -127,35 +127,35 @@ struct State {
 impl Written {
     /// Remembers a Secret that was written.
     pub fn note(&self, key: &Key, secret: &ObjectMeta) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), state(secret, Some(true)));
+        self.0.lock().insert(key.clone(), state(secret, Some(true)));
     }
 
     /// Whether a Secret holds what its metadata says, if that is known.
     pub fn is_sound(&self, key: &Key) -> Option<bool> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key)?.holds
+        self.0.lock().get(key)?.holds
     }
 
     /// Notes what was found when a Secret was looked into.
     pub fn looked_into(&self, key: &Key, holds: bool) {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+        if let Some(known) = self.0.lock().get_mut(key) {
             known.holds = Some(holds);
         }
     }
 
     /// Whether a Secret was written or seen, and is there as far as is known.
     pub fn holds(&self, key: &Key) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+        self.0.lock().contains_key(key)
     }
 
     /// Forgets a Secret.
     pub fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.0.lock().remove(key);
     }
 
     /// What the content of a Secret was made of, and whether somebody changed the Secret since it was written. What is
     /// shown of it may be older than our own write.
     pub fn compare(&self, key: &Key, secret: &ObjectMeta) -> (Option<String>, bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let shown = state(secret, None);
         let known = all.entry(key.clone()).or_insert_with(|| shown.clone());
         match shown.version < known.version {

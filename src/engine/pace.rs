@@ -1,9 +1,9 @@
 //! A bounded rate for work that may come in thousands at once, such as cleaning up after a deleted namespace.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::clock::Moment;
 use super::key::Key;
@@ -29,7 +29,7 @@ impl Pace {
     /// # Errors
     /// When to ask again.
     pub fn take(&self, app_id: &str, key: &Key, now: Timestamp) -> Result<(), Timestamp> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.0.lock();
         // What is so long ago holds nobody up.
         turns.last.retain(|_, last| last.later(BETWEEN) > now);
         let turn = match turns.waiting.remove(key) {
@@ -49,7 +49,7 @@ impl Pace {
 
     /// Forgets who does not wait any more.
     pub fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(key);
+        self.0.lock().waiting.remove(key);
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         let pace = Pace::default();
         let (a, b) = (Key::new("claims", "a"), Key::new("claims", "b"));
         let sizes = || {
-            let turns = pace.0.lock().unwrap();
+            let turns = pace.0.lock();
             (turns.last.len(), turns.waiting.len())
         };
         for app in 0..100 {

@@ -3,12 +3,13 @@
 //! An API server that is overloaded answers everybody late, also whoever renews a Lease or reads a Pod's configuration. More writes
 //! at once make it slower, and not more. The time in this line is ours, and says nothing about the API server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{Method, Request, Response, StatusCode};
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::service_fn;
@@ -112,7 +113,7 @@ impl Pressure {
     }
 
     fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bound.lock()
     }
 
     async fn begin(self) -> Write {

@@ -2,9 +2,9 @@
 //! neither a restart nor another leader loses one, and whoever asked sees when it is done.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::clock::Moment;
 use super::key::Key;
@@ -73,16 +73,16 @@ impl Taken {
     pub fn note(&self, key: &Key, uid: &str, request: &str, answered: bool, now: Timestamp) {
         let again = (!answered).then(|| now.later(UNANSWERED));
         let last = Try { uid: uid.to_owned(), request: request.to_owned(), again };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), last);
+        self.0.lock().insert(key.clone(), last);
     }
 
     /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.0.lock().remove(key);
     }
 
     fn last<T>(&self, key: &Key, uid: &str, request: &str, tell: impl FnOnce(Option<&Try>) -> T) -> T {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         tell(all.get(key).filter(|it| it.uid == uid && it.request == request))
     }
 }

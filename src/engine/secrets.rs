@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
+use parking_lot::Mutex;
 
 use super::content::Content;
 use super::failure::{self, Failure, kubernetes};
@@ -193,7 +194,7 @@ impl Secrets {
 
     /// Wipes the contents of a Secret that is gone.
     pub fn forget(&self, key: &Key) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.cache.lock().remove(key);
     }
 
     /// The Secrets that the watches show in a namespace, be it ours or not; "" is all of them.
@@ -206,7 +207,7 @@ impl Secrets {
     }
 
     fn kept(&self, key: &Key, is_good: impl Fn(&Released) -> bool) -> Option<Arc<Released>> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cache = self.cache.lock();
         cache.get(key).filter(|released| is_good(released)).cloned()
     }
 
@@ -222,7 +223,7 @@ impl Secrets {
 
     fn keep(&self, key: &Key, released: Released) -> Arc<Released> {
         let released = Arc::new(released);
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::clone(&released));
+        self.cache.lock().insert(key.clone(), Arc::clone(&released));
         released
     }
 

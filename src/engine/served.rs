@@ -2,9 +2,9 @@
 //! another one without a word.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::graph::Version;
+use parking_lot::Mutex;
 
 /// What was heard last for each MetaApp, by its UID, and each version that was asked.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ struct Heard {
 impl Served {
     /// Notes which version answered.
     pub fn hear(&self, app: &str, asked: Version, by: Version) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         // Found by a text that is not copied: this is heard with every answer.
         let versions = match all.get_mut(app) {
             Some(versions) => versions,
@@ -31,13 +31,13 @@ impl Served {
 
     /// The version that answered last where this one was asked; `None` if no answer said so.
     pub fn by(&self, app: &str, asked: Version) -> Option<Version> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         Some(all.get(app)?.get(&asked)?.by)
     }
 
     /// Whether something else is heard of a version than when this was asked last.
     pub fn take_news(&self, app: &str) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let versions = all.get_mut(app).into_iter().flat_map(HashMap::values_mut);
         versions
             .map(|heard| std::mem::replace(&mut heard.told, heard.by) != heard.by)
@@ -48,7 +48,7 @@ impl Served {
 
     /// Forgets an application that is gone.
     pub fn forget(&self, app: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
+        self.0.lock().remove(app);
     }
 }
 

@@ -5,10 +5,11 @@
 //! that is wrong puts something off. It never ends anything: what Meta's clock says is not used in place of ours.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::clock::{Clock, Moment};
 use super::context::Context;
@@ -86,7 +87,7 @@ impl Skew {
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -5,10 +5,11 @@
 //! for longest.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::Notify;
 
 use super::departed;
@@ -69,7 +70,7 @@ impl Surplus {
     /// The places of a watch of a kind in a namespace, "" for all.
     pub fn room(&self, kind: &'static str, scope: &str) -> Arc<Room> {
         let room = Arc::new(Room { most: self.most, namespaces: Mutex::default(), news: Arc::clone(&self.news) });
-        let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = self.rooms.write();
         rooms.insert((kind, scope.to_owned()), Arc::clone(&room));
         room
     }
@@ -101,7 +102,7 @@ impl Surplus {
     }
 
     fn room_of(&self, kind: &'static str, namespace: &str) -> Option<Arc<Room>> {
-        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        let rooms = self.rooms.read();
         rooms.get(&(kind, namespace.to_owned())).or_else(|| rooms.get(&(kind, String::new()))).cloned()
     }
 
@@ -113,7 +114,7 @@ impl Surplus {
     /// How many objects wait, by kind and namespace.
     pub fn counts(&self) -> Vec<(&'static str, String, usize)> {
         let mut counts = Vec::new();
-        for ((kind, _), room) in self.rooms.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for ((kind, _), room) in self.rooms.read().iter() {
             for (namespace, places) in room.lock().iter().filter(|(_, places)| !places.waiting.is_empty()) {
                 counts.push((*kind, namespace.clone(), places.waiting.len()));
             }
@@ -129,7 +130,7 @@ impl Surplus {
     /// Those of a kind whose status may not say so yet, one for each namespace, so that no tenant keeps others waiting. To say so
     /// is the caller's now.
     pub fn take_untold(&self, kind: &'static str) -> Vec<Key> {
-        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        let rooms = self.rooms.read();
         let of_kind = rooms.iter().filter(|((of, _), _)| *of == kind);
         of_kind.flat_map(|(_, room)| room.take_untold()).collect()
     }
@@ -146,7 +147,7 @@ impl Surplus {
     }
 
     fn tell_again(&self, kind: &'static str, namespace: &str, which: impl Fn(&String) -> bool) {
-        for ((of, _), room) in self.rooms.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for ((of, _), room) in self.rooms.read().iter() {
             for (name, places) in room.lock().iter_mut().filter(|_| *of == kind) {
                 if namespace.is_empty() || name == namespace {
                     let found = places.waiting.iter_mut().filter(|(name, _)| which(name));
@@ -291,7 +292,7 @@ impl Room {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Places>> {
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.namespaces.lock()
     }
 }
 

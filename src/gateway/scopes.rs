@@ -2,8 +2,8 @@
 //! meanwhile is not known to be wrong.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::engine::bindings::Unlisted;
@@ -40,7 +40,7 @@ impl Scopes {
 
     /// Their names.
     pub(super) fn names(&self) -> Vec<String> {
-        self.lists.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.lists.read().keys().cloned().collect()
     }
 
     /// Notes whether something is listed in a watched namespace.
@@ -50,7 +50,7 @@ impl Scopes {
             Change::Unlisted(why) => Err(*why),
             _ => return,
         };
-        let mut all = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lists.write();
         if let Some(lists) = all.get_mut(scope) {
             lists[list as usize] = Some(outcome);
             self.metrics.namespace_unread(scope, refusal(lists).map(Unlisted::as_str));
@@ -62,7 +62,7 @@ impl Scopes {
     /// Whether it is known what there is of this in a namespace: then what is not there does not exist. Of a namespace that is
     /// not watched nothing exists.
     pub(super) fn knows(&self, namespace: &str, list: List) -> bool {
-        let all = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.lists.read();
         let lists = all.get(namespace).or_else(|| all.get(""));
         lists.is_none_or(|lists| lists[list as usize] == Some(Ok(())))
     }
@@ -70,7 +70,7 @@ impl Scopes {
     /// Waits until this holds of what came of listing in all watched namespaces.
     pub(super) async fn wait_until(&self, holds: impl Fn(&BTreeMap<String, Lists>) -> bool) {
         let mut changes = self.changed.subscribe();
-        while !holds(&self.lists.read().unwrap_or_else(PoisonError::into_inner)) {
+        while !holds(&self.lists.read()) {
             // Lives as long as this does.
             let _ = changes.changed().await;
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn holds(it: &Scopes, what: impl Fn(&BTreeMap<String, Lists>) -> bool) -> bool {
-        what(&it.lists.read().expect("no panic"))
+        what(&it.lists.read())
     }
 
     #[test]

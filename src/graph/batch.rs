@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream;
+use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -76,13 +77,13 @@ pub(crate) struct RefusedBatches(Mutex<HashMap<(String, Version), Instant>>);
 
 impl RefusedBatches {
     fn are_refused(&self, app_id: &str, version: Version, now: Instant) -> bool {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.0.lock();
         since.retain(|_, at| now.duration_since(*at) < REFUSED_FOR);
         since.contains_key(&(app_id.to_owned(), version))
     }
 
     fn remember(&self, app_id: &str, version: Version, now: Instant) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((app_id.to_owned(), version), now);
+        self.0.lock().insert((app_id.to_owned(), version), now);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 /// Calls under way, by what they ask.
@@ -18,10 +19,10 @@ impl<K, T> Default for Flights<K, T> {
 impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
     /// Makes the call, or waits for the one that somebody else is making. If that is given up, the next one makes it.
     pub(crate) async fn join(&self, key: K, call: impl Future<Output = T>) -> T {
-        let cell = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let cell = Arc::clone(self.0.lock().entry(key.clone()).or_default());
         let answer = cell.get_or_init(|| call).await.clone();
         // Whoever asks from now on asks anew.
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self.0.lock();
         if flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, &cell)) {
             flights.remove(&key);
         }
@@ -53,7 +54,7 @@ mod tests {
         assert_eq!((one, two), (0, 0));
         go.notify_one();
         assert_eq!(flights.join("token", call()).await, 1);
-        assert!(flights.0.lock().expect("not poisoned").is_empty(), "no answer is kept");
+        assert!(flights.0.lock().is_empty(), "no answer is kept");
     }
 
     #[tokio::test]

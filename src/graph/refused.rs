@@ -1,10 +1,11 @@
 //! Fields that Graph refused, which fails a whole read: they are left out for a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
 use super::version::Version;
+use parking_lot::Mutex;
 
 /// Not for ever: Graph also calls a field nonexisting while it hides it.
 const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -24,7 +25,7 @@ pub(crate) struct RefusedFields {
 impl RefusedFields {
     /// The list to ask for.
     pub(crate) fn without_refused(&self, fields: &Fields, app_id: &str, version: Version, now: Instant) -> String {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock();
         since.retain(|_, at| now.duration_since(*at) < REFUSED_FOR);
         let asked = |field: &&&'static str| !since.contains_key(&(app_id.to_owned(), version, **field));
         let optional = fields.optional.iter().filter(asked);
@@ -36,7 +37,7 @@ impl RefusedFields {
         let Some(field) = fields.optional.iter().find(|field| **field == name) else {
             return false;
         };
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock();
         since.insert((app_id.to_owned(), version, *field), now);
         true
     }

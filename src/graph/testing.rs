@@ -1,7 +1,7 @@
 //! A double of Graph for this folder's tests: answers what it is told to, and remembers what it was asked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -36,15 +37,15 @@ pub(crate) struct Heard(Mutex<Vec<(Metered, u32)>>, Mutex<Vec<(String, String)>>
 
 impl UsageListener for Heard {
     fn heard(&self, usage: &Usage) {
-        self.0.lock().expect("not poisoned").push((usage.of.clone(), usage.percent));
+        self.0.lock().push((usage.of.clone(), usage.percent));
     }
 
     fn served(&self, asked: Version, by: Version) {
-        self.1.lock().expect("not poisoned").push((asked.to_string(), by.to_string()));
+        self.1.lock().push((asked.to_string(), by.to_string()));
     }
 
     fn dated(&self, at: Option<Timestamp>) {
-        self.2.lock().expect("not poisoned").push(at);
+        self.2.lock().push(at);
     }
 }
 
@@ -57,17 +58,17 @@ impl Heard {
 
     /// Which versions answered for which since the last time.
     pub(crate) fn take_versions(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut *self.1.lock().expect("not poisoned"))
+        std::mem::take(&mut *self.1.lock())
     }
 
     /// What time it was at Graph, by each answer since the last time.
     pub(crate) fn take_dates(&self) -> Vec<Option<Timestamp>> {
-        std::mem::take(&mut *self.2.lock().expect("not poisoned"))
+        std::mem::take(&mut *self.2.lock())
     }
 
     /// What was heard since the last time.
     pub(crate) fn take(&self) -> Vec<(Metered, u32)> {
-        std::mem::take(&mut *self.0.lock().expect("not poisoned"))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
@@ -123,7 +124,7 @@ impl Double {
         let answer = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
             let request = Seen { method, uri, headers, body: String::from_utf8(body.to_vec()).expect("text") };
             let answer = decide(&request);
-            into.lock().expect("not poisoned").push(request);
+            into.lock().push(request);
             match answer {
                 Some(answer) => answer,
                 None => std::future::pending().await,
@@ -141,7 +142,7 @@ impl Double {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("not poisoned").clone()
+        self.seen.lock().clone()
     }
 
     /// The one request that arrived.
@@ -164,8 +165,8 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let body = String::from_utf8(body.to_vec()).expect("text");
-    seen.lock().expect("not poisoned").push(Seen { method, uri, headers, body });
-    let next = answers.lock().expect("not poisoned").pop_front();
+    seen.lock().push(Seen { method, uri, headers, body });
+    let next = answers.lock().pop_front();
     next.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

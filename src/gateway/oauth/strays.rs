@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -55,7 +56,7 @@ impl Strays {
     }
 
     fn admits_app(&self, app: &str, now: Timestamp) -> bool {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apps = self.apps.lock();
         // A full bucket is as good as none.
         apps.retain(|_, bucket| !bucket.is_full(now));
         apps.entry(app.to_owned()).or_insert_with(|| Bucket::full(now)).take(now, BURST, EVERY).is_ok()
@@ -95,7 +96,7 @@ mod tests {
         assert!(admit(100, "1", now).is_none() && admit(101, "2", now).is_some());
         assert!(admit(102, "1", now + EVERY).is_some() && admit(103, "1", now + EVERY).is_none());
         strays.admits_app("3", now + EVERY * (2 * BURST));
-        assert_eq!(strays.apps.lock().unwrap().len(), 1, "what is full again is forgotten");
+        assert_eq!(strays.apps.lock().len(), 1, "what is full again is forgotten");
 
         let later = now + EVERY * (4 * BURST);
         let turns: Vec<_> = (0..4).filter_map(|client| admit(client, "1", later)).collect();
