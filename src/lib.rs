@@ -5,7 +5,7 @@
 //! - [`settings`], [`telemetry`], [`server`], [`metrics`], [`core_dumps`]: flags, logs, probes, numbers, no image of the memory
 //! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
 //! - [`meta_app`], [`meta_grant`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
-//! - [`claims`]: which namespace owns a page
+//! - [`ownership`]: which namespace owns a page; [`asset_claim`]: what is cleaned up after its channel
 //! - [`engine`]: what all kinds share: run loop, clock, triggers, Secrets, status, Events
 //! - [`graph`]: the client of the Graph API; knows nothing of Kubernetes
 //! - [`api`]: the kinds themselves; know nothing of controllers or HTTP
@@ -14,7 +14,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod api;
-pub mod claims;
+pub mod asset_claim;
 pub mod core_dumps;
 pub mod engine;
 pub mod facebook_channel;
@@ -24,6 +24,7 @@ pub mod meta_app;
 pub mod meta_grant;
 pub mod metrics;
 pub mod operator;
+pub mod ownership;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

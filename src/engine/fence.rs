@@ -4,19 +4,12 @@
 //! nothing had happened, and a watch may lag for as long. So directly before each write, after everything else that takes time, the
 //! Lease must have been renewed lately, and the claim is read from the API server itself (`claims/fence.rs`).
 
-use std::collections::HashMap;
-
 use std::time::Duration;
 
-use super::clock::Stamp;
 use super::context::Context;
 use super::failure::Failure;
 use super::key::{Key, KindName};
 use super::leader::Tenure;
-use parking_lot::{Mutex, MutexGuard};
-
-/// How long what was read or written of a claim counts.
-pub const FRESH: Duration = Duration::from_secs(5);
 
 /// Longest wait for an answer of Meta that may be set, well below how long a request counts as on its way.
 pub const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -58,78 +51,11 @@ impl Withheld {
     }
 }
 
-/// What this process knows for certain of its Lease and of claims.
-#[derive(Debug, Default)]
-pub struct Fence {
-    lease: Option<Lease>,
-    written: Mutex<HashMap<String, Own>>,
-    outdated: Mutex<HashMap<String, Outdated>>,
-}
-
-/// A claim that was written for this holder, by a request that was sent not before this time.
-#[derive(Debug)]
-struct Own {
-    holder: String,
-    sent: Stamp,
-}
-
-/// Which version of a claim the watch showed when another one was read; `None` stands for no claim.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Outdated {
-    shown: Option<u64>,
-    read: Option<u64>,
-}
-
-impl Fence {
-    /// Without a Lease there is nothing to renew: then claims alone let a write through.
-    pub fn new(lease: Option<Lease>) -> Self {
-        Self { lease, ..Self::default() }
+impl Lease {
+    /// Whether it was renewed lately, so that no other replica can lead yet.
+    pub fn is_fresh(&self) -> bool {
+        self.tenure.age().is_some_and(|age| age < self.fresh)
     }
-
-    /// Whether no other replica can lead yet.
-    pub fn leads(&self) -> bool {
-        let renewed = |lease: &Lease| lease.tenure.age().is_some_and(|age| age < lease.fresh);
-        self.lease.as_ref().is_none_or(renewed)
-    }
-
-    /// Notes that a claim was written for this holder. One that is given away at the same time may be taken at any moment.
-    pub fn wrote(&self, claim: &str, holder: &str, is_given_away: bool, sent: Stamp) {
-        let mut written = lock(&self.written);
-        written.retain(|name, own| own.sent.age() < FRESH && name != claim);
-        if !is_given_away {
-            written.insert(claim.to_owned(), Own { holder: holder.to_owned(), sent });
-        }
-    }
-
-    /// When this process sent what it wrote of a claim for this holder, if that was just now.
-    pub fn sent(&self, claim: &str, holder: &str) -> Option<Stamp> {
-        lock(&self.written).get(claim).filter(|own| own.holder == holder).map(|own| own.sent)
-    }
-
-    /// Notes that another version of a claim was read than the watch shows. Whether that is news.
-    pub fn outdate(&self, claim: &str, shown: Option<u64>, read: Option<u64>) -> bool {
-        let outdated = Outdated { shown, read };
-        shown != read && lock(&self.outdated).insert(claim.to_owned(), outdated) != Some(outdated)
-    }
-
-    /// Notes which version of a claim the watch shows, so that what was found of another one is forgotten.
-    pub fn shows(&self, claim: &str, shown: Option<u64>) {
-        self.is_outdated(claim, shown);
-    }
-
-    /// Whether the watch still shows a version of a claim that was found to be outdated.
-    pub fn is_outdated(&self, claim: &str, shown: Option<u64>) -> bool {
-        let mut all = lock(&self.outdated);
-        let still = all.get(claim).is_some_and(|outdated| outdated.shown == shown);
-        if !still {
-            all.remove(claim);
-        }
-        still
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 /// Makes sure that this process leads.
@@ -137,7 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 /// [`Failure::Withheld`] if another one may.
 pub fn leads(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
-    if ctx.policy.safeguards.lease && !ctx.fence.leads() {
+    if ctx.policy.safeguards.lease && !ctx.cluster.leads() {
         return Err(withhold(ctx, kind, key, Withheld::Lease));
     }
     Ok(())
@@ -172,44 +98,6 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_was_written_counts_for_its_holder_alone_unless_it_is_given_away() {
-        let (fence, now) = (Fence::new(None), Stamp::now());
-        fence.wrote("page", "a", false, now);
-        assert_eq!(
-            (fence.sent("page", "a"), fence.sent("page", "b"), fence.sent("other", "a")),
-            (Some(now), None, None)
-        );
-        fence.wrote("page", "a", true, now);
-        assert_eq!(fence.sent("page", "a"), None);
-    }
-
-    #[test]
-    fn a_claim_counts_as_outdated_until_the_watch_shows_another_version_and_only_what_differs_is_news() {
-        let fence = Fence::new(None);
-        assert!(!fence.outdate("page", Some(7), Some(7)), "the watch shows what was read");
-        assert!(!fence.is_outdated("page", Some(7)));
-        assert!(fence.outdate("page", Some(7), Some(8)));
-        assert!(!fence.outdate("page", Some(7), Some(8)), "it was known");
-        assert!(fence.outdate("page", Some(7), None), "it was deleted meanwhile");
-        assert!(fence.is_outdated("page", Some(7)) && !fence.is_outdated("other", Some(7)));
-        assert!(!fence.is_outdated("page", Some(9)), "the watch goes on");
-        assert!(!fence.is_outdated("page", Some(7)), "and that is not forgotten");
-    }
-
-    #[test]
-    fn nothing_is_kept_of_a_claim_that_nobody_looks_at_again() {
-        let fence = Fence::new(None);
-        for claim in 0..100 {
-            fence.outdate(&claim.to_string(), Some(7), Some(8));
-        }
-        for claim in 0..99 {
-            fence.shows(&claim.to_string(), Some(8).filter(|_| claim > 0));
-        }
-        fence.shows("99", Some(7));
-        assert_eq!(lock(&fence.outdated).len(), 1, "only that which the watch shows as it was");
-    }
-
     /// The operator's code, file by file.
     fn sources(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -240,16 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_counts_for_as_long_as_it_was_renewed_lately_and_none_always_does() {
-        let lease = |fresh| Fence::new(Some(Lease { tenure: Tenure::default(), fresh }));
-        assert!(Fence::new(None).leads());
+    fn a_lease_counts_for_as_long_as_it_was_renewed_lately() {
+        let lease = |fresh| Lease { tenure: Tenure::default(), fresh };
         let held = lease(Duration::from_secs(10));
-        assert!(!held.leads(), "it is not held yet");
-        let renew = |fence: &Fence| fence.lease.as_ref().map(|lease| lease.tenure.renewed());
-        renew(&held);
-        assert!(held.leads());
+        assert!(!held.is_fresh(), "it is not held yet");
+        held.tenure.renewed();
+        assert!(held.is_fresh());
         let short = lease(Duration::ZERO);
-        renew(&short);
-        assert!(!short.leads(), "it was renewed too long ago");
+        short.tenure.renewed();
+        assert!(!short.is_fresh(), "it was renewed too long ago");
     }
 }

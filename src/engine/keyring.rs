@@ -242,20 +242,20 @@ fn overtaken() -> Failure {
 }
 
 /// Keeps the keyring filled, and wakes the MetaApps whose entries somebody else changed.
-pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
-    let keyring = &ctx.keyring;
-    let secrets: Api<DeserializeGuard<Secret>> = Api::namespaced(ctx.client.clone(), &keyring.key.namespace);
+pub async fn watch(ctx: &Context, keyring: &Keyring, writer: Writer<Secret>) {
+    let apps = &ctx.cluster.stores.apps;
+    let secrets: Api<DeserializeGuard<Secret>> = Api::namespaced(ctx.cluster.client.clone(), &keyring.key.namespace);
     let named = Config::default().fields(&format!("metadata.name={}", keyring.key.name));
     let review = |secret: &Secret| {
         let known = keyring.shown.get(&keyring.key.to_ref());
         ctx.compare(known.as_ref().map(|it| &it.metadata), &secret.metadata);
-        wake(&ctx, keyring.changed_by(secret, ctx.apps.all()));
+        wake(ctx, keyring, keyring.changed_by(secret, apps.all()));
     };
     let report = |change: Change<'_, Secret>| {
         match change {
             Change::Deleted(_) => {
                 *keyring.written.lock() = None;
-                wake(&ctx, ctx.apps.all().iter().map(|app| Key::of(&**app)).collect());
+                wake(ctx, keyring, apps.all().iter().map(|app| Key::of(&**app)).collect());
             }
             Change::Listed | Change::Unlisted(_) => {
                 keyring.answered.send_replace(true);
@@ -269,13 +269,13 @@ pub async fn watch(ctx: Arc<Context>, writer: Writer<Secret>) {
 }
 
 /// Wakes these MetaApps to put right what somebody else changed. Who changes it all the time is not answered each time.
-fn wake(ctx: &Context, apps: Vec<Key>) {
+fn wake(ctx: &Context, keyring: &Keyring, apps: Vec<Key>) {
     if apps.is_empty() {
         return;
     }
-    let from = ctx.keyring.repair_from(ctx.clock.now());
+    let from = keyring.repair_from(ctx.clock.now());
     for app in apps {
-        if let Some(timer) = ctx.timer(KindName::MetaApp, &app.namespace) {
+        if let Some(timer) = ctx.wakeups.timer(KindName::MetaApp, &app.namespace) {
             timer.no_later(app, from);
         }
     }

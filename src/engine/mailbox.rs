@@ -113,16 +113,16 @@ pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
 }
 
 /// Keeps the mailbox filled, and wakes the grants that tokens came for.
-pub async fn watch(ctx: Arc<Context>, writer: Writer<Envelope>) {
-    let all: Api<Envelope> = Api::namespaced(ctx.client.clone(), &ctx.policy.mailbox_namespace);
+pub async fn watch(ctx: &Context, inbox: &Mailbox, writer: Writer<Envelope>) {
+    let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
     let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
     let report = |change: Change<'_, Envelope>| {
         if let Change::Applied(envelope) = change {
             let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
             if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
-                ctx.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
+                ctx.wakeups.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
             }
-            ctx.mailbox.came.notify_one();
+            inbox.came.notify_one();
         }
     };
     watch::run_metadata(all, labelled, writer, &ctx.metrics, |_| (), report).await;

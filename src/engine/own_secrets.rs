@@ -69,7 +69,7 @@ pub async fn is_of_predecessor<K: Resource<DynamicType = ()>>(
 
 /// Whether a Secret is of the type for this purpose. What it holds is not read: it may be somebody's.
 async fn has_type(ctx: &Context, key: &Key, purpose: Purpose) -> Result<bool, Failure> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let api: Api<Secret> = Api::namespaced(ctx.cluster.client.clone(), &key.namespace);
     let fields = format!("metadata.name={},type={}", key.name, type_of(purpose));
     let named = ListParams::default().fields(&fields);
     let found = ctx.read(kubernetes("looking for the type of a Secret", api.list_metadata(&named))).await??;
@@ -87,7 +87,7 @@ fn type_of(purpose: Purpose) -> String {
 /// When the Kubernetes API does not answer.
 pub async fn holds(ctx: &Context, key: &Key, content: &[(&'static str, String)]) -> Result<bool, Failure> {
     ctx.metrics.secret_read();
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let api: Api<Secret> = Api::namespaced(ctx.cluster.client.clone(), &key.namespace);
     let found = ctx.read(kubernetes("comparing a Secret", api.get_opt(&key.name))).await??;
     let data = found.and_then(|secret| secret.data).unwrap_or_default();
     let same = |(name, value): &(&str, String)| data.get(*name).is_some_and(|it| it.0 == value.as_bytes());

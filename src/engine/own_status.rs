@@ -11,10 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::clock::Moment;
-use super::context::Context;
 use super::key::{Key, version};
 use super::memory::Memories;
-use super::run::Kind;
+use super::run::Reconciler;
 
 /// How often a status is repaired, so that nobody is raced with.
 const PACE: SignedDuration = SignedDuration::from_mins(1);
@@ -119,35 +118,36 @@ impl<S: Clone + Serialize> Memories<S> {
 
 /// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it learn
 /// it here.
-pub fn is_ours<K: Kind>(ctx: &Context, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
-    if K::memories(ctx).wrote(key, uid, version, is_shown) {
-        ctx.wake_dependents_of(K::NAME, key);
+pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
+    if kind.states().wrote(key, uid, version, is_shown) {
+        kind.ctx().wakeups.wake_dependents_of(K::NAME, key);
     }
 }
 
 /// Compares an object that the watch brings with the stored one, before it is in the store.
-pub fn review<K: Kind>(ctx: &Context, object: &K::Object) {
+pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
     let key = Key::of(object);
-    let Some(before) = K::stored(ctx, &key).filter(|before| before.uid() == object.uid()) else { return };
-    ctx.compare(Some(before.meta()), object.meta());
+    let Some(before) = kind.stored(&key).filter(|before| before.uid() == object.uid()) else { return };
+    kind.ctx().compare(Some(before.meta()), object.meta());
     let (shown, known) = (K::status(object), K::status(&before));
     if shown != known {
         let version = version(object.meta()).unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
-        K::memories(ctx).shows(&key, &uid, version, shown, known);
+        kind.states().shows(&key, &uid, version, shown, known);
     }
 }
 
 /// Wakes an object whose status somebody else wrote.
-pub fn wake<K: Kind>(ctx: &Context, object: &K::Object) {
+pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
+    let ctx = kind.ctx();
     let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-    match K::memories(ctx).repair_due(&key, &uid) {
+    match kind.states().repair_due(&key, &uid) {
         Some(due) if due > now => {
-            if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
+            if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {
                 timer.no_later(key, due);
             }
         }
-        Some(_) => ctx.wake(K::NAME, key),
+        Some(_) => ctx.wakeups.wake(K::NAME, key),
         None => {}
     }
 }

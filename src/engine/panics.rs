@@ -8,10 +8,9 @@ use futures::FutureExt;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 
-use super::context::Context;
 use super::key::{Key, version};
 use super::own_status;
-use super::run::Kind;
+use super::run::Reconciler;
 use super::status::{StatusOf, conditions, with_ready};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
@@ -39,7 +38,8 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Says in the status of an object that its pass panicked. What it said otherwise stays.
-pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
+pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
+    let ctx = kind.ctx();
     let key = Key::of(object);
     let generation = object.meta().generation.unwrap_or_default();
     let finding = Finding {
@@ -54,13 +54,13 @@ pub(super) async fn tell<K: Kind>(ctx: &Context, object: &K::Object) {
     let is_told = conditions(&before)
         .iter()
         .any(|it| it.reason == finding.reason.as_str() && it.observed_generation == Some(generation));
-    if is_told || !ctx.is_ours(&key.namespace) {
+    if is_told || !ctx.cluster.is_ours(&key.namespace) {
         return;
     }
     let status = with_ready(&before, &finding, ctx.clock.now());
     match StatusOf::object::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            own_status::is_ours::<K>(ctx, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
+            own_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }
         Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }

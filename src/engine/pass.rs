@@ -23,7 +23,7 @@ use super::own_status;
 use super::refused::Refusals;
 use super::repairs::{Effect, Repairs, Standing};
 use super::requests;
-use super::run::{Kind, Next, slots};
+use super::run::{Next, Reconciler, slots};
 use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
 use crate::api::{REQUESTED_AT, Reason};
 
@@ -74,20 +74,20 @@ pub struct Report<S> {
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
-    pub fn begin<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
-        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let (memory, requested) = K::memories(ctx).begin(&key, &uid);
-        Self::over::<K>(ctx, object, now, memory, requested)
+    pub fn begin<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
+        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
+        let (memory, requested) = kind.states().begin(&key, &uid);
+        Self::over::<K>(kind.ctx(), object, now, memory, requested)
     }
 
     /// What a pass would begin with, to look at an object without one: it is due, and nothing is remembered of it.
-    pub fn glance<K: Kind<Status = S>>(ctx: &Context, object: &K::Object) -> Self {
-        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-        let memory = K::memories(ctx).recall(&key, &uid);
-        Self::over::<K>(ctx, object, now, memory, true)
+    pub fn glance<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
+        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
+        let memory = kind.states().recall(&key, &uid);
+        Self::over::<K>(kind.ctx(), object, now, memory, true)
     }
 
-    fn over<K: Kind<Status = S>>(
+    fn over<K: Reconciler<Status = S>>(
         ctx: &Context,
         object: &K::Object,
         now: Timestamp,
@@ -176,14 +176,14 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What a write at Meta would be, of the thing that this condition is about.
-    pub fn standing<K: Kind<Status = S>>(&self, thing: ConditionType, inputs: &str) -> Standing {
+    pub fn standing<K: Reconciler<Status = S>>(&self, thing: ConditionType, inputs: &str) -> Standing {
         let condition = find(K::conditions(&self.previous), thing);
         self.memory.repairs.standing(inputs, K::inputs(&self.previous), condition, self.now)
     }
 
     /// What stands for Meta's answers when it may not be asked now. Asked for once a pass, before the first question.
     /// `limit` says until when Meta's limits hold the pass back, and whoever is not held back is counted by it; `why` says why.
-    pub fn held<K: Kind<Status = S>>(
+    pub fn held<K: Reconciler<Status = S>>(
         &self,
         ctx: &Context,
         inputs: &str,
@@ -191,7 +191,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         limit: impl FnOnce() -> Option<Timestamp>,
     ) -> Option<Refusal> {
         let changed = self.is_changed::<K>(inputs);
-        let admitted = if changed { ctx.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
+        let admitted = if changed { ctx.limits.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
         let often = admitted.err().filter(|_| !self.due).map(Held::Edits);
         let often = often.map(Refusal::held);
@@ -199,12 +199,12 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// Whether what the object depends on is not what it was at the last complete look.
-    pub fn is_changed<K: Kind<Status = S>>(&self, inputs: &str) -> bool {
+    pub fn is_changed<K: Reconciler<Status = S>>(&self, inputs: &str) -> bool {
         K::inputs(&self.previous) != Some(inputs)
     }
 
     /// Ends a pass that found nothing to look at: the object keeps its time.
-    pub fn unchanged<K: Kind<Status = S>>(mut self, ctx: &Context) -> Next {
+    pub fn unchanged<K: Reconciler<Status = S>>(mut self, kind: &K) -> Next {
         let ready = status_of(K::conditions(&self.previous), ConditionType::Ready) == Some(Status::True);
         let slot = match K::SWEPT {
             true => NEVER,
@@ -215,7 +215,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let at = self.memory.due.filter(|due| *due > self.now).unwrap_or(slot);
         self.memory.due = Some(at);
         let at = self.tries_again(at);
-        K::memories(ctx).keep(&self.key, self.memory);
+        kind.states().keep(&self.key, self.memory);
         Next { at, class: Class::Settled }
     }
 
@@ -231,16 +231,16 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ///
     /// # Errors
     /// When the status could not be written.
-    pub async fn amend<K: Kind<Status = S>>(
+    pub async fn amend<K: Reconciler<Status = S>>(
         mut self,
-        ctx: &Context,
+        kind: &K,
         object: &K::Object,
         status: S,
     ) -> Result<Next, Failure> {
         if status != self.previous || self.owes(&status) {
-            self.write::<K>(ctx, object, &status).await?;
+            self.write(kind, object, &status).await?;
         }
-        Ok(self.unchanged::<K>(ctx))
+        Ok(self.unchanged(kind))
     }
 
     /// Whether what is stored is not what was decided last: somebody else wrote it, or ours was refused.
@@ -252,29 +252,30 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     ///
     /// # Errors
     /// When the status could not be written.
-    pub async fn report<K: Kind<Status = S>>(
+    pub async fn report<K: Reconciler<Status = S>>(
         mut self,
-        ctx: &Context,
+        kind: &K,
         object: &K::Object,
         report: Report<S>,
     ) -> Result<Next, Failure> {
+        let ctx = kind.ctx();
         let inputs = K::inputs(&report.status).map(str::to_owned);
         let repair = self.repair::<K>(&report);
         let changed = report.status != self.previous;
         let put_off = self.puts_off::<K>(&report.status);
         if self.owes(&report.status) || changed && !put_off {
             self.memory.words_due = None;
-            self.write::<K>(ctx, object, &report.status).await?;
+            self.write(kind, object, &report.status).await?;
             if changed {
                 self.log_transition::<K>(&report);
             }
         } else if self.memory.own.is_of_somebody_else() {
             // But for its times it says the same.
-            own_status::is_ours::<K>(ctx, &self.key, &self.uid, None, true);
+            own_status::is_ours(kind, &self.key, &self.uid, None, true);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {
-            ctx.events.publish(object, note).await;
+            ctx.cluster.events.publish(object, note).await;
         }
         self.tell_refusals::<K>(ctx, object, &report).await;
         if let Some(restored) = repair {
@@ -304,13 +305,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             self.memory.answered_edit = Some(self.edit.clone());
         }
         let at = self.tries_again(at);
-        K::memories(ctx).keep(&self.key, self.memory);
+        kind.states().keep(&self.key, self.memory);
         Ok(Next { at, class: report.class })
     }
 
     /// Whether an object that waits for another one to be verified only has other words for it, so that they are not written before
     /// its slot: the other one tells of itself at once, and thousands may wait for it.
-    fn puts_off<K: Kind<Status = S>>(&mut self, status: &S) -> bool {
+    fn puts_off<K: Reconciler<Status = S>>(&mut self, status: &S) -> bool {
         let waits = |status| {
             let ready = find(K::conditions(status), ConditionType::Ready);
             let ready = ready.filter(|it| it.observed_generation == Some(self.generation));
@@ -332,7 +333,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// Whether a repair restored what somebody else had changed, or was given up just now.
-    fn repair<K: Kind<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
+    fn repair<K: Reconciler<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
         let fought = |status| K::conditions(status).iter().any(|it| it.reason == Reason::RepairFight.as_str());
         match report.effect {
             Effect::Repaired => Some(true),
@@ -342,7 +343,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// Says that Ready changed, and why: the one line that a pass leaves in the log, and most leave none.
-    fn log_transition<K: Kind<Status = S>>(&self, report: &Report<S>) {
+    fn log_transition<K: Reconciler<Status = S>>(&self, report: &Report<S>) {
         let find = |status| find(K::conditions(status), ConditionType::Ready);
         let Some(ready) = find(&report.status) else { return };
         let before = find(&self.previous).map(|it| (it.status.as_str(), it.reason.as_str()));

@@ -2,24 +2,16 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
+use jiff::Timestamp;
 
 use super::budgets::Budgets;
 use super::clock::Clock;
-use super::clock::Moment;
-use super::context::Context;
-use super::key::{Key, KindName};
-use super::run::Kind;
+use super::key::Key;
 use super::served::Served;
 use super::skew::Skew;
-use crate::api::{ManagementPolicy, MetaApp, UsageStatus};
+use crate::api::UsageStatus;
 use crate::graph::{Metered, Usage, UsageListener, Version};
 use crate::metrics::Metrics;
-
-/// How often somebody may be called, and how often each application is seen to.
-const CALL: SignedDuration = SignedDuration::from_secs(1);
-const SEE_TO: SignedDuration = SignedDuration::from_mins(1);
 
 /// Hears for one application.
 pub struct Ear {
@@ -53,40 +45,6 @@ impl UsageListener for Ear {
 
     fn dated(&self, at: Option<Timestamp>) {
         self.skew.note(&self.clock, at);
-    }
-}
-
-/// Calls those of a kind who wait, and sees to the applications, until the shutdown.
-pub async fn run<K: Kind>(ctx: Arc<Context>) {
-    let mut seen_to = ctx.clock.now();
-    while ctx.read(ctx.clock.sleep_until(ctx.clock.now().later(CALL))).await.is_ok() {
-        let now = ctx.clock.now();
-        for called in ctx.budgets.call(now) {
-            K::memories(&ctx).request(&called.key, &called.uid);
-            ctx.wake(K::NAME, called.key);
-        }
-        if now.duration_since(seen_to) >= SEE_TO {
-            seen_to = now;
-            ctx.budgets.clear_up(now);
-            ctx.apps.all().iter().for_each(|app| see_to(&ctx, app, now));
-        }
-    }
-}
-
-/// Has the application asked about when what was heard of its usage is old: that one look hears anew for all; likewise when
-/// another version answers than before, which its channels may hear first. And has its
-/// status written when that says something else; once a minute at most, since it is looked at no more often.
-fn see_to(ctx: &Context, app: &MetaApp, now: Timestamp) {
-    if app.spec.management_policy == ManagementPolicy::Pause {
-        return;
-    }
-    let (key, uid) = (Key::of(app), app.uid().unwrap_or_default());
-    if ctx.budgets.wants_news(&uid, now) || ctx.served.take_news(&uid) {
-        ctx.look_at_app(key.clone());
-    }
-    let told = app.status.as_ref().and_then(|status| status.usage.as_ref());
-    if !are_alike(told, ctx.budgets.usage(&uid, now).as_ref()) {
-        ctx.wake(KindName::MetaApp, key);
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Next {
     pub class: Class,
 }
 
-/// A kind, as the engine sees it.
-pub trait Kind: Send + Sync + 'static {
+/// A kind, as the engine sees it: a value that owns what is remembered of its objects.
+pub trait Reconciler: Send + Sync + 'static {
     /// The object.
     type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -50,14 +50,17 @@ pub trait Kind: Send + Sync + 'static {
     /// Whether the slots of resting objects are the [sweep](super::sweep)'s. If not, each is a pass.
     const SWEPT: bool = false;
 
+    /// What it shares with the other kinds.
+    fn ctx(&self) -> &Arc<Context>;
+
     /// Observes, decides, acts and reports, until nothing is left to do now.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer. What Meta does or does not answer is an observation, not an error.
-    fn reconcile(ctx: &Context, object: &Self::Object) -> impl Future<Output = Result<Next, Failure>> + Send;
+    fn reconcile(&self, object: &Self::Object) -> impl Future<Output = Result<Next, Failure>> + Send;
 
     /// The object of this name in the stores, if it is ours.
-    fn stored(ctx: &Context, key: &Key) -> Option<Arc<Self::Object>>;
+    fn stored(&self, key: &Key) -> Option<Arc<Self::Object>>;
 
     /// The status of an object.
     fn status(object: &Self::Object) -> Option<&Self::Status>;
@@ -77,11 +80,11 @@ pub trait Kind: Send + Sync + 'static {
     }
 
     /// What is remembered of the objects of this kind.
-    fn memories(ctx: &Context) -> &Memories<Self::Status>;
+    fn states(&self) -> &Memories<Self::Status>;
 
     /// Forgets everything that is remembered of an object that is gone; its UID, if it was known.
-    fn forget(ctx: &Context, key: &Key) -> Option<String> {
-        Self::memories(ctx).forget(key)
+    fn forget(&self, key: &Key) -> Option<String> {
+        self.states().forget(key)
     }
 }
 
@@ -104,20 +107,20 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
 }
 
 /// Runs the passes of a kind over the objects of a store, woken by `wakes`, until the shutdown; waits for running ones.
-pub async fn run<K: Kind>(
-    ctx: Arc<Context>,
+pub async fn run<K: Reconciler>(
+    kind: Arc<K>,
     store: Store<K::Object>,
     wakes: impl Stream<Item = Key> + Send + 'static,
     concurrency: u16,
 ) {
-    let shutdown = ctx.shutdown.clone();
+    let shutdown = kind.ctx().shutdown.clone();
     // The watch feeds the store and the wakes on its own, so the controller gets no stream of objects.
     Controller::for_stream(stream::pending(), store)
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wakes.map(|key| key.to_ref()))
         .graceful_shutdown_on(async move { shutdown.cancelled().await })
         // On the heap, since the controller moves it through many frames of the stack.
-        .run(|object, ctx| Box::pin(pass::<K>(object, ctx)), failed::<K>, ctx)
+        .run(|object, kind| Box::pin(pass(object, kind)), failed, kind)
         .for_each(|outcome| {
             if let Err(error) = outcome {
                 // An object that went before its turn is no trouble; failures of passes were logged where they were met.
@@ -128,49 +131,51 @@ pub async fn run<K: Kind>(
         .await;
 }
 
-async fn pass<K: Kind>(object: Arc<K::Object>, ctx: Arc<Context>) -> Result<Action, Failure> {
-    let _slot = ctx.read(ctx.slots.acquire()).await?;
+async fn pass<K: Reconciler>(object: Arc<K::Object>, kind: Arc<K>) -> Result<Action, Failure> {
+    let ctx = kind.ctx();
+    let _slot = ctx.read(ctx.wakeups.permits.acquire()).await?;
     let key = Key::of(&*object);
-    if K::stored(&ctx, &key).is_none() {
+    if kind.stored(&key).is_none() {
         // It went, or its namespace is not ours any more.
         return Ok(Action::await_change());
     }
     let uid = object.uid().unwrap_or_default();
-    let kept = K::memories(&ctx).kept(&key, Some(&uid));
+    let kept = kind.states().kept(&key, Some(&uid));
     // What somebody else wrote into it is not what is known of it.
     let object = kept.map_or(object.clone(), |status| Arc::new(K::with_status(&object, status)));
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
     let work = async {
         PanicOver::now(ctx.policy.panic_over.pass.as_ref(), &key);
-        K::reconcile(&ctx, &object).await
+        kind.reconcile(&object).await
     };
     let outcome = panics::caught(work).await.unwrap_or(Err(Failure::Panicked));
     if matches!(outcome, Err(Failure::Panicked)) {
         ctx.metrics.panicked(K::NAME);
-        panics::tell::<K>(&ctx, &object).await;
+        panics::tell(&*kind, &object).await;
     }
     let label = outcome.as_ref().map_or_else(|failure| failure.class().as_str(), |next| next.class.as_str());
     ctx.metrics.reconciled(K::NAME, label, started.elapsed());
     if let Err(Failure::Refused(refused)) = &outcome
-        && K::memories(&ctx).tells(&key, &uid, refused)
+        && kind.states().tells(&key, &uid, refused)
     {
-        refused::tell::<K>(&ctx, &object, refused).await;
+        refused::tell::<K>(ctx, &object, refused).await;
     }
     let next = outcome?;
     tracing::debug!(kind = K::NAME.as_str(), object = %key, outcome = label, next = %next.at, "pass done");
     // Of what was written meanwhile nobody else knows.
-    let repair = K::memories(&ctx).repair_due(&key, &uid);
-    set_timer::<K>(&ctx, &object, key, repair.map_or(next.at, |due| due.min(next.at)));
+    let repair = kind.states().repair_due(&key, &uid);
+    set_timer(&*kind, &object, key, repair.map_or(next.at, |due| due.min(next.at)));
     Ok(Action::await_change())
 }
 
-fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>) -> Action {
+fn failed<K: Reconciler>(object: Arc<K::Object>, failure: &Failure, kind: Arc<K>) -> Action {
+    let ctx = kind.ctx();
     if !ctx.shutdown.is_cancelled() {
         let now = ctx.clock.now();
         let (key, uid) = (Key::of(&*object), object.uid().unwrap_or_default());
-        let attempts = K::memories(&ctx).count_failure(&key, &uid);
-        let at = next_try(failure.class(), attempts, now, slots(&ctx, K::NAME, &uid, now));
+        let attempts = kind.states().count_failure(&key, &uid);
+        let at = next_try(failure.class(), attempts, now, slots(ctx, K::NAME, &uid, now));
         if failure.class() == Class::Conflict {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");
         } else if matches!(failure, Failure::Refused(_)) {
@@ -181,19 +186,20 @@ fn failed<K: Kind>(object: Arc<K::Object>, failure: &Failure, ctx: Arc<Context>)
         } else {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         }
-        set_timer::<K>(&ctx, &object, key, at);
+        set_timer(&*kind, &object, key, at);
     }
     Action::await_change()
 }
 
 /// Sets the time of the next pass. An object that went while its pass ran is forgotten again, or it would be remembered
 /// for ever.
-fn set_timer<K: Kind>(ctx: &Context, object: &K::Object, key: Key, at: Timestamp) {
-    let there = K::stored(ctx, &key).is_some_and(|stored| stored.uid() == object.uid());
+fn set_timer<K: Reconciler>(kind: &K, object: &K::Object, key: Key, at: Timestamp) {
+    let ctx = kind.ctx();
+    let there = kind.stored(&key).is_some_and(|stored| stored.uid() == object.uid());
     if !there {
-        K::forget(ctx, &key);
-        ctx.index.forget(&(K::NAME, key));
-    } else if let Some(timer) = ctx.timer(K::NAME, &key.namespace) {
+        kind.forget(&key);
+        ctx.wakeups.index.forget(&(K::NAME, key));
+    } else if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {
         if at == NEVER { timer.forget(key) } else { timer.set(key, at) }
     }
 }

@@ -5,28 +5,20 @@
 //! that is wrong puts something off. It never ends anything: what Meta's clock says is not used in place of ours.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::clock::{Clock, Moment};
-use super::context::Context;
-use super::key::Key;
-use crate::api::{ManagementPolicy, MetaApp};
 
 /// How far apart the clocks may be. Meta's own are never apart by that much, nor does an answer take so long.
-const TOLERATED: SignedDuration = SignedDuration::from_mins(10);
+pub const TOLERATED: SignedDuration = SignedDuration::from_mins(10);
 
 /// Answers that count: the latest.
 const COUNTED: usize = 3;
 
 /// How far apart in time two answers are that count as two.
 const APART: SignedDuration = SignedDuration::from_secs(1);
-
-/// How often the two clocks are compared when nothing is heard.
-const PERIOD: Duration = Duration::from_secs(5);
 
 /// What was heard of Meta's clock.
 #[derive(Debug, Default)]
@@ -97,50 +89,9 @@ impl Date {
     }
 }
 
-fn is_much(ahead: SignedDuration) -> bool {
+/// Whether clocks that are so far apart cannot both be right.
+pub fn is_much(ahead: SignedDuration) -> bool {
     ahead.abs() > TOLERATED
-}
-
-/// Says when the clocks are apart and when they are not any more, and ends the process when ours was set back, until the shutdown.
-pub async fn run(ctx: &Context) {
-    let (mut told, mut furthest) = (false, Timestamp::MIN);
-    // On the system's own time: the clock is what is in question.
-    while ctx.read(tokio::time::sleep(PERIOD)).await.is_ok() {
-        let began = ctx.clock.now().earlier(ctx.clock.running());
-        furthest = furthest.max(began);
-        if furthest.duration_since(began) > TOLERATED {
-            tracing::error!(
-                "the clock was set back: what this process remembers seems to be of the future; ending, so that the next one begins anew"
-            );
-            ctx.shutdown.cancel();
-            return;
-        }
-        let ahead = ctx.skew.ahead(&ctx.clock).unwrap_or_default();
-        if ctx.skew.is_doubted(&ctx.clock) != is_much(ahead) {
-            // One answer put something off; another one tells whether it was right.
-            let asked = |app: &&Arc<MetaApp>| app.spec.management_policy != ManagementPolicy::Pause;
-            ctx.apps.all().iter().find(asked).into_iter().for_each(|app| ctx.look_at_app(Key::of(&**app)));
-        }
-        ctx.metrics.clock_skew(ahead.as_secs());
-        if is_much(ahead) != told {
-            told = is_much(ahead);
-            tell(ctx, told, ahead.as_secs());
-        }
-    }
-}
-
-fn tell(ctx: &Context, apart: bool, ahead_seconds: i64) {
-    if apart {
-        tracing::warn!(
-            ahead_seconds,
-            "the clock of this machine and Meta's are too far apart: until they agree nothing ends, is renewed or is cleaned up by this clock alone"
-        );
-        return;
-    }
-    tracing::info!(ahead_seconds, "the clock of this machine and Meta's agree again");
-    for grant in ctx.grant_objects.all() {
-        ctx.look_at_grant(Key::of(&*grant));
-    }
 }
 
 #[cfg(test)]

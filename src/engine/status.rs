@@ -15,7 +15,7 @@ use super::context::Context;
 use super::failure::{self, Failure};
 use super::key::Key;
 use super::refused::Write;
-use super::run::Kind;
+use super::run::Reconciler;
 use crate::api::conditions::{ConditionType, Finding, assemble};
 use crate::api::readiness::readiness;
 use crate::metrics::Metrics;
@@ -37,12 +37,12 @@ pub struct StatusOf<'a, K: Resource> {
 
 impl<'a, O: Resource<DynamicType = ()>> StatusOf<'a, O> {
     /// That of an object of one of the kinds.
-    pub fn object<K: Kind<Object = O>>(ctx: &'a Context, object: &'a O) -> Self
+    pub fn object<K: Reconciler<Object = O>>(ctx: &'a Context, object: &'a O) -> Self
     where
         O: Resource<Scope = NamespaceResourceScope>,
     {
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        let api = Api::namespaced(ctx.client.clone(), namespace);
+        let api = Api::namespaced(ctx.cluster.client.clone(), namespace);
         Self { metrics: &ctx.metrics, kind: K::NAME.as_str(), api, object }
     }
 }

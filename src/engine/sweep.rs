@@ -19,13 +19,13 @@ use super::failure::{Class, Failure, last_slot};
 use super::key::Key;
 use super::panics::PanicOver;
 use super::pass::Pass;
-use super::run::Kind;
+use super::run::Reconciler;
 use super::turns::Turns;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, find};
 
 /// A kind whose objects are visited together.
-pub trait Swept: Kind {
+pub trait Swept: Reconciler {
     /// An object with everything that is needed to read about it.
     type Visit: Send;
 
@@ -33,27 +33,27 @@ pub trait Swept: Kind {
     const TOGETHER: usize;
 
     /// All objects in the stores.
-    fn all(ctx: &Context) -> Vec<Arc<Self::Object>>;
+    fn all(&self) -> Vec<Arc<Self::Object>>;
 
     /// What objects have in common that may be read together.
-    fn group(ctx: &Context, object: &Self::Object) -> Key;
+    fn group(&self, object: &Self::Object) -> Key;
 
     /// Prepares a visit.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
     fn prepare(
-        ctx: &Context,
+        &self,
         object: Arc<Self::Object>,
         pass: Pass<Self::Status>,
     ) -> impl Future<Output = Result<Prepared<Self::Visit>, Failure>> + Send;
 
     /// Whether Meta may not be asked about an object any more, though it might when the visit was prepared.
-    fn is_held(ctx: &Context, visit: &Self::Visit) -> bool;
+    fn is_held(&self, visit: &Self::Visit) -> bool;
 
     /// Reads about objects of one group, at most [`Swept::TOGETHER`], and says what came of each visit. What was read
     /// about those who are woken is left for their passes.
-    fn read(ctx: &Context, visits: Vec<Self::Visit>) -> impl Future<Output = Vec<Seen>> + Send;
+    fn read(&self, visits: Vec<Self::Visit>) -> impl Future<Output = Vec<Seen>> + Send;
 }
 
 /// What to do about an object whose slot has come.
@@ -123,15 +123,15 @@ fn is_due(uid: &str, period: Duration, from: Timestamp, to: Timestamp) -> bool {
 }
 
 /// Walks the ring until the shutdown. Groups do not wait for each other.
-pub async fn run<K: Swept>(ctx: Arc<Context>) {
-    let mut ring = Ring::<K>::new(ctx);
-    let mut from = ring.ctx.clock.now();
+pub async fn run<K: Swept>(kind: Arc<K>) {
+    let ctx = Arc::clone(kind.ctx());
+    let (mut ring, clock) = (Ring::new(kind), &ctx.clock);
+    let mut from = clock.now();
     loop {
-        let round = next_round(from, ring.ctx.policy.channel_period);
-        let clock = ring.ctx.clock.clone();
+        let round = next_round(from, ctx.policy.channel_period);
         tokio::select! {
             biased;
-            () = ring.ctx.shutdown.cancelled() => return,
+            () = ctx.shutdown.cancelled() => return,
             Some(done) = ring.running.join_next_with_id(), if !ring.running.is_empty() => ring.ended(done),
             () = clock.sleep_until(round) => {
                 let to = clock.now();
@@ -146,7 +146,7 @@ pub async fn run<K: Swept>(ctx: Arc<Context>) {
 type Ended = Result<(Id, Option<Timestamp>), tokio::task::JoinError>;
 
 struct Ring<K> {
-    ctx: Arc<Context>,
+    kind: Arc<K>,
     /// Who is due in each group and not visited yet, and since when.
     due: HashMap<Key, (Timestamp, BTreeSet<Key>)>,
     /// The groups that are being visited. A task ends with the time until which its group has to be silent.
@@ -155,54 +155,56 @@ struct Ring<K> {
     silent: Silences,
     /// The slots of which time were collected last.
     collected: Timestamp,
-    kind: std::marker::PhantomData<fn() -> K>,
 }
 
 impl<K: Swept> Ring<K> {
-    fn new(ctx: Arc<Context>) -> Self {
+    fn new(kind: Arc<K>) -> Self {
         Self {
-            collected: ctx.clock.now(),
-            ctx,
+            collected: kind.ctx().clock.now(),
+            kind,
             due: HashMap::new(),
             running: JoinSet::new(),
             groups: HashMap::new(),
             silent: Silences::default(),
-            kind: std::marker::PhantomData,
         }
+    }
+
+    fn ctx(&self) -> &Context {
+        self.kind.ctx()
     }
 
     /// Collects who became due. Who was due before and is still not visited is visited once.
     fn collect(&mut self, from: Timestamp, to: Timestamp) {
-        for object in K::all(&self.ctx) {
+        for object in self.kind.all() {
             let uid = object.as_ref().meta().uid.as_deref().unwrap_or_default();
-            if is_due(uid, period::<K>(&self.ctx, &object), from, to) {
-                let (_, keys) = self.due.entry(K::group(&self.ctx, &object)).or_insert_with(|| (to, BTreeSet::new()));
+            if is_due(uid, period::<K>(self.ctx(), &object), from, to) {
+                let (_, keys) = self.due.entry(self.kind.group(&object)).or_insert_with(|| (to, BTreeSet::new()));
                 keys.insert(Key::of(&*object));
             }
         }
         self.collected = to;
         if self.due.is_empty() && self.groups.is_empty() {
-            self.ctx.metrics.swept(K::NAME, Duration::ZERO);
+            self.ctx().metrics.swept(K::NAME, Duration::ZERO);
         }
-        let since = K::memories(&self.ctx).unanswered_since();
+        let since = self.kind.states().unanswered_since();
         let open = since.map(|since| to.duration_since(since)).unwrap_or_default();
-        self.ctx.metrics.longest_unanswered(K::NAME, Duration::try_from(open).unwrap_or_default());
+        self.ctx().metrics.longest_unanswered(K::NAME, Duration::try_from(open).unwrap_or_default());
     }
 
     fn start(&mut self) {
-        let now = self.ctx.clock.now();
+        let now = self.ctx().clock.now();
         self.silent.forget_ended(now);
         let busy: Vec<_> = self.groups.values().map(|(group, ..)| group.clone()).collect();
         let idle: Vec<_> = self.due.keys().filter(|group| !busy.contains(group)).cloned().collect();
         for group in idle {
             let Some((since, keys)) = self.due.remove(&group) else { continue };
-            let (ctx, silent) = (Arc::clone(&self.ctx), self.silent.0.get(&group).copied());
+            let (kind, silent) = (Arc::clone(&self.kind), self.silent.0.get(&group).copied());
             let visited = keys.clone();
-            let task = self.running.spawn(async move { visit::<K>(&ctx, visited, silent).await });
+            let task = self.running.spawn(async move { visit(&*kind, visited, silent).await });
             self.groups.insert(task.id(), (group, since, keys));
         }
         if self.due.is_empty() && self.groups.is_empty() {
-            self.ctx.metrics.swept_until(K::NAME, self.collected);
+            self.ctx().metrics.swept_until(K::NAME, self.collected);
         }
     }
 
@@ -213,14 +215,14 @@ impl<K: Swept> Ring<K> {
         };
         let Some((group, since, keys)) = self.groups.remove(&id) else { return };
         if panicked {
-            self.ctx.metrics.panicked(K::NAME);
+            self.ctx().metrics.panicked(K::NAME);
             // One of them is to blame. Each has a pass instead, so that the others are looked at all the same.
-            for (key, object) in keys.iter().filter_map(|key| Some((key, K::stored(&self.ctx, key)?))) {
-                wake::<K>(&self.ctx, key, object.as_ref().meta().uid.as_deref().unwrap_or_default());
+            for (key, object) in keys.iter().filter_map(|key| Some((key, self.kind.stored(key)?))) {
+                wake(&*self.kind, key, object.as_ref().meta().uid.as_deref().unwrap_or_default());
             }
         }
-        let lag = self.ctx.clock.now().duration_since(since);
-        self.ctx.metrics.swept(K::NAME, Duration::try_from(lag).unwrap_or_default());
+        let lag = self.ctx().clock.now().duration_since(since);
+        self.ctx().metrics.swept(K::NAME, Duration::try_from(lag).unwrap_or_default());
         if let Some(until) = silent {
             self.silent.0.insert(group, until);
         }
@@ -238,28 +240,28 @@ impl Silences {
 }
 
 /// How often an object is visited: by why it is not ready.
-fn period<K: Kind>(ctx: &Context, object: &K::Object) -> Duration {
+fn period<K: Reconciler>(ctx: &Context, object: &K::Object) -> Duration {
     let ready = K::status(object).and_then(|status| find(K::conditions(status), ConditionType::Ready));
     let class = ready.and_then(|ready| Reason::parse(&ready.reason)).map_or(Class::Settled, Class::from);
     class.period(ctx.policy.channel_period, ctx.policy.broken_period)
 }
 
 /// Visits objects of one group; returns until when the group has to be silent, if Meta wants that.
-async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<Timestamp>) -> Option<Timestamp> {
+async fn visit<K: Swept>(kind: &K, keys: BTreeSet<Key>, mut silent: Option<Timestamp>) -> Option<Timestamp> {
     let mut turns = Turns::default();
     keys.into_iter().for_each(|key| turns.join(&key.namespace.clone(), key));
     let mut visits = Vec::new();
     // If it comes to an end early, each namespace has had its share.
     while let Some(key) = turns.take() {
-        visits.extend(prepare::<K>(ctx, &key).await);
+        visits.extend(prepare(kind, &key).await);
     }
     let mut rest = visits.into_iter();
     while silent.is_none() {
         // What the last answers said may hold back the others.
         let mut open = rest.by_ref().filter_map(|(key, uid, visit)| {
-            let is_held = K::is_held(ctx, &visit);
+            let is_held = kind.is_held(&visit);
             if is_held {
-                settle::<K>(ctx, &Seen { key, uid, found: Found::Nothing });
+                settle(kind, &Seen { key, uid, found: Found::Nothing });
             }
             (!is_held).then_some(visit)
         });
@@ -270,60 +272,61 @@ async fn visit<K: Swept>(ctx: &Context, keys: BTreeSet<Key>, mut silent: Option<
         if chunks.is_empty() {
             return None;
         }
-        let mut seen: FuturesUnordered<_> = chunks.into_iter().map(|chunk| K::read(ctx, chunk)).collect();
+        let mut seen: FuturesUnordered<_> = chunks.into_iter().map(|chunk| kind.read(chunk)).collect();
         while let Some(seen) = seen.next().await {
             let until =
                 seen.iter().filter_map(|it| if let Found::Silence(until) = it.found { Some(until) } else { None });
             silent = silent.into_iter().chain(until).max();
-            seen.iter().for_each(|seen| settle::<K>(ctx, seen));
+            seen.iter().for_each(|seen| settle(kind, seen));
         }
     }
     // Meta was to be asked about the others too: that it does not want to be counts as no answer.
     for (key, uid, _) in rest {
-        settle::<K>(ctx, &Seen { key, uid, found: Found::Nothing });
+        settle(kind, &Seen { key, uid, found: Found::Nothing });
     }
     silent
 }
 
-async fn prepare<K: Swept>(ctx: &Context, key: &Key) -> Option<(Key, String, K::Visit)> {
-    let object = K::stored(ctx, key)?;
-    PanicOver::now(ctx.policy.panic_over.visit.as_ref(), key);
+async fn prepare<K: Swept>(kind: &K, key: &Key) -> Option<(Key, String, K::Visit)> {
+    let object = kind.stored(key)?;
+    PanicOver::now(kind.ctx().policy.panic_over.visit.as_ref(), key);
     let uid = object.as_ref().meta().uid.clone().unwrap_or_default();
-    let pass = Pass::glance::<K>(ctx, &object);
+    let pass = Pass::glance(kind, &object);
     // Whoever does not rest has a time of its own.
-    let prepared = if pass.rests() { K::prepare(ctx, object, pass).await } else { Ok(Prepared::Rest) };
+    let prepared = if pass.rests() { kind.prepare(object, pass).await } else { Ok(Prepared::Rest) };
     match prepared {
         Ok(Prepared::Read(visit)) => return Some((key.clone(), uid, visit)),
         Ok(Prepared::Rest) => {}
-        Ok(Prepared::Wake) => wake::<K>(ctx, key, &uid),
-        Ok(Prepared::Held) => settle::<K>(ctx, &Seen { key: key.clone(), uid, found: Found::Nothing }),
+        Ok(Prepared::Wake) => wake(kind, key, &uid),
+        Ok(Prepared::Held) => settle(kind, &Seen { key: key.clone(), uid, found: Found::Nothing }),
         Err(failure) => tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "not looked at in its slot"),
     }
     None
 }
 
-fn settle<K: Swept>(ctx: &Context, seen: &Seen) {
+fn settle<K: Swept>(kind: &K, seen: &Seen) {
+    let ctx = kind.ctx();
     ctx.metrics.visited(K::NAME, seen.found.as_str());
-    if K::stored(ctx, &seen.key).is_none() {
+    if kind.stored(&seen.key).is_none() {
         // It went while it was visited; what the visit noted of it would be remembered for ever.
-        K::forget(ctx, &seen.key);
+        kind.forget(&seen.key);
         return;
     }
     match seen.found {
         // Its pass says what is known of it then.
-        Found::News => wake::<K>(ctx, &seen.key, &seen.uid),
-        found => K::memories(ctx).note(&seen.key, &seen.uid, ctx.clock.now(), found == Found::Same),
+        Found::News => wake(kind, &seen.key, &seen.uid),
+        found => kind.states().note(&seen.key, &seen.uid, ctx.clock.now(), found == Found::Same),
     }
-    if let (Found::Later(until), Some(timer)) = (seen.found, ctx.timer(K::NAME, &seen.key.namespace)) {
+    if let (Found::Later(until), Some(timer)) = (seen.found, ctx.wakeups.timer(K::NAME, &seen.key.namespace)) {
         // Its next slot may come too soon: from now on it has a time of its own, until a pass finds it well.
-        K::memories(ctx).postpone(&seen.key, &seen.uid, until);
+        kind.states().postpone(&seen.key, &seen.uid, until);
         timer.set(seen.key.clone(), until);
     }
 }
 
-fn wake<K: Swept>(ctx: &Context, key: &Key, uid: &str) {
-    K::memories(ctx).request(key, uid);
-    ctx.wake(K::NAME, key.clone());
+fn wake<K: Swept>(kind: &K, key: &Key, uid: &str) {
+    kind.states().request(key, uid);
+    kind.ctx().wakeups.wake(K::NAME, key.clone());
 }
 
 #[cfg(test)]

@@ -2,21 +2,22 @@
 
 pub use super::model::Mutation;
 use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
+use super::state::FacebookChannels;
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
-use crate::claims::{self, ClaimSeen, Wanted, fence};
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::Operation;
 use crate::meta_app;
+use crate::ownership::{self, ClaimSeen, Wanted, fence};
 
 /// Performs a mutation; says in what was asked that it was tried.
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
 pub async fn act(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     mutation: Mutation,
@@ -31,32 +32,33 @@ pub async fn act(
     };
     match (mutation, &seen.access) {
         (Mutation::AcquireClaim, _) => {
-            let acquired = claims::acquire(ctx, &wanted, proof).await;
-            asked.claims_unavailable = asked.writes.note(claims::KIND, acquired)?.flatten();
+            let acquired = ownership::acquire(&channels.ownership, &wanted, proof).await;
+            asked.claims_unavailable = asked.writes.note(ownership::KIND, acquired)?.flatten();
             asked.claimed = true;
         }
         (Mutation::AdoptClaim { of, proven }, _) => {
             let (of, proof) = (ClaimSeen::Orphaned { of }, proven.then_some(proof));
-            let adopted = claims::adopt(ctx, &wanted, &of, proof).await;
-            asked.claims_unavailable = asked.writes.note(claims::KIND, adopted)?.flatten();
+            let adopted = ownership::adopt(&channels.ownership, &wanted, &of, proof).await;
+            asked.claims_unavailable = asked.writes.note(ownership::KIND, adopted)?.flatten();
             asked.claimed = true;
         }
         (Mutation::TakeClaim { from }, _) => {
             let offered = ClaimSeen::Offered { namespace: from };
-            let taken = claims::adopt(ctx, &wanted, &offered, Some(proof)).await;
-            asked.claims_unavailable = asked.writes.note(claims::KIND, taken)?.flatten();
+            let taken = ownership::adopt(&channels.ownership, &wanted, &offered, Some(proof)).await;
+            asked.claims_unavailable = asked.writes.note(ownership::KIND, taken)?.flatten();
             asked.claimed = true;
         }
         (Mutation::RecordClaim { proven }, _) => {
-            let recorded = claims::record(ctx, &wanted, proven).await;
-            asked.unrecorded = asked.writes.note(claims::KIND, recorded)?.flatten();
+            let recorded = ownership::record(&channels.ownership, &wanted, proven).await;
+            asked.unrecorded = asked.writes.note(ownership::KIND, recorded)?.flatten();
             asked.recorded = true;
         }
         (Mutation::Subscribe { fields }, Some(access)) => {
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
-            let subscribe = ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
-            let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, &wanted, subscribe).await?;
+            let subscribe = channels.ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
+            let sent =
+                fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, &wanted, subscribe).await?;
             let Some(written) = sent else { return Ok(asked) };
             asked.before = asked.subscriptions.take().and_then(Result::ok);
             let written = asked.calls.answer(Operation::SubscribePage, written);
@@ -66,23 +68,23 @@ pub async fn act(
             asked.subscribed = (refused.is_empty() || refused.len() == fields.len()).then_some(written);
             asked.refused_fields.extend(refused);
             // What Meta says of the write counts less than what it shows afterwards.
-            let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
+            let shown = channels.ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
             asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
         }
         (Mutation::Publish, Some(access)) => {
-            let published = publication::publish(ctx, channel, pass, &seen.app, access).await;
+            let published = publication::publish(channels, channel, pass, &seen.app, access).await;
             asked.writes.note(publication::KIND, published)?;
             asked.published = true;
         }
         // Decided with a good token; what is needed for a call went since.
         (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
-            let withdrawn = publication::withdraw(ctx, pass).await;
+            let withdrawn = publication::withdraw(channels, pass).await;
             asked.writes.note(publication::KIND, withdrawn)?;
             asked.published = true;
         }
         (Mutation::UnsubscribeFormer, _) => {
-            asked.former = former::unsubscribe(ctx, pass, &wanted, seen.former.as_ref()).await?;
+            asked.former = former::unsubscribe(channels, pass, &wanted, seen.former.as_ref()).await?;
             if let Some(FormerEnd::Asked(answer)) = &asked.former {
                 asked.calls.note(Operation::UnsubscribePage, answer);
             }
@@ -94,7 +96,7 @@ pub async fn act(
             asked.recorded = false;
         }
         (Mutation::Unsubscribe, access) => {
-            return unsubscribe(ctx, pass, &wanted, seen.app_key.as_ref(), access.as_ref(), asked).await;
+            return unsubscribe(channels, pass, &wanted, seen.app_key.as_ref(), access.as_ref(), asked).await;
         }
     }
     Ok(asked)
@@ -110,7 +112,7 @@ fn inputs_changed() -> Failure {
 
 /// Ends the subscription of the page. Whether it ended can be read only where the rows could be read before.
 async fn unsubscribe(
-    ctx: &Context,
+    channels: &FacebookChannels,
     pass: &Pass<FacebookChannelStatus>,
     wanted: &Wanted,
     app_key: Option<&Key>,
@@ -119,21 +121,21 @@ async fn unsubscribe(
 ) -> Result<Asked, Failure> {
     let page_id = &wanted.id;
     let app_key = app_key.ok_or_else(inputs_changed)?;
-    let app = ctx.app(app_key).ok_or_else(inputs_changed)?;
-    let credentials = meta_app::secrets::find_credentials(ctx, &app).await?.ok_or_else(inputs_changed)?;
+    let app = channels.apps.get(app_key).ok_or_else(inputs_changed)?;
+    let credentials = meta_app::secrets::find_credentials(&channels.apps, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::observe::version(&app);
-    let end = ctx.graph.unsubscribe_page(&version, &credentials, page_id);
-    let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let end = channels.ctx.graph.unsubscribe_page(&version, &credentials, page_id);
+    let sent = fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
     let Some(written) = sent else { return Ok(asked) };
     let written = asked.calls.answer(Operation::UnsubscribePage, written);
     if token_check::blames_the_app(&written) {
-        ctx.look_at_app(app_key.clone());
+        channels.apps.look_at(app_key.clone());
     }
     asked.unsubscribed = Some(written);
     // What the claim has to say is another thing now.
     asked.recorded = false;
     if let (Some(Access { version, credentials, token }), Some(Ok(_))) = (access, &asked.subscriptions) {
-        let shown = ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
+        let shown = channels.ctx.graph.page_subscriptions(version, credentials, token, page_id).await;
         asked.before = asked.subscriptions.take().and_then(Result::ok);
         asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
     }

@@ -7,17 +7,18 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::observe::AppSeen;
+use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::claims;
 use crate::engine::gap::Absence;
 use crate::engine::index::Dependency;
 use crate::engine::trouble::{Told, Trouble};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
 use crate::meta_grant;
+use crate::ownership;
 
 /// The credential of a channel, as a decision may see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +123,7 @@ pub enum Source {
 
 impl Source {
     /// Where the credential of this channel comes from.
-    pub fn of(ctx: &Context, channel: &FacebookChannel) -> Self {
+    pub fn of(channels: &FacebookChannels, channel: &FacebookChannel) -> Self {
         let namespace = channel.namespace().unwrap_or_default();
         match channel.spec.credentials.source() {
             None => Self::Undeclared,
@@ -133,27 +134,27 @@ impl Source {
             }
             Some(CredentialSource::Grant(declared)) => {
                 let grant = Key::new(namespace, &declared.name);
-                let object = ctx.grant(&grant);
+                let object = channels.grants.get(&grant);
                 Self::Grant { grant, object, page_id: channel.spec.page_id.clone() }
             }
         }
     }
 
     /// The MetaApp of the channel. That of a grant which is gone is remembered in the claim.
-    pub fn app(&self, ctx: &Context, uid: &str) -> Option<Key> {
+    pub fn app(&self, channels: &FacebookChannels, uid: &str) -> Option<Key> {
         match self {
             Self::Undeclared => None,
             Self::Secret { app, .. } => Some(app.clone()),
             Self::Grant { grant, object: Some(object), .. } => {
                 Some(seen::key_of(&object.spec.app_ref, &grant.namespace))
             }
-            Self::Grant { object: None, page_id, .. } => claims::app_of(ctx, page_id, uid),
+            Self::Grant { object: None, page_id, .. } => ownership::app_of(&channels.ownership, page_id, uid),
         }
     }
 
     /// Whether a person authorises the grant again in a browser.
-    pub fn is_authorized_in_browser(&self, ctx: &Context) -> bool {
-        matches!(self, Self::Grant { .. }) && ctx.policy.gateway_url.is_some()
+    pub fn is_authorized_in_browser(&self, channels: &FacebookChannels) -> bool {
+        matches!(self, Self::Grant { .. }) && channels.ctx.policy.gateway_url.is_some()
     }
 
     /// What the credential depends on.
@@ -174,17 +175,17 @@ impl Source {
     /// When the Kubernetes API does not answer.
     pub async fn look(
         &self,
-        ctx: &Context,
+        channels: &FacebookChannels,
         context: &str,
         now: Timestamp,
     ) -> Result<(TokenSeen, Option<Token>), Failure> {
         match self {
             Self::Undeclared => Ok((TokenSeen::NotDeclared, None)),
-            Self::Secret { secret, key, .. } => read(ctx, secret, key, context).await,
+            Self::Secret { secret, key, .. } => read(channels, secret, key, context).await,
             Self::Grant { object: None, .. } => Ok((TokenSeen::GrantNotFound, None)),
             Self::Grant { grant, object: Some(object), page_id } => Ok(match meta_grant::verdict(object).valid {
                 Err(trouble) => (TokenSeen::GrantTrouble { trouble, ended: ended(object) }, None),
-                Ok(()) => granted(ctx, (grant, object), page_id, context, now),
+                Ok(()) => granted(channels, (grant, object), page_id, context, now),
             }),
         }
     }
@@ -197,8 +198,13 @@ fn ended(grant: &MetaGrant) -> Option<Reason> {
     Reason::parse(&valid.reason).filter(|reason| reason.ends_authorization())
 }
 
-async fn read(ctx: &Context, secret: &Key, key: &str, context: &str) -> Result<(TokenSeen, Option<Token>), Failure> {
-    let Ok(released) = ctx.read(ctx.secrets.get(secret, Purpose::PageToken)).await?? else {
+async fn read(
+    channels: &FacebookChannels,
+    secret: &Key,
+    key: &str,
+    context: &str,
+) -> Result<(TokenSeen, Option<Token>), Failure> {
+    let Ok(released) = channels.ctx.read(channels.ctx.cluster.secrets.get(secret, Purpose::PageToken)).await?? else {
         return Ok((TokenSeen::NotReleased, None));
     };
     let Some(raw) = released.value(key) else {
@@ -212,13 +218,14 @@ async fn read(ctx: &Context, secret: &Key, key: &str, context: &str) -> Result<(
 
 /// What a working grant gives for a page, from memory.
 fn granted(
-    ctx: &Context,
+    channels: &FacebookChannels,
     (key, object): (&Key, &MetaGrant),
     page_id: &str,
     context: &str,
     now: Timestamp,
 ) -> (TokenSeen, Option<Token>) {
-    let Some(granted) = ctx.grants.get(key).filter(|it| Some(&it.uid) == object.metadata.uid.as_ref()) else {
+    let Some(granted) = channels.grants.tokens.get(key).filter(|it| Some(&it.uid) == object.metadata.uid.as_ref())
+    else {
         return (TokenSeen::NotListed, None);
     };
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
@@ -229,7 +236,7 @@ fn granted(
     }
     let Some(page) = granted.pages.get(page_id) else {
         // The grant was listed before the page was in use, and without it: what it gives for it is yet to be found out.
-        ctx.wake(KindName::MetaGrant, key.clone());
+        channels.ctx.wakeups.wake(KindName::MetaGrant, key.clone());
         return (TokenSeen::NotListed, None);
     };
     if page.token.is_none() && page.absence().is_none() {
@@ -257,7 +264,7 @@ fn granted(
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn see_access(
-    ctx: &Context,
+    channels: &FacebookChannels,
     object: Option<&MetaApp>,
     app: &AppSeen,
     token: Option<Token>,
@@ -266,6 +273,6 @@ pub async fn see_access(
     if verdict.credentials.is_err() {
         return Ok(None);
     }
-    let credentials = meta_app::secrets::find_credentials(ctx, object).await?;
+    let credentials = meta_app::secrets::find_credentials(&channels.apps, object).await?;
     Ok(credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token }))
 }

@@ -28,7 +28,6 @@ use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
     FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::engine::brakes;
@@ -40,6 +39,7 @@ use crate::engine::repairs::Effect;
 use crate::engine::requests;
 use crate::engine::token_check::SOON;
 use crate::graph::TokenInfo;
+use crate::ownership::ClaimSeen;
 
 /// What to do: at most one mutation, and the report if there is none.
 pub struct Plan {

@@ -3,14 +3,16 @@
 
 use kube::ResourceExt;
 
+use super::state::FacebookChannels;
 use crate::api::FacebookChannelStatus;
-use crate::claims::{self, AppSeen, FormerApp, Wanted, fence};
 use crate::engine::answer::{Answer, answer};
 use crate::engine::budgets::Budget;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::Operation;
+use crate::meta_app::by_id::{self, AppState};
+use crate::ownership::{FormerApp, Wanted, fence};
 
 /// An application that the page is still subscribed to for the channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +20,7 @@ pub struct Former {
     /// What the claim says of it.
     pub claimed: FormerApp,
     /// Its MetaApp, as it is now.
-    pub app: AppSeen,
+    pub app: AppState,
 }
 
 /// What came of its subscription.
@@ -47,11 +49,11 @@ impl Former {
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
-    pub async fn see(ctx: &Context, claimed: Option<FormerApp>) -> Result<Option<Self>, Failure> {
+    pub async fn see(channels: &FacebookChannels, claimed: Option<FormerApp>) -> Result<Option<Self>, Failure> {
         let Some(mut claimed) = claimed else { return Ok(None) };
         // Of what another release looks after, not even the name is anybody's business here.
-        claimed.app_ref = claimed.app_ref.filter(|app| ctx.watches(&app.namespace));
-        let (app, _) = claims::see_app(ctx, &claimed.app_id, Self::key_of(&claimed).as_ref()).await?;
+        claimed.app_ref = claimed.app_ref.filter(|app| channels.ctx.wakeups.watches(&app.namespace));
+        let (app, _) = by_id::see(&channels.apps, &claimed.app_id, Self::key_of(&claimed).as_ref()).await?;
         Ok(Some(Self { claimed, app }))
     }
 
@@ -75,27 +77,31 @@ impl Former {
 /// # Errors
 /// When the Kubernetes API does not answer, or what is needed is gone since it was seen.
 pub async fn unsubscribe(
-    ctx: &Context,
+    channels: &FacebookChannels,
     pass: &Pass<FacebookChannelStatus>,
     wanted: &Wanted,
     former: Option<&Former>,
 ) -> Result<Option<FormerEnd>, Failure> {
     let Some(claimed) = former.map(|former| &former.claimed) else { return Ok(None) };
-    let (_, access) = claims::see_app(ctx, &claimed.app_id, Former::key_of(claimed).as_ref()).await?;
+    let (_, access) = by_id::see(&channels.apps, &claimed.app_id, Former::key_of(claimed).as_ref()).await?;
     let access = access.ok_or_else(|| Failure::Kubernetes {
         what: "reading the app secret",
         detail: "the watch has brought no usable one".to_owned(),
         conflict: true,
     })?;
     let page_id = &wanted.id;
-    let end = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
-    let sent = fence::held(ctx, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let end = channels.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
+    let sent = fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
     let Some(result) = sent else { return Ok(None) };
     let ended = answer(Operation::UnsubscribePage, result);
     if token_check::blames_the_app(&ended) {
-        ctx.look_at_app(Key::of(access.app.as_ref()));
+        channels.apps.look_at(Key::of(access.app.as_ref()));
     }
     let app = access.app.uid().unwrap_or_default();
-    ctx.heed(&[Budget::app(&app), Budget::page(&app, page_id)], ended.as_ref().err().into_iter(), pass.now);
+    channels.ctx.limits.heed(
+        &[Budget::app(&app), Budget::page(&app, page_id)],
+        ended.as_ref().err().into_iter(),
+        pass.now,
+    );
     Ok(Some(FormerEnd::Asked(ended)))
 }

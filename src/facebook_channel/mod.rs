@@ -5,13 +5,14 @@ pub mod credentials;
 pub mod decide;
 pub mod due;
 pub mod former;
+mod lenders;
 pub mod model;
 pub mod observe;
 pub mod parted;
 pub mod policy;
-pub mod preflight;
 pub mod publication;
 pub mod restraint;
+mod state;
 pub mod sweep;
 pub mod threads;
 pub mod witness;
@@ -20,28 +21,31 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+pub use state::FacebookChannels;
+
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Kind, Next};
+use crate::engine::run::{Next, Reconciler};
 use crate::engine::{Context, Failure, Key, KindName};
 
-/// The kind FacebookChannel.
-pub struct FacebookChannelKind;
-
-impl Kind for FacebookChannelKind {
+impl Reconciler for FacebookChannels {
     type Object = FacebookChannel;
     type Status = FacebookChannelStatus;
     const NAME: KindName = KindName::FacebookChannel;
     const SWEPT: bool = true;
 
-    async fn reconcile(ctx: &Context, channel: &FacebookChannel) -> Result<Next, Failure> {
-        rounds::pass::<Self>(ctx, channel).await
+    fn ctx(&self) -> &Arc<Context> {
+        &self.ctx
     }
 
-    fn stored(ctx: &Context, key: &Key) -> Option<Arc<FacebookChannel>> {
-        ctx.channel(key)
+    async fn reconcile(&self, channel: &FacebookChannel) -> Result<Next, Failure> {
+        rounds::pass(self, channel).await
+    }
+
+    fn stored(&self, key: &Key) -> Option<Arc<FacebookChannel>> {
+        self.ctx.cluster.stores.channels.get(key)
     }
 
     fn status(channel: &FacebookChannel) -> Option<&FacebookChannelStatus> {
@@ -64,31 +68,31 @@ impl Kind for FacebookChannelKind {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn memories(ctx: &Context) -> &Memories<FacebookChannelStatus> {
-        &ctx.channel_memories
+    fn states(&self) -> &Memories<FacebookChannelStatus> {
+        &self.states
     }
 
-    fn forget(ctx: &Context, key: &Key) -> Option<String> {
-        ctx.evidence_looks.forget(key);
-        ctx.evidence_requests.forget(key);
-        ctx.channel_memories.forget(key)
+    fn forget(&self, key: &Key) -> Option<String> {
+        self.evidence_looks.forget(key);
+        self.evidence_requests.forget(key);
+        self.states.forget(key)
     }
 }
 
-impl InRounds for FacebookChannelKind {
+impl InRounds for FacebookChannels {
     type Asked = observe::Asked;
 
     async fn round(
-        ctx: &Context,
+        &self,
         channel: &FacebookChannel,
         pass: &Pass<FacebookChannelStatus>,
         asked: observe::Asked,
-    ) -> Result<Round<FacebookChannelStatus, observe::Asked>, Failure> {
-        let seen = observe::observe(ctx, channel, pass, asked).await?;
+    ) -> Result<Round<Self>, Failure> {
+        let seen = observe::observe(self, channel, pass, asked).await?;
         let looked = seen.look || channel.spec.management_policy == ManagementPolicy::Pause;
         let Some(plan) = decide::decide(channel, &pass.previous, &seen, pass.now) else { return Ok(Round::Unchanged) };
         Ok(match plan.mutation {
-            Some(mutation) => Round::Again(act::act(ctx, channel, pass, mutation, seen).await?),
+            Some(mutation) => Round::Again(act::act(self, channel, pass, mutation, seen).await?),
             None if !looked => Round::Amend(plan.report.status),
             None => Round::Report(plan.report),
         })

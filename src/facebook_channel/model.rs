@@ -6,7 +6,6 @@ use jiff::Timestamp;
 pub use super::credentials::{Access, TokenSeen};
 pub use super::former::{Former, FormerEnd};
 use super::publication::PublicationSeen;
-use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::Key;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::calls::Calls;
@@ -15,6 +14,7 @@ use crate::engine::repairs::Standing;
 use crate::engine::writes::Writes;
 use crate::graph::{PageNode, PageSubscription, Thread, TokenInfo};
 pub use crate::meta_app::seen::AppSeen;
+use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 /// What was seen of a channel.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use kube::ResourceExt;
 
-use super::FacebookChannelKind;
 use super::credentials::{Source, see_access};
 use super::due;
 pub use super::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
@@ -10,6 +9,7 @@ use super::parted;
 use super::policy::{grant, token};
 use super::publication;
 use super::restraint::Restraint;
+use super::state::FacebookChannels;
 use super::threads;
 use super::witness;
 use crate::api::conditions::ConditionType;
@@ -18,36 +18,36 @@ use crate::api::{
     AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     REQUESTED_AT,
 };
-use crate::claims::{self, ClaimSeen, Look, Wanted};
 use crate::engine::answer::{PageNews, Refusal};
 use crate::engine::fingerprint::Fingerprint;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_app::{self, seen};
+use crate::ownership::{self, ClaimSeen, Look, Wanted};
 
 /// Reads everything about a channel.
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn observe(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
-    let mut seen = survey(ctx, channel, pass, asked).await?;
-    let restraint = Restraint::of(ctx, channel, &seen);
-    ask(ctx, channel, &mut seen, pass, &restraint).await?;
+    let mut seen = survey(channels, channel, pass, asked).await?;
+    let restraint = Restraint::of(channels, channel, &seen);
+    ask(channels, channel, &mut seen, pass, &restraint).await?;
     if matches!(seen.claim, ClaimSeen::Ours { .. }) {
         // What was read of the page may be what the claim has to say.
         let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
-        seen.record = claims::look_again(ctx, &wanted).unwrap_or(seen.record);
+        seen.record = ownership::look_again(&channels.ownership, &wanted).unwrap_or(seen.record);
     }
     seen.asked.calls.log(KindName::FacebookChannel, &pass.key, pass.told());
-    ctx.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
-    ctx.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
+    channels.ctx.limits.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
+    channels.ctx.limits.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)
 }
 
@@ -56,33 +56,34 @@ pub async fn observe(
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn survey(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
-    let source = Source::of(ctx, channel);
-    let app_key = source.app(ctx, &pass.uid);
+    let source = Source::of(channels, channel);
+    let app_key = source.app(channels, &pass.uid);
     let mut dependencies = source.dependencies();
-    dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(ctx, key, &pass.key.namespace)));
+    dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(&channels.apps, key, &pass.key.namespace)));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
     let dependent = (KindName::FacebookChannel, pass.key.clone());
-    ctx.index.set(&dependent, dependencies.clone());
+    channels.ctx.wakeups.index.set(&dependent, dependencies.clone());
 
-    let (app, app_object) = seen::look(ctx, app_key.as_ref(), &pass.key.namespace).await?;
+    let (app, app_object) = seen::look(&channels.apps, app_key.as_ref(), &pass.key.namespace).await?;
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
-    let (seen_token, token) = source.look(ctx, &pass.uid, pass.now).await?;
-    let Look { claim, record, former } = claims::look(ctx, &wanted, |holder| claims::lives(ctx, holder)).await?;
+    let (seen_token, token) = source.look(channels, &pass.uid, pass.now).await?;
+    let Look { claim, record, former } =
+        ownership::look(&channels.ownership, &wanted, |holder| channels.ownership.lives(holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     if let Some(key) = former.as_ref().and_then(Former::key_of) {
         dependencies.push(Dependency::MetaApp(key));
-        ctx.index.set(&dependent, dependencies);
+        channels.ctx.wakeups.index.set(&dependent, dependencies);
     }
-    let former = Former::see(ctx, former).await?;
-    let access = see_access(ctx, app_object.as_deref(), &app, token).await?;
+    let former = Former::see(channels, former).await?;
+    let access = see_access(channels, app_object.as_deref(), &app, token).await?;
     let written = asked.published && asked.writes.refusal(publication::KIND).is_none();
-    let publication = publication::look(ctx, channel, pass, &app, access.as_ref(), written).await?;
+    let publication = publication::look(channels, channel, pass, &app, access.as_ref(), written).await?;
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
@@ -92,23 +93,23 @@ pub async fn survey(
         .add("claim", &claim)
         .add("former", &former)
         .add("publication", publication.is_in_the_way(channel))
-        .add("gateway", &ctx.policy.gateway_url)
-        .add("graph", &ctx.policy.graph_url)
+        .add("gateway", &channels.ctx.policy.gateway_url)
+        .add("graph", &channels.ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
-    let clock_doubted = ctx.skew.is_doubted(&ctx.clock);
+    let clock_doubted = channels.ctx.limits.skew.is_doubted(&channels.ctx.clock);
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));
     // What everybody doubts at the same time is looked at again in the regular slot.
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
-    let handed = ctx.channel_news.has(&pass.key, &inputs, pass.now);
-    let put_off = pass.confirms && !handed && ctx.doubts.are_many(&app_uid, pass.now);
+    let handed = channels.prefetched.has(&pass.key, &inputs, pass.now);
+    let put_off = pass.confirms && !handed && channels.doubts.are_many(&app_uid, pass.now);
     let asked_for = pass.due && !put_off || news || pass.requested.is_some();
     let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
-    let look = !paused && (asked_for || changed || is_let_in_again(ctx, &wanted, &claim, pass, &asked).await?);
-    let gateway = ctx.policy.gateway_url.is_some();
-    let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, ctx.policy.token_period);
+    let look = !paused && (asked_for || changed || is_let_in_again(channels, &wanted, &claim, pass, &asked).await?);
+    let gateway = channels.ctx.policy.gateway_url.is_some();
+    let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, channels.ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
-    let standing = pass.standing::<FacebookChannelKind>(thing, &inputs);
+    let standing = pass.standing::<FacebookChannels>(thing, &inputs);
     Ok(Observed {
         app_key,
         unapproved: app_object.as_deref().map(meta_app::unapproved).unwrap_or_default(),
@@ -119,7 +120,7 @@ pub async fn survey(
         former,
         publication,
         gateway,
-        in_browser: Source::of(ctx, channel).is_authorized_in_browser(ctx),
+        in_browser: Source::of(channels, channel).is_authorized_in_browser(channels),
         inputs,
         look,
         requested: pass.requested.clone(),
@@ -135,19 +136,19 @@ pub async fn survey(
 
 /// Whether a claim that was refused would be let in now, so that it is worth a proof.
 async fn is_let_in_again(
-    ctx: &Context,
+    channels: &FacebookChannels,
     wanted: &Wanted,
     claim: &ClaimSeen,
     pass: &Pass<FacebookChannelStatus>,
     asked: &Asked,
 ) -> Result<bool, Failure> {
-    let open = pass.was_refused(claims::KIND) && !asked.claimed && !asked.recorded;
-    Ok(open && ctx.read(claims::is_let_in(ctx, wanted, claim)).await??)
+    let open = pass.was_refused(ownership::KIND) && !asked.claimed && !asked.recorded;
+    Ok(open && channels.ctx.read(ownership::is_let_in(&channels.ownership, wanted, claim)).await??)
 }
 
 /// The MetaApp that a channel is connected through, if that is known.
-pub fn app_key(ctx: &Context, channel: &FacebookChannel) -> Option<Key> {
-    Source::of(ctx, channel).app(ctx, &channel.uid().unwrap_or_default())
+pub fn app_key(channels: &FacebookChannels, channel: &FacebookChannel) -> Option<Key> {
+    Source::of(channels, channel).app(channels, &channel.uid().unwrap_or_default())
 }
 
 /// The claim that a channel has to hold.
@@ -198,7 +199,7 @@ pub fn recall_token(
 /// Asks Meta what was not asked in this pass yet and has to be asked again: first about the token, and about the page
 /// only with a proven credential and the claim.
 async fn ask(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
@@ -214,31 +215,31 @@ async fn ask(
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
             let held = match &seen.access {
-                Some(_) if token::is_proven(channel, seen, pass.now) => restraint.held(ctx, seen, pass),
+                Some(_) if token::is_proven(channel, seen, pass.now) => restraint.held(channels, seen, pass),
                 Some(_) => None,
                 None => lacks_the_app_secret(seen).then(Refusal::nothing),
             };
             (seen.asked.page, seen.asked.subscriptions) = (held.clone().map(Err), held.map(Err));
         }
         _ if seen.access.is_none() => seen.asked.token = lacks_the_app_secret(seen).then(|| Err(Refusal::nothing())),
-        _ => match restraint.held(ctx, seen, pass) {
+        _ => match restraint.held(channels, seen, pass) {
             Some(held) => seen.asked.token = Some(Err(held)),
             None => {
                 seen.asked.token = recall_token(channel, seen, pass).map(Ok);
                 if seen.asked.token.is_none() {
-                    witness::ask_about_token(ctx, seen, &pass.previous).await?;
+                    witness::ask_about_token(channels, seen, &pass.previous).await?;
                 }
             }
         },
     }
     // The answer may be the first that tells.
-    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
+    seen.clock_doubted = channels.ctx.limits.skew.is_doubted(&channels.ctx.clock);
     let proven = seen.access.is_some() && token::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());
     }
-    ask_about_page(ctx, channel, seen, pass).await?;
-    witness::ask_if_doubted(ctx, channel, seen, pass, &restraint.app).await
+    ask_about_page(channels, channel, seen, pass).await?;
+    witness::ask_if_doubted(channels, channel, seen, pass, &restraint.app).await
 }
 
 /// Whether nothing can be asked because the app secret is gone, while the application still counts as working. It says what
@@ -253,14 +254,15 @@ fn lacks_the_app_secret(seen: &Observed) -> bool {
 }
 
 async fn ask_about_page(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
     let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
-    if let Some(PageNews { page, subscriptions, threads }) = ctx.channel_news.take(&pass.key, &seen.inputs, pass.now) {
+    if let Some(PageNews { page, subscriptions, threads }) = channels.prefetched.take(&pass.key, &seen.inputs, pass.now)
+    {
         asked.calls.note(Operation::ReadPage, &page);
         asked.calls.note(Operation::ReadPageSubscriptions, &subscriptions);
         asked.page.get_or_insert(page);
@@ -268,22 +270,23 @@ async fn ask_about_page(
         asked.threads = asked.threads.take().or(threads);
     }
     if asked.page.is_none() {
-        let result = ctx.read(ctx.graph.page(version, credentials, token, page_id)).await?;
+        let result = channels.ctx.read(channels.ctx.graph.page(version, credentials, token, page_id)).await?;
         asked.page = Some(asked.calls.answer(Operation::ReadPage, result));
     }
     if asked.subscriptions.is_none() {
-        let result = ctx.read(ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
+        let result =
+            channels.ctx.read(channels.ctx.graph.page_subscriptions(version, credentials, token, page_id)).await?;
         asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, result));
     }
     // Of a page that Meta is silent about, or refuses on account of the token, nothing more is asked.
     let shown = matches!(&seen.asked.page, Some(Ok(_)));
-    if shown && seen.asked.threads.is_none() && threads::are_due_in_pass(ctx, channel, seen, pass) {
-        let found = threads::read(ctx, version, credentials, &[threads::Look { channel, token, pass }]).await?;
+    if shown && seen.asked.threads.is_none() && threads::are_due_in_pass(channels, channel, seen, pass) {
+        let found = threads::read(channels, version, credentials, &[threads::Look { channel, token, pass }]).await?;
         seen.asked.threads = found.into_iter().next().inspect(|it| {
             seen.asked.calls.note(Operation::ReadConversations, it);
-            threads::note(ctx, pass, it);
+            threads::note(channels, pass, it);
         });
     }
-    seen.asked.threads_owed = if shown { threads::owed(ctx, channel, seen, pass) } else { None };
+    seen.asked.threads_owed = if shown { threads::owed(channels, channel, seen, pass) } else { None };
     Ok(())
 }

@@ -4,8 +4,8 @@
 use super::observe::{AppSeen, Asked};
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, Reason};
-use crate::claims::Offer;
 use crate::graph::PageSubscription;
+use crate::ownership::Offer;
 
 /// Our application's row at the page, if it has one; `None` if that was not seen.
 pub fn row<'a>(app: &AppSeen, asked: &'a Asked) -> Option<Option<&'a PageSubscription>> {

@@ -5,6 +5,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 
 use super::observe::{Access, AppSeen};
+use super::state::FacebookChannels;
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
 use crate::engine::deletion;
@@ -14,7 +15,7 @@ use crate::engine::own_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
 use crate::engine::pass::Pass;
 use crate::engine::refused::{Cause, Verb, Write};
 pub use crate::engine::secrets::KIND;
-use crate::engine::{Class, Context, Failure, Key};
+use crate::engine::{Class, Failure, Key};
 
 /// What was seen of the Secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,7 +65,7 @@ pub fn secret_key(channel: &Key) -> Key {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn look(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     app: &AppSeen,
@@ -72,22 +73,22 @@ pub async fn look(
     tried: bool,
 ) -> Result<PublicationSeen, Failure> {
     let key = secret_key(&pass.key);
-    if tried && ctx.published.holds(&key) {
+    if tried && channels.published.holds(&key) {
         return Ok(PublicationSeen::Ours(Content::Current));
     }
     let found = match channel.spec.publish_token {
-        true => ctx.read(ctx.secrets.metadata(&key)).await??,
+        true => channels.ctx.read(channels.ctx.cluster.secrets.metadata(&key)).await??,
         // What is left of better times is labelled, so that the watch shows it.
-        false => ctx.secrets.watched(&key),
+        false => channels.ctx.cluster.secrets.watched(&key),
     };
     let Some(secret) = found else { return Ok(PublicationSeen::Missing) };
-    Ok(match owner(ctx, &secret, pass).await? {
+    Ok(match owner(channels, &secret, pass).await? {
         Owner::Channel => {
-            let (content, touched) = ctx.published.compare(&key, &secret);
+            let (content, touched) = channels.published.compare(&key, &secret);
             // What cannot be told is left as it is.
             let current = access.is_none_or(|access| content == Some(fingerprint(channel, pass, app, access)));
             // After what was done in this very pass the watch may show what was there before.
-            let current = current && (tried || is_sound(ctx, channel, pass, app, access).await?);
+            let current = current && (tried || is_sound(channels, channel, pass, app, access).await?);
             PublicationSeen::Ours(match (current && is_released(&secret), touched) {
                 (false, _) => Content::Outdated,
                 (true, true) => Content::Touched,
@@ -110,30 +111,34 @@ enum Owner {
     Other,
 }
 
-async fn owner(ctx: &Context, secret: &ObjectMeta, pass: &Pass<FacebookChannelStatus>) -> Result<Owner, Failure> {
+async fn owner(
+    channels: &FacebookChannels,
+    secret: &ObjectMeta,
+    pass: &Pass<FacebookChannelStatus>,
+) -> Result<Owner, Failure> {
     if secret.owner_references.iter().flatten().any(|owner| owner.uid == pass.uid) {
         return Ok(Owner::Channel);
     }
     let purpose = Purpose::PublishedPageToken;
-    let former = is_of_predecessor::<FacebookChannel>(ctx, secret, purpose, &pass.key, &pass.uid).await?;
+    let former = is_of_predecessor::<FacebookChannel>(&channels.ctx, secret, purpose, &pass.key, &pass.uid).await?;
     Ok(if former { Owner::Predecessor } else { Owner::Other })
 }
 
 /// Whether the Secret holds what its metadata says. Of one that another process wrote that is not known: it is looked into once, in
 /// the channel's slot, so that a start does not have all of them read.
 async fn is_sound(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     app: &AppSeen,
     access: Option<&Access>,
 ) -> Result<bool, Failure> {
     let key = secret_key(&pass.key);
-    match (ctx.published.is_sound(&key), access) {
+    match (channels.published.is_sound(&key), access) {
         (Some(sound), _) => Ok(sound),
         (None, Some(access)) if pass.due => {
-            let sound = holds(ctx, &key, &content(channel, app, access)).await?;
-            ctx.published.looked_into(&key, sound);
+            let sound = holds(&channels.ctx, &key, &content(channel, app, access)).await?;
+            channels.published.looked_into(&key, sound);
             Ok(sound)
         }
         (None, _) => Ok(true),
@@ -174,7 +179,7 @@ fn fingerprint(
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
 pub async fn publish(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     pass: &Pass<FacebookChannelStatus>,
     app: &AppSeen,
@@ -185,10 +190,10 @@ pub async fn publish(
     let mut secret = own_secret(channel, key.name.clone(), Purpose::PublishedPageToken, data);
     let annotation = (CONTENT.to_owned(), fingerprint(channel, pass, app, access));
     secret.metadata.annotations.get_or_insert_default().extend([annotation]);
-    let writes = Writes { ctx, key: &key };
-    let written = match ctx.read(ctx.secrets.full_metadata(&key)).await?? {
+    let writes = Writes { channels, key: &key };
+    let written = match channels.ctx.read(channels.ctx.cluster.secrets.full_metadata(&key)).await?? {
         None => writes.create(&secret, &PostParams::default()).await,
-        Some(old) if owner(ctx, &old, pass).await? != Owner::Other => {
+        Some(old) if owner(channels, &old, pass).await? != Owner::Other => {
             match writes.rewrite(&secret, old.clone()).await {
                 // Somebody made it immutable, or anew with another type.
                 Err(Failure::Refused(refused)) if refused.cause == Cause::Immutable => {
@@ -202,7 +207,7 @@ pub async fn publish(
         Some(_) => return Ok(()),
     };
     if let Some(written) = written? {
-        ctx.published.note(&key, &written.metadata);
+        channels.published.note(&key, &written.metadata);
     }
     Ok(())
 }
@@ -211,18 +216,18 @@ pub async fn publish(
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
-pub async fn withdraw(ctx: &Context, pass: &Pass<FacebookChannelStatus>) -> Result<(), Failure> {
+pub async fn withdraw(channels: &FacebookChannels, pass: &Pass<FacebookChannelStatus>) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
-    let Some(secret) = ctx.read(ctx.secrets.metadata(&key)).await?? else { return Ok(()) };
-    match owner(ctx, &secret, pass).await? {
+    let Some(secret) = channels.ctx.read(channels.ctx.cluster.secrets.metadata(&key)).await?? else { return Ok(()) };
+    match owner(channels, &secret, pass).await? {
         Owner::Other => Ok(()),
-        Owner::Channel | Owner::Predecessor => Writes { ctx, key: &key }.delete(secret).await,
+        Owner::Channel | Owner::Predecessor => Writes { channels, key: &key }.delete(secret).await,
     }
 }
 
 /// Writes of the Secret of a channel.
 struct Writes<'a> {
-    ctx: &'a Context,
+    channels: &'a FacebookChannels,
     key: &'a Key,
 }
 
@@ -268,15 +273,15 @@ impl Writes<'_> {
             }
         };
         self.write(Verb::Delete, deletion).await?;
-        self.ctx.published.forget(self.key);
+        self.channels.published.forget(self.key);
         Ok(())
     }
 
     fn api(&self) -> Api<Secret> {
-        Api::namespaced(self.ctx.client.clone(), &self.key.namespace)
+        Api::namespaced(self.channels.ctx.cluster.client.clone(), &self.key.namespace)
     }
 
     async fn write<T>(&self, verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-        failure::write(&self.ctx.metrics, Write::new(verb, KIND, self.key), request).await
+        failure::write(&self.channels.ctx.metrics, Write::new(verb, KIND, self.key), request).await
     }
 }

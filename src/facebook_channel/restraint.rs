@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::due;
 use super::observe::{Observed, TokenSeen};
-use super::{FacebookChannelKind, due};
+use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
-use crate::engine::Context;
 use crate::engine::answer::Refusal;
 use crate::engine::budgets::{Ask, Budget};
 use crate::engine::pass::Pass;
@@ -25,9 +25,9 @@ pub struct Restraint {
 
 impl Restraint {
     /// What applies to a channel.
-    pub fn of(ctx: &Context, channel: &FacebookChannel, seen: &Observed) -> Self {
+    pub fn of(channels: &FacebookChannels, channel: &FacebookChannel, seen: &Observed) -> Self {
         let usable = seen.app_key.as_ref().filter(|_| seen.app.id().is_some());
-        let found = usable.and_then(|key| ctx.app(key));
+        let found = usable.and_then(|key| channels.apps.get(key));
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         let app = found.and_then(|app| app.uid()).unwrap_or_default();
         let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));
@@ -36,49 +36,71 @@ impl Restraint {
     }
 
     /// What stands for Meta's answers in a pass that may not ask.
-    pub fn held(&self, ctx: &Context, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Option<Refusal> {
-        if let Some(until) = self.outage(ctx, &pass.uid, pass.now) {
+    pub fn held(
+        &self,
+        channels: &FacebookChannels,
+        seen: &Observed,
+        pass: &Pass<FacebookChannelStatus>,
+    ) -> Option<Refusal> {
+        if let Some(until) = self.outage(channels, &pass.uid, pass.now) {
             // The application's own look is the one call that finds out whether Meta is back.
-            seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
-            return Some(ctx.breakers.held(&self.app, until));
+            seen.app_key.clone().into_iter().for_each(|app| channels.apps.look_at(app));
+            return Some(channels.ctx.limits.breakers.held(&self.app, until));
         }
-        let limited = || ctx.budgets.brake(&self.budgets, pass.now);
-        pass.held::<FacebookChannelKind>(ctx, &seen.inputs, limited, || {
-            let priority = occasion(ctx, seen, pass).into();
+        let limited = || channels.ctx.limits.budgets.brake(&self.budgets, pass.now);
+        pass.held::<FacebookChannels>(&channels.ctx, &seen.inputs, limited, || {
+            let priority = occasion(channels, seen, pass).into();
             let ask = Ask { app: &self.app, budgets: &self.budgets, key: &pass.key, uid: &pass.uid, priority };
-            ctx.budgets.admit(&ask, pass.now).err().inspect(|_| ctx.metrics.held_back(priority))
+            channels
+                .ctx
+                .limits
+                .budgets
+                .admit(&ask, pass.now)
+                .err()
+                .inspect(|_| channels.ctx.metrics.held_back(priority))
         })
     }
 
     /// Whether a look between passes may not be taken now.
-    pub fn holds(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
-        self.outage(ctx, &pass.uid, pass.now).is_some() || self.is_limited(ctx, pass, priority)
+    pub fn holds(&self, channels: &FacebookChannels, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
+        self.outage(channels, &pass.uid, pass.now).is_some() || self.is_limited(channels, pass, priority)
     }
 
     /// Whether Meta's limits hold back a look between passes. That it comes half as often is no reason to call it held.
-    pub fn is_limited(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
+    pub fn is_limited(
+        &self,
+        channels: &FacebookChannels,
+        pass: &Pass<FacebookChannelStatus>,
+        priority: Priority,
+    ) -> bool {
         // A round may have begun some time before.
-        let now = ctx.clock.now();
-        let held = ctx.budgets.held_until(&self.budgets, priority, &pass.uid, now).is_some();
+        let now = channels.ctx.clock.now();
+        let held = channels.ctx.limits.budgets.held_until(&self.budgets, priority, &pass.uid, now).is_some();
         if held {
-            ctx.metrics.held_back(priority);
+            channels.ctx.metrics.held_back(priority);
         }
         held
     }
 
     /// Whether a slot is one of those that are left out while much of a limit is used.
-    pub fn leaves_out(&self, ctx: &Context, pass: &Pass<FacebookChannelStatus>, priority: Priority) -> bool {
-        let left_out =
-            priority == Priority::Sweep && !pass.is_second_slot(ctx) && ctx.budgets.are_tight(&self.budgets, pass.now);
+    pub fn leaves_out(
+        &self,
+        channels: &FacebookChannels,
+        pass: &Pass<FacebookChannelStatus>,
+        priority: Priority,
+    ) -> bool {
+        let left_out = priority == Priority::Sweep
+            && !pass.is_second_slot(&channels.ctx)
+            && channels.ctx.limits.budgets.are_tight(&self.budgets, pass.now);
         if left_out {
-            ctx.metrics.held_back(priority);
+            channels.ctx.metrics.held_back(priority);
         }
         left_out
     }
 
     /// Until when Meta is not asked about a channel because of an outage.
-    fn outage(&self, ctx: &Context, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        ctx.breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
+    fn outage(&self, channels: &FacebookChannels, uid: &str, now: Timestamp) -> Option<Timestamp> {
+        channels.ctx.limits.breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
     }
 }
 
@@ -88,12 +110,12 @@ pub fn priority_of_visit(pass: &Pass<FacebookChannelStatus>) -> Priority {
 }
 
 /// What a pass looks for.
-fn occasion(ctx: &Context, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Occasion {
+fn occasion(channels: &FacebookChannels, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Occasion {
     Occasion {
         edited: pass.is_edited() || is_token_new(&pass.previous, &seen.token),
         ending: due::is_ending(&pass.previous, pass.now),
-        mending: pass.is_mended() || ctx.channel_news.has(&pass.key, &seen.inputs, pass.now),
-        changed: pass.is_changed::<FacebookChannelKind>(&seen.inputs),
+        mending: pass.is_mended() || channels.prefetched.has(&pass.key, &seen.inputs, pass.now),
+        changed: pass.is_changed::<FacebookChannels>(&seen.inputs),
     }
 }
 

@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::FacebookChannelKind;
 use super::decide::{Plan, decide};
 use super::observe::{self, Access, Asked, Observed};
 use super::policy::token;
 use super::restraint::{Restraint, priority_of_visit};
+use super::state::FacebookChannels;
 use super::threads::{self, Look};
 use super::witness;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
-use crate::claims::ClaimSeen;
 use crate::engine::answer::{PageNews, answer, silence};
 use crate::engine::breakers::Reach;
 use crate::engine::evidence::Suspicions;
 use crate::engine::pass::Pass;
 use crate::engine::priority::Priority;
 use crate::engine::sweep::{Found, Prepared, Seen, Swept};
-use crate::engine::{Class, Context, Failure, Key};
+use crate::engine::{Class, Failure, Key};
 use crate::graph::{GraphError, Operation, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
+use crate::ownership::ClaimSeen;
 
 /// A channel whose page can be read together with others.
 pub struct Visit {
@@ -33,41 +33,41 @@ pub struct Visit {
     priority: Priority,
 }
 
-impl Swept for FacebookChannelKind {
+impl Swept for FacebookChannels {
     type Visit = Visit;
     const TOGETHER: usize = PAGES_PER_BATCH;
 
-    fn all(ctx: &Context) -> Vec<Arc<FacebookChannel>> {
-        ctx.channels.all()
+    fn all(&self) -> Vec<Arc<FacebookChannel>> {
+        self.ctx.cluster.stores.channels.all()
     }
 
-    fn group(ctx: &Context, channel: &FacebookChannel) -> Key {
+    fn group(&self, channel: &FacebookChannel) -> Key {
         // Of those without an application nothing is read, so that they may be of one group.
-        observe::app_key(ctx, channel).unwrap_or_else(|| Key::new("", ""))
+        observe::app_key(self, channel).unwrap_or_else(|| Key::new("", ""))
     }
 
     async fn prepare(
-        ctx: &Context,
+        &self,
         channel: Arc<FacebookChannel>,
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
-        let mut seen = observe::survey(ctx, &channel, &pass, Asked::default()).await?;
+        let mut seen = observe::survey(self, &channel, &pass, Asked::default()).await?;
         // A look that somebody asked for is a pass.
         seen.requested = None;
-        let restraint = Restraint::of(ctx, &channel, &seen);
+        let restraint = Restraint::of(self, &channel, &seen);
         let priority = priority_of_visit(&pass);
-        if restraint.holds(ctx, &pass, priority) {
+        if restraint.holds(self, &pass, priority) {
             // The ring catches up when it is over; how long a value may be kept is for a pass to say.
             return Ok(if pass.stale { Prepared::Wake } else { Prepared::Held });
         }
-        if restraint.leaves_out(ctx, &pass, priority) {
+        if restraint.leaves_out(self, &pass, priority) {
             return Ok(Prepared::Rest);
         }
         // Without its app, its Secret or the app's verdict nothing can be asked; each of them wakes it.
         let Some(access) = seen.access.take() else { return Ok(Prepared::Rest) };
         let Some(info) = observe::recall_token(&channel, &seen, &pass) else {
             // A page that was parted from has no need of its token: it is asked about as rarely as a broken one.
-            let rarely = channel.spec.parts() && !pass.is_broken_slot(ctx);
+            let rarely = channel.spec.parts() && !pass.is_broken_slot(&self.ctx);
             return Ok(if rarely { Prepared::Rest } else { Prepared::Wake });
         };
         seen.asked.token = Some(Ok(info));
@@ -78,17 +78,19 @@ impl Swept for FacebookChannelKind {
         Ok(Prepared::Read(Visit { channel, pass, seen, access, restraint, priority }))
     }
 
-    fn is_held(ctx: &Context, visit: &Visit) -> bool {
-        visit.restraint.is_limited(ctx, &visit.pass, visit.priority)
+    fn is_held(&self, visit: &Visit) -> bool {
+        visit.restraint.is_limited(self, &visit.pass, visit.priority)
     }
 
-    async fn read(ctx: &Context, visits: Vec<Visit>) -> Vec<Seen> {
+    async fn read(&self, visits: Vec<Visit>) -> Vec<Seen> {
         let Some(Visit { access: Access { version, credentials, .. }, .. }) = visits.first() else { return Vec::new() };
         let reads: Vec<_> = visits
             .iter()
             .map(|visit| PageRead { page_id: &visit.channel.spec.page_id, token: &visit.access.token })
             .collect();
-        let Ok(answers) = ctx.read(ctx.graph.pages(version, credentials, &reads)).await else { return Vec::new() };
+        let Ok(answers) = self.ctx.read(self.ctx.graph.pages(version, credentials, &reads)).await else {
+            return Vec::new();
+        };
         let answers = match answers {
             Ok(answers) => answers,
             Err(error) => match answer::<()>(Operation::Batch, Err(error.clone())) {
@@ -96,29 +98,29 @@ impl Swept for FacebookChannelKind {
                 Err(refusal) if refusal.says_nothing() => vec![PageAnswers::both(error); visits.len()],
                 _ => {
                     // The application's own check decides what it is.
-                    ctx.look_at_app(FacebookChannelKind::group(ctx, &visits[0].channel));
+                    self.apps.look_at(self.group(&visits[0].channel));
                     return visits.iter().map(|visit| visit.seen(Found::Nothing)).collect();
                 }
             },
         };
-        note_reach(ctx, &visits[0], &answers);
-        let visits = with_evidence(ctx, visits, &answers).await;
-        visits.into_iter().zip(answers).map(|(visit, answers)| visit.compare(ctx, answers)).collect()
+        note_reach(self, &visits[0], &answers);
+        let visits = with_evidence(self, visits, &answers).await;
+        visits.into_iter().zip(answers).map(|(visit, answers)| visit.compare(self, answers)).collect()
     }
 }
 
 /// Looks for evidence of the primary receiver too, once an hour: it is never pressing. Of a page that Meta is silent about
 /// nothing more is asked.
-async fn with_evidence(ctx: &Context, mut visits: Vec<Visit>, answers: &[PageAnswers]) -> Vec<Visit> {
+async fn with_evidence(channels: &FacebookChannels, mut visits: Vec<Visit>, answers: &[PageAnswers]) -> Vec<Visit> {
     let is_due = |visit: &Visit| {
-        let limited = visit.restraint.is_limited(ctx, &visit.pass, Priority::Sweep);
-        !limited && threads::are_due(ctx, &visit.channel, &visit.pass)
+        let limited = visit.restraint.is_limited(channels, &visit.pass, Priority::Sweep);
+        !limited && threads::are_due(channels, &visit.channel, &visit.pass)
     };
     let due = visits.iter().zip(answers).enumerate();
     let due: Vec<_> = due.filter(|(_, (visit, it))| it.page.is_ok() && is_due(visit)).map(|(at, _)| at).collect();
     let Some(Access { version, credentials, .. }) = visits.first().map(|visit| &visit.access) else { return visits };
     let looks = due.iter().map(|at| visits[*at].look());
-    let found = threads::read(ctx, version, credentials, &looks.collect::<Vec<_>>()).await;
+    let found = threads::read(channels, version, credentials, &looks.collect::<Vec<_>>()).await;
     for (at, threads) in due.into_iter().zip(found.unwrap_or_default()) {
         visits[at].seen.asked.threads = Some(threads);
     }
@@ -126,14 +128,14 @@ async fn with_evidence(ctx: &Context, mut visits: Vec<Visit>, answers: &[PageAns
 }
 
 /// One request is one sign of silence, of however many pages it was.
-fn note_reach(ctx: &Context, first: &Visit, answers: &[PageAnswers]) {
+fn note_reach(channels: &FacebookChannels, first: &Visit, answers: &[PageAnswers]) {
     let silent = |error: &GraphError| classify(error, Operation::ReadPage) == Verdict::NoAnswer;
     let answered =
         |it: &PageAnswers| !it.page.as_ref().is_err_and(silent) || !it.subscriptions.as_ref().is_err_and(silent);
     let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
-    ctx.reached(&first.restraint.app, &first.pass.uid, reach);
+    channels.ctx.limits.reached(&first.restraint.app, &first.pass.uid, reach);
     if reach == Reach::Silent {
-        ctx.look_at_app(FacebookChannelKind::group(ctx, &first.channel));
+        channels.apps.look_at(channels.group(&first.channel));
     }
 }
 
@@ -147,18 +149,18 @@ impl Visit {
     }
 
     /// Compares what was read with the status by deciding about it.
-    fn compare(mut self, ctx: &Context, answers: PageAnswers) -> Seen {
+    fn compare(mut self, channels: &FacebookChannels, answers: PageAnswers) -> Seen {
         let news = PageNews {
             page: answer(Operation::ReadPage, answers.page),
             subscriptions: answer(Operation::ReadPageSubscriptions, answers.subscriptions),
             threads: self.seen.asked.threads.clone(),
         };
         if witness::is_suspect(&news.page) || witness::is_suspect(&news.subscriptions) {
-            ctx.look_at_app(FacebookChannelKind::group(ctx, &self.channel));
+            channels.apps.look_at(channels.group(&self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());
         let refusals = refusals.chain(news.threads.as_ref().and_then(|it| it.as_ref().err()));
-        ctx.heed(&self.restraint.budgets, refusals, self.pass.now);
+        channels.ctx.limits.heed(&self.restraint.budgets, refusals, self.pass.now);
         self.seen.asked.page = Some(news.page.clone());
         self.seen.asked.subscriptions = Some(news.subscriptions.clone());
         let Some(plan) = decide(&self.channel, &self.pass.previous, &self.seen, self.pass.now) else {
@@ -167,7 +169,7 @@ impl Visit {
         let silence = app_silence(&news, self.pass.now);
         let found = judge(&plan, &self.pass.previous, self.pass.suspicions(), silence);
         if found == Found::News {
-            ctx.channel_news.leave(self.pass.key.clone(), self.seen.inputs.clone(), ctx.clock.now(), news);
+            channels.prefetched.leave(self.pass.key.clone(), self.seen.inputs.clone(), channels.ctx.clock.now(), news);
         }
         self.seen(found)
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Observed;
+use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
+use crate::engine::Failure;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure};
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Thread, Token, Version};
 
 /// How often evidence is looked for.
@@ -20,43 +21,43 @@ const OWNERS: usize = 3;
 pub const ACTIVE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether evidence has to be looked for because time passed.
-pub fn are_due(ctx: &Context, channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>) -> bool {
-    is_wanted(channel) && ctx.evidence_looks.is_due(&pass.key, &pass.uid, pass.now, PERIOD)
+pub fn are_due(channels: &FacebookChannels, channel: &FacebookChannel, pass: &Pass<FacebookChannelStatus>) -> bool {
+    is_wanted(channel) && channels.evidence_looks.is_due(&pass.key, &pass.uid, pass.now, PERIOD)
 }
 
 /// Whether evidence has to be looked for in a pass: also when what it depends on has changed.
 pub fn are_due_in_pass(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> bool {
     let changed = pass.previous.inputs.as_ref() != Some(&seen.inputs);
     // While other questions stay unanswered the inputs count as changed in every try.
-    let lately = ctx.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
+    let lately = channels.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
     // Whoever asks for a look gets one, however lately there was another.
-    let requested = |it: &String| ctx.evidence_requests.is_due(&pass.key, &pass.uid, it, pass.now);
+    let requested = |it: &String| channels.evidence_requests.is_due(&pass.key, &pass.uid, it, pass.now);
     let asked_for = seen.requested.as_ref().is_some_and(requested);
-    is_wanted(channel) && (asked_for || changed && !lately || are_due(ctx, channel, pass))
+    is_wanted(channel) && (asked_for || changed && !lately || are_due(channels, channel, pass))
 }
 
 /// Notes what came of a look that was asked for.
-pub fn note(ctx: &Context, pass: &Pass<FacebookChannelStatus>, found: &Answer<Vec<Thread>>) {
+pub fn note(channels: &FacebookChannels, pass: &Pass<FacebookChannelStatus>, found: &Answer<Vec<Thread>>) {
     let answered = !found.as_ref().is_err_and(Refusal::may_pass);
     if let Some(request) = &pass.requested {
-        ctx.evidence_requests.note(&pass.key, &pass.uid, request, answered, pass.now);
+        channels.evidence_requests.note(&pass.key, &pass.uid, request, answered, pass.now);
     }
 }
 
 /// When evidence is looked for once more that was asked for and not answered.
 pub fn owed(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Option<Timestamp> {
     let request = seen.requested.as_ref().filter(|_| is_wanted(channel))?;
-    ctx.evidence_requests.again(&pass.key, &pass.uid, request)
+    channels.evidence_requests.again(&pass.key, &pass.uid, request)
 }
 
 /// Whether conversations of a channel are looked at.
@@ -80,29 +81,29 @@ pub struct Look<'a> {
 /// # Errors
 /// When the process shuts down.
 pub async fn read(
-    ctx: &Context,
+    channels: &FacebookChannels,
     version: &Version,
     credentials: &AppCredentials,
     looks: &[Look<'_>],
 ) -> Result<Vec<Answer<Vec<Thread>>>, Failure> {
     for Look { pass, .. } in looks {
-        ctx.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
+        channels.evidence_looks.mark(&pass.key, &pass.uid, pass.now);
     }
-    let threads = ctx.read(threads(ctx, version, credentials, looks)).await?;
+    let threads = channels.ctx.read(threads(channels, version, credentials, looks)).await?;
     Ok(threads.into_iter().map(|threads| answer(Operation::ReadConversations, threads)).collect())
 }
 
 type Conversations = Result<Vec<Conversation>, GraphError>;
 
 async fn threads(
-    ctx: &Context,
+    channels: &FacebookChannels,
     version: &Version,
     credentials: &AppCredentials,
     looks: &[Look<'_>],
 ) -> Vec<Result<Vec<Thread>, GraphError>> {
     let pages: Vec<_> =
         looks.iter().map(|look| PageRead { page_id: &look.channel.spec.page_id, token: look.token }).collect();
-    let found = ctx.graph.conversations(version, credentials, &pages, CONVERSATIONS).await;
+    let found = channels.ctx.graph.conversations(version, credentials, &pages, CONVERSATIONS).await;
     let active = |(rows, look): (Conversations, &Look<'_>)| -> Conversations {
         Ok(rows?.into_iter().filter(|row| is_active(row, look.pass.now)).collect())
     };
@@ -112,7 +113,7 @@ async fn threads(
         persons.map(|person| OwnerRead { page_id: page.page_id, token: page.token, person })
     });
     let owned: Vec<_> = owned.collect();
-    let mut owners = ctx.graph.thread_owners(version, credentials, &owned).await.into_iter();
+    let mut owners = channels.ctx.graph.thread_owners(version, credentials, &owned).await.into_iter();
     let mut with_owner = |(index, row): (usize, &Conversation)| {
         let asked = index < OWNERS && asked_about(row).is_some();
         let owner = if asked { owners.next().unwrap_or(Ok(None)) } else { Ok(None) };

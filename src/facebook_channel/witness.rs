@@ -6,13 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::credentials::{Access, Source};
 use super::observe::{Observed, TokenSeen};
 use super::policy::token;
+use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
+use crate::engine::Failure;
 use crate::engine::answer::{Answer, Held, Refusal};
 use crate::engine::clock::Moment;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::trouble::{Told, Trouble};
-use crate::engine::{Context, Failure};
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 
 /// How long the first look of a grant after a start is waited for.
@@ -30,7 +31,7 @@ pub fn not_listed(channel: &FacebookChannel, now: Timestamp) -> Option<Refusal> 
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn ask_if_doubted(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
@@ -40,16 +41,16 @@ pub async fn ask_if_doubted(
         return Ok(());
     }
     if token::is_app_suspected(&seen.asked) {
-        look_at_app(ctx, seen);
+        look_at_app(channels, seen);
     }
-    if !ctx.doubts.admit(app, pass.now) {
+    if !channels.doubts.admit(app, pass.now) {
         // So many at once are the application's, or nobody's: its own look decides.
-        look_at_app(ctx, seen);
+        look_at_app(channels, seen);
         return Ok(());
     }
     match &seen.token {
-        TokenSeen::Granted(_) => ask_grant(ctx, channel, seen, pass).await?,
-        _ => ask_about_token(ctx, seen, &pass.previous).await?,
+        TokenSeen::Granted(_) => ask_grant(channels, channel, seen, pass).await?,
+        _ => ask_about_token(channels, seen, &pass.previous).await?,
     }
     let refuted = !token::is_proven(channel, seen, pass.now);
     if refuted && matches!(&seen.asked.token, Some(Ok(_))) {
@@ -64,21 +65,21 @@ pub async fn ask_if_doubted(
 /// # Errors
 /// When the process shuts down.
 pub async fn ask_about_token(
-    ctx: &Context,
+    channels: &FacebookChannels,
     seen: &mut Observed,
     previous: &FacebookChannelStatus,
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
-    let result = ctx.read(ctx.graph.debug_token(version, credentials, token)).await?;
+    let result = channels.ctx.read(channels.ctx.graph.debug_token(version, credentials, token)).await?;
     let mut answer = seen.asked.calls.answer(Operation::DebugToken, result);
     // An application-wide fault shows here first; the application's own check decides whether it is one.
     if token_check::blames_the_app(&answer) {
-        look_at_app(ctx, seen);
+        look_at_app(channels, seen);
     }
     if let (Ok(info), Some(Access { version, credentials, token })) = (&mut answer, &seen.access)
         && leaves_page_open(info)
     {
-        let result = ctx.read(ctx.graph.token_owner(version, credentials, token)).await?;
+        let result = channels.ctx.read(channels.ctx.graph.token_owner(version, credentials, token)).await?;
         match seen.asked.calls.answer(Operation::ReadMe, result) {
             // Whatever it speaks for, it is the token of that.
             Ok(owner) => (info.profile_id, info.kind) = (Some(owner), info.kind.or(Some(TokenKind::Page))),
@@ -100,15 +101,15 @@ fn leaves_page_open(info: &TokenInfo) -> bool {
 
 /// Asks about the grant that the token comes from.
 async fn ask_grant(
-    ctx: &Context,
+    channels: &FacebookChannels,
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
-    let Source::Grant { grant: key, page_id, .. } = Source::of(ctx, channel) else { return Ok(()) };
+    let Source::Grant { grant: key, page_id, .. } = Source::of(channels, channel) else { return Ok(()) };
     // The next listing may give another token for the page.
-    ctx.grants.doubt(&key, &page_id);
-    let Some(answer) = crate::meta_grant::witness(ctx, &key, pass.now).await? else { return Ok(()) };
+    channels.grants.tokens.doubt(&key, &page_id);
+    let Some(answer) = crate::meta_grant::witness(&channels.grants, &key, pass.now).await? else { return Ok(()) };
     seen.asked.calls.note(Operation::DebugToken, &answer);
     seen.asked.witnessed = true;
     match token_check::debugged(Some(&answer)) {
@@ -118,7 +119,7 @@ async fn ask_grant(
                 seen.asked.token = None;
             }
             // Its own look says what is wrong, once for all of its channels, and wakes them.
-            ctx.look_at_grant(key);
+            channels.grants.look_at(key);
         }
         Some(Err(refusal)) => seen.asked.token = Some(Err(refusal)),
         None => {}
@@ -139,8 +140,8 @@ fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
     TokenSeen::GrantTrouble { trouble, ended: Some(reason).filter(|reason| reason.ends_authorization()) }
 }
 
-fn look_at_app(ctx: &Context, seen: &Observed) {
-    seen.app_key.clone().into_iter().for_each(|app| ctx.look_at_app(app));
+fn look_at_app(channels: &FacebookChannels, seen: &Observed) {
+    seen.app_key.clone().into_iter().for_each(|app| channels.apps.look_at(app));
 }
 
 /// Whether an answer says more about the application than about the token.

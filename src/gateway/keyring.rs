@@ -21,7 +21,7 @@ use crate::engine::watch::{self, Change, View};
 use crate::engine::{Key, KindName};
 use crate::graph::{AppSecret, Token};
 use crate::metrics::Metrics;
-use crate::operator::api;
+use crate::operator::scoped;
 
 use super::scopes::{List, Scopes};
 use super::{Isolation, challenge};
@@ -121,7 +121,7 @@ impl Keyring {
     ) -> Arc<Self> {
         let apps = scopes.names().into_iter().map(|namespace| {
             let (store, writer) = reflector::store();
-            let all: Api<DeserializeGuard<MetaApp>> = api(client, &namespace);
+            let all: Api<DeserializeGuard<MetaApp>> = scoped(client, &namespace);
             let (counters, known) = (metrics.clone(), Arc::clone(scopes));
             let room = surplus.room(KindName::MetaApp.as_str(), &namespace);
             watches.spawn(async move {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::observe::{self, Asked};
+use super::state::MetaApps;
 use super::{keyring, secrets, verify_token};
 use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
-use crate::claims::{self, ClaimSeen, Wanted, fence};
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::Operation;
+use crate::ownership::{self, ClaimSeen, Wanted, fence};
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +70,7 @@ const GATEWAY_NOTICE: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
 pub async fn act(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     pass: &Pass<MetaAppStatus>,
     mutation: Mutation,
@@ -82,64 +83,64 @@ pub async fn act(
     match mutation {
         Mutation::AcquireClaim => {
             let wanted = observe::wanted(app, pass);
-            let acquired = claims::acquire(ctx, &wanted, ProofMethod::AppToken).await;
-            asked.claims_unavailable = asked.writes.note(claims::KIND, acquired)?.flatten();
+            let acquired = ownership::acquire(&apps.ownership, &wanted, ProofMethod::AppToken).await;
+            asked.claims_unavailable = asked.writes.note(ownership::KIND, acquired)?.flatten();
             asked.claimed = true;
         }
         Mutation::AdoptClaim { of } => {
             let (wanted, proof) = (observe::wanted(app, pass), Some(ProofMethod::AppToken));
-            let adopted = claims::adopt(ctx, &wanted, &ClaimSeen::Orphaned { of }, proof).await;
-            asked.claims_unavailable = asked.writes.note(claims::KIND, adopted)?.flatten();
+            let adopted = ownership::adopt(&apps.ownership, &wanted, &ClaimSeen::Orphaned { of }, proof).await;
+            asked.claims_unavailable = asked.writes.note(ownership::KIND, adopted)?.flatten();
             asked.claimed = true;
         }
         Mutation::CreateVerifyToken => {
-            let created = verify_token::create(ctx, app, &pass.key, false).await;
+            let created = verify_token::create(apps, app, &pass.key, false).await;
             asked.verify_token_made = true;
             let made = asked.writes.note(verify_token::KIND, created)?.is_some();
             // Of a gateway of somebody else's it is not known how it learns of it.
-            if made && ctx.policy.gateway_url.is_none() {
-                notice(ctx).await?;
+            if made && apps.ctx.policy.gateway_url.is_none() {
+                notice(apps).await?;
             }
         }
         Mutation::AdoptVerifyToken => {
-            let adopted = verify_token::adopt(ctx, app, &pass.key, &pass.uid, false).await;
+            let adopted = verify_token::adopt(apps, app, &pass.key, &pass.uid, false).await;
             asked.writes.note(verify_token::KIND, adopted)?;
             asked.verify_token_made = true;
         }
         Mutation::TellGateway => {
-            let written = keyring::write(ctx, app).await;
-            if asked.writes.note(keyring::KIND, written)?.is_some() && is_to_be_asked_for(ctx, app, pass).await? {
-                notice(ctx).await?;
+            let written = keyring::write(apps, app).await;
+            if asked.writes.note(keyring::KIND, written)?.is_some() && is_to_be_asked_for(apps, app, pass).await? {
+                notice(apps).await?;
             }
         }
         Mutation::Subscribe { callback_url, fields } => {
             let wanted = observe::wanted(app, pass);
-            return subscribe(ctx, &pass.key, &wanted, &callback_url, &fields, asked).await;
+            return subscribe(apps, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
         Mutation::Introduce { callback_url, fields } => {
             asked.introduced = true;
             let wanted = observe::wanted(app, pass);
-            return subscribe(ctx, &pass.key, &wanted, &callback_url, &fields, asked).await;
+            return subscribe(apps, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
     }
     Ok(asked)
 }
 
 /// Whether Meta is about to be given a verify token that it does not know.
-async fn is_to_be_asked_for(ctx: &Context, app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Result<bool, Failure> {
+async fn is_to_be_asked_for(apps: &MetaApps, app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Result<bool, Failure> {
     let key = Key::new(&pass.key.namespace, super::verify_token_secret_name(&pass.key.name));
-    let there = secrets::verify_token_fingerprint(ctx, &key, &pass.uid).await?;
+    let there = secrets::verify_token_fingerprint(apps, &key, &pass.uid).await?;
     let given = pass.previous.subscription.as_ref().and_then(|it| it.verify_token_fingerprint.as_ref());
     Ok(app.spec.webhook.is_some() && there.is_some_and(|there| Some(&there) != given))
 }
 
 /// Gives the gateway time to see a new verify token, within the pass: all channels of a new application wait for its end.
-async fn notice(ctx: &Context) -> Result<(), Failure> {
-    if ctx.rest(GATEWAY_NOTICE).await { Ok(()) } else { Err(Failure::ShuttingDown) }
+async fn notice(apps: &MetaApps) -> Result<(), Failure> {
+    if apps.ctx.rest(GATEWAY_NOTICE).await { Ok(()) } else { Err(Failure::ShuttingDown) }
 }
 
 async fn subscribe(
-    ctx: &Context,
+    apps: &MetaApps,
     key: &Key,
     wanted: &Wanted,
     callback_url: &str,
@@ -147,7 +148,7 @@ async fn subscribe(
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
     let token_key = Key::new(&key.namespace, super::verify_token_secret_name(&key.name));
-    let released = ctx.secrets.get(&token_key, Purpose::VerifyToken).await?.ok();
+    let released = apps.ctx.cluster.secrets.get(&token_key, Purpose::VerifyToken).await?.ok();
     let token = released.as_ref().and_then(|released| std::str::from_utf8(released.value(VERIFY_TOKEN_KEY)?).ok());
     let token = token.map(SecretString::from);
     let (Some(token), Some(credentials), Some(version)) = (token, asked.credentials.clone(), asked.version) else {
@@ -157,8 +158,8 @@ async fn subscribe(
             conflict: true,
         });
     };
-    let subscribe = ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields);
-    let sent = fence::held(ctx, KindName::MetaApp, key, wanted, subscribe).await?;
+    let subscribe = apps.ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields);
+    let sent = fence::held(&apps.ownership, KindName::MetaApp, key, wanted, subscribe).await?;
     let Some(written) = sent else { return Ok(asked) };
     asked.before = asked.subscriptions.take().and_then(Result::ok);
     let written = asked.calls.answer(Operation::SubscribeApp, written);
@@ -171,7 +172,7 @@ async fn subscribe(
         asked.refused_words = written.err().and_then(|refusal| refusal.quote());
     }
     // What Meta says of the write counts less than what it shows afterwards.
-    let shown = ctx.graph.app_subscriptions(&version, &credentials).await;
+    let shown = apps.ctx.graph.app_subscriptions(&version, &credentials).await;
     asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, shown));
     Ok(asked)
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use super::state::MetaApps;
 use crate::api::{MetaApp, NamespacesFrom};
 use crate::engine::index::Dependency;
 use crate::engine::labels::{Labels, Looked};
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Failure, Key};
 
 /// How often the labels of a namespace are read.
 const PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -35,9 +36,9 @@ fn home(app: &MetaApp) -> &str {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer, and never did.
-pub async fn look(ctx: &Context, app: &MetaApp, namespace: &str) -> Result<Option<bool>, Failure> {
+pub async fn look(apps: &MetaApps, app: &MetaApp, namespace: &str) -> Result<Option<bool>, Failure> {
     let labels = match depends_on_labels(app, namespace) {
-        true => ctx.read(read(ctx, namespace, LONGEST)).await??,
+        true => apps.ctx.read(read(apps, namespace, LONGEST)).await??,
         false => None,
     };
     Ok(allows(app, namespace, labels.as_deref()))
@@ -45,38 +46,38 @@ pub async fn look(ctx: &Context, app: &MetaApp, namespace: &str) -> Result<Optio
 
 /// Answers for many objects at once, as far as is known without reading.
 pub struct Answers<'a> {
-    ctx: &'a Context,
+    apps: &'a MetaApps,
     given: HashMap<(Key, String), bool>,
 }
 
 impl<'a> Answers<'a> {
     /// Nobody has asked yet.
-    pub fn new(ctx: &'a Context) -> Self {
-        Self { ctx, given: HashMap::new() }
+    pub fn new(apps: &'a MetaApps) -> Self {
+        Self { apps, given: HashMap::new() }
     }
 
     /// Whether objects in this namespace may use the application, as they were told last.
     pub fn allowed(&mut self, app: &Key, namespace: &str) -> bool {
         let asked = (app.clone(), namespace.to_owned());
         *self.given.entry(asked).or_insert_with(|| {
-            let labels = self.ctx.labels.known(namespace);
-            self.ctx.app(app).and_then(|app| allows(&app, namespace, labels.as_deref())).unwrap_or_default()
+            let labels = self.apps.labels.known(namespace);
+            self.apps.get(app).and_then(|app| allows(&app, namespace, labels.as_deref())).unwrap_or_default()
         })
     }
 }
 
 /// Reads the labels of the namespaces that matter in every period until the shutdown.
-pub async fn run(ctx: Arc<Context>) {
-    while ctx.rest(PERIOD.unsigned_abs()).await {
-        for namespace in ctx.labels.asked_for() {
-            let matters = choosing(&ctx, &namespace).any(|app| {
+pub async fn run(apps: Arc<MetaApps>) {
+    while apps.ctx.rest(PERIOD.unsigned_abs()).await {
+        for namespace in apps.labels.asked_for() {
+            let matters = choosing(&apps, &namespace).any(|app| {
                 let dependency = Dependency::Allowed(Key::of(&*app), namespace.clone());
-                !ctx.index.dependents(&dependency).is_empty()
+                !apps.ctx.wakeups.index.dependents(&dependency).is_empty()
             });
             if !matters {
-                ctx.labels.forget(&namespace, ctx.clock.now(), LONGEST);
+                apps.labels.forget(&namespace, apps.ctx.clock.now(), LONGEST);
             }
-            if matters && ctx.read(read(&ctx, &namespace, PERIOD)).await.is_err() {
+            if matters && apps.ctx.read(read(&apps, &namespace, PERIOD)).await.is_err() {
                 return;
             }
         }
@@ -84,18 +85,18 @@ pub async fn run(ctx: Arc<Context>) {
 }
 
 /// The MetaApps that ask for the labels of this namespace.
-fn choosing(ctx: &Context, namespace: &str) -> impl Iterator<Item = Arc<MetaApp>> {
-    ctx.apps.all().into_iter().filter(move |app| depends_on_labels(app, namespace))
+fn choosing(apps: &MetaApps, namespace: &str) -> impl Iterator<Item = Arc<MetaApp>> {
+    apps.ctx.cluster.stores.apps.all().into_iter().filter(move |app| depends_on_labels(app, namespace))
 }
 
 /// The labels of a namespace, at most so old. Who is told something else by them now is woken.
-async fn read(ctx: &Context, namespace: &str, age: SignedDuration) -> Result<Option<Arc<Labels>>, Failure> {
-    let Looked { before, now } = ctx.labels.look(namespace, ctx.clock.now(), age).await?;
+async fn read(apps: &MetaApps, namespace: &str, age: SignedDuration) -> Result<Option<Arc<Labels>>, Failure> {
+    let Looked { before, now } = apps.labels.look(namespace, apps.ctx.clock.now(), age).await?;
     if before != now {
         for app in
-            choosing(ctx, namespace).filter(|app| answers_anew(app, namespace, before.as_deref(), now.as_deref()))
+            choosing(apps, namespace).filter(|app| answers_anew(app, namespace, before.as_deref(), now.as_deref()))
         {
-            ctx.wake_dependents(&Dependency::Allowed(Key::of(&*app), namespace.to_owned()));
+            apps.ctx.wakeups.wake_dependents(&Dependency::Allowed(Key::of(&*app), namespace.to_owned()));
         }
     }
     Ok(now)

@@ -1,16 +1,16 @@
 //! What Meta is asked about an application. Everything is asked with the app token alone, so that what is found is about
 //! the application and nobody else.
 
-use super::MetaAppKind;
 use super::observe::{Asked, declared_version};
 use super::preflight::{self, Change, Trial};
 use super::secrets::Entry;
+use super::state::MetaApps;
 use crate::api::references::APP_SECRET_KEY;
 use crate::api::{MetaApp, MetaAppStatus};
+use crate::engine::Failure;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure};
 use crate::graph::{AppNode, Operation, Verdict, Version};
 
 /// Asks Meta what was not asked in this pass yet.
@@ -18,7 +18,7 @@ use crate::graph::{AppNode, Operation, Verdict, Version};
 /// # Errors
 /// When the process ends.
 pub async fn ask(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     entries: &[Entry],
     mut asked: Asked,
@@ -27,24 +27,24 @@ pub async fn ask(
 ) -> Result<Asked, Failure> {
     if asked.node.is_none() {
         // Only silence holds it back: it is this look that hears how much of a limit is used.
-        let silence = || ctx.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
-        let limited = || ctx.budgets.brake(&[Budget::app(&pass.uid)], pass.now);
-        if let Some(held) = pass.held::<MetaAppKind>(ctx, inputs, limited, silence) {
+        let silence = || apps.ctx.limits.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
+        let limited = || apps.ctx.limits.budgets.brake(&[Budget::app(&pass.uid)], pass.now);
+        if let Some(held) = pass.held::<MetaApps>(&apps.ctx, inputs, limited, silence) {
             asked.node = Some(Err(held));
             return Ok(asked);
         }
-        look(ctx, app, entries, &mut asked, pass).await?;
+        look(apps, app, entries, &mut asked, pass).await?;
     }
     let (Some(Ok(_)), Some(credentials), Some(version)) = (&asked.node, asked.credentials.clone(), asked.version)
     else {
         return Ok(asked);
     };
     if asked.permissions.is_none() {
-        let result = ctx.read(ctx.graph.app_permissions(&version, &credentials)).await?;
+        let result = apps.ctx.read(apps.ctx.graph.app_permissions(&version, &credentials)).await?;
         asked.permissions = Some(asked.calls.answer(Operation::ReadAppPermissions, result));
     }
     if asked.subscriptions.is_none() && app.spec.webhook.is_some() {
-        let result = ctx.read(ctx.graph.app_subscriptions(&version, &credentials)).await?;
+        let result = apps.ctx.read(apps.ctx.graph.app_subscriptions(&version, &credentials)).await?;
         asked.subscriptions = Some(asked.calls.answer(Operation::ReadAppSubscriptions, result));
     }
     Ok(asked)
@@ -53,7 +53,7 @@ pub async fn ask(
 /// Reads the application in the declared version. If that is another one than the one in use, it is tried with everything else
 /// that is read; what is in its way leaves all with the one in use.
 async fn look(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     entries: &[Entry],
     asked: &mut Asked,
@@ -62,7 +62,7 @@ async fn look(
     let declared = declared_version(app);
     let before = pass.previous.graph_version.as_deref().and_then(|text| text.parse().ok());
     let change = before.filter(|before| *before != declared).map(|from| Change { from, to: declared });
-    let mut node = with_any(ctx, entries, asked, declared, &pass.previous).await?;
+    let mut node = with_any(apps, entries, asked, declared, &pass.previous).await?;
     if let Err(refusal) = &node
         && refusal.verdict == Verdict::VersionRetired
     {
@@ -70,14 +70,14 @@ async fn look(
     }
     if let Some(change) = change {
         let trial = match &node {
-            Ok(_) => preflight::run(ctx, app, pass, asked, change).await?,
+            Ok(_) => preflight::run(apps, app, pass, asked, change).await?,
             Err(refusal) if refusal.may_pass() => Some(Trial::Unanswered(refusal.clone())),
             Err(refusal) => Some(Trial::Refused(Operation::ReadApp, refusal.clone())),
         };
         if trial.is_some() {
             let entry =
                 (asked.credentials.clone(), asked.secret_in_use.clone(), asked.other_secret.clone(), asked.version);
-            let before = with_any(ctx, entries, asked, change.from, &pass.previous).await?;
+            let before = with_any(apps, entries, asked, change.from, &pass.previous).await?;
             if is_superseded(&node, &before) {
                 (asked.credentials, asked.secret_in_use, asked.other_secret, asked.version) = entry;
                 asked.node = Some(node);
@@ -102,7 +102,7 @@ fn is_superseded(new: &Answer<AppNode>, before: &Answer<AppNode>) -> bool {
 /// Reads the application with the entry that Meta accepts, the one in use first. Only if it rejects all of them the
 /// credentials are rejected. While there is another one, what Meta says of that is found out too.
 async fn with_any(
-    ctx: &Context,
+    apps: &MetaApps,
     entries: &[Entry],
     asked: &mut Asked,
     version: Version,
@@ -111,7 +111,7 @@ async fn with_any(
     asked.version = Some(version);
     let mut rejected: Option<Refusal> = None;
     for (number, entry) in entries.iter().enumerate() {
-        match with(ctx, entry, asked, version).await? {
+        match with(apps, entry, asked, version).await? {
             Err(refusal) if is_rejected(&refusal) => {
                 asked.other_secret = Some((entry.name.clone(), false));
                 rejected = rejected.or(Some(refusal));
@@ -120,7 +120,7 @@ async fn with_any(
                 uses(asked, entry);
                 let rest = entries.get(number + 1).filter(|rest| answer.is_ok() && !is_over(rest, previous));
                 let Some(rest) = rest else { return Ok(answer) };
-                let also = with(ctx, rest, asked, version).await?;
+                let also = with(apps, rest, asked, version).await?;
                 return Ok(prefer(asked, (entry, answer), (rest, also)));
             }
         }
@@ -129,8 +129,8 @@ async fn with_any(
     Ok(Err(rejected.unwrap_or_else(Refusal::nothing)))
 }
 
-async fn with(ctx: &Context, entry: &Entry, asked: &mut Asked, version: Version) -> Result<Answer<AppNode>, Failure> {
-    let result = ctx.read(ctx.graph.app(&version, &entry.credentials)).await?;
+async fn with(apps: &MetaApps, entry: &Entry, asked: &mut Asked, version: Version) -> Result<Answer<AppNode>, Failure> {
+    let result = apps.ctx.read(apps.ctx.graph.app(&version, &entry.credentials)).await?;
     Ok(asked.calls.answer(Operation::ReadApp, result))
 }
 

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::secrets;
+use super::state::MetaApps;
 use crate::api::keyring::{KeyringEntry, key, namespace_of, uid_of};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus};
@@ -15,7 +16,7 @@ use crate::engine::bucket::Bucket;
 use crate::engine::clock::Moment;
 use crate::engine::keyring::key_of;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::Token;
 
 /// What a refused write of it is known by among those of an application.
@@ -38,19 +39,19 @@ pub enum KeyringSeen {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn look(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     pass: &Pass<MetaAppStatus>,
     accepted: bool,
 ) -> Result<KeyringSeen, Failure> {
-    if ctx.policy.gateway_url.is_none() {
+    if apps.ctx.policy.gateway_url.is_none() {
         return Ok(KeyringSeen::Unneeded);
     }
-    let known = ctx.keyring.entry(&key_of(app));
+    let known = apps.keyring.entry(&key_of(app));
     if known.is_none() && !accepted && pass.previous.secret_in_use.is_none() {
         return Ok(KeyringSeen::Unneeded);
     }
-    let current = known.as_ref() == Some(&entry(ctx, app).await?);
+    let current = known.as_ref() == Some(&entry(apps, app).await?);
     Ok(if current { KeyringSeen::Current } else { KeyringSeen::Outdated })
 }
 
@@ -58,17 +59,17 @@ pub async fn look(
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn write(ctx: &Context, app: &MetaApp) -> Result<(), Failure> {
-    ctx.keyring.put(&key_of(app), entry(ctx, app).await?).await
+pub async fn write(apps: &MetaApps, app: &MetaApp) -> Result<(), Failure> {
+    apps.keyring.put(&key_of(app), entry(apps, app).await?).await
 }
 
 /// What the gateway has to know.
-async fn entry(ctx: &Context, app: &MetaApp) -> Result<Vec<u8>, Failure> {
+async fn entry(apps: &MetaApps, app: &MetaApp) -> Result<Vec<u8>, Failure> {
     let (namespace, name) = (app.namespace().unwrap_or_default(), app.name_any());
     let secret = Key::new(&namespace, &app.spec.app_secret_ref.name);
     let token = Key::new(&namespace, super::verify_token_secret_name(&name));
-    let secret = ctx.read(ctx.secrets.get(&secret, Purpose::AppSecret)).await??.ok();
-    let token = ctx.read(ctx.secrets.get(&token, Purpose::VerifyToken)).await??.ok();
+    let secret = apps.ctx.read(apps.ctx.cluster.secrets.get(&secret, Purpose::AppSecret)).await??.ok();
+    let token = apps.ctx.read(apps.ctx.cluster.secrets.get(&token, Purpose::VerifyToken)).await??.ok();
     let token = token.as_deref().and_then(|released| released.value(VERIFY_TOKEN_KEY));
     let token = token.filter(|raw| Token::parse(raw).is_ok()).and_then(|raw| std::str::from_utf8(raw).ok());
     let secrets = secret.as_deref().into_iter().flat_map(secrets::usable);
@@ -87,43 +88,44 @@ const EVERY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Removes the entries of MetaApps that are gone, or are not ours any more, until the shutdown. What is left of a time before the
 /// start is removed first.
-pub async fn run(ctx: Arc<Context>) {
-    if ctx.policy.gateway_url.is_none() {
+pub async fn run(apps: Arc<MetaApps>) {
+    if apps.ctx.policy.gateway_url.is_none() {
         return;
     }
-    let mut turns = Bucket::full(ctx.clock.now());
-    while ctx.read(remove(&ctx, &mut turns)).await.is_ok() {}
+    let mut turns = Bucket::full(apps.ctx.clock.now());
+    while apps.ctx.read(remove(&apps, &mut turns)).await.is_ok() {}
 }
 
 /// Removes what is to go, and waits for news.
-async fn remove(ctx: &Context, turns: &mut Bucket) {
-    let gone = gone(ctx);
+async fn remove(apps: &MetaApps, turns: &mut Bucket) {
+    let gone = gone(apps);
     if gone.is_empty() {
-        return ctx.keyring.news.notified().await;
+        return apps.keyring.news.notified().await;
     }
-    if let Err(from) = turns.take(ctx.clock.now(), BURST, EVERY) {
-        return ctx.clock.sleep_until(from).await;
+    if let Err(from) = turns.take(apps.ctx.clock.now(), BURST, EVERY) {
+        return apps.ctx.clock.sleep_until(from).await;
     }
-    match ctx.keyring.remove(&gone).await {
+    match apps.keyring.remove(&gone).await {
         Ok(()) => tracing::info!(entries = gone.len(), "removed from the gateway's keyring what is of no MetaApp here"),
         Err(failure) => {
             tracing::warn!(%failure, "the gateway's keyring could not be written; trying again");
-            ctx.clock.sleep_until(ctx.clock.now().later(EVERY)).await;
+            apps.ctx.clock.sleep_until(apps.ctx.clock.now().later(EVERY)).await;
         }
     }
 }
 
 /// The keys of MetaApps that are not there for us. Of a namespace where they cannot be listed nothing is known.
-fn gone(ctx: &Context) -> Vec<String> {
-    let keys = ctx.keyring.keys();
+fn gone(apps: &MetaApps) -> Vec<String> {
+    let keys = apps.keyring.keys();
     if keys.is_empty() {
         return keys;
     }
-    let misfits = ctx.misfits.uids(KindName::MetaApp);
-    let mut there: HashSet<String> = ctx.apps.all().iter().map(|app| key_of(app)).collect();
+    let misfits = apps.ctx.cluster.misfits.uids(KindName::MetaApp);
+    let mut there: HashSet<String> = apps.ctx.cluster.stores.apps.all().iter().map(|app| key_of(app)).collect();
     there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid)));
-    let waits = |key: &str| ctx.surplus.holds_any(KindName::MetaApp.as_str(), namespace_of(key), uid_of(key));
-    let is_gone = |key: &String| match ctx.bindings.knows_to_be_ours(namespace_of(key)) {
+    let waits =
+        |key: &str| apps.ctx.cluster.surplus.holds_any(KindName::MetaApp.as_str(), namespace_of(key), uid_of(key));
+    let is_gone = |key: &String| match apps.ctx.cluster.bindings.knows_to_be_ours(namespace_of(key)) {
         Some(ours) => !ours || !there.contains(key) && !waits(key),
         None => false,
     };

@@ -3,43 +3,48 @@
 pub mod act;
 pub mod allowed;
 mod ask;
-pub mod census;
+pub mod by_id;
 pub mod decide;
 pub mod keyring;
 pub mod observe;
-pub mod preflight;
+pub mod page_reads;
+mod preflight;
 pub mod secrets;
 pub mod seen;
+mod state;
 pub mod verify_token;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+pub use state::MetaApps;
+
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Kind, Next};
+use crate::engine::run::{Next, Reconciler};
 pub use crate::engine::trouble::Trouble;
 use crate::engine::trouble::{Told, holds};
 use crate::engine::{Context, Failure, Key, KindName};
 
-/// The kind MetaApp.
-pub struct MetaAppKind;
-
-impl Kind for MetaAppKind {
+impl Reconciler for MetaApps {
     type Object = MetaApp;
     type Status = MetaAppStatus;
     const NAME: KindName = KindName::MetaApp;
 
-    async fn reconcile(ctx: &Context, app: &MetaApp) -> Result<Next, Failure> {
-        rounds::pass::<Self>(ctx, app).await
+    fn ctx(&self) -> &Arc<Context> {
+        &self.ctx
     }
 
-    fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaApp>> {
-        ctx.apps.get(key)
+    async fn reconcile(&self, app: &MetaApp) -> Result<Next, Failure> {
+        rounds::pass(self, app).await
+    }
+
+    fn stored(&self, key: &Key) -> Option<Arc<MetaApp>> {
+        self.ctx.cluster.stores.apps.get(key)
     }
 
     fn status(app: &MetaApp) -> Option<&MetaAppStatus> {
@@ -62,29 +67,29 @@ impl Kind for MetaAppKind {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn memories(ctx: &Context) -> &Memories<MetaAppStatus> {
-        &ctx.app_memories
+    fn states(&self) -> &Memories<MetaAppStatus> {
+        &self.states
     }
 }
 
-impl InRounds for MetaAppKind {
+impl InRounds for MetaApps {
     type Asked = observe::Asked;
 
     async fn round(
-        ctx: &Context,
+        &self,
         app: &MetaApp,
         pass: &Pass<MetaAppStatus>,
         asked: observe::Asked,
-    ) -> Result<Round<MetaAppStatus, observe::Asked>, Failure> {
-        let seen = observe::observe(ctx, app, pass, asked).await?;
+    ) -> Result<Round<Self>, Failure> {
+        let seen = observe::observe(self, app, pass, asked).await?;
         if let Some(mutation) = decide::beforehand(&seen) {
-            return Ok(Round::Again(act::act(ctx, app, pass, mutation, seen.asked).await?));
+            return Ok(Round::Again(act::act(self, app, pass, mutation, seen.asked).await?));
         }
         let Some(plan) = decide::decide(app, &pass.previous, &seen, pass.now) else {
             return Ok(Round::Amend(decide::amended(&pass.previous, &seen)));
         };
         Ok(match plan.mutation {
-            Some(mutation) => Round::Again(act::act(ctx, app, pass, mutation, seen.asked).await?),
+            Some(mutation) => Round::Again(act::act(self, app, pass, mutation, seen.asked).await?),
             None => Round::Report(plan.report),
         })
     }

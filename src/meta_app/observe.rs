@@ -7,14 +7,14 @@ use kube::ResourceExt;
 use super::keyring::{self, KeyringSeen};
 use super::preflight::Trial;
 use super::secrets::Flaw;
-use super::{MetaAppKind, ask, secrets, verify_token};
+use super::state::MetaApps;
+use super::{ask, secrets, verify_token};
 use crate::api::conditions::{ConditionType, Quote};
 use crate::api::references::Purpose;
 use crate::api::{
     AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL,
     REQUESTED_AT, SecretInUse, UsageStatus,
 };
-use crate::claims::{self, ClaimSeen, Offer, Unavailable, Wanted};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::calls::Calls;
@@ -26,8 +26,9 @@ use crate::engine::own_secrets;
 use crate::engine::pass::Pass;
 use crate::engine::repairs::Standing;
 use crate::engine::writes::Writes;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
+use crate::ownership::{self, ClaimSeen, Offer, Unavailable, Wanted};
 
 /// What was seen of an application.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ pub struct Asked {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn observe(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     pass: &Pass<MetaAppStatus>,
     asked: Asked,
@@ -161,20 +162,20 @@ pub async fn observe(
         Dependency::Secret(token_key.clone()),
         Dependency::Claim(wanted.claim_name()),
     ];
-    ctx.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
+    apps.ctx.wakeups.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
 
-    let released = ctx.read(ctx.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
-    let entries = released.as_deref().map(|released| secrets::entries(ctx, app, released));
+    let released = apps.ctx.read(apps.ctx.cluster.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
+    let entries = released.as_deref().map(|released| secrets::entries(apps, app, released));
     let managed = app.spec.webhook.is_some();
-    let claim = if managed { look_at_claim(ctx, &wanted, pass).await? } else { ClaimSeen::Free };
+    let claim = if managed { look_at_claim(apps, &wanted, pass).await? } else { ClaimSeen::Free };
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
-    let verify_token = if managed { look_at_token(ctx, app, &token_key).await? } else { VerifyTokenSeen::Missing };
+    let verify_token = if managed { look_at_token(apps, app, &token_key).await? } else { VerifyTokenSeen::Missing };
     let verify_token_fingerprint = match verify_token {
-        VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(ctx, &token_key, &pass.uid).await?,
+        VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(apps, &token_key, &pass.uid).await?,
         VerifyTokenSeen::Missing | VerifyTokenSeen::LeftOver | VerifyTokenSeen::Taken => None,
     };
-    let callback_url = callback_url(ctx, app, &pass.key);
-    let redirect_uri = ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/oauth/callback"));
+    let callback_url = callback_url(apps, app, &pass.key);
+    let redirect_uri = apps.ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/oauth/callback"));
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", app.annotations().get(REQUESTED_AT))
@@ -184,28 +185,28 @@ pub async fn observe(
         .add("verify-token", (verify_token, &verify_token_fingerprint))
         .add("callback", &callback_url)
         .add("redirect", &redirect_uri)
-        .add("graph", &ctx.policy.graph_url)
+        .add("graph", &apps.ctx.policy.graph_url)
         .finish();
     let paused = app.spec.management_policy == ManagementPolicy::Pause;
     let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
     let asked_for = pass.due || pass.requested.is_some() || changed;
     let tries = managed && !asked.claimed && !asked.verify_token_made;
-    let look = !paused && (asked_for || tries && is_let_in_again(ctx, app, pass, &claim, verify_token).await?);
-    let known = keyring::look(ctx, app, pass, is_accepted(&asked)).await?;
+    let look = !paused && (asked_for || tries && is_let_in_again(apps, app, pass, &claim, verify_token).await?);
+    let known = keyring::look(apps, app, pass, is_accepted(&asked)).await?;
     // What can be told to the gateway now does not wait for Meta.
     let waits = known == KeyringSeen::Outdated && asked.writes.refusal(keyring::KIND).is_none();
     let mut asked = match &entries {
-        Some(Ok(entries)) if look && !waits => ask::ask(ctx, app, &entries.usable, asked, pass, &inputs).await?,
+        Some(Ok(entries)) if look && !waits => ask::ask(apps, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
     };
     let keyring = match known {
-        KeyringSeen::Unneeded => keyring::look(ctx, app, pass, is_accepted(&asked)).await?,
+        KeyringSeen::Unneeded => keyring::look(apps, app, pass, is_accepted(&asked)).await?,
         known => known,
     };
     asked.calls.log(KindName::MetaApp, &pass.key, pass.told());
-    ctx.reached(&pass.uid, &pass.uid, asked.calls.reach());
-    ctx.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
-    let standing = pass.standing::<MetaAppKind>(ConditionType::WebhookSubscribed, &inputs);
+    apps.ctx.limits.reached(&pass.uid, &pass.uid, asked.calls.reach());
+    apps.ctx.limits.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
+    let standing = pass.standing::<MetaApps>(ConditionType::WebhookSubscribed, &inputs);
     let (secret, entries, flaw) = match entries {
         None => (SecretSeen::NotReleased, Vec::new(), None),
         Some(Err(why)) => (SecretSeen::Malformed(why), Vec::new(), None),
@@ -213,8 +214,8 @@ pub async fn observe(
             (SecretSeen::Present, found.usable.into_iter().map(|entry| entry.name).collect(), found.flaw)
         }
     };
-    let graph_url = ctx.policy.graph_url.clone();
-    let (channels, usage) = (ctx.counts.of(&pass.key), ctx.budgets.usage(&pass.uid, pass.now));
+    let graph_url = apps.ctx.policy.graph_url.clone();
+    let (channels, usage) = (apps.counts.of(&pass.key), apps.ctx.limits.budgets.usage(&pass.uid, pass.now));
     Ok(Observed {
         secret,
         claim,
@@ -231,7 +232,7 @@ pub async fn observe(
         version: declared_version(app),
         entries,
         flaw,
-        served: ctx.served.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
+        served: apps.ctx.limits.served.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
         verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,
@@ -247,15 +248,16 @@ fn is_accepted(asked: &Asked) -> bool {
 
 /// Whether something that was refused would be let in now, so that it is worth a look.
 async fn is_let_in_again(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     pass: &Pass<MetaAppStatus>,
     claim: &ClaimSeen,
     token: VerifyTokenSeen,
 ) -> Result<bool, Failure> {
-    let claim = pass.was_refused(claims::KIND) && ctx.read(claims::is_let_in(ctx, &wanted(app, pass), claim)).await??;
+    let claim = pass.was_refused(ownership::KIND)
+        && apps.ctx.read(ownership::is_let_in(&apps.ownership, &wanted(app, pass), claim)).await??;
     let token = pass.was_refused(verify_token::KIND)
-        && ctx.read(verify_token::is_let_in(ctx, app, &pass.key, &pass.uid, token)).await??;
+        && apps.ctx.read(verify_token::is_let_in(apps, app, &pass.key, &pass.uid, token)).await??;
     Ok(claim || token)
 }
 
@@ -289,32 +291,34 @@ pub fn version(app: &MetaApp) -> Version {
     known.unwrap_or_else(|| declared_version(app))
 }
 
-fn callback_url(ctx: &Context, app: &MetaApp, key: &Key) -> Option<String> {
+fn callback_url(apps: &MetaApps, app: &MetaApp, key: &Key) -> Option<String> {
     let webhook = app.spec.webhook.as_ref()?;
     let derived =
-        || ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/webhooks/{}/{}", key.namespace, key.name));
+        || apps.ctx.policy.gateway_url.as_ref().map(|url| format!("{url}/webhooks/{}/{}", key.namespace, key.name));
     webhook.callback_url.clone().or_else(derived)
 }
 
-async fn look_at_claim(ctx: &Context, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
-    let look = claims::look(ctx, wanted, |holder| {
+async fn look_at_claim(apps: &MetaApps, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
+    let look = ownership::look(&apps.ownership, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
-        if ctx.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
-            || ctx.is_surplus(KindName::MetaApp, &key, &holder.uid)
+        if apps.ctx.cluster.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
+            || apps.ctx.cluster.is_surplus(KindName::MetaApp, &key, &holder.uid)
         {
             return true;
         }
         // One that does not manage its webhook any more has given it up.
         let manages = |other: &MetaApp| other.uid().as_deref() == Some(&holder.uid) && other.spec.webhook.is_some();
-        ctx.app(&key).is_some_and(|other| manages(&other))
+        apps.get(&key).is_some_and(|other| manages(&other))
     })
     .await?;
     Ok(look.claim)
 }
 
-async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
-    let Some(metadata) = ctx.read(ctx.secrets.metadata(key)).await?? else { return Ok(VerifyTokenSeen::Missing) };
+async fn look_at_token(apps: &MetaApps, app: &MetaApp, key: &Key) -> Result<VerifyTokenSeen, Failure> {
+    let Some(metadata) = apps.ctx.read(apps.ctx.cluster.secrets.metadata(key)).await?? else {
+        return Ok(VerifyTokenSeen::Missing);
+    };
     let ours = metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == app.metadata.uid.as_ref());
     if ours {
         return Ok(VerifyTokenSeen::Ours);
@@ -323,10 +327,10 @@ async fn look_at_token(ctx: &Context, app: &MetaApp, key: &Key) -> Result<Verify
     let ends = deletion::is_begun(&app.metadata);
     let (app_key, uid) = (Key::of(app), app.uid().filter(|_| !ends).unwrap_or_default());
     let purpose = Purpose::VerifyToken;
-    let former = own_secrets::is_of_predecessor::<MetaApp>(ctx, &metadata, purpose, &app_key, &uid).await?;
+    let former = own_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;
     // A restore may have left the label behind, without which it is not read.
     let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PURPOSE_LABEL));
-    Ok(match former && (!labelled || secrets::is_verify_token(ctx, key).await?) {
+    Ok(match former && (!labelled || secrets::is_verify_token(apps, key).await?) {
         true if ends => VerifyTokenSeen::Ours,
         true => VerifyTokenSeen::LeftOver,
         false => VerifyTokenSeen::Taken,

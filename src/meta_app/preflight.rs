@@ -3,13 +3,16 @@
 //! else the fault is the token's or the page's. A page that does not answer in either version says nothing, and the next one is
 //! asked: no tenant's page holds back the version of all.
 
+use std::sync::Weak;
+
 use super::observe::Asked;
+use super::page_reads::PageReads;
+use super::state::MetaApps;
 use crate::api::{MetaApp, MetaAppStatus};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::calls::Calls;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, KindName};
-use crate::facebook_channel::preflight::{PageReads, lenders};
+use crate::engine::{Failure, KindName};
 use crate::graph::{AppCredentials, GraphError, Operation, ThrottleScope, Verdict, Version};
 
 /// Why a declared version that answers for the application is not used yet.
@@ -49,58 +52,59 @@ pub struct Change {
 /// # Errors
 /// When the Kubernetes API does not answer, or the process ends.
 pub async fn run(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     pass: &Pass<MetaAppStatus>,
     asked: &mut Asked,
     change: Change,
 ) -> Result<Option<Trial>, Failure> {
     let Some(credentials) = asked.credentials.clone() else { return Ok(None) };
-    if let Some(other) = ctx.served.by(&pass.uid, change.to).filter(|by| *by != change.to) {
+    if let Some(other) = apps.ctx.limits.served.by(&pass.uid, change.to).filter(|by| *by != change.to) {
         return Ok(Some(Trial::ServedAs(other)));
     }
     let webhook = app.spec.webhook.as_ref().map(|_| Operation::ReadAppSubscriptions);
     for read in [Operation::ReadAppPermissions].into_iter().chain(webhook) {
-        let make = |version| make(ctx, &credentials, read, version);
-        let Err(refusal) = asked.calls.answer(read, ctx.read(make(change.to)).await?) else { continue };
+        let make = |version| make(apps, &credentials, read, version);
+        let Err(refusal) = asked.calls.answer(read, apps.ctx.read(make(change.to)).await?) else { continue };
         if refusal.may_pass() {
             return Ok(Some(Trial::Unanswered(refusal)));
         }
-        match asked.calls.answer(read, ctx.read(make(change.from)).await?) {
+        match asked.calls.answer(read, apps.ctx.read(make(change.from)).await?) {
             Ok(()) => return Ok(Some(Trial::Refused(read, refusal))),
             Err(silence) if silence.may_pass() => return Ok(Some(Trial::Unanswered(silence))),
             Err(_) => {}
         }
     }
-    pages(ctx, &credentials, pass, change).await
+    pages(apps, &credentials, pass, change).await
 }
 
 async fn make(
-    ctx: &Context,
+    apps: &MetaApps,
     credentials: &AppCredentials,
     read: Operation,
     version: Version,
 ) -> Result<(), GraphError> {
     match read {
-        Operation::ReadAppSubscriptions => ctx.graph.app_subscriptions(&version, credentials).await.map(drop),
-        _ => ctx.graph.app_permissions(&version, credentials).await.map(drop),
+        Operation::ReadAppSubscriptions => apps.ctx.graph.app_subscriptions(&version, credentials).await.map(drop),
+        _ => apps.ctx.graph.app_permissions(&version, credentials).await.map(drop),
     }
 }
 
 /// Tries the reads about a page, with the first one that answers.
 async fn pages(
-    ctx: &Context,
+    apps: &MetaApps,
     credentials: &AppCredentials,
     pass: &Pass<MetaAppStatus>,
     change: Change,
 ) -> Result<Option<Trial>, Failure> {
     let mut silence = None;
-    for lent in &lenders(ctx, &pass.key, pass.now).await? {
+    let Some(lenders) = apps.lenders.get().and_then(Weak::upgrade) else { return Ok(None) };
+    for lent in &lenders.lend(&pass.key, pass.now).await? {
         // What Meta says of the page is no news of the application.
-        let (mut calls, page) = (Calls::default(), PageReads { ctx, credentials, lent });
+        let (mut calls, page) = (Calls::default(), PageReads { apps, credentials, lent });
         let heard = try_page(&page, &mut calls, change).await?;
         calls.log(KindName::MetaApp, &pass.key, pass.told());
-        ctx.heed(&lent.budgets(&pass.uid), calls.refusals(), pass.now);
+        apps.ctx.limits.heed(&lent.budgets(&pass.uid), calls.refusals(), pass.now);
         match heard {
             Heard::Well => return Ok(None),
             Heard::InTheWay(trial) => return Ok(Some(trial)),
@@ -118,10 +122,10 @@ async fn pages(
 
 async fn try_page(page: &PageReads<'_>, calls: &mut Calls, change: Change) -> Result<Heard, Failure> {
     for read in page.all() {
-        let new = calls.answer(read, page.ctx.read(page.make(read, &change.to)).await?);
+        let new = calls.answer(read, page.apps.ctx.read(page.make(read, &change.to)).await?);
         let old = match &new {
             Err(refusal) if !is_limited(refusal) => {
-                Some(calls.answer(read, page.ctx.read(page.make(read, &change.from)).await?))
+                Some(calls.answer(read, page.apps.ctx.read(page.make(read, &change.from)).await?))
             }
             _ => None,
         };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::state::MetaApps;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{GROUP, MetaApp, SecretInUse};
 use crate::engine::secrets::Released;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Failure, Key};
 use crate::graph::{AppCredentials, AppSecret, Token, TokenMalformed};
 
 /// An entry that may be the app secret.
@@ -44,9 +45,10 @@ pub enum Flaw {
 ///
 /// # Errors
 /// Why the Secret cannot hold an app secret, without its content.
-pub fn entries(ctx: &Context, app: &MetaApp, released: &Released) -> Result<Entries, String> {
+pub fn entries(apps: &MetaApps, app: &MetaApp, released: &Released) -> Result<Entries, String> {
     let entry = |(name, secret)| {
-        let credentials = AppCredentials { meter: ctx.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) };
+        let credentials =
+            AppCredentials { meter: apps.ctx.limits.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) };
         Entry { name, credentials: Arc::new(credentials) }
     };
     let (usable, flaw) = ordered(released, app)?;
@@ -97,10 +99,10 @@ fn ordered(released: &Released, app: &MetaApp) -> Result<Ordered, String> {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn find_credentials(ctx: &Context, app: &MetaApp) -> Result<Option<Arc<AppCredentials>>, Failure> {
+pub async fn find_credentials(apps: &MetaApps, app: &MetaApp) -> Result<Option<Arc<AppCredentials>>, Failure> {
     let key = Key::new(app.namespace().unwrap_or_default(), &app.spec.app_secret_ref.name);
-    let released = ctx.read(ctx.secrets.get(&key, Purpose::AppSecret)).await??.ok();
-    let entries = released.and_then(|released| entries(ctx, app, &released).ok());
+    let released = apps.ctx.read(apps.ctx.cluster.secrets.get(&key, Purpose::AppSecret)).await??.ok();
+    let entries = released.and_then(|released| entries(apps, app, &released).ok());
     Ok(entries.and_then(|entries| entries.usable.into_iter().next()).map(|entry| entry.credentials))
 }
 
@@ -115,8 +117,8 @@ pub fn fingerprints(released: &Released, context: &str) -> Vec<Option<String>> {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn is_verify_token(ctx: &Context, key: &Key) -> Result<bool, Failure> {
-    let released = ctx.read(ctx.secrets.get(key, Purpose::VerifyToken)).await??.ok();
+pub async fn is_verify_token(apps: &MetaApps, key: &Key) -> Result<bool, Failure> {
+    let released = apps.ctx.read(apps.ctx.cluster.secrets.get(key, Purpose::VerifyToken)).await??.ok();
     let type_ = format!("{GROUP}/{}", Purpose::VerifyToken.as_str());
     Ok(released.is_some_and(|it| it.type_() == type_ && fingerprint_of_verify_token(&it, "").is_some()))
 }
@@ -125,8 +127,8 @@ pub async fn is_verify_token(ctx: &Context, key: &Key) -> Result<bool, Failure> 
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn verify_token_fingerprint(ctx: &Context, key: &Key, context: &str) -> Result<Option<String>, Failure> {
-    let released = ctx.read(ctx.secrets.get(key, Purpose::VerifyToken)).await??.ok();
+pub async fn verify_token_fingerprint(apps: &MetaApps, key: &Key, context: &str) -> Result<Option<String>, Failure> {
+    let released = apps.ctx.read(apps.ctx.cluster.secrets.get(key, Purpose::VerifyToken)).await??.ok();
     Ok(released.and_then(|released| fingerprint_of_verify_token(&released, context)))
 }
 

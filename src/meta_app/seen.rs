@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::state::MetaApps;
 use super::{Trouble, Verdict, allowed, awaited_fields, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
 use crate::engine::index::Dependency;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Failure, Key};
 
 /// The application that an object refers to.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,19 +44,19 @@ pub fn key_of(app_ref: &MetaAppReference, namespace: &str) -> Key {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn look(
-    ctx: &Context,
+    apps: &MetaApps,
     app: Option<&Key>,
     namespace: &str,
 ) -> Result<(AppSeen, Option<Arc<MetaApp>>), Failure> {
-    let Some(app) = app.and_then(|key| ctx.app(key)) else { return Ok((AppSeen::NotFound, None)) };
-    let seen = see(&app, allowed::look(ctx, &app, namespace).await?);
+    let Some(app) = app.and_then(|key| apps.get(key)) else { return Ok((AppSeen::NotFound, None)) };
+    let seen = see(&app, allowed::look(apps, &app, namespace).await?);
     let usable = matches!(seen, AppSeen::Found { .. });
     Ok((seen, usable.then_some(app)))
 }
 
 /// What an object of this namespace depends on, to use an application.
-pub fn dependencies(ctx: &Context, app: &Key, namespace: &str) -> Vec<Dependency> {
-    let chosen = ctx.app(app).is_some_and(|app| allowed::depends_on_labels(&app, namespace));
+pub fn dependencies(apps: &MetaApps, app: &Key, namespace: &str) -> Vec<Dependency> {
+    let chosen = apps.get(app).is_some_and(|app| allowed::depends_on_labels(&app, namespace));
     let labels = chosen.then(|| Dependency::Allowed(app.clone(), namespace.to_owned()));
     std::iter::once(Dependency::MetaApp(app.clone())).chain(labels).collect()
 }

@@ -6,27 +6,28 @@ use kube::api::PostParams;
 use rand::distr::{Alphanumeric, SampleString};
 
 use super::observe::VerifyTokenSeen;
+use super::state::MetaApps;
 use crate::api::MetaApp;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::engine::failure::{self, kubernetes};
 use crate::engine::own_secrets::{may_be_left_over, own_secret};
 use crate::engine::refused::{Verb, Write};
 pub use crate::engine::secrets::KIND;
-use crate::engine::{Class, Context, Failure, Key};
+use crate::engine::{Class, Failure, Key};
 
 /// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass. As a `trial` it is only
 /// asked whether it would be let in.
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn create(ctx: &Context, app: &MetaApp, key: &Key, trial: bool) -> Result<(), Failure> {
+pub async fn create(apps: &MetaApps, app: &MetaApp, key: &Key, trial: bool) -> Result<(), Failure> {
     let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
     let name = super::verify_token_secret_name(&key.name);
     let secret = own_secret(app, name.clone(), Purpose::VerifyToken, [(VERIFY_TOKEN_KEY, token)]);
     let secret = Secret { immutable: Some(true), ..secret };
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
     let write = Write::new(Verb::Create, KIND, &Key::new(&key.namespace, name));
-    unless_overtaken(failure::write(&ctx.metrics, write, api.create(&params(trial), &secret)).await)
+    unless_overtaken(failure::write(&apps.ctx.metrics, write, api.create(&params(trial), &secret)).await)
 }
 
 /// Makes the Secret that was left over ours, so that it goes with this MetaApp. If it is another one by now, the next look
@@ -34,8 +35,8 @@ pub async fn create(ctx: &Context, app: &MetaApp, key: &Key, trial: bool) -> Res
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn adopt(ctx: &Context, app: &MetaApp, key: &Key, uid: &str, trial: bool) -> Result<(), Failure> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &key.namespace);
+pub async fn adopt(apps: &MetaApps, app: &MetaApp, key: &Key, uid: &str, trial: bool) -> Result<(), Failure> {
+    let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
     let name = super::verify_token_secret_name(&key.name);
     let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
         return Ok(());
@@ -49,7 +50,7 @@ pub async fn adopt(ctx: &Context, app: &MetaApp, key: &Key, uid: &str, trial: bo
     secret.metadata.labels.get_or_insert_default().extend(model.metadata.labels.unwrap_or_default());
     secret.metadata.annotations.get_or_insert_default().extend(model.metadata.annotations.unwrap_or_default());
     let write = Write::new(Verb::Update, KIND, &Key::new(&key.namespace, &name));
-    unless_overtaken(failure::write(&ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
+    unless_overtaken(failure::write(&apps.ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
 }
 
 /// Whether the API server would let in now what it refused before. Nothing is written.
@@ -57,15 +58,15 @@ pub async fn adopt(ctx: &Context, app: &MetaApp, key: &Key, uid: &str, trial: bo
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn is_let_in(
-    ctx: &Context,
+    apps: &MetaApps,
     app: &MetaApp,
     key: &Key,
     uid: &str,
     seen: VerifyTokenSeen,
 ) -> Result<bool, Failure> {
     let tried = match seen {
-        VerifyTokenSeen::Missing => create(ctx, app, key, true).await,
-        VerifyTokenSeen::LeftOver => adopt(ctx, app, key, uid, true).await,
+        VerifyTokenSeen::Missing => create(apps, app, key, true).await,
+        VerifyTokenSeen::LeftOver => adopt(apps, app, key, uid, true).await,
         VerifyTokenSeen::Ours | VerifyTokenSeen::Taken => Ok(()),
     };
     match tried {

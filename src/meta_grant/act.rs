@@ -7,11 +7,12 @@ use super::decide::{self, token::Word};
 use super::living::{self, Living, Previous};
 use super::mail;
 use super::observe::{Asked, Exchanged, Observed};
+use super::state::MetaGrants;
 use crate::api::MetaGrantStatus;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::fence::leading;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Failure, KindName};
+use crate::engine::{Failure, KindName};
 use crate::graph::{Exchange, Operation, Token};
 
 /// One change, at Meta or in the cluster.
@@ -75,21 +76,23 @@ impl Mutation {
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
 pub async fn act(
-    ctx: &Context,
+    grants: &MetaGrants,
     pass: &Pass<MetaGrantStatus>,
     mutation: Mutation,
     seen: Observed,
 ) -> Result<Asked, Failure> {
     tracing::info!(kind = "MetaGrant", object = %pass.key, "{}", mutation.told());
-    let acts = Acts { ctx, pass, seen: &seen };
+    let acts = Acts { grants, pass, seen: &seen };
     let changes = seen.asked.changes + 1;
     match mutation {
         Mutation::Exchange { of, exchange } => {
             // A token that Meta gives and that cannot be kept would be valid for weeks, and nobody's.
             let (living, over) = (seen.tokens.living.as_ref(), seen.tokens.over.as_deref());
-            let let_in = living::try_out(ctx, &pass.key, living, over).await;
+            let let_in = living::try_out(grants, &pass.key, living, over).await;
             let exchanged = match &let_in {
-                Ok(()) => Some(leading(ctx, KindName::MetaGrant, &pass.key, acts.exchange(of, exchange)).await?),
+                Ok(()) => {
+                    Some(leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.exchange(of, exchange)).await?)
+                }
                 Err(_) => None,
             };
             let mut asked = seen.asked;
@@ -115,7 +118,7 @@ pub async fn act(
         Mutation::Discard { refused } => {
             let mut asked = seen.asked;
             for envelope in &seen.tokens.envelopes {
-                let discarded = ctx.mailbox.discard(envelope, false).await;
+                let discarded = grants.inbox.discard(envelope, false).await;
                 if asked.writes.note(mail::KIND, discarded)?.is_none() {
                     return Ok(Asked { changes, ..asked });
                 }
@@ -123,7 +126,7 @@ pub async fn act(
             Ok(Asked { mail_refused: refused.or(asked.mail_refused), changes, ..asked })
         }
         Mutation::Revoke => {
-            let revoked = leading(ctx, KindName::MetaGrant, &pass.key, acts.revoke()).await?;
+            let revoked = leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.revoke()).await?;
             let mut asked = seen.asked;
             asked.calls.note(Operation::RevokeToken, &revoked);
             Ok(Asked { revoked: Some(revoked), changes, ..asked })
@@ -138,7 +141,7 @@ pub async fn act(
 }
 
 struct Acts<'a> {
-    ctx: &'a Context,
+    grants: &'a MetaGrants,
     pass: &'a Pass<MetaGrantStatus>,
     seen: &'a Observed,
 }
@@ -165,17 +168,17 @@ impl Acts<'_> {
     /// another one each time.
     async fn exchange(&self, of: Which, exchange: Exchange) -> Answer<Exchanged> {
         let (Some(access), Some(token)) = (&self.seen.access, self.token(of)) else { return Err(Refusal::nothing()) };
-        let result = self.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
+        let result = self.grants.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
         let answered = answer(Operation::ExchangeToken, result).map(|new| {
             let context = living::context(&self.pass.key);
             let of = token.fingerprint(&context);
             if new.fingerprint(&context) == of {
                 return Exchanged::Same;
             }
-            self.ctx.grants.obtain(&self.pass.key, &of, new);
+            self.grants.tokens.obtain(&self.pass.key, &of, new);
             Exchanged::Another
         });
-        self.ctx.metrics.grant_renewed(match &answered {
+        self.grants.ctx.metrics.grant_renewed(match &answered {
             Ok(Exchanged::Another) => "renewed",
             Ok(Exchanged::Same) => "same",
             Err(refusal) if refusal.says_nothing() => "unanswered",
@@ -188,7 +191,7 @@ impl Acts<'_> {
         let Some(token) = self.token(which) else { return Ok(()) };
         let known = self.seen.tokens.living.as_ref();
         let serves = matches!(decide::token::in_use(self.seen, self.pass.now), Word::Good(_))
-            && self.ctx.policy.safeguards.former_token;
+            && self.grants.ctx.policy.safeguards.former_token;
         let previous = known.filter(|_| serves).map(|living| Previous {
             token: living.token.clone(),
             minted: living.minted,
@@ -201,7 +204,7 @@ impl Acts<'_> {
             Which::Previous => known.and_then(|living| living.previous.as_ref()).is_some_and(|it| it.minted),
         };
         self.write(&Living { token, minted, seed, previous }).await?;
-        self.ctx.grants.settle(&self.pass.key);
+        self.grants.tokens.settle(&self.pass.key);
         Ok(())
     }
 
@@ -209,7 +212,7 @@ impl Acts<'_> {
         let (Some(access), Some(token)) = (&self.seen.access, self.token(Which::Previous)) else {
             return Err(Refusal::nothing());
         };
-        let result = self.ctx.graph.revoke_token(&access.version, &access.credentials, &token).await;
+        let result = self.grants.ctx.graph.revoke_token(&access.version, &access.credentials, &token).await;
         answer(Operation::RevokeToken, result)
     }
 
@@ -219,6 +222,6 @@ impl Acts<'_> {
     }
 
     async fn write(&self, living: &Living) -> Result<(), Failure> {
-        living::write(self.ctx, &self.pass.key, living, self.seen.tokens.over.as_deref()).await
+        living::write(self.grants, &self.pass.key, living, self.seen.tokens.over.as_deref()).await
     }
 }

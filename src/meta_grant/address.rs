@@ -7,16 +7,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt;
 
+use super::state::MetaGrants;
 use crate::api::MetaGrantStatus;
+use crate::engine::Key;
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Key};
 
 /// Random bytes in an address.
 const BYTES: usize = 16;
 
 /// The address of a grant, if there is a gateway: the one that is known, until it was used.
-pub(super) fn at(ctx: &Context, pass: &Pass<MetaGrantStatus>, was_used: bool) -> Option<String> {
-    let gateway = ctx.policy.gateway_url.as_ref()?;
+pub(super) fn at(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>, was_used: bool) -> Option<String> {
+    let gateway = grants.ctx.policy.gateway_url.as_ref()?;
     let address = |part: &str| format!("{gateway}/oauth/{}/{}/{part}/start", pass.key.namespace, pass.key.name);
     let known = pass.previous.reauthorize_url.as_deref();
     let part = known.and_then(secret_part).filter(|part| known == Some(&address(part)));

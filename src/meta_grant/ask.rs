@@ -3,19 +3,19 @@
 
 use jiff::SignedDuration;
 
-use super::MetaGrantKind;
 use super::coverage::{self, Covered};
 use super::decide::token::{self, Candidate, Word};
 use super::observe::{self, Access, AppSeen, LivingSeen, Observed, SeedSeen};
+use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
+use crate::engine::Failure;
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::budgets::Budget;
 use crate::engine::calls::Calls;
 use crate::engine::pass::Pass;
 use crate::engine::priority::Occasion;
 use crate::engine::token_check;
-use crate::engine::{Context, Failure};
 use crate::graph::{Account, Operation, PageRead, Token, TokenInfo, Verdict};
 
 /// What may be limited.
@@ -29,7 +29,7 @@ pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
 /// # Errors
 /// When the process shuts down.
 pub(super) async fn ask(
-    ctx: &Context,
+    grants: &MetaGrants,
     grant: &MetaGrant,
     seen: &mut Observed,
     pass: &Pass<MetaGrantStatus>,
@@ -44,31 +44,32 @@ pub(super) async fn ask(
         }
         return Ok(());
     };
-    let asks = Asks { ctx, grant, pass, access };
+    let asks = Asks { grants, grant, pass, access };
     if seen.asked.token.is_none() {
         if let Some(held) = asks.held(seen, app, budgets) {
             seen.asked.token = Some(Err(held));
             return Ok(());
         }
-        if let Some(info) = recall(ctx, seen, pass) {
+        if let Some(info) = recall(grants, seen, pass) {
             (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
             let alone = coverage::to_ask_alone(seen, pass.now);
             return asks.pages_themselves(seen, alone, &in_use).await;
         }
         // A channel that doubts its token may have asked a moment ago.
-        let doubted = ctx.grants.is_doubted(&pass.key);
-        let heard = seen.in_use.as_ref().filter(|_| doubted).and_then(|it| ctx.grants.heard(&pass.key, it, pass.now));
+        let doubted = grants.tokens.is_doubted(&pass.key);
+        let heard =
+            seen.in_use.as_ref().filter(|_| doubted).and_then(|it| grants.tokens.heard(&pass.key, it, pass.now));
         let answer = match heard {
             Some(answer) => answer,
             None => asks.about(&mut seen.asked.calls, &in_use).await?,
         };
         for page in seen.users.broken.clone() {
             // What is listed takes the place of a token that was refused.
-            ctx.grants.doubt(&pass.key, &page);
+            grants.tokens.doubt(&pass.key, &page);
             seen.doubted.insert(page);
         }
         if let Some(fingerprint) = &seen.in_use {
-            ctx.grants.hear(&pass.key, fingerprint, answer.clone(), pass.now);
+            grants.tokens.hear(&pass.key, fingerprint, answer.clone(), pass.now);
         }
         let known = token::known_kind(seen, &pass.previous);
         let scopes = token::known_scopes(seen, &pass.previous);
@@ -76,7 +77,7 @@ pub(super) async fn ask(
         seen.asked.token = Some(answer.map(told));
     }
     // The answer may be the first that tells.
-    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
+    seen.clock_doubted = grants.ctx.limits.skew.is_doubted(&grants.ctx.clock);
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
         seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
@@ -87,7 +88,7 @@ pub(super) async fn ask(
 
 /// What debug_token said of the token in use, if that has not to be asked again: it was found good, its slot has not come
 /// since, nothing that it depends on has changed, and nobody doubts what it gave, or waits to hear it once more.
-fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Option<TokenInfo> {
+fn recall(grants: &MetaGrants, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Option<TokenInfo> {
     let before = seen.before.as_ref()?;
     let good = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
     let same = pass.previous.inputs.as_ref() == Some(&seen.inputs) && seen.in_use.as_ref() == Some(&before.fingerprint);
@@ -97,13 +98,13 @@ fn recall(ctx: &Context, seen: &Observed, pass: &Pass<MetaGrantStatus>) -> Optio
     let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.users, pass.now);
     let lacking = seen.users.lack_something(&before.pages);
     let slot = if lacking { seen.times.token_slot.max(seen.times.broken_slot) } else { seen.times.token_slot };
-    let fresh = settled && before.at >= slot && !ctx.grants.is_doubted(&pass.key);
+    let fresh = settled && before.at >= slot && !grants.tokens.is_doubted(&pass.key);
     // Mail is judged against what the token in use is now.
     (good && same && lives && fresh && seen.mail.is_none() && seen.requested.is_none()).then(|| before.info.clone())
 }
 
 struct Asks<'a> {
-    ctx: &'a Context,
+    grants: &'a MetaGrants,
     grant: &'a MetaGrant,
     pass: &'a Pass<MetaGrantStatus>,
     access: Access,
@@ -112,22 +113,22 @@ struct Asks<'a> {
 impl Asks<'_> {
     /// What stands for Meta's answers when it may not be asked now.
     fn held(&self, seen: &Observed, app: &str, budgets: &[Budget]) -> Option<Refusal> {
-        let (ctx, pass) = (self.ctx, self.pass);
+        let (grants, pass) = (self.grants, self.pass);
         let app_key = observe::app_key(self.grant, &pass.key);
-        let probed = ctx.app(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
-        if let Some(until) = ctx.breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed) {
+        let probed = grants.apps.get(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
+        if let Some(until) = grants.ctx.limits.breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed) {
             // The application's own look is the one call that finds out whether Meta is back.
-            ctx.look_at_app(app_key);
-            return Some(ctx.breakers.held(app, until));
+            grants.apps.look_at(app_key);
+            return Some(grants.ctx.limits.breakers.held(app, until));
         }
-        pass.held::<MetaGrantKind>(
-            ctx,
+        pass.held::<MetaGrants>(
+            &grants.ctx,
             &seen.inputs,
-            || ctx.budgets.brake(budgets, pass.now),
+            || grants.ctx.limits.budgets.brake(budgets, pass.now),
             || {
                 let priority = occasion(self.grant, seen, pass).into();
-                let until = ctx.budgets.held_until(budgets, priority, &pass.uid, pass.now);
-                until.inspect(|_| ctx.metrics.held_back(priority))
+                let until = grants.ctx.limits.budgets.held_until(budgets, priority, &pass.uid, pass.now);
+                until.inspect(|_| grants.ctx.metrics.held_back(priority))
             },
         )
     }
@@ -187,10 +188,10 @@ impl Asks<'_> {
             return Ok(Err(Refusal::nothing()));
         };
         let Access { version, credentials } = &self.access;
-        let caller = coverage::Caller { graph: &self.ctx.graph, version, credentials, token };
+        let caller = coverage::Caller { graph: &self.grants.ctx.graph, version, credentials, token };
         let is_lost = |page: &&String| seen.before.as_ref().is_some_and(|it| it.is_lost(page));
         let in_use = seen.users.pages.iter().filter(|page| !is_lost(page)).map(String::as_str);
-        Ok(Ok(self.ctx.read(coverage::of_another(caller, &rows, in_use, (info, required))).await?))
+        Ok(Ok(self.grants.ctx.read(coverage::of_another(caller, &rows, in_use, (info, required))).await?))
     }
 
     /// Asks pages in use for their tokens that the list leaves open, so that no list alone takes one away.
@@ -210,7 +211,7 @@ impl Asks<'_> {
             PageRead { page_id: page, token: own.unwrap_or(in_use) }
         });
         let reads: Vec<_> = reads.collect();
-        let answers = self.ctx.read(self.ctx.graph.page_tokens(version, credentials, &reads)).await?;
+        let answers = self.grants.ctx.read(self.grants.ctx.graph.page_tokens(version, credentials, &reads)).await?;
         for ((page, _), result) in asks.into_iter().zip(answers) {
             let answer = seen.asked.calls.answer(Operation::ReadPageToken, result);
             seen.asked.nodes.insert(page, answer);
@@ -220,11 +221,11 @@ impl Asks<'_> {
 
     async fn about(&self, calls: &mut Calls, token: &Token) -> Result<Answer<TokenInfo>, Failure> {
         let Access { version, credentials } = &self.access;
-        let result = self.ctx.read(self.ctx.graph.debug_token(version, credentials, token)).await?;
+        let result = self.grants.ctx.read(self.grants.ctx.graph.debug_token(version, credentials, token)).await?;
         let answer = calls.answer(Operation::DebugToken, result);
         // An application-wide fault shows here first; the application's own check decides whether it is one.
         if token_check::blames_the_app(&answer) {
-            self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
+            self.grants.apps.look_at(observe::app_key(self.grant, &self.pass.key));
         }
         Ok(answer)
     }
@@ -236,10 +237,11 @@ impl Asks<'_> {
         with_tokens: bool,
     ) -> Result<Answer<Vec<Account>>, Failure> {
         let Access { version, credentials } = &self.access;
-        let result = self.ctx.read(self.ctx.graph.accounts(version, credentials, token, with_tokens)).await?;
+        let result =
+            self.grants.ctx.read(self.grants.ctx.graph.accounts(version, credentials, token, with_tokens)).await?;
         let answer = calls.answer(Operation::ListAccounts, result);
         if matches!(&answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))) {
-            self.ctx.look_at_app(observe::app_key(self.grant, &self.pass.key));
+            self.grants.apps.look_at(observe::app_key(self.grant, &self.pass.key));
         }
         Ok(answer)
     }
@@ -254,7 +256,7 @@ fn occasion(grant: &MetaGrant, seen: &Observed, pass: &Pass<MetaGrantStatus>) ->
         ending: seen.before.is_none()
             || ends.is_some_and(|end| end.duration_since(pass.now) < grant.spec.renewal.before().saturating_add(DAY)),
         mending: false,
-        changed: pass.is_changed::<MetaGrantKind>(&seen.inputs),
+        changed: pass.is_changed::<MetaGrants>(&seen.inputs),
     }
 }
 

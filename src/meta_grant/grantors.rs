@@ -9,11 +9,12 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::state::MetaGrants;
 use crate::api::mailbox::{Mail, MailContent};
 use crate::api::{MetaGrant, MetaGrantStatus};
+use crate::engine::Key;
 use crate::engine::mailbox::{Envelope, came_at, newest_first};
 use crate::engine::pass::Pass;
-use crate::engine::{Context, Key};
 
 /// How long what somebody else brought waits to be accepted.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);
@@ -42,9 +43,13 @@ pub fn waiting<'a>(
 }
 
 /// Tokens in the mail, the newest first: those that are to be judged, and the ids of those whose wait.
-pub fn sorted(ctx: &Context, grant: &MetaGrant, pass: &Pass<MetaGrantStatus>) -> (Vec<Arc<Envelope>>, Vec<String>) {
+pub fn sorted(
+    grants: &MetaGrants,
+    grant: &MetaGrant,
+    pass: &Pass<MetaGrantStatus>,
+) -> (Vec<Arc<Envelope>>, Vec<String>) {
     let (mut judged, mut ids) = (Vec::new(), BTreeSet::new());
-    for (envelope, grantor) in ctx.mailbox.tokens(&pass.key, &pass.uid) {
+    for (envelope, grantor) in grants.inbox.tokens(&pass.key, &pass.uid) {
         match waiting(grant, Some(&pass.previous), &grantor) {
             Some(id) if ids.len() < MOST => drop(ids.insert(id.to_owned())),
             Some(_) => {}
@@ -61,11 +66,11 @@ pub fn is_one_new(waiting: &[String], told: &MetaGrantStatus) -> bool {
 
 /// What waits and is not kept any longer, by its UID: it is old, the same person came again, or others did since whom there is
 /// room for.
-pub fn given_up(ctx: &Context, all: &[(Arc<Envelope>, Option<Mail>)], now: Timestamp) -> HashSet<String> {
+pub fn given_up(grants: &MetaGrants, all: &[(Arc<Envelope>, Option<Mail>)], now: Timestamp) -> HashSet<String> {
     let waits = |mail: &Mail| {
         let MailContent::Token { grantor } = &mail.content else { return None };
         let key = Key::new(&mail.grant.namespace, &mail.grant.name);
-        let grant = ctx.grant(&key).filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid))?;
+        let grant = grants.get(&key).filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid))?;
         let id = waiting(&grant, grant.status.as_ref(), grantor)?.to_owned();
         Some((key, id))
     };

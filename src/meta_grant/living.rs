@@ -10,11 +10,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 
+use super::state::MetaGrants;
 use crate::api::PURPOSE_LABEL;
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 pub use crate::engine::secrets::KIND;
 use crate::engine::secrets::Released;
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Failure, Key};
 use crate::graph::Token;
 
 /// Type of the Secret.
@@ -84,10 +85,10 @@ pub fn key(grant: &Key) -> Key {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn look(ctx: &Context, grant: &Key) -> Result<Found, Failure> {
+pub async fn look(grants: &MetaGrants, grant: &Key) -> Result<Found, Failure> {
     let key = key(grant);
-    let Ok(released) = ctx.read(ctx.secrets.get(&key, Purpose::LivingToken)).await?? else {
-        let exists = ctx.read(ctx.secrets.metadata(&key)).await??.is_some();
+    let Ok(released) = grants.ctx.read(grants.ctx.cluster.secrets.get(&key, Purpose::LivingToken)).await?? else {
+        let exists = grants.ctx.read(grants.ctx.cluster.secrets.metadata(&key)).await??.is_some();
         return Ok(if exists { Found::Taken } else { Found::Missing });
     };
     if released.type_() != TYPE {
@@ -118,8 +119,8 @@ fn read(released: &Released) -> Result<Living, String> {
 ///
 /// # Errors
 /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
-pub async fn write(ctx: &Context, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
-    ctx.secrets.write(&key(grant), &secret(grant, living), over, false).await
+pub async fn write(grants: &MetaGrants, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
+    grants.ctx.cluster.secrets.write(&key(grant), &secret(grant, living), over, false).await
 }
 
 /// Asks whether the Secret would be let in now. What is offered holds what was read, or no token.
@@ -127,13 +128,13 @@ pub async fn write(ctx: &Context, grant: &Key, living: &Living, over: Option<&Re
 /// # Errors
 /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
 pub async fn try_out(
-    ctx: &Context,
+    grants: &MetaGrants,
     grant: &Key,
     living: Option<&Living>,
     over: Option<&Released>,
 ) -> Result<(), Failure> {
     let offered = living.map_or_else(|| bare(grant), |living| secret(grant, living));
-    ctx.secrets.write(&key(grant), &offered, over, true).await
+    grants.ctx.cluster.secrets.write(&key(grant), &offered, over, true).await
 }
 
 fn secret(grant: &Key, living: &Living) -> Secret {

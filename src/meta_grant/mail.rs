@@ -9,12 +9,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::state::MetaGrants;
 use crate::api::mailbox::{Mail, MailContent, MailRefusal};
 use crate::engine::answer::listed;
 use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::engine::mailbox::{Envelope, came_at};
-use crate::engine::{Context, Key, KindName};
+use crate::engine::{Key, KindName};
 use crate::graph::redact;
 use crate::meta_app::seen;
 use crate::meta_grant::grantors;
@@ -40,23 +41,23 @@ const RETRY: SignedDuration = SignedDuration::from_secs(45);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks after the mailbox until the shutdown.
-pub async fn run(ctx: Arc<Context>) {
-    let (mut told, begun) = (HashSet::new(), ctx.clock.running());
+pub async fn run(grants: Arc<MetaGrants>) {
+    let (mut told, begun) = (HashSet::new(), grants.ctx.clock.running());
     // What keeps mail from being thrown away is logged once.
     let mut known = None;
     loop {
-        let all = ctx.mailbox.all();
+        let all = grants.inbox.all();
         let mut failed = None;
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
-        let now = now(&ctx, begun);
-        let given_up = grantors::given_up(&ctx, &all, now);
+        let now = now(&grants, begun);
+        let given_up = grantors::given_up(&grants, &all, now);
         for (envelope, mail) in all {
             let waits_no_more = envelope.uid().is_some_and(|uid| given_up.contains(&uid));
-            if !waits_no_more && !is_done(&ctx, &envelope, mail.as_ref(), &mut told, now).await {
+            if !waits_no_more && !is_done(&grants, &envelope, mail.as_ref(), &mut told, now).await {
                 continue;
             }
-            match ctx.mailbox.discard(&envelope, false).await {
-                Ok(()) => wake(&ctx, mail.filter(|_| waits_no_more)),
+            match grants.inbox.discard(&envelope, false).await {
+                Ok(()) => wake(&grants, mail.filter(|_| waits_no_more)),
                 Err(failure) => failed = Some(failure.to_string()),
             }
         }
@@ -66,32 +67,36 @@ pub async fn run(ctx: Arc<Context>) {
         let pause = if failed.is_some() { RETRY } else { TIDY };
         known = failed;
         tokio::select! {
-            () = ctx.shutdown.cancelled() => return,
+            () = grants.ctx.shutdown.cancelled() => return,
             () = async {
-                ctx.mailbox.came.notified().await;
+                grants.inbox.came.notified().await;
                 tokio::time::sleep(PAUSE).await;
             } => {}
-            () = ctx.clock.sleep_until(ctx.clock.now().later(pause)) => {}
+            () = grants.ctx.clock.sleep_until(grants.ctx.clock.now().later(pause)) => {}
         }
     }
 }
 
 /// The time by which mail is old: none is while our clock is in doubt, or for a while at first, before Meta answered anything.
-fn now(ctx: &Context, begun: SignedDuration) -> Timestamp {
-    let is_first = ctx.clock.running().saturating_sub(begun) < TIDY && !ctx.skew.is_heard();
-    if is_first || ctx.skew.is_doubted(&ctx.clock) { Timestamp::MIN } else { ctx.clock.now() }
+fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
+    let is_first = grants.ctx.clock.running().saturating_sub(begun) < TIDY && !grants.ctx.limits.skew.is_heard();
+    if is_first || grants.ctx.limits.skew.is_doubted(&grants.ctx.clock) {
+        Timestamp::MIN
+    } else {
+        grants.ctx.clock.now()
+    }
 }
 
 /// Has a grant say who still waits.
-fn wake(ctx: &Context, mail: Option<Mail>) {
+fn wake(grants: &MetaGrants, mail: Option<Mail>) {
     if let Some(Mail { grant, .. }) = mail {
-        ctx.wake(KindName::MetaGrant, Key::new(grant.namespace, grant.name));
+        grants.ctx.wakeups.wake(KindName::MetaGrant, Key::new(grant.namespace, grant.name));
     }
 }
 
 /// Whether nobody needs this mail any more. A refusal is told before, once.
 async fn is_done(
-    ctx: &Context,
+    grants: &MetaGrants,
     envelope: &Envelope,
     mail: Option<&Mail>,
     told: &mut HashSet<String>,
@@ -99,7 +104,7 @@ async fn is_done(
 ) -> bool {
     let is_old = now.duration_since(came_at(envelope)) > KEPT;
     let Some(mail) = mail else { return is_old };
-    let grant = ctx.grant(&Key::new(&mail.grant.namespace, &mail.grant.name));
+    let grant = grants.get(&Key::new(&mail.grant.namespace, &mail.grant.name));
     let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid));
     match (&mail.content, grant) {
         (content, None) => !outlives_its_grant(content) || is_old,
@@ -109,7 +114,7 @@ async fn is_done(
         (MailContent::Refused(refusal), Some(grant)) => {
             if told.insert(envelope.uid().unwrap_or_default()) {
                 let note = Note { warning: true, reason: REFUSED, action: "AuthorizeAgain", text: text(refusal) };
-                ctx.events.publish(&*grant, &note).await;
+                grants.ctx.cluster.events.publish(&*grant, &note).await;
             }
             true
         }
@@ -118,11 +123,11 @@ async fn is_done(
             let uid = envelope.uid().unwrap_or_default();
             if !told.contains(&uid)
                 && let Ok((_, Some(app))) =
-                    seen::look(ctx, Some(&app_key(&grant, &Key::of(&*grant))), &mail.grant.namespace).await
+                    seen::look(&grants.apps, Some(&app_key(&grant, &Key::of(&*grant))), &mail.grant.namespace).await
             {
                 told.insert(uid);
                 let note = trouble::note(&app, &Key::of(&*grant), *trouble, (fact, words));
-                ctx.events.publish(&*app, &note).await;
+                grants.ctx.cluster.events.publish(&*app, &note).await;
             }
             is_old
         }

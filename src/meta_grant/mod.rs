@@ -10,6 +10,7 @@ pub mod living;
 pub mod mail;
 pub mod observe;
 mod refused;
+mod state;
 pub mod users;
 mod witness;
 
@@ -17,32 +18,35 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+pub use state::MetaGrants;
+
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::engine::grants::{Granted, Pages};
 use crate::engine::memory::Memories;
 use crate::engine::pass::Pass;
 use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Kind, Next};
+use crate::engine::run::{Next, Reconciler};
 use crate::engine::trouble::{Trouble, holds};
 use crate::engine::{Context, Failure, Key, KindName};
 use observe::Observed;
 pub use witness::witness;
 
-/// The kind MetaGrant.
-pub struct MetaGrantKind;
-
-impl Kind for MetaGrantKind {
+impl Reconciler for MetaGrants {
     type Object = MetaGrant;
     type Status = MetaGrantStatus;
     const NAME: KindName = KindName::MetaGrant;
 
-    async fn reconcile(ctx: &Context, grant: &MetaGrant) -> Result<Next, Failure> {
-        rounds::pass::<Self>(ctx, grant).await
+    fn ctx(&self) -> &Arc<Context> {
+        &self.ctx
     }
 
-    fn stored(ctx: &Context, key: &Key) -> Option<Arc<MetaGrant>> {
-        ctx.grant_objects.get(key)
+    async fn reconcile(&self, grant: &MetaGrant) -> Result<Next, Failure> {
+        rounds::pass(self, grant).await
+    }
+
+    fn stored(&self, key: &Key) -> Option<Arc<MetaGrant>> {
+        self.ctx.cluster.stores.grants.get(key)
     }
 
     fn status(grant: &MetaGrant) -> Option<&MetaGrantStatus> {
@@ -65,27 +69,27 @@ impl Kind for MetaGrantKind {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn memories(ctx: &Context) -> &Memories<MetaGrantStatus> {
-        &ctx.grant_memories
+    fn states(&self) -> &Memories<MetaGrantStatus> {
+        &self.states
     }
 
-    fn forget(ctx: &Context, key: &Key) -> Option<String> {
-        ctx.grants.forget(key);
-        ctx.grant_reminders.forget(key);
-        ctx.grant_memories.forget(key)
+    fn forget(&self, key: &Key) -> Option<String> {
+        self.tokens.forget(key);
+        self.reminders.forget(key);
+        self.states.forget(key)
     }
 }
 
-impl InRounds for MetaGrantKind {
+impl InRounds for MetaGrants {
     type Asked = observe::Asked;
 
     async fn round(
-        ctx: &Context,
+        &self,
         grant: &MetaGrant,
         pass: &Pass<MetaGrantStatus>,
         asked: observe::Asked,
-    ) -> Result<Round<MetaGrantStatus, observe::Asked>, Failure> {
-        let mut seen = observe::observe(ctx, grant, pass, asked).await?;
+    ) -> Result<Round<Self>, Failure> {
+        let mut seen = observe::observe(self, grant, pass, asked).await?;
         let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
             let status = decide::counted(&pass.previous, &seen, pass.now);
             let broken = seen.before.as_ref().is_some_and(|before| seen.users.lack_something(&before.pages));
@@ -96,18 +100,18 @@ impl InRounds for MetaGrantKind {
             });
         };
         if let Some(mutation) = plan.mutation {
-            return Ok(Round::Again(act::act(ctx, pass, mutation, seen).await?));
+            return Ok(Round::Again(act::act(self, pass, mutation, seen).await?));
         }
-        let granted = granted(ctx, grant, pass, plan.pages, &mut seen);
+        let granted = granted(self, grant, pass, plan.pages, &mut seen);
         if plan.report.notes.iter().any(|note| note.reason == Reason::ExpiresSoon.as_str()) {
-            ctx.grant_reminders.mark(&pass.key, &pass.uid, pass.now);
+            self.reminders.mark(&pass.key, &pass.uid, pass.now);
         }
         Ok(match granted {
             None => Round::Report(plan.report),
             // Channels look at the status too: it is there before they are woken.
             Some(granted) => {
                 let key = pass.key.clone();
-                Round::ReportThen(plan.report, Box::new(move |ctx| ctx.granted(&key, granted)))
+                Round::ReportThen(plan.report, Box::new(move |grants: &Self| grants.granted(&key, granted)))
             }
         })
     }
@@ -115,7 +119,7 @@ impl InRounds for MetaGrantKind {
 
 /// What a grant gives its channels, if its token serves and its pages were listed in this pass.
 fn granted(
-    ctx: &Context,
+    grants: &MetaGrants,
     grant: &MetaGrant,
     pass: &Pass<MetaGrantStatus>,
     pages: Option<Pages>,
@@ -130,7 +134,7 @@ fn granted(
         fingerprint: seen.in_use.clone()?,
         info,
         pages,
-        at: listed.unwrap_or_else(|| ctx.clock.now()),
+        at: listed.unwrap_or_else(|| grants.ctx.clock.now()),
     })
 }
 

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use super::ask;
 use super::coverage::Covered;
 use super::living::{self, Found, Living, Over};
+use super::state::MetaGrants;
 use super::users::{self, Users};
 use super::{address, grantors, mail, refused};
 use crate::api::conditions::{ConditionType, Status, status_of};
@@ -24,7 +25,7 @@ use crate::engine::mailbox::Envelope;
 use crate::engine::pass::Pass;
 use crate::engine::token_check;
 use crate::engine::writes::Writes;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 use crate::graph::{Account, AppCredentials, PageToken, Token, TokenInfo, Version};
 pub use crate::meta_app::seen::AppSeen;
 use crate::meta_app::{self, seen};
@@ -224,49 +225,49 @@ pub struct Tokens {
 /// # Errors
 /// When the Kubernetes API does not answer.
 pub async fn observe(
-    ctx: &Context,
+    grants: &MetaGrants,
     grant: &MetaGrant,
     pass: &Pass<MetaGrantStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
-    let mut seen = survey(ctx, grant, pass, asked).await?;
-    let app = ctx.app(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
+    let mut seen = survey(grants, grant, pass, asked).await?;
+    let app = grants.apps.get(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
     let budgets = ask::budgets(&app, &seen);
-    ask::ask(ctx, grant, &mut seen, pass, &app, &budgets).await?;
-    seen.clock_doubted = ctx.skew.is_doubted(&ctx.clock);
+    ask::ask(grants, grant, &mut seen, pass, &app, &budgets).await?;
+    seen.clock_doubted = grants.ctx.limits.skew.is_doubted(&grants.ctx.clock);
     seen.asked.calls.log(KindName::MetaGrant, &pass.key, pass.told());
-    ctx.heed(&budgets, seen.asked.calls.refusals(), pass.now);
-    ctx.reached(&app, &pass.uid, seen.asked.calls.reach());
+    grants.ctx.limits.heed(&budgets, seen.asked.calls.refusals(), pass.now);
+    grants.ctx.limits.reached(&app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)
 }
 
 /// Reads everything about a grant but what only Meta can tell.
 async fn survey(
-    ctx: &Context,
+    grants: &MetaGrants,
     grant: &MetaGrant,
     pass: &Pass<MetaGrantStatus>,
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let app_key = app_key(grant, &pass.key);
     let seed_key = Key::new(&pass.key.namespace, &grant.spec.token_secret_ref.name);
-    let mut dependencies = seen::dependencies(ctx, &app_key, &pass.key.namespace);
+    let mut dependencies = seen::dependencies(&grants.apps, &app_key, &pass.key.namespace);
     dependencies.extend([seed_key.clone(), living::key(&pass.key)].map(Dependency::Secret));
-    ctx.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
+    grants.ctx.wakeups.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
 
-    let (app, app_object) = seen::look(ctx, Some(&app_key), &pass.key.namespace).await?;
+    let (app, app_object) = seen::look(&grants.apps, Some(&app_key), &pass.key.namespace).await?;
     let context = living::context(&pass.key);
-    let (seed, seed_token) = see_seed(ctx, &seed_key, &context).await?;
-    let (living, mut tokens) = see_living(living::look(ctx, &pass.key).await?, &context);
-    let (envelopes, waiting) = grantors::sorted(ctx, grant, pass);
-    (tokens.mail, tokens.envelopes) = open_mail(ctx, envelopes).await?;
+    let (seed, seed_token) = see_seed(grants, &seed_key, &context).await?;
+    let (living, mut tokens) = see_living(living::look(grants, &pass.key).await?, &context);
+    let (envelopes, waiting) = grantors::sorted(grants, grant, pass);
+    (tokens.mail, tokens.envelopes) = open_mail(grants, envelopes).await?;
     let mail = tokens.mail.as_ref().map(|token| token.fingerprint(&context));
     // Whoever has nothing else begins with what came by mail.
     let first = seed_token.clone().or_else(|| tokens.mail.clone());
     tokens.in_use = tokens.living.as_ref().map(|living| living.token.clone()).or(first);
     tokens.seed = seed_token;
     let in_use = tokens.in_use.as_ref().map(|token| token.fingerprint(&context));
-    tokens.obtained = ctx.grants.obtained(&pass.key);
-    let users = users::of(ctx, &pass.key);
+    tokens.obtained = grants.tokens.obtained(&pass.key);
+    let users = users::of(grants, &pass.key);
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", grant.annotations().get(REQUESTED_AT))
@@ -276,9 +277,9 @@ async fn survey(
         .add("living", &living)
         .add("in-use", &in_use)
         .add("users", users::judged_by(&seed, &living, &users))
-        .add("graph", &ctx.policy.graph_url)
+        .add("graph", &grants.ctx.policy.graph_url)
         .finish();
-    let before = ctx.grants.get(&pass.key).filter(|it| it.uid == pass.uid);
+    let before = grants.tokens.get(&pass.key).filter(|it| it.uid == pass.uid);
     let changed = pass.previous.inputs.as_ref() != Some(&inputs);
     // What the grant gives is not kept anywhere but in memory, so that it has to be asked for after a restart.
     let valid = status_of(&pass.previous.conditions, ConditionType::Valid) == Some(Status::True);
@@ -289,11 +290,11 @@ async fn survey(
     let news = asked.changes > 0 || moved || mail.is_some() && !pass.was_refused(mail::KIND);
     let wanted = pass.due || pass.requested.is_some() || news;
     let look =
-        wanted || changed || unknown || valid && before.is_none() || refused::is_let_in(ctx, pass, &tokens).await?;
-    let doubted = users.pages.iter().filter(|page| ctx.grants.is_page_doubted(&pass.key, page)).cloned().collect();
+        wanted || changed || unknown || valid && before.is_none() || refused::is_let_in(grants, pass, &tokens).await?;
+    let doubted = users.pages.iter().filter(|page| grants.tokens.is_page_doubted(&pass.key, page)).cloned().collect();
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
-            let credentials = meta_app::secrets::find_credentials(ctx, object).await?;
+            let credentials = meta_app::secrets::find_credentials(&grants.apps, object).await?;
             credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials })
         }
         _ => None,
@@ -302,7 +303,7 @@ async fn survey(
         app,
         seed,
         living,
-        reauthorize_url: address::at(ctx, pass, newcomer || in_use != pass.previous.token_fingerprint),
+        reauthorize_url: address::at(grants, pass, newcomer || in_use != pass.previous.token_fingerprint),
         in_use,
         mail,
         waiting,
@@ -313,12 +314,12 @@ async fn survey(
         look,
         requested: pass.requested.clone(),
         stale: pass.stale,
-        clock_doubted: ctx.skew.is_doubted(&ctx.clock),
+        clock_doubted: grants.ctx.limits.skew.is_doubted(&grants.ctx.clock),
         suspicions: pass.suspicions().clone(),
-        remind: ctx.grant_reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
+        remind: grants.reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
         recalled: false,
         before,
-        times: times(ctx, pass),
+        times: times(grants, pass),
         asked,
         access,
         tokens,
@@ -328,15 +329,15 @@ async fn survey(
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 const SOON: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
-fn times(ctx: &Context, pass: &Pass<MetaGrantStatus>) -> Times {
+fn times(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>) -> Times {
     use crate::engine::failure::{last_slot, next_slot};
     let end = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
-    let (uid, now, period) = (&pass.uid, pass.now, ctx.policy.token_period);
+    let (uid, now, period) = (&pass.uid, pass.now, grants.ctx.policy.token_period);
     Times {
         token_slot: token_check::last_slot(uid, end, now, period),
-        broken_slot: last_slot(uid, now, ctx.policy.broken_period),
+        broken_slot: last_slot(uid, now, grants.ctx.policy.broken_period),
         soon: next_slot(uid, now, SOON),
-        later: next_slot(uid, now, ctx.policy.broken_period),
+        later: next_slot(uid, now, grants.ctx.policy.broken_period),
         tomorrow: next_slot(uid, now, DAY),
         near_the_end: token_check::next_slot_near_the_end(uid, end, now, period),
     }
@@ -360,15 +361,15 @@ pub fn app_key(grant: &MetaGrant, key: &Key) -> Key {
 
 /// The token of the newest mail, and all of it: what came before is of no use any more.
 async fn open_mail(
-    ctx: &Context,
+    grants: &MetaGrants,
     envelopes: Vec<Arc<Envelope>>,
 ) -> Result<(Option<Token>, Vec<Arc<Envelope>>), Failure> {
     let Some(newest) = envelopes.first() else { return Ok((None, envelopes)) };
-    Ok((ctx.read(ctx.mailbox.open(newest)).await??, envelopes))
+    Ok((grants.ctx.read(grants.inbox.open(newest)).await??, envelopes))
 }
 
-async fn see_seed(ctx: &Context, secret: &Key, context: &str) -> Result<(SeedSeen, Option<Token>), Failure> {
-    let Ok(released) = ctx.read(ctx.secrets.get(secret, Purpose::GrantToken)).await?? else {
+async fn see_seed(grants: &MetaGrants, secret: &Key, context: &str) -> Result<(SeedSeen, Option<Token>), Failure> {
+    let Ok(released) = grants.ctx.read(grants.ctx.cluster.secrets.get(secret, Purpose::GrantToken)).await?? else {
         return Ok((SeedSeen::NotReleased, None));
     };
     let Some(raw) = released.value(GRANT_TOKEN_KEY) else {

@@ -2,26 +2,27 @@
 //! anything for it.
 
 use super::observe::Tokens;
+use super::state::MetaGrants;
 use super::{living, mail};
 use crate::api::MetaGrantStatus;
 use crate::engine::pass::Pass;
-use crate::engine::{Class, Context, Failure};
+use crate::engine::{Class, Failure};
 
 /// Whether something that was refused would be let in, so that it is worth a look.
 ///
 /// # Errors
 /// When the process ends.
-pub async fn is_let_in(ctx: &Context, pass: &Pass<MetaGrantStatus>, tokens: &Tokens) -> Result<bool, Failure> {
+pub async fn is_let_in(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>, tokens: &Tokens) -> Result<bool, Failure> {
     // Who was faster, or what is gone, is seen with the next look. No answer is none.
     let let_in =
         |tried: Result<(), Failure>| tried.map_or_else(|failure| failure.class() == Class::Conflict, |()| true);
     let mut any = false;
     if pass.was_refused(living::KIND) {
         let (living, over) = (tokens.living.as_ref(), tokens.over.as_deref());
-        any |= let_in(ctx.read(living::try_out(ctx, &pass.key, living, over)).await?);
+        any |= let_in(grants.ctx.read(living::try_out(grants, &pass.key, living, over)).await?);
     }
     if let Some(envelope) = tokens.envelopes.first().filter(|_| pass.was_refused(mail::KIND)) {
-        any |= let_in(ctx.read(ctx.mailbox.discard(envelope, true)).await?);
+        any |= let_in(grants.ctx.read(grants.inbox.discard(envelope, true)).await?);
     }
     Ok(any)
 }

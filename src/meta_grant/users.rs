@@ -6,13 +6,12 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::observe::{LivingSeen, SeedSeen};
+use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, Reason};
 use crate::engine::grants::Pages;
-use crate::engine::sweep::Swept;
-use crate::engine::{Context, Key, KindName};
-use crate::facebook_channel::FacebookChannelKind;
+use crate::engine::{Key, KindName};
 
 /// The channels that rely on a grant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,12 +34,12 @@ impl Users {
 }
 
 /// Who relies on a grant now.
-pub fn of(ctx: &Context, grant: &Key) -> Users {
-    let channels = FacebookChannelKind::all(ctx);
+pub fn of(grants: &MetaGrants, grant: &Key) -> Users {
+    let channels = grants.ctx.cluster.stores.channels.all();
     let relying: Vec<_> = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant)).collect();
     let pages: Vec<_> = relying.iter().map(|channel| channel.spec.page_id.clone()).collect();
     let broken = relying.iter().filter(|it| is_broken(it)).map(|channel| channel.spec.page_id.clone()).collect();
-    let told = !pages.is_empty() || ctx.grant_counts.of(grant).is_some();
+    let told = !pages.is_empty() || grants.counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
     Users { channels, pages: pages.into_iter().collect(), broken }
 }
@@ -53,19 +52,18 @@ pub fn judged_by<'a>(seed: &SeedSeen, living: &LivingSeen, users: &'a Users) -> 
 
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at
 /// a bounded rate, however many channels come and go.
-pub async fn run(ctx: Arc<Context>) {
-    while ctx.rest(ctx.policy.count_period).await {
-        let channels = FacebookChannelKind::all(&ctx);
-        let grants = ctx.grant_objects.all();
-        let counted =
-            count(grants.iter().map(|grant| Key::of(&**grant)), channels.iter().filter_map(|it| grant_of(it)));
+pub async fn run(grants: Arc<MetaGrants>) {
+    while grants.ctx.rest(grants.ctx.policy.count_period).await {
+        let stores = &grants.ctx.cluster.stores;
+        let (channels, all) = (stores.channels.all(), stores.grants.all());
+        let counted = count(all.iter().map(|grant| Key::of(&**grant)), channels.iter().filter_map(|it| grant_of(it)));
         let said = |key: &Key| {
-            let grant = ctx.grant(key)?;
+            let grant = grants.get(key)?;
             let status = grant.status.as_ref().filter(|status| status.observed_generation >= 0)?;
             Some(status.channels)
         };
-        for key in ctx.grant_counts.replace(counted, said) {
-            ctx.wake(KindName::MetaGrant, key);
+        for key in grants.counts.replace(counted, said) {
+            grants.ctx.wakeups.wake(KindName::MetaGrant, key);
         }
     }
 }

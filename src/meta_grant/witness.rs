@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::living::{self, Found};
 use super::observe::app_key;
+use super::state::MetaGrants;
 use crate::engine::answer::{Answer, answer};
-use crate::engine::{Context, Failure, Key};
+use crate::engine::{Failure, Key};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_app::{self, seen};
 
@@ -15,19 +16,19 @@ use crate::meta_app::{self, seen};
 ///
 /// # Errors
 /// When the Kubernetes API does not answer, or the process shuts down.
-pub async fn witness(ctx: &Context, grant: &Key, now: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
-    let Some(object) = ctx.grant(grant) else { return Ok(None) };
-    let Found::Living(living, _) = living::look(ctx, grant).await? else { return Ok(None) };
+pub async fn witness(grants: &MetaGrants, grant: &Key, now: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
+    let Some(object) = grants.get(grant) else { return Ok(None) };
+    let Found::Living(living, _) = living::look(grants, grant).await? else { return Ok(None) };
     let fingerprint = living.token.fingerprint(&living::context(grant));
-    if let Some(heard) = ctx.grants.heard(grant, &fingerprint, now) {
+    if let Some(heard) = grants.tokens.heard(grant, &fingerprint, now) {
         return Ok(Some(heard));
     }
-    let (_, app) = seen::look(ctx, Some(&app_key(&object, grant)), &grant.namespace).await?;
+    let (_, app) = seen::look(&grants.apps, Some(&app_key(&object, grant)), &grant.namespace).await?;
     let Some(app) = app else { return Ok(None) };
-    let Some(credentials) = meta_app::secrets::find_credentials(ctx, &app).await? else { return Ok(None) };
+    let Some(credentials) = meta_app::secrets::find_credentials(&grants.apps, &app).await? else { return Ok(None) };
     let version = meta_app::observe::version(&app);
-    let result = ctx.read(ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
+    let result = grants.ctx.read(grants.ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
     let answer = answer(Operation::DebugToken, result);
-    ctx.grants.hear(grant, &fingerprint, answer.clone(), now);
+    grants.tokens.hear(grant, &fingerprint, answer.clone(), now);
     Ok(Some(answer))
 }

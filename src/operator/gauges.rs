@@ -12,40 +12,40 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::kinds::Kinds;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{FacebookChannel, MetaGrant, Reason};
-use crate::engine::run::Kind;
-use crate::engine::sweep::Swept;
-use crate::engine::{Class, Context, Key, KindName};
-use crate::facebook_channel::FacebookChannelKind;
-use crate::meta_app::MetaAppKind;
-use crate::meta_grant::MetaGrantKind;
+use crate::engine::run::Reconciler;
+use crate::engine::{Class, Key, KindName};
+use crate::facebook_channel::FacebookChannels;
+use crate::meta_app::MetaApps;
+use crate::meta_grant::MetaGrants;
 
 /// What the gauges are read from.
 #[derive(Debug)]
 pub(super) struct Gauges {
     /// Gone once the operator has ended.
-    ctx: Weak<Context>,
+    kinds: Weak<Kinds>,
     /// Since when this instance has led.
     since: Timestamp,
 }
 
 impl Gauges {
     /// Gauges about what this context holds; the lease has just been won.
-    pub(super) fn of(ctx: &Arc<Context>) -> Self {
-        Self { ctx: Arc::downgrade(ctx), since: ctx.clock.now() }
+    pub(super) fn of(kinds: &Arc<Kinds>) -> Self {
+        Self { kinds: Arc::downgrade(kinds), since: kinds.ctx.clock.now() }
     }
 }
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(ctx) = self.ctx.upgrade() else { return Ok(()) };
-        let channels = FacebookChannelKind::all(&ctx);
-        let apps = ctx.apps.all();
-        let ready = apps.iter().filter_map(|app| readiness::<MetaAppKind>(app));
-        let grants = ctx.grant_objects.all();
-        let ready = ready.chain(grants.iter().filter_map(|grant| readiness::<MetaGrantKind>(grant)));
-        let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannelKind>(channel)));
+        let Some(kinds) = self.kinds.upgrade() else { return Ok(()) };
+        let channels = kinds.ctx.cluster.stores.channels.all();
+        let apps = kinds.ctx.cluster.stores.apps.all();
+        let ready = apps.iter().filter_map(|app| readiness::<MetaApps>(app));
+        let grants = kinds.ctx.cluster.stores.grants.all();
+        let ready = ready.chain(grants.iter().filter_map(|grant| readiness::<MetaGrants>(grant)));
+        let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannels>(channel)));
         family(&mut encoder, "ready", "1 if an object is Ready, else 0; the reason says why", ready)?;
         let connections = channels.iter().map(|channel| {
             let connection = channel.status.as_ref().map(|status| status.connection).unwrap_or_default();
@@ -61,19 +61,19 @@ impl Collector for Gauges {
         let expires = |channel: &FacebookChannel| end(channel.status.as_ref()?.expires.as_ref());
         let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
         family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorisation of a channel ends", ends)?;
-        let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&ctx, channel));
+        let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&kinds, channel));
         let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
         let help = "Age of the oldest answer about one of the channels that are looked at in every period";
         family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
-        let tenures = ctx.bindings.tenures();
+        let tenures = kinds.ctx.cluster.bindings.tenures();
         let refused = tenures.iter().filter_map(|(namespace, tenure)| {
             let refusal = tenure.verdict.as_ref()?.as_ref().err()?;
             Some(([("namespace", namespace.as_str()), ("reason", refusal.as_str())], 1.0))
         });
         let help = "1 for each watched namespace in which nothing is done, since it is not bound to this release or cannot be read";
         family(&mut encoder, "namespaces_refused", help, refused)?;
-        let surplus = ctx.surplus.counts();
-        let ours = surplus.iter().filter(|(_, namespace, _)| ctx.is_ours(namespace));
+        let surplus = kinds.ctx.cluster.surplus.counts();
+        let ours = surplus.iter().filter(|(_, namespace, _)| kinds.ctx.cluster.is_ours(namespace));
         let surplus = ours.map(|(kind, namespace, count)| {
             let count = u32::try_from(*count).unwrap_or(u32::MAX);
             ([("kind", *kind), ("namespace", namespace.as_str())], f64::from(count))
@@ -87,11 +87,11 @@ impl Collector for Gauges {
 impl Gauges {
     /// How long ago everything was answered that was asked about a channel. What was answered before this instance led is
     /// not known.
-    fn age(&self, ctx: &Context, channel: &FacebookChannel) -> f64 {
+    fn age(&self, kinds: &Kinds, channel: &FacebookChannel) -> f64 {
         let uid = channel.metadata.uid.as_deref().unwrap_or_default();
-        let answered = FacebookChannelKind::memories(ctx).answered_at(&Key::of(channel), uid);
+        let answered = kinds.channels.states().answered_at(&Key::of(channel), uid);
         let made = channel.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |made| made.0);
-        ctx.clock.now().duration_since(answered.unwrap_or(self.since.max(made))).as_secs_f64()
+        kinds.ctx.clock.now().duration_since(answered.unwrap_or(self.since.max(made))).as_secs_f64()
     }
 }
 
@@ -104,7 +104,7 @@ fn object(metadata: &ObjectMeta) -> Pair<'_> {
 }
 
 /// Labels and value of what Ready says of an object; `None` before its first pass.
-fn readiness<K: Kind>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64)> {
+fn readiness<K: Reconciler>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64)> {
     let ready = find(K::conditions(K::status(of)?), ConditionType::Ready)?;
     let labels = (object(of.meta()), [("kind", K::NAME.as_str()), ("reason", ready.reason.as_str())]);
     Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))

@@ -30,10 +30,10 @@ pub(super) async fn run(ctx: Arc<Context>) {
         let more = !left.is_empty();
         tokio::select! {
             () = ctx.shutdown.cancelled() => return,
-            () = ctx.misfits.news() => {}
+            () = ctx.cluster.misfits.news() => {}
             true = ctx.rest(PAUSE), if more => {}
         }
-        for name in ctx.misfits.take_untold() {
+        for name in ctx.cluster.misfits.take_untold() {
             left.entry(name).or_default();
         }
         for ((kind, key), said) in std::mem::take(&mut left) {
@@ -58,7 +58,7 @@ async fn tell<K>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
-    if !ctx.misfits.holds(kind, key) || !ctx.is_ours(&key.namespace) {
+    if !ctx.cluster.misfits.holds(kind, key) || !ctx.cluster.is_ours(&key.namespace) {
         return Ok(());
     }
     let Some(object) = read::<K>(ctx, key).await? else { return Ok(()) };
@@ -69,7 +69,7 @@ where
 }
 
 fn api<K: Resource<DynamicType = ()>>(ctx: &Context, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(ctx.client.clone(), namespace, &ApiResource::erase::<K>(&()))
+    Api::namespaced_with(ctx.cluster.client.clone(), namespace, &ApiResource::erase::<K>(&()))
 }
 
 /// An object as it is stored.
@@ -98,7 +98,7 @@ pub(super) async fn say<K: Resource<DynamicType = ()>>(
     let (metrics, kind) = (&ctx.metrics, kind.as_str());
     StatusOf { metrics, kind, api, object }.write(&status).await?;
     for note in on_transition(&conditions(&before), finding, "") {
-        ctx.events.publish_about(&object.object_ref(&resource), &note).await;
+        ctx.cluster.events.publish_about(&object.object_ref(&resource), &note).await;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use kube::api::{ListParams, ObjectMeta};
 use kube::{Api, Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
 
+use super::kinds::Kinds;
 use super::triggers;
 use crate::api::{RELEASE_BINDING, RELEASE_KEY};
 use crate::engine::bindings::{List, Refusal, Tenure, Unlisted};
@@ -15,17 +16,17 @@ use crate::engine::events::Note;
 use crate::engine::failure::kubernetes;
 use crate::engine::index::Dependency;
 use crate::engine::watch::Change;
-use crate::engine::{Context, Key, KindName};
+use crate::engine::{Key, KindName};
 use crate::graph::redact;
 
 /// What was told of each namespace.
 pub(super) type Told = BTreeMap<String, Tenure>;
 
 /// Notes whether something is listed in a watched namespace.
-pub(super) fn note<K>(ctx: &Context, scope: &str, list: List, change: &Change<'_, K>) {
+pub(super) fn note<K>(kinds: &Kinds, scope: &str, list: List, change: &Change<'_, K>) {
     match change {
-        Change::Listed => ctx.bindings.listed(scope, list, Ok(())),
-        Change::Unlisted(why) => ctx.bindings.listed(scope, list, Err(*why)),
+        Change::Listed => kinds.ctx.cluster.bindings.listed(scope, list, Ok(())),
+        Change::Unlisted(why) => kinds.ctx.cluster.bindings.listed(scope, list, Err(*why)),
         _ => {}
     }
 }
@@ -55,28 +56,32 @@ fn name_of_release<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
 }
 
 /// A binding changed.
-pub(super) fn binding(ctx: &Context, change: Change<'_, Binding>) {
+pub(super) fn binding(kinds: &Kinds, change: Change<'_, Binding>) {
     match change {
         Change::Applied(binding) => {
             let release = binding.data.release.clone();
             // One that names nobody is not ours either.
-            ctx.bindings.bound(&binding.namespace().unwrap_or_default(), Some(release.unwrap_or_default()));
+            kinds
+                .ctx
+                .cluster
+                .bindings
+                .bound(&binding.namespace().unwrap_or_default(), Some(release.unwrap_or_default()));
         }
-        Change::Misfit { key, .. } => ctx.bindings.bound(&key.namespace, Some(String::new())),
-        Change::Deleted(key) => ctx.bindings.bound(&key.namespace, None),
+        Change::Misfit { key, .. } => kinds.ctx.cluster.bindings.bound(&key.namespace, Some(String::new())),
+        Change::Deleted(key) => kinds.ctx.cluster.bindings.bound(&key.namespace, None),
         _ => {}
     }
 }
 
 /// Waits until it is known of each watched namespace whether it is ours, and tells of those that are not; `None` if the
 /// shutdown came first. Where nothing at all can be listed nothing can be done: that is waited for too.
-pub(super) async fn settled(ctx: &Arc<Context>) -> Option<Told> {
-    let (mut changes, mut told) = (ctx.bindings.subscribe(), Told::new());
+pub(super) async fn settled(kinds: &Arc<Kinds>) -> Option<Told> {
+    let (mut changes, mut told) = (kinds.ctx.cluster.bindings.subscribe(), Told::new());
     loop {
-        let found = ctx.bindings.tenures();
+        let found = kinds.ctx.cluster.bindings.tenures();
         for (namespace, tenure) in news(&told, &found) {
             if let Some(Err(refusal)) = &tenure.verdict {
-                refuse(ctx, namespace, refusal);
+                refuse(kinds, namespace, refusal);
             }
         }
         told = found;
@@ -85,28 +90,28 @@ pub(super) async fn settled(ctx: &Arc<Context>) -> Option<Told> {
         if known && told.values().any(is_listed) {
             return Some(told);
         }
-        let _ = ctx.read(changes.changed()).await.ok()?;
+        let _ = kinds.ctx.read(changes.changed()).await.ok()?;
     }
 }
 
 /// Follows what becomes of the namespaces, until the shutdown.
-pub(super) async fn run(ctx: Arc<Context>, mut told: Told) {
-    let mut changes = ctx.bindings.subscribe();
+pub(super) async fn run(kinds: Arc<Kinds>, mut told: Told) {
+    let mut changes = kinds.ctx.cluster.bindings.subscribe();
     loop {
-        let found = ctx.bindings.tenures();
+        let found = kinds.ctx.cluster.bindings.tenures();
         for (namespace, tenure) in news(&told, &found) {
             match &tenure.verdict {
-                Some(Ok(())) => begin(&ctx, namespace),
+                Some(Ok(())) => begin(&kinds, namespace),
                 Some(Err(refusal)) => {
-                    end(&ctx, namespace);
-                    refuse(&ctx, namespace, refusal);
+                    end(&kinds, namespace);
+                    refuse(&kinds, namespace, refusal);
                 }
                 None => {}
             }
         }
         told = found;
-        ctx.keyring.news.notify_one();
-        if ctx.read(changes.changed()).await.is_err() {
+        kinds.apps.keyring.news.notify_one();
+        if kinds.ctx.read(changes.changed()).await.is_err() {
             return;
         }
     }
@@ -117,66 +122,66 @@ fn news<'a>(told: &Told, found: &'a Told) -> impl Iterator<Item = (&'a str, &'a 
 }
 
 /// Wakes everything in a namespace that is ours now, and who depends on it.
-fn begin(ctx: &Context, namespace: &str) {
+fn begin(kinds: &Kinds, namespace: &str) {
     tracing::info!(namespace = shown(namespace), "the namespace belongs to this release; its objects are looked after");
-    for app in ctx.apps.shown_in(namespace) {
-        ctx.wake(KindName::MetaApp, Key::of(&*app));
-        ctx.wake_dependents(&Dependency::MetaApp(Key::of(&*app)));
+    for app in kinds.ctx.cluster.stores.apps.shown_in(namespace) {
+        kinds.ctx.wakeups.wake(KindName::MetaApp, Key::of(&*app));
+        kinds.ctx.wakeups.wake_dependents(&Dependency::MetaApp(Key::of(&*app)));
     }
-    for grant in ctx.grant_objects.shown_in(namespace) {
-        ctx.wake(KindName::MetaGrant, Key::of(&*grant));
+    for grant in kinds.ctx.cluster.stores.grants.shown_in(namespace) {
+        kinds.ctx.wakeups.wake(KindName::MetaGrant, Key::of(&*grant));
     }
-    for channel in ctx.channels.shown_in(namespace) {
-        ctx.wake(KindName::FacebookChannel, Key::of(&*channel));
+    for channel in kinds.ctx.cluster.stores.channels.shown_in(namespace) {
+        kinds.ctx.wakeups.wake(KindName::FacebookChannel, Key::of(&*channel));
     }
     for kind in [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel] {
-        ctx.surplus.tell_all_again(kind.as_str(), namespace);
+        kinds.ctx.cluster.surplus.tell_all_again(kind.as_str(), namespace);
     }
-    for claim in ctx.claims.state() {
+    for claim in kinds.ctx.cluster.stores.claims.state() {
         if namespace.is_empty() || claim.spec.holder.namespace == namespace {
-            ctx.wake_claim(&claim.name_any());
+            kinds.claims.wake(&claim.name_any());
         }
     }
 }
 
 /// Forgets everything in a namespace that is not ours any more, its Secrets before all.
-fn end(ctx: &Context, namespace: &str) {
-    for key in ctx.secrets.shown_in(namespace) {
-        ctx.secrets.forget(&key);
-        ctx.published.forget(&key);
+fn end(kinds: &Kinds, namespace: &str) {
+    for key in kinds.ctx.cluster.secrets.shown_in(namespace) {
+        kinds.ctx.cluster.secrets.forget(&key);
+        kinds.channels.published.forget(&key);
     }
-    for app in ctx.apps.shown_in(namespace) {
-        triggers::app_went(ctx, &Key::of(&*app));
+    for app in kinds.ctx.cluster.stores.apps.shown_in(namespace) {
+        triggers::app_went(kinds, &Key::of(&*app));
     }
-    for grant in ctx.grant_objects.shown_in(namespace) {
-        triggers::grant_went(ctx, &Key::of(&*grant));
+    for grant in kinds.ctx.cluster.stores.grants.shown_in(namespace) {
+        triggers::grant_went(kinds, &Key::of(&*grant));
     }
-    for channel in ctx.channels.shown_in(namespace) {
-        triggers::channel_went(ctx, &Key::of(&*channel));
+    for channel in kinds.ctx.cluster.stores.channels.shown_in(namespace) {
+        triggers::channel_went(kinds, &Key::of(&*channel));
     }
 }
 
 /// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it. Nobody
 /// waits for the Event.
-fn refuse(ctx: &Arc<Context>, namespace: &str, refusal: &Refusal) {
-    let text = why(namespace, ctx.bindings.release(), refusal);
+fn refuse(kinds: &Arc<Kinds>, namespace: &str, refusal: &Refusal) {
+    let text = why(namespace, kinds.ctx.cluster.bindings.release(), refusal);
     tracing::warn!(namespace = shown(namespace), reason = refusal.as_str(), "{text}");
     // Otherwise there is nothing that an Event could be about.
     if let Refusal::OtherRelease(_) = refusal {
         let note = Note { warning: true, reason: "NamespaceRefused", action: "Watch", text };
-        tokio::spawn(tell(Arc::clone(ctx), namespace.to_owned(), note));
+        tokio::spawn(tell(Arc::clone(kinds), namespace.to_owned(), note));
     }
 }
 
 /// Publishes an Event about the binding of a namespace. It is listed as the watch does it, since nothing else may be read.
-async fn tell(ctx: Arc<Context>, namespace: String, note: Note) {
-    let bindings: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &namespace);
+async fn tell(kinds: Arc<Kinds>, namespace: String, note: Note) {
+    let bindings: Api<ConfigMap> = Api::namespaced(kinds.ctx.cluster.client.clone(), &namespace);
     let named = ListParams::default().fields(&format!("metadata.name={RELEASE_BINDING}"));
-    let found = ctx.read(kubernetes("reading the binding of a namespace", bindings.list(&named))).await;
+    let found = kinds.ctx.read(kubernetes("reading the binding of a namespace", bindings.list(&named))).await;
     if let Ok(Ok(found)) = found
         && let Some(binding) = found.items.first()
     {
-        ctx.events.publish(binding, &note).await;
+        kinds.ctx.cluster.events.publish(binding, &note).await;
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
     loop {
         tokio::select! {
             () = ctx.shutdown.cancelled() => return,
-            () = ctx.surplus.news() => {}
+            () = ctx.cluster.surplus.news() => {}
             () = tokio::time::sleep(PAUSE), if is_left => {}
         }
         logged = log(&ctx, &logged);
@@ -47,25 +47,25 @@ pub(super) async fn run(ctx: Arc<Context>) {
             }
         }
         is_left = !left.is_empty();
-        left.iter().for_each(|(kind, key)| ctx.surplus.leave_untold(kind.as_str(), key));
+        left.iter().for_each(|(kind, key)| ctx.cluster.surplus.leave_untold(kind.as_str(), key));
     }
 }
 
 fn untold(ctx: &Context, kind: KindName) -> impl Iterator<Item = (KindName, Key)> {
-    ctx.surplus.take_untold(kind.as_str()).into_iter().map(move |key| (kind, key))
+    ctx.cluster.surplus.take_untold(kind.as_str()).into_iter().map(move |key| (kind, key))
 }
 
 /// Says of which namespaces it is news that they have too many. Those that do.
 fn log(ctx: &Context, logged: &BTreeSet<(&'static str, String)>) -> BTreeSet<(&'static str, String)> {
-    let mut counts = ctx.surplus.counts();
-    counts.retain(|(_, namespace, _)| ctx.is_ours(namespace));
+    let mut counts = ctx.cluster.surplus.counts();
+    counts.retain(|(_, namespace, _)| ctx.cluster.is_ours(namespace));
     for (kind, namespace, surplus) in &counts {
         if !logged.contains(&(*kind, namespace.clone())) {
             tracing::warn!(
                 kind,
                 namespace,
                 surplus,
-                most = ctx.surplus.most(),
+                most = ctx.cluster.surplus.most(),
                 "a namespace has more objects than --max-objects-per-namespace; nothing is done for the youngest"
             );
         }
@@ -85,16 +85,16 @@ async fn tell(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
 
 async fn tell_of<K: Resource<DynamicType = ()>>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
     // Of a namespace that is not ours it is told once it is.
-    if !ctx.is_ours(&key.namespace) {
+    if !ctx.cluster.is_ours(&key.namespace) {
         return Ok(());
     }
     let Some(object) = misfits::read::<K>(ctx, key).await? else { return Ok(()) };
     // It may have got a place meanwhile.
-    if !ctx.is_surplus(kind, key, object.metadata.uid.as_deref().unwrap_or_default()) {
+    if !ctx.cluster.is_surplus(kind, key, object.metadata.uid.as_deref().unwrap_or_default()) {
         return Ok(());
     }
     let resource = ApiResource::erase::<K>(&());
-    misfits::say::<K>(ctx, kind, &object, &finding(&resource, key, &object, ctx.surplus.most())).await
+    misfits::say::<K>(ctx, kind, &object, &finding(&resource, key, &object, ctx.cluster.surplus.most())).await
 }
 
 fn finding(resource: &ApiResource, key: &Key, object: &DynamicObject, most: usize) -> Finding {

@@ -15,7 +15,7 @@ use crate::engine::key::{Key, version};
 use crate::engine::memory::Written;
 use crate::engine::own_status;
 use crate::engine::refused::{Refusals, WriteRefused};
-use crate::engine::run::Kind;
+use crate::engine::run::Reconciler;
 use crate::engine::status::StatusOf;
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
@@ -36,28 +36,23 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 
     /// Writes the status. If that is refused it is remembered as what was decided last, and the pass goes on: nothing has to be
     /// found out anew for the next try.
-    pub(super) async fn write<K: Kind<Status = S>>(
+    pub(super) async fn write<K: Reconciler<Status = S>>(
         &mut self,
-        ctx: &Context,
+        kind: &K,
         object: &K::Object,
         status: &S,
     ) -> Result<(), Failure> {
-        if !ctx.is_ours(&self.key.namespace) {
+        let ctx = kind.ctx();
+        if !ctx.cluster.is_ours(&self.key.namespace) {
             return Err(Failure::NotOurs);
         }
-        K::memories(ctx).writes(&self.key, &self.uid, status, self.now);
+        kind.states().writes(&self.key, &self.uid, status, self.now);
         match StatusOf::object::<K>(ctx, object).write(status).await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);
                 let made = version(written.meta());
-                let stored = K::stored(ctx, &self.key).and_then(|stored| version(stored.meta()));
-                own_status::is_ours::<K>(
-                    ctx,
-                    &self.key,
-                    &self.uid,
-                    made,
-                    made == version(object.meta()) || made == stored,
-                );
+                let stored = kind.stored(&self.key).and_then(|stored| version(stored.meta()));
+                own_status::is_ours(kind, &self.key, &self.uid, made, made == version(object.meta()) || made == stored);
                 self.memory.written = made.map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }
@@ -75,7 +70,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// Tells of what was not refused before. What a condition says and nobody has to act on needs no Event.
-    pub(super) async fn tell_refusals<K: Kind<Status = S>>(
+    pub(super) async fn tell_refusals<K: Reconciler<Status = S>>(
         &self,
         ctx: &Context,
         object: &K::Object,
@@ -112,13 +107,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 }
 
 /// Tells of a refused write with a line in the log and an Event.
-pub(in crate::engine) async fn tell<K: Kind>(ctx: &Context, object: &K::Object, refused: &WriteRefused) {
+pub(in crate::engine) async fn tell<K: Reconciler>(ctx: &Context, object: &K::Object, refused: &WriteRefused) {
     log::<K>(object, refused);
     let (reason, text) = (refused.reason().as_str(), refused.message());
-    ctx.events.publish(object, &Note { warning: true, reason, action: "Write", text }).await;
+    ctx.cluster.events.publish(object, &Note { warning: true, reason, action: "Write", text }).await;
 }
 
-fn log<K: Kind>(object: &K::Object, refused: &WriteRefused) {
+fn log<K: Reconciler>(object: &K::Object, refused: &WriteRefused) {
     let (kind, words) = (K::NAME.as_str(), refused.words.as_deref());
     let object = Key::of(object);
     tracing::warn!(kind, %object, reason = refused.reason().as_str(), words, "{}", refused.seen());

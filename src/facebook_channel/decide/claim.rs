@@ -4,9 +4,9 @@ use super::super::model::Mutation;
 use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::claims::{self, ClaimSeen, Record};
 use crate::engine::deletion::{self, being_deleted};
 use crate::facebook_channel::parted;
+use crate::ownership::{self, ClaimSeen, Record};
 
 impl Case<'_> {
     /// Whether the channel is being deleted, so that it is connected no more.
@@ -30,7 +30,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             return (case.found(Status::Unknown, Reason::NotProven, seen, ""), None);
         }
         let pending = || case.found(Status::Unknown, Reason::Pending, "The page is being claimed.", "");
-        (case.refused(claims::KIND).unwrap_or_else(pending), (!tried).then_some(mutation))
+        (case.refused(ownership::KIND).unwrap_or_else(pending), (!tried).then_some(mutation))
     };
     match &case.seen.claim {
         // Who gives a page away begins no possession: it may be the receiver's that is free for a moment.
@@ -110,7 +110,7 @@ pub(super) fn given_away(case: &Case<'_>) -> Option<Finding> {
 /// That the API server refuses what our claim has to say. The page is held all the same.
 pub(super) fn unrecorded(case: &Case<'_>) -> Option<Finding> {
     let outdated = matches!(case.seen.claim, ClaimSeen::Ours { .. }) && case.seen.record != Record::Current;
-    case.refused(claims::KIND).filter(|_| outdated)
+    case.refused(ownership::KIND).filter(|_| outdated)
 }
 
 /// What our claim has to say now though nothing that Meta knows of has changed.

@@ -6,9 +6,9 @@ use super::super::model::Mutation;
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::claims::AppSeen;
 use crate::engine::answer::Refusal;
 use crate::engine::events::Note;
+use crate::meta_app::by_id::AppState;
 
 /// The application before, while its subscription is still to be ended. Who only looks on ends none.
 fn standing<'a>(case: &'a Case<'_>) -> Option<&'a Former> {
@@ -22,9 +22,9 @@ pub(super) fn in_the_way(case: &Case<'_>) -> Option<Finding> {
     let mut seen = format!("The page was used through app {id} before, and is unsubscribed from that one first.");
     let mut step = String::new();
     let trouble = match &former.app {
-        AppSeen::NotReady(why) => Some(why.as_str()),
-        AppSeen::SecretGone => Some("it has no usable app secret."),
-        AppSeen::Ready | AppSeen::Missing | AppSeen::OtherApp(_) => None,
+        AppState::NotReady(why) => Some(why.as_str()),
+        AppState::SecretGone => Some("it has no usable app secret."),
+        AppState::Ready | AppState::Missing | AppState::OtherApp(_) => None,
     };
     if let Some(why) = trouble {
         let name = former.name();
@@ -45,10 +45,10 @@ pub(super) fn mutation(case: &Case<'_>, proven: bool) -> Option<Mutation> {
         (Some(FormerEnd::Asked(Err(refusal))), _) if !refusal.says_nothing() => {
             leave(format!("Meta refuses to end that ({})", refusal.fact))
         }
-        (Some(_), _) | (None, AppSeen::NotReady(_) | AppSeen::SecretGone) => None,
-        (None, AppSeen::Ready) => (!held).then_some(Mutation::UnsubscribeFormer),
-        (None, AppSeen::Missing) => leave(format!("{name} is not there")),
-        (None, AppSeen::OtherApp(id)) => leave(format!("{name} is about app {id} now")),
+        (Some(_), _) | (None, AppState::NotReady(_) | AppState::SecretGone) => None,
+        (None, AppState::Ready) => (!held).then_some(Mutation::UnsubscribeFormer),
+        (None, AppState::Missing) => leave(format!("{name} is not there")),
+        (None, AppState::OtherApp(id)) => leave(format!("{name} is about app {id} now")),
     }
 }
 

@@ -8,12 +8,12 @@ use super::super::model::Mutation;
 use super::{Case, authorization, former};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::claims::ClaimSeen;
 use crate::engine::answer::{Kept, Refusal, drift_observed, keep, without_effect};
 use crate::engine::fights;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::parted;
 use crate::graph::{PageSubscription, Verdict};
+use crate::ownership::ClaimSeen;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
 pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Option<Mutation>)> {

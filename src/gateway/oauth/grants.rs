@@ -23,7 +23,7 @@ use crate::graph::TokenKind;
 use crate::meta_app::seen;
 use crate::meta_grant::{address, grantors};
 use crate::metrics::Metrics;
-use crate::operator::api;
+use crate::operator::scoped;
 
 /// A MetaGrant, of which nothing is decoded or kept but what is shown.
 #[derive(Clone, Debug, Deserialize)]
@@ -155,7 +155,7 @@ impl Grants {
         let watch = |namespace: String| {
             let (store, writer) = reflector::store();
             let view = View { store: writer, room: surplus.room(KindName::MetaGrant.as_str(), &namespace) };
-            let all: Api<DeserializeGuard<Grant>> = api(client, &namespace);
+            let all: Api<DeserializeGuard<Grant>> = scoped(client, &namespace);
             let (metrics, known) = (metrics.clone(), Arc::clone(scopes));
             watches.spawn(async move {
                 let report = |change: Change<'_, Grant>| known.note(&namespace, List::Grants, &change);

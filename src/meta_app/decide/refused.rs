@@ -8,9 +8,9 @@ use super::webhook::Webhook;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
-use crate::claims;
 use crate::engine::answer::listed;
 use crate::graph::AppSubscription;
+use crate::ownership;
 
 impl Case<'_> {
     /// The declared fields that Meta does not know: those of this pass, and those that were refused before while what is
@@ -56,7 +56,7 @@ impl Case<'_> {
     /// verified stands, and what it shows as it is declared: a MetaApp that was applied again verified nothing yet.
     pub(super) fn prepared(&self, row: Option<&AppSubscription>, callback_url: &str, mutation: &Mutation) -> Webhook {
         let kind = match mutation {
-            Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => claims::KIND,
+            Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => ownership::KIND,
             Mutation::TellGateway => keyring::KIND,
             _ => verify_token::KIND,
         };

@@ -6,13 +6,13 @@ use super::super::observe::VerifyTokenSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
-use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, drift_observed, listed, look_again, without_effect};
 use crate::engine::deletion::{self, being_deleted};
 use crate::engine::evidence::Matter;
 use crate::engine::fights::{self, Fight};
 use crate::engine::repairs::Standing;
 use crate::graph::{AppSubscription, Verdict};
+use crate::ownership::ClaimSeen;
 
 /// The webhook, as it was found.
 pub(super) struct Webhook {

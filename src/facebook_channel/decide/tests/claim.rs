@@ -2,11 +2,11 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
-use crate::claims::{ClaimSeen, Record, Unavailable};
 use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::TokenInfo;
+use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 fn claim(claim: ClaimSeen) -> Scene {
     let mut scene = Scene::debugged(Ok(token_info()));

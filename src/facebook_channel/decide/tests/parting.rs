@@ -7,7 +7,6 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::Answer;
 use crate::engine::repairs::{Effect, Standing};
@@ -16,6 +15,7 @@ use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::ownership::ClaimSeen;
 
 fn parting(mut scene: Scene) -> Scene {
     scene.channel.spec.connection = DeclaredConnection::Disconnected;

@@ -6,10 +6,10 @@ use crate::api::conditions::ConditionType::{
     Subscribed,
 };
 use crate::api::{Connection, ManagementPolicy};
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{Asked, TokenSeen};
+use crate::ownership::ClaimSeen;
 
 fn under(policy: ManagementPolicy, mut scene: Scene) -> Scene {
     scene.channel.spec.management_policy = policy;

@@ -9,7 +9,6 @@ use super::strategies::{claims, declarations, formers, observations, publication
 use super::world::World;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Reason, ReceiverRequirement};
-use crate::claims::{self, ClaimSeen, Record};
 use crate::engine::answer::Answer;
 use crate::engine::repairs::Standing;
 use crate::facebook_channel::model::Mutation;
@@ -18,6 +17,8 @@ use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::TokenInfo;
 use crate::meta_app::WebhookVerdict;
+use crate::meta_app::by_id::AppState;
+use crate::ownership::{ClaimSeen, Record};
 
 fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
     answer.as_ref().is_none_or(|answer| matches!(answer, Err(refusal) if refusal.says_nothing()))
@@ -252,8 +253,8 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
 }
 
 /// Whether nobody has to do anything before the subscription to an application is ended or left.
-fn is_ended(former: &claims::AppSeen) -> bool {
-    !matches!(former, claims::AppSeen::NotReady(_) | claims::AppSeen::SecretGone)
+fn is_ended(former: &AppState) -> bool {
+    !matches!(former, AppState::NotReady(_) | AppState::SecretGone)
 }
 
 /// The namespace that a page is given to, if it is.

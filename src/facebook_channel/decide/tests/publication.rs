@@ -8,7 +8,6 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Stalled, Subscribed, TokenPublished,
 };
 use crate::api::{DeclaredConnection, ManagementPolicy};
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Asked;
@@ -16,6 +15,7 @@ use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::publication::Content::{Current, Outdated, Touched};
 use crate::facebook_channel::publication::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::graph::{GranularScope, GraphFault, TokenInfo};
+use crate::ownership::ClaimSeen;
 
 const NAME: &str = "facebookchannel-shop-page-token";
 

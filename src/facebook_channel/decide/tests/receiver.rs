@@ -6,8 +6,8 @@ use serde_json::json;
 use super::scene::*;
 use crate::api::PrimaryReceiver;
 use crate::api::conditions::ConditionType::{Connected, Disconnected, PrimaryReceiver as Receiver, Ready};
-use crate::claims::ClaimSeen;
 use crate::graph::{Thread, ThreadOwner, TokenInfo};
+use crate::ownership::ClaimSeen;
 
 const INBOX: &str = "263902037430900";
 

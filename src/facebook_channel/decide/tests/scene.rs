@@ -7,7 +7,6 @@ use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::references::NamespacedName;
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
-use crate::claims::{self, ClaimSeen, FormerApp, Record};
 use crate::engine::Key;
 use crate::engine::answer::{Answer, Refusal, answer};
 use crate::engine::repairs::Standing;
@@ -16,7 +15,9 @@ use crate::facebook_channel::former::Former;
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
+use crate::meta_app::by_id::AppState;
 use crate::meta_app::{self, Trouble, WebhookVerdict};
+use crate::ownership::{ClaimSeen, FormerApp, Record};
 
 pub(super) const APP: &str = "1111000011110000";
 pub(super) const OTHER_APP: &str = "9999000099990000";
@@ -104,7 +105,7 @@ pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> 
 }
 
 /// Another application, through which the page was used before.
-pub(super) fn former(app: claims::AppSeen) -> Former {
+pub(super) fn former(app: AppState) -> Former {
     let app_ref = Some(NamespacedName { namespace: "platform".to_owned(), name: "old".to_owned() });
     Former { claimed: FormerApp { app_id: OTHER_APP.to_owned(), app_ref, fields: words(&FIELDS) }, app }
 }

@@ -10,7 +10,6 @@ use crate::api::{
     AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     PrimaryReceiverStatus, Reason, ReceiverEvidence,
 };
-use crate::claims::{self, ClaimSeen, Record, Unavailable};
 use crate::engine::answer::{Answer, Refusal};
 use crate::engine::gap::Absence;
 use crate::engine::obstacle::Obstacle;
@@ -25,6 +24,7 @@ use crate::graph::{
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 pub(super) fn verdicts() -> Vec<Verdict> {
     use EndReason::*;
@@ -235,7 +235,7 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
 
 /// Another application that the page may be subscribed to still.
 pub(super) fn formers() -> impl Strategy<Value = Option<Former>> {
-    use claims::AppSeen::{Missing, NotReady, OtherApp, Ready, SecretGone};
+    use crate::meta_app::by_id::AppState::{Missing, NotReady, OtherApp, Ready, SecretGone};
     let apps = vec![Ready, Missing, SecretGone, OtherApp(APP.to_owned()), NotReady("why".to_owned())];
     prop_oneof![3 => Just(None), 2 => select(apps).prop_map(|app| Some(former(app)))]
 }

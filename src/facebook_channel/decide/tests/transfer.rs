@@ -5,7 +5,6 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::claims::{AppSeen, ClaimSeen, Record, Unavailable};
 use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::former::FormerEnd;
 use crate::facebook_channel::model::Asked;
@@ -13,6 +12,8 @@ use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::parted;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::TokenInfo;
+use crate::meta_app::by_id::AppState;
+use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 fn giving(mut scene: Scene) -> Scene {
     scene.channel.spec.transfer_to = Some("tenant-b".to_owned());
@@ -213,7 +214,7 @@ fn who_is_refused_learns_how_it_may_be_given_the_page() {
 #[test]
 fn the_app_before_is_unsubscribed_before_the_page_is_subscribed_to_another() {
     let mut scene = Scene::rows(vec![]);
-    scene.seen.former = Some(former(AppSeen::Ready));
+    scene.seen.former = Some(former(AppState::Ready));
     assert_eq!(scene.decide().plan.mutation, Some(Mutation::UnsubscribeFormer));
     // No answer: the new one has to wait.
     scene.seen.asked.former = Some(FormerEnd::Asked(Err(no_answer())));
@@ -232,9 +233,9 @@ fn the_app_before_is_unsubscribed_before_the_page_is_subscribed_to_another() {
 #[test]
 fn an_app_before_that_is_gone_is_left_with_one_warning() {
     let rows = [
-        (AppSeen::Missing, None, "MetaApp platform/old is not there"),
-        (AppSeen::OtherApp("7".to_owned()), None, "is about app 7 now"),
-        (AppSeen::Ready, Some(FormerEnd::Asked(Err(refusal(crate::graph::Verdict::RequestRejected)))), "code 1"),
+        (AppState::Missing, None, "MetaApp platform/old is not there"),
+        (AppState::OtherApp("7".to_owned()), None, "is about app 7 now"),
+        (AppState::Ready, Some(FormerEnd::Asked(Err(refusal(crate::graph::Verdict::RequestRejected)))), "code 1"),
     ];
     for (app, asked, expected) in rows {
         let mut scene = Scene::rows(vec![]);
@@ -252,7 +253,7 @@ fn an_app_before_that_is_gone_is_left_with_one_warning() {
 
 #[test]
 fn an_app_before_that_cannot_be_used_now_is_waited_for_and_its_people_are_told() {
-    for app in [AppSeen::NotReady("It is broken.".to_owned()), AppSeen::SecretGone] {
+    for app in [AppState::NotReady("It is broken.".to_owned()), AppState::SecretGone] {
         let mut scene = Scene::rows(vec![]);
         scene.seen.former = Some(former(app));
         let outcome = scene.decide();
@@ -267,7 +268,7 @@ fn an_app_before_that_cannot_be_used_now_is_waited_for_and_its_people_are_told()
 fn what_works_is_not_ended_before_another_credential_is_proven_but_for_parting() {
     let unproven = || {
         let mut scene = dead();
-        scene.seen.former = Some(former(AppSeen::Ready));
+        scene.seen.former = Some(former(AppState::Ready));
         scene
     };
     unproven().decide().no_mutation();
@@ -275,12 +276,12 @@ fn what_works_is_not_ended_before_another_credential_is_proven_but_for_parting()
     parting.channel.spec.connection = DeclaredConnection::Disconnected;
     assert_eq!(parting.decide().plan.mutation, Some(Mutation::UnsubscribeFormer));
     let mut observed = Scene::rows(vec![]);
-    observed.seen.former = Some(former(AppSeen::Ready));
+    observed.seen.former = Some(former(AppState::Ready));
     observed.channel.spec.management_policy = ManagementPolicy::Observe;
     observed.decide().no_mutation();
     let mut held =
         Scene::with(|scene| scene.seen.asked = Asked { token: scene.seen.asked.token.take(), ..Asked::default() });
-    held.seen.former = Some(former(AppSeen::Ready));
+    held.seen.former = Some(former(AppState::Ready));
     let refusal = crate::engine::answer::Refusal::held(crate::engine::answer::Held::Limit(now()));
     held.seen.asked.subscriptions = Some(Err(refusal));
     held.decide().no_mutation();

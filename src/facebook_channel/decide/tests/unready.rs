@@ -2,10 +2,10 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
-use crate::claims::ClaimSeen;
 use crate::engine::trouble::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::ownership::ClaimSeen;
 
 /// Nothing was asked, nothing is claimed.
 fn unasked(change: impl FnOnce(&mut Scene)) -> Outcome {

@@ -4,7 +4,6 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
-use crate::claims::{ClaimSeen, Record};
 use crate::facebook_channel::former::{Former, FormerEnd};
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
@@ -12,6 +11,7 @@ use crate::facebook_channel::parted;
 use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
+use crate::ownership::{ClaimSeen, Record};
 
 /// Meta and the cluster, as far as a pass can change them.
 #[derive(Debug)]

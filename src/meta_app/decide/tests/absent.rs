@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, WebhookSubscribed};
 use crate::api::{ManagementPolicy, MetaAppStatus};
-use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
+use crate::ownership::{ClaimSeen, Unavailable};
 
 fn seconds(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)

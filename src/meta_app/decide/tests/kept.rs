@@ -8,12 +8,12 @@ use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
 };
 use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::engine::answer::{Held, Refusal};
 use crate::engine::brakes;
 use crate::graph::PermissionStatus;
 use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+use crate::ownership::ClaimSeen;
 
 /// The ways in which Meta can leave everything open.
 fn silences() -> Vec<(&'static str, Scene)> {

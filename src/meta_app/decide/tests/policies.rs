@@ -5,10 +5,10 @@ use crate::api::ManagementPolicy;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, Stalled, WebhookSubscribed,
 };
-use crate::claims::ClaimSeen;
 use crate::engine::Class;
 use crate::meta_app;
 use crate::meta_app::observe::{Asked, VerifyTokenSeen};
+use crate::ownership::ClaimSeen;
 
 fn under(policy: ManagementPolicy, mut scene: Scene) -> Scene {
     scene.app.spec.management_policy = policy;

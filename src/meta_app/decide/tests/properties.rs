@@ -8,11 +8,11 @@ use super::scene::*;
 use super::strategies::{claims, declarations, observations, rows, statuses, verify_tokens};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaAppStatus};
-use crate::claims::ClaimSeen;
 use crate::engine::answer::Answer;
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+use crate::ownership::ClaimSeen;
 
 fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
     answer.as_ref().is_none_or(|answer| matches!(answer, Err(refusal) if refusal.says_nothing()))

@@ -6,7 +6,6 @@ use serde_json::json;
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook, laws};
-use crate::claims::ClaimSeen;
 use crate::engine::answer::{Refusal, answer};
 use crate::engine::repairs::Standing;
 use crate::graph::{
@@ -14,6 +13,7 @@ use crate::graph::{
 };
 use crate::meta_app::keyring::KeyringSeen;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+use crate::ownership::ClaimSeen;
 
 pub(super) const APP: &str = "1111000011110000";
 pub(super) const CALLBACK: &str = "https://hooks.example.com/webhooks/platform/acme";

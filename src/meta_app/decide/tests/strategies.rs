@@ -7,7 +7,6 @@ use proptest::sample::{select, subsequence};
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
-use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::answer::Refusal;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::repairs::Standing;
@@ -16,6 +15,7 @@ use crate::graph::{
     PermissionStatus, ThrottleScope, Verdict,
 };
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+use crate::ownership::{ClaimSeen, Unavailable};
 
 fn refusals() -> impl Strategy<Value = Refusal> {
     let verdicts = vec![

@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::AppSubscriptionStatus;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
-use crate::claims::{ClaimSeen, Unavailable};
 use crate::engine::Class;
 use crate::engine::answer::Answer;
 use crate::engine::obstacle::Obstacle;
@@ -13,6 +12,7 @@ use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::VerifyTokenSeen;
+use crate::ownership::{ClaimSeen, Unavailable};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 

@@ -14,6 +14,7 @@ use kube::core::Status;
 use kube::{Api, ResourceExt};
 
 use super::look::{self, Offer, Wanted};
+use super::state::Ownership;
 use super::{KIND, Unavailable};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
@@ -23,7 +24,7 @@ use crate::engine::failure::kubernetes;
 use crate::engine::guard::PERIOD;
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 
 /// The policy that has to refuse.
 const POLICY: &str = "ValidatingAdmissionPolicy 'claims.metachannels.io'";
@@ -49,43 +50,45 @@ const LONGEST_VALID: SignedDuration = SignedDuration::from_hours(1);
 
 /// Proves it anew for as long as the operator runs: soon while anything keeps it from claims or no answer comes, else every ten
 /// minutes.
-pub async fn run(ctx: &Context) {
-    let mut proven = ctx.proof.obstacle().is_none();
+pub async fn run(ownership: &Ownership) {
+    let mut proven = ownership.proof.obstacle().is_none();
     let mut pause = FIRST;
-    while ctx.rest(if proven { PERIOD.unsigned_abs() } else { pause }).await {
+    while ownership.ctx.rest(if proven { PERIOD.unsigned_abs() } else { pause }).await {
         pause = if proven { FIRST } else { (2 * pause).min(LONGEST) };
-        if proven && !ctx.policy.safeguards.proofs {
+        if proven && !ownership.ctx.policy.safeguards.proofs {
             return;
         }
-        proven = attempt(ctx).await && ctx.proof.obstacle().is_none();
+        proven = attempt(ownership).await && ownership.proof.obstacle().is_none();
     }
 }
 
 /// What keeps the operator from claims at present. A proof that is too old is none: it is renewed first.
-pub(super) async fn obstacle(ctx: &Context) -> Option<Obstacle> {
-    let oldest = || ctx.clock.now().earlier(LONGEST_VALID);
-    let is_old = |asked_at: &Option<Timestamp>| asked_at.is_none_or(|at| ctx.policy.safeguards.proofs && at < oldest());
-    if ctx.proof.obstacle().is_none() {
-        let mut asked_at = ctx.proof.turn().await;
+pub(super) async fn obstacle(ownership: &Ownership) -> Option<Obstacle> {
+    let oldest = || ownership.ctx.clock.now().earlier(LONGEST_VALID);
+    let is_old = |asked_at: &Option<Timestamp>| {
+        asked_at.is_none_or(|at| ownership.ctx.policy.safeguards.proofs && at < oldest())
+    };
+    if ownership.proof.obstacle().is_none() {
+        let mut asked_at = ownership.proof.turn().await;
         // Whoever had the turn before may have found out that there is no answer.
-        if ctx.proof.obstacle().is_none() && is_old(&asked_at) && !ask(ctx, &mut asked_at).await {
-            note(ctx, Some(Obstacle::Unproven));
+        if ownership.proof.obstacle().is_none() && is_old(&asked_at) && !ask(ownership, &mut asked_at).await {
+            note(ownership, Some(Obstacle::Unproven));
         }
     }
-    ctx.proof.obstacle()
+    ownership.proof.obstacle()
 }
 
 /// Tries once, and says what came of it if that is something else than before; `false` if there was no answer.
-pub async fn attempt(ctx: &Context) -> bool {
-    ask(ctx, &mut *ctx.proof.turn().await).await
+pub async fn attempt(ownership: &Ownership) -> bool {
+    ask(ownership, &mut *ownership.proof.turn().await).await
 }
 
-async fn ask(ctx: &Context, asked_at: &mut Option<Timestamp>) -> bool {
+async fn ask(ownership: &Ownership, asked_at: &mut Option<Timestamp>) -> bool {
     // On the heap: whoever takes a claim would carry it along.
-    match ctx.read(Box::pin(prove(ctx))).await {
+    match ownership.ctx.read(Box::pin(prove(ownership))).await {
         Ok(Ok(found)) => {
-            *asked_at = Some(ctx.clock.now());
-            note(ctx, found);
+            *asked_at = Some(ownership.ctx.clock.now());
+            note(ownership, found);
             return true;
         }
         // No answer is not an answer: what was known of it stays.
@@ -95,13 +98,13 @@ async fn ask(ctx: &Context, asked_at: &mut Option<Timestamp>) -> bool {
     false
 }
 
-fn note(ctx: &Context, found: Option<Obstacle>) {
-    let before = ctx.proof.note(found.clone());
-    ctx.metrics.claims_unguarded(found == Some(Obstacle::Unguarded));
+fn note(ownership: &Ownership, found: Option<Obstacle>) {
+    let before = ownership.proof.note(found.clone());
+    ownership.ctx.metrics.claims_unguarded(found == Some(Obstacle::Unguarded));
     if before == found {
         return;
     }
-    let namespace = &ctx.policy.claims_namespace;
+    let namespace = &ownership.ctx.policy.claims_namespace;
     match found {
         None => tracing::info!(namespace, "claims are protected; they may be taken"),
         Some(obstacle @ Obstacle::Unguarded) => {
@@ -109,15 +112,15 @@ fn note(ctx: &Context, found: Option<Obstacle>) {
                 namespace,
                 "anybody with a Role there may claim pages for any namespace, so no claim is taken: install chart meta-channel-operator-admin with policies.enabled"
             );
-            publish(ctx, &Unavailable { namespace: namespace.clone(), obstacle });
+            publish(ownership, &Unavailable { namespace: namespace.clone(), obstacle });
         }
         Some(obstacle) => tracing::warn!(namespace, ?obstacle, "no claim can be taken"),
     }
-    wake_those_who_wait(ctx);
+    wake_those_who_wait(ownership);
 }
 
 /// Says it with an Event about the namespace of the claims, whose administrator has to act. Nobody waits for it.
-fn publish(ctx: &Context, why: &Unavailable) {
+fn publish(ownership: &Ownership, why: &Unavailable) {
     let text = format!("{} {}", why.seen(), why.next_step());
     let note = Note { warning: true, reason: why.reason().as_str(), action: "Claim", text };
     let name = Some(why.namespace.clone());
@@ -128,14 +131,14 @@ fn publish(ctx: &Context, why: &Unavailable) {
         name,
         ..ObjectReference::default()
     };
-    let events = ctx.events.clone();
+    let events = ownership.ctx.cluster.events.clone();
     tokio::spawn(async move { events.publish_about(&about, &note).await });
 }
 
 /// What keeps the operator from claims, by what the API server says.
-async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
+async fn prove(ownership: &Ownership) -> Result<Option<Obstacle>, Failure> {
     // Who may act for every namespace is refused nothing, and has nothing to prove.
-    if may_act_everywhere(ctx).await? {
+    if may_act_everywhere(ownership).await? {
         return Ok(None);
     }
     let wanted = Wanted {
@@ -149,12 +152,12 @@ async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
         former_ended: false,
         holder: ClaimHolder { namespace: NOBODYS.to_owned(), name: "proof".to_owned(), uid: "proof".to_owned() },
     };
-    let claim = wanted.claim(ProofMethod::DebugToken, ctx.clock.now());
+    let claim = wanted.claim(ProofMethod::DebugToken, ownership.ctx.clock.now());
     let trial = PostParams { dry_run: true, ..PostParams::default() };
-    let answer = async { Ok(look::api(ctx).create(&trial, &claim).await.map(drop)) };
+    let answer = async { Ok(look::api(ownership).create(&trial, &claim).await.map(drop)) };
     match kubernetes(WHAT, answer).await? {
-        Err(kube::Error::Api(status)) => match judge(&status, &ctx.policy.claims_namespace) {
-            Some(None) => may_take_another(ctx, &trial).await,
+        Err(kube::Error::Api(status)) => match judge(&status, &ownership.ctx.policy.claims_namespace) {
+            Some(None) => may_take_another(ownership, &trial).await,
             Some(obstacle) => Ok(obstacle),
             None => Err(Failure::kubernetes(WHAT, &kube::Error::Api(status))),
         },
@@ -165,11 +168,11 @@ async fn prove(ctx: &Context) -> Result<Option<Obstacle>, Failure> {
 
 /// Whether a claim that exists could be given to a namespace of nobody, by whom claims for it are refused. Where there is none, or it
 /// was changed meanwhile, there is nothing to see.
-async fn may_take_another(ctx: &Context, trial: &PostParams) -> Result<Option<Obstacle>, Failure> {
-    let Some(found) = ctx.claims.find(|_| true) else { return Ok(None) };
+async fn may_take_another(ownership: &Ownership, trial: &PostParams) -> Result<Option<Obstacle>, Failure> {
+    let Some(found) = ownership.ctx.cluster.stores.claims.find(|_| true) else { return Ok(None) };
     let mut claim = AssetClaim::clone(&found);
     NOBODYS.clone_into(&mut claim.spec.holder.namespace);
-    let answer = async { Ok(look::api(ctx).replace(&found.name_any(), trial, &claim).await.map(drop)) };
+    let answer = async { Ok(look::api(ownership).replace(&found.name_any(), trial, &claim).await.map(drop)) };
     let let_in = kubernetes(WHAT, answer).await?.is_ok();
     Ok(let_in.then_some(Obstacle::Unguarded))
 }
@@ -201,7 +204,7 @@ fn refused(status: &Status, namespace: &str) -> Option<Obstacle> {
 }
 
 /// Whether the operator may write the status of channels in all namespaces, also in one that cannot exist.
-async fn may_act_everywhere(ctx: &Context) -> Result<bool, Failure> {
+async fn may_act_everywhere(ownership: &Ownership) -> Result<bool, Failure> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
@@ -216,26 +219,26 @@ async fn may_act_everywhere(ctx: &Context) -> Result<bool, Failure> {
         },
         ..SelfSubjectAccessReview::default()
     };
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(ctx.client.clone());
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(ownership.ctx.cluster.client.clone());
     let answer = kubernetes("reviewing the operator's rights", reviews.create(&PostParams::default(), &review)).await?;
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-fn wake_those_who_wait(ctx: &Context) {
+fn wake_those_who_wait(ownership: &Ownership) {
     let waits = |conditions: &[_], type_| {
         let reason = find(conditions, type_).and_then(|condition| Reason::parse(&condition.reason));
         matches!(reason, Some(Reason::ClaimsUnavailable | Reason::ClaimsUnguarded))
     };
-    for channel in ctx.channels.all() {
+    for channel in ownership.ctx.cluster.stores.channels.all() {
         let waits = |type_| channel.status.as_ref().is_some_and(|status| waits(&status.conditions, type_));
         // Who holds the page may wait for that the claim says something else of it.
         if waits(ConditionType::Claimed) || waits(ConditionType::Ready) {
-            ctx.wake(KindName::FacebookChannel, Key::of(&*channel));
+            ownership.ctx.wakeups.wake(KindName::FacebookChannel, Key::of(&*channel));
         }
     }
-    for app in ctx.apps.all() {
+    for app in ownership.ctx.cluster.stores.apps.all() {
         if app.status.as_ref().is_some_and(|status| waits(&status.conditions, ConditionType::WebhookSubscribed)) {
-            ctx.wake(KindName::MetaApp, Key::of(&*app));
+            ownership.ctx.wakeups.wake(KindName::MetaApp, Key::of(&*app));
         }
     }
 }

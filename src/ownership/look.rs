@@ -4,13 +4,14 @@ use jiff::{Timestamp, Unit};
 use kube::{Api, ResourceExt};
 
 use super::fence::stored;
+use super::state::Ownership;
 use super::unavailable::Unavailable;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
+use crate::engine::Key;
 use crate::engine::failure::{Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::is_missing_right;
-use crate::engine::{Context, Key};
 
 /// What was seen of a claim, from the point of view of one object.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -162,12 +163,16 @@ pub struct FormerApp {
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn look(ctx: &Context, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -> bool) -> Result<Look, Failure> {
+pub async fn look(
+    ownership: &Ownership,
+    wanted: &Wanted,
+    lives: impl Fn(&ClaimHolder) -> bool,
+) -> Result<Look, Failure> {
     let name = wanted.claim_name();
     // The store may lag behind what was just created; only a claim that seems to be missing, or to be outdated, is worth a request.
-    let found = match stored(ctx, &name) {
+    let found = match stored(ownership, &name) {
         Some(claim) => Ok(Some((*claim).clone())),
-        None => ctx.read(answered(ctx, "reading a claim", api(ctx).get_opt(&name))).await??,
+        None => ownership.ctx.read(answered(ownership, "reading a claim", api(ownership).get_opt(&name))).await??,
     };
     Ok(match found {
         Ok(Some(claim)) => looked(&claim, wanted, lives),
@@ -177,8 +182,8 @@ pub async fn look(ctx: &Context, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -
 }
 
 /// Whether the claim says what it should after more was learned, if it is the object's own and the watch has brought it.
-pub fn look_again(ctx: &Context, wanted: &Wanted) -> Option<Record> {
-    let claim = stored(ctx, &wanted.claim_name())?;
+pub fn look_again(ownership: &Ownership, wanted: &Wanted) -> Option<Record> {
+    let claim = stored(ownership, &wanted.claim_name())?;
     (claim.spec.holder.uid == wanted.holder.uid).then(|| recorded(&claim.spec, wanted))
 }
 
@@ -197,8 +202,9 @@ fn looked(claim: &AssetClaim, wanted: &Wanted, lives: impl Fn(&ClaimHolder) -> b
 }
 
 /// The MetaApp through which a holder used its page, as its claim remembers it.
-pub fn app_of(ctx: &Context, page_id: &str, holder_uid: &str) -> Option<Key> {
-    let claim = stored(ctx, &AssetClaim::page_name(page_id)).filter(|claim| claim.spec.holder.uid == holder_uid)?;
+pub fn app_of(ownership: &Ownership, page_id: &str, holder_uid: &str) -> Option<Key> {
+    let claim =
+        stored(ownership, &AssetClaim::page_name(page_id)).filter(|claim| claim.spec.holder.uid == holder_uid)?;
     claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
 }
 
@@ -270,14 +276,14 @@ pub(super) fn noted(before: &AssetClaimSpec, wanted: &Wanted, proven: bool) -> A
 
 /// Waits for a read of claims. That their namespace is missing or closed is an answer too.
 async fn answered<T>(
-    ctx: &Context,
+    ownership: &Ownership,
     what: &'static str,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<Result<T, Unavailable>, Failure> {
     let answer = async {
         match request.await {
             Err(kube::Error::Api(status)) if status.code == 404 || is_missing_right(&status) => {
-                let namespace = ctx.policy.claims_namespace.clone();
+                let namespace = ownership.ctx.policy.claims_namespace.clone();
                 let obstacle = if status.code == 404 { Obstacle::NoNamespace } else { Obstacle::Forbidden };
                 Ok(Err(Unavailable { namespace, obstacle }))
             }
@@ -287,8 +293,9 @@ async fn answered<T>(
     kubernetes(what, answer).await
 }
 
-pub(super) fn api(ctx: &Context) -> Api<AssetClaim> {
-    Api::namespaced(ctx.client.clone(), &ctx.policy.claims_namespace)
+/// The API of the claims.
+pub fn api(ownership: &Ownership) -> Api<AssetClaim> {
+    Api::namespaced(ownership.ctx.cluster.client.clone(), &ownership.ctx.policy.claims_namespace)
 }
 
 #[cfg(test)]

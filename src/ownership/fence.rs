@@ -6,14 +6,16 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use kube_runtime::reflector::ObjectRef;
 
-use super::decide::ON_ITS_WAY;
+use super::ON_ITS_WAY;
+use super::freshness::FRESH;
 use super::look::{ClaimSeen, Wanted, api, judge};
+use super::state::Ownership;
 use crate::api::{AssetClaim, ClaimHolder};
 use crate::engine::clock::Stamp;
 use crate::engine::failure::kubernetes;
-use crate::engine::fence::{self, FRESH, LONGEST_ANSWER, Withheld};
+use crate::engine::fence::{self, LONGEST_ANSWER, Withheld};
 use crate::engine::key::version;
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::engine::{Failure, Key, KindName};
 
 /// How often a claim is read, should the answer come too late to count.
 const READS: usize = 2;
@@ -27,21 +29,21 @@ type Found = Result<(), Option<AssetClaim>>;
 /// # Errors
 /// When the Kubernetes API does not answer, or the write was withheld for another reason.
 pub async fn held<T>(
-    ctx: &Context,
+    ownership: &Ownership,
     kind: KindName,
     key: &Key,
     wanted: &Wanted,
     write: impl Future<Output = T>,
 ) -> Result<Option<T>, Failure> {
     let (name, holder) = (wanted.claim_name(), &wanted.holder);
-    let known = ctx.fence.sent(&name, &holder.uid);
-    if let Err(found) = confirmed(ctx, kind, key, &name, known, |claim| is_held(claim, holder)).await? {
-        let withheld = fence::withhold(ctx, kind, key, Withheld::Claim);
+    let known = ownership.freshness.sent(&name, &holder.uid);
+    if let Err(found) = confirmed(ownership, kind, key, &name, known, |claim| is_held(claim, holder)).await? {
+        let withheld = fence::withhold(&ownership.ctx, kind, key, Withheld::Claim);
         let read = found.as_ref().and_then(|claim| version(&claim.metadata));
-        let is_news = ctx.fence.outdate(&name, shown(ctx, &name), read);
+        let is_news = ownership.freshness.outdate(&name, shown(ownership, &name), read);
         return if is_news { Ok(None) } else { Err(withheld) };
     }
-    fence::leading(ctx, kind, key, write).await.map(Some)
+    fence::leading(&ownership.ctx, kind, key, write).await.map(Some)
 }
 
 /// Sends a write at Meta after which its claim says that it is on its way, by a request that was sent not before this time. Whoever
@@ -50,33 +52,33 @@ pub async fn held<T>(
 /// # Errors
 /// When the Kubernetes API does not answer, or the write was withheld.
 pub async fn marked<T>(
-    ctx: &Context,
+    ownership: &Ownership,
     claim: &AssetClaim,
     since: Stamp,
     write: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     let (key, kind) = (Key::of(claim), KindName::AssetClaim);
     let same = |found: &AssetClaim| found.uid() == claim.uid() && version(&found.metadata) == version(&claim.metadata);
-    if confirmed(ctx, kind, &key, &key.name, Some(since), same).await?.is_err() {
-        return Err(fence::withhold(ctx, kind, &key, Withheld::Claim));
+    if confirmed(ownership, kind, &key, &key.name, Some(since), same).await?.is_err() {
+        return Err(fence::withhold(&ownership.ctx, kind, &key, Withheld::Claim));
     }
     // Others wait no longer than that for what is on its way.
     if since.age().saturating_add(LONGEST_ANSWER) > ON_ITS_WAY.unsigned_abs() {
-        return Err(fence::withhold(ctx, kind, &key, Withheld::Unanswered));
+        return Err(fence::withhold(&ownership.ctx, kind, &key, Withheld::Unanswered));
     }
-    fence::leading(ctx, kind, &key, write).await
+    fence::leading(&ownership.ctx, kind, &key, write).await
 }
 
 /// Reads a claim, unless what is `known` of it is so since just now.
 async fn confirmed(
-    ctx: &Context,
+    ownership: &Ownership,
     kind: KindName,
     key: &Key,
     name: &str,
     mut known: Option<Stamp>,
     holds: impl Fn(&AssetClaim) -> bool,
 ) -> Result<Found, Failure> {
-    if !ctx.policy.safeguards.claim {
+    if !ownership.ctx.policy.safeguards.claim {
         return Ok(Ok(()));
     }
     let is_fresh = |known: Option<Stamp>| known.is_some_and(|since| since.age() < FRESH);
@@ -86,8 +88,8 @@ async fn confirmed(
         }
         let sent = Stamp::now();
         // Without a version it is what most of the API server's storage agrees on, not what a cache shows.
-        let found = ctx.read(kubernetes("reading a claim", api(ctx).get_opt(name))).await?;
-        let found = found.inspect_err(|_| drop(fence::withhold(ctx, kind, key, Withheld::Unanswered)))?;
+        let found = ownership.ctx.read(kubernetes("reading a claim", api(ownership).get_opt(name))).await?;
+        let found = found.inspect_err(|_| drop(fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)))?;
         if !found.as_ref().is_some_and(&holds) {
             return Ok(Err(found));
         }
@@ -95,7 +97,7 @@ async fn confirmed(
     }
     match is_fresh(known) {
         true => Ok(Ok(())),
-        false => Err(fence::withhold(ctx, kind, key, Withheld::Unanswered)),
+        false => Err(fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)),
     }
 }
 
@@ -105,16 +107,16 @@ fn is_held(claim: &AssetClaim, holder: &ClaimHolder) -> bool {
 }
 
 /// The version of a claim that the watch shows.
-fn shown(ctx: &Context, name: &str) -> Option<u64> {
-    version(&ctx.claims.get(&reference(ctx, name))?.metadata)
+fn shown(ownership: &Ownership, name: &str) -> Option<u64> {
+    version(&ownership.ctx.cluster.stores.claims.get(&reference(ownership, name))?.metadata)
 }
 
 /// A claim as the watch shows it, unless that is known to be outdated.
-pub(super) fn stored(ctx: &Context, name: &str) -> Option<Arc<AssetClaim>> {
-    let claim = ctx.claims.get(&reference(ctx, name))?;
-    (!ctx.fence.is_outdated(name, version(&claim.metadata))).then_some(claim)
+pub(super) fn stored(ownership: &Ownership, name: &str) -> Option<Arc<AssetClaim>> {
+    let claim = ownership.ctx.cluster.stores.claims.get(&reference(ownership, name))?;
+    (!ownership.freshness.is_outdated(name, version(&claim.metadata))).then_some(claim)
 }
 
-fn reference(ctx: &Context, name: &str) -> ObjectRef<AssetClaim> {
-    ObjectRef::new(name).within(&ctx.policy.claims_namespace)
+fn reference(ownership: &Ownership, name: &str) -> ObjectRef<AssetClaim> {
+    ObjectRef::new(name).within(&ownership.ctx.policy.claims_namespace)
 }

@@ -18,7 +18,7 @@ enum Happening {
     /// The channel of this number adopts the claim, if it may.
     Adopts { number: usize },
     /// The application can be used, or not.
-    App(AppSeen),
+    App(AppState),
     /// Meta answers the next request with this code; 0 is success.
     Meta(u32),
     /// The operator is told that the channel of the claim is gone before the API server says so, or no more.
@@ -34,7 +34,7 @@ enum Happening {
 }
 
 fn happenings() -> impl Strategy<Value = Happening> {
-    let apps = vec![AppSeen::Ready, AppSeen::Missing, AppSeen::SecretGone, AppSeen::NotReady("why".to_owned())];
+    let apps = vec![AppState::Ready, AppState::Missing, AppState::SecretGone, AppState::NotReady("why".to_owned())];
     prop_oneof![
         3 => (0..3_usize, any::<bool>()).prop_map(|(number, there)| Happening::Channel { number, there }),
         2 => (0..3_usize).prop_map(|number| Happening::Adopts { number }),
@@ -56,7 +56,7 @@ struct World {
     known: [bool; 3],
     /// When the claim was restored, if no channel has been there since.
     restored: Option<Timestamp>,
-    app: AppSeen,
+    app: AppState,
     code: u32,
     watch_lies: bool,
     dies: bool,
@@ -71,7 +71,7 @@ impl World {
         let mut claim = claim(ClaimState::Held, 0);
         claim.spec.deletion_policy = policy;
         claim.spec.holder.uid = "0".to_owned();
-        let (channels, app) = ([true, false, false], AppSeen::Ready);
+        let (channels, app) = ([true, false, false], AppState::Ready);
         let (watch_lies, dies, released, now) = (false, false, vec![], now());
         let (known, restored) = (channels, None);
         Self { claim, channels, known, restored, app, code: 0, watch_lies, dies, now, released, requests: 0 }
@@ -153,7 +153,7 @@ impl World {
 
     fn unsubscribe(&mut self) -> Answer<()> {
         assert!(!self.channels.contains(&true), "a living channel declares the page");
-        assert_eq!(self.app, AppSeen::Ready);
+        assert_eq!(self.app, AppState::Ready);
         assert_eq!(self.claim.spec.deletion_policy, DeletionPolicy::Disconnect);
         let early = self.restored.is_some_and(|at| self.now < at + WAIT);
         assert!(!early, "its channel may be on its way back");
@@ -181,7 +181,7 @@ proptest! {
         prop_assert!(!orphan || world.requests == 0);
 
         // However it went: once nobody is there and everything works, the page is let go, and that is the end of it.
-        (world.channels, world.app, world.code) = ([false; 3], AppSeen::Ready, 0);
+        (world.channels, world.app, world.code) = ([false; 3], AppState::Ready, 0);
         (world.watch_lies, world.dies) = (false, false);
         world.happens(Happening::Pass { seconds: 0 });
         world.happens(Happening::Pass { seconds: 24 * 60 * 60 });

@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::allowed::Answers;
+use super::kinds::Kinds;
 use crate::api::{ChannelCounts, Connection, FacebookChannel};
 use crate::engine::sweep::Swept;
-use crate::engine::{Context, Key, KindName};
-use crate::facebook_channel::FacebookChannelKind;
+use crate::engine::{Key, KindName};
+use crate::meta_app::allowed::Answers;
 
 /// Counts in every period until the shutdown, and wakes the applications whose statuses say something else. That is all a
 /// change of channels costs: their own passes wake nobody.
-pub async fn run(ctx: Arc<Context>) {
+pub(super) async fn run(kinds: Arc<Kinds>) {
+    let (ctx, stores) = (&kinds.ctx, &kinds.ctx.cluster.stores);
     while ctx.rest(ctx.policy.count_period).await {
-        let apps = ctx.apps.all();
-        let channels = FacebookChannelKind::all(&ctx);
+        let (apps, channels) = (stores.apps.all(), stores.channels.all());
         let connection =
             |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();
-        let mut answers = Answers::new(&ctx);
-        let channels = channels.iter().map(|it| (FacebookChannelKind::group(&ctx, it), it));
+        let mut answers = Answers::new(&kinds.apps);
+        let channels = channels.iter().map(|it| (kinds.channels.group(it), it));
         // Who merely names an application is none of its channels.
         let channels: Vec<_> = channels
             .filter(|(app, it)| answers.allowed(app, it.metadata.namespace.as_deref().unwrap_or_default()))
@@ -26,12 +26,12 @@ pub async fn run(ctx: Arc<Context>) {
             .collect();
         let counted = count(apps.iter().map(|app| Key::of(&**app)), channels.into_iter());
         let said = |key: &Key| {
-            let app = ctx.app(key)?;
+            let app = kinds.apps.get(key)?;
             let status = app.status.as_ref().filter(|status| status.observed_generation >= 0)?;
             Some(status.channels.clone())
         };
-        for key in ctx.counts.replace(counted, said) {
-            ctx.wake(KindName::MetaApp, key);
+        for key in kinds.apps.counts.replace(counted, said) {
+            ctx.wakeups.wake(KindName::MetaApp, key);
         }
     }
 }

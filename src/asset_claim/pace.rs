@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use super::clock::Moment;
-use super::key::Key;
+use crate::engine::Key;
+use crate::engine::clock::Moment;
 
 /// The time between two turns of one application.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(1);

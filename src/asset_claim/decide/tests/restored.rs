@@ -42,7 +42,7 @@ fn who_was_not_seen_to_go_is_waited_for_a_day_and_that_is_said() {
 
     for (seconds, state) in [(60, None), (86_399, None), (86_400, Some(ClaimState::CleanupPending))] {
         let claim = waiting(seconds);
-        assert!(!wants_check(&claim, &AppSeen::Ready, now()), "{seconds} s");
+        assert!(!wants_check(&claim, &AppState::Ready, now()), "{seconds} s");
         let plan = decided(&claim, &missing());
         assert!(!plan.release);
         // What was said of the wait stays, but for the conditions that this claim of a test lacks.
@@ -63,7 +63,7 @@ fn what_a_restored_status_remembers_is_not_what_was_seen_of_this_claim() {
         (status.claim_uid, status.awaited_since) = (Some("old".to_owned()), Some(ago(200_000)));
         status.releasing_since = Some(ago(10));
         assert!(!restored.is_being_released(), "who comes takes it over");
-        assert!(!wants_check(&restored, &AppSeen::Ready, now()), "{state:?}");
+        assert!(!wants_check(&restored, &AppState::Ready, now()), "{state:?}");
         let plan = decided(&restored, &missing());
         assert_eq!((plan.release, shown(&plan).unwrap().0), (false, ClaimState::AwaitingHolder), "{state:?}");
         assert_eq!(plan.report.then, Then::At(now() + WAIT), "{state:?}");
@@ -85,7 +85,7 @@ fn an_administrator_ends_the_wait_or_forbids_what_comes_after_it() {
         [(waiting(90_000), missing()), (claim(ClaimState::CleanupPending, 600), gone()), (waiting(60), gone())]
     {
         let claim = annotated(claim, "never");
-        assert!(!wants_check(&claim, &AppSeen::Ready, now()));
+        assert!(!wants_check(&claim, &AppState::Ready, now()));
         let plan = decided(&claim, &seen);
         assert_eq!(shown(&plan), Some((ClaimState::AwaitingHolder, "CleanupForbidden".to_owned())));
         assert_eq!((plan.release, plan.report.then), (false, Then::Never));

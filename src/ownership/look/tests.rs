@@ -4,7 +4,7 @@
 use super::*;
 use crate::api::AssetClaimStatus;
 
-pub(in crate::claims) fn wanted(holder: ClaimHolder) -> Wanted {
+pub(in crate::ownership) fn wanted(holder: ClaimHolder) -> Wanted {
     Wanted {
         kind: AssetKind::FacebookPage,
         id: "1".into(),
@@ -18,11 +18,11 @@ pub(in crate::claims) fn wanted(holder: ClaimHolder) -> Wanted {
     }
 }
 
-pub(in crate::claims) fn holder(namespace: &str, name: &str, uid: &str) -> ClaimHolder {
+pub(in crate::ownership) fn holder(namespace: &str, name: &str, uid: &str) -> ClaimHolder {
     ClaimHolder { namespace: namespace.into(), name: name.into(), uid: uid.into() }
 }
 
-pub(in crate::claims) fn claim() -> AssetClaim {
+pub(in crate::ownership) fn claim() -> AssetClaim {
     let mut claim = wanted(holder("a", "shop", "u1")).claim(ProofMethod::DebugToken, Timestamp::UNIX_EPOCH);
     claim.metadata.uid = Some("c1".into());
     claim

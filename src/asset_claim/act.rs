@@ -8,8 +8,7 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::decide::{Report, Then};
-use super::observe::Access;
-use super::{AssetClaimKind, KIND, fence, look};
+use super::state::AssetClaims;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::engine::answer::Answer;
 use crate::engine::calls::{Calls, Told};
@@ -17,30 +16,36 @@ use crate::engine::clock::Stamp;
 use crate::engine::failure::{self, NEVER, next_try};
 use crate::engine::fence::leads;
 use crate::engine::refused::Write;
-use crate::engine::run::{Kind, Next, slots};
-use crate::engine::{Class, Context, Failure, Key, KindName};
+use crate::engine::run::{Next, Reconciler, slots};
+use crate::engine::{Class, Failure, Key, KindName};
 use crate::graph::{Operation, Verdict};
+use crate::meta_app::by_id::Access;
+use crate::ownership::{KIND, fence, look};
 
 /// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
-pub async fn release(ctx: &Context, claim: &AssetClaim, access: &Access) -> Result<(AssetClaim, Answer<()>), Failure> {
+pub async fn release(
+    claims: &AssetClaims,
+    claim: &AssetClaim,
+    access: &Access,
+) -> Result<(AssetClaim, Answer<()>), Failure> {
     let (key, page) = (Key::of(claim), &claim.spec.asset_id);
-    leads(ctx, KindName::AssetClaim, &key)?;
+    leads(&claims.ctx, KindName::AssetClaim, &key)?;
     let (mut status, since) = (claim.status.clone().unwrap_or_default(), Stamp::now());
-    status.releasing_since = Some(ctx.clock.now());
-    let marked = if ctx.policy.safeguards.mark { write(ctx, claim, status).await? } else { claim.clone() };
+    status.releasing_since = Some(claims.ctx.clock.now());
+    let marked = if claims.ctx.policy.safeguards.mark { write(claims, claim, status).await? } else { claim.clone() };
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
-    let end = ctx.graph.unsubscribe_page(&access.version, &access.credentials, page);
-    let result = fence::marked(ctx, &marked, since, end).await?;
+    let end = claims.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page);
+    let result = fence::marked(&claims.ownership, &marked, since, end).await?;
     let mut calls = Calls::default();
     let answer = calls.answer(Operation::UnsubscribePage, result);
     calls.log(KindName::AssetClaim, &key, &Told::default());
     if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
         && matches!(refusal.verdict, Verdict::AppBroken(_))
     {
-        ctx.look_at_app(Key::new(&app.namespace, &app.name));
+        claims.apps.look_at(Key::new(&app.namespace, &app.name));
     }
     Ok((marked, answer))
 }
@@ -49,22 +54,22 @@ pub async fn release(ctx: &Context, claim: &AssetClaim, access: &Access) -> Resu
 ///
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
-pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
+pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
     let (key, uid) = (Key::of(claim), claim.uid().unwrap_or_default());
     if let Some(status) = report.status {
         let (state, is_told) = (status.state, status.gone_since.is_some());
-        write(ctx, claim, status).await?;
+        write(claims, claim, status).await?;
         if is_told {
             // From now on the claim remembers it.
-            ctx.departed.forget(&claim.spec.holder.uid);
+            claims.departed.forget(&claim.spec.holder.uid);
         }
-        ctx.metrics.status_written(KindName::AssetClaim);
+        claims.ctx.metrics.status_written(KindName::AssetClaim);
         if state != claim.state() {
             log(&key, claim, state);
         }
     }
     if let Some(note) = &report.note {
-        ctx.events.publish(claim, note).await;
+        claims.ctx.cluster.events.publish(claim, note).await;
     }
     let class = match report.then {
         Then::Never | Then::At(_) => Class::Settled,
@@ -74,23 +79,23 @@ pub async fn report(ctx: &Context, claim: &AssetClaim, report: Report, now: Time
         Then::Never => NEVER,
         Then::At(at) => at,
         Then::Class(class) => {
-            let attempts = ctx.claim_memories.count_failure(&key, &uid);
-            next_try(class, attempts, now, slots(ctx, KindName::AssetClaim, &uid, now))
+            let attempts = claims.states.count_failure(&key, &uid);
+            next_try(class, attempts, now, slots(&claims.ctx, KindName::AssetClaim, &uid, now))
         }
     };
     if report.then == Then::Never {
-        AssetClaimKind::forget(ctx, &key);
+        claims.forget(&key);
     }
     Ok(Next { at, class })
 }
 
-async fn write(ctx: &Context, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
+async fn write(claims: &AssetClaims, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
     let claim = AssetClaim { status: Some(status), ..claim.clone() };
-    let (api, name) = (look::api(ctx), claim.name_any());
+    let (api, name) = (look::api(&claims.ownership), claim.name_any());
     let write = Write::status(KIND, &Key::of(&claim));
     let written =
-        failure::write(&ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;
-    ctx.claim_memories.written(&Key::of(&written));
+        failure::write(&claims.ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;
+    claims.states.written(&Key::of(&written));
     Ok(written)
 }
 

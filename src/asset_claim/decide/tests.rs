@@ -8,10 +8,11 @@ mod table;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::super::observe::{AppSeen, Observed};
+use super::super::observe::Observed;
 use super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState, laws};
+use crate::meta_app::by_id::AppState;
 
 const PAGE: &str = "2200000000000001";
 const APP: &str = "1111000011110000";
@@ -49,7 +50,7 @@ fn claim(state: ClaimState, gone: i64) -> AssetClaim {
 /// The channel was seen to go, and the application can be used.
 fn gone() -> Observed {
     let (turn, checked, asked, access) = (None, None, None, None);
-    Observed { lives: false, departed: true, app: AppSeen::Ready, clock_doubted: false, turn, checked, asked, access }
+    Observed { lives: false, departed: true, app: AppState::Ready, clock_doubted: false, turn, checked, asked, access }
 }
 
 /// The channel is not there, and nobody saw it go.

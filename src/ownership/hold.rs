@@ -9,13 +9,14 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
+use super::state::Ownership;
 use super::unavailable::Unavailable;
 use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
 use crate::engine::clock::Stamp;
 use crate::engine::failure::{self, Failure, kubernetes};
 use crate::engine::obstacle::Obstacle;
 use crate::engine::refused::{Cause, Verb, Write};
-use crate::engine::{Class, Context, Key, KindName};
+use crate::engine::{Class, Key, KindName};
 
 /// Kind of the claims.
 pub const KIND: &str = KindName::AssetClaim.as_str();
@@ -24,23 +25,27 @@ pub const KIND: &str = KindName::AssetClaim.as_str();
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn acquire(ctx: &Context, wanted: &Wanted, proof: ProofMethod) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ctx).await {
+pub async fn acquire(
+    ownership: &Ownership,
+    wanted: &Wanted,
+    proof: ProofMethod,
+) -> Result<Option<Unavailable>, Failure> {
+    if let Some(why) = Unavailable::at_present(ownership).await {
         return Ok(Some(why));
     }
-    create(ctx, wanted, proof, &PostParams::default()).await
+    create(ownership, wanted, proof, &PostParams::default()).await
 }
 
 async fn create(
-    ctx: &Context,
+    ownership: &Ownership,
     wanted: &Wanted,
     proof: ProofMethod,
     params: &PostParams,
 ) -> Result<Option<Unavailable>, Failure> {
-    let claim = wanted.claim(proof, ctx.clock.now());
-    match write(ctx, wanted, Verb::Create, params, api(ctx).create(params, &claim)).await {
+    let claim = wanted.claim(proof, ownership.ctx.clock.now());
+    match write(ownership, wanted, Verb::Create, params, api(ownership).create(params, &claim)).await {
         Err(Failure::Refused(refused)) if refused.cause == Cause::NoNamespace => {
-            let namespace = ctx.policy.claims_namespace.clone();
+            let namespace = ownership.ctx.policy.claims_namespace.clone();
             Ok(Some(Unavailable { namespace, obstacle: Obstacle::NoNamespace }))
         }
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
@@ -50,17 +55,17 @@ async fn create(
 
 /// Waits for a write of the claim. What it says then needs not be read again before a write at Meta.
 async fn write(
-    ctx: &Context,
+    ownership: &Ownership,
     wanted: &Wanted,
     verb: Verb,
     params: &PostParams,
     request: impl Future<Output = Result<AssetClaim, kube::Error>>,
 ) -> Result<(), Failure> {
     let (name, sent) = (wanted.claim_name(), Stamp::now());
-    let key = Key::new(&ctx.policy.claims_namespace, &name);
-    let claim = failure::write(&ctx.metrics, Write::new(verb, KIND, &key), request).await?;
+    let key = Key::new(&ownership.ctx.policy.claims_namespace, &name);
+    let claim = failure::write(&ownership.ctx.metrics, Write::new(verb, KIND, &key), request).await?;
     if !params.dry_run {
-        ctx.fence.wrote(&name, &claim.spec.holder.uid, claim.spec.transfer_to.is_some(), sent);
+        ownership.freshness.wrote(&name, &claim.spec.holder.uid, claim.spec.transfer_to.is_some(), sent);
     }
     Ok(())
 }
@@ -70,13 +75,15 @@ async fn write(
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn is_let_in(ctx: &Context, wanted: &Wanted, seen: &ClaimSeen) -> Result<bool, Failure> {
+pub async fn is_let_in(ownership: &Ownership, wanted: &Wanted, seen: &ClaimSeen) -> Result<bool, Failure> {
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     let tried = match seen {
-        ClaimSeen::Free => create(ctx, wanted, ProofMethod::DebugToken, &trial).await.map(drop),
+        ClaimSeen::Free => create(ownership, wanted, ProofMethod::DebugToken, &trial).await.map(drop),
         ClaimSeen::Orphaned { .. } | ClaimSeen::Offered { .. } | ClaimSeen::Ours { .. } => {
             let name = wanted.claim_name();
-            let Some(claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else { return Ok(true) };
+            let Some(claim) = kubernetes("reading a claim", api(ownership).get_opt(&name)).await? else {
+                return Ok(true);
+            };
             // For policies, who takes a claim over is another matter than who writes in it.
             let holder = match seen {
                 ClaimSeen::Ours { .. } => claim.spec.holder.clone(),
@@ -84,7 +91,7 @@ pub async fn is_let_in(ctx: &Context, wanted: &Wanted, seen: &ClaimSeen) -> Resu
             };
             let spec = AssetClaimSpec { holder, ..claim.spec.clone() };
             let changed = AssetClaim { spec, ..claim };
-            write(ctx, wanted, Verb::Update, &trial, api(ctx).replace(&name, &trial, &changed)).await
+            write(ownership, wanted, Verb::Update, &trial, api(ownership).replace(&name, &trial, &changed)).await
         }
         _ => return Ok(true),
     };
@@ -101,31 +108,31 @@ pub async fn is_let_in(ctx: &Context, wanted: &Wanted, seen: &ClaimSeen) -> Resu
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
 pub async fn adopt(
-    ctx: &Context,
+    ownership: &Ownership,
     wanted: &Wanted,
     seen: &ClaimSeen,
     proof: Option<ProofMethod>,
 ) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ctx).await {
+    if let Some(why) = Unavailable::at_present(ownership).await {
         return Ok(Some(why));
     }
     let name = wanted.claim_name();
-    let Some(mut claim) = kubernetes("reading a claim", api(ctx).get_opt(&name)).await? else {
+    let Some(mut claim) = kubernetes("reading a claim", api(ownership).get_opt(&name)).await? else {
         return match proof {
-            Some(proof) => acquire(ctx, wanted, proof).await,
+            Some(proof) => acquire(ownership, wanted, proof).await,
             None => Ok(None),
         };
     };
     // The decision was made on what the watch had brought; what counts is who holds it now, and whether it may be had.
-    if ctx.policy.safeguards.judge && judge(&claim, &wanted.holder, |_| false) != *seen {
+    if ownership.ctx.policy.safeguards.judge && judge(&claim, &wanted.holder, |_| false) != *seen {
         return Ok(None);
     }
-    let Some(spec) = adopted(&claim.spec, wanted, proof, ctx.clock.now()) else { return Ok(None) };
+    let Some(spec) = adopted(&claim.spec, wanted, proof, ownership.ctx.clock.now()) else { return Ok(None) };
     claim.spec = spec;
     // It was said of the holder before.
     claim.annotations_mut().remove(CLEANUP);
     let params = PostParams::default();
-    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await?;
+    write(ownership, wanted, Verb::Update, &params, api(ownership).replace(&name, &params, &claim)).await?;
     Ok(None)
 }
 
@@ -158,13 +165,13 @@ fn adopted(
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer; or when the
 /// claim is not the object's any more, so that nothing may be done in its name.
-pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<Option<Unavailable>, Failure> {
+pub async fn record(ownership: &Ownership, wanted: &Wanted, proven: bool) -> Result<Option<Unavailable>, Failure> {
     // Nothing is lost by that: it stays outdated, and is written once it may be.
-    if let Some(why) = Unavailable::at_present(ctx).await {
+    if let Some(why) = Unavailable::at_present(ownership).await {
         return Ok(Some(why));
     }
     let name = wanted.claim_name();
-    let found = kubernetes("reading a claim", api(ctx).get_opt(&name)).await?;
+    let found = kubernetes("reading a claim", api(ownership).get_opt(&name)).await?;
     let ours = |seen| matches!(seen, ClaimSeen::Ours { .. });
     let Some(mut claim) = found.filter(|claim| ours(judge(claim, &wanted.holder, |_| true))) else {
         let detail = "it is not this object's any more".to_owned();
@@ -172,7 +179,7 @@ pub async fn record(ctx: &Context, wanted: &Wanted, proven: bool) -> Result<Opti
     };
     claim.spec = noted(&claim.spec, wanted, proven);
     let params = PostParams::default();
-    write(ctx, wanted, Verb::Update, &params, api(ctx).replace(&name, &params, &claim)).await?;
+    write(ownership, wanted, Verb::Update, &params, api(ownership).replace(&name, &params, &claim)).await?;
     Ok(None)
 }
 

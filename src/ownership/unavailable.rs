@@ -1,8 +1,8 @@
 //! Why claims are out of reach, and who brings them back.
 
 use super::proof;
+use super::state::Ownership;
 use crate::api::Reason;
-use crate::engine::Context;
 use crate::engine::obstacle::Obstacle;
 
 /// Why claims cannot be read or made.
@@ -60,8 +60,8 @@ impl Unavailable {
     }
 
     /// What keeps the operator from writing claims at all.
-    pub(super) async fn at_present(ctx: &Context) -> Option<Self> {
-        let obstacle = proof::obstacle(ctx).await?;
-        Some(Self { namespace: ctx.policy.claims_namespace.clone(), obstacle })
+    pub(super) async fn at_present(ownership: &Ownership) -> Option<Self> {
+        let obstacle = proof::obstacle(ownership).await?;
+        Some(Self { namespace: ownership.ctx.policy.claims_namespace.clone(), obstacle })
     }
 }

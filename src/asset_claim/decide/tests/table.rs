@@ -35,7 +35,7 @@ fn a_holder_that_is_gone_gets_its_grace_before_anything_is_asked() {
 
     for (gone_for, wanted) in [(0, false), (59, false), (60, true), (6000, true)] {
         let claim = claim(ClaimState::CleanupPending, gone_for);
-        assert_eq!(wants_check(&claim, &AppSeen::Missing, now()), wanted, "{gone_for} s");
+        assert_eq!(wants_check(&claim, &AppState::Missing, now()), wanted, "{gone_for} s");
         if !wanted {
             let plan = decided(&claim, &gone());
             assert_eq!((plan.release, plan.report.status), (false, None));
@@ -77,7 +77,7 @@ fn a_page_that_another_channel_of_the_namespace_declares_stays_subscribed() {
 
 #[test]
 fn an_orphan_is_let_go_without_a_word_to_meta_whatever_became_of_the_app() {
-    for app in [AppSeen::Ready, AppSeen::Missing, AppSeen::SecretGone] {
+    for app in [AppState::Ready, AppState::Missing, AppState::SecretGone] {
         let mut claim = claim(ClaimState::CleanupPending, 60);
         claim.spec.deletion_policy = DeletionPolicy::Orphan;
         let plan = decided(&claim, &Observed { app, ..checked(Checked::Gone) });
@@ -90,10 +90,10 @@ fn an_orphan_is_let_go_without_a_word_to_meta_whatever_became_of_the_app() {
 #[test]
 fn what_cannot_be_cleaned_up_is_left_behind_and_named() {
     let why = [
-        (AppSeen::Missing, Checked::Gone, "MetaApp platform/acme does not exist"),
-        (AppSeen::OtherApp("9999000099990000".to_owned()), Checked::Gone, "is about app 9999000099990000 now"),
-        (AppSeen::SecretGone, Checked::Gone, "has no usable app secret"),
-        (AppSeen::Ready, Checked::Forbidden, "may not read FacebookChannels in namespace tenant-a"),
+        (AppState::Missing, Checked::Gone, "MetaApp platform/acme does not exist"),
+        (AppState::OtherApp("9999000099990000".to_owned()), Checked::Gone, "is about app 9999000099990000 now"),
+        (AppState::SecretGone, Checked::Gone, "has no usable app secret"),
+        (AppState::Ready, Checked::Forbidden, "may not read FacebookChannels in namespace tenant-a"),
     ];
     for (app, found, why) in why {
         let plan = decided(&claim(ClaimState::CleanupPending, 60), &Observed { app, ..checked(found) });
@@ -113,8 +113,8 @@ fn what_cannot_be_cleaned_up_is_left_behind_and_named() {
 fn a_page_that_was_disconnected_leaves_nothing_behind() {
     let mut parted = claim(ClaimState::CleanupPending, 60);
     parted.spec.subscribed_fields.clear();
-    let other = AppSeen::OtherApp("9999000099990000".to_owned());
-    for app in [AppSeen::Missing, AppSeen::SecretGone, other] {
+    let other = AppState::OtherApp("9999000099990000".to_owned());
+    for app in [AppState::Missing, AppState::SecretGone, other] {
         let plan = decided(&parted, &Observed { app, ..checked(Checked::Gone) });
         assert_eq!(shown(&plan), Some((ClaimState::Tombstone, "Tombstone".to_owned())));
         assert!(message(&plan).starts_with("Nothing was left at Meta"), "{}", message(&plan));
@@ -125,18 +125,18 @@ fn a_page_that_was_disconnected_leaves_nothing_behind() {
 #[test]
 fn what_was_left_behind_is_cleaned_up_when_the_app_is_back_and_not_asked_about_before() {
     let left = claim(ClaimState::LeftBehind, 6000);
-    for app in [AppSeen::Missing, AppSeen::SecretGone, AppSeen::NotReady("why".to_owned())] {
+    for app in [AppState::Missing, AppState::SecretGone, AppState::NotReady("why".to_owned())] {
         assert!(!wants_check(&left, &app, now()), "{app:?}");
         let plan = decided(&left, &Observed { app, ..gone() });
         assert_eq!((plan.release, plan.report.status), (false, None));
     }
-    assert!(wants_check(&left, &AppSeen::Ready, now()));
+    assert!(wants_check(&left, &AppState::Ready, now()));
     assert!(decided(&left, &checked(Checked::Gone)).release);
 }
 
 #[test]
 fn an_app_that_cannot_be_used_yet_is_waited_for() {
-    let seen = Observed { app: AppSeen::NotReady("Pending: why.".to_owned()), ..checked(Checked::Gone) };
+    let seen = Observed { app: AppState::NotReady("Pending: why.".to_owned()), ..checked(Checked::Gone) };
     let plan = decided(&claim(ClaimState::CleanupPending, 60), &seen);
     assert_eq!(shown(&plan), Some((ClaimState::CleanupPending, "CleanupPending".to_owned())));
     assert_eq!(plan.report.then, Then::Class(Class::Waiting));
@@ -168,7 +168,7 @@ fn a_request_that_another_process_began_is_waited_for() {
     for (begun, asks) in [(0, false), (59, false), (60, true)] {
         let mut claim = claim(ClaimState::CleanupPending, 600);
         claim.status.as_mut().unwrap().releasing_since = Some(ago(begun));
-        assert_eq!(wants_check(&claim, &AppSeen::Ready, now()), asks, "{begun} s");
+        assert_eq!(wants_check(&claim, &AppState::Ready, now()), asks, "{begun} s");
         assert_eq!(decided(&claim, &checked(Checked::Gone)).release, asks, "{begun} s");
     }
 }
@@ -194,7 +194,7 @@ fn the_grave_of_an_earlier_holder_says_nothing_about_the_next() {
 #[test]
 fn what_was_said_is_not_written_again() {
     let mut claim = claim(ClaimState::CleanupPending, 60);
-    let seen = Observed { app: AppSeen::Missing, ..checked(Checked::Gone) };
+    let seen = Observed { app: AppState::Missing, ..checked(Checked::Gone) };
     claim.status = decided(&claim, &seen).report.status;
     let again = decided(&claim, &seen);
     assert_eq!((again.report.status, again.report.note), (None, None));

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::observe::{AppSeen, Checked, Observed};
+use super::observe::{Checked, Observed};
 use crate::api::conditions::{Finding, Status, assemble};
 use crate::api::readiness::readiness;
 use crate::api::{AssetClaim, AssetClaimStatus, CLEANUP, ClaimState, Cleanup, DeletionPolicy, LeftAtMeta, Reason};
@@ -11,6 +11,8 @@ use crate::engine::answer::{Refusal, class};
 use crate::engine::clock::Moment;
 use crate::engine::events::Note;
 use crate::graph::Verdict;
+use crate::meta_app::by_id::AppState;
+use crate::ownership::ON_ITS_WAY;
 
 /// How long a holder must be gone before anything is done: a channel that is renamed, restored or made anew gets its page
 /// back without a break.
@@ -19,9 +21,6 @@ pub const GRACE: SignedDuration = SignedDuration::from_mins(1);
 /// How long a holder is waited for that is not there though nobody saw it go: it may be on its way back from a backup, and
 /// unsubscribing its page would cut off everybody who writes to it.
 pub const WAIT: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long a request to Meta that was begun may still be on its way, if the process that began it said nothing more.
-pub const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
 /// How soon is looked again whether our clock agrees with Meta's.
 const CLOCK: SignedDuration = SignedDuration::from_secs(10);
@@ -57,13 +56,13 @@ pub enum Then {
 }
 
 /// Whether the API server has to be asked about the holder: something could be done now.
-pub fn wants_check(claim: &AssetClaim, app: &AppSeen, now: Timestamp) -> bool {
+pub fn wants_check(claim: &AssetClaim, app: &AppState, now: Timestamp) -> bool {
     let could_act = match claim.state() {
         _ if claim.cleanup() == Ok(Some(Cleanup::Never)) => false,
         ClaimState::Held | ClaimState::AwaitingHolder | ClaimState::Tombstone => false,
         ClaimState::CleanupPending => true,
         // Said already; it is said anew once there is something to clean up with.
-        ClaimState::LeftBehind => claim.spec.deletion_policy == DeletionPolicy::Orphan || *app == AppSeen::Ready,
+        ClaimState::LeftBehind => claim.spec.deletion_policy == DeletionPolicy::Orphan || *app == AppState::Ready,
     };
     could_act && not_before(claim).is_none_or(|at| at <= now)
 }
@@ -192,14 +191,14 @@ impl Case<'_> {
         // Who was disconnected as declared left nothing. With an app that can be used that is made sure of once more.
         let parted = self.claim.spec.subscribed_fields.is_empty();
         match &self.seen.app {
-            AppSeen::Ready => Plan { release: true, ..self.rest(Then::Class(Class::Transient)) },
-            AppSeen::Missing | AppSeen::OtherApp(_) | AppSeen::SecretGone if parted => {
+            AppState::Ready => Plan { release: true, ..self.rest(Then::Class(Class::Transient)) },
+            AppState::Missing | AppState::OtherApp(_) | AppState::SecretGone if parted => {
                 self.tombstone("Nothing was left at Meta, since the page was disconnected,")
             }
-            AppSeen::Missing => self.left_behind(&format!("{app} does not exist")),
-            AppSeen::OtherApp(id) => self.left_behind(&format!("{app} is about app {id} now")),
-            AppSeen::SecretGone => self.left_behind(&format!("{app} has no usable app secret")),
-            AppSeen::NotReady(why) => self.pending(
+            AppState::Missing => self.left_behind(&format!("{app} does not exist")),
+            AppState::OtherApp(id) => self.left_behind(&format!("{app} is about app {id} now")),
+            AppState::SecretGone => self.left_behind(&format!("{app} has no usable app secret")),
+            AppState::NotReady(why) => self.pending(
                 format!("{} is gone; the page is unsubscribed once {app} can be used. {why}", self.holder()),
                 Then::Class(Class::Waiting),
             ),

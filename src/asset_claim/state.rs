@@ -1,0 +1,40 @@
+//! What is known of claims whose holders are gone.
+
+use std::sync::Arc;
+
+use super::pace::Pace;
+use crate::api::AssetClaimStatus;
+use crate::engine::departed::Departed;
+use crate::engine::memory::Memories;
+use crate::engine::{Context, Key, KindName};
+use crate::meta_app::MetaApps;
+use crate::ownership::Ownership;
+
+/// The claims, and what is known of those whose holders are gone.
+pub struct AssetClaims {
+    /// What every kind shares.
+    pub ctx: Arc<Context>,
+    /// Who holds what.
+    pub ownership: Arc<Ownership>,
+    /// The applications through which pages are used.
+    pub apps: Arc<MetaApps>,
+    /// Which channels were seen to go.
+    pub departed: Departed,
+    pub(super) states: Memories<AssetClaimStatus>,
+    /// Turns of those that clean up.
+    pub(super) pace: Pace,
+}
+
+impl AssetClaims {
+    /// Nothing is known of any claim yet.
+    pub fn new(ownership: &Arc<Ownership>, apps: &Arc<MetaApps>) -> Self {
+        let (departed, states, pace) = Default::default();
+        let ctx = Arc::clone(&ownership.ctx);
+        Self { ctx, ownership: Arc::clone(ownership), apps: Arc::clone(apps), departed, states, pace }
+    }
+
+    /// Wakes the claim of this name.
+    pub fn wake(&self, name: &str) {
+        self.ctx.wakeups.wake(KindName::AssetClaim, Key::new(&self.ctx.policy.claims_namespace, name));
+    }
+}

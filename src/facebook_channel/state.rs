@@ -1,0 +1,58 @@
+//! What is known of the FacebookChannels.
+
+use std::sync::Arc;
+
+use crate::api::FacebookChannelStatus;
+use crate::engine::Context;
+use crate::engine::answer::PageNews;
+use crate::engine::doubts::Doubts;
+use crate::engine::handover::Handover;
+use crate::engine::last_look::LastLook;
+use crate::engine::memory::Memories;
+use crate::engine::own_secrets::Written;
+use crate::engine::requests::Taken;
+use crate::meta_app::MetaApps;
+use crate::meta_grant::MetaGrants;
+use crate::ownership::Ownership;
+
+/// The FacebookChannels, and what is known of them.
+pub struct FacebookChannels {
+    /// What every kind shares.
+    pub ctx: Arc<Context>,
+    /// Who holds which page.
+    pub ownership: Arc<Ownership>,
+    /// The applications through which pages are used.
+    pub apps: Arc<MetaApps>,
+    /// The grants that give pages.
+    pub grants: Arc<MetaGrants>,
+    /// Published Secrets as they were written.
+    pub published: Written,
+    /// How many channels of each application doubt their tokens.
+    pub doubts: Doubts,
+    /// What a sweep read about channels that it wakes.
+    pub(super) prefetched: Handover<PageNews>,
+    /// When evidence of the primary receiver was looked for.
+    pub(super) evidence_looks: LastLook,
+    /// For which requests evidence was looked for.
+    pub(super) evidence_requests: Taken,
+    pub(super) states: Memories<FacebookChannelStatus>,
+}
+
+impl FacebookChannels {
+    /// Nothing is known of any channel yet.
+    pub fn new(ownership: &Arc<Ownership>, grants: &Arc<MetaGrants>) -> Self {
+        let ctx = Arc::clone(&ownership.ctx);
+        Self {
+            ownership: Arc::clone(ownership),
+            apps: Arc::clone(&grants.apps),
+            grants: Arc::clone(grants),
+            published: Written::default(),
+            doubts: Doubts::default(),
+            prefetched: Handover::default(),
+            evidence_looks: LastLook::new(ctx.clock.now()),
+            evidence_requests: Taken::default(),
+            states: Memories::default(),
+            ctx,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Calls channels that wait for Meta's limits, and has applications asked about of which nothing was heard for a while.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::kinds::Kinds;
+use crate::api::{ManagementPolicy, MetaApp};
+use crate::engine::clock::Moment;
+use crate::engine::ration::are_alike;
+use crate::engine::run::Reconciler;
+use crate::engine::{Key, KindName};
+
+/// How often somebody may be called, and how often each application is seen to.
+const CALL: SignedDuration = SignedDuration::from_secs(1);
+const SEE_TO: SignedDuration = SignedDuration::from_mins(1);
+
+/// Calls the channels that wait, and sees to the applications, until the shutdown.
+pub(super) async fn run(kinds: Arc<Kinds>) {
+    let (ctx, channels) = (&kinds.ctx, &kinds.channels);
+    let mut seen_to = ctx.clock.now();
+    while ctx.read(ctx.clock.sleep_until(ctx.clock.now().later(CALL))).await.is_ok() {
+        let now = ctx.clock.now();
+        for called in ctx.limits.budgets.call(now) {
+            channels.states().request(&called.key, &called.uid);
+            ctx.wakeups.wake(KindName::FacebookChannel, called.key);
+        }
+        if now.duration_since(seen_to) >= SEE_TO {
+            seen_to = now;
+            ctx.limits.budgets.clear_up(now);
+            ctx.cluster.stores.apps.all().iter().for_each(|app| see_to(&kinds, app, now));
+        }
+    }
+}
+
+/// Has the application asked about when what was heard of its usage is old: that one look hears anew for all; likewise when
+/// another version answers than before, which its channels may hear first. And has its
+/// status written when that says something else; once a minute at most, since it is looked at no more often.
+fn see_to(kinds: &Kinds, app: &MetaApp, now: Timestamp) {
+    let ctx = &kinds.ctx;
+    if app.spec.management_policy == ManagementPolicy::Pause {
+        return;
+    }
+    let (key, uid) = (Key::of(app), app.uid().unwrap_or_default());
+    if ctx.limits.budgets.wants_news(&uid, now) || ctx.limits.served.take_news(&uid) {
+        kinds.apps.look_at(key.clone());
+    }
+    let told = app.status.as_ref().and_then(|status| status.usage.as_ref());
+    if !are_alike(told, ctx.limits.budgets.usage(&uid, now).as_ref()) {
+        ctx.wakeups.wake(KindName::MetaApp, key);
+    }
+}
