@@ -21,6 +21,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod auth;
 mod callback;
 mod calls;
 mod clock;
@@ -35,6 +36,7 @@ mod locked;
 mod messaging;
 mod output;
 mod presets;
+mod protocol;
 mod sandbox;
 mod sandbox_people;
 mod seed;
@@ -53,21 +55,20 @@ pub use control::{
 };
 pub use faults::{
     ActiveFault, CallbackAnswer, Edit, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, OneOrMore, Throttling,
-    UsageReport, UserWords,
+    UsageReport,
 };
-pub use graph::TokenPlace;
 pub use id::{BadId, Id, Ids};
 pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
 pub use output::print;
 pub use presets::{AppliedPreset, Preset, PresetParameter, Undo, presets};
+pub use protocol::{TokenPlace, UserWords};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, ProfileAccess, Reach, Seed, SeedActor,
-    SeedApp, SeedAppSubscription, SeedBusiness, SeedConversation, SeedError, SeedPage, SeedPageSubscription,
+    SeedApp, SeedAppSubscription, SeedBusiness, SeedConversation, SeedCrowd, SeedError, SeedPage, SeedPageSubscription,
     SeedPreset, SeedRouting, SeedSystemUser, SeedToken, Task, TokenKind, VerificationStatus,
 };
 pub use switches::*;
 pub use usage::{Limits, Meter, UsageKind, UsageView};
 pub use webhooks::{Alert, AlertKind, Deauthorization, Delivery, Dropped, Place, Signing};
 pub use when::{BadWhen, When};
-pub use world::SeedCrowd;

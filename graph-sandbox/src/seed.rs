@@ -3,7 +3,9 @@
 //! A seed is YAML, or these types filled in by hand. Unknown keys are refused, so that a typing
 //! error does not silently make a different world.
 
+mod crowd;
 mod messaging;
+mod presets;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -11,16 +13,17 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use crowd::SeedCrowd;
 pub use messaging::{ProfileAccess, Reach, SeedConversation, SeedRouting};
 pub(crate) use messaging::{default_name, id_or_none};
+pub(crate) use presets::Given;
+pub use presets::SeedPreset;
 pub use tokens::{GranularScope, Invalidation, SeedToken, TokenKind};
 
 use crate::faults::Fault;
 use crate::id::Id;
-use crate::presets::Given;
 use crate::switches::Switches;
 use crate::usage::Limits;
-use crate::world::SeedCrowd;
 
 /// The world a sandbox starts with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -50,15 +53,6 @@ pub struct Seed {
     pub faults: Vec<Fault>,
     /// Presets played at the start.
     pub presets: Vec<SeedPreset>,
-}
-
-/// A preset to be played, with its parameters.
-#[derive(Clone, Debug, Deserialize)]
-pub struct SeedPreset {
-    /// Its name.
-    pub name: String,
-    #[serde(flatten)]
-    pub(crate) given: Given,
 }
 
 /// A Meta application. Its app token is `<id>|<secret>`.

@@ -23,7 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::control;
 use crate::core::Core;
-use crate::graph::{self, Effect, GraphError, GraphRequest, Reply};
+use crate::graph;
+use crate::protocol::{Effect, GraphError, GraphRequest, Reply};
 
 /// The largest body a Graph request may have.
 const MAX_BODY: usize = 1024 * 1024;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Call, select};
-use crate::graph::auth::Caller;
-use crate::graph::{GraphError, Node};
+use crate::auth::Caller;
+use crate::protocol::{GraphError, Node};
 use crate::seed::TokenKind;
 use crate::world::{Actor, World};
 

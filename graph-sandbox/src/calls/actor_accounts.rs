@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Call, page_fields, paging, select};
-use crate::graph::GraphError;
-use crate::graph::fields::Selected;
+use super::{Call, page_values, paging, select};
 use crate::id::Id;
+use crate::protocol::fields::Selected;
+use crate::protocol::{GraphError, page_fields};
 use crate::switches::AccountsWithoutScope;
 use crate::world::{Page, PageToken, Token, World};
 
@@ -74,7 +74,7 @@ fn row(
                 Some(text.into())
             }
             "tasks" => token.user.as_ref().map(|user| serde_json::json!(page.tasks_of(user))),
-            _ => page_fields::value(call, page, &world.switches, name),
+            _ => page_values::value(call, page, &world.switches, name),
         })
     })
 }

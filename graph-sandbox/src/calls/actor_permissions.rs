@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::graph::auth::Caller;
-use crate::graph::{GraphError, Node};
+use crate::auth::Caller;
 use crate::id::Id;
+use crate::protocol::{GraphError, Node};
 use crate::seed::TokenKind;
 use crate::world::World;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::graph::GraphError;
+use crate::protocol::GraphError;
 use crate::seed::AppRole;
 use crate::switches::AppRolesUser;
 

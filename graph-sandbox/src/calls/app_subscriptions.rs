@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, webhook_fields};
+use super::Call;
 use crate::callback;
-use crate::graph::GraphError;
 use crate::ledger::plain_url;
+use crate::protocol::{GraphError, webhook_fields};
 use crate::switches::{ChallengeMismatch, SubscriptionsDeleteAll, SubscriptionsPost, SubscriptionsSuccess};
 use crate::world::{AppField, AppSubscription, check_url};
 

@@ -6,8 +6,8 @@ use url::Url;
 
 use super::Call;
 use super::conversation::messaging_page;
-use crate::graph::GraphError;
 use crate::id::Id;
+use crate::protocol::GraphError;
 use crate::switches::{AttachmentReuse, Switches, UnknownAttachment};
 use crate::world::{Page, Saved, after};
 

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Call, need_scope, select};
-use crate::graph::auth::Caller;
-use crate::graph::{GraphError, Node};
+use crate::auth::Caller;
 use crate::id::Id;
+use crate::protocol::{GraphError, Node};
 use crate::seed::TokenKind;
 use crate::world::{ActorKind, Business, Token, World};
 

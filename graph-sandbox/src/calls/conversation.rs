@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Call, need_scope, need_task};
-use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal};
+use crate::protocol::GraphError;
 use crate::seed::Task;
 use crate::switches::{RequestWithRouting, Switches, TakeWithoutSwitch};
 use crate::world::{Page, Thread, Token, World};

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::conversation::messaging_page;
 use super::{Call, date_format, paging, select};
-use crate::graph::GraphError;
-use crate::graph::fields::Selected;
 use crate::id::Id;
 use crate::messaging::Desk;
+use crate::protocol::GraphError;
+use crate::protocol::fields::Selected;
 use crate::switches::AccountsPaging;
 use crate::world::{Page, Thread, Token};
 

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Call;
-use crate::graph::GraphError;
+use crate::protocol::GraphError;
 
 /// Graph's own.
 const USUAL: &str = r"Y-m-d\TH:i:sO";

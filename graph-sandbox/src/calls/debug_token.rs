@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::graph::GraphError;
-use crate::graph::auth::{Caller, Flaw, Known, flaw, recognise};
+use crate::auth::{Caller, Flaw, Known, flaw, recognise};
 use crate::id::Id;
+use crate::protocol::GraphError;
 use crate::seed::{AppRole, TokenKind};
 use crate::world::{Token, World};
 use jiff::Timestamp;

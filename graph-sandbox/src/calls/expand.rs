@@ -6,8 +6,8 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::{Call, read as read_alone};
-use crate::graph::fields::{self, Selected};
-use crate::graph::{GraphError, Node, OfPage, Params, Route};
+use crate::protocol::fields::{self, Selected};
+use crate::protocol::{GraphError, Node, OfPage, Params, Route};
 
 /// Reads a node or an edge, and for each node in the answer the edges among its `fields`.
 pub(super) fn read(route: Route, mut call: Call) -> Result<Value, GraphError> {

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::oauth::find_app;
+use crate::auth::check_app;
 use crate::callback;
 use crate::core::Core;
-use crate::graph::auth::check_app;
-use crate::graph::version::Version;
-use crate::graph::{GraphError, GraphRequest, Params, Reply};
 use crate::id::{Id, Ids};
+use crate::protocol::Version;
+use crate::protocol::{GraphError, GraphRequest, Params, Reply};
 use crate::seed::SeedLoginConfiguration;
 use crate::switches::{LoginPkce, RefusedLoginCode};
 use crate::world::{App, World};

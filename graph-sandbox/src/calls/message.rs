@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::conversation::messaging_page;
 use super::conversations::party;
 use super::{Call, date_format, paging, select};
-use crate::graph::GraphError;
-use crate::graph::fields::Selected;
+use crate::protocol::GraphError;
+use crate::protocol::fields::Selected;
 use crate::switches::{AccountsPaging, OldMessages};
 use crate::world::{Message, Page, Thread};
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::conversation::{messaging_page, recipient, refused, thread};
 use super::{Call, attachments};
-use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
+use crate::protocol::GraphError;
 use crate::seed::{PermissionStatus, Reach};
 use crate::switches::{LivePermission, LongText, Switches, UnknownPersona};
 use crate::world::{App, DAY, Page, Thread, WEEK};

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::conversation::messaging_page;
-use crate::graph::GraphError;
-use crate::graph::fields;
 use crate::id::Id;
+use crate::protocol::GraphError;
+use crate::protocol::fields;
 use crate::world::World;
 
 /// Meta's fields. Who receives messages is none of them.

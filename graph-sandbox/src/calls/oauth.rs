@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::oauth_access_token;
+use crate::auth::{Known, authenticate, check_app, flaw, flawed, recognise};
 use crate::core::Core;
-use crate::graph::auth::{Known, authenticate, check_app, flaw, flawed, recognise};
-use crate::graph::{GraphError, Params, Route};
 use crate::id::Id;
+use crate::protocol::{GraphError, Params, Route};
 use crate::seed::Invalidation;
 use crate::switches::UnknownApp;
 use crate::world::{App, Token, World};

@@ -5,8 +5,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::oauth::OpenCall;
-use crate::graph::GraphError;
-use crate::graph::auth::{Known, flaw, flawed};
+use crate::auth::{Known, flaw, flawed};
+use crate::protocol::GraphError;
 use crate::seed::TokenKind;
 use crate::switches::{CodeSubcodes, LoginPkce, LongTokenExchange, Switches};
 use crate::world::{Life, Misuse, Token, World};

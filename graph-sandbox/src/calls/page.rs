@@ -4,9 +4,9 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::actor_accounts::is_granted;
-use super::{Call, need_scope, page_fields, select};
-use crate::graph::GraphError;
-use crate::graph::auth::Caller;
+use super::{Call, need_scope, page_values, select};
+use crate::auth::Caller;
+use crate::protocol::{GraphError, page_fields};
 use crate::seed::TokenKind;
 use crate::world::{Page, PageToken, Token, World};
 
@@ -34,7 +34,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
                 minted = Some(found);
                 text
             }),
-            _ => page_fields::value(call, page, &world.switches, name),
+            _ => page_values::value(call, page, &world.switches, name),
         })
     })?;
     if let Some(PageToken::New(token)) = minted {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Call, need_scope};
-use crate::graph::GraphError;
+use crate::protocol::GraphError;
 
 /// Lists who may do what on the page. Nobody is listed where the seed lets everybody do everything.
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope, need_task, select, webhook_fields};
-use crate::graph::GraphError;
-use crate::graph::auth::Caller;
+use super::{Call, need_scope, need_task, select};
+use crate::auth::Caller;
 use crate::id::Id;
+use crate::protocol::{GraphError, webhook_fields};
 use crate::seed::{Task, TokenKind};
 use crate::switches::{PageSubscribePost, PageSubscriptionsList, PageUnsubscribeAbsent, PageUnsubscribeToken};
 use crate::world::{Page, PageSubscription, World};

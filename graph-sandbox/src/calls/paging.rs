@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Call;
-use crate::graph::GraphError;
+use crate::protocol::GraphError;
 use crate::switches::{AccountsPaging, PagingLinks, Switches};
 
 /// How many rows a part has when the caller does not say.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::conversation::messaging_page;
 use super::{Call, attachments, paging, select};
-use crate::graph::GraphError;
-use crate::graph::fields::Selected;
 use crate::id::Id;
+use crate::protocol::GraphError;
+use crate::protocol::fields::Selected;
 use crate::switches::AccountsPaging;
 use crate::world::{Page, Persona};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Call, messages, need_task, select};
-use crate::graph::GraphError;
+use crate::protocol::GraphError;
 use crate::seed::{ProfileAccess, Task};
 use crate::switches::{ProfileWithoutScope, Switches};
 use crate::world::Thread;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::conversation::messaging_page;
 use super::{Call, select};
-use crate::graph::GraphError;
 use crate::messaging::Desk;
+use crate::protocol::GraphError;
 
 /// The first version without it.
 const GONE_SINCE: u16 = 26;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::graph::GraphError;
-use crate::graph::fields::{Selected, parse};
+use crate::protocol::GraphError;
+use crate::protocol::fields::{Selected, parse};
 
 /// The fields of the `fields` parameter, or these when there is none.
 pub(crate) fn selection(fields: Option<&str>, default: &[&str]) -> Result<Vec<Selected>, GraphError> {

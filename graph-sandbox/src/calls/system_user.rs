@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::oauth::find_app;
 use super::oauth_access_token::answer;
 use super::{Call, business};
-use crate::graph::auth::{Known, check_app, flaw};
-use crate::graph::{GraphError, Node};
+use crate::auth::{Known, check_app, flaw};
 use crate::id::{Id, Ids};
+use crate::protocol::{GraphError, Node};
 use crate::seed::{GranularScope, TokenKind};
 use crate::world::{Actor, ActorKind, App, Issued, Life, PAGE_SCOPES, Token, World};
 

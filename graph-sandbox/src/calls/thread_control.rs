@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::conversation::{commit, messaging_page, recipient, refused, thread};
-use crate::graph::GraphError;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, Sight, number};
+use crate::protocol::GraphError;
 use crate::world::{Thread, WEEK};
 
 /// Gives the thread to another app.

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::ControlError;
 use super::http::{Answer, Body, OneOrMore, Since, done};
-use crate::calls::webhook_fields;
 use crate::core::Core;
 use crate::id::Id;
+use crate::protocol::webhook_fields;
 use crate::sandbox::Sandbox;
 use crate::webhooks::{Alert, Deauthorization, Delivery, Dropped, Occurrence, Place, Signing};
 

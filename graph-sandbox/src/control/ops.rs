@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::calls::webhook_fields;
 use crate::core::Core;
 use crate::id::Id;
+use crate::protocol::webhook_fields;
 use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
 use crate::switches::BadSwitch;
 use crate::when::{BadWhen, When, parse_span};

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::http::{Answer, Body};
 use super::ops::ControlError;
 use crate::core::Core;
-use crate::presets::{AppliedPreset, Given, Preset, presets};
+use crate::presets::{AppliedPreset, Preset, presets};
+use crate::seed::Given;
 
 /// The routes, below `/_sandbox/`.
 pub(super) fn routes() -> Router<Arc<Core>> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::auth::{Known, flaw};
 use crate::core::Core;
-use crate::graph::auth::{Known, flaw};
 use crate::seed::{Block, GranularScope, PermissionStatus, Reach, Task, TokenKind};
 use crate::switches::Switches;
 use crate::world::{App, Page, Thread, Token, World};

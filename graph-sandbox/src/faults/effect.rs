@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::edit::Edit;
+use crate::protocol::UserWords;
 use crate::usage::UsageKind;
 
 /// What a fault does to a call.
@@ -106,16 +107,6 @@ pub struct FaultError {
     /// Put the request's own token into the text, as Graph does at times.
     #[serde(default)]
     pub echo_token: bool,
-}
-
-/// What Graph would tell a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserWords {
-    /// `error_user_title`.
-    pub title: String,
-    /// `error_user_msg`.
-    pub message: String,
 }
 
 impl FaultError {

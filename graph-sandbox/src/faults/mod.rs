@@ -7,13 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use edit::Edit;
-pub use effect::{
-    CallbackAnswer, FaultEffect, FaultError, ForeignWrite, OneOrMore, Throttling, UsageReport, UserWords,
-};
+pub use effect::{CallbackAnswer, FaultEffect, FaultError, ForeignWrite, OneOrMore, Throttling, UsageReport};
 
-use crate::graph::Route;
 use crate::id::Id;
 use crate::locked::Locked;
+use crate::protocol::Route;
 
 /// A rule: which calls, how often, and what happens to them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::SetOnce;
 
-use super::error::GraphError;
 use super::handle;
-use super::reply::{Effect, Reply};
-use super::request::{GraphRequest, Operation, read_method};
 use super::results;
 use crate::core::Core;
+use crate::protocol::GraphError;
+use crate::protocol::{Effect, Reply};
+use crate::protocol::{GraphRequest, Operation, read_method};
 use crate::switches::BatchOverLimit;
 
 /// How many operations a batch may have.

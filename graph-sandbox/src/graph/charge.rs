@@ -6,12 +6,12 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::Asked;
-use super::auth::{Caller, Known, recognise};
-use super::error::GraphError;
-use super::route::{Node, Route};
+use crate::auth::{Caller, Known, recognise};
 use crate::core::Core;
 use crate::faults::UsageReport;
 use crate::id::Id;
+use crate::protocol::GraphError;
+use crate::protocol::{Node, Route};
 use crate::seed::TokenKind;
 use crate::switches::{PageUsageHeader, PageUsageType};
 use crate::usage::{Meter, Share, UsageKind};

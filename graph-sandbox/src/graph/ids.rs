@@ -6,15 +6,15 @@ use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::auth::Caller;
 use super::charge::{self, Billed};
-use super::error::GraphError;
 use super::read_as_get;
-use super::request::GraphRequest;
 use super::route::{find_node, node_route};
-use super::version::Version;
+use crate::auth::Caller;
 use crate::calls::{self, Call};
 use crate::core::Core;
+use crate::protocol::GraphError;
+use crate::protocol::GraphRequest;
+use crate::protocol::Version;
 use crate::switches::{IdsLimit, IdsPartial};
 
 /// How many ids Graph is said to take.

@@ -1,19 +1,11 @@
 //! The Graph API: from an HTTP request to an answer, in the order Graph takes things.
 
-pub(crate) mod auth;
 mod batch;
 mod charge;
-pub(crate) mod error;
-pub(crate) mod fields;
 mod ids;
-mod multipart;
-mod params;
-mod reply;
-mod request;
 mod results;
 mod route;
 mod struck;
-pub(crate) mod version;
 
 use std::sync::Arc;
 
@@ -22,19 +14,14 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-pub(crate) use error::GraphError;
-pub(crate) use params::Params;
-pub(crate) use reply::{Effect, Reply};
-pub(crate) use request::GraphRequest;
-pub use request::TokenPlace;
-pub(crate) use route::{Destination, Node, OfPage, Route};
-
+use self::route::Destination;
+use crate::auth;
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
 use crate::faults::CallbackAnswer;
 use crate::ledger::note;
+use crate::protocol::{Effect, GraphError, GraphRequest, Reply, Route, Version};
 use crate::switches::{BatchDebugToken, BatchToken, VersionHeader};
-use version::Version;
 
 /// A request on its way through.
 struct Asked {

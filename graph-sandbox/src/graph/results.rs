@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::error::GraphError;
-use super::request::GraphRequest;
+use crate::protocol::GraphError;
+use crate::protocol::GraphRequest;
 
 const OPENING: &str = "{result=";
 

@@ -13,8 +13,8 @@ pub(crate) use note::{note, plain_url};
 pub(crate) use query::LedgerQuery;
 pub use query::{CallCount, LedgerSummary};
 
-use crate::graph::TokenPlace;
 use crate::locked::Locked;
+use crate::protocol::TokenPlace;
 use crate::seed::TokenKind;
 
 /// How many requests the ledger remembers.

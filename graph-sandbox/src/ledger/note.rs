@@ -5,12 +5,12 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{LedgerEntry, ProofUse, TokenUse};
+use crate::auth::{Known, proof_matches, recognise};
 use crate::calls::USUAL_ROWS;
 use crate::faults::Subject;
-use crate::graph::auth::{Known, proof_matches, recognise};
-use crate::graph::fields;
-use crate::graph::{GraphRequest, Node, Route, TokenPlace};
 use crate::id::Id;
+use crate::protocol::fields;
+use crate::protocol::{GraphRequest, Node, Route, TokenPlace};
 use crate::seed::TokenKind;
 use crate::world::World;
 

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use fill::Filled;
-pub(crate) use play::Given;
 pub use play::{AppliedPreset, Undo};
 
 /// A case that happens at Meta.

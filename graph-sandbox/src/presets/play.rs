@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize as DeriveSerialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, Serializer};
-use serde::{Deserialize, Serialize as DeriveSerialize};
 use serde_json::{Value, json};
 
 use super::fill::Change;
@@ -12,23 +12,6 @@ use super::{Changed, Filled, find};
 use crate::control::ControlError;
 use crate::core::Core;
 use crate::seed::Invalidation;
-
-/// Parameters as JSON or YAML writes them.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Given(BTreeMap<String, Value>);
-
-impl Given {
-    /// The values as texts; an id may be a number.
-    pub(crate) fn texts(self) -> Result<BTreeMap<String, String>, String> {
-        let text = |(name, value)| match value {
-            Value::String(text) => Ok((name, text)),
-            Value::Number(number) => Ok((name, number.to_string())),
-            _ => Err(format!("the parameter {name} must be a text or a number")),
-        };
-        self.0.into_iter().map(text).collect()
-    }
-}
 
 /// What a preset has set.
 #[derive(Clone, Debug, DeriveSerialize)]

@@ -11,8 +11,8 @@ use super::{
     Actor, ActorKind, App, AppField, AppSubscription, Business, Issued, Page, PageSubscription, Token, TokenId,
     Trouble, World,
 };
-use crate::calls::{app_fields, page_fields};
 use crate::id::Id;
+use crate::protocol::{app_fields, page_fields};
 use crate::seed::{
     Seed, SeedActor, SeedApp, SeedAppSubscription, SeedBusiness, SeedError, SeedLoginConfiguration, SeedPage,
     SeedSystemUser, SeedToken, TokenKind,

@@ -20,7 +20,6 @@ use url::Url;
 
 pub(crate) use actors::{Actor, ActorKind, Business, Trouble};
 pub(crate) use codes::{Codes, Misuse};
-pub use crowd::SeedCrowd;
 pub(crate) use grants::{Grants, PAGE_SCOPES, Targets};
 pub(crate) use lineage::{Life, PageToken, random_text};
 pub(crate) use load::{check_redirect_uri, check_url};

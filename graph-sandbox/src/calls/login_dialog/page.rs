@@ -1,7 +1,7 @@
 //! The pages of the dialog. Everything in them that is not fixed text is escaped.
 
 use super::Request;
-use crate::graph::Params;
+use crate::protocol::Params;
 use crate::world::{ActorKind, World};
 
 /// Parameters that go through the form unchanged.

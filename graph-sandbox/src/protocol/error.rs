@@ -1,9 +1,8 @@
 //! Graph errors and their envelope.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::faults::UserWords;
 
 /// The `type` of a Graph error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +33,16 @@ pub(crate) struct GraphError {
     pub(crate) is_transient: bool,
     /// Words for a person; boxed, since they are rare.
     pub(crate) user: Option<Box<UserWords>>,
+}
+
+/// What Graph would tell a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserWords {
+    /// `error_user_title`.
+    pub title: String,
+    /// `error_user_msg`.
+    pub message: String,
 }
 
 impl GraphError {

@@ -1,8 +1,4 @@
-//! Fields of the app node.
-
-use serde_json::{Value, json};
-
-use crate::world::App;
+//! Fields of the app node: their names, and who may read them.
 
 /// Fields a seed may set; the others follow from the rest of the state.
 const SETTABLE: &[&str] = &["namespace", "app_type", "has_messenger_product", "business", "privacy_policy_url", "link"];
@@ -23,17 +19,4 @@ pub(crate) fn is_settable(name: &str) -> bool {
 /// Whether the app node has this field.
 pub(crate) fn exists(name: &str) -> bool {
     is_settable(name) || DEFAULT.contains(&name)
-}
-
-/// The value of a field; absent if it has none.
-pub(crate) fn value(app: &App, name: &str) -> Option<Value> {
-    match name {
-        "id" => Some(app.id.as_str().into()),
-        "name" => Some(app.name.as_str().into()),
-        "category" => Some(app.category.as_str().into()),
-        "link" if !app.fields.contains_key("link") => {
-            Some(json!(format!("https://www.facebook.com/games/?app_id={}", app.id)))
-        }
-        _ => app.fields.get(name).cloned(),
-    }
 }

@@ -1,6 +1,6 @@
 //! Webhook objects and the fields they have.
 
-use crate::graph::GraphError;
+use super::error::GraphError;
 
 /// Objects an app can subscribe to.
 const OBJECTS: &[&str] = &[
@@ -72,7 +72,7 @@ pub(crate) fn check_object(object: &str) -> Result<(), GraphError> {
 /// Refuses names the object does not have. One bad name refuses all.
 ///
 /// Of other objects than these three no fields are known here: they take any name.
-pub(super) fn check_names(object: &str, parameter: &str, names: &[String]) -> Result<(), GraphError> {
+pub(crate) fn check_names(object: &str, parameter: &str, names: &[String]) -> Result<(), GraphError> {
     let known = match object {
         "page" => PAGE_FIELDS,
         "instagram" => INSTAGRAM_FIELDS,

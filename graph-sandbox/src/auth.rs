@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::error::GraphError;
 use crate::id::Id;
+use crate::protocol::GraphError;
 use crate::seed::{Block, TokenKind};
 use crate::switches::{AppTokenProof, DataAccessOver, TokenErrorStatus, TokenErrorSubcode, UnknownApp};
 use crate::world::{App, PAGE_SCOPES, Token, Trouble, World};
