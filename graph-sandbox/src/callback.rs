@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
@@ -109,6 +111,23 @@ pub(crate) fn stand_in(resolve: &BTreeMap<String, String>, url: &Url) -> Result<
     let mut target = target.ok_or_else(|| Failure::Curl(6, format!("Could not resolve host: {host}")))?;
     target.set_query(url.query());
     Ok(target)
+}
+
+/// The client that calls callbacks. It only ever speaks plain HTTP, to stand-ins of the resolve
+/// table; a TLS setup of its own keeps it independent of what the process has installed.
+pub(crate) fn client() -> anyhow::Result<Client> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .no_proxy()
+        .user_agent("facebookplatform/1.0 (+http://developers.facebook.com)")
+        .build()?;
+    Ok(client)
 }
 
 /// Makes a request to a stand-in and reads the answer, all within the limit.

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::control::{AppSubscriptionChange, PageSubscriptionChange, drift_app, drift_page};
 use crate::faults::ForeignWrite;
 use crate::id::Id;
 use crate::locked::Locked;
-use crate::world::World;
+use crate::world::{AppSubscriptionChange, PageSubscriptionChange, World, drift_app, drift_page};
 
 /// The subscription that is written over.
 #[derive(Clone, Debug, PartialEq, Eq)]

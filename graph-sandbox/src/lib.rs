@@ -25,8 +25,11 @@ mod auth;
 mod callback;
 mod calls;
 mod clock;
+mod connection;
 mod control;
+mod control_api;
 mod core;
+mod delivery;
 mod faults;
 mod foreign;
 mod graph;
@@ -38,7 +41,6 @@ mod output;
 mod presets;
 mod protocol;
 mod sandbox;
-mod sandbox_people;
 mod seed;
 mod server;
 mod switches;
@@ -48,10 +50,9 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionChange, AppSubscriptionView, AppView, Authorise, BusinessChange, ControlError,
-    CustomerMessage, GrantView, PageChange, PageSubscriptionChange, PageView, PersonChange, ReceiverRole, Regrant,
-    RoleNotice, RoutingChange, RoutingView, SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView,
-    WebhookItem, Written,
+    AppChange, AppSubscriptionView, AppView, Authorise, BusinessChange, ControlError, CustomerMessage, Deauthorization,
+    GrantView, PageChange, PageView, PersonChange, ReceiverRole, Regrant, RoleNotice, RoutingChange, RoutingView,
+    SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView, WebhookItem, Written,
 };
 pub use faults::{
     ActiveFault, CallbackAnswer, Edit, Fault, FaultEffect, FaultError, FaultMatch, ForeignWrite, OneOrMore, Throttling,
@@ -70,5 +71,6 @@ pub use seed::{
 };
 pub use switches::*;
 pub use usage::{Limits, Meter, UsageKind, UsageView};
-pub use webhooks::{Alert, AlertKind, Deauthorization, Delivery, Dropped, Place, Signing};
+pub use webhooks::{Alert, AlertKind, Delivery, Dropped, Place, Signing};
 pub use when::{BadWhen, When};
+pub use world::{AppSubscriptionChange, PageSubscriptionChange};

@@ -61,6 +61,6 @@ pub(super) fn refused(refusal: Refusal, switches: &Switches) -> GraphError {
 
 /// Makes an act so, unless a fault wants the call to have no effect.
 pub(super) fn commit(call: &Call, world: &mut World, page: &Id, outcome: Outcome) -> Value {
-    call.commit(world, |world| outcome.apply(&call.core, world, page));
+    call.commit(world, |world| outcome.apply(&call.core.outbox, world, page));
     json!({"success": true})
 }

@@ -63,7 +63,7 @@ pub(super) fn post(call: &Call) -> Result<Value, GraphError> {
         answer["attachment_id"] = id.as_str().into();
     }
     call.commit(&mut world, |world| {
-        outcome.apply(&call.core, world, &page);
+        outcome.apply(&call.core.outbox, world, &page);
         if let Some(page) = world.pages.get_mut(&page) {
             page.messaging.attachments.extend(to_save);
             page.messaging.attachments.retain(|id, _| use_of_saved.as_ref() != Some(id));

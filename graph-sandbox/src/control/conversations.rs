@@ -1,10 +1,10 @@
-//! What control calls do in conversations: as customers, staff, other apps or page settings.
+//! What is done in conversations: as customers, staff, other apps or page settings.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::ops::ControlError;
+use super::error::ControlError;
 use crate::core::Core;
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
@@ -204,7 +204,7 @@ impl Core {
         let mid = message_id();
         let outcome = desk.customer_writes(thread, &mid, &message.text);
         let page = page.id.clone();
-        outcome.apply(self, &mut world, &page);
+        outcome.apply(&self.outbox, &mut world, &page);
         Ok(Written { psid, mid })
     }
 
@@ -245,7 +245,7 @@ impl Core {
         let desk = Desk::new(page, &world.switches, now);
         let outcome = change(&desk, desk.thread(&act.psid)?, &app)?;
         let page = page.id.clone();
-        outcome.apply(self, &mut world, &page);
+        outcome.apply(&self.outbox, &mut world, &page);
         Ok(())
     }
 

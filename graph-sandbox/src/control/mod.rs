@@ -1,22 +1,17 @@
-//! Looking into a sandbox and changing it: typed operations, and the HTTP API over them.
+//! Looking into a sandbox and changing it.
 
 mod conversations;
+mod deauthorize;
 mod deliveries;
-mod http;
-mod index;
-mod messaging;
+mod error;
 mod ops;
 mod people;
-mod presets;
-#[cfg(test)]
-mod tests;
-mod usage;
 mod view;
 
 pub use conversations::{CustomerMessage, ReceiverRole, RoleNotice, RoutingChange, ThreadAct, ThreadChange, Written};
+pub use deauthorize::Deauthorization;
 pub use deliveries::{SigningChange, WebhookItem};
-pub(crate) use http::router;
-pub use ops::{AppChange, AppSubscriptionChange, ControlError, PageChange, PageSubscriptionChange};
-pub(crate) use ops::{drift_app, drift_page};
+pub use error::ControlError;
+pub use ops::{AppChange, PageChange};
 pub use people::{Authorise, BusinessChange, GrantView, PersonChange, Regrant};
 pub use view::{AppSubscriptionView, AppView, PageView, RoutingView, StateView, ThreadView, TokenView};

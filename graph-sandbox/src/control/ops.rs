@@ -1,4 +1,4 @@
-//! What control calls do, over HTTP or from Rust.
+//! Changes of the clock, of tokens, apps and pages, of switches and stand-ins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,45 +6,12 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::error::ControlError;
 use crate::core::Core;
 use crate::id::Id;
-use crate::protocol::webhook_fields;
-use crate::seed::{Block, Invalidation, PermissionStatus, SeedError, SeedToken, Task, default_object, default_version};
-use crate::switches::BadSwitch;
-use crate::when::{BadWhen, When, parse_span};
-use crate::world::{AppField, AppSubscription, Page, PageSubscription, check_redirect_uri, check_url};
-
-/// A control call was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// There is no such app, page, token or fault.
-    #[error("there is no {0}")]
-    NotFound(String),
-    /// There is nothing of this name; the text names the nearest.
-    #[error("{0}")]
-    Missing(String),
-    /// The request contradicts itself or the state.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl From<SeedError> for ControlError {
-    fn from(error: SeedError) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
-impl From<BadSwitch> for ControlError {
-    fn from(error: BadSwitch) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
-impl From<BadWhen> for ControlError {
-    fn from(error: BadWhen) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
+use crate::seed::{Block, Invalidation, PermissionStatus, SeedToken, Task};
+use crate::when::{When, parse_span};
+use crate::world::{AppSubscriptionChange, PageSubscriptionChange, check_redirect_uri, drift_app, drift_page};
 
 /// Changes to an app; what is absent stays as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,33 +52,6 @@ impl AppChange {
     }
 }
 
-/// A change to an app's webhook subscription, made by somebody else as it were.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AppSubscriptionChange {
-    /// Kind of object, `page` by default.
-    #[serde(default = "default_object")]
-    pub object: String,
-    /// Another callback.
-    #[serde(default)]
-    pub callback_url: Option<String>,
-    /// Whether Meta delivers.
-    #[serde(default)]
-    pub active: Option<bool>,
-    /// Other fields, all of them.
-    #[serde(default)]
-    pub fields: Option<Vec<String>>,
-    /// Removes the subscription.
-    #[serde(default)]
-    pub removed: bool,
-}
-
-impl Default for AppSubscriptionChange {
-    fn default() -> Self {
-        Self { object: default_object(), callback_url: None, active: None, fields: None, removed: false }
-    }
-}
-
 /// Changes to a page; what is absent stays as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -130,17 +70,6 @@ pub struct PageChange {
     pub tasks: BTreeMap<Id, Vec<Task>>,
     /// Drift of an app's row.
     pub subscription: Option<PageSubscriptionChange>,
-}
-
-/// A change to an app's row among a page's subscriptions.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageSubscriptionChange {
-    /// The app.
-    pub app: Id,
-    /// Its fields, all of them; absent removes the row.
-    #[serde(default)]
-    pub fields: Option<Vec<String>>,
 }
 
 impl Core {
@@ -195,7 +124,7 @@ impl Core {
         let id: Id = id.parse().map_err(|_| not_found())?;
         let app = world.apps.get_mut(&id).ok_or_else(not_found)?;
         if let Some(subscription) = change.subscription {
-            drift_app(&mut app.subscriptions, subscription)?;
+            drift_app(&mut app.subscriptions, subscription).map_err(ControlError::Refused)?;
         }
         if let Some(secret) = change.secret {
             let former = std::mem::replace(&mut app.secret, secret);
@@ -258,41 +187,4 @@ impl Core {
         }
         Ok(())
     }
-}
-
-/// Changes an app's row among a page's subscriptions.
-pub(crate) fn drift_page(page: &mut Page, PageSubscriptionChange { app, fields }: PageSubscriptionChange) {
-    let name = page.subscriptions.remove(&app).and_then(|row| row.name);
-    if let Some(fields) = fields {
-        page.subscriptions.insert(app, PageSubscription { name, fields });
-    }
-}
-
-/// Changes an app's webhook subscription.
-pub(crate) fn drift_app(
-    subscriptions: &mut BTreeMap<String, AppSubscription>,
-    change: AppSubscriptionChange,
-) -> Result<(), ControlError> {
-    webhook_fields::check_object(&change.object).map_err(|error| ControlError::Refused(error.message))?;
-    if change.removed {
-        subscriptions.remove(&change.object);
-        return Ok(());
-    }
-    let mut row = match (subscriptions.get(&change.object), &change.callback_url) {
-        (Some(row), _) => row.clone(),
-        (None, Some(url)) => AppSubscription { callback_url: url.clone(), active: true, fields: Vec::new() },
-        (None, None) => {
-            return Err(ControlError::Refused("there is no such subscription: a new one needs callback_url".into()));
-        }
-    };
-    if let Some(url) = change.callback_url {
-        check_url(&url).map_err(ControlError::Refused)?;
-        row.callback_url = url;
-    }
-    if let Some(fields) = change.fields {
-        row.fields = fields.into_iter().map(|name| AppField { name, version: default_version() }).collect();
-    }
-    row.active = change.active.unwrap_or(row.active);
-    subscriptions.insert(change.object, row);
-    Ok(())
 }

@@ -1,30 +1,16 @@
-//! Control calls: what people do at Meta that ends, holds up or widens what apps may do.
+//! What people do at Meta that ends, holds up or widens what apps may do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::http::{Answer, Body, done};
-use super::ops::ControlError;
+use super::error::ControlError;
 use crate::core::Core;
 use crate::id::{Id, Ids};
 use crate::seed::VerificationStatus;
 use crate::world::{Targets, World};
-
-/// The routes, below `/_sandbox/`.
-pub(super) fn routes() -> Router<Arc<Core>> {
-    Router::new()
-        .route("/people/{id}", post(change_person))
-        .route("/businesses/{id}", post(change_business))
-        .route("/grants", get(read_grants))
-}
 
 /// What a person or system user does; what is absent stays as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,39 +87,9 @@ pub struct GrantView {
     pub data_access_expires_at: Option<Timestamp>,
 }
 
-async fn change_person(
-    State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
-    Body(change): Body<PersonChange>,
-) -> Answer {
-    let removed = change.removed_app.as_ref().and_then(|app| core.removal(app, &id));
-    let mut answer = json!({"success": true});
-    if let Some(code) = core.change_person(&id, change)? {
-        // The code is what the call is for, and good for one exchange only.
-        answer["code"] = code.expose_secret().into();
-    }
-    if let Some((app, person)) = removed {
-        answer["deauthorize"] = json!(core.deauthorize(&app, &person).await?);
-    }
-    Ok(Json(answer))
-}
-
-async fn change_business(
-    State(core): State<Arc<Core>>,
-    Path(id): Path<String>,
-    Body(change): Body<BusinessChange>,
-) -> Answer {
-    core.change_business(&id, change)?;
-    done()
-}
-
-async fn read_grants(State(core): State<Arc<Core>>) -> Answer {
-    Ok(Json(json!({"grants": core.grants()})))
-}
-
 impl Core {
     /// App and person, if the app is told when this person removes it.
-    fn removal(&self, app: &Id, person: &str) -> Option<(Id, Id)> {
+    pub(crate) fn removal(&self, app: &Id, person: &str) -> Option<(Id, Id)> {
         let world = self.world.lock();
         let person: Id = person.parse().ok()?;
         let told = world.apps.get(app)?.deauthorize_url.is_some() && world.grants.get(app, &person).is_some();

@@ -1,11 +1,12 @@
 //! The Graph API: from an HTTP request to an answer, in the order Graph takes things.
 
+mod apply_fault;
 mod batch;
 mod charge;
 mod ids;
+mod note;
 mod results;
 mod route;
-mod struck;
 
 use std::sync::Arc;
 
@@ -19,7 +20,6 @@ use crate::auth;
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
 use crate::faults::CallbackAnswer;
-use crate::ledger::note;
 use crate::protocol::{Effect, GraphError, GraphRequest, Reply, Route, Version};
 use crate::switches::{BatchDebugToken, BatchToken, VersionHeader};
 
@@ -42,7 +42,7 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
     let (now, destination, entry, subject) = {
         let (world, now) = core.world_now();
         let destination = route::find(&world, &request);
-        let (entry, subject) = note(&world, now, &request, destination.as_ref().ok());
+        let (entry, subject) = note::note(&world, now, &request, destination.as_ref().ok());
         (now, destination, entry, subject)
     };
     let seq = core.ledger.open(entry);
@@ -51,7 +51,7 @@ pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
         core.ledger.amend(seq, |entry| entry.fault = Some(fault.name().to_owned()));
     }
     let asked = Asked { request, destination, seq, now, without_effect: false, callback_answer: None };
-    let effect = struck::answer(core, asked, fault).await;
+    let effect = apply_fault::answer(core, asked, fault).await;
     if let Effect::Reply(reply) = &effect {
         core.ledger.amend(seq, |entry| {
             entry.status = Some(reply.status);

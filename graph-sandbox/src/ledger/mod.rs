@@ -1,6 +1,6 @@
 //! The ledger: every Graph request, without its secrets.
 
-mod note;
+mod plain;
 mod query;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use note::{note, plain_url};
+pub(crate) use plain::{is_plain_word, plain_url, plain_word};
 pub(crate) use query::LedgerQuery;
 pub use query::{CallCount, LedgerSummary};
 

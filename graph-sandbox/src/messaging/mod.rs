@@ -5,7 +5,6 @@
 
 mod acts;
 mod events;
-mod handle;
 #[cfg(test)]
 pub(crate) mod laws;
 
@@ -14,9 +13,8 @@ use jiff::Timestamp;
 pub(crate) use acts::Desk;
 pub(crate) use events::number;
 
-use crate::core::Core;
 use crate::id::Id;
-use crate::webhooks::Occurrence;
+use crate::webhooks::{Occurrence, Outbox};
 use crate::world::{Thread, World};
 
 /// A thread after an act, and who is told of it.
@@ -27,10 +25,10 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Makes it so.
-    pub(crate) fn apply(self, core: &Core, world: &mut World, page: &Id) {
+    pub(crate) fn apply(self, outbox: &Outbox, world: &mut World, page: &Id) {
         if let Some(page) = world.pages.get_mut(page) {
             page.messaging.threads.insert(self.thread.psid.clone(), self.thread);
-            core.outbox.tell(world, self.told);
+            outbox.tell(world, self.told);
         }
     }
 }

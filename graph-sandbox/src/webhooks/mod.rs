@@ -1,23 +1,22 @@
-//! Webhook events: what happened, to whom it is told, and how it gets there.
+//! Webhook events: what happened, to whom it is told, and what becomes of it.
 
-mod deauthorize;
-mod delivery;
-mod hearing;
+mod conclude;
 mod outbox;
-mod patience;
 mod payload;
 mod record;
+mod retry_policy;
 mod signature;
+mod subscribers;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use deauthorize::Deauthorization;
-pub(crate) use delivery::run;
-pub(crate) use outbox::Outbox;
+pub(crate) use conclude::Outcome;
+pub(crate) use outbox::{Attempt, Outbox};
 pub use record::{Alert, AlertKind, Delivery, Dropped};
 pub use signature::Signing;
+pub(crate) use signature::hmac_sha256;
 
 use crate::id::Id;
 

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use url::Url;
 
-use super::record::Records;
-use super::{Alert, Delivery, Dropped, Occurrence, Signing, hearing};
+use super::record::{Alert, Delivery, Dropped, Records};
+use super::signature::Signing;
+use super::{Occurrence, payload, subscribers};
 use crate::id::Id;
 use crate::ledger::plain_url;
 use crate::locked::Locked;
@@ -27,9 +29,9 @@ const MAX_BATCH: usize = 1000;
 pub(crate) struct Outbox {
     pub(super) state: Locked<State>,
     /// Wakes the delivery.
-    pub(super) told: Notify,
+    pub(crate) told: Notify,
     /// Tells that something was sent or dropped.
-    pub(super) progress: watch::Sender<()>,
+    pub(crate) progress: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -77,7 +79,7 @@ pub(super) struct Failing {
 }
 
 /// An attempt to be made.
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) post: Post,
     pub(super) at: Timestamp,
     pub(super) callback: Url,
@@ -95,7 +97,7 @@ impl Outbox {
     /// Takes one occurrence; says why the app does not hear of it.
     pub(crate) fn take(&self, world: &World, occurrence: Occurrence) -> Option<Dropped> {
         let mut state = self.state.lock();
-        if let Err(reason) = hearing::hears(world, &occurrence) {
+        if let Err(reason) = subscribers::hears(world, &occurrence) {
             state.drop_all(&occurrence.app, std::slice::from_ref(&occurrence), reason, occurrence.at);
             return Some(reason);
         }
@@ -127,7 +129,7 @@ impl Outbox {
     }
 
     /// The attempts to be made now, one per app at most.
-    pub(super) fn begin(&self, world: &World, now: Timestamp) -> Vec<Attempt> {
+    pub(crate) fn begin(&self, world: &World, now: Timestamp) -> Vec<Attempt> {
         let mut state = self.state.lock();
         let apps: Vec<Id> = state.lanes.keys().cloned().collect();
         let begun = apps.into_iter().filter_map(|app| {
@@ -138,13 +140,13 @@ impl Outbox {
     }
 
     /// How long nothing will be due; nothing at all without an answer.
-    pub(super) fn rest(&self, now: Timestamp) -> Option<Duration> {
+    pub(crate) fn rest(&self, now: Timestamp) -> Option<Duration> {
         let state = self.state.lock();
         state.lanes.values().filter(|lane| !lane.busy).filter_map(|lane| lane.rest(now)).min()
     }
 
     /// Whether something is under way or due.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let is_due = |lane: &Lane| lane.busy || lane.since.is_some() || lane.posts.iter().any(|post| post.is_due(now));
         self.state.lock().lanes.values().any(is_due)
     }
@@ -223,7 +225,7 @@ impl State {
     /// Prepares what is due first for an app, leaving out what it no longer hears of.
     fn begin(&mut self, world: &World, app: &Id, now: Timestamp) -> Option<Attempt> {
         while let Some(mut post) = self.lanes.get_mut(app).filter(|lane| !lane.busy)?.due(now) {
-            let callback = match hearing::callback(world, app) {
+            let callback = match subscribers::callback(world, app) {
                 Ok(callback) => callback,
                 Err(reason) => {
                     // Nothing else is heard either. Thousands may wait, so they go in one pass.
@@ -233,7 +235,7 @@ impl State {
                     break;
                 }
             };
-            let is_gone = |occurrence: &Occurrence| !hearing::on_page(world, app, &occurrence.page);
+            let is_gone = |occurrence: &Occurrence| !subscribers::on_page(world, app, &occurrence.page);
             let gone: Vec<Occurrence> = post.occurrences.extract_if(.., |o| is_gone(o)).collect();
             if !gone.is_empty() {
                 let others = self.lanes.get_mut(app).map(|lane| lane.extract_due(now, is_gone));
@@ -331,6 +333,26 @@ pub(super) fn summary(app: &Id, occurrences: &[Occurrence]) -> Delivery {
 }
 
 impl Attempt {
+    /// The app that is told.
+    pub(crate) fn app(&self) -> &Id {
+        &self.post.app
+    }
+
+    /// Where it goes.
+    pub(crate) fn callback(&self) -> &Url {
+        &self.callback
+    }
+
+    /// What is sent.
+    pub(crate) fn body(&self) -> serde_json::Result<Vec<u8>> {
+        payload::body(&self.post.occurrences)
+    }
+
+    /// The headers that sign the body.
+    pub(crate) fn signatures(&self, app_secret: &SecretString, body: &[u8]) -> Vec<(&'static str, String)> {
+        self.signing.headers(app_secret, body)
+    }
+
     /// What a delivery tells of this attempt.
     pub(super) fn summary(&self, seq: u64) -> Delivery {
         Delivery {

@@ -50,7 +50,7 @@ impl Signing {
 }
 
 /// HMAC takes keys of any length, so the empty result stands for nothing that happens.
-pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key)
         .map(|mac| mac.chain_update(message).finalize().into_bytes().to_vec())
         .unwrap_or_default()

@@ -3,6 +3,7 @@
 mod actors;
 mod codes;
 mod crowd;
+mod drift;
 mod grants;
 mod lineage;
 mod load;
@@ -20,6 +21,8 @@ use url::Url;
 
 pub(crate) use actors::{Actor, ActorKind, Business, Trouble};
 pub(crate) use codes::{Codes, Misuse};
+pub use drift::{AppSubscriptionChange, PageSubscriptionChange};
+pub(crate) use drift::{drift_app, drift_page};
 pub(crate) use grants::{Grants, PAGE_SCOPES, Targets};
 pub(crate) use lineage::{Life, PageToken, random_text};
 pub(crate) use load::{check_redirect_uri, check_url};

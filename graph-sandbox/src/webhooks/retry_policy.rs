@@ -42,7 +42,7 @@ impl WebhookPatience {
 
     /// How long a callback may take, where the present rule allows `limit`: the older rule had
     /// 20 seconds instead of five.
-    pub(super) fn limit(self, limit: Duration) -> Duration {
+    pub(crate) fn limit(self, limit: Duration) -> Duration {
         match self {
             Self::OneHour => limit,
             Self::EightHours => limit.saturating_mul(4),

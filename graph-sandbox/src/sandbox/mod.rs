@@ -1,5 +1,10 @@
 //! The handle of a running sandbox.
 
+mod conversations;
+mod deliveries;
+mod people;
+mod usage;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,24 +12,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::redirect::Policy;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::callback;
 use crate::clock::Clock;
+use crate::connection::{Peer, ResettableListener};
 use crate::control::{AppChange, ControlError, PageChange, StateView};
 use crate::core::Core;
+use crate::delivery;
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::foreign::ForeignWrites;
 use crate::ledger::{Ledger, LedgerEntry, LedgerSummary};
 use crate::locked::Locked;
 use crate::presets::AppliedPreset;
 use crate::seed::{Invalidation, Seed, SeedError, SeedPreset, SeedToken};
-use crate::server::{self, Peer, ResettableListener};
+use crate::server;
 use crate::usage::Usage;
-use crate::webhooks::{self, Outbox};
+use crate::webhooks::Outbox;
 use crate::world::World;
 
 /// How long open requests may take to end when the sandbox stops.
@@ -56,7 +63,7 @@ impl Default for Options {
 
 /// A running sandbox. It stops when this is dropped.
 pub struct Sandbox {
-    pub(crate) core: Arc<Core>,
+    core: Arc<Core>,
     address: SocketAddr,
     server: Option<JoinHandle<()>>,
     delivery: Option<JoinHandle<()>>,
@@ -84,7 +91,7 @@ impl Sandbox {
             foreign: ForeignWrites::default(),
             usage,
             outbox: Outbox::default(),
-            client: callback_client()?,
+            client: callback::client()?,
             callback_limit: options.callback_limit,
             stopping: CancellationToken::new(),
         });
@@ -106,14 +113,9 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox stopped serving");
             }
         });
-        let delivery = tokio::spawn(webhooks::run(Arc::clone(&core)));
+        let delivery = tokio::spawn(delivery::run(Arc::clone(&core)));
         tracing::info!(%address, "the sandbox listens");
         Ok(Self { core, address, server: Some(server), delivery: Some(delivery) })
-    }
-
-    /// What all requests share, for the parts of this handle in other files.
-    pub(crate) fn core(&self) -> &Core {
-        &self.core
     }
 
     /// Base URL, for example `http://127.0.0.1:40001`.
@@ -251,21 +253,4 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.core.stopping.cancel();
     }
-}
-
-/// The client that calls callbacks. It only ever speaks plain HTTP, to stand-ins of the resolve
-/// table; a TLS setup of its own keeps it independent of what the process has installed.
-pub(crate) fn callback_client() -> anyhow::Result<reqwest::Client> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(Policy::none())
-        .no_proxy()
-        .user_agent("facebookplatform/1.0 (+http://developers.facebook.com)")
-        .build()?;
-    Ok(client)
 }

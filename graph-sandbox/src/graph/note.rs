@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use url::Url;
 
-use super::{LedgerEntry, ProofUse, TokenUse};
 use crate::auth::{Known, proof_matches, recognise};
 use crate::calls::USUAL_ROWS;
 use crate::faults::Subject;
 use crate::id::Id;
+use crate::ledger::{LedgerEntry, ProofUse, TokenUse, is_plain_word, plain_url, plain_word};
 use crate::protocol::fields;
 use crate::protocol::{GraphRequest, Node, Route, TokenPlace};
 use crate::seed::TokenKind;
@@ -20,10 +19,9 @@ const PLAIN_PARAMETERS: &[&str] = &["object", "status", "permission", "include_v
 const INSPECTED: &[&str] = &["input_token", "fb_exchange_token", "revoke_token"];
 const HIDDEN: &str = "<hidden>";
 const GRANT_TYPES: &[&str] = &["authorization_code", "fb_exchange_token", "client_credentials"];
-const OTHER: &str = "<other>";
 
 /// Notes a request; also what the fault rules see of it.
-pub(crate) fn note(
+pub(super) fn note(
     world: &World,
     now: Timestamp,
     request: &GraphRequest,
@@ -148,43 +146,4 @@ fn plain_path(request: &GraphRequest) -> String {
     let version = request.version.map(|version| version.to_string());
     let rest = request.segments.iter().map(|segment| plain_word(segment));
     version.into_iter().chain(rest).fold(String::new(), |path, segment| path + "/" + &segment)
-}
-
-/// Lower-case words and numbers are noted as they are: no token looks like that.
-fn is_plain_word(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-fn plain_word(text: &str) -> String {
-    if is_plain_word(text) { text.to_owned() } else { OTHER.to_owned() }
-}
-
-/// A URL cut to scheme, host and path.
-pub(crate) fn plain_url(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(url) if url.has_host() => {
-            format!("{}{}", url.origin().ascii_serialization(), url.path())
-        }
-        _ => OTHER.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_words_are_noted() {
-        assert_eq!(plain_word("subscribed_apps"), "subscribed_apps");
-        for odd in ["EAAsandbox", "a b", "a|b", "a%20", "é"] {
-            assert_eq!(plain_word(odd), OTHER, "{odd}");
-        }
-    }
-
-    #[test]
-    fn urls_lose_user_query_and_fragment() {
-        assert_eq!(plain_url("https://u:p@hooks.example.com/a/b?t=x#y"), "https://hooks.example.com/a/b");
-        assert_eq!(plain_url("https://hooks.example.com:8443/"), "https://hooks.example.com:8443/");
-        assert_eq!(plain_url("nonsense"), OTHER);
-    }
 }

@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::{Dropped, Occurrence};
+use super::Occurrence;
+use super::record::Dropped;
 use crate::id::Id;
 use crate::world::World;
 

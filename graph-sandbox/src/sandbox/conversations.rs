@@ -1,7 +1,7 @@
 //! Conversations through the handle of a running sandbox.
 
+use super::Sandbox;
 use crate::control::{ControlError, CustomerMessage, RoleNotice, RoutingChange, ThreadAct, ThreadChange, Written};
-use crate::sandbox::Sandbox;
 
 impl Sandbox {
     /// A person writes to a page.

@@ -1,25 +1,25 @@
-//! The handle of a running sandbox: people, businesses and grants.
+//! People, businesses and grants through the handle of a running sandbox.
 
 use secrecy::SecretString;
 
+use super::Sandbox;
 use crate::control::{BusinessChange, ControlError, GrantView, PersonChange};
-use crate::sandbox::Sandbox;
 
 impl Sandbox {
     /// Lets a person or system user change a password, remove an app, log in, and more. Gives the
     /// authorization code if `authorise` was asked for. Unlike the control call it leaves telling the
     /// app of its removal to [`Sandbox::deauthorize`].
     pub fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
-        self.core().change_person(id, change)
+        self.core.change_person(id, change)
     }
 
     /// Changes a business: its name, the state of its verification.
     pub fn change_business(&self, id: &str, change: BusinessChange) -> Result<(), ControlError> {
-        self.core().change_business(id, change)
+        self.core.change_business(id, change)
     }
 
     /// What people and system users authorised apps to do.
     pub fn grants(&self) -> Vec<GrantView> {
-        self.core().grants()
+        self.core.grants()
     }
 }

@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::http::{Answer, Body};
-use super::ops::ControlError;
+use super::wire::{Answer, Body};
+use crate::control::ControlError;
 use crate::core::Core;
 use crate::presets::{AppliedPreset, Preset, presets};
 use crate::seed::Given;

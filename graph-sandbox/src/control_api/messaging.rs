@@ -7,8 +7,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::conversations::{CustomerMessage, RoleNotice, RoutingChange, ThreadAct, ThreadChange};
-use super::http::{Answer, Body, done};
+use super::wire::{Answer, Body, done};
+use crate::control::{CustomerMessage, RoleNotice, RoutingChange, ThreadAct, ThreadChange};
 use crate::core::Core;
 
 type At<T> = (State<Arc<Core>>, Path<String>, Body<T>);

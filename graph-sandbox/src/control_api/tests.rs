@@ -12,10 +12,10 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::http::router;
 use super::index::CALLS;
+use super::router::router;
+use crate::connection::Peer;
 use crate::core::Core;
-use crate::server::Peer;
 
 fn guarded(control_token: Option<&str>) -> Router {
     let core = Core {
@@ -26,7 +26,7 @@ fn guarded(control_token: Option<&str>) -> Router {
         foreign: Default::default(),
         usage: Default::default(),
         outbox: Default::default(),
-        client: crate::sandbox::callback_client().unwrap(),
+        client: crate::callback::client().unwrap(),
         callback_limit: Duration::from_secs(1),
         stopping: CancellationToken::new(),
     };
@@ -90,7 +90,7 @@ async fn strangers_need_the_control_token() {
 
 /// The paths of all routes, as the sources beside this one declare them.
 fn declared_routes() -> Vec<String> {
-    let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/control")).unwrap();
+    let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/control_api")).unwrap();
     let sources = sources.map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("tests.rs"));
     let texts = sources.map(|path| std::fs::read_to_string(path).unwrap());
     let paths = |text: String| -> Vec<String> {

@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 
-use super::signature::hmac_sha256;
+use super::error::ControlError;
 use crate::callback::{exchange, stand_in};
-use crate::control::ControlError;
 use crate::core::Core;
 use crate::id::Id;
 use crate::ledger::plain_url;
+use crate::webhooks::hmac_sha256;
 
 /// How a deauthorize callback took the news.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,12 +8,11 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{Answer, Body, done};
-use super::ops::ControlError;
+use super::wire::{Answer, Body, done};
+use crate::control::ControlError;
 use crate::core::Core;
 use crate::id::Id;
-use crate::sandbox::Sandbox;
-use crate::usage::{Limits, Meter, UsageKind, UsageView};
+use crate::usage::{Limits, Meter, UsageKind};
 
 /// The routes, below `/_sandbox/`.
 pub(super) fn routes() -> Router<Arc<Core>> {
@@ -60,26 +59,4 @@ async fn read_limits(State(core): State<Arc<Core>>) -> Answer {
 async fn set_limits(State(core): State<Arc<Core>>, Body(limits): Body<Limits>) -> Answer {
     core.usage.set_limits(limits);
     done()
-}
-
-impl Sandbox {
-    /// How much of their allowances apps, people and pages have used.
-    pub fn usage(&self) -> Vec<UsageView> {
-        self.core.usage.list(self.core.clock.now())
-    }
-
-    /// Sets a usage; from 100 percent on calls are refused for so many minutes.
-    pub fn set_usage(&self, meter: Meter, percent: u64, minutes: Option<u64>) {
-        self.core.usage.set(meter, percent, minutes, self.core.clock.now());
-    }
-
-    /// The allowances.
-    pub fn limits(&self) -> Limits {
-        self.core.usage.limits()
-    }
-
-    /// Changes the allowances.
-    pub fn set_limits(&self, limits: Limits) {
-        self.core.usage.set_limits(limits);
-    }
 }

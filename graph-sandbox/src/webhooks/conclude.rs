@@ -1,87 +1,28 @@
-//! Delivery: sends what is due, and decides what a failure leads to.
+//! What an attempt to deliver leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::pending;
-use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 
-use super::outbox::{Attempt, Failing, Post, State};
-use super::patience::{self, Next};
-use super::{Alert, AlertKind, Dropped, Occurrence, payload};
-use crate::callback::{self, Failure};
-use crate::core::Core;
+use super::Occurrence;
+use super::outbox::{Attempt, Failing, Outbox, Post, State};
+use super::record::{Alert, AlertKind, Delivery, Dropped};
+use super::retry_policy::{ALERT, Next};
+use crate::callback::Failure;
 use crate::id::Id;
 use crate::switches::WebhookDuplicates;
 use crate::world::{World, after};
 
-/// Delivers until the sandbox stops. Attempts under way then are cut off.
-pub(crate) async fn run(core: Arc<Core>) {
-    let mut moves = core.clock.moves();
-    let mut attempts = JoinSet::new();
-    loop {
-        let (begun, now) = {
-            let (world, now) = core.world_now();
-            (core.outbox.begin(&world, now), now)
-        };
-        for attempt in begun {
-            attempts.spawn(send(Arc::clone(&core), attempt));
-        }
-        core.outbox.progress.send_replace(());
-        tokio::select! {
-            () = core.stopping.cancelled() => return,
-            () = core.outbox.told.notified() => {}
-            _ = moves.changed() => {}
-            _ = attempts.join_next(), if !attempts.is_empty() => {}
-            () = pause(core.outbox.rest(now)) => {}
-        }
-    }
-}
-
-async fn pause(rest: Option<Duration>) {
-    match rest {
-        Some(rest) => tokio::time::sleep(rest).await,
-        None => pending().await,
-    }
-}
-
-/// Makes an attempt and draws the consequences.
-async fn send(core: Arc<Core>, attempt: Attempt) {
-    let outcome = ask(&core, &attempt).await;
-    let (mut world, _) = core.world_now();
-    core.outbox.state.lock().conclude(&mut world, attempt, outcome);
-}
-
 /// The status of the answer, and why it is a failure.
-struct Outcome {
-    status: Option<u16>,
-    failure: Option<Failure>,
+pub(crate) struct Outcome {
+    pub(crate) status: Option<u16>,
+    pub(crate) failure: Option<Failure>,
 }
 
-async fn ask(core: &Core, attempt: &Attempt) -> Outcome {
-    let failed = |failure| Outcome { status: None, failure: Some(failure) };
-    let Ok(body) = payload::body(&attempt.post.occurrences) else {
-        return failed(Failure::Curl(43, "The events have no JSON form".to_owned()));
-    };
-    let (target, signatures, limit) = {
-        let world = core.world.lock();
-        let secret = world.apps.get(&attempt.post.app).map(|app| app.secret.clone()).unwrap_or_default();
-        let target = callback::stand_in(&world.resolve, &attempt.callback);
-        let limit = world.switches.webhook_patience.limit(core.callback_limit);
-        (target, attempt.signing.headers(&secret, &body), limit)
-    };
-    let target = match target {
-        Ok(target) => target,
-        Err(failure) => return failed(failure),
-    };
-    let request = core.client.post(target).header("content-type", "application/json");
-    let request = request.header("user-agent", "facebookexternalua").body(body);
-    let request = signatures.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    match callback::exchange(request, limit).await {
-        Ok(answer) => Outcome { status: Some(answer.status), failure: answer.success().err() },
-        Err(failure) => failed(failure),
+impl Outbox {
+    /// Draws the consequences of an attempt.
+    pub(crate) fn conclude(&self, world: &mut World, attempt: Attempt, outcome: Outcome) {
+        self.state.lock().conclude(world, attempt, outcome);
     }
 }
 
@@ -92,7 +33,7 @@ impl State {
         let failed = failure.is_some();
         let mut delivery = attempt.summary(0);
         (delivery.status, delivery.failure) = (status, failure);
-        self.deliveries.push(|seq| super::Delivery { seq, ..delivery });
+        self.deliveries.push(|seq| Delivery { seq, ..delivery });
         let Attempt { post, at, .. } = attempt;
         let app = post.app.clone();
         let again = match failed {
@@ -124,7 +65,7 @@ impl State {
             let failing = self.failing.entry((post.app.clone(), page.clone()));
             let failing = failing.or_insert(Failing { since: at, alerted: false });
             let elapsed = at.duration_since(failing.since);
-            if elapsed >= patience::ALERT && !failing.alerted {
+            if elapsed >= ALERT && !failing.alerted {
                 failing.alerted = true;
                 self.alert(&post.app, &page, AlertKind::WebhooksFailing, at);
             }
@@ -180,18 +121,5 @@ impl State {
         };
         let (app, page, message) = (app.to_string(), page.to_string(), message.to_owned());
         self.alerts.push(|seq| Alert { seq, time, app, page, kind, message });
-    }
-}
-
-impl Core {
-    /// Waits until nothing is under way or due by the sandbox's clock, or the sandbox stops.
-    pub(crate) async fn flush(&self) {
-        let mut progress = self.outbox.progress.subscribe();
-        while self.outbox.is_due(self.clock.now()) {
-            tokio::select! {
-                _ = progress.changed() => {}
-                () = self.stopping.cancelled() => return,
-            }
-        }
     }
 }
