@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Call, select};
+use super::call::Call;
+use super::select;
 use crate::auth::Caller;
 use crate::protocol::{GraphError, Node};
 use crate::seed::TokenKind;

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Call, page_values, paging, select};
+use super::call::Call;
+use super::page::{is_granted, needs_review};
+use super::{page_values, paging, select};
 use crate::id::Id;
 use crate::protocol::fields::Selected;
 use crate::protocol::{GraphError, page_fields};
@@ -40,12 +42,6 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     Ok(answer)
 }
 
-/// Pages of businesses take one more scope, and so does reading their tokens.
-pub(super) fn is_granted(page: &Page, token: &Token) -> bool {
-    token.grants("pages_show_list", &page.id)
-        && page.owner.as_ref().is_none_or(|business| token.grants("business_management", business))
-}
-
 fn is_listed(page: &Page, token: &Token, actor: &Id) -> bool {
     page.is_visible() && page.has_role(actor) && is_granted(page, token)
 }
@@ -62,7 +58,7 @@ fn row(
         if let Some(scope) = page_fields::extra_scope(name, world.switches.page_fields_scope)
             && !token.grants(scope, &page.id)
         {
-            return Err(super::page::needs_review(scope));
+            return Err(needs_review(scope));
         }
         Ok(match name {
             "access_token" => {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, select};
+use super::call::Call;
+use super::select;
 use crate::protocol::{GraphError, app_fields};
 use crate::world::App;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use crate::protocol::GraphError;
 use crate::seed::AppRole;
 use crate::switches::AppRolesUser;

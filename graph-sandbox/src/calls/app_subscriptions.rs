@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use crate::callback;
 use crate::ledger::plain_url;
 use crate::protocol::{GraphError, webhook_fields};

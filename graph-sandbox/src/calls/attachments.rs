@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::Call;
+use super::call::Call;
 use super::conversation::messaging_page;
 use crate::id::Id;
 use crate::protocol::GraphError;

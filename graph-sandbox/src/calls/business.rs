@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope, select};
+use super::call::{Call, need_scope};
+use super::select;
 use crate::auth::Caller;
 use crate::id::Id;
 use crate::protocol::{GraphError, Node};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope, need_task};
+use super::call::{Call, need_scope, need_task};
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal};
 use crate::protocol::GraphError;

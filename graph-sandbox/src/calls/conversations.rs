@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::conversation::messaging_page;
-use super::{Call, date_format, paging, select};
+use super::{date_format, paging, select};
 use crate::id::Id;
 use crate::messaging::Desk;
 use crate::protocol::GraphError;

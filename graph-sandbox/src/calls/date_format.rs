@@ -6,7 +6,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 use crate::protocol::GraphError;
 
 /// Graph's own.

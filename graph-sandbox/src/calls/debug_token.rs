@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use crate::auth::{Caller, Flaw, Known, flaw, recognise};
 use crate::id::Id;
 use crate::protocol::GraphError;

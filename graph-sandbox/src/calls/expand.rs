@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::http::Method;
 use serde_json::Value;
 
-use super::{Call, read as read_alone};
+use super::call::Call;
+use super::read::read as read_alone;
 use crate::protocol::fields::{self, Selected};
 use crate::protocol::{GraphError, Node, OfPage, Params, Route};
 

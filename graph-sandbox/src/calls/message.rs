@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::conversation::messaging_page;
 use super::conversations::party;
-use super::{Call, date_format, paging, select};
+use super::{date_format, paging, select};
 use crate::protocol::GraphError;
 use crate::protocol::fields::Selected;
 use crate::switches::{AccountsPaging, OldMessages};

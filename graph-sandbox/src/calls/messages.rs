@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::attachments;
+use super::call::Call;
 use super::conversation::{messaging_page, recipient, refused, thread};
-use super::{Call, attachments};
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, message_id};
 use crate::protocol::GraphError;

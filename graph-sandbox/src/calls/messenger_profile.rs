@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Call;
+use super::call::Call;
 use super::conversation::messaging_page;
 use crate::id::Id;
 use crate::protocol::GraphError;

@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::oauth_access_token;
 use crate::auth::{Known, authenticate, check_app, flaw, flawed, recognise};
 use crate::core::Core;
 use crate::id::Id;
-use crate::protocol::{GraphError, Params, Route};
+use crate::protocol::{GraphError, Params};
 use crate::seed::Invalidation;
 use crate::switches::UnknownApp;
 use crate::world::{App, Token, World};
@@ -26,15 +25,6 @@ pub(crate) struct OpenCall {
     pub(crate) token: Option<SecretString>,
     pub(crate) proof: Option<String>,
     pub(crate) without_effect: bool,
-}
-
-/// Carries a call out.
-pub(crate) fn dispatch_open(route: Route, call: &OpenCall) -> Result<Value, GraphError> {
-    match (route, call.method.as_str()) {
-        (Route::OauthAccessToken, "GET" | "POST") => oauth_access_token::exchange(call),
-        (Route::OauthRevoke, "GET") => revoke(call),
-        _ => Err(GraphError::unsupported(call.method.as_str(), "oauth")),
-    }
 }
 
 impl OpenCall {
@@ -79,7 +69,7 @@ pub(super) fn find_app<'w>(world: &'w World, id: &str) -> Result<&'w App, GraphE
 }
 
 /// `GET /oauth/revoke`: ends one token, and the page tokens that came from it.
-fn revoke(call: &OpenCall) -> Result<Value, GraphError> {
+pub(super) fn revoke(call: &OpenCall) -> Result<Value, GraphError> {
     let mut world = call.core.world.lock();
     let app = call.client(&world)?;
     let text = call.token.as_ref().map(ExposeSecret::expose_secret);

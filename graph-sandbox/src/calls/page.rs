@@ -3,8 +3,8 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::actor_accounts::is_granted;
-use super::{Call, need_scope, page_values, select};
+use super::call::{Call, need_scope};
+use super::{page_values, select};
 use crate::auth::Caller;
 use crate::protocol::{GraphError, page_fields};
 use crate::seed::TokenKind;
@@ -63,6 +63,12 @@ fn page_token(call: &Call, world: &World, page: &Page, caller: &Token) -> Option
         return Some(PageToken::Known(caller.text.expose_secret().to_owned()));
     }
     is_granted(page, caller).then(|| world.page_token(caller, &page.id, call.now))
+}
+
+/// Pages of businesses take one more scope, and so does reading their tokens.
+pub(super) fn is_granted(page: &Page, token: &Token) -> bool {
+    token.grants("pages_show_list", &page.id)
+        && page.owner.as_ref().is_none_or(|business| token.grants("business_management", business))
 }
 
 pub(super) fn needs_review(scope: &str) -> GraphError {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope};
+use super::call::{Call, need_scope};
 use crate::protocol::GraphError;
 
 /// Lists who may do what on the page. Nobody is listed where the seed lets everybody do everything.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, need_scope, need_task, select};
+use super::call::{Call, need_scope, need_task};
+use super::select;
 use crate::auth::Caller;
 use crate::id::Id;
 use crate::protocol::{GraphError, webhook_fields};

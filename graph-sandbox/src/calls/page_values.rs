@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, date_format};
+use super::call::Call;
+use super::date_format;
 use crate::switches::{RoutingFeatureFlag, Switches};
 use crate::world::Page;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::Call;
+use super::call::Call;
 use crate::protocol::GraphError;
 use crate::switches::{AccountsPaging, PagingLinks, Switches};
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::conversation::messaging_page;
-use super::{Call, attachments, paging, select};
+use super::{attachments, paging, select};
 use crate::id::Id;
 use crate::protocol::GraphError;
 use crate::protocol::fields::Selected;

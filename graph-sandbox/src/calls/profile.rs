@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, messages, need_task, select};
+use super::call::{Call, need_task};
+use super::{messages, select};
 use crate::protocol::GraphError;
 use crate::seed::{ProfileAccess, Task};
 use crate::switches::{ProfileWithoutScope, Switches};

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::conversation::messaging_page;
-use super::{Call, select};
+use super::select;
 use crate::messaging::Desk;
 use crate::protocol::GraphError;
 

@@ -3,9 +3,10 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::business;
+use super::call::Call;
 use super::oauth::find_app;
 use super::oauth_access_token::answer;
-use super::{Call, business};
 use crate::auth::{Known, check_app, flaw};
 use crate::id::{Id, Ids};
 use crate::protocol::{GraphError, Node};

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use super::conversation::{commit, messaging_page, recipient, refused, thread};
 use crate::id::Id;
 use crate::messaging::{Desk, Outcome, Refusal, Sight, number};
