@@ -9,6 +9,7 @@ mod go_module;
 mod judges;
 mod kubeconfig;
 mod kubectl;
+pub mod layers;
 mod odd;
 mod process;
 mod progress;

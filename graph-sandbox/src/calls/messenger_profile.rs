@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::conversation::messaging_page;
 use crate::id::Id;
-use crate::protocol::GraphError;
-use crate::protocol::fields;
+use crate::protocol::{GraphError, fields};
 use crate::world::World;
 
 /// Meta's fields. Who receives messages is none of them.

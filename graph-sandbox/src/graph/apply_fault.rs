@@ -7,17 +7,14 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::{Asked, charge, serve};
+use super::asked::Asked;
+use super::{charge, serve};
 use crate::calls::login_dialog;
 use crate::core::Core;
 use crate::faults::{Edit, FaultEffect, FaultError, ForeignWrite, OneOrMore, Throttling, UsageReport};
 use crate::foreign::Target;
 use crate::id::Id;
-use crate::protocol::GraphError;
-use crate::protocol::GraphRequest;
-use crate::protocol::Params;
-use crate::protocol::{Effect, Reply};
-use crate::protocol::{Node, Route};
+use crate::protocol::{Effect, GraphError, GraphRequest, Node, Params, Reply, Route};
 
 /// How long a batch waits for an operation before it gives it up.
 const OPERATION_LIMIT: Duration = Duration::from_secs(20);

@@ -13,9 +13,7 @@ use tokio::sync::SetOnce;
 use super::handle;
 use super::results;
 use crate::core::Core;
-use crate::protocol::GraphError;
-use crate::protocol::{Effect, Reply};
-use crate::protocol::{GraphRequest, Operation, read_method};
+use crate::protocol::{Effect, GraphError, GraphRequest, Operation, Reply, read_method};
 use crate::switches::BatchOverLimit;
 
 /// How many operations a batch may have.

@@ -5,13 +5,12 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::Asked;
+use super::asked::Asked;
 use crate::auth::{Caller, Known, recognise};
 use crate::core::Core;
 use crate::faults::UsageReport;
 use crate::id::Id;
-use crate::protocol::GraphError;
-use crate::protocol::{Node, Route};
+use crate::protocol::{GraphError, Node, Route};
 use crate::seed::TokenKind;
 use crate::switches::{PageUsageHeader, PageUsageType};
 use crate::usage::{Meter, Share, UsageKind};

@@ -7,14 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::charge::{self, Billed};
-use super::read_as_get;
 use super::route::{find_node, node_route};
 use crate::auth::Caller;
 use crate::calls::{self, Call};
 use crate::core::Core;
-use crate::protocol::GraphError;
-use crate::protocol::GraphRequest;
-use crate::protocol::Version;
+use crate::protocol::{GraphError, GraphRequest, Version, read_as_get};
 use crate::switches::{IdsLimit, IdsPartial};
 
 /// How many ids Graph is said to take.

@@ -1,6 +1,7 @@
 //! The Graph API: from an HTTP request to an answer, in the order Graph takes things.
 
 mod apply_fault;
+mod asked;
 mod batch;
 mod charge;
 mod ids;
@@ -15,27 +16,12 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use self::route::Destination;
+use self::asked::Asked;
 use crate::auth;
 use crate::calls::{self, Call, OpenCall};
 use crate::core::Core;
-use crate::faults::CallbackAnswer;
-use crate::protocol::{Effect, GraphError, GraphRequest, Reply, Route, Version};
+use crate::protocol::{Effect, GraphError, GraphRequest, Reply, Route, Version, read_as_get};
 use crate::switches::{BatchDebugToken, BatchToken, VersionHeader};
-
-/// A request on its way through.
-struct Asked {
-    request: GraphRequest,
-    destination: Destination,
-    /// Its number in the ledger.
-    seq: u64,
-    /// When it arrived.
-    now: Timestamp,
-    /// A fault wants it to succeed without changing anything.
-    without_effect: bool,
-    /// A fault answers in place of the callback.
-    callback_answer: Option<CallbackAnswer>,
-}
 
 /// Answers one request, or one operation of a batch, and enters it into the ledger.
 pub(crate) async fn handle(core: &Arc<Core>, request: GraphRequest) -> Effect {
@@ -158,11 +144,6 @@ async fn carry_out(
         callback_answer,
     };
     calls::dispatch(route, call).await
-}
-
-/// HEAD is a GET whose body stays behind.
-fn read_as_get(method: Method) -> Method {
-    if method == Method::HEAD { Method::GET } else { method }
 }
 
 fn check_batch_token(core: &Core, request: &GraphRequest, now: Timestamp) -> Result<(), GraphError> {

@@ -8,8 +8,7 @@ use crate::calls::USUAL_ROWS;
 use crate::faults::Subject;
 use crate::id::Id;
 use crate::ledger::{LedgerEntry, ProofUse, TokenUse, is_plain_word, plain_url, plain_word};
-use crate::protocol::fields;
-use crate::protocol::{GraphRequest, Node, Route, TokenPlace};
+use crate::protocol::{GraphRequest, Node, Route, TokenPlace, fields};
 use crate::seed::TokenKind;
 use crate::world::World;
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::protocol::GraphError;
-use crate::protocol::GraphRequest;
+use crate::protocol::{GraphError, GraphRequest};
 
 const OPENING: &str = "{result=";
 

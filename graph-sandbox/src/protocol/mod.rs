@@ -17,6 +17,6 @@ pub use error::UserWords;
 pub(crate) use params::Params;
 pub(crate) use reply::{Effect, Reply};
 pub use request::TokenPlace;
-pub(crate) use request::{GraphRequest, Operation, read_method};
+pub(crate) use request::{GraphRequest, Operation, read_as_get, read_method};
 pub(crate) use route::{Node, OfPage, Route};
 pub(crate) use version::Version;

@@ -133,6 +133,11 @@ pub(crate) fn read_method(name: &str) -> Result<Method, GraphError> {
     found.map(|(_, method)| method.clone()).ok_or_else(refused)
 }
 
+/// HEAD is a GET whose body stays behind.
+pub(crate) fn read_as_get(method: Method) -> Method {
+    if method == Method::HEAD { Method::GET } else { method }
+}
+
 fn add_body(params: &mut Params, headers: &HeaderMap, body: Bytes) -> Result<(), GraphError> {
     if body.is_empty() {
         return Ok(());

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{Issued, random_text};
+use super::tokens::{Issued, random_text};
 use crate::id::Id;
 
 /// How long a code can be exchanged.

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::tokens::random_text;
 use super::{Issued, Token, TokenId, World};
 use crate::id::Id;
 use crate::seed::{GranularScope, TokenKind};
@@ -143,11 +144,4 @@ fn narrowed(issued: &Issued, page: &Id) -> Issued {
         GranularScope { scope: row.scope.clone(), target_ids }
     };
     Issued { scopes: issued.scopes.clone(), granular_scopes: issued.granular_scopes.iter().map(row).collect() }
-}
-
-/// A text nobody can guess, of the shape Graph uses.
-pub(crate) fn random_text(prefix: &str, length: usize) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let letter = |_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]);
-    prefix.chars().chain((0..length).map(letter)).collect()
 }

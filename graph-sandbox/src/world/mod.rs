@@ -24,7 +24,7 @@ pub(crate) use codes::{Codes, Misuse};
 pub use drift::{AppSubscriptionChange, PageSubscriptionChange};
 pub(crate) use drift::{drift_app, drift_page};
 pub(crate) use grants::{Grants, PAGE_SCOPES, Targets};
-pub(crate) use lineage::{Life, PageToken, random_text};
+pub(crate) use lineage::{Life, PageToken};
 pub(crate) use load::{check_redirect_uri, check_url};
 pub(crate) use messaging::{DAY, Message, Messaging, PAGE_INBOX, Persona, Saved, Thread, WEEK, after, is_inbox};
 pub(crate) use tokens::{Issued, Token, TokenId, Tokens};

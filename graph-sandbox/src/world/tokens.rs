@@ -213,3 +213,10 @@ impl Tokens {
         }
     }
 }
+
+/// A text nobody can guess, of the shape Graph uses.
+pub(crate) fn random_text(prefix: &str, length: usize) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let letter = |_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]);
+    prefix.chars().chain((0..length).map(letter)).collect()
+}
