@@ -5,19 +5,22 @@
 //! proofs, and calls callbacks with Meta's challenge. Every request is in its ledger, its clock
 //! can be moved, its state changed from outside, and its answers made to fail.
 //!
+//! The modules, the lowest first; a test holds the order (`tests/layers.rs` of the workspace):
+//!
 //! | Module | Holds |
 //! |---|---|
-//! | `seed`, `id`, `when` | what a sandbox starts with |
-//! | `world` | the simulated state |
-//! | `graph` | requests, versions, tokens and proofs, errors, answers |
-//! | `calls` | one file per simulated call |
-//! | `messaging` | conversations and their routing |
-//! | `webhooks` | events and their delivery |
-//! | `callback` | Meta's verification of a webhook |
-//! | `ledger`, `clock`, `faults`, `presets`, `foreign`, `usage`, `switches` | what makes it an instrument |
-//! | `control` | looking in and changing things, from Rust and over HTTP |
+//! | `id`, `when`, `locked`, `switches`, `output`, `connection` | what needs nothing else of the sandbox |
+//! | `clock`, `usage`, `protocol` | the time, the limits, and what calls and their HTTP have in common |
+//! | `faults` | rules that make chosen calls go wrong |
+//! | `seed` | what a sandbox starts with |
+//! | `world`, `ledger` | the simulated state, and every request |
+//! | `auth`, `foreign`, `callback` | tokens and proofs, somebody else's writes, Meta's verification of a webhook |
+//! | `webhooks` | events and what becomes of them |
+//! | `messaging`, `core` | conversations and their routing; what all requests share |
+//! | `calls`, `delivery`, `control` | one file per simulated call, the sending of events, looking in and changing things |
+//! | `graph`, `presets` | from an HTTP request to an answer; cases played by name |
+//! | `control_api` | the control calls over HTTP |
 //! | `server`, `sandbox` | HTTP and the handle of a running sandbox |
-//! | `output` | what programs print |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

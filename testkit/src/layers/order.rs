@@ -10,32 +10,23 @@ pub type Layers<'a> = &'a [&'a [&'a str]];
 
 impl Modules {
     /// What goes against the order: modules it does not name, arrows that do not point downward, and circles
-    /// of more files than `most`.
+    /// of more files than `most` within a module.
     pub fn violations(&self, layers: Layers<'_>, most: usize) -> Vec<String> {
         let arrows = self.arrows();
+        let upward = arrows.iter().filter(|arrow| !points_down(layers, arrow));
         let mut violations = self.unlisted(layers);
-        violations.extend(
-            arrows
-                .iter()
-                .filter(|arrow| !points_down(layers, arrow))
-                .map(|arrow| format!("{arrow} does not point downward")),
-        );
-        violations.extend(circles(&arrows).iter().filter(|circle| circle.len() > most).map(|circle| {
-            let inside = arrows
-                .iter()
-                .filter(|arrow| circle.contains(arrow.from.as_str()) && circle.contains(arrow.to.as_str()));
-            let inside: Vec<String> = inside.map(|arrow| format!("\n  {arrow}")).collect();
-            format!("{} files import each other in a circle:{}", circle.len(), inside.concat())
-        }));
+        violations.extend(upward.map(|arrow| format!("{arrow} does not point downward")));
+        let circles = circles(&arrows).into_iter().filter(|circle| circle.len() > most);
+        violations.extend(circles.map(|circle| describe(&circle, &arrows)));
         violations
     }
 
     fn unlisted(&self, layers: Layers<'_>) -> Vec<String> {
         let listed: Vec<&str> = layers.iter().flat_map(|layer| layer.iter().copied()).collect();
         let names: BTreeSet<&str> = listed.iter().copied().collect();
-        let missing =
-            self.top().difference(&names).map(|name| format!("the module {name} has no layer")).collect::<Vec<_>>();
-        let stray = names.difference(&self.top()).map(|name| format!("there is no module {name}")).collect::<Vec<_>>();
+        let top = self.top();
+        let missing = top.difference(&names).map(|name| format!("the module {name} has no layer"));
+        let stray = names.difference(&top).map(|name| format!("there is no module {name}"));
         let twice = names.iter().filter(|name| listed.iter().filter(|other| other == name).count() > 1);
         let twice = twice.map(|name| format!("the module {name} has several layers"));
         missing.into_iter().chain(stray).chain(twice).collect()
@@ -59,10 +50,10 @@ fn top(file: &str) -> &str {
     file.split('/').next().unwrap_or(file).trim_end_matches(".rs")
 }
 
-/// The groups of files each of which leads to all others of its group. The root passes on what others define.
+/// The groups of files of one top module each of which leads to all others of its group.
 fn circles(arrows: &BTreeSet<Arrow>) -> Vec<BTreeSet<&str>> {
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for arrow in arrows.iter().filter(|arrow| arrow.from != "lib.rs") {
+    for arrow in arrows.iter().filter(|arrow| top(&arrow.from) == top(&arrow.to)) {
         next.entry(&arrow.from).or_default().insert(&arrow.to);
     }
     let reached: BTreeMap<&str, BTreeSet<&str>> = next.keys().map(|file| (*file, reached(&next, file))).collect();
@@ -70,6 +61,15 @@ fn circles(arrows: &BTreeSet<Arrow>) -> Vec<BTreeSet<&str>> {
     let circle = |file: &&str| next.keys().copied().filter(|other| leads(file, other) && leads(other, file)).collect();
     let circles: BTreeSet<BTreeSet<&str>> = next.keys().map(circle).collect();
     circles.into_iter().filter(|circle| !circle.is_empty()).collect()
+}
+
+/// A circle with its first arrow from each file to each other one.
+fn describe(circle: &BTreeSet<&str>, arrows: &BTreeSet<Arrow>) -> String {
+    let inside = |arrow: &&Arrow| circle.contains(arrow.from.as_str()) && circle.contains(arrow.to.as_str());
+    let mut pairs = BTreeSet::new();
+    let firsts = arrows.iter().filter(inside).filter(|arrow| pairs.insert((&arrow.from, &arrow.to)));
+    let firsts: Vec<String> = firsts.map(|arrow| format!("\n  {arrow}")).collect();
+    format!("{} files import each other in a circle:{}", circle.len(), firsts.concat())
 }
 
 /// Every file that the arrows lead to from here.
@@ -95,6 +95,12 @@ mod tests {
         let low = ("low.rs", "pub struct Low;");
         let files = [("lib.rs", root), low, ("left.rs", left), ("right.rs", right), ("high.rs", high)];
         modules(&files).violations(LAYERS, 3)
+    }
+
+    #[test]
+    fn a_circle_across_modules_is_told_as_the_arrow_that_points_up() {
+        let upward = violations("use crate::high::H; pub struct L;", "", "use crate::left::L; pub struct H;");
+        assert_eq!(upward, ["left.rs:1 -> high.rs (crate::high::H) does not point downward"]);
     }
 
     #[test]
@@ -138,7 +144,7 @@ mod tests {
 
     #[test]
     fn large_circles_within_a_folder_are_told_with_their_arrows() {
-        let file = |next: &str| format!("use super::{next}::X; pub struct X;");
+        let file = |next: &str| format!("use super::{next}::X; pub struct X;\nfn f() {{ super::{next}::X; }}");
         let (b, c, d) = (file("c"), file("d"), file("b"));
         let root = ("a/mod.rs", "mod b; mod c; mod d; mod e;");
         let small = [("lib.rs", "mod a;"), root, ("a/b.rs", &b), ("a/c.rs", &c), ("a/d.rs", &d), ("a/e.rs", &d)];
