@@ -14,14 +14,14 @@ use crate::seed::{Block, TokenKind};
 use crate::switches::{AppTokenProof, DataAccessOver, TokenErrorStatus, TokenErrorSubcode, UnknownApp};
 use crate::world::{App, PAGE_SCOPES, Token, Trouble, World};
 
-/// A token that was recognised, whether or not it is still good.
+/// A token that was recognized, whether or not it is still good.
 #[derive(Clone, Copy)]
 pub(crate) enum Known<'w> {
     App(&'w App),
     Issued(&'w Token),
 }
 
-/// Why a recognised token is no longer good.
+/// Why a recognized token is no longer good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flaw {
     pub(crate) subcode: Option<i64>,
@@ -76,8 +76,8 @@ impl<'w> Known<'w> {
     }
 }
 
-/// Recognises a token by its text.
-pub(crate) fn recognise<'w>(world: &'w World, text: &str) -> Result<Known<'w>, GraphError> {
+/// Recognizes a token by its text.
+pub(crate) fn recognize<'w>(world: &'w World, text: &str) -> Result<Known<'w>, GraphError> {
     if let Some(token) = world.tokens.by_text(text) {
         return Ok(Known::Issued(token));
     }
@@ -106,7 +106,7 @@ fn cannot_parse() -> GraphError {
     GraphError::new(190, "Invalid OAuth access token - Cannot parse access token")
 }
 
-/// What is wrong with a recognised token, if anything.
+/// What is wrong with a recognized token, if anything.
 pub(crate) fn flaw(world: &World, known: Known<'_>, now: Timestamp) -> Option<Flaw> {
     let Known::Issued(token) = known else {
         return None;
@@ -208,7 +208,7 @@ pub(crate) fn authenticate(
     proof: Option<&str>,
 ) -> Result<Caller, GraphError> {
     let text = token.ok_or_else(GraphError::no_active_token)?;
-    let known = recognise(world, text).map_err(|error| as_token_error(error, world.switches.token_error_status))?;
+    let known = recognize(world, text).map_err(|error| as_token_error(error, world.switches.token_error_status))?;
     let app = match known {
         Known::App(app) => app,
         Known::Issued(token) => world.apps.get(&token.app).ok_or_else(cannot_parse)?,

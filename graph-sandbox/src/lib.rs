@@ -53,7 +53,7 @@ mod when;
 mod world;
 
 pub use control::{
-    AppChange, AppSubscriptionView, AppView, Authorise, BusinessChange, ControlError, CustomerMessage, Deauthorization,
+    AppChange, AppSubscriptionView, AppView, Authorize, BusinessChange, ControlError, CustomerMessage, Deauthorization,
     GrantView, PageChange, PageView, PersonChange, ReceiverRole, Regrant, RoleNotice, RoutingChange, RoutingView,
     SigningChange, StateView, ThreadAct, ThreadChange, ThreadView, TokenView, WebhookItem, Written,
 };

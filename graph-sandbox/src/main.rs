@@ -34,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the switches for behaviour of Graph that no source settles.
+    /// List the switches for behavior of Graph that no source settles.
     Switches,
     /// List the presets: cases that happen at Meta, to be played by name.
     Presets,

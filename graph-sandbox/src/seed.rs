@@ -297,7 +297,7 @@ pub enum Task {
     Messaging,
     /// Moderate comments; needed for webhook subscriptions.
     Moderate,
-    /// See monetisation insights.
+    /// See monetization insights.
     ViewMonetizationInsights,
 }
 

@@ -1,4 +1,4 @@
-//! Named switches for behaviour of Graph that no source settles.
+//! Named switches for behavior of Graph that no source settles.
 //!
 //! Each switch is an enum, so that a call cannot ask for a value that does not exist. The default
 //! is the best understanding of what Meta does, or the choice that is harder on a client.
@@ -199,7 +199,7 @@ switches! {
         Cursors = "cursors": "With cursors, as documented.",
         Offset = "offset": "Without cursors; the links have `offset`."
     }
-    "What the links to the neighbours of a part of a list hold." in "3.5"
+    "What the links to the neighbors of a part of a list hold." in "3.5"
     paging_links: PagingLinks {
         Token = "token": "The token; whoever follows them adds the proof.",
         TokenAndProof = "token_and_proof": "The token, and the proof of the call.",

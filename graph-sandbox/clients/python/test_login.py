@@ -17,7 +17,7 @@ class Login(SandboxTest):
 
     def login(self):
         wish = {"app": APP, "scopes": SCOPES, "pages": [PAGE_A, PAGE_B], "redirect_uri": REDIRECT}
-        code = control("POST", f"people/{NEWCOMER}", {"authorise": wish})["code"]
+        code = control("POST", f"people/{NEWCOMER}", {"authorize": wish})["code"]
         short = self.exchange(redirect_uri=REDIRECT, code=code)
         again = self.refused(self.exchange, redirect_uri=REDIRECT, code=code)
         self.assert_error(again, 400, 100, 36009, "OAuthException", "has been used")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use crate::auth::{Caller, Flaw, Known, flaw, recognise};
+use crate::auth::{Caller, Flaw, Known, flaw, recognize};
 use crate::id::Id;
 use crate::protocol::GraphError;
 use crate::seed::{AppRole, TokenKind};
@@ -15,7 +15,7 @@ pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let world = call.core.world.lock();
     check_caller(&world, call)?;
     let text = call.params.required("input_token")?;
-    let known = match recognise(&world, text) {
+    let known = match recognize(&world, text) {
         Ok(known) => known,
         Err(error) => return Ok(json!({"data": garbled(&error)})),
     };

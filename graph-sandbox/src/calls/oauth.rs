@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::auth::{Known, authenticate, check_app, flaw, flawed, recognise};
+use crate::auth::{Known, authenticate, check_app, flaw, flawed, recognize};
 use crate::core::Core;
 use crate::id::Id;
 use crate::protocol::{GraphError, Params};
@@ -43,7 +43,7 @@ impl OpenCall {
 
     /// A good token among the parameters that belongs to the app.
     pub(super) fn own_token<'w>(&self, world: &'w World, app: &App, parameter: &str) -> Result<&'w Token, GraphError> {
-        let Known::Issued(token) = recognise(world, self.params.required(parameter)?)? else {
+        let Known::Issued(token) = recognize(world, self.params.required(parameter)?)? else {
             return Err(GraphError::parameter(format_args!("Param {parameter} must not be an app access token")));
         };
         if token.app != app.id {

@@ -1,4 +1,4 @@
-//! Lists in parts: `limit` with the cursors `after` and `before` or with `offset`, and the links to the neighbours.
+//! Lists in parts: `limit` with the cursors `after` and `before` or with `offset`, and the links to the neighbors.
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -10,7 +10,7 @@ use crate::switches::{AccountsPaging, PagingLinks, Switches};
 /// How many rows a part has when the caller does not say.
 pub(crate) const USUAL_ROWS: u64 = 25;
 
-/// The part of a list that the parameters ask for, at most `most` rows, and how to reach its neighbours.
+/// The part of a list that the parameters ask for, at most `most` rows, and how to reach its neighbors.
 pub(super) fn page<T>(
     call: &Call,
     most: usize,
@@ -45,10 +45,10 @@ pub(super) fn page<T>(
         }
     };
     if end < rows.len() {
-        paging["next"] = neighbour(call, switches.paging_links, limit, next).into();
+        paging["next"] = neighbor(call, switches.paging_links, limit, next).into();
     }
     if start > 0 {
-        paging["previous"] = neighbour(call, switches.paging_links, limit, previous).into();
+        paging["previous"] = neighbor(call, switches.paging_links, limit, previous).into();
     }
     Ok(json!({"data": data, "paging": paging}))
 }
@@ -72,7 +72,7 @@ fn read(text: &str) -> Result<usize, GraphError> {
 }
 
 /// The same call for another part. Like Graph's own links it holds the token.
-fn neighbour(call: &Call, links: PagingLinks, limit: usize, (name, position): (&str, String)) -> String {
+fn neighbor(call: &Call, links: PagingLinks, limit: usize, (name, position): (&str, String)) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(token) = call.caller.token_text().filter(|_| links != PagingLinks::Bare) {
         query.append_pair("access_token", token);

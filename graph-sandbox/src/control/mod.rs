@@ -13,5 +13,5 @@ pub use deauthorize::Deauthorization;
 pub use deliveries::{SigningChange, WebhookItem};
 pub use error::ControlError;
 pub use ops::{AppChange, PageChange};
-pub use people::{Authorise, BusinessChange, GrantView, PersonChange, Regrant};
+pub use people::{Authorize, BusinessChange, GrantView, PersonChange, Regrant};
 pub use view::{AppSubscriptionView, AppView, PageView, RoutingView, StateView, ThreadView, TokenView};

@@ -26,13 +26,13 @@ pub struct PersonChange {
     pub checkpoint: Option<bool>,
     /// Whether the account is unconfirmed, which holds all tokens up with 464.
     pub unconfirmed: Option<bool>,
-    /// Authorises an app again, with exactly this.
+    /// Authorizes an app again, with exactly this.
     pub regrant: Option<Regrant>,
     /// Goes through the login dialog; answers with a code.
-    pub authorise: Option<Authorise>,
+    pub authorize: Option<Authorize>,
 }
 
-/// An authorisation in place of the one before.
+/// An authorization in place of the one before.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regrant {
@@ -49,7 +49,7 @@ pub struct Regrant {
 /// A login: the scopes asked for are added, and the pages chosen anew.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Authorise {
+pub struct Authorize {
     /// The app.
     pub app: Id,
     /// The scopes asked for.
@@ -72,7 +72,7 @@ pub struct BusinessChange {
     pub verification_status: Option<VerificationStatus>,
 }
 
-/// What somebody authorised an app to do.
+/// What somebody authorized an app to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GrantView {
     /// The app.
@@ -118,7 +118,7 @@ impl Core {
         if let Some(regrant) = change.regrant {
             world.regrant(&id, regrant, now);
         }
-        Ok(change.authorise.map(|login| {
+        Ok(change.authorize.map(|login| {
             let issued = world.consent(&login.app, &id, &login.scopes, login.pages, now);
             world.codes.issue(login.app, id, login.redirect_uri, issued, None, now).into()
         }))
@@ -158,12 +158,12 @@ impl Core {
 /// Refuses a change as a whole, before any part of it is made.
 fn check(world: &World, change: &PersonChange) -> Result<(), ControlError> {
     let regrant = change.regrant.as_ref().map(|regrant| &regrant.app);
-    let login = change.authorise.as_ref().map(|login| &login.app);
+    let login = change.authorize.as_ref().map(|login| &login.app);
     let mut named = [change.removed_app.as_ref(), regrant, login].into_iter().flatten();
     if named.any(|app| !world.apps.contains_key(app)) {
         return Err(ControlError::NotFound("such app".into()));
     }
-    match &change.authorise {
+    match &change.authorize {
         Some(login)
             if !world.apps.get(&login.app).is_some_and(|app| app.redirect_uris.contains(&login.redirect_uri)) =>
         {
@@ -183,6 +183,6 @@ impl World {
             (scope, targets)
         };
         let scopes = scopes.into_iter().map(with_targets).collect();
-        self.authorise(&app, person, scopes, now);
+        self.authorize(&app, person, scopes, now);
     }
 }

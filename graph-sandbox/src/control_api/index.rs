@@ -44,7 +44,7 @@ pub(super) const CALLS: &[ControlCall] = &[
     call("POST", "pages/{id}/threads/{psid}", "changes a thread: whether messages reach the person, their profile"),
     call("POST", "people/{id}", "a person or system user does something: logs in, regrants, removes an app"),
     call("POST", "businesses/{id}", "changes a business"),
-    call("GET", "grants", "lists who authorised which app to do what"),
+    call("GET", "grants", "lists who authorized which app to do what"),
     call("GET", "faults", "lists the faults in force"),
     call("POST", "faults", "puts faults in force"),
     call("DELETE", "faults", "lifts all faults"),

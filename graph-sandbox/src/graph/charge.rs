@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::asked::Asked;
-use crate::auth::{Caller, Known, recognise};
+use crate::auth::{Caller, Known, recognize};
 use crate::core::Core;
 use crate::faults::UsageReport;
 use crate::id::Id;
@@ -73,7 +73,7 @@ pub(super) fn charge(
 /// The meters of a request whose token is known at least.
 pub(super) fn bill_of_request(world: &World, asked: &Asked) -> Option<Bill> {
     let (text, _) = asked.request.token.as_ref()?;
-    let known = recognise(world, text.expose_secret()).ok()?;
+    let known = recognize(world, text.expose_secret()).ok()?;
     let token = match known {
         Known::App(_) => None,
         Known::Issued(token) => Some(token),
@@ -85,7 +85,7 @@ pub(super) fn bill_of_request(world: &World, asked: &Asked) -> Option<Bill> {
 /// The app a request is made for.
 pub(super) fn app_of_request(world: &World, asked: &Asked) -> Option<Id> {
     let (text, _) = asked.request.token.as_ref()?;
-    recognise(world, text.expose_secret()).ok().map(|known| known.app_id().clone())
+    recognize(world, text.expose_secret()).ok().map(|known| known.app_id().clone())
 }
 
 impl Bill {

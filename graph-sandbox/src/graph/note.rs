@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use crate::auth::{Known, proof_matches, recognise};
+use crate::auth::{Known, proof_matches, recognize};
 use crate::calls::USUAL_ROWS;
 use crate::faults::Subject;
 use crate::id::Id;
@@ -114,7 +114,7 @@ fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
 
 fn token_use(world: &World, text: &str, place: Option<TokenPlace>) -> TokenUse {
     let nothing = TokenUse { kind: None, app: None, page: None, user: None, alias: None, place };
-    match recognise(world, text) {
+    match recognize(world, text) {
         Ok(Known::App(app)) => TokenUse { kind: Some(TokenKind::App), app: Some(app.id.to_string()), ..nothing },
         Ok(Known::Issued(token)) => TokenUse {
             kind: Some(token.kind),
@@ -134,7 +134,7 @@ fn proof_use(world: &World, request: &GraphRequest) -> ProofUse {
     };
     let right = request.token.as_ref().is_some_and(|(text, _)| {
         let text = text.expose_secret();
-        let known = recognise(world, text).ok();
+        let known = recognize(world, text).ok();
         let app = known.and_then(|known| world.apps.get(known.app_id()));
         app.is_some_and(|app| proof_matches(app, text, proof))
     });

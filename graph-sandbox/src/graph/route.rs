@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use crate::auth::{Known, recognise};
+use crate::auth::{Known, recognize};
 use crate::id::Id;
 use crate::protocol::{GraphError, GraphRequest, Node, OfPage, Route};
 use crate::seed::TokenKind;
@@ -97,7 +97,7 @@ pub(crate) fn find_node(world: &World, request: &GraphRequest, name: &str) -> Re
 fn of_own_page(world: &World, request: &GraphRequest, name: &str) -> Option<Node> {
     let (text, _) = request.token.as_ref()?;
     let Known::Issued(Token { kind: TokenKind::Page, page: Some(page), .. }) =
-        recognise(world, text.expose_secret()).ok()?
+        recognize(world, text.expose_secret()).ok()?
     else {
         return None;
     };
@@ -119,7 +119,7 @@ fn of_own_page(world: &World, request: &GraphRequest, name: &str) -> Option<Node
 /// What `me` or `app` means for the token of this request.
 fn own_node(world: &World, request: &GraphRequest, wants_app: bool) -> Result<Node, GraphError> {
     let text = request.token.as_ref().map(|(text, _)| text.expose_secret());
-    match text.map(|text| recognise(world, text)).transpose()? {
+    match text.map(|text| recognize(world, text)).transpose()? {
         Some(known) if wants_app => Ok(Node::App(known.app_id().clone())),
         Some(Known::Issued(Token { kind: TokenKind::Page, page: Some(page), .. })) => Ok(Node::Page(page.clone())),
         Some(Known::Issued(Token { user: Some(user), .. })) => Ok(Node::Actor(user.clone())),

@@ -67,7 +67,7 @@ pub struct LedgerEntry {
 /// A token as the ledger shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUse {
-    /// Its kind; absent if the token was not recognised.
+    /// Its kind; absent if the token was not recognized.
     pub kind: Option<TokenKind>,
     /// The app it belongs to.
     pub app: Option<String>,

@@ -7,7 +7,7 @@ use crate::control::{BusinessChange, ControlError, GrantView, PersonChange};
 
 impl Sandbox {
     /// Lets a person or system user change a password, remove an app, log in, and more. Gives the
-    /// authorization code if `authorise` was asked for. Unlike the control call it leaves telling the
+    /// authorization code if `authorize` was asked for. Unlike the control call it leaves telling the
     /// app of its removal to [`Sandbox::deauthorize`].
     pub fn change_person(&self, id: &str, change: PersonChange) -> Result<Option<SecretString>, ControlError> {
         self.core.change_person(id, change)
@@ -18,7 +18,7 @@ impl Sandbox {
         self.core.change_business(id, change)
     }
 
-    /// What people and system users authorised apps to do.
+    /// What people and system users authorized apps to do.
     pub fn grants(&self) -> Vec<GrantView> {
         self.core.grants()
     }

@@ -1,4 +1,4 @@
-//! What people and system users authorised apps to do.
+//! What people and system users authorized apps to do.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use super::{ActorKind, Issued, Token, World};
 use crate::id::{Id, Ids};
 use crate::seed::{GranularScope, Invalidation};
 
-/// How long access to a person's data lasts after an authorisation.
+/// How long access to a person's data lasts after an authorization.
 pub(crate) const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// Scopes of which Meta wants at least one for a page before an app may act as that page.
@@ -24,7 +24,7 @@ pub(crate) const PAGE_SCOPES: &[&str] = &[
 /// Assets a scope is limited to; nothing: not limited.
 pub(crate) type Targets = Option<Ids>;
 
-/// What one person or system user authorised one app to do.
+/// What one person or system user authorized one app to do.
 ///
 /// A grant without scopes means that the app is installed, no more.
 #[derive(Clone, Debug, Default)]
@@ -153,8 +153,8 @@ impl World {
         }
     }
 
-    /// Authorises an app anew: these scopes take the place of the old ones.
-    pub(crate) fn authorise(&mut self, app: &Id, actor: &Id, scopes: BTreeMap<String, Targets>, now: Timestamp) {
+    /// Authorizes an app anew: these scopes take the place of the old ones.
+    pub(crate) fn authorize(&mut self, app: &Id, actor: &Id, scopes: BTreeMap<String, Targets>, now: Timestamp) {
         // Near the end of the calendar there is no such moment, and so no end.
         let data_access = self.is_person(actor).then(|| now.checked_add(DATA_ACCESS).ok()).flatten();
         let grant = self.grants.entry(app, actor);
@@ -188,7 +188,7 @@ impl World {
             targets.as_ref().map(|ids| GranularScope { scope: scope.clone(), target_ids: Some(ids.clone()) })
         });
         let issued = Issued { scopes: scopes.keys().cloned().collect(), granular_scopes: rows.collect() };
-        self.authorise(app, person, scopes, now);
+        self.authorize(app, person, scopes, now);
         issued
     }
 

@@ -43,7 +43,7 @@ async fn rows_carry_state_fields_and_their_version() {
 
 #[tokio::test]
 async fn subscribing_asks_the_callback_first() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     assert_eq!(api.post(&app_token(), PATH, &ORDER).await.ok(), json!({"success": true}));
     let queries = callback.queries.lock().unwrap().clone();
@@ -62,13 +62,13 @@ async fn subscribing_asks_the_callback_first() {
 #[tokio::test]
 async fn an_unverified_callback_changes_nothing_and_says_what_was_seen() {
     let failed = "(#2200) Callback verification failed with the following errors:";
-    for (behaviour, seen) in [
-        (Behaviour::Refuses, "HTTP Status Code = 403; HTTP Message = Forbidden"),
-        (Behaviour::Redirects, "HTTP Status Code = 302; HTTP Message = Found"),
-        (Behaviour::SaysHello, "received=\"<!DOCTYPE html>hello\""),
-        (Behaviour::Hangs, "curl_errno = 28; curl_error = Operation timed out after 2000 milliseconds"),
+    for (behavior, seen) in [
+        (Behavior::Refuses, "HTTP Status Code = 403; HTTP Message = Forbidden"),
+        (Behavior::Redirects, "HTTP Status Code = 302; HTTP Message = Found"),
+        (Behavior::SaysHello, "received=\"<!DOCTYPE html>hello\""),
+        (Behavior::Hangs, "curl_errno = 28; curl_error = Operation timed out after 2000 milliseconds"),
     ] {
-        let callback = Callback::start(behaviour).await;
+        let callback = Callback::start(behavior).await;
         let api = callback.sandbox().await;
         let (status, code, _, message) = api.post(&app_token(), PATH, &ORDER).await.refused();
         assert_eq!((status, code), (400, 2200), "{message}");
@@ -81,7 +81,7 @@ async fn an_unverified_callback_changes_nothing_and_says_what_was_seen() {
 
 #[tokio::test]
 async fn unreachable_callbacks_fail_as_curl_would() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     let elsewhere = order_with("callback_url", "https://elsewhere.example/meta");
     let (_, code, _, message) = api.post(&app_token(), PATH, &elsewhere).await.refused();
@@ -98,7 +98,7 @@ async fn unreachable_callbacks_fail_as_curl_would() {
 
 #[tokio::test]
 async fn every_parameter_is_checked_before_the_callback_is_asked() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     for (name, value, expected) in [
         ("object", "", "(#100) The parameter object is required"),
@@ -120,7 +120,7 @@ async fn every_parameter_is_checked_before_the_callback_is_asked() {
 
 #[tokio::test]
 async fn strangers_cannot_make_meta_call_a_url() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     assert_eq!(api.post(&token("page-a"), PATH, &ORDER).await.refusal(), (400, 15, None));
     assert_eq!(api.post(&other_app_token(), PATH, &ORDER).await.refusal(), (400, 100, Some(33)));

@@ -143,7 +143,7 @@ async fn somebody_else_writes_over_a_page_subscription() {
 
 #[tokio::test]
 async fn somebody_else_writes_over_an_app_subscription_after_a_while() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     let other =
         json!({"callback_url": "https://other.example/hook", "fields": ["feed"], "active": false, "delay": "30s"});
@@ -177,7 +177,7 @@ async fn a_reset_connection_gives_no_answer() {
 
 #[tokio::test]
 async fn success_without_effect() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     let before = json!(api.sandbox.state().apps);
     api.fault(json!({"do": "success_without_effect"}));

@@ -10,7 +10,7 @@ const PATH: &str = "/v25.0/oauth/access_token";
 async fn code(api: &Api) -> String {
     let login = json!({"app": APP, "scopes": ["pages_show_list", "pages_messaging"], "pages": [PAGE_A],
         "redirect_uri": REDIRECT});
-    api.person(json!({"authorise": login})).await["code"].as_str().unwrap().to_owned()
+    api.person(json!({"authorize": login})).await["code"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn removing_an_app_ends_the_tokens_of_that_pair() {
     api.get(&person_token("other-app"), "/v25.0/me", &[]).await.ok();
     let grants = api.sandbox.grants();
     assert!(!grants.iter().any(|grant| grant.app == APP && grant.user == PERSON));
-    // A new authorisation does not bring the old tokens back.
+    // A new authorization does not bring the old tokens back.
     api.person(json!({"regrant": {"app": APP, "scopes": ["pages_show_list"]}})).await;
     assert_eq!(refusal(&api, "long").await, (190, Some(458)));
     // A token put right by hand was granted what it holds.
@@ -68,7 +68,7 @@ async fn a_grant_that_shrinks_takes_pages_along_and_gives_them_back() {
 }
 
 #[tokio::test]
-async fn a_new_authorisation_winds_the_data_access_clock_up() {
+async fn a_new_authorization_winds_the_data_access_clock_up() {
     let api = Api::of_people().await;
     api.sandbox.advance_clock(SignedDuration::from_hours(24 * 50)).unwrap();
     api.person(json!({"regrant": {"app": APP}})).await;
@@ -185,7 +185,7 @@ async fn control_calls_about_nobody_are_refused() {
         ("people/x", json!({}), 404),
         ("people/6600000000000001", json!({"removed_app": "7777000077770000"}), 404),
         ("people/6600000000000001", json!({"regrant": {"app": "7777000077770000"}}), 404),
-        ("people/6600000000000001", json!({"authorise": {"app": APP, "redirect_uri": "https://evil.example/"}}), 400),
+        ("people/6600000000000001", json!({"authorize": {"app": APP, "redirect_uri": "https://evil.example/"}}), 400),
         ("people/6600000000000001", json!({"password": true}), 400),
         ("businesses/5500000000000077", json!({}), 404),
     ] {

@@ -106,7 +106,7 @@ async fn ask(api: &Api, what: &str) -> Value {
         "permissions" => api.get(&app_token(), &format!("{app}/permissions"), &[]).await,
         "dialog" => dialog(api).await,
         "code" => {
-            let login = json!({"authorise": {"app": APP, "scopes": ["pages_show_list"], "redirect_uri": REDIRECT}});
+            let login = json!({"authorize": {"app": APP, "scopes": ["pages_show_list"], "redirect_uri": REDIRECT}});
             let code = api.person(login).await["code"].as_str().unwrap().to_owned();
             api.exchange(&[("code", &code), ("redirect_uri", REDIRECT)]).await
         }
@@ -131,7 +131,7 @@ async fn dialog(api: &Api) -> Answer {
 
 #[tokio::test]
 async fn every_preset_plays_what_the_table_says_and_nothing_else_does() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     for case in cases() {
         let name = format!("{} {:?}, {}", case.preset, case.with, case.ask);
         let plain = ask(&world(&callback).await, &case.ask).await;
@@ -221,7 +221,7 @@ async fn the_control_api_lists_plays_and_tells_how_to_take_back() {
 }
 
 #[tokio::test]
-async fn what_is_misspelt_is_refused_with_the_nearest_name_and_changes_nothing() {
+async fn what_is_misspelled_is_refused_with_the_nearest_name_and_changes_nothing() {
     let api = Api::of_people().await;
     let before = json!(api.sandbox.state());
     let refused = async |name: &str, with: Value| {

@@ -189,7 +189,7 @@ impl Play {
             Step::Login { scopes, pages } => {
                 let login = json!({"app": APP, "redirect_uri": REDIRECT, "scopes": names(SCOPES, &scopes),
                     "pages": pages.map(|pages| names(PAGES, &pages))});
-                let answer = self.change(false, json!({"authorise": login})).await;
+                let answer = self.change(false, json!({"authorize": login})).await;
                 self.codes.push(answer.body["code"].as_str().unwrap().to_owned());
             }
             Step::Spend { code } => {

@@ -205,7 +205,7 @@ impl Api {
 
 /// How a callback answers.
 #[derive(Clone, Copy)]
-pub(crate) enum Behaviour {
+pub(crate) enum Behavior {
     Challenge,
     Refuses,
     SaysHello,
@@ -217,29 +217,29 @@ pub(crate) enum Behaviour {
 pub(crate) struct Callback {
     pub(crate) base: String,
     pub(crate) queries: Arc<Mutex<Vec<String>>>,
-    behaviour: Behaviour,
+    behavior: Behavior,
 }
 
 impl Callback {
-    pub(crate) async fn start(behaviour: Behaviour) -> Self {
+    pub(crate) async fn start(behavior: Behavior) -> Self {
         let queries = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&queries);
         let handler = move |RawQuery(query): RawQuery| {
             let query = query.unwrap_or_default();
             seen.lock().unwrap().push(query.clone());
-            answer(behaviour, query)
+            answer(behavior, query)
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async { axum::serve(listener, Router::new().route("/meta", any(handler))).await });
-        Self { base, queries, behaviour }
+        Self { base, queries, behavior }
     }
 
     /// A sandbox that reaches this callback as hooks.example.com.
     pub(crate) async fn sandbox(&self) -> Api {
         // Short only where it is meant to pass, so that a busy machine fails no other test.
-        let callback_limit = match self.behaviour {
-            Behaviour::Hangs => Duration::from_secs(2),
+        let callback_limit = match self.behavior {
+            Behavior::Hangs => Duration::from_secs(2),
             _ => PATIENCE,
         };
         let resolve = BTreeMap::from([("hooks.example.com".to_owned(), self.base.clone())]);
@@ -247,16 +247,16 @@ impl Callback {
     }
 }
 
-async fn answer(behaviour: Behaviour, query: String) -> Response {
-    match behaviour {
-        Behaviour::Challenge => {
+async fn answer(behavior: Behavior, query: String) -> Response {
+    match behavior {
+        Behavior::Challenge => {
             let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
             query["hub.challenge"].clone().into_response()
         }
-        Behaviour::Refuses => StatusCode::FORBIDDEN.into_response(),
-        Behaviour::SaysHello => "<!DOCTYPE html>hello".into_response(),
-        Behaviour::Redirects => (StatusCode::FOUND, [("location", "/meta")]).into_response(),
-        Behaviour::Hangs => {
+        Behavior::Refuses => StatusCode::FORBIDDEN.into_response(),
+        Behavior::SaysHello => "<!DOCTYPE html>hello".into_response(),
+        Behavior::Redirects => (StatusCode::FOUND, [("location", "/meta")]).into_response(),
+        Behavior::Hangs => {
             tokio::time::sleep(10 * PATIENCE).await;
             json!({}).to_string().into_response()
         }

@@ -81,7 +81,7 @@ async fn headers() {
 #[tokio::test]
 async fn logins() {
     let api = Api::of_people().await;
-    let login = json!({"authorise": {"app": APP, "redirect_uri": REDIRECT}});
+    let login = json!({"authorize": {"app": APP, "redirect_uri": REDIRECT}});
     let code = api.person(login).await["code"].as_str().unwrap().to_owned();
     let elsewhere = [("code", code.as_str()), ("redirect_uri", "https://acme.example.com/other")];
     assert_eq!(api.exchange(&elsewhere).await.refusal(), (400, 100, Some(36008)));
@@ -139,7 +139,7 @@ async fn page_fields() {
 
 #[tokio::test]
 async fn app_subscriptions() {
-    let callback = Callback::start(Behaviour::Challenge).await;
+    let callback = Callback::start(Behavior::Challenge).await;
     let api = callback.sandbox().await;
     for (name, value) in [
         ("subscriptions_post", "merge"),
@@ -161,7 +161,7 @@ async fn app_subscriptions() {
     let (_, code, _, message) = api.get(&token("page-a"), SUBSCRIPTIONS, &[]).await.refused();
     assert_eq!((code, message.as_str()), (190, "(#190) Application Secret required"));
 
-    let callback = Callback::start(Behaviour::SaysHello).await;
+    let callback = Callback::start(Behavior::SaysHello).await;
     let api = callback.sandbox().await;
     api.sandbox.set_switch("challenge_mismatch", "code_2201").unwrap();
     let (_, code, _, message) = api.post(&app_token(), SUBSCRIPTIONS, &order).await.refused();

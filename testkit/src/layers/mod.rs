@@ -214,7 +214,7 @@ mod tests {
     /// A crate of these files.
     pub(super) fn modules(files: &[(&str, &str)]) -> Modules {
         let files: BTreeMap<&str, &str> = files.iter().copied().collect();
-        Modules::read(|file| Ok(files.get(file).map(|text| (*text).to_owned()))).unwrap()
+        Modules::read(|file| Ok(files.get(file).map(|text| (*text).to_owned()))).expect("every module has a file")
     }
 
     /// Its arrows, as `from:line to`.

@@ -196,7 +196,7 @@ mod tests {
 
     fn module(source: &str) -> Module {
         let mut modules = read(&["m".to_owned()], source);
-        modules.pop().unwrap()
+        modules.pop().expect("the module of the file")
     }
 
     fn imports(source: &str) -> Vec<String> {
