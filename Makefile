@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
+.PHONY: help build demo bench bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -29,9 +29,20 @@ demo: ## Run control plane, Graph sandbox, operator and three channels until Ctr
 	$(BUILD)
 	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
 
-bench-leader: ## Measure whether a leader stays with N channels of one grant (10,000 if not said), applied before it starts
-	cargo build --release --locked --package meta-channel-operator --package testkit --bin meta-channel-operator --bin bench-leader
-	exec target/release/bench-leader --operator target/release/meta-channel-operator --channels "$(or $(N),10000)"
+# The benches, as optimised as what they measure: they share the machine with it.
+BENCH := cargo build --release --locked --package testkit --bin bench
+RELEASED := target/release/meta-channel-operator
+
+bench: $(if $(OPERATOR),,build) ## Measure N channels (2,000 if not said) phase by phase, into target/bench.json; OPERATOR=FILE (of COMMIT=ID) measures another build, COMPARE=FILE fails if a figure is worse than there
+	$(BENCH)
+	exec target/release/bench phases --channels "$(or $(N),2000)" --out target/bench.json \
+	  --operator "$(or $(OPERATOR),$(RELEASED))" \
+	  --commit "$(or $(COMMIT),$(if $(OPERATOR),unknown,$$(git describe --always --dirty --abbrev=12)))" \
+	  $(if $(COMPARE),--compare "$(COMPARE)")
+
+bench-leader: build ## Measure whether a leader stays with N channels of one grant (10,000 if not said), applied before it starts
+	$(BENCH)
+	exec target/release/bench leader --operator $(RELEASED) --channels "$(or $(N),10000)"
 
 test: ## Check everything, as CI does; what fails keeps nothing else from being checked
 	@exec env MAKE="$(MAKE)" hack/test.sh tools lint generated control-plane clients suites

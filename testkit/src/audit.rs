@@ -1,6 +1,7 @@
 //! What ServiceAccounts asked of an API server, as it wrote down itself.
 
-use std::fs;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -75,9 +76,40 @@ impl AuditEvent {
     }
 }
 
-/// Reads a log. Its last line may still be on the way.
-pub(crate) fn read(path: &Path) -> Result<Vec<AuditEvent>> {
-    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+/// Reads a log from this byte on, and says up to where. Its last line may still be on the way.
+pub(crate) fn read(path: &Path, from: u64) -> Result<(Vec<AuditEvent>, u64)> {
+    let mut text = String::new();
+    let mut log = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    log.seek(SeekFrom::Start(from))?;
+    log.read_to_string(&mut text).with_context(|| format!("read {}", path.display()))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let events = whole.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned()));
+    Ok((events.collect::<Result<_>>()?, from + whole.len() as u64))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_read_on_from_where_the_last_whole_line_ended() {
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        let line =
+            |verb: &str| format!("{{\"verb\":\"{verb}\",\"requestURI\":\"/\",\"user\":{{\"username\":\"é\"}}}}\n");
+        let verbs = |from| {
+            let (events, to) = read(log.path(), from).unwrap();
+            (events.into_iter().map(|event| event.verb).collect::<Vec<_>>(), to)
+        };
+        let (first, rest) = (line("get"), line("list"));
+        log.as_file().write_all(format!("{first}{}", &rest[..9]).as_bytes()).unwrap();
+        let (seen, to) = verbs(0);
+        assert_eq!(seen, ["get"]);
+        assert_eq!(verbs(to), (vec![], to));
+        log.as_file().write_all(rest[9..].as_bytes()).unwrap();
+        assert_eq!(verbs(to).0, ["list"]);
+        assert_eq!(verbs(0).0, ["get", "list"]);
+    }
 }

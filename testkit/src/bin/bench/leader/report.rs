@@ -1,15 +1,14 @@
 //! What was seen of the operator.
 
 use std::fmt::{self, Display};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
-use testkit::ControlPlane;
+use kube::{Api, Client};
 
-use crate::crowd;
+use crate::stage::Operator;
+use crate::{crowd, metrics, proc};
 
 pub struct Report {
     leases: Api<Lease>,
@@ -28,10 +27,10 @@ pub struct Report {
 }
 
 impl Report {
-    pub async fn new(plane: &ControlPlane, channels: usize) -> Result<Self> {
+    pub fn new(client: &Client, channels: usize) -> Result<Self> {
         Ok(Self {
-            leases: Api::namespaced(plane.client().await?, crowd::RELEASE),
-            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?,
+            leases: Api::namespaced(client.clone(), crowd::RELEASE),
+            http: metrics::client()?,
             channels,
             restarts: 0,
             changes: 0,
@@ -53,7 +52,7 @@ impl Report {
     }
 
     /// Looks at the process and at the Lease. What gives no answer now is looked at the next time.
-    pub async fn look(&mut self, pid: u32, metrics: SocketAddr, after: Duration) {
+    pub async fn look(&mut self, operator: &Operator, after: Duration) {
         self.after = after;
         if let Ok(Some(spec)) = self.leases.get(crowd::LEASE).await.map(|lease| lease.spec) {
             self.changes = spec.lease_transitions.unwrap_or_default();
@@ -61,12 +60,11 @@ impl Report {
             let unrenewed = renewed.and_then(|it| Duration::try_from(it).ok()).unwrap_or_default();
             self.longest_unrenewed = self.longest_unrenewed.max(unrenewed);
         }
-        self.peak_kib = self.peak_kib.max(peak(pid).unwrap_or_default());
-        let Ok(answer) = self.http.get(format!("http://{metrics}/metrics")).send().await else { return };
-        let Ok(text) = answer.text().await else { return };
+        let peak = proc::usage(operator.process.pid()).map(|usage| usage.peak_kib);
+        self.peak_kib = self.peak_kib.max(peak.unwrap_or_default());
+        let Ok(text) = metrics::scrape(&self.http, operator.metrics).await else { return };
         self.ready = ready(&text);
-        let writes = text.lines().find(|line| line.contains("_status_writes_total{kind=\"FacebookChannel\"}"));
-        self.written.1 = writes.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default();
+        self.written.1 = metrics::sum_of_channels(&text, "status_writes_total");
     }
 
     pub fn line(&self) -> String {
@@ -101,13 +99,6 @@ impl Display for Report {
         writeln!(f, "status writes per channel  {:.2}", self.per_channel())?;
         write!(f, "peak RSS                   {} MiB", self.peak_kib / 1024)
     }
-}
-
-/// The most memory that the process ever had, in KiB.
-fn peak(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// How many channels are Ready, as the metrics tell.
