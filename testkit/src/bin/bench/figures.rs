@@ -28,8 +28,7 @@ impl Unit {
     /// A value for people.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Seconds => format!("{value:.2} s"),
-            Self::CpuSeconds => format!("{value:.2} CPU s"),
+            Self::Seconds | Self::CpuSeconds => format!("{value:.2} s"),
             Self::Milliseconds => format!("{value:.0} ms"),
             Self::Mebibytes => format!("{value:.1} MiB"),
             Self::PerChannel => format!("{value:.3} each"),

@@ -28,7 +28,7 @@ pub async fn start(stage: &Stage, ready: &mut Ready, channels: usize, patience: 
     let (usage, reading) = (proc::usage(operator.process.pid())?, meter.read()?);
     let mut phase = Phase::new("1 cold create: all applied, then the operator is started");
     phase.seconds("all Ready after", reading.elapsed);
-    phase.cpu("operator until then", usage.cpu);
+    phase.cpu("CPU time until then", usage.cpu);
     phase.mebibytes("peak RSS", usage.peak_kib);
     phase.per_channel("Graph requests", reading.requests, channels);
     phase.per_channel("Graph operations in batches", reading.operations, channels);
@@ -52,7 +52,7 @@ pub async fn restart(
     let mut phase = Phase::new("4 restart: kill -9, then the operator is started under the same identity");
     phase.seconds("leading with all listed after", leading);
     phase.seconds("a pass over every channel after", reading.elapsed);
-    phase.cpu("operator until then", usage.cpu);
+    phase.cpu("CPU time until then", usage.cpu);
     phase.mebibytes("peak RSS", usage.peak_kib);
     phase.per_channel("Graph requests", reading.requests, channels);
     phase.per_channel("Graph operations in batches", reading.operations, channels);

@@ -29,7 +29,7 @@ pub async fn sweep(stage: &Stage, operator: &Operator, channels: usize) -> Resul
 
     let times = channels * usize::try_from(SWEEPS)?;
     let mut phase = Phase::new("2 unchanged sweep: every channel looked at once, nothing changed");
-    phase.cpu("operator in a sweep", (ended.cpu - began.cpu) / SWEEPS);
+    phase.cpu("CPU time in a sweep", (ended.cpu - began.cpu) / SWEEPS);
     phase.mebibytes("steady RSS", ended.resident_kib);
     phase.per_channel("Graph requests", reading.requests, times);
     phase.per_channel("Graph operations in batches", reading.operations, times);
