@@ -54,6 +54,7 @@ meta_channel_operator_reconcile_duration_seconds_count{kind=\"MetaApp\",outcome=
     #[test]
     fn a_metric_is_not_taken_for_another_that_begins_alike() {
         assert_eq!((value(TEXT, "leader"), value(TEXT, "lead"), value(TEXT, "gone")), (1.0, 0.0, 0.0));
+        assert_eq!(sum_of_channels(TEXT, "reconcile_duration_seconds"), 0.0);
     }
 
     #[test]
