@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_log_is_read_on_from_where_the_last_whole_line_ended() {
-        let mut log = tempfile::NamedTempFile::new().unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
         let line =
             |verb: &str| format!("{{\"verb\":\"{verb}\",\"requestURI\":\"/\",\"user\":{{\"username\":\"é\"}}}}\n");
         let verbs = |from| {
@@ -108,7 +108,7 @@ mod tests {
         let (seen, to) = verbs(0);
         assert_eq!(seen, ["get"]);
         assert_eq!(verbs(to), (vec![], to));
-        log.as_file().write_all(rest[9..].as_bytes()).unwrap();
+        log.as_file().write_all(&rest.as_bytes()[9..]).unwrap();
         assert_eq!(verbs(to).0, ["list"]);
         assert_eq!(verbs(0).0, ["get", "list"]);
     }
