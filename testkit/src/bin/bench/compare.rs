@@ -48,14 +48,15 @@ impl Row<'_> {
     fn line(&self) -> String {
         let unit = self.figure.unit;
         let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| unit.show(value));
-        let change = self.change().map_or(String::new(), |it| format!("{it:+.1} %"));
+        let percent = |it: f64| if it.is_finite() { format!("{it:+.1} %") } else { "new".to_owned() };
+        let change = self.change().map_or(String::new(), percent);
         let worse = if self.is_worse() { "  WORSE" } else { "" };
         let (name, before, now) = (&self.figure.name, show(self.before), show(self.now));
         format!("  {name:<44} {before:>14} {now:>14} {change:>10}{worse}")
     }
 }
 
-/// The figures of two runs in the order of the later one. What only the former one has stands at the end.
+/// The figures of two runs in the order of the later one. What only the former one has stands at the end of its phase.
 pub fn rows<'a>(before: &'a Record, now: &'a Record) -> Vec<Row<'a>> {
     let value = |record: &Record, of: &Figure| {
         let found = record.figures.iter().find(|it| (&it.phase, &it.name) == (&of.phase, &of.name));
@@ -63,7 +64,11 @@ pub fn rows<'a>(before: &'a Record, now: &'a Record) -> Vec<Row<'a>> {
     };
     let is_new = |of: &&Figure| !now.figures.iter().any(|it| (&it.phase, &it.name) == (&of.phase, &of.name));
     let figures = now.figures.iter().chain(before.figures.iter().filter(is_new));
-    figures.map(|figure| Row { figure, before: value(before, figure), now: value(now, figure) }).collect()
+    let row = |figure| Row { figure, before: value(before, figure), now: value(now, figure) };
+    let mut rows: Vec<_> = figures.map(row).collect();
+    // They begin with their numbers.
+    rows.sort_by(|one, other| one.figure.phase.cmp(&other.figure.phase));
+    rows
 }
 
 /// # Errors
