@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::engine::fence::LONGEST_ANSWER;
+use crate::engine::leader::LONGEST_ANSWER;
 use crate::engine::leader::{Candidate, Timing};
 use crate::telemetry::LogFormat;
 

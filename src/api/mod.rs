@@ -2,6 +2,8 @@
 //!
 //! This module knows neither controllers nor HTTP: it is what a client of the API would import.
 
+#![deny(missing_docs)]
+
 mod allowed_namespaces;
 mod asset_claim;
 pub mod conditions;

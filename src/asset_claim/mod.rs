@@ -14,10 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub use state::AssetClaims;
 
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
-use crate::engine::failure::NEVER;
 use crate::engine::memory::Memories;
 use crate::engine::rounds;
 use crate::engine::run::{Next, Reconciler};
+use crate::engine::schedule::NEVER;
 use crate::engine::{Class, Context, Failure, Key, KindName};
 
 impl Reconciler for AssetClaims {

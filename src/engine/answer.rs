@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 
 use super::brakes;
 use super::clock::Moment;
-use super::failure::Class;
+use super::outcome::Class;
 use crate::api::conditions::{Finding, Quote, Speaker, Status};
 use crate::api::{REQUESTED_AT, Reason, WebhookObject};
 use crate::graph::{
-    AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageNode, PageReason,
-    PageSubscription, Thread, ThrottleScope, Verdict, classify, definite,
+    AppReason, CutReason, Definite, EndReason, GraphError, GraphFault, Operation, PageReason, ThrottleScope, Verdict,
+    classify, definite,
 };
 
 /// What Meta answered.
@@ -66,17 +66,6 @@ impl Held {
             Self::Edits(until) | Self::Limit(until) | Self::Outage(until) | Self::Grant(until) => until,
         }
     }
-}
-
-/// What a sweep read about the page of a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PageNews {
-    /// The page.
-    pub page: Answer<PageNode>,
-    /// The applications that the page is subscribed to.
-    pub subscriptions: Answer<Vec<PageSubscription>>,
-    /// Its latest threads, if they were looked at too.
-    pub threads: Option<Answer<Vec<Thread>>>,
 }
 
 /// Classes an answer. Meta's words go to the log, redacted.

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use super::unlisted::Unlisted;
+
 /// What has to be listed in a watched namespace before anything is done there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum List {
@@ -25,15 +27,6 @@ pub enum List {
 /// How many there are.
 const LISTS: usize = 5;
 
-/// Why something cannot be listed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unlisted {
-    /// It is not allowed.
-    Forbidden,
-    /// The API server does not know it.
-    NotFound,
-}
-
 /// Why a namespace is left alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {
@@ -43,16 +36,6 @@ pub enum Refusal {
     OtherRelease(String),
     /// Something cannot be listed there.
     Unlisted(Unlisted),
-}
-
-impl Unlisted {
-    /// One word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Forbidden => "Forbidden",
-            Self::NotFound => "NotFound",
-        }
-    }
 }
 
 impl Refusal {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::answer::{Answer, Held, Refusal};
 use super::brakes;
 use super::clock::Moment;
-use super::failure::spread;
+use super::schedule::spread;
 use crate::graph::Verdict;
 
 /// So many different channels in a row without one answer open the breaker. With fewer there is little to spare.

@@ -12,10 +12,10 @@ use parking_lot::{Mutex, MutexGuard};
 use super::answer::{Refusal, end_of_silence};
 use super::brakes;
 use super::clock::Moment;
-use super::failure::spread;
 use super::key::Key;
 use super::line::{Called, Line};
 use super::priority::{FULL, Priority, SPARSE, TIGHT};
+use super::schedule::spread;
 use crate::api::{UsageLevel, UsageShare, UsageStatus};
 use crate::graph::{Metered, ThrottleScope, Usage, Verdict};
 

@@ -7,11 +7,10 @@ use kube::{Api, Client};
 use kube_runtime::reflector::Store;
 
 use super::bindings::Bindings;
-use super::deletion;
 use super::events::Events;
 use super::failure::{Failure, permitted};
-use super::fence::Lease;
 use super::key::{Key, KindName};
+use super::leader::Lease;
 use super::misfits::Misfits;
 use super::objects::Objects;
 use super::secrets::Secrets;
@@ -77,6 +76,6 @@ impl Cluster {
         }
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let found = permitted("looking for a namespace", namespaces.get_opt(namespace)).await?;
-        Ok(found.flatten().is_none_or(|it| deletion::is_begun(&it.metadata)))
+        Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
     }
 }

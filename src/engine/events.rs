@@ -6,7 +6,7 @@ use kube::{Client, Resource};
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::failure;
-use super::key::Key;
+use super::key::{EVENT, Key};
 use super::refused::{Verb, Write};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
@@ -48,7 +48,7 @@ pub struct Events {
 }
 
 /// Kind of what is written here.
-pub const KIND: &str = "Event";
+pub const KIND: &str = EVENT;
 
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1000;

@@ -4,59 +4,10 @@
 //! nothing had happened, and a watch may lag for as long. So directly before each write, after everything else that takes time, the
 //! Lease must have been renewed lately, and the claim is read from the API server itself (`claims/fence.rs`).
 
-use std::time::Duration;
-
 use super::context::Context;
 use super::failure::Failure;
 use super::key::{Key, KindName};
-use super::leader::Tenure;
-
-/// Longest wait for an answer of Meta that may be set, well below how long a request counts as on its way.
-pub const LONGEST_ANSWER: Duration = Duration::from_secs(30);
-
-/// The Lease under which this process works.
-#[derive(Clone, Debug)]
-pub struct Lease {
-    /// What is known of it.
-    pub tenure: Tenure,
-    /// How long a renewal counts.
-    pub fresh: Duration,
-}
-
-/// Why a write at Meta was not sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Withheld {
-    /// The claim is not what was decided by.
-    #[error("the claim, read anew, is not the object's any more, or given away")]
-    Claim,
-    /// What the claim says could not be found out in time.
-    #[error("the claim could not be read anew in time")]
-    Unanswered,
-    /// Somebody else may lead by now.
-    #[error("the Lease was not renewed lately, so that another replica may lead")]
-    Lease,
-}
-
-impl Withheld {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Claim, Self::Unanswered, Self::Lease];
-
-    /// The reason as it stands in metrics and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Claim => "claim",
-            Self::Unanswered => "unanswered",
-            Self::Lease => "lease",
-        }
-    }
-}
-
-impl Lease {
-    /// Whether it was renewed lately, so that no other replica can lead yet.
-    pub fn is_fresh(&self) -> bool {
-        self.tenure.age().is_some_and(|age| age < self.fresh)
-    }
-}
+use super::withheld::Withheld;
 
 /// Makes sure that this process leads.
 ///
@@ -96,7 +47,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::{Path, PathBuf};
 
-    use super::*;
 
     /// The operator's code, file by file.
     fn sources(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
@@ -125,17 +75,5 @@ mod tests {
             assert!(written == 0 || written == count(text, &fences), "{}", path.display());
         }
         assert_eq!(all, 7, "another write, or one less");
-    }
-
-    #[test]
-    fn a_lease_counts_for_as_long_as_it_was_renewed_lately() {
-        let lease = |fresh| Lease { tenure: Tenure::default(), fresh };
-        let held = lease(Duration::from_secs(10));
-        assert!(!held.is_fresh(), "it is not held yet");
-        held.tenure.renewed();
-        assert!(held.is_fresh());
-        let short = lease(Duration::ZERO);
-        short.tenure.renewed();
-        assert!(!short.is_fresh(), "it was renewed too long ago");
     }
 }

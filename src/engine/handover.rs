@@ -5,7 +5,20 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+use super::answer::Answer;
 use super::key::Key;
+use crate::graph::{PageNode, PageSubscription, Thread};
+
+/// What a sweep read about the page of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageNews {
+    /// The page.
+    pub page: Answer<PageNode>,
+    /// The applications that the page is subscribed to.
+    pub subscriptions: Answer<Vec<PageSubscription>>,
+    /// Its latest threads, if they were looked at too.
+    pub threads: Option<Answer<Vec<Thread>>>,
+}
 
 /// What is older was read for a pass that never came.
 const FRESH: SignedDuration = SignedDuration::from_mins(1);

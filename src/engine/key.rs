@@ -65,3 +65,8 @@ impl KindName {
         }
     }
 }
+
+/// Kinds of Kubernetes that are written here too.
+pub const SECRET: &str = "Secret";
+pub const EVENT: &str = "Event";
+pub const LEASE: &str = "Lease";

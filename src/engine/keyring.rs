@@ -104,7 +104,7 @@ impl Keyring {
         let current = self.current();
         let refused = |cause| {
             let refused = WriteRefused { write: Write::new(Verb::Update, KIND, &self.key), cause, words: None };
-            self.metrics.write_refused(&refused);
+            self.metrics.write_refused(refused.write.kind, refused.reason());
             Err(Failure::Refused(Box::new(refused)))
         };
         if current.as_deref().is_some_and(|it| !self.is_ours(it)) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use super::failure::last_slot;
 use super::key::Key;
+use super::schedule::last_slot;
 
 /// When objects were looked at last.
 pub struct LastLook {

@@ -89,6 +89,25 @@ impl Tenure {
     }
 }
 
+/// Longest wait for an answer of Meta that may be set, well below how long a request counts as on its way.
+pub const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// The Lease under which this process works.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What is known of it.
+    pub tenure: Tenure,
+    /// How long a renewal counts.
+    pub fresh: Duration,
+}
+
+impl Lease {
+    /// Whether it was renewed lately, so that no other replica can lead yet.
+    pub fn is_fresh(&self) -> bool {
+        self.tenure.age().is_some_and(|age| age < self.fresh)
+    }
+}
+
 /// An election on a thread of its own.
 struct Election {
     /// Told when the lease is won.
@@ -202,4 +221,21 @@ fn listening(client: Client, candidate: &Candidate, tenure: &Tenure, metrics: &M
     });
     let patience = candidate.timing.request();
     ClientBuilder::new(ServiceBuilder::new().timeout(patience).service(service), namespace).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_counts_for_as_long_as_it_was_renewed_lately() {
+        let lease = |fresh| Lease { tenure: Tenure::default(), fresh };
+        let held = lease(Duration::from_secs(10));
+        assert!(!held.is_fresh(), "it is not held yet");
+        held.tenure.renewed();
+        assert!(held.is_fresh());
+        let short = lease(Duration::ZERO);
+        short.tenure.renewed();
+        assert!(!short.is_fresh(), "it was renewed too long ago");
+    }
 }

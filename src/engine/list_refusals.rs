@@ -1,6 +1,6 @@
 //! Refusals to list, and from when on they count.
 
-use super::bindings::Unlisted;
+use super::unlisted::Unlisted;
 
 /// So many refusals in a row count where something was listed before: an API server that has just started may refuse everything for a
 /// moment, and by then some seconds have passed.

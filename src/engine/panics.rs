@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::key::{Key, version};
 use super::own_status;
-use super::run::Reconciler;
-use super::status::{StatusOf, conditions, with_ready};
+use super::run::{Reconciler, status_of};
+use super::status::{conditions, with_ready};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 
@@ -58,7 +58,7 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
         return;
     }
     let status = with_ready(&before, &finding, ctx.clock.now());
-    match StatusOf::object::<K>(ctx, object).write(&status).await {
+    match status_of::<K>(ctx, object).write(&status).await {
         Ok(written) => {
             own_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }

@@ -8,18 +8,22 @@ use futures::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::NamespaceResourceScope;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::Store;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::failure::{Class, Failure, NEVER, Slots, next_slot, next_try};
+use super::failure::Failure;
 use super::key::{Key, KindName};
 use super::memory::Memories;
+use super::outcome::Class;
 use super::panics::{self, PanicOver};
 use super::pass::refused;
+use super::resync::next_try;
+use super::schedule::{NEVER, Slots, next_slot};
+use super::status::StatusOf;
 
 /// What a pass came to: when to act again, and why then.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,6 +90,13 @@ pub trait Reconciler: Send + Sync + 'static {
     fn forget(&self, key: &Key) -> Option<String> {
         self.states().forget(key)
     }
+}
+
+/// The status of an object, to be written.
+pub(super) fn status_of<'a, K: Reconciler>(ctx: &'a Context, object: &'a K::Object) -> StatusOf<'a, K::Object> {
+    let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+    let api = Api::namespaced(ctx.cluster.client.clone(), namespace);
+    StatusOf { metrics: &ctx.metrics, kind: K::NAME.as_str(), api, object }
 }
 
 /// The regular slots of an object.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::content::Content;
 use super::failure::{self, Failure, kubernetes};
-use super::key::Key;
+use super::key::{Key, SECRET};
 use super::objects::Objects;
 use super::refused::{Verb, Write};
 use super::slim::prune;
@@ -25,7 +25,7 @@ use crate::api::{GROUP, PURPOSE_LABEL};
 use crate::metrics::Metrics;
 
 /// Kind of what is read and written here.
-pub const KIND: &str = "Secret";
+pub const KIND: &str = SECRET;
 
 /// A Secret that was released for the purpose it was asked for.
 pub struct Released {

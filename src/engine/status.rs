@@ -5,17 +5,14 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::context::Context;
 use super::failure::{self, Failure};
 use super::key::Key;
 use super::refused::Write;
-use super::run::Reconciler;
 use crate::api::conditions::{ConditionType, Finding, assemble};
 use crate::api::readiness::readiness;
 use crate::metrics::Metrics;
@@ -33,18 +30,6 @@ pub struct StatusOf<'a, K: Resource> {
     pub api: Api<K>,
     /// The object.
     pub object: &'a K,
-}
-
-impl<'a, O: Resource<DynamicType = ()>> StatusOf<'a, O> {
-    /// That of an object of one of the kinds.
-    pub fn object<K: Reconciler<Object = O>>(ctx: &'a Context, object: &'a O) -> Self
-    where
-        O: Resource<Scope = NamespaceResourceScope>,
-    {
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        let api = Api::namespaced(ctx.cluster.client.clone(), namespace);
-        Self { metrics: &ctx.metrics, kind: K::NAME.as_str(), api, object }
-    }
 }
 
 impl<K: Resource + Clone + Debug + DeserializeOwned> StatusOf<'_, K> {

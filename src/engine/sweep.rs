@@ -15,11 +15,13 @@ use kube::Resource;
 use tokio::task::{Id, JoinSet};
 
 use super::context::Context;
-use super::failure::{Class, Failure, last_slot};
+use super::failure::Failure;
 use super::key::Key;
+use super::outcome::Class;
 use super::panics::PanicOver;
 use super::pass::Pass;
 use super::run::Reconciler;
+use super::schedule::last_slot;
 use super::turns::Turns;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, find};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{Answer, Refusal};
-use super::failure;
+use super::schedule;
 use crate::api::Reason;
 use crate::api::conditions::Quote;
 use crate::graph::{Caller, EndReason, TokenInfo, TokenKind, Verdict, classify_fault};
@@ -18,8 +18,8 @@ const NEAR_THE_END: u32 = 24;
 
 /// The last time at which a token with this end had to be looked at.
 pub fn last_slot(uid: &str, end: Option<Timestamp>, now: Timestamp, period: Duration) -> Timestamp {
-    let regular = failure::last_slot(uid, now, period);
-    if is_near(end, now, period) { regular.max(failure::last_slot(uid, now, period / NEAR_THE_END)) } else { regular }
+    let regular = schedule::last_slot(uid, now, period);
+    if is_near(end, now, period) { regular.max(schedule::last_slot(uid, now, period / NEAR_THE_END)) } else { regular }
 }
 
 /// The next time at which a token has to be looked at that is less than a period away from its end.
@@ -29,7 +29,7 @@ pub fn next_slot_near_the_end(
     now: Timestamp,
     period: Duration,
 ) -> Option<Timestamp> {
-    is_near(end, now, period).then(|| failure::next_slot(uid, now, period / NEAR_THE_END))
+    is_near(end, now, period).then(|| schedule::next_slot(uid, now, period / NEAR_THE_END))
 }
 
 fn is_near(end: Option<Timestamp>, now: Timestamp, period: Duration) -> bool {

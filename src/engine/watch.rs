@@ -24,12 +24,12 @@ use tokio::time::MissedTickBehavior;
 
 use self::intake::{digest, give_turns};
 use self::seen::{Misfit, Seen};
-use super::bindings::Unlisted;
 use super::failure::{Failure, kubernetes};
 use super::hearing::{cause, is_silence};
 use super::key::Key;
 use super::list_refusals::ListRefusals;
 use super::surplus::Room;
+use super::unlisted::Unlisted;
 use crate::metrics::Metrics;
 
 /// Objects that are listed in one answer. Each may be larger than a megabyte, and all of an answer are in memory at once.

@@ -18,8 +18,9 @@ use crate::api::{
     AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     REQUESTED_AT,
 };
-use crate::engine::answer::{PageNews, Refusal};
+use crate::engine::answer::Refusal;
 use crate::engine::fingerprint::Fingerprint;
+use crate::engine::handover::PageNews;
 use crate::engine::index::Dependency;
 use crate::engine::pass::Pass;
 use crate::engine::{Failure, Key, KindName};

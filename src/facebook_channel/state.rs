@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::api::FacebookChannelStatus;
 use crate::engine::Context;
-use crate::engine::answer::PageNews;
 use crate::engine::doubts::Doubts;
 use crate::engine::handover::Handover;
+use crate::engine::handover::PageNews;
 use crate::engine::last_look::LastLook;
 use crate::engine::memory::Memories;
 use crate::engine::own_secrets::Written;

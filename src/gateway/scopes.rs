@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::engine::bindings::Unlisted;
+use crate::engine::unlisted::Unlisted;
 use crate::engine::watch::Change;
 use crate::metrics::Metrics;
 

@@ -10,6 +10,8 @@
 //! - `redact`: the one door for foreign text
 //! - `token`, `version`: what a call needs; `calendar`: when versions end
 
+#![deny(missing_docs)]
+
 mod answers;
 mod batch;
 mod calendar;

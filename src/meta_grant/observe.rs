@@ -330,7 +330,7 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 const SOON: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 fn times(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>) -> Times {
-    use crate::engine::failure::{last_slot, next_slot};
+    use crate::engine::schedule::{last_slot, next_slot};
     let end = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
     let (uid, now, period) = (&pass.uid, pass.now, grants.ctx.policy.token_period);
     Times {

@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use super::{Metrics, ResultLabel};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::engine::Key;
-use crate::engine::bindings::Unlisted;
+use crate::engine::unlisted::Unlisted;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabel {

@@ -7,10 +7,9 @@ use prometheus_client::registry::Registry;
 
 use super::Metrics;
 use crate::api::Reason;
-use crate::engine::fence::Withheld;
-use crate::engine::leader::refused as lease;
-use crate::engine::refused::WriteRefused;
-use crate::engine::{KindName, events, secrets};
+use crate::engine::KindName;
+use crate::engine::key::{EVENT, LEASE, SECRET};
+use crate::engine::withheld::Withheld;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RefusedLabels {
@@ -35,7 +34,7 @@ impl Writes {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("refused_writes", "Writes that the API server refused", self.refused.clone());
         let kinds = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel, KindName::AssetClaim];
-        for kind in kinds.map(KindName::as_str).into_iter().chain([secrets::KIND, events::KIND, lease::KIND]) {
+        for kind in kinds.map(KindName::as_str).into_iter().chain([SECRET, EVENT, LEASE]) {
             for reason in Reason::ALL.iter().filter(|reason| reason.is_refused_write()) {
                 drop(self.refused.get_or_create(&RefusedLabels { kind, reason: reason.as_str() }));
             }
@@ -53,8 +52,8 @@ impl Writes {
 
 impl Metrics {
     /// Counts a write that the API server refused.
-    pub fn write_refused(&self, refused: &WriteRefused) {
-        let labels = RefusedLabels { kind: refused.write.kind, reason: refused.reason().as_str() };
+    pub fn write_refused(&self, kind: &'static str, reason: Reason) {
+        let labels = RefusedLabels { kind, reason: reason.as_str() };
         self.writes.refused.get_or_create(&labels).inc();
     }
 

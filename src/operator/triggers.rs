@@ -10,12 +10,12 @@ use kube::{Resource, ResourceExt};
 
 use super::kinds::Kinds;
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
-use crate::engine::bindings::Unlisted;
 use crate::engine::departed;
 use crate::engine::index::Dependency;
 use crate::engine::key::version;
 use crate::engine::own_status;
 use crate::engine::run::Reconciler;
+use crate::engine::unlisted::Unlisted;
 use crate::engine::watch::Change;
 use crate::engine::{Key, KindName};
 use crate::meta_grant::users;

@@ -13,8 +13,10 @@ use super::state::Ownership;
 use crate::api::{AssetClaim, ClaimHolder};
 use crate::engine::clock::Stamp;
 use crate::engine::failure::kubernetes;
-use crate::engine::fence::{self, LONGEST_ANSWER, Withheld};
+use crate::engine::fence;
 use crate::engine::key::version;
+use crate::engine::leader::LONGEST_ANSWER;
+use crate::engine::withheld::Withheld;
 use crate::engine::{Failure, Key, KindName};
 
 /// How often a claim is read, should the answer come too late to count.

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
-use meta_channel_operator::engine::fence::Lease;
+use meta_channel_operator::engine::leader::Lease;
 use meta_channel_operator::engine::leader::Tenure;
 use meta_channel_operator::engine::safeguards::Safeguards;
 use meta_channel_operator::ownership::freshness::FRESH;

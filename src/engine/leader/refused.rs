@@ -8,12 +8,9 @@ use kube::core::Status as Answer;
 
 use super::Candidate;
 use crate::engine::events::{Events, Note};
-use crate::engine::key::Key;
+use crate::engine::key::{Key, LEASE};
 use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_conflict};
 use crate::metrics::Metrics;
-
-/// Kind of what is written here.
-pub const KIND: &str = "Lease";
 
 /// Tells what is refused of one Lease.
 pub(super) struct Teller {
@@ -38,7 +35,7 @@ impl Teller {
     pub(super) fn written(&mut self) {
         self.refused = None;
         if self.told.take().is_some() {
-            tracing::info!(kind = KIND, object = %self.lease, "the Lease can be written again");
+            tracing::info!(kind = LEASE, object = %self.lease, "the Lease can be written again");
         }
     }
 
@@ -55,12 +52,12 @@ impl Teller {
             return;
         }
         let verb = if *method == Method::POST { Verb::Create } else { Verb::Update };
-        let refused = WriteRefused::of(Write::new(verb, KIND, &self.lease), &answer);
-        self.metrics.write_refused(&refused);
+        let refused = WriteRefused::of(Write::new(verb, LEASE, &self.lease), &answer);
+        self.metrics.write_refused(refused.write.kind, refused.reason());
         let again = self.refused.as_ref() == Some(&refused);
         if self.told.as_ref() != Some(&refused) && (again || refused.cause != Cause::NoAnswer) {
             let (reason, words) = (refused.reason().as_str(), refused.words.as_deref());
-            tracing::warn!(kind = KIND, object = %self.lease, reason, words, "{}", refused.seen());
+            tracing::warn!(kind = LEASE, object = %self.lease, reason, words, "{}", refused.seen());
             self.publish(&refused);
             self.told = Some(refused.clone());
         }
@@ -71,7 +68,7 @@ impl Teller {
     fn publish(&self, refused: &WriteRefused) {
         let about = ObjectReference {
             api_version: Some("coordination.k8s.io/v1".to_owned()),
-            kind: Some(KIND.to_owned()),
+            kind: Some(LEASE.to_owned()),
             namespace: Some(self.lease.namespace.clone()),
             name: Some(self.lease.name.clone()),
             ..ObjectReference::default()

@@ -10,13 +10,14 @@ use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::engine::context::Context;
 use crate::engine::events::Note;
-use crate::engine::failure::{Class, Failure, next_try};
+use crate::engine::failure::Failure;
 use crate::engine::key::{Key, version};
 use crate::engine::memory::Written;
+use crate::engine::outcome::Class;
 use crate::engine::own_status;
 use crate::engine::refused::{Refusals, WriteRefused};
-use crate::engine::run::Reconciler;
-use crate::engine::status::StatusOf;
+use crate::engine::resync::next_try;
+use crate::engine::run::{Reconciler, status_of};
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// What the API server refused to write for the object before.
@@ -47,7 +48,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             return Err(Failure::NotOurs);
         }
         kind.states().writes(&self.key, &self.uid, status, self.now);
-        match StatusOf::object::<K>(ctx, object).write(status).await {
+        match status_of::<K>(ctx, object).write(status).await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);
                 let made = version(written.meta());

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
-use crate::engine::answer::{PageNews, Refusal};
+use crate::engine::answer::Refusal;
+use crate::engine::handover::PageNews;
 use crate::engine::sweep::Found;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::sweep::{app_silence, judge};
