@@ -6,20 +6,25 @@
 //! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
 //! - [`meta_app`], [`meta_grant`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
 //! - [`ownership`]: which namespace owns a page; [`asset_claim`]: what is cleaned up after its channel
-//! - [`engine`]: what all kinds share: run loop, clock, triggers, Secrets, status, Events
+//! - [`controller`]: what all kinds share: the loop, the pass, timers, what wakes whom; below it [`limits`]: whether Meta may be asked now, and
+//!   [`cluster`]: the API server, watches, Secrets, statuses, Events
+//! - [`base`]: times, keys, the one door for foreign text
 //! - [`graph`]: the client of the Graph API; knows nothing of Kubernetes
 //! - [`api`]: the kinds themselves; know nothing of controllers or HTTP
 
-// An instant or a duration from outside must not end the process: see `engine::clock::Moment`.
+// An instant or a duration from outside must not end the process: see `base::clock::Moment`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod api;
 pub mod asset_claim;
+pub mod base;
+pub mod cluster;
+pub mod controller;
 pub mod core_dumps;
-pub mod engine;
 pub mod facebook_channel;
 pub mod gateway;
 pub mod graph;
+pub mod limits;
 pub mod meta_app;
 pub mod meta_grant;
 pub mod metrics;

@@ -25,8 +25,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
-use crate::engine::priority::Priority;
-use crate::engine::{Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::base::priority::Priority;
 use crate::graph::CallObserver;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]

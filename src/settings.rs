@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::engine::leader::LONGEST_ANSWER;
-use crate::engine::leader::{Candidate, Timing};
+use crate::cluster::leader::LONGEST_ANSWER;
+use crate::cluster::leader::{Candidate, Timing};
 use crate::telemetry::LogFormat;
 
 /// Keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PURPOSE_LABEL;
 use super::references::{NamespacedName, Purpose};
-use crate::graph::is_id;
+use crate::base::redact::is_id;
 
 /// The type of the Secrets.
 pub const MAIL_TYPE: &str = "metachannels.io/grant-mailbox";

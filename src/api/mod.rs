@@ -16,6 +16,7 @@ pub mod mailbox;
 mod management_policy;
 mod meta_app;
 mod meta_grant;
+pub mod outcome;
 mod primary_receiver;
 pub mod readiness;
 pub mod reasons;

@@ -9,18 +9,20 @@ use kube::api::PostParams;
 
 use super::decide::{Report, Then};
 use super::state::AssetClaims;
+use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
-use crate::engine::answer::Answer;
-use crate::engine::calls::{Calls, Told};
-use crate::engine::clock::Stamp;
-use crate::engine::failure;
-use crate::engine::fence::leads;
-use crate::engine::refused::Write;
-use crate::engine::resync::next_try;
-use crate::engine::run::{Next, Reconciler, slots};
-use crate::engine::schedule::NEVER;
-use crate::engine::{Class, Failure, Key, KindName};
+use crate::base::clock::Stamp;
+use crate::base::key::{Key, KindName};
+use crate::base::schedule::NEVER;
+use crate::cluster::error;
+use crate::cluster::error::Failure;
+use crate::cluster::write_refused::Write;
+use crate::controller::fence::leads;
+use crate::controller::reconciler::{Next, Reconciler, slots};
+use crate::controller::resync::next_try;
 use crate::graph::{Operation, Verdict};
+use crate::limits::answer::Answer;
+use crate::limits::calls::{Calls, Told};
 use crate::meta_app::by_id::Access;
 use crate::ownership::{KIND, fence, look};
 
@@ -96,7 +98,7 @@ async fn write(claims: &AssetClaims, claim: &AssetClaim, status: AssetClaimStatu
     let (api, name) = (look::api(&claims.ownership), claim.name_any());
     let write = Write::status(KIND, &Key::of(&claim));
     let written =
-        failure::write(&claims.ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;
+        error::write(&claims.ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;
     claims.states.written(&Key::of(&written));
     Ok(written)
 }

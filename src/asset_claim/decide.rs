@@ -4,13 +4,13 @@ use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::observe::{Checked, Observed};
 use crate::api::conditions::{Finding, Status, assemble};
+use crate::api::outcome::Class;
 use crate::api::readiness::readiness;
 use crate::api::{AssetClaim, AssetClaimStatus, CLEANUP, ClaimState, Cleanup, DeletionPolicy, LeftAtMeta, Reason};
-use crate::engine::Class;
-use crate::engine::answer::{Refusal, class};
-use crate::engine::clock::Moment;
-use crate::engine::events::Note;
+use crate::base::clock::Moment;
+use crate::cluster::events::Note;
 use crate::graph::Verdict;
+use crate::limits::answer::{Refusal, class};
 use crate::meta_app::by_id::AppState;
 use crate::ownership::ON_ITS_WAY;
 

@@ -13,12 +13,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use state::AssetClaims;
 
+use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
-use crate::engine::memory::Memories;
-use crate::engine::rounds;
-use crate::engine::run::{Next, Reconciler};
-use crate::engine::schedule::NEVER;
-use crate::engine::{Class, Context, Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::base::schedule::NEVER;
+use crate::cluster::error::Failure;
+use crate::controller::context::Context;
+use crate::controller::object_state::Memories;
+use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::rounds;
 
 impl Reconciler for AssetClaims {
     type Object = AssetClaim;

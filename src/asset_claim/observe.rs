@@ -7,13 +7,14 @@ use kube::{Api, ResourceExt};
 use super::decide;
 use super::state::AssetClaims;
 use crate::api::{AssetClaim, ClaimState, DeletionPolicy, FacebookChannel, ManagementPolicy, MetaApp};
-use crate::engine::answer::Answer;
-use crate::engine::breakers::Reach;
-use crate::engine::budgets::Budget;
-use crate::engine::failure::permitted;
-use crate::engine::index::Dependency;
-use crate::engine::priority::Priority;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::base::priority::Priority;
+use crate::cluster::error::Failure;
+use crate::cluster::error::permitted;
+use crate::controller::dependents::Dependency;
+use crate::limits::answer::Answer;
+use crate::limits::circuit_breaker::Reach;
+use crate::limits::usage::Budget;
 use crate::meta_app::by_id::{self, Access, AppState};
 
 /// What was seen of a claim on a page.

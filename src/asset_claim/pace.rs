@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use crate::engine::Key;
-use crate::engine::clock::Moment;
+use crate::base::clock::Moment;
+use crate::base::key::Key;
 
 /// The time between two turns of one application.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(1);

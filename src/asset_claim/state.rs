@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::pace::Pace;
 use crate::api::AssetClaimStatus;
-use crate::engine::departed::Departed;
-use crate::engine::memory::Memories;
-use crate::engine::{Context, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::departed::Departed;
+use crate::controller::context::Context;
+use crate::controller::object_state::Memories;
 use crate::meta_app::MetaApps;
 use crate::ownership::Ownership;
 

@@ -5,11 +5,12 @@ use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
 use super::state::FacebookChannels;
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
-use crate::engine::pass::Pass;
-use crate::engine::token_check;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::Operation;
 use crate::meta_app;
+use crate::meta_app::token_check;
 use crate::ownership::{self, ClaimSeen, Wanted, fence};
 
 /// Performs a mutation; says in what was asked that it was tried.

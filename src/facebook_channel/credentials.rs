@@ -11,13 +11,14 @@ use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::engine::gap::Absence;
-use crate::engine::index::Dependency;
-use crate::engine::trouble::{Told, Trouble};
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::dependency::{Told, Trouble};
+use crate::controller::dependents::Dependency;
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
 use crate::meta_grant;
+use crate::meta_grant::gap::Absence;
 use crate::ownership;
 
 /// The credential of a channel, as a decision may see it.

@@ -24,21 +24,21 @@ use super::model::Mutation;
 use super::observe::{AppSeen, Observed};
 use super::policy::token;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble, find};
+use crate::api::outcome::Class;
 use crate::api::{
     AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannel,
     FacebookChannelStatus, ManagementPolicy, PrimaryReceiverStatus, Reason,
 };
-use crate::engine::Class;
-use crate::engine::answer::{Answer, Kept, Refusal, class, keep, look_again};
-use crate::engine::brakes;
-use crate::engine::breakers::Reach;
-use crate::engine::clock::Moment;
-use crate::engine::events::{Note, on_transition};
-use crate::engine::pass::Report;
-use crate::engine::repairs::Effect;
-use crate::engine::requests;
-use crate::engine::token_check::SOON;
+use crate::base::clock::Moment;
+use crate::cluster::events::{Note, on_transition};
+use crate::controller::pass::Report;
+use crate::controller::requests;
 use crate::graph::TokenInfo;
+use crate::limits::answer::{Answer, Kept, Refusal, class, keep, look_again};
+use crate::limits::brakes;
+use crate::limits::circuit_breaker::Reach;
+use crate::limits::drift_guard::Effect;
+use crate::meta_app::token_check::SOON;
 use crate::ownership::ClaimSeen;
 
 /// What to do: at most one mutation, and the report if there is none.

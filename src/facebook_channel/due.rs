@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::clock::Moment;
-use crate::engine::token_check;
+use crate::base::clock::Moment;
 use crate::graph::{TokenInfo, TokenKind};
+use crate::meta_app::token_check;
 
 /// How long before its end an authorisation is looked at also when little else is.
 const ENDING: SignedDuration = SignedDuration::from_hours(24);

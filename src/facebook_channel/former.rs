@@ -5,13 +5,14 @@ use kube::ResourceExt;
 
 use super::state::FacebookChannels;
 use crate::api::FacebookChannelStatus;
-use crate::engine::answer::{Answer, answer};
-use crate::engine::budgets::Budget;
-use crate::engine::pass::Pass;
-use crate::engine::token_check;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::Operation;
+use crate::limits::answer::{Answer, answer};
+use crate::limits::usage::Budget;
 use crate::meta_app::by_id::{self, AppState};
+use crate::meta_app::token_check;
 use crate::ownership::{FormerApp, Wanted, fence};
 
 /// An application that the page is still subscribed to for the channel.

@@ -9,7 +9,8 @@ use super::credentials::Source;
 use super::state::FacebookChannels;
 use super::{observe, threads};
 use crate::api::{Connection, FacebookChannel, ManagementPolicy};
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
 use crate::meta_app::page_reads::{LendsPages, Lent};
 use crate::meta_app::seen;
 

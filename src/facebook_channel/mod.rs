@@ -10,9 +10,11 @@ pub mod model;
 pub mod observe;
 pub mod parted;
 pub mod policy;
+pub mod prefetched;
 pub mod publication;
 pub mod restraint;
 mod state;
+pub mod suspect_tokens;
 pub mod sweep;
 pub mod threads;
 pub mod witness;
@@ -24,11 +26,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub use state::FacebookChannels;
 
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
-use crate::engine::memory::Memories;
-use crate::engine::pass::Pass;
-use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Next, Reconciler};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::context::Context;
+use crate::controller::object_state::Memories;
+use crate::controller::pass::Pass;
+use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::rounds;
+use crate::controller::rounds::{InRounds, Round};
 
 impl Reconciler for FacebookChannels {
     type Object = FacebookChannel;

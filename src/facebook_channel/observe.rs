@@ -7,6 +7,7 @@ use super::due;
 pub use super::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
 use super::parted;
 use super::policy::{grant, token};
+use super::prefetched::PageNews;
 use super::publication;
 use super::restraint::Restraint;
 use super::state::FacebookChannels;
@@ -18,13 +19,13 @@ use crate::api::{
     AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     REQUESTED_AT,
 };
-use crate::engine::answer::Refusal;
-use crate::engine::fingerprint::Fingerprint;
-use crate::engine::handover::PageNews;
-use crate::engine::index::Dependency;
-use crate::engine::pass::Pass;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::dependents::Dependency;
+use crate::controller::pass::Pass;
 use crate::graph::{Operation, TokenInfo};
+use crate::limits::answer::Refusal;
 use crate::meta_app::{self, seen};
 use crate::ownership::{self, ClaimSeen, Look, Wanted};
 

@@ -69,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::answer::{Held, Refusal};
+    use crate::limits::answer::{Held, Refusal};
     use crate::meta_app::{Verdict, WebhookVerdict};
 
     const APP: &str = "1111000011110000";

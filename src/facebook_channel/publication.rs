@@ -6,16 +6,18 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 
 use super::observe::{Access, AppSeen};
 use super::state::FacebookChannels;
+use crate::api::outcome::Class;
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
-use crate::engine::deletion;
-use crate::engine::failure;
-use crate::engine::fingerprint::Fingerprint;
-use crate::engine::own_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
-use crate::engine::pass::Pass;
-use crate::engine::refused::{Cause, Verb, Write};
-pub use crate::engine::secrets::KIND;
-use crate::engine::{Class, Failure, Key};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::key::Key;
+use crate::cluster::error;
+use crate::cluster::error::Failure;
+pub use crate::cluster::secrets::KIND;
+use crate::cluster::write_refused::{Cause, Verb, Write};
+use crate::controller::deletion;
+use crate::controller::managed_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
+use crate::controller::pass::Pass;
 
 /// What was seen of the Secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -282,6 +284,6 @@ impl Writes<'_> {
     }
 
     async fn write<T>(&self, verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-        failure::write(&self.channels.ctx.metrics, Write::new(verb, KIND, self.key), request).await
+        error::write(&self.channels.ctx.metrics, Write::new(verb, KIND, self.key), request).await
     }
 }

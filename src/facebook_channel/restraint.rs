@@ -8,10 +8,10 @@ use super::observe::{Observed, TokenSeen};
 use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
-use crate::engine::answer::Refusal;
-use crate::engine::budgets::{Ask, Budget};
-use crate::engine::pass::Pass;
-use crate::engine::priority::{Occasion, Priority};
+use crate::base::priority::{Occasion, Priority};
+use crate::controller::pass::Pass;
+use crate::limits::answer::Refusal;
+use crate::limits::usage::{Ask, Budget};
 
 /// What may keep Meta from being asked about a channel.
 pub struct Restraint {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use super::prefetched::Handover;
+use super::prefetched::PageNews;
+use super::suspect_tokens::Doubts;
 use crate::api::FacebookChannelStatus;
-use crate::engine::Context;
-use crate::engine::doubts::Doubts;
-use crate::engine::handover::Handover;
-use crate::engine::handover::PageNews;
-use crate::engine::last_look::LastLook;
-use crate::engine::memory::Memories;
-use crate::engine::own_secrets::Written;
-use crate::engine::requests::Taken;
+use crate::controller::context::Context;
+use crate::controller::last_look::LastLook;
+use crate::controller::managed_secrets::Written;
+use crate::controller::object_state::Memories;
+use crate::controller::requests::Taken;
 use crate::meta_app::MetaApps;
 use crate::meta_grant::MetaGrants;
 use crate::ownership::Ownership;

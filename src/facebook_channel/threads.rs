@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::Observed;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
-use crate::engine::Failure;
-use crate::engine::answer::{Answer, Refusal, answer};
-use crate::engine::pass::Pass;
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Thread, Token, Version};
+use crate::limits::answer::{Answer, Refusal, answer};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);

@@ -8,13 +8,13 @@ use super::observe::{Observed, TokenSeen};
 use super::policy::token;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::Failure;
-use crate::engine::answer::{Answer, Held, Refusal};
-use crate::engine::clock::Moment;
-use crate::engine::pass::Pass;
-use crate::engine::token_check;
-use crate::engine::trouble::{Told, Trouble};
+use crate::base::clock::Moment;
+use crate::cluster::error::Failure;
+use crate::controller::dependency::{Told, Trouble};
+use crate::controller::pass::Pass;
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::{Answer, Held, Refusal};
+use crate::meta_app::token_check;
 
 /// How long the first look of a grant after a start is waited for.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);

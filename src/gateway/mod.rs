@@ -29,9 +29,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::guard::Guard;
-use crate::engine::surplus::Surplus;
-use crate::engine::{Clock, Key};
+use crate::base::clock::Clock;
+use crate::base::key::Key;
+use crate::cluster::secret_guard::Guard;
+use crate::cluster::surplus::Surplus;
 use crate::graph::{AppSecret, GraphClient};
 use crate::metrics::Metrics;
 use crate::server::Readiness;

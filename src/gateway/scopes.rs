@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::engine::unlisted::Unlisted;
-use crate::engine::watch::Change;
+use crate::base::unlisted::Unlisted;
+use crate::cluster::watch::Change;
 use crate::metrics::Metrics;
 
 /// What is listed in a watched namespace.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::decode::{lenient_flag, lenient_id, optional_flag, optional_id, optional_ids, optional_time};
 use super::error::GraphFault;
-use super::redact::{identifier, redact};
+use crate::base::redact::{identifier, redact};
 
 /// What kind of token it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,5 +273,4 @@ fn field_names<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::E
 }
 
 #[cfg(test)]
-#[path = "answers_tests.rs"]
 mod tests;

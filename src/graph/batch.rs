@@ -371,5 +371,4 @@ impl Item {
 }
 
 #[cfg(test)]
-#[path = "batch_tests.rs"]
 mod tests;

@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::classes::classify;
 use super::error::{GraphError, GraphFault};
 use super::operation::Operation;
-use super::redact::{identifier, redact, scrub};
 use super::token::{AppCredentials, Token};
 use super::usage::{Charged, Headers, VERSION};
 use super::version::Version;
+use crate::base::redact::{identifier, redact, scrub};
 
 /// Told of every call. Gets templates and classes, never an id: what it is told may become a metric label.
 pub trait CallObserver: Send + Sync {
@@ -271,5 +271,4 @@ fn outcome(error: &GraphError, operation: Operation) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "call_tests.rs"]
 mod tests;

@@ -260,5 +260,4 @@ fn request(fault: &GraphFault) -> Option<Verdict> {
 }
 
 #[cfg(test)]
-#[path = "classes_tests.rs"]
 mod tests;

@@ -321,5 +321,4 @@ pub(super) fn unusable(what: &'static str) -> GraphError {
 }
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
 mod tests;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::decode::{flag, integer};
-use super::redact::{identifier, quote, redact};
 use super::signs::Signs;
+use crate::base::redact::{identifier, quote, redact};
 
 /// Why a call brought no usable answer. Contains no secret, neither displayed nor debugged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

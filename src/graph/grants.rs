@@ -11,11 +11,11 @@ use super::client::{GraphClient, app_call, page_call, same_object, succeeded, un
 use super::decode::lenient_id;
 use super::error::GraphError;
 use super::operation::Operation;
-use super::redact::is_masked;
 use super::token::{AppCredentials, Token};
 use super::usage::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
+use crate::base::redact::is_masked;
 
 /// Pages of the list that are read at most: 20,000 rows.
 const LIST_PAGES: usize = 200;
@@ -203,5 +203,4 @@ fn optional_token<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Token>,
 }
 
 #[cfg(test)]
-#[path = "grants_tests.rs"]
 mod tests;

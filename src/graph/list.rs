@@ -163,5 +163,4 @@ fn told(error: GraphError, size: usize) -> GraphError {
 }
 
 #[cfg(test)]
-#[path = "list_tests.rs"]
 mod tests;

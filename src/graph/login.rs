@@ -80,5 +80,4 @@ struct Owner {
 }
 
 #[cfg(test)]
-#[path = "login_tests.rs"]
 mod tests;

@@ -7,7 +7,6 @@
 //! - `answers`, `decode`: lenient types of what Graph sends
 //! - `error`, `signs`: what went wrong; `operation`: which call it answers; `classes`, `verdict`: what it means, by
 //!   consequence
-//! - `redact`: the one door for foreign text
 //! - `token`, `version`: what a call needs; `calendar`: when versions end
 
 #![deny(missing_docs)]
@@ -25,7 +24,6 @@ mod grants;
 mod list;
 mod login;
 mod operation;
-mod redact;
 mod refused;
 mod signs;
 #[cfg(test)]
@@ -48,11 +46,8 @@ pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use grants::{Account, Exchange, PageToken, missing_tasks};
 pub use operation::Operation;
-pub(crate) use redact::quote;
-pub use redact::redact;
 pub use threads::{Conversation, OwnerRead, Thread, ThreadOwner};
 pub use token::{AppCredentials, AppSecret, Token, TokenMalformed};
-pub(crate) use usage::is_id;
 pub use usage::{Meter, Metered, Usage, UsageListener};
 pub use verdict::{AppReason, ApprovalReason, CutReason, EndReason, PageReason, RoutingSign, ThrottleScope, Verdict};
 pub use version::{Version, VersionMalformed};

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::redact::redact;
+use crate::base::redact::redact;
 
 /// A phrase by which Meta's error texts tell cases apart that share a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

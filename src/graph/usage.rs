@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::decode::integer;
 use super::version::Version;
+use crate::base::redact::is_id;
 
 /// Which version answered.
 pub(crate) const VERSION: &str = "facebook-api-version";
@@ -159,11 +160,6 @@ fn share(row: &Value) -> Option<u32> {
     SHARES.iter().filter_map(|name| u32::try_from(integer(row.get(name)?)?).ok()).max()
 }
 
-/// Whether it can be the id of an object. Such are remembered, and shown to people.
-pub(crate) fn is_id(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit())
-}
-
 /// The objects of `X-Business-Use-Case-Usage`, each with the worst of its rows.
 fn business(text: &str) -> Vec<Usage> {
     let Some(Value::Object(objects)) = parsed(text) else { return Vec::new() };
@@ -186,5 +182,4 @@ fn regain_access(row: &Value) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "usage_tests.rs"]
 mod tests;

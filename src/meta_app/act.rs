@@ -10,8 +10,9 @@ use super::{keyring, secrets, verify_token};
 use crate::api::WebhookObject::Page;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus, ProofMethod};
-use crate::engine::pass::Pass;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::Operation;
 use crate::ownership::{self, ClaimSeen, Wanted, fence};
 

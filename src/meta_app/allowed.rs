@@ -8,9 +8,10 @@ use jiff::SignedDuration;
 
 use super::state::MetaApps;
 use crate::api::{MetaApp, NamespacesFrom};
-use crate::engine::index::Dependency;
-use crate::engine::labels::{Labels, Looked};
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
+use crate::cluster::namespace_labels::{Labels, Looked};
+use crate::controller::dependents::Dependency;
 
 /// How often the labels of a namespace are read.
 const PERIOD: SignedDuration = SignedDuration::from_mins(1);

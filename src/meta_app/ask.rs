@@ -7,11 +7,11 @@ use super::secrets::Entry;
 use super::state::MetaApps;
 use crate::api::references::APP_SECRET_KEY;
 use crate::api::{MetaApp, MetaAppStatus};
-use crate::engine::Failure;
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::budgets::Budget;
-use crate::engine::pass::Pass;
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::{AppNode, Operation, Verdict, Version};
+use crate::limits::answer::{Answer, Refusal};
+use crate::limits::usage::Budget;
 
 /// Asks Meta what was not asked in this pass yet.
 ///
@@ -169,8 +169,8 @@ fn prefer(asked: &mut Asked, used: (&Entry, Answer<AppNode>), rest: (&Entry, Ans
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::answer::answer;
     use crate::graph::{GraphError, GraphFault};
+    use crate::limits::answer::answer;
 
     #[test]
     fn a_version_that_is_gone_is_not_gone_back_to() {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::state::MetaApps;
 use super::{Trouble, observe, secrets, verdict};
 use crate::api::MetaApp;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
 use crate::graph::{AppCredentials, Version};
 
 /// The application through which a page is used.

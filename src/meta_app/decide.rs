@@ -16,18 +16,18 @@ use super::keyring::{self, KeyringSeen};
 use super::observe::{Observed, VerifyTokenSeen};
 use super::preflight::Trial;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, assemble, find};
+use crate::api::outcome::Class;
 use crate::api::readiness::{self, readiness};
 use crate::api::{Audience, ManagementPolicy, MetaApp, MetaAppStatus, OtherSecret, Reason, UsageStatus};
-use crate::engine::Class;
-use crate::engine::answer::{Kept, Refusal, class, keep};
-use crate::engine::brakes;
-use crate::engine::events::on_transition;
-use crate::engine::evidence::{Matter, Suspicions};
-use crate::engine::pass::Report;
-use crate::engine::ration::are_alike;
-use crate::engine::repairs::Effect;
-use crate::engine::requests;
+use crate::cluster::events::on_transition;
+use crate::controller::evidence::{Matter, Suspicions};
+use crate::controller::pass::Report;
+use crate::controller::requests;
 use crate::graph::Verdict;
+use crate::limits::answer::{Kept, Refusal, class, keep};
+use crate::limits::brakes;
+use crate::limits::drift_guard::Effect;
+use crate::limits::usage_recorder::are_alike;
 use webhook::Webhook;
 
 /// What to do: at most one mutation, and the report if there is none.

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use kube::ResourceExt;
 
+use super::keyring_secret::key_of;
 use super::secrets;
 use super::state::MetaApps;
 use crate::api::keyring::{KeyringEntry, key, namespace_of, uid_of};
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{MetaApp, MetaAppStatus};
-use crate::engine::bucket::Bucket;
-use crate::engine::clock::Moment;
-use crate::engine::keyring::key_of;
-use crate::engine::pass::Pass;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::clock::Moment;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::Token;
+use crate::limits::token_bucket::Bucket;
 
 /// What a refused write of it is known by among those of an application.
 pub const KIND: &str = "keyring";

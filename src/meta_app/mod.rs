@@ -6,12 +6,14 @@ mod ask;
 pub mod by_id;
 pub mod decide;
 pub mod keyring;
+pub mod keyring_secret;
 pub mod observe;
 pub mod page_reads;
 mod preflight;
 pub mod secrets;
 pub mod seen;
 mod state;
+pub mod token_check;
 pub mod verify_token;
 
 use std::sync::Arc;
@@ -22,13 +24,16 @@ pub use state::MetaApps;
 
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus};
-use crate::engine::memory::Memories;
-use crate::engine::pass::Pass;
-use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Next, Reconciler};
-pub use crate::engine::trouble::Trouble;
-use crate::engine::trouble::{Told, holds};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::context::Context;
+pub use crate::controller::dependency::Trouble;
+use crate::controller::dependency::{Told, holds};
+use crate::controller::object_state::Memories;
+use crate::controller::pass::Pass;
+use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::rounds;
+use crate::controller::rounds::{InRounds, Round};
 
 impl Reconciler for MetaApps {
     type Object = MetaApp;

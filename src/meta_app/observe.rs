@@ -15,19 +15,20 @@ use crate::api::{
     AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL,
     REQUESTED_AT, SecretInUse, UsageStatus,
 };
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::budgets::Budget;
-use crate::engine::calls::Calls;
-use crate::engine::deletion;
-use crate::engine::evidence::Suspicions;
-use crate::engine::fingerprint::Fingerprint;
-use crate::engine::index::Dependency;
-use crate::engine::own_secrets;
-use crate::engine::pass::Pass;
-use crate::engine::repairs::Standing;
-use crate::engine::writes::Writes;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::deletion;
+use crate::controller::dependents::Dependency;
+use crate::controller::evidence::Suspicions;
+use crate::controller::managed_secrets;
+use crate::controller::pass::Pass;
+use crate::controller::writes::Writes;
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
+use crate::limits::answer::{Answer, Refusal};
+use crate::limits::calls::Calls;
+use crate::limits::drift_guard::Standing;
+use crate::limits::usage::Budget;
 use crate::ownership::{self, ClaimSeen, Offer, Unavailable, Wanted};
 
 /// What was seen of an application.
@@ -327,7 +328,7 @@ async fn look_at_token(apps: &MetaApps, app: &MetaApp, key: &Key) -> Result<Veri
     let ends = deletion::is_begun(&app.metadata);
     let (app_key, uid) = (Key::of(app), app.uid().filter(|_| !ends).unwrap_or_default());
     let purpose = Purpose::VerifyToken;
-    let former = own_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;
+    let former = managed_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;
     // A restore may have left the label behind, without which it is not read.
     let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PURPOSE_LABEL));
     Ok(match former && (!labelled || secrets::is_verify_token(apps, key).await?) {

@@ -5,9 +5,10 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::state::MetaApps;
-use crate::engine::budgets::Budget;
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Token, Version};
+use crate::limits::usage::Budget;
 
 /// A page that is connected, and its token.
 pub struct Lent {

@@ -9,11 +9,12 @@ use super::observe::Asked;
 use super::page_reads::PageReads;
 use super::state::MetaApps;
 use crate::api::{MetaApp, MetaAppStatus};
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::calls::Calls;
-use crate::engine::pass::Pass;
-use crate::engine::{Failure, KindName};
+use crate::base::key::KindName;
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::{AppCredentials, GraphError, Operation, ThrottleScope, Verdict, Version};
+use crate::limits::answer::{Answer, Refusal};
+use crate::limits::calls::Calls;
 
 /// Why a declared version that answers for the application is not used yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,8 +175,8 @@ fn limits_all(refusal: &Refusal) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::answer::answer;
     use crate::graph::GraphFault;
+    use crate::limits::answer::answer;
 
     const READ: Operation = Operation::ReadConversations;
 

@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use super::state::MetaApps;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{GROUP, MetaApp, SecretInUse};
-use crate::engine::secrets::Released;
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
+use crate::cluster::secrets::Released;
 use crate::graph::{AppCredentials, AppSecret, Token, TokenMalformed};
 
 /// An entry that may be the app secret.

@@ -7,8 +7,9 @@ use super::{Trouble, Verdict, allowed, awaited_fields, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
-use crate::engine::index::Dependency;
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
+use crate::controller::dependents::Dependency;
 
 /// The application that an object refers to.
 #[derive(Clone, Debug, PartialEq)]

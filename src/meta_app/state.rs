@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use super::keyring_secret::Keyring;
 use super::page_reads::LendsPages;
 use crate::api::{ChannelCounts, MetaApp, MetaAppStatus};
-use crate::engine::counts::Counts;
-use crate::engine::keyring::Keyring;
-use crate::engine::labels::NamespaceLabels;
-use crate::engine::memory::Memories;
-use crate::engine::{Context, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::namespace_labels::NamespaceLabels;
+use crate::controller::context::Context;
+use crate::controller::counts::Counts;
+use crate::controller::object_state::Memories;
 use crate::ownership::Ownership;
 
 /// The MetaApps, and what is known of them.

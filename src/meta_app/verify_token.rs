@@ -8,12 +8,15 @@ use rand::distr::{Alphanumeric, SampleString};
 use super::observe::VerifyTokenSeen;
 use super::state::MetaApps;
 use crate::api::MetaApp;
+use crate::api::outcome::Class;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
-use crate::engine::failure::{self, kubernetes};
-use crate::engine::own_secrets::{may_be_left_over, own_secret};
-use crate::engine::refused::{Verb, Write};
-pub use crate::engine::secrets::KIND;
-use crate::engine::{Class, Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error;
+use crate::cluster::error::Failure;
+use crate::cluster::error::kubernetes;
+pub use crate::cluster::secrets::KIND;
+use crate::cluster::write_refused::{Verb, Write};
+use crate::controller::managed_secrets::{may_be_left_over, own_secret};
 
 /// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass. As a `trial` it is only
 /// asked whether it would be let in.
@@ -27,7 +30,7 @@ pub async fn create(apps: &MetaApps, app: &MetaApp, key: &Key, trial: bool) -> R
     let secret = Secret { immutable: Some(true), ..secret };
     let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
     let write = Write::new(Verb::Create, KIND, &Key::new(&key.namespace, name));
-    unless_overtaken(failure::write(&apps.ctx.metrics, write, api.create(&params(trial), &secret)).await)
+    unless_overtaken(error::write(&apps.ctx.metrics, write, api.create(&params(trial), &secret)).await)
 }
 
 /// Makes the Secret that was left over ours, so that it goes with this MetaApp. If it is another one by now, the next look
@@ -50,7 +53,7 @@ pub async fn adopt(apps: &MetaApps, app: &MetaApp, key: &Key, uid: &str, trial: 
     secret.metadata.labels.get_or_insert_default().extend(model.metadata.labels.unwrap_or_default());
     secret.metadata.annotations.get_or_insert_default().extend(model.metadata.annotations.unwrap_or_default());
     let write = Write::new(Verb::Update, KIND, &Key::new(&key.namespace, &name));
-    unless_overtaken(failure::write(&apps.ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
+    unless_overtaken(error::write(&apps.ctx.metrics, write, api.replace(&name, &params(trial), &secret)).await)
 }
 
 /// Whether the API server would let in now what it refused before. Nothing is written.

@@ -9,11 +9,12 @@ use super::mail;
 use super::observe::{Asked, Exchanged, Observed};
 use super::state::MetaGrants;
 use crate::api::MetaGrantStatus;
-use crate::engine::answer::{Answer, Refusal, answer};
-use crate::engine::fence::leading;
-use crate::engine::pass::Pass;
-use crate::engine::{Failure, KindName};
+use crate::base::key::KindName;
+use crate::cluster::error::Failure;
+use crate::controller::fence::leading;
+use crate::controller::pass::Pass;
 use crate::graph::{Exchange, Operation, Token};
+use crate::limits::answer::{Answer, Refusal, answer};
 
 /// One change, at Meta or in the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,8 +9,8 @@ use rand::RngExt;
 
 use super::state::MetaGrants;
 use crate::api::MetaGrantStatus;
-use crate::engine::Key;
-use crate::engine::pass::Pass;
+use crate::base::key::Key;
+use crate::controller::pass::Pass;
 
 /// Random bytes in an address.
 const BYTES: usize = 16;

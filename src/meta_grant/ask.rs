@@ -9,14 +9,14 @@ use super::observe::{self, Access, AppSeen, LivingSeen, Observed, SeedSeen};
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
-use crate::engine::Failure;
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::budgets::Budget;
-use crate::engine::calls::Calls;
-use crate::engine::pass::Pass;
-use crate::engine::priority::Occasion;
-use crate::engine::token_check;
+use crate::base::priority::Occasion;
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 use crate::graph::{Account, Operation, PageRead, Token, TokenInfo, Verdict};
+use crate::limits::answer::{Answer, Refusal};
+use crate::limits::calls::Calls;
+use crate::limits::usage::Budget;
+use crate::meta_app::token_check;
 
 /// What may be limited.
 pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {

@@ -7,15 +7,16 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::token::{self, Word};
+use super::gap;
+use super::gap::{Absence, Gap};
 use super::observe::{AppSeen, Observed};
+use super::page_tokens::{Granted, GrantedPage, Pages};
 use super::users::Users;
-use crate::engine::answer::{Answer, answer};
-use crate::engine::gap::{self, Absence, Gap};
-use crate::engine::grants::{Granted, GrantedPage, Pages};
 use crate::graph::{
     Account, AppCredentials, CutReason, GraphClient, Operation, PageRead, PageReason, PageToken, Token, TokenInfo,
     Verdict, Version, missing_tasks,
 };
+use crate::limits::answer::{Answer, answer};
 
 /// How many pages are asked for a token within [`SPAN`], however many the list lacks.
 pub const ASKS: usize = 50;

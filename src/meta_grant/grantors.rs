@@ -9,12 +9,12 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::inbox::{Envelope, came_at, newest_first};
 use super::state::MetaGrants;
 use crate::api::mailbox::{Mail, MailContent};
 use crate::api::{MetaGrant, MetaGrantStatus};
-use crate::engine::Key;
-use crate::engine::mailbox::{Envelope, came_at, newest_first};
-use crate::engine::pass::Pass;
+use crate::base::key::Key;
+use crate::controller::pass::Pass;
 
 /// How long what somebody else brought waits to be accepted.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);

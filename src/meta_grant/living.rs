@@ -13,9 +13,10 @@ use kube::api::ObjectMeta;
 use super::state::MetaGrants;
 use crate::api::PURPOSE_LABEL;
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
-pub use crate::engine::secrets::KIND;
-use crate::engine::secrets::Released;
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
+pub use crate::cluster::secrets::KIND;
+use crate::cluster::secrets::Released;
 use crate::graph::Token;
 
 /// Type of the Secret.

@@ -5,10 +5,13 @@ pub mod address;
 mod ask;
 pub mod coverage;
 pub mod decide;
+pub mod gap;
 pub mod grantors;
+pub mod inbox;
 pub mod living;
 pub mod mail;
 pub mod observe;
+pub mod page_tokens;
 mod refused;
 mod state;
 pub mod users;
@@ -22,13 +25,16 @@ pub use state::MetaGrants;
 
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
-use crate::engine::grants::{Granted, Pages};
-use crate::engine::memory::Memories;
-use crate::engine::pass::Pass;
-use crate::engine::rounds::{self, InRounds, Round};
-use crate::engine::run::{Next, Reconciler};
-use crate::engine::trouble::{Trouble, holds};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::context::Context;
+use crate::controller::dependency::{Trouble, holds};
+use crate::controller::object_state::Memories;
+use crate::controller::pass::Pass;
+use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::rounds;
+use crate::controller::rounds::{InRounds, Round};
+use crate::meta_grant::page_tokens::{Granted, Pages};
 use observe::Observed;
 pub use witness::witness;
 
@@ -139,7 +145,7 @@ fn granted(
 }
 
 /// What channels need to know of their grant. They are woken when it changes, and only then. What it gives for each page
-/// is another matter, see [`crate::engine::grants`].
+/// is another matter, see [`crate::meta_grant::page_tokens`].
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Verdict {
     /// Generation that the verdict is about.

@@ -8,26 +8,27 @@ use kube::ResourceExt;
 
 use super::ask;
 use super::coverage::Covered;
+use super::inbox::Envelope;
 use super::living::{self, Found, Living, Over};
+use super::page_tokens::Granted;
 use super::state::MetaGrants;
 use super::users::{self, Users};
 use super::{address, grantors, mail, refused};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
-use crate::engine::answer::Answer;
-use crate::engine::calls::Calls;
-use crate::engine::evidence::Suspicions;
-use crate::engine::fingerprint::Fingerprint;
-use crate::engine::grants::Granted;
-use crate::engine::index::Dependency;
-use crate::engine::mailbox::Envelope;
-use crate::engine::pass::Pass;
-use crate::engine::token_check;
-use crate::engine::writes::Writes;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::dependents::Dependency;
+use crate::controller::evidence::Suspicions;
+use crate::controller::pass::Pass;
+use crate::controller::writes::Writes;
 use crate::graph::{Account, AppCredentials, PageToken, Token, TokenInfo, Version};
+use crate::limits::answer::Answer;
+use crate::limits::calls::Calls;
 pub use crate::meta_app::seen::AppSeen;
+use crate::meta_app::token_check;
 use crate::meta_app::{self, seen};
 
 /// What was seen of a grant.
@@ -330,7 +331,7 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 const SOON: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 fn times(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>) -> Times {
-    use crate::engine::schedule::{last_slot, next_slot};
+    use crate::base::schedule::{last_slot, next_slot};
     let end = [pass.previous.expires_at, pass.previous.data_access_expires_at].into_iter().flatten().min();
     let (uid, now, period) = (&pass.uid, pass.now, grants.ctx.policy.token_period);
     Times {

@@ -5,8 +5,9 @@ use super::observe::Tokens;
 use super::state::MetaGrants;
 use super::{living, mail};
 use crate::api::MetaGrantStatus;
-use crate::engine::pass::Pass;
-use crate::engine::{Class, Failure};
+use crate::api::outcome::Class;
+use crate::cluster::error::Failure;
+use crate::controller::pass::Pass;
 
 /// Whether something that was refused would be let in, so that it is worth a look.
 ///

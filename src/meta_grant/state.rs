@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::inbox::Mailbox;
+use super::page_tokens::{Granted, Grants};
 use crate::api::{MetaGrant, MetaGrantStatus};
-use crate::engine::counts::Counts;
-use crate::engine::grants::{Granted, Grants};
-use crate::engine::index::Dependency;
-use crate::engine::last_look::LastLook;
-use crate::engine::mailbox::Mailbox;
-use crate::engine::memory::Memories;
-use crate::engine::{Context, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::controller::context::Context;
+use crate::controller::counts::Counts;
+use crate::controller::dependents::Dependency;
+use crate::controller::last_look::LastLook;
+use crate::controller::object_state::Memories;
 use crate::meta_app::MetaApps;
 
 /// The MetaGrants, and what is known of them.

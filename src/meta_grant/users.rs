@@ -6,12 +6,12 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::observe::{LivingSeen, SeedSeen};
+use super::page_tokens::Pages;
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, Reason};
-use crate::engine::grants::Pages;
-use crate::engine::{Key, KindName};
+use crate::base::key::{Key, KindName};
 
 /// The channels that rely on a grant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

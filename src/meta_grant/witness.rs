@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::living::{self, Found};
 use super::observe::app_key;
 use super::state::MetaGrants;
-use crate::engine::answer::{Answer, answer};
-use crate::engine::{Failure, Key};
+use crate::base::key::Key;
+use crate::cluster::error::Failure;
 use crate::graph::{Operation, TokenInfo};
+use crate::limits::answer::{Answer, answer};
 use crate::meta_app::{self, seen};
 
 /// Asks debug_token about the token that a grant uses; `None` if there is none, or its application cannot be used. However

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{KindLabel, Metrics};
-use crate::engine::hearing::Hearing;
+use crate::base::watch_health::Hearing;
 
 /// The counters about watches and writes, and when something was heard.
 #[derive(Clone, Default)]

@@ -8,8 +8,8 @@ use prometheus_client::registry::Registry;
 
 use super::{Metrics, ResultLabel};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
-use crate::engine::Key;
-use crate::engine::unlisted::Unlisted;
+use crate::base::key::Key;
+use crate::base::unlisted::Unlisted;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabel {

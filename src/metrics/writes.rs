@@ -7,9 +7,9 @@ use prometheus_client::registry::Registry;
 
 use super::Metrics;
 use crate::api::Reason;
-use crate::engine::KindName;
-use crate::engine::key::{EVENT, LEASE, SECRET};
-use crate::engine::withheld::Withheld;
+use crate::base::key::KindName;
+use crate::base::key::{EVENT, LEASE, SECRET};
+use crate::base::withheld::Withheld;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RefusedLabels {

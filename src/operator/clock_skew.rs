@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::kinds::Kinds;
 use crate::api::{ManagementPolicy, MetaApp};
-use crate::engine::Key;
-use crate::engine::clock::Moment;
-use crate::engine::skew::{TOLERATED, is_much};
+use crate::base::clock::Moment;
+use crate::base::key::Key;
+use crate::limits::clock_skew::{TOLERATED, is_much};
 
 /// How often the two clocks are compared when nothing is heard.
 const PERIOD: Duration = Duration::from_secs(5);

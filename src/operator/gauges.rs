@@ -14,9 +14,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::kinds::Kinds;
 use crate::api::conditions::{ConditionType, Status, find};
+use crate::api::outcome::Class;
 use crate::api::{FacebookChannel, MetaGrant, Reason};
-use crate::engine::run::Reconciler;
-use crate::engine::{Class, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::controller::reconciler::Reconciler;
 use crate::facebook_channel::FacebookChannels;
 use crate::meta_app::MetaApps;
 use crate::meta_grant::MetaGrants;

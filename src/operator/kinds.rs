@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::asset_claim::AssetClaims;
-use crate::engine::Context;
-use crate::engine::keyring::Keyring;
-use crate::engine::mailbox::Mailbox;
+use crate::controller::context::Context;
 use crate::facebook_channel::FacebookChannels;
 use crate::meta_app::MetaApps;
+use crate::meta_app::keyring_secret::Keyring;
 use crate::meta_app::page_reads::LendsPages;
 use crate::meta_grant::MetaGrants;
+use crate::meta_grant::inbox::Mailbox;
 use crate::ownership::Ownership;
 
 /// All of them.

@@ -13,11 +13,13 @@ use serde_json::json;
 
 use crate::api::conditions::{Finding, Status};
 use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::engine::events::on_transition;
-use crate::engine::failure::kubernetes;
-use crate::engine::status::{StatusOf, conditions, with_ready};
-use crate::engine::{Context, Failure, Key, KindName};
-use crate::graph::redact;
+use crate::base::key::{Key, KindName};
+use crate::base::redact::redact;
+use crate::cluster::error::Failure;
+use crate::cluster::error::kubernetes;
+use crate::cluster::events::on_transition;
+use crate::cluster::status::{StatusOf, conditions, with_ready};
+use crate::controller::context::Context;
 
 /// How long to wait before what could not be told is tried again.
 const PAUSE: Duration = Duration::from_secs(60);

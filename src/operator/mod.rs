@@ -18,30 +18,38 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
-use kube::{Api, Client};
+use kube::Client;
 use kube_runtime::reflector::{self, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::AssetClaim;
-use crate::engine::bindings::Bindings;
-use crate::engine::cluster::{Cluster, Stores};
-use crate::engine::context::Policy;
-use crate::engine::events::Events;
-use crate::engine::guard::Guard;
-use crate::engine::keyring::{self, Keyring};
-use crate::engine::leader::Lease;
-use crate::engine::limits::Limits;
-use crate::engine::mailbox::{self, Mailbox};
-use crate::engine::misfits::Misfits;
-use crate::engine::objects::Objects;
-use crate::engine::secrets::Secrets;
-use crate::engine::surplus::Surplus;
-use crate::engine::timer::wakes;
-use crate::engine::wakeups::Wakeups;
-use crate::engine::{Clock, Context, Failure, Key, KindName, hearing, pressure, sweep};
+use crate::base::clock::Clock;
+use crate::base::key::{Key, KindName};
+use crate::base::watch_health;
+use crate::cluster::backpressure;
+use crate::cluster::error::Failure;
+use crate::cluster::events::Events;
+use crate::cluster::leader::Lease;
+use crate::cluster::namespace_ownership::Bindings;
+use crate::cluster::secret_guard::Guard;
+use crate::cluster::secrets::Secrets;
+use crate::cluster::stores::Objects;
+use crate::cluster::surplus::Surplus;
+use crate::cluster::undecodable::Misfits;
+use crate::cluster::{Cluster, Stores};
+use crate::controller::batch_resync;
+use crate::controller::context::Context;
+use crate::controller::context::Policy;
+use crate::controller::timer::wakes;
+use crate::controller::wakeups::Wakeups;
 use crate::graph::GraphClient;
+use crate::limits::Limits;
+use crate::meta_app::keyring_secret;
+use crate::meta_app::keyring_secret::Keyring;
 use crate::meta_app::{self, allowed};
+use crate::meta_grant::inbox;
+use crate::meta_grant::inbox::Mailbox;
 use crate::meta_grant::{self, users};
 use crate::metrics::Metrics;
 use crate::ownership;
@@ -91,7 +99,7 @@ impl Operator {
     /// # Errors
     /// When a watch ended, which it never does by itself: what it shows would stay as it is.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        self.client = pressure::eased(self.client, self.concurrency, &self.metrics);
+        self.client = backpressure::eased(self.client, self.concurrency, &self.metrics);
         let (concurrency, ready) = (self.concurrency, self.ready.clone());
         let guarded = self.scopes.clone();
         let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
@@ -107,15 +115,15 @@ impl Operator {
         // Without a gateway there is neither mail nor a keyring, and no right to look for them.
         if ctx.policy.gateway_url.is_some() {
             let (of_apps, of_grants) = (Arc::clone(&kinds.apps), Arc::clone(&kinds.grants));
-            watches.spawn(async move { keyring::watch(&of_apps.ctx, &of_apps.keyring, keyring_writer).await });
-            watches.spawn(async move { mailbox::watch(&of_grants.ctx, &of_grants.inbox, mailbox_writer).await });
+            watches.spawn(async move { keyring_secret::watch(&of_apps.ctx, &of_apps.keyring, keyring_writer).await });
+            watches.spawn(async move { inbox::watch(&of_grants.ctx, &of_grants.inbox, mailbox_writer).await });
         }
         for scope in scopes {
             scope.spawn(&mut watches, &kinds);
         }
         let told = tokio::select! {
             biased;
-            error = hearing::first_end(&mut watches) => return Err(error),
+            error = watch_health::first_end(&mut watches) => return Err(error),
             told = filled(&kinds) => told,
         };
         if let Some(told) = told {
@@ -191,7 +199,7 @@ fn loops(kinds: &Arc<Kinds>, told: namespaces::Told, scopes: &[String]) -> Vec<B
     let (ctx, ownership) = (Arc::clone(&kinds.ctx), Arc::clone(&kinds.ownership));
     let guard = guard(&ctx, scopes);
     vec![
-        sweep::run(Arc::clone(&kinds.channels)).boxed(),
+        batch_resync::run(Arc::clone(&kinds.channels)).boxed(),
         queue::run(Arc::clone(kinds)).boxed(),
         channel_counts::run(Arc::clone(kinds)).boxed(),
         users::run(Arc::clone(&kinds.grants)).boxed(),
@@ -256,15 +264,7 @@ async fn drain(ctx: &Context, watches: &mut JoinSet<()>, work: impl Future) -> a
     tokio::select! {
         _ = work => tracing::info!("every pass has ended"),
         () = overdue => tracing::warn!("a pass did not end in time and is given up"),
-        error = hearing::first_end(watches) => return Err(error),
+        error = watch_health::first_end(watches) => return Err(error),
     }
     Ok(())
-}
-
-/// The API of a kind in one namespace, or in all if it has no name.
-pub(crate) fn scoped<K>(client: &Client, namespace: &str) -> Api<K>
-where
-    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
-{
-    if namespace.is_empty() { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) }
 }

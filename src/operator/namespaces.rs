@@ -11,14 +11,14 @@ use serde::{Deserialize, Deserializer};
 use super::kinds::Kinds;
 use super::triggers;
 use crate::api::{RELEASE_BINDING, RELEASE_KEY};
-use crate::engine::bindings::{List, Refusal, Tenure};
-use crate::engine::events::Note;
-use crate::engine::failure::kubernetes;
-use crate::engine::index::Dependency;
-use crate::engine::unlisted::Unlisted;
-use crate::engine::watch::Change;
-use crate::engine::{Key, KindName};
-use crate::graph::redact;
+use crate::base::key::{Key, KindName};
+use crate::base::redact::redact;
+use crate::base::unlisted::Unlisted;
+use crate::cluster::error::kubernetes;
+use crate::cluster::events::Note;
+use crate::cluster::namespace_ownership::{List, Refusal, Tenure};
+use crate::cluster::watch::Change;
+use crate::controller::dependents::Dependency;
 
 /// What was told of each namespace.
 pub(super) type Told = BTreeMap<String, Tenure>;

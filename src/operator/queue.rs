@@ -7,10 +7,10 @@ use kube::ResourceExt;
 
 use super::kinds::Kinds;
 use crate::api::{ManagementPolicy, MetaApp};
-use crate::engine::clock::Moment;
-use crate::engine::ration::are_alike;
-use crate::engine::run::Reconciler;
-use crate::engine::{Key, KindName};
+use crate::base::clock::Moment;
+use crate::base::key::{Key, KindName};
+use crate::controller::reconciler::Reconciler;
+use crate::limits::usage_recorder::are_alike;
 
 /// How often somebody may be called, and how often each application is seen to.
 const CALL: SignedDuration = SignedDuration::from_secs(1);

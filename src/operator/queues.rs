@@ -10,9 +10,10 @@ use kube_runtime::reflector::Store;
 
 use super::kinds::Kinds;
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
-use crate::engine::run::{self, Reconciler};
-use crate::engine::timer::Timer;
-use crate::engine::{Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::controller::reconciler;
+use crate::controller::reconciler::Reconciler;
+use crate::controller::timer::Timer;
 
 /// Claims that may be cleaned up after at once: it is nothing that people wait for.
 const CLEANUP_CONCURRENCY: u16 = 2;
@@ -53,5 +54,5 @@ fn controllers<K: Reconciler>(
     concurrency: u16,
 ) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<K> {
     let kind = Arc::clone(kind);
-    queues.into_iter().map(move |(store, wakes)| run::run(Arc::clone(&kind), store, wakes, concurrency).boxed())
+    queues.into_iter().map(move |(store, wakes)| reconciler::run(Arc::clone(&kind), store, wakes, concurrency).boxed())
 }

@@ -10,7 +10,9 @@ use kube::core::{ApiResource, DynamicObject};
 use super::misfits;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::engine::{Context, Failure, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::controller::context::Context;
 
 /// How long to wait between two of them: there may be thousands, and nobody waits for it.
 const PACE: Duration = Duration::from_millis(200);

@@ -10,14 +10,14 @@ use kube::{Resource, ResourceExt};
 
 use super::kinds::Kinds;
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
-use crate::engine::departed;
-use crate::engine::index::Dependency;
-use crate::engine::key::version;
-use crate::engine::own_status;
-use crate::engine::run::Reconciler;
-use crate::engine::unlisted::Unlisted;
-use crate::engine::watch::Change;
-use crate::engine::{Key, KindName};
+use crate::base::key::version;
+use crate::base::key::{Key, KindName};
+use crate::base::unlisted::Unlisted;
+use crate::cluster::departed;
+use crate::cluster::watch::Change;
+use crate::controller::dependents::Dependency;
+use crate::controller::own_status;
+use crate::controller::reconciler::Reconciler;
 use crate::meta_grant::users;
 use crate::{meta_app, meta_grant};
 

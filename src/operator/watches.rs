@@ -10,13 +10,17 @@ use kube_runtime::watcher::Config;
 use tokio::task::JoinSet;
 
 use super::kinds::Kinds;
+use super::namespaces;
 use super::triggers::{self, Triggers};
-use super::{namespaces, scoped};
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL, RELEASE_BINDING};
-use crate::engine::bindings::List;
-use crate::engine::run::Reconciler;
-use crate::engine::watch::{self, View};
-use crate::engine::{Key, own_status, secrets};
+use crate::base::key::Key;
+use crate::cluster::namespace_ownership::List;
+use crate::cluster::scoped;
+use crate::cluster::secrets;
+use crate::cluster::watch;
+use crate::cluster::watch::View;
+use crate::controller::own_status;
+use crate::controller::reconciler::Reconciler;
 
 /// A store and what fills it.
 type Filled<K> = (Store<K>, Writer<K>);

@@ -11,13 +11,14 @@ use super::freshness::FRESH;
 use super::look::{ClaimSeen, Wanted, api, judge};
 use super::state::Ownership;
 use crate::api::{AssetClaim, ClaimHolder};
-use crate::engine::clock::Stamp;
-use crate::engine::failure::kubernetes;
-use crate::engine::fence;
-use crate::engine::key::version;
-use crate::engine::leader::LONGEST_ANSWER;
-use crate::engine::withheld::Withheld;
-use crate::engine::{Failure, Key, KindName};
+use crate::base::clock::Stamp;
+use crate::base::key::version;
+use crate::base::key::{Key, KindName};
+use crate::base::withheld::Withheld;
+use crate::cluster::error::Failure;
+use crate::cluster::error::kubernetes;
+use crate::cluster::leader::LONGEST_ANSWER;
+use crate::controller::fence;
 
 /// How often a claim is read, should the answer come too late to count.
 const READS: usize = 2;

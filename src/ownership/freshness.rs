@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::engine::clock::Stamp;
+use crate::base::clock::Stamp;
 
 /// How long what was read or written of a claim counts.
 pub const FRESH: Duration = Duration::from_secs(5);

@@ -9,14 +9,16 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 
 use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
+use super::obstacle::Obstacle;
 use super::state::Ownership;
 use super::unavailable::Unavailable;
+use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
-use crate::engine::clock::Stamp;
-use crate::engine::failure::{self, Failure, kubernetes};
-use crate::engine::obstacle::Obstacle;
-use crate::engine::refused::{Cause, Verb, Write};
-use crate::engine::{Class, Key, KindName};
+use crate::base::clock::Stamp;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error;
+use crate::cluster::error::{Failure, kubernetes};
+use crate::cluster::write_refused::{Cause, Verb, Write};
 
 /// Kind of the claims.
 pub const KIND: &str = KindName::AssetClaim.as_str();
@@ -63,7 +65,7 @@ async fn write(
 ) -> Result<(), Failure> {
     let (name, sent) = (wanted.claim_name(), Stamp::now());
     let key = Key::new(&ownership.ctx.policy.claims_namespace, &name);
-    let claim = failure::write(&ownership.ctx.metrics, Write::new(verb, KIND, &key), request).await?;
+    let claim = error::write(&ownership.ctx.metrics, Write::new(verb, KIND, &key), request).await?;
     if !params.dry_run {
         ownership.freshness.wrote(&name, &claim.spec.holder.uid, claim.spec.transfer_to.is_some(), sent);
     }

@@ -4,14 +4,14 @@ use jiff::{Timestamp, Unit};
 use kube::{Api, ResourceExt};
 
 use super::fence::stored;
+use super::obstacle::Obstacle;
 use super::state::Ownership;
 use super::unavailable::Unavailable;
 use crate::api::references::NamespacedName;
 use crate::api::{AssetClaim, AssetClaimSpec, AssetKind, ClaimHolder, ClaimProof, DeletionPolicy, ProofMethod};
-use crate::engine::Key;
-use crate::engine::failure::{Failure, kubernetes};
-use crate::engine::obstacle::Obstacle;
-use crate::engine::refused::is_missing_right;
+use crate::base::key::Key;
+use crate::cluster::error::{Failure, kubernetes};
+use crate::cluster::write_refused::is_missing_right;
 
 /// What was seen of a claim, from the point of view of one object.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

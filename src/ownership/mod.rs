@@ -7,6 +7,7 @@ pub mod fence;
 pub mod freshness;
 pub mod hold;
 pub mod look;
+pub mod obstacle;
 pub mod proof;
 mod state;
 mod unavailable;

@@ -14,17 +14,18 @@ use kube::core::Status;
 use kube::{Api, ResourceExt};
 
 use super::look::{self, Offer, Wanted};
+use super::obstacle::Obstacle;
 use super::state::Ownership;
 use super::{KIND, Unavailable};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
-use crate::engine::clock::Moment;
-use crate::engine::events::Note;
-use crate::engine::failure::kubernetes;
-use crate::engine::guard::PERIOD;
-use crate::engine::obstacle::Obstacle;
-use crate::engine::refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
-use crate::engine::{Failure, Key, KindName};
+use crate::base::clock::Moment;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error::Failure;
+use crate::cluster::error::kubernetes;
+use crate::cluster::events::Note;
+use crate::cluster::secret_guard::PERIOD;
+use crate::cluster::write_refused::{Cause, Verb, Write, WriteRefused, is_missing_right};
 
 /// The policy that has to refuse.
 const POLICY: &str = "ValidatingAdmissionPolicy 'claims.metachannels.io'";

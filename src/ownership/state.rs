@@ -6,9 +6,10 @@ use kube::ResourceExt;
 use tokio::sync::watch;
 
 use super::freshness::Freshness;
+use super::obstacle::Proof;
 use crate::api::ClaimHolder;
-use crate::engine::obstacle::Proof;
-use crate::engine::{Context, Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::controller::context::Context;
 
 /// What is known of claims beyond what the watch shows of them.
 pub struct Ownership {

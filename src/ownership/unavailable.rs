@@ -1,9 +1,9 @@
 //! Why claims are out of reach, and who brings them back.
 
+use super::obstacle::Obstacle;
 use super::proof;
 use super::state::Ownership;
 use crate::api::Reason;
-use crate::engine::obstacle::Obstacle;
 
 /// Why claims cannot be read or made.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

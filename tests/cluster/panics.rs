@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
-use meta_channel_operator::engine::Key;
+use meta_channel_operator::base::key::Key;
 use testkit::wait_for;
 
 use crate::drift::{change_row, connected, row};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kube::Client;
-use meta_channel_operator::engine::Clock;
-use meta_channel_operator::engine::clock::Shift;
+use meta_channel_operator::base::clock::Clock;
+use meta_channel_operator::base::clock::Shift;
 use meta_channel_operator::gateway::{Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
-use meta_channel_operator::engine::safeguards::Safeguards;
+use meta_channel_operator::controller::safeguards::Safeguards;
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use serde_json::json;
 use testkit::sandbox::Invalidation;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use meta_channel_operator::engine::hearing::{Hearing, Patience};
+use meta_channel_operator::base::watch_health::{Hearing, Patience};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::server::{self, Readiness};
 use testkit::{Proxy, wait_for};

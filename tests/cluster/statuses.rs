@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use meta_channel_operator::api::outcome::Class;
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
-use meta_channel_operator::engine::Class;
-use meta_channel_operator::engine::status::StatusOf;
+use meta_channel_operator::cluster::status::StatusOf;
 use meta_channel_operator::metrics::Metrics;
 use serde_json::{Value, json};
 use testkit::sandbox::Invalidation;

@@ -4,7 +4,7 @@
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{FacebookChannelStatus, Reason};
-use crate::engine::answer::listed;
+use crate::limits::answer::listed;
 
 /// Begins what is said of it, so that it is found again in a message.
 const SEEN: &str = " Meta has not approved ";

@@ -5,12 +5,13 @@ use super::weigh::{self, TokenSays};
 use super::{Case, grant};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
-use crate::engine::Key;
-use crate::engine::answer::Refusal;
-use crate::engine::token_check::{self, Flaw};
+use crate::base::key::Key;
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::Refusal;
 use crate::meta_app::seen;
+use crate::meta_app::token_check;
+use crate::meta_app::token_check::Flaw;
 use crate::meta_grant::address;
 
 /// The condition Authorized.

@@ -4,7 +4,8 @@ use super::super::model::Mutation;
 use super::{Case, former};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::engine::deletion::{self, being_deleted};
+use crate::controller::deletion;
+use crate::controller::deletion::being_deleted;
 use crate::facebook_channel::parted;
 use crate::ownership::{self, ClaimSeen, Record};
 

@@ -6,8 +6,8 @@ use super::super::model::Mutation;
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::engine::answer::Refusal;
-use crate::engine::events::Note;
+use crate::cluster::events::Note;
+use crate::limits::answer::Refusal;
 use crate::meta_app::by_id::AppState;
 
 /// The application before, while its subscription is still to be ended. Who only looks on ends none.

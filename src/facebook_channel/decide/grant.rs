@@ -3,7 +3,7 @@
 use super::Case;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{CredentialSource, Reason};
-use crate::engine::trouble::Trouble;
+use crate::controller::dependency::Trouble;
 use crate::facebook_channel::model::TokenSeen;
 
 /// That the grant does not work, or that it is not known whether it does, in the grant's own words: it is told there.

@@ -3,10 +3,10 @@
 use super::{Case, connection};
 use crate::api::FacebookChannelStatus;
 use crate::api::conditions::assemble;
-use crate::engine::Class;
-use crate::engine::evidence::Suspicions;
-use crate::engine::pass::Report;
-use crate::engine::repairs::Effect;
+use crate::api::outcome::Class;
+use crate::controller::evidence::Suspicions;
+use crate::controller::pass::Report;
+use crate::limits::drift_guard::Effect;
 
 /// The report on a channel that is to be left alone: everything as it was.
 pub(super) fn paused(case: &Case<'_>) -> Report<FacebookChannelStatus> {

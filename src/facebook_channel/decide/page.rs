@@ -5,12 +5,12 @@ use super::weigh::PageSays;
 use super::{Case, former, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::answer::{Refusal, drift_observed, listed, without_effect};
-use crate::engine::deletion::being_deleted;
-use crate::engine::fights;
-use crate::engine::repairs::Standing;
+use crate::controller::deletion::being_deleted;
+use crate::controller::fight;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
+use crate::limits::answer::{Refusal, drift_observed, listed, without_effect};
+use crate::limits::drift_guard::Standing;
 use crate::meta_app::WebhookVerdict;
 
 /// The condition PageUsable. Its witness is the page itself: what is said of a subscription says nothing about it.
@@ -186,7 +186,7 @@ fn repair(
 ) -> (Finding, Option<Mutation>) {
     match &case.seen.asked.subscribed {
         None if case.seen.standing == Standing::Fought => {
-            (case.fight(ConditionType::Subscribed, row, |fight| fights::repair_fight(defect, fight)), None)
+            (case.fight(ConditionType::Subscribed, row, |fight| fight::repair_fight(defect, fight)), None)
         }
         None if let Some(waiting) = former::in_the_way(case) => (waiting, None),
         None if claimed.status == Status::True && case.proven(authorized) => {
@@ -209,7 +209,7 @@ fn repair(
             if case.is_overwritten(ConditionType::Subscribed, row, &declared(case))
                 && wish::standing(case, row).is_none() =>
         {
-            (case.fight(ConditionType::Subscribed, row, |fight| fights::overwritten(defect, fight)), None)
+            (case.fight(ConditionType::Subscribed, row, |fight| fight::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),
         None => (defect, None),
@@ -278,7 +278,7 @@ fn read_open(
 /// answer about the credential, the last known value stays.
 fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: &Finding) -> Finding {
     if let (Some(answer @ Err(refusal)), Status::True) = (&case.debugged, claimed.status)
-        && (refusal.says_nothing() || crate::engine::token_check::blames_the_app(answer))
+        && (refusal.says_nothing() || crate::meta_app::token_check::blames_the_app(answer))
     {
         let kept = case.keep(type_, refusal);
         // What was not known before is not known for the same reason as before.

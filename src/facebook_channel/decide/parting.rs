@@ -8,11 +8,11 @@ use super::super::model::Mutation;
 use super::{Case, authorization, former};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::engine::answer::{Kept, Refusal, drift_observed, keep, without_effect};
-use crate::engine::fights;
-use crate::engine::repairs::Standing;
+use crate::controller::fight;
 use crate::facebook_channel::parted;
 use crate::graph::{PageSubscription, Verdict};
+use crate::limits::answer::{Kept, Refusal, drift_observed, keep, without_effect};
+use crate::limits::drift_guard::Standing;
 use crate::ownership::ClaimSeen;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
@@ -105,11 +105,11 @@ fn part(case: &Case<'_>, defect: Finding, row: Option<&PageSubscription>) -> (Fi
         _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
         None if case.seen.standing == Standing::Fought => {
-            (case.fight(ConditionType::Ready, row, |fight| fights::repair_fight(defect, fight)), None)
+            (case.fight(ConditionType::Ready, row, |fight| fight::repair_fight(defect, fight)), None)
         }
         None => (defect, Some(Mutation::Unsubscribe)),
         Some(Ok(())) if row.is_some() && case.is_overwritten(ConditionType::Ready, row, &[]) => {
-            (case.fight(ConditionType::Ready, row, |fight| fights::overwritten(defect, fight)), None)
+            (case.fight(ConditionType::Ready, row, |fight| fight::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),
         Some(Err(refusal)) if refusal.says_nothing() => (defect, None),

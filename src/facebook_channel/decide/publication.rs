@@ -6,7 +6,7 @@ use super::super::publication::{self as secret, Content, PublicationSeen};
 use super::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::deletion::being_deleted;
+use crate::controller::deletion::being_deleted;
 use crate::ownership::ClaimSeen;
 
 /// The condition TokenPublished, if it is declared, and what to do about the Secret.

@@ -8,10 +8,10 @@ use super::page::not_read;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
-use crate::engine::token_check::blames_the_app;
 use crate::facebook_channel::observe::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;
+use crate::meta_app::token_check::blames_the_app;
 use crate::ownership::ClaimSeen;
 
 /// How long evidence counts.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::clock::Moment;
-use crate::engine::events::Note;
+use crate::base::clock::Moment;
+use crate::cluster::events::Note;
 
 /// How long a restriction may be expected to go by itself.
 const GRACE: SignedDuration = SignedDuration::from_hours(48);

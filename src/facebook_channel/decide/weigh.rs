@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::policy::token;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::evidence::{Matter, Standing, Suspicions};
-use crate::engine::token_check;
+use crate::controller::evidence::{Matter, Standing, Suspicions};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
+use crate::limits::answer::{Answer, Refusal};
+use crate::meta_app::token_check;
 
 /// How long a token may be refused for the page, though Meta calls it valid, before a person has to look.
 const DISPUTED: SignedDuration = SignedDuration::from_hours(1);

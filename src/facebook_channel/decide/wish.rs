@@ -5,9 +5,9 @@ use super::Case;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::answer::{Refusal, listed};
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{CutReason, PageSubscription, Verdict};
+use crate::limits::answer::{Refusal, listed};
 use crate::meta_app::WebhookVerdict;
 
 /// The fields that are declared, of the channel or inherited from its MetaApp.

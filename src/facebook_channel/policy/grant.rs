@@ -6,10 +6,10 @@ use super::token;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::reasons::Actor;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::gap::Absence;
-use crate::engine::token_check::{Flaw, SOON};
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{TokenInfo, missing_tasks};
+use crate::meta_app::token_check::{Flaw, SOON};
+use crate::meta_grant::gap::Absence;
 
 /// What is wrong with what a grant lists for the page.
 pub fn flaw(token: &TokenSeen) -> Option<Flaw> {

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use super::grant;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::token_check::{self, Flaw};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::{Answer, Refusal};
+use crate::meta_app::token_check;
+use crate::meta_app::token_check::Flaw;
 
 /// Whether the credential has proven that it may be used for the page.
 pub fn is_proven(channel: &FacebookChannel, seen: &Observed, now: Timestamp) -> bool {

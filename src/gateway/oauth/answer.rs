@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::flow::{Blame, Refusal};
 use crate::api::mailbox::AppTrouble;
-use crate::graph::redact;
+use crate::base::redact::redact;
 
 /// Codes by which Meta says that the redirect URI is not one of the application's.
 const REDIRECT_URI: [u32; 2] = [191, 1_349_048];

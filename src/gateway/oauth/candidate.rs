@@ -12,11 +12,11 @@ use super::redeem::redeem;
 use super::verifier::Verifier;
 use super::{App, OAuth};
 use crate::api::mailbox::AppTrouble;
-use crate::engine::clock::Moment;
-use crate::engine::token_check;
+use crate::base::clock::Moment;
 use crate::graph::{
     AppReason, CutReason, EndReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
+use crate::meta_app::token_check;
 use crate::meta_grant::coverage::{self, Caller, Covered};
 
 /// Longest time that a person waits for Meta, whatever it takes.
@@ -199,5 +199,4 @@ fn compared<'a>(
 }
 
 #[cfg(test)]
-#[path = "candidate_tests.rs"]
 mod tests;

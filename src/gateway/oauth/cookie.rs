@@ -10,7 +10,7 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::flow::{Flow, ID};
-use crate::engine::Key;
+use crate::base::key::Key;
 
 const PREFIX: &str = "__Host-meta-channels-";
 

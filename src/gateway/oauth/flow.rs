@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::api::mailbox::AppTrouble;
-use crate::engine::clock::Moment;
+use crate::base::clock::Moment;
 use crate::graph::Token;
 
 /// How long a person may take at Meta, and then again for the confirmation.

@@ -14,16 +14,17 @@ use tokio::task::JoinSet;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaGrant, Reason};
-use crate::engine::surplus::Surplus;
-use crate::engine::watch::{self, Change, View};
-use crate::engine::{Key, KindName};
+use crate::base::key::{Key, KindName};
+use crate::cluster::scoped;
+use crate::cluster::surplus::Surplus;
+use crate::cluster::watch;
+use crate::cluster::watch::{Change, View};
 use crate::gateway::Isolation;
 use crate::gateway::scopes::{List, Scopes};
 use crate::graph::TokenKind;
 use crate::meta_app::seen;
 use crate::meta_grant::{address, grantors};
 use crate::metrics::Metrics;
-use crate::operator::scoped;
 
 /// A MetaGrant, of which nothing is decoded or kept but what is shown.
 #[derive(Clone, Debug, Deserialize)]

@@ -12,8 +12,8 @@ use super::flow::{Blame, Flow, ID, Refusal};
 use super::grants::Grant;
 use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent, MailRefusal};
 use crate::api::references::NamespacedName;
-use crate::engine::failure::Failure;
-use crate::engine::failure::kubernetes;
+use crate::cluster::error::Failure;
+use crate::cluster::error::kubernetes;
 use crate::graph::Token;
 
 /// The Secrets of the release's namespace.

@@ -45,7 +45,8 @@ use tokio::sync::Semaphore;
 
 use super::keyring::{AppKeys, Keyring};
 use crate::api::MetaApp;
-use crate::engine::{Clock, Key};
+use crate::base::clock::Clock;
+use crate::base::key::Key;
 use crate::graph::{AppCredentials, AppSecret, GraphClient, Version};
 use crate::meta_app;
 use crate::metrics::Metrics;

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use crate::engine::bucket::Bucket;
+use crate::limits::token_bucket::Bucket;
 use crate::server::connections::peer;
 
 /// So many times at once, and then once in this time.

@@ -13,7 +13,7 @@ use super::http::{Clicked, page, refuse_click, see_other, with_query};
 use super::seal::Sealer;
 use super::verifier::Verifier;
 use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
-use crate::engine::Key;
+use crate::base::key::Key;
 use crate::gateway::challenge::is_same;
 
 /// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said.

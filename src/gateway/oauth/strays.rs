@@ -21,7 +21,7 @@ use super::redeem::redeem;
 use super::returning::Returning;
 use super::verifier::Verifier;
 use super::{App, OAuth};
-use crate::engine::bucket::Bucket;
+use crate::limits::token_bucket::Bucket;
 
 /// Codes that Meta is asked about at once.
 const MOST: usize = 4;

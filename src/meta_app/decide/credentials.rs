@@ -4,9 +4,9 @@ use super::super::observe::SecretSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, status_of};
 use crate::api::{PURPOSE_LABEL, Reason};
-use crate::engine::answer::Refusal;
-use crate::engine::evidence::Matter;
+use crate::controller::evidence::Matter;
 use crate::graph::{AppReason, Verdict};
+use crate::limits::answer::Refusal;
 
 impl Case<'_> {
     /// The condition CredentialsValid.

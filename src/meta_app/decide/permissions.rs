@@ -3,9 +3,9 @@
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{AppPermissionStatus, Audience, Reason};
-use crate::engine::answer::listed;
-use crate::engine::evidence::Matter;
+use crate::controller::evidence::Matter;
 use crate::graph::{AppPermission, PermissionStatus};
+use crate::limits::answer::listed;
 
 /// The word for a permission that Meta does not list.
 const MISSING: &str = "missing";

@@ -8,8 +8,8 @@ use super::webhook::Webhook;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
-use crate::engine::answer::listed;
 use crate::graph::AppSubscription;
+use crate::limits::answer::listed;
 use crate::ownership;
 
 impl Case<'_> {

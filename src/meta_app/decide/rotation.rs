@@ -8,8 +8,8 @@ use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::api::{OtherSecret, Reason, SecretInUse};
-use crate::engine::clock::Moment;
-use crate::engine::evidence::Matter;
+use crate::base::clock::Moment;
+use crate::controller::evidence::Matter;
 
 /// How long Meta repeats the delivery of an event, as its documentation of webhooks says: for so long something may come
 /// that is signed with a secret which Meta does not accept any more.

@@ -3,8 +3,8 @@
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::events::Note;
-use crate::engine::evidence::Matter;
+use crate::cluster::events::Note;
+use crate::controller::evidence::Matter;
 use crate::graph::{Stage, Version};
 
 impl Case<'_> {

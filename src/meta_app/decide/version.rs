@@ -3,7 +3,7 @@
 use super::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::evidence::Matter;
+use crate::controller::evidence::Matter;
 use crate::graph::{Stage, Version};
 use crate::meta_app::preflight::Trial;
 

@@ -6,12 +6,14 @@ use super::super::observe::VerifyTokenSeen;
 use super::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
-use crate::engine::answer::{Refusal, drift_observed, listed, look_again, without_effect};
-use crate::engine::deletion::{self, being_deleted};
-use crate::engine::evidence::Matter;
-use crate::engine::fights::{self, Fight};
-use crate::engine::repairs::Standing;
+use crate::controller::deletion;
+use crate::controller::deletion::being_deleted;
+use crate::controller::evidence::Matter;
+use crate::controller::fight;
+use crate::controller::fight::Fight;
 use crate::graph::{AppSubscription, Verdict};
+use crate::limits::answer::{Refusal, drift_observed, listed, look_again, without_effect};
+use crate::limits::drift_guard::Standing;
 use crate::ownership::ClaimSeen;
 
 /// The webhook, as it was found.
@@ -172,7 +174,7 @@ impl Case<'_> {
         let written = match &self.seen.asked.subscribed {
             None if foreign => return defect.into(),
             None if self.seen.standing == Standing::Fought => {
-                return self.fight(row, |fight| fights::repair_fight(defect, fight)).into();
+                return self.fight(row, |fight| fight::repair_fight(defect, fight)).into();
             }
             // There is nothing left to subscribe to.
             None if fields.is_empty() => self.left_out(&self.refused_fields()).unwrap_or(defect),
@@ -181,7 +183,7 @@ impl Case<'_> {
                 return Webhook::from(defect).doing(mutation);
             }
             Some(Ok(())) if self.is_overwritten(row, callback_url, &fields) && self.as_before(row).is_none() => {
-                self.fight(row, |fight| fights::overwritten(defect, fight))
+                self.fight(row, |fight| fight::overwritten(defect, fight))
             }
             Some(Ok(())) => without_effect(defect),
             Some(Err(refusal)) if !refusal.may_pass() => self.not_subscribed(refusal, callback_url),
@@ -199,8 +201,8 @@ impl Case<'_> {
     fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str, written: &[String]) -> bool {
         let foreign = row.is_some_and(|row| row.callback_url != callback_url);
         let before = self.seen.asked.before.as_ref().map(|rows| held(page_row(rows)));
-        let disputed = fights::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
-        foreign || disputed || before.is_some_and(|before| fights::is_foreign(before, written, held(row)))
+        let disputed = fight::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
+        foreign || disputed || before.is_some_and(|before| fight::is_foreign(before, written, held(row)))
     }
 
     /// What is found of a fight over the row.
@@ -311,7 +313,7 @@ impl Case<'_> {
     fn other_callback(&self, found: &str) -> Finding {
         let written = matches!(self.seen.asked.subscribed, Some(Ok(())));
         let ours_before = written || self.previous.subscription.as_ref().is_some_and(|it| it.callback_url.is_some());
-        let shown = crate::graph::redact(found, &[]);
+        let shown = crate::base::redact::redact(found, &[]);
         // The URL as it was shown will do: it is all that somebody who reads the message can write down.
         let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref());
         let take_over = take_over.is_some_and(|named| named == found || named == shown);

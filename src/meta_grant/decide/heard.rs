@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 
 use super::Case;
 use super::token::{self, Candidate, Word};
-use crate::engine::answer::Refusal;
-use crate::engine::evidence::{Matter, Suspicions};
+use crate::controller::evidence::{Matter, Suspicions};
 use crate::graph::Definite;
+use crate::limits::answer::Refusal;
 use crate::meta_grant::observe::LivingSeen;
 
 /// How long a grant that was never verified waits for an answer before a person has to look into it.

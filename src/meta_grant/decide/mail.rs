@@ -4,8 +4,8 @@
 use super::Case;
 use super::token::{self, Candidate, Word};
 use super::valid;
-use crate::engine::answer::{Refusal, listed};
 use crate::graph::{TokenInfo, TokenKind};
+use crate::limits::answer::{Refusal, listed};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 

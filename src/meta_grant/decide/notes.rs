@@ -6,10 +6,10 @@ use super::token::{self, Word, is_covered};
 use super::{Case, Findings, mail};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::engine::answer::listed;
-use crate::engine::events::{Note, on_transition};
-use crate::engine::grants::GrantedPage;
+use crate::cluster::events::{Note, on_transition};
+use crate::limits::answer::listed;
 use crate::meta_grant::observe::LivingSeen;
+use crate::meta_grant::page_tokens::GrantedPage;
 
 /// The Events of a pass, the most telling first.
 pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<Note> {

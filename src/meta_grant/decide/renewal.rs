@@ -5,8 +5,8 @@ use super::token::{self, Word};
 use super::valid;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{Reason, RenewalPolicy};
-use crate::engine::answer::Refusal;
 use crate::graph::{TokenInfo, TokenKind};
+use crate::limits::answer::Refusal;
 use crate::meta_grant::living;
 use crate::meta_grant::observe::{Exchanged, LivingSeen};
 

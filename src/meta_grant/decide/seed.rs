@@ -5,7 +5,7 @@ use super::token::{self, Candidate, Word};
 use super::valid;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::engine::answer::{Refusal, listed};
+use crate::limits::answer::{Refusal, listed};
 use crate::meta_grant::observe::{LivingSeen, SeedSeen};
 
 /// The condition SeedAccepted.

@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::Case;
 use super::token::{self, Word, is_covered};
 use crate::api::{GrantedPageStatus, MetaGrantStatus, MissingPageStatus};
-use crate::engine::grants::{GrantedPage, Pages};
 use crate::graph::TokenInfo;
 use crate::meta_grant::coverage;
 use crate::meta_grant::observe::{LivingSeen, Observed, SeedSeen};
+use crate::meta_grant::page_tokens::{GrantedPage, Pages};
 use crate::meta_grant::users::Users;
 
 /// Pages that a status lists. Ten thousand would make an object that the API server refuses.

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::clock::Moment;
-use crate::engine::grants::{GrantedPage, Pages};
-use crate::engine::token_check::{self, Flaw};
+use crate::base::clock::Moment;
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::{Answer, Refusal};
+use crate::meta_app::token_check;
+use crate::meta_app::token_check::Flaw;
 use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::decide::SCOPES;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, Observed};
+use crate::meta_grant::page_tokens::{GrantedPage, Pages};
 
 /// The time by which ends and waits are judged; none while our clock is in doubt.
 pub fn reckoned(seen: &Observed, now: Timestamp) -> Option<Timestamp> {

@@ -4,11 +4,12 @@ use super::Case;
 use super::token::{self, Word};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{PURPOSE_LABEL, Reason};
-use crate::engine::Key;
-use crate::engine::answer::Refusal;
-use crate::engine::token_check::{self, Flaw};
+use crate::base::key::Key;
 use crate::graph::{TokenKind, Verdict};
+use crate::limits::answer::Refusal;
 use crate::meta_app::seen;
+use crate::meta_app::token_check;
+use crate::meta_app::token_check::Flaw;
 use crate::meta_grant::address;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 

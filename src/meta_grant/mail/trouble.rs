@@ -2,9 +2,9 @@
 
 use crate::api::MetaApp;
 use crate::api::mailbox::AppTrouble;
-use crate::engine::Key;
-use crate::engine::events::Note;
-use crate::graph::redact;
+use crate::base::key::Key;
+use crate::base::redact::redact;
+use crate::cluster::events::Note;
 
 /// The reason of the Event on the MetaApp.
 pub const LOGIN_FAILED: &str = "LoginFailed";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use meta_channel_operator::engine::leader::{Candidate, Tenure, Timing, lead};
+use meta_channel_operator::cluster::leader::{Candidate, Tenure, Timing, lead};
 use meta_channel_operator::metrics::Metrics;
 use serde_json::{Value, json};
 use testkit::wait_for;

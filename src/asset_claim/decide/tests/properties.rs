@@ -7,8 +7,8 @@ use super::super::super::observe::Checked;
 use super::super::{WAIT, wants_check};
 use super::*;
 use crate::api::DeletionPolicy;
-use crate::engine::answer::{Answer, answer};
 use crate::graph::{GraphError, GraphFault, Operation};
+use crate::limits::answer::{Answer, answer};
 
 /// Something that happens to a page and its channels.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use super::super::super::observe::Checked;
 use super::super::{GRACE, Then, wants_check};
 use super::*;
 use crate::api::DeletionPolicy;
-use crate::engine::Class;
-use crate::engine::answer::{Refusal, answer};
+use crate::api::outcome::Class;
 use crate::graph::{GraphError, GraphFault, Operation};
+use crate::limits::answer::{Refusal, answer};
 
 fn refused(error: impl Into<GraphError>) -> Refusal {
     answer::<()>(Operation::UnsubscribePage, Err(error.into())).unwrap_err()

@@ -6,11 +6,11 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
 };
-use crate::engine::Class;
-use crate::engine::answer::Refusal;
+use crate::api::outcome::Class;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::TokenSeen;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::Refusal;
 
 pub(super) fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> TokenInfo {
     TokenInfo { is_valid: false, error: Some(GraphFault::new(code, subcode.into(), text)), ..token_info() }

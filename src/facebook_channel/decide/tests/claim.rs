@@ -2,10 +2,10 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
-use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::TokenInfo;
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 fn claim(claim: ClaimSeen) -> Scene {

@@ -7,11 +7,9 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
     TokenPublished,
 };
+use crate::api::outcome::Class;
 use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
-use crate::engine::Class;
-use crate::engine::answer::{Held, Refusal};
-use crate::engine::gap::Absence;
-use crate::engine::trouble::{Told, Trouble};
+use crate::controller::dependency::{Told, Trouble};
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Mutation;
@@ -19,7 +17,9 @@ use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::facebook_channel::policy::grant::is_news;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{GranularScope, Operation};
+use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::WebhookVerdict;
+use crate::meta_grant::gap::Absence;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 

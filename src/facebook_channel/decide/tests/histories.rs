@@ -6,11 +6,11 @@ use proptest::sample::select;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::engine::answer::{Answer, Refusal};
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{Definite, Operation, PageNode, TokenInfo};
+use crate::limits::answer::{Answer, Refusal};
 
 /// Errors of Graph of every kind: code, subcode and text.
 const ERRORS: [(u32, Option<u32>, &str); 34] = [

@@ -4,11 +4,11 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Subscribed,
 };
-use crate::engine::Class;
-use crate::engine::answer::Refusal;
-use crate::engine::trouble::Told;
+use crate::api::outcome::Class;
+use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, Operation, PageNode, TokenInfo};
+use crate::limits::answer::Refusal;
 use crate::meta_app::WebhookVerdict;
 
 /// The ways in which Meta can leave everything open.
@@ -181,7 +181,7 @@ fn a_value_about_another_token_is_not_kept() {
 
 #[test]
 fn who_is_held_back_says_why_and_until_when_and_says_the_same_when_it_is_tried_again() {
-    use crate::engine::answer::Held;
+    use crate::limits::answer::Held;
     let until = at("2026-03-01T12:00:42Z");
     let later = jiff::SignedDuration::from_secs(5);
     let refusals = [

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::DeclaredConnection;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, PageUsable, Ready};
-use crate::engine::Class;
+use crate::api::outcome::Class;
 use crate::graph::{Operation, PageNode, Verdict};
 
 #[test]

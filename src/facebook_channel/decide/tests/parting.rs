@@ -6,14 +6,14 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Stalled, Subscribed,
 };
+use crate::api::outcome::Class;
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::engine::Class;
-use crate::engine::answer::Answer;
-use crate::engine::repairs::{Effect, Standing};
-use crate::engine::trouble::Told;
+use crate::controller::dependency::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
+use crate::limits::answer::Answer;
+use crate::limits::drift_guard::{Effect, Standing};
 use crate::meta_app::{Trouble, WebhookVerdict};
 use crate::ownership::ClaimSeen;
 

@@ -5,8 +5,8 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, EndpointReady, Expired, PageUsable, Ready, Reconciling, Stalled,
     Subscribed,
 };
+use crate::api::outcome::Class;
 use crate::api::{Connection, ManagementPolicy};
-use crate::engine::Class;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::ownership::ClaimSeen;

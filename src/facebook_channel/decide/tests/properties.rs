@@ -9,13 +9,13 @@ use super::strategies::{claims, declarations, formers, observations, publication
 use super::world::World;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Reason, ReceiverRequirement};
-use crate::engine::answer::Answer;
-use crate::engine::repairs::Standing;
 use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{AppSeen, Observed};
 use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::TokenInfo;
+use crate::limits::answer::Answer;
+use crate::limits::drift_guard::Standing;
 use crate::meta_app::WebhookVerdict;
 use crate::meta_app::by_id::AppState;
 use crate::ownership::{ClaimSeen, Record};

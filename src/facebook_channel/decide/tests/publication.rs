@@ -7,8 +7,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Stalled, Subscribed, TokenPublished,
 };
+use crate::api::outcome::Class;
 use crate::api::{DeclaredConnection, ManagementPolicy};
-use crate::engine::Class;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;

@@ -1,9 +1,9 @@
 //! A look that somebody asked for: when it counts as taken.
 
 use super::scene::*;
-use crate::engine::Class;
-use crate::engine::answer::{Held, Refusal};
+use crate::api::outcome::Class;
 use crate::facebook_channel::model::{Asked, TokenSeen};
+use crate::limits::answer::{Held, Refusal};
 
 /// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.
 fn handled(change: impl FnOnce(&mut Scene)) -> Option<String> {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::scene::*;
 use crate::api::AuthorizationStatus;
 use crate::api::conditions::ConditionType::{Connected, Ready};
-use crate::engine::Class;
+use crate::api::outcome::Class;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, TokenInfo};
 

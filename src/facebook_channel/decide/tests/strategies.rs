@@ -10,11 +10,7 @@ use crate::api::{
     AuthorizationStatus, Connection, DeclaredConnection, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
     PrimaryReceiverStatus, Reason, ReceiverEvidence,
 };
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::gap::Absence;
-use crate::engine::obstacle::Obstacle;
-use crate::engine::repairs::Standing;
-use crate::engine::trouble::Told;
+use crate::controller::dependency::Told;
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::former::{Former, FormerEnd};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
@@ -23,7 +19,11 @@ use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
+use crate::limits::answer::{Answer, Refusal};
+use crate::limits::drift_guard::Standing;
 use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::meta_grant::gap::Absence;
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 pub(super) fn verdicts() -> Vec<Verdict> {

@@ -4,11 +4,11 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Connected, Disconnected, Ready, Subscribed};
-use crate::engine::Class;
-use crate::engine::repairs::{Effect, Standing};
-use crate::engine::trouble::Told;
+use crate::api::outcome::Class;
+use crate::controller::dependency::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
+use crate::limits::drift_guard::{Effect, Standing};
 use crate::meta_app::WebhookVerdict;
 
 fn subscribe(fields: &[&str]) -> Option<Mutation> {
@@ -16,7 +16,7 @@ fn subscribe(fields: &[&str]) -> Option<Mutation> {
 }
 
 /// The page's rows after a write that Meta answered like this.
-fn written(rows: Vec<PageSubscription>, answer: Result<(), crate::engine::answer::Refusal>) -> Scene {
+fn written(rows: Vec<PageSubscription>, answer: Result<(), crate::limits::answer::Refusal>) -> Scene {
     let mut scene = Scene::rows(rows);
     scene.seen.asked.subscribed = Some(answer);
     scene

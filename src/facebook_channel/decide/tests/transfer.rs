@@ -5,7 +5,6 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::engine::obstacle::Obstacle;
 use crate::facebook_channel::former::FormerEnd;
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::model::Mutation;
@@ -13,6 +12,7 @@ use crate::facebook_channel::parted;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::TokenInfo;
 use crate::meta_app::by_id::AppState;
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 fn giving(mut scene: Scene) -> Scene {
@@ -282,7 +282,7 @@ fn what_works_is_not_ended_before_another_credential_is_proven_but_for_parting()
     let mut held =
         Scene::with(|scene| scene.seen.asked = Asked { token: scene.seen.asked.token.take(), ..Asked::default() });
     held.seen.former = Some(former(AppState::Ready));
-    let refusal = crate::engine::answer::Refusal::held(crate::engine::answer::Held::Limit(now()));
+    let refusal = crate::limits::answer::Refusal::held(crate::limits::answer::Held::Limit(now()));
     held.seen.asked.subscriptions = Some(Err(refusal));
     held.decide().no_mutation();
 }

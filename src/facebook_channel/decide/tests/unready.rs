@@ -2,7 +2,7 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
-use crate::engine::trouble::Told;
+use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::meta_app::{Trouble, WebhookVerdict};
 use crate::ownership::ClaimSeen;

@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
-use crate::engine::answer::Refusal;
-use crate::engine::handover::PageNews;
-use crate::engine::sweep::Found;
+use crate::controller::batch_resync::Found;
 use crate::facebook_channel::model::Asked;
+use crate::facebook_channel::prefetched::PageNews;
 use crate::facebook_channel::sweep::{app_silence, judge};
 use crate::graph::{Operation, PageNode, ThrottleScope, Verdict};
+use crate::limits::answer::Refusal;
 
 const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
 

@@ -5,10 +5,10 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, WebhookSubscribed};
 use crate::api::{ManagementPolicy, MetaAppStatus};
-use crate::engine::obstacle::Obstacle;
-use crate::engine::repairs::{Effect, Standing};
 use crate::graph::AppSubscription;
+use crate::limits::drift_guard::{Effect, Standing};
 use crate::meta_app::act::Mutation;
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 
 fn seconds(seconds: i64) -> SignedDuration {

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready, WebhookSubscribed};
-use crate::engine::Class;
-use crate::engine::answer::answer;
+use crate::api::outcome::Class;
 use crate::graph::{GraphFault, Operation};
+use crate::limits::answer::answer;
 use crate::meta_app::observe::{Asked, SecretSeen};
 
 #[test]

@@ -8,8 +8,8 @@ use super::scene::*;
 use super::strategies::{observations, statuses};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{MetaAppStatus, Reason};
-use crate::engine::answer::{Answer, Refusal};
 use crate::graph::{AppNode, Verdict};
+use crate::limits::answer::{Answer, Refusal};
 use crate::meta_app::observe::{Observed, SecretSeen};
 
 /// The reason for which an answer rejects the credentials, if it does.

@@ -7,11 +7,11 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
 };
+use crate::api::outcome::Class;
 use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
-use crate::engine::Class;
-use crate::engine::answer::{Held, Refusal};
-use crate::engine::brakes;
 use crate::graph::PermissionStatus;
+use crate::limits::answer::{Held, Refusal};
+use crate::limits::brakes;
 use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 

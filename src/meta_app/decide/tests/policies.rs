@@ -5,7 +5,7 @@ use crate::api::ManagementPolicy;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, Stalled, WebhookSubscribed,
 };
-use crate::engine::Class;
+use crate::api::outcome::Class;
 use crate::meta_app;
 use crate::meta_app::observe::{Asked, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;

@@ -1,7 +1,7 @@
 //! A look that somebody asked for: when it counts as taken.
 
 use super::scene::*;
-use crate::engine::answer::{Held, Refusal};
+use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::observe::{Asked, SecretSeen};
 use crate::meta_app::preflight::Trial;
 

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready, WebhookSubscribed};
+use crate::api::outcome::Class;
 use crate::api::{MetaAppStatus, OtherSecret};
-use crate::engine::Class;
 use crate::meta_app::observe::{Asked, SecretSeen};
 use crate::meta_app::secrets::Flaw;
 

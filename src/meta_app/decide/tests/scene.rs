@@ -6,11 +6,11 @@ use serde_json::json;
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook, laws};
-use crate::engine::answer::{Refusal, answer};
-use crate::engine::repairs::Standing;
 use crate::graph::{
     AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
 };
+use crate::limits::answer::{Refusal, answer};
+use crate::limits::drift_guard::Standing;
 use crate::meta_app::keyring::KeyringSeen;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;

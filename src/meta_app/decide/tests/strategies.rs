@@ -7,14 +7,14 @@ use proptest::sample::{select, subsequence};
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Finding, Status, assemble};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, MetaApp, MetaAppStatus, Reason};
-use crate::engine::answer::Refusal;
-use crate::engine::obstacle::Obstacle;
-use crate::engine::repairs::Standing;
 use crate::graph::{
     AppNode, AppPermission, AppReason, AppSubscription, ApprovalReason, CutReason, EndReason, PageReason,
     PermissionStatus, ThrottleScope, Verdict,
 };
+use crate::limits::answer::Refusal;
+use crate::limits::drift_guard::Standing;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 
 fn refusals() -> impl Strategy<Value = Refusal> {

@@ -100,7 +100,7 @@ fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
     over.shows(&[(VersionSupported, "False/VersionEnded"), (WebhookSubscribed, "True/FieldsMatch")]);
     let told: Vec<_> = over.plan.report.notes.iter().map(|note| note.reason).collect();
     assert_eq!(told, ["VersionEnded"], "by one Event and not two");
-    assert_eq!(over.plan.report.class, crate::engine::Class::Settled, "looked at again in the regular slot");
+    assert_eq!(over.plan.report.class, crate::api::outcome::Class::Settled, "looked at again in the regular slot");
     let silent = Scene::with(|scene| {
         scene.app.spec.graph_version = Some("v21.0".to_owned());
         scene.seen.served = None;

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
-use crate::engine::Class;
-use crate::engine::answer::Refusal;
+use crate::api::outcome::Class;
 use crate::graph::{Operation, Version};
+use crate::limits::answer::Refusal;
 use crate::meta_app::preflight::Trial;
 
 fn unknown() -> Refusal {

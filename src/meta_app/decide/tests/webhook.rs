@@ -5,13 +5,13 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::AppSubscriptionStatus;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
-use crate::engine::Class;
-use crate::engine::answer::Answer;
-use crate::engine::obstacle::Obstacle;
-use crate::engine::repairs::{Effect, Standing};
+use crate::api::outcome::Class;
 use crate::graph::AppSubscription;
+use crate::limits::answer::Answer;
+use crate::limits::drift_guard::{Effect, Standing};
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::VerifyTokenSeen;
+use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);

@@ -4,11 +4,11 @@ use super::scene::*;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubscribed};
 use crate::api::conditions::{Quote, Speaker};
+use crate::api::outcome::Class;
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
-use crate::engine::Class;
-use crate::engine::answer::{Answer, Refusal, answer};
-use crate::engine::repairs::{Effect, Standing};
 use crate::graph::{GraphError, GraphFault, Operation, Verdict};
+use crate::limits::answer::{Answer, Refusal, answer};
+use crate::limits::drift_guard::{Effect, Standing};
 use crate::meta_app::act::Mutation;
 use crate::meta_app::{awaited_fields, fields};
 

@@ -5,9 +5,10 @@ use jiff::SignedDuration;
 use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Valid};
-use crate::engine::answer::Answer;
-use crate::engine::gap::Absence::{self, BusinessManagementMissing, NotInGrant, RoleLost};
 use crate::graph::{Account, GranularScope, Operation, PageToken};
+use crate::limits::answer::Answer;
+use crate::meta_grant::gap::Absence;
+use crate::meta_grant::gap::Absence::{BusinessManagementMissing, NotInGrant, RoleLost};
 
 /// A token that names these pages.
 fn names(pages: &[&str]) -> Vec<GranularScope> {

@@ -6,8 +6,8 @@ use proptest::sample::select;
 use super::passes::*;
 use super::scene::*;
 use crate::api::conditions::ConditionType::Valid;
-use crate::engine::answer::Answer;
 use crate::graph::{Account, Definite, GranularScope, Operation, PageToken, TokenInfo};
+use crate::limits::answer::Answer;
 
 /// What the list says.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,9 +2,9 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Expired, Ready, Reconciling, Renewed, Valid};
-use crate::engine::Class;
-use crate::engine::answer::Refusal;
+use crate::api::outcome::Class;
 use crate::graph::{Operation, TokenInfo};
+use crate::limits::answer::Refusal;
 
 fn silent(refusal: Refusal) -> Scene {
     Scene::with(|scene| {

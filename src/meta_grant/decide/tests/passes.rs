@@ -6,13 +6,13 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::engine::Key;
-use crate::engine::answer::{Answer, Refusal};
-use crate::engine::gap::Absence;
-use crate::engine::grants::{Granted, Grants};
+use crate::base::key::Key;
 use crate::graph::{Account, Operation, PageToken, TokenInfo};
+use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
+use crate::meta_grant::gap::Absence;
 use crate::meta_grant::observe::Asked;
+use crate::meta_grant::page_tokens::{Granted, Grants};
 
 /// A grant over time.
 pub(super) struct Passes {

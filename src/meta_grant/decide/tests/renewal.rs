@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Renewed, Valid};
-use crate::engine::Class;
+use crate::api::outcome::Class;
 use crate::graph::{Exchange, Operation, Token, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::observe::{Asked, Exchanged, LivingSeen, SeedSeen};

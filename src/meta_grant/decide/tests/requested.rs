@@ -1,7 +1,7 @@
 //! A look that somebody asked for: when it counts as taken.
 
 use super::scene::*;
-use crate::engine::answer::{Held, Refusal};
+use crate::limits::answer::{Held, Refusal};
 use crate::meta_grant::observe::{Asked, LivingSeen, SeedSeen};
 
 /// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.

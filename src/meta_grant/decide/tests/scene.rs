@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
-use crate::engine::Key;
-use crate::engine::answer::{Refusal, answer};
-use crate::engine::grants::{Granted, GrantedPage};
+use crate::base::key::Key;
 use crate::graph::{Account, GraphError, GraphFault, Operation, Token, TokenInfo, TokenKind};
+use crate::limits::answer::{Refusal, answer};
 use crate::meta_app::{Verdict, WebhookVerdict};
 use crate::meta_grant::act::Mutation;
 use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
+use crate::meta_grant::page_tokens::{Granted, GrantedPage};
 use crate::meta_grant::users::Users;
 
 pub(super) const APP: &str = "1111000011110000";

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
-use crate::engine::gap::{Absence, Gap};
-use crate::engine::grants::GrantedPage;
 use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
 use crate::meta_grant::act::{Mutation, Which};
 use crate::meta_grant::coverage::Covered;
+use crate::meta_grant::gap::{Absence, Gap};
 use crate::meta_grant::observe::SeedSeen;
+use crate::meta_grant::page_tokens::GrantedPage;
 
 fn adopt() -> Option<Mutation> {
     Some(Mutation::Keep { which: Which::Seed, seed: "new-seed".to_owned() })

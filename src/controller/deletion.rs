@@ -1,0 +1,24 @@
+//! Objects that are being deleted, and stay for now since somebody put a finalizer on them. Nothing new is made for them, at Meta or
+//! in the cluster; what they have stays until they are gone.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::Reason;
+use crate::api::conditions::{Finding, Status};
+use crate::limits::answer::listed;
+
+/// Whether an object is being deleted.
+pub const fn is_begun(object: &ObjectMeta) -> bool {
+    object.deletion_timestamp.is_some()
+}
+
+/// What is found when something is not as declared and the object is being deleted.
+pub fn being_deleted(defect: Finding, object: &ObjectMeta) -> Finding {
+    let finalizers = object.finalizers.as_deref().unwrap_or_default();
+    let seen = format!("{} The object is being deleted, so that nothing is made for it any more.", defect.seen);
+    let next_step = format!(
+        "Whoever put the finalizers {} on the object must see to it that they are removed; it is gone then.",
+        listed(finalizers)
+    );
+    Finding { status: Status::False, reason: Reason::BeingDeleted, seen, next_step, ..defect }
+}

@@ -1,0 +1,30 @@
+//! The controller runtime: what all kinds share. It knows a kind only as a [`reconciler::Reconciler`].
+//!
+//! A pass over an object reads as *observe → decide → act → report*. What starts a pass: a change of the object, of something it depends
+//! on ([`dependents`]), or its time ([`timer`]). The passage of time alone starts none: a [`batch_resync`] reads many objects together and
+//! wakes only those about which it found something new. What ends it: a status that is written only if it differs, and the time of the
+//! next pass ([`resync::next_try`]).
+
+pub mod batch_resync;
+pub mod context;
+pub mod counts;
+pub mod deletion;
+pub mod dependency;
+pub mod dependents;
+pub mod evidence;
+pub mod fence;
+pub mod fight;
+pub mod last_look;
+pub mod managed_secrets;
+pub mod object_state;
+pub mod own_status;
+pub mod panics;
+pub mod pass;
+pub mod reconciler;
+pub mod requests;
+pub mod resync;
+pub mod rounds;
+pub mod safeguards;
+pub mod timer;
+pub mod wakeups;
+pub mod writes;

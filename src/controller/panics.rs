@@ -1,0 +1,67 @@
+//! A panic in the work on one object is that object's failure, and nobody else's.
+//!
+//! It is a fault of ours. The hook of the process logs where it was, without its message, which may quote a value.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+
+use super::own_status;
+use super::reconciler::{Reconciler, status_of};
+use crate::api::Reason;
+use crate::api::conditions::{Finding, Status};
+use crate::base::key::{Key, version};
+use crate::cluster::status::{conditions, with_ready};
+
+/// What only tests set, to see that a panic ends one thing and not the others. No flag, environment or object reaches it.
+#[derive(Clone, Debug, Default)]
+pub struct PanicOver {
+    /// In each pass over this object.
+    pub pass: Option<Key>,
+    /// In each visit to this object.
+    pub visit: Option<Key>,
+}
+
+impl PanicOver {
+    /// Panics if a test said so.
+    pub(super) fn now(over: Option<&Key>, key: &Key) {
+        assert!(over != Some(key), "a test wants a panic");
+    }
+}
+
+/// The work to its end; `None` if it panicked. What it held is as it left it: locks of ours are not poisoned by it, and what
+/// it had not reported is found again.
+pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
+/// Says in the status of an object that its pass panicked. What it said otherwise stays.
+pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
+    let ctx = kind.ctx();
+    let key = Key::of(object);
+    let generation = object.meta().generation.unwrap_or_default();
+    let finding = Finding {
+        status: Status::Unknown,
+        reason: Reason::InternalError,
+        seen: "The operator failed over this object by a fault of its own; what it said otherwise is from before.".to_owned(),
+        next_step: "The operator tries again in its slots, and at once after a change or a request. Whoever maintains it must report the line \"panicked\" of its log.".to_owned(),
+        words: None,
+        observed_generation: generation,
+    };
+    let before = K::status(object).and_then(|status| serde_json::to_value(status).ok()).unwrap_or_else(|| json!({}));
+    let is_told = conditions(&before)
+        .iter()
+        .any(|it| it.reason == finding.reason.as_str() && it.observed_generation == Some(generation));
+    if is_told || !ctx.cluster.is_ours(&key.namespace) {
+        return;
+    }
+    let status = with_ready(&before, &finding, ctx.clock.now());
+    match status_of::<K>(ctx, object).write(&status).await {
+        Ok(written) => {
+            own_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
+        }
+        Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
+    }
+}

@@ -1,0 +1,193 @@
+//! Restraint while Meta is unreachable: once many channels of an application went without an answer in a row, the others
+//! are not even asked about. The application's own look, one call, finds out when Meta is back.
+//!
+//! Only silence opens a breaker. Whether an application is broken is said by its own conditions, which its channels obey.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+
+use super::answer::{Answer, Held, Refusal};
+use super::brakes;
+use crate::base::clock::Moment;
+use crate::base::schedule::spread;
+use crate::graph::Verdict;
+
+/// So many different channels in a row without one answer open the breaker. With fewer there is little to spare.
+const SILENT: usize = 20;
+
+/// How long a channel waits while the breaker is open, and over how long the waiting are spread when it closes.
+const WAIT: SignedDuration = SignedDuration::from_mins(1);
+
+/// What the calls of a pass say about whether Meta can be reached.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reach {
+    /// Nothing was asked.
+    #[default]
+    Unknown,
+    /// Nothing was answered.
+    Silent,
+    /// Something was answered, if only by a refusal.
+    Answered,
+}
+
+impl Reach {
+    /// With one more call, if it was made.
+    #[must_use]
+    pub fn with<T>(self, answer: Option<&Answer<T>>) -> Self {
+        match answer {
+            None => self,
+            Some(Err(refusal)) if refusal.held.is_some() => self,
+            Some(Err(refusal)) if refusal.verdict == Verdict::NoAnswer && self != Self::Answered => Self::Silent,
+            Some(Err(refusal)) if refusal.verdict == Verdict::NoAnswer => self,
+            Some(_) => Self::Answered,
+        }
+    }
+}
+
+/// The breakers of all applications, by the UIDs of their MetaApps.
+#[derive(Debug, Default)]
+pub struct Breakers(Mutex<HashMap<String, Silence>>);
+
+/// Those of an application that were not answered about since the last answer.
+#[derive(Debug, Default)]
+struct Silence {
+    silent: BTreeSet<String>,
+    /// Since when the breaker is open.
+    open: Option<Timestamp>,
+}
+
+impl Breakers {
+    /// Takes note of what came of the calls for an object, be it a channel or the application itself. How many breakers
+    /// are open then.
+    pub fn note(&self, app: &str, uid: &str, reach: Reach, now: Timestamp) -> usize {
+        let mut all = self.0.lock();
+        match reach {
+            Reach::Unknown => {}
+            Reach::Answered => {
+                all.remove(app);
+            }
+            Reach::Silent => {
+                let Silence { silent, open } = all.entry(app.to_owned()).or_default();
+                if silent.len() < SILENT {
+                    silent.insert(uid.to_owned());
+                }
+                if silent.len() >= SILENT {
+                    open.get_or_insert(now);
+                }
+            }
+        }
+        all.values().filter(|it| it.open.is_some()).count()
+    }
+
+    /// Forgets an application that is gone. How many breakers are open then.
+    pub fn forget(&self, app: &str) -> usize {
+        self.note(app, "", Reach::Answered, Timestamp::UNIX_EPOCH)
+    }
+
+    /// When a channel of this application may try again, if the breaker is open.
+    pub fn open_until(&self, app: &str, uid: &str, now: Timestamp) -> Option<Timestamp> {
+        self.open_since(app).map(|_| now.later(WAIT).later(spread(uid, WAIT)))
+    }
+
+    /// Since when the breaker is open, if it is.
+    pub fn open_since(&self, app: &str) -> Option<Timestamp> {
+        self.0.lock().get(app)?.open
+    }
+
+    /// What stands for Meta's answers about an object that may try again then.
+    pub fn held(&self, app: &str, until: Timestamp) -> Refusal {
+        let held = Refusal::held(Held::Outage(until));
+        match self.open_since(app) {
+            Some(since) => held.because(brakes::outage(since)),
+            None => held,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn silence(breakers: &Breakers, count: usize) {
+        for number in 0..count {
+            breakers.note("app", &format!("uid-{number}"), Reach::Silent, now());
+        }
+    }
+
+    fn is_open(breakers: &Breakers, app: &str) -> bool {
+        breakers.open_until(app, "u", now()).is_some()
+    }
+
+    #[test]
+    fn twenty_different_channels_in_a_row_open_the_breaker_of_their_app_alone() {
+        let breakers = Breakers::default();
+        for _ in 0..100 {
+            breakers.note("app", "one", Reach::Silent, now());
+        }
+        assert!(!is_open(&breakers, "app"), "one channel is no outage");
+        silence(&breakers, 19);
+        assert!(is_open(&breakers, "app") && !is_open(&breakers, "other"));
+    }
+
+    #[test]
+    fn any_answer_closes_it_and_counting_begins_anew() {
+        let breakers = Breakers::default();
+        silence(&breakers, 19);
+        breakers.note("app", "x", Reach::Answered, now());
+        silence(&breakers, 19);
+        assert!(!is_open(&breakers, "app"));
+        assert_eq!(breakers.note("app", "y", Reach::Silent, now()), 1);
+        assert_eq!(breakers.note("app", "z", Reach::Unknown, now()), 1);
+        assert!(is_open(&breakers, "app"));
+        assert_eq!(breakers.note("app", "the app itself", Reach::Answered, now()), 0);
+        assert!(!is_open(&breakers, "app"));
+    }
+
+    #[test]
+    fn it_is_told_since_when_it_is_open_and_not_since_when_it_was_tried_again() {
+        let (breakers, later) = (Breakers::default(), now() + WAIT * 7);
+        silence(&breakers, 19);
+        assert_eq!(breakers.open_since("app"), None);
+        silence(&breakers, 20);
+        breakers.note("app", "another", Reach::Silent, later);
+        assert_eq!(breakers.open_since("app"), Some(now()));
+        let facts = [now(), later].map(|until| breakers.held("app", until).fact);
+        assert_eq!(facts[0], facts[1]);
+        breakers.note("app", "the app itself", Reach::Answered, later);
+        assert_eq!(breakers.open_since("app"), None);
+    }
+
+    #[test]
+    fn the_waiting_come_back_spread_over_a_minute() {
+        let breakers = Breakers::default();
+        silence(&breakers, 20);
+        let times: BTreeSet<_> =
+            (0..200).filter_map(|number| breakers.open_until("app", &format!("uid-{number}"), now())).collect();
+        assert!(times.len() > 30 && times.iter().all(|at| *at >= now() + WAIT && *at < now() + WAIT * 2));
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer_and_what_was_held_back_says_nothing() {
+        let refused = |verdict| Err(Refusal::new(verdict, "code 1"));
+        let held = Err(Refusal::held(Held::Outage(now())));
+        let rows: [(Vec<Answer<()>>, Reach); 7] = [
+            (vec![], Reach::Unknown),
+            (vec![held], Reach::Unknown),
+            (vec![Ok(())], Reach::Answered),
+            (vec![refused(Verdict::NoAnswer)], Reach::Silent),
+            (vec![refused(Verdict::RequestRejected)], Reach::Answered),
+            (vec![refused(Verdict::NoAnswer), Ok(())], Reach::Answered),
+            (vec![Ok(()), refused(Verdict::NoAnswer)], Reach::Answered),
+        ];
+        for (answers, expected) in rows {
+            let reach = answers.iter().fold(Reach::Unknown, |reach, answer| reach.with(Some(answer)));
+            assert_eq!(reach, expected, "{answers:?}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Restraint in writing at Meta: what was written is looked at again soon, and whoever keeps changing it back is not
+//! fought with for ever.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::Reason;
+use crate::api::conditions::Status;
+use crate::base::clock::Moment;
+use crate::cluster::events::Note;
+
+/// When something that was written is looked at again.
+const AGAIN: [SignedDuration; 3] =
+    [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
+
+/// So many repairs of the same thing, the last not longer than [`WINDOW`] after the first, are a fight.
+const FIGHT: usize = 3;
+
+/// How close together repairs are a fight; after as long without a change the fight is over.
+const WINDOW: SignedDuration = SignedDuration::from_mins(30);
+
+/// What a write at Meta would be, when something there is not as declared.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Standing {
+    /// The first one: the inputs are others than at the last complete look, or it was not as declared then.
+    #[default]
+    New,
+    /// A repair: somebody else changed what was as declared before.
+    Known,
+    /// One repair too many: none is made until the inputs change.
+    Fought,
+}
+
+/// What a pass came to for the thing that is written at Meta.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Effect {
+    /// Nothing was restored.
+    #[default]
+    None,
+    /// What somebody else had changed was restored.
+    Repaired,
+    /// It was left as somebody else wants it.
+    GaveUp,
+}
+
+impl Effect {
+    /// The same, where something was given up in this very pass.
+    #[must_use]
+    pub fn given_up(self, fought: bool) -> Self {
+        if fought { Self::GaveUp } else { self }
+    }
+
+    /// What a pass came to, for a thing that was or was not written and is well or not.
+    pub fn of(standing: Standing, written: bool, well: bool) -> Self {
+        match standing {
+            Standing::Known if written && well => Self::Repaired,
+            Standing::Fought if !well => Self::GaveUp,
+            _ => Self::None,
+        }
+    }
+
+    /// The Event of a repair. Repetitions are counted in one Event, so what was done names no details.
+    pub fn note(self, done: &'static str) -> Option<Note> {
+        let text = format!("{done} at Meta by somebody else; the operator restored what is declared.");
+        (self == Self::Repaired).then_some(Note { warning: false, reason: "Repaired", action: "Repair", text })
+    }
+}
+
+/// What is remembered of the writes about one object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Repairs {
+    /// Fingerprint of the inputs that the repairs were made under; under others everything begins anew.
+    inputs: Option<String>,
+    /// The last repairs, the oldest first.
+    made: Vec<Timestamp>,
+    /// Since when writes have had no effect.
+    without_effect: Option<Timestamp>,
+    /// Whether the operator gave up.
+    gave_up: bool,
+}
+
+impl Repairs {
+    /// What a write would be under these inputs. `known` are those of the last complete look, `condition` is what was
+    /// said then: it is all that is left of a fight after a restart.
+    pub fn standing(
+        &self,
+        inputs: &str,
+        known: Option<&str>,
+        condition: Option<&Condition>,
+        now: Timestamp,
+    ) -> Standing {
+        if known != Some(inputs) {
+            return Standing::New;
+        }
+        let said = condition.is_some_and(|it| it.reason == Reason::RepairFight.as_str());
+        let remembered = self.inputs.as_deref() == Some(inputs) && (self.gave_up || self.is_fight(now));
+        if said || remembered {
+            return Standing::Fought;
+        }
+        // Of what was not as declared when it was seen last, nobody changed anything since.
+        let broken = condition.is_some_and(|it| it.status == Status::False.as_str());
+        if broken { Standing::New } else { Standing::Known }
+    }
+
+    fn is_fight(&self, now: Timestamp) -> bool {
+        let Some(first) = self.made.len().checked_sub(FIGHT) else { return false };
+        let (first, last) = (self.made[first], self.made[self.made.len() - 1]);
+        last.duration_since(first) <= WINDOW && now.duration_since(last) <= WINDOW
+    }
+
+    /// Remembers what a pass came to.
+    pub fn note(&mut self, inputs: Option<&str>, effect: Effect, without_effect: bool, now: Timestamp) {
+        if self.inputs.as_deref() != inputs {
+            *self = Self { inputs: inputs.map(str::to_owned), ..Self::default() };
+        }
+        self.without_effect = without_effect.then(|| self.without_effect.unwrap_or(now));
+        self.gave_up = effect == Effect::GaveUp;
+        if effect == Effect::Repaired {
+            self.made.push(now);
+            self.made.drain(..self.made.len().saturating_sub(FIGHT));
+        }
+    }
+
+    /// What is left after a restart: since when a write has had no effect, under these inputs.
+    pub fn resumed(inputs: Option<&str>, without_effect: Timestamp) -> Self {
+        let inputs = inputs.map(str::to_owned);
+        Self { inputs, without_effect: Some(without_effect), ..Self::default() }
+    }
+
+    /// Whether it is still to be seen whether what was written lasts.
+    pub fn are_watched(&self, now: Timestamp) -> bool {
+        let since = self.without_effect.or(self.made.last().copied());
+        since.is_some_and(|since| now.duration_since(since) <= WINDOW)
+    }
+
+    /// When to look again at what was written, if not in the regular slot alone.
+    pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.without_effect.or(self.made.last().copied())?;
+        AGAIN.iter().map(|after| since.later(*after)).find(|at| *at > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    const INPUTS: &str = "inputs";
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + minute * 60).unwrap()
+    }
+
+    fn repaired(minutes: &[i64]) -> Repairs {
+        let mut repairs = Repairs::default();
+        for minute in minutes {
+            repairs.note(Some(INPUTS), Effect::Repaired, false, at(*minute));
+        }
+        repairs
+    }
+
+    fn condition(reason: Reason) -> Condition {
+        Condition {
+            type_: "Subscribed".to_owned(),
+            status: "False".to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: String::new(),
+            observed_generation: Some(1),
+            last_transition_time: Time(at(0)),
+        }
+    }
+
+    #[test]
+    fn the_third_repair_within_half_an_hour_is_the_last() {
+        let rows: [(&[i64], i64, Standing); 8] = [
+            (&[], 0, Standing::Known),
+            (&[0, 1], 2, Standing::Known),
+            (&[0, 1, 2], 3, Standing::Fought),
+            (&[0, 15, 30], 31, Standing::Fought),
+            (&[0, 15, 31], 32, Standing::Known),
+            (&[0, 40, 41, 42], 43, Standing::Fought),
+            // After half an hour of peace it is another drift, not the same fight.
+            (&[0, 1, 2], 32, Standing::Fought),
+            (&[0, 1, 2], 33, Standing::Known),
+        ];
+        for (minutes, now, expected) in rows {
+            let standing = repaired(minutes).standing(INPUTS, Some(INPUTS), None, at(now));
+            assert_eq!(standing, expected, "repaired at {minutes:?}, seen at {now}");
+        }
+    }
+
+    #[test]
+    fn a_fight_stays_given_up_until_the_inputs_change_or_it_is_well() {
+        let mut repairs = repaired(&[0, 1, 2]);
+        repairs.note(Some(INPUTS), Effect::GaveUp, false, at(3));
+        let standing = |repairs: &Repairs, inputs| repairs.standing(inputs, Some(INPUTS), None, at(5_000));
+        assert_eq!(standing(&repairs, INPUTS), Standing::Fought);
+        assert_eq!(standing(&repairs, "others"), Standing::New);
+        let mut well = repairs.clone();
+        well.note(Some(INPUTS), Effect::None, false, at(120));
+        assert_eq!(standing(&well, INPUTS), Standing::Known);
+        repairs.note(Some("others"), Effect::None, false, at(4));
+        assert_eq!(repairs.standing("others", Some("others"), None, at(5)), Standing::Known);
+        assert_eq!(repairs.again(at(4)), None, "what was repaired under other inputs is not looked at again");
+    }
+
+    #[test]
+    fn what_was_not_as_declared_when_it_was_seen_last_is_no_repair() {
+        let fresh = Repairs::default();
+        for reason in [Reason::FieldsMissing, Reason::CallbackVerificationFailed, Reason::WithoutEffect] {
+            assert_eq!(
+                fresh.standing(INPUTS, Some(INPUTS), Some(&condition(reason)), at(0)),
+                Standing::New,
+                "{reason:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_status_says_of_a_fight_counts_after_a_restart() {
+        let fresh = Repairs::default();
+        let standing = |known: Option<&str>, reason| fresh.standing(INPUTS, known, Some(&condition(reason)), at(0));
+        assert_eq!(standing(Some(INPUTS), Reason::RepairFight), Standing::Fought);
+        assert_eq!(standing(Some("others"), Reason::RepairFight), Standing::New);
+        assert_eq!(standing(None, Reason::RepairFight), Standing::New);
+    }
+
+    #[test]
+    fn what_was_written_is_looked_at_again_after_1_5_and_10_minutes() {
+        let mut without_effect = Repairs::default();
+        for minute in [0, 1, 5] {
+            without_effect.note(Some(INPUTS), Effect::None, true, at(minute));
+        }
+        let resumed = Repairs::resumed(Some(INPUTS), at(0));
+        for repairs in [repaired(&[0]), without_effect, resumed] {
+            for (now, expected) in [(0, Some(1)), (1, Some(5)), (4, Some(5)), (5, Some(10)), (10, None), (60, None)] {
+                assert_eq!(repairs.again(at(now)), expected.map(at), "at {now}: {repairs:?}");
+            }
+        }
+        assert_eq!(repaired(&[0, 7]).again(at(7)), Some(at(8)), "counted from the last repair");
+        assert_eq!([10, 37, 38].map(|now| repaired(&[0, 7]).are_watched(at(now))), [true, true, false]);
+        assert!(!Repairs::default().are_watched(at(0)));
+        assert_eq!(Repairs::default().again(at(0)), None);
+    }
+
+    #[test]
+    fn only_what_was_well_before_and_is_well_again_counts_as_a_repair() {
+        use Standing::{Fought, Known, New};
+        let rows = [
+            (New, true, true, Effect::None),
+            (Known, true, true, Effect::Repaired),
+            (Known, true, false, Effect::None),
+            (Known, false, true, Effect::None),
+            (Fought, false, false, Effect::GaveUp),
+            (Fought, false, true, Effect::None),
+        ];
+        for (standing, written, well, expected) in rows {
+            assert_eq!(Effect::of(standing, written, well), expected, "{standing:?} {written} {well}");
+        }
+    }
+}

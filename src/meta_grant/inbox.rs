@@ -1,0 +1,132 @@
+//! The operator's side of the mailbox: what the gateway left for it, watched as metadata.
+//!
+//! The namespace is the release's own. Nobody else may write there, so that who left something is no question; what was
+//! left is judged all the same.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, ResourceExt};
+use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{self, Store};
+use kube_runtime::watcher::Config;
+use tokio::sync::Notify;
+
+use crate::api::PURPOSE_LABEL;
+use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent};
+use crate::api::references::Purpose;
+use crate::base::key::{Key, KindName};
+use crate::cluster::error;
+use crate::cluster::error::{Failure, kubernetes};
+use crate::cluster::secrets::KIND;
+use crate::cluster::watch;
+use crate::cluster::watch::Change;
+use crate::cluster::write_refused::{Verb, Write};
+use crate::controller::context::Context;
+use crate::graph::Token;
+use crate::metrics::Metrics;
+
+/// The metadata of mail.
+pub type Envelope = PartialObjectMeta<Secret>;
+
+/// The mailbox of the release.
+pub struct Mailbox {
+    api: Api<Secret>,
+    store: Store<Envelope>,
+    metrics: Metrics,
+    /// Told when something came.
+    pub(crate) came: Notify,
+}
+
+impl Mailbox {
+    /// The mailbox in a namespace, to be filled by [`watch`].
+    pub fn new(client: &Client, namespace: &str, metrics: &Metrics) -> (Self, Writer<Envelope>) {
+        let (store, writer) = reflector::store();
+        let (api, metrics) = (Api::namespaced(client.clone(), namespace), metrics.clone());
+        (Self { api, store, metrics, came: Notify::new() }, writer)
+    }
+
+    /// Everything that is there, and what it says; `None` if that is nothing we know.
+    pub fn all(&self) -> Vec<(Arc<Envelope>, Option<Mail>)> {
+        let all = self.store.state().into_iter();
+        all.map(|envelope| (Arc::clone(&envelope), Mail::read(envelope.annotations()))).collect()
+    }
+
+    /// Tokens for a grant and whose they are, the newest first.
+    pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<(Arc<Envelope>, Option<String>)> {
+        let grantor = |mail: Mail| match mail {
+            Mail { content: MailContent::Token { grantor }, .. } => Some(grantor),
+            _ => None,
+        };
+        let is_for = |mail: &Mail| is_about(mail, grant) && mail.grant_uid == uid;
+        let mail = self.all().into_iter().filter_map(|(envelope, mail)| Some((envelope, mail.filter(is_for)?)));
+        let mut tokens: Vec<_> = mail.filter_map(|(envelope, mail)| Some((envelope, grantor(mail)?))).collect();
+        tokens.sort_by_key(|(envelope, _)| newest_first(envelope));
+        tokens
+    }
+
+    /// The token in mail, if it is still there and holds one.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn open(&self, envelope: &Envelope) -> Result<Option<Token>, Failure> {
+        let Some(secret) = kubernetes("reading mail", self.api.get_opt(&envelope.name_any())).await? else {
+            return Ok(None);
+        };
+        let ours = secret.type_.as_deref() == Some(MAIL_TYPE);
+        let raw = secret.data.and_then(|mut data| data.remove(MAIL_TOKEN_KEY)).filter(|_| ours);
+        Ok(raw.and_then(|raw| Token::parse(&raw.0).ok()))
+    }
+
+    /// Throws mail away. That it is gone is success too. As a `trial` it is only asked whether it may be thrown away.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses or does not answer.
+    pub async fn discard(&self, envelope: &Envelope, trial: bool) -> Result<(), Failure> {
+        let preconditions = Some(Preconditions { uid: envelope.uid(), resource_version: None });
+        let params = DeleteParams { preconditions, dry_run: trial, ..DeleteParams::default() };
+        let deletion = async {
+            match self.api.delete(&envelope.name_any(), &params).await {
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                result => result.map(|_| ()),
+            }
+        };
+        let write = Write::new(Verb::Delete, KIND, &Key::of(envelope));
+        error::write(&self.metrics, write, deletion).await
+    }
+}
+
+/// Whether mail is about a grant of this name.
+fn is_about(mail: &Mail, grant: &Key) -> bool {
+    mail.grant.namespace == grant.namespace && mail.grant.name == grant.name
+}
+
+/// When mail came.
+pub fn came_at(envelope: &Envelope) -> Timestamp {
+    envelope.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
+}
+
+/// By what mail is sorted, so that what came last is first.
+pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
+    Reverse((came_at(envelope), envelope.name_any()))
+}
+
+/// Keeps the mailbox filled, and wakes the grants that tokens came for.
+pub async fn watch(ctx: &Context, inbox: &Mailbox, writer: Writer<Envelope>) {
+    let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
+    let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
+    let report = |change: Change<'_, Envelope>| {
+        if let Change::Applied(envelope) = change {
+            let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
+            if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
+                ctx.wakeups.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
+            }
+            inbox.came.notify_one();
+        }
+    };
+    watch::run_metadata(all, labelled, writer, &ctx.metrics, |_| (), report).await;
+}
