@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
 use meta_channel_operator::base::clock::Clock;
-use meta_channel_operator::base::watch_health::{Hearing, Patience};
+use meta_channel_operator::base::watch_health::{Patience, WatchHealth};
 use meta_channel_operator::cluster::leader::Lease;
 use meta_channel_operator::cluster::leader::{Tenure, lead};
 use meta_channel_operator::controller::context::Policy;
@@ -172,7 +172,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     settings.validate()?;
     // What it was told stays true: if it were not ready, every event of Meta's would be lost while the API server is silent.
     let patience = Patience { server: Duration::MAX, ..Patience::default() };
-    let (metrics, ready) = (Metrics::with(Hearing::new(patience)), Readiness::default());
+    let (metrics, ready) = (Metrics::with(WatchHealth::new(patience)), Readiness::default());
     let shutdown = on_signal()?;
     metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr)?;

@@ -19,7 +19,7 @@ use crate::base::key::{Key, KindName};
 use crate::base::schedule::NEVER;
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::controller::reconciler::{Next, Reconciler};
 use crate::controller::rounds;
 
@@ -75,7 +75,7 @@ impl Reconciler for AssetClaims {
         &status.conditions
     }
 
-    fn states(&self) -> &Memories<AssetClaimStatus> {
+    fn states(&self) -> &ObjectStates<AssetClaimStatus> {
         &self.states
     }
 

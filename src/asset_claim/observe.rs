@@ -13,7 +13,7 @@ use crate::cluster::error::Failure;
 use crate::cluster::error::permitted;
 use crate::controller::dependents::Dependency;
 use crate::limits::answer::Answer;
-use crate::limits::circuit_breaker::Reach;
+use crate::limits::circuit_breaker::Reachability;
 use crate::limits::usage::Budget;
 use crate::meta_app::by_id::{self, Access, AppState};
 
@@ -79,16 +79,16 @@ pub async fn observe(
         access: None,
     };
     if lives || claim.state() == ClaimState::Tombstone {
-        claims.ctx.wakeups.index.forget(&dependent);
+        claims.ctx.wakeups.dependents.forget(&dependent);
         return Ok(seen);
     }
     let app_key = app_key(claim);
-    claims.ctx.wakeups.index.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
+    claims.ctx.wakeups.dependents.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
     (seen.app, seen.access) = by_id::see(&claims.apps, &claim.spec.app_id, app_key.as_ref()).await?;
     if let (Some(answer), Some(Access { app, .. })) = (&seen.asked, &seen.access) {
         let (app, uid) = (app.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
         claims.ctx.limits.heed(&budgets(claim, &app), answer.as_ref().err().into_iter(), now);
-        claims.ctx.limits.reached(&app, &uid, Reach::Unknown.with(Some(answer)));
+        claims.ctx.limits.reached(&app, &uid, Reachability::Unknown.with(Some(answer)));
     }
     seen.clock_doubted = is_clock_doubted(claims, seen.access.as_ref());
     if seen.asked.is_some() || seen.clock_doubted || !decide::wants_check(claim, &seen.app, now) {
@@ -107,9 +107,9 @@ pub async fn observe(
 /// Whether our clock is not known to agree with Meta's. Before Meta answered anything the application is looked at, which tells.
 fn is_clock_doubted(claims: &AssetClaims, access: Option<&Access>) -> bool {
     let asks = |access: &&Access| access.app.spec.management_policy != ManagementPolicy::Pause;
-    let unheard = access.filter(asks).filter(|_| !claims.ctx.limits.skew.is_heard());
+    let unheard = access.filter(asks).filter(|_| !claims.ctx.limits.clock_skew.is_heard());
     unheard.inspect(|access| claims.apps.look_at(Key::of(&*access.app))).is_some()
-        || claims.ctx.limits.skew.is_doubted(&claims.ctx.clock)
+        || claims.ctx.limits.clock_skew.is_doubted(&claims.ctx.clock)
 }
 
 /// What an unsubscription uses of what Meta allows.
@@ -127,11 +127,11 @@ fn held_until(claims: &AssetClaims, claim: &AssetClaim, app: &MetaApp, now: Time
     let outage = claims
         .ctx
         .limits
-        .breakers
+        .circuit_breakers
         .open_until(&app_uid, &uid, now)
         .filter(|_| probed)
         .inspect(|_| claims.apps.look_at(key));
-    outage.or_else(|| claims.ctx.limits.budgets.held_until(&budgets(claim, &app_uid), Priority::Sweep, &uid, now))
+    outage.or_else(|| claims.ctx.limits.usage.held_until(&budgets(claim, &app_uid), Priority::Sweep, &uid, now))
 }
 
 /// Whether this release looks after a claim: the namespace of its holder is ours, or was until it was deleted. That takes the
@@ -156,7 +156,7 @@ pub async fn is_looked_after(claims: &AssetClaims, claim: &AssetClaim) -> Result
 /// Whether the holder is a living channel of another name or namespace, so that the one which the claim names is none: an
 /// administrator moved it.
 fn is_another(claims: &AssetClaims, claim: &AssetClaim) -> bool {
-    let declare_the_page = claims.ctx.wakeups.index.dependents(&Dependency::Claim(claim.name_any()));
+    let declare_the_page = claims.ctx.wakeups.dependents.dependents(&Dependency::Claim(claim.name_any()));
     let is = |key: &Key| {
         claims
             .ctx

@@ -13,7 +13,7 @@ const BETWEEN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Gives turns, one a second for each application. All of it may be lost: who waits asks again.
 #[derive(Debug, Default)]
-pub struct Pace(Mutex<Turns>);
+pub struct Pacer(Mutex<Turns>);
 
 #[derive(Debug, Default)]
 struct Turns {
@@ -23,7 +23,7 @@ struct Turns {
     waiting: HashMap<Key, Timestamp>,
 }
 
-impl Pace {
+impl Pacer {
     /// Takes a turn, if it has come.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_gets_a_turn_and_no_two_of_one_app_the_same() {
-        let (pace, now) = (Pace::default(), at(100));
+        let (pace, now) = (Pacer::default(), at(100));
         let key = |name: &str| Key::new("claims", name);
         assert_eq!(pace.take("app", &key("a"), now), Ok(()));
         assert_eq!(pace.take("app", &key("b"), now), Err(at(101)));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_a_turn_that_holds_nobody_up_nor_of_who_waits_no_more() {
-        let pace = Pace::default();
+        let pace = Pacer::default();
         let (a, b) = (Key::new("claims", "a"), Key::new("claims", "b"));
         let sizes = || {
             let turns = pace.0.lock();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::pace::Pace;
+use super::pace::Pacer;
 use crate::api::AssetClaimStatus;
 use crate::base::key::{Key, KindName};
 use crate::cluster::departed::Departed;
 use crate::controller::context::Context;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::meta_app::MetaApps;
 use crate::ownership::Ownership;
 
@@ -21,9 +21,9 @@ pub struct AssetClaims {
     pub apps: Arc<MetaApps>,
     /// Which channels were seen to go.
     pub departed: Departed,
-    pub(super) states: Memories<AssetClaimStatus>,
+    pub(super) states: ObjectStates<AssetClaimStatus>,
     /// Turns of those that clean up.
-    pub(super) pace: Pace,
+    pub(super) pace: Pacer,
 }
 
 impl AssetClaims {

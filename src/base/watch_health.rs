@@ -48,7 +48,7 @@ const MARGIN: Duration = Duration::from_secs(4);
 
 /// When the API server was heard last. Clones hear together.
 #[derive(Clone, Debug, Default)]
-pub struct Hearing(Arc<Inner>);
+pub struct WatchHealth(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -82,7 +82,7 @@ impl Ear {
     }
 }
 
-impl Hearing {
+impl WatchHealth {
     /// One that puts up with silence for so long.
     pub fn new(patience: Patience) -> Self {
         Self(Arc::new(Inner { patience, ..Inner::default() }))
@@ -156,7 +156,7 @@ impl Hearing {
     }
 }
 
-impl Collector for Hearing {
+impl Collector for WatchHealth {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         let help =
             "When the API server was heard last on a watch, by kind; of several, on the one that is silent for longest";
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_watch_is_begun_anew_after_90_seconds_of_silence_and_two_minutes_are_too_many_for_the_process() {
         let expected = Patience { watch: Duration::from_secs(90), server: Duration::from_secs(120) };
-        assert_eq!(Hearing::default().0.patience, expected);
+        assert_eq!(WatchHealth::default().0.patience, expected);
     }
 
     #[tokio::test]
@@ -220,10 +220,10 @@ mod tests {
 
     #[test]
     fn any_sign_of_life_ends_being_cut_off() {
-        let silent = Hearing::new(Patience { server: Duration::ZERO, ..Patience::default() });
+        let silent = WatchHealth::new(Patience { server: Duration::ZERO, ..Patience::default() });
         std::thread::sleep(Duration::from_millis(5));
         assert!(silent.is_cut_off());
-        let patient = Hearing::default();
+        let patient = WatchHealth::default();
         patient.hear();
         assert!(!patient.is_cut_off());
     }

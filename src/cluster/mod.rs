@@ -30,11 +30,11 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::{Failure, permitted};
 use crate::cluster::events::Events;
 use crate::cluster::leader::Lease;
-use crate::cluster::namespace_ownership::Bindings;
+use crate::cluster::namespace_ownership::Namespaces;
 use crate::cluster::secrets::Secrets;
 use crate::cluster::stores::Objects;
 use crate::cluster::surplus::Surplus;
-use crate::cluster::undecodable::Misfits;
+use crate::cluster::undecodable::Undecodable;
 
 /// The API server, as the operator knows it.
 pub struct Cluster {
@@ -43,13 +43,13 @@ pub struct Cluster {
     /// The Lease under which this process works, if there is an election.
     pub lease: Option<Lease>,
     /// Which release the watched namespaces belong to.
-    pub bindings: Arc<Bindings>,
+    pub namespaces: Arc<Namespaces>,
     /// The objects that its watches show.
     pub stores: Stores,
     /// Released Secrets.
     pub secrets: Secrets,
     /// Objects that cannot be decoded.
-    pub misfits: Misfits,
+    pub undecodable: Undecodable,
     /// Objects that are more than a namespace may have.
     pub surplus: Arc<Surplus>,
     /// Publisher of Events.
@@ -71,7 +71,7 @@ pub struct Stores {
 impl Cluster {
     /// Whether a namespace is ours; what lies in others is another release's.
     pub fn is_ours(&self, namespace: &str) -> bool {
-        self.bindings.is_ours(namespace)
+        self.namespaces.is_ours(namespace)
     }
 
     /// Whether the object of this name and UID is there and one too many, so that nothing is done for it.
@@ -90,11 +90,11 @@ impl Cluster {
     /// # Errors
     /// When the Kubernetes API does not answer.
     pub async fn is_namespace_gone(&self, namespace: &str) -> Result<bool, Failure> {
-        if !self.bindings.is_left(namespace) {
+        if !self.namespaces.is_left(namespace) {
             return Ok(false);
         }
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let found = permitted("looking for a namespace", namespaces.get_opt(namespace)).await?;
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let found = permitted("looking for a namespace", api.get_opt(namespace)).await?;
         Ok(found.flatten().is_none_or(|it| it.metadata.deletion_timestamp.is_some()))
     }
 }

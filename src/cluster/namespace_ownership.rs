@@ -59,7 +59,7 @@ pub struct Tenure {
 }
 
 /// Which release the watched namespaces belong to.
-pub struct Bindings {
+pub struct Namespaces {
     release: String,
     state: RwLock<State>,
     changed: watch::Sender<()>,
@@ -77,7 +77,7 @@ struct State {
     tenures: BTreeMap<String, Tenure>,
 }
 
-impl Bindings {
+impl Namespaces {
     /// Of the release of this name, with these watched namespaces; one empty name stands for all. Where all are watched, a
     /// namespace without a binding is ours.
     pub fn new(release: String, scopes: &[String]) -> Self {
@@ -198,20 +198,20 @@ mod tests {
 
     const ALL: [List; LISTS] = [List::Apps, List::Grants, List::Channels, List::Secrets, List::Binding];
 
-    fn bindings(scopes: &[&str]) -> Bindings {
+    fn bindings(scopes: &[&str]) -> Namespaces {
         let scopes: Vec<_> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Bindings::new("ops/acme".to_owned(), &scopes)
+        Namespaces::new("ops/acme".to_owned(), &scopes)
     }
 
-    fn list_all(bindings: &Bindings, scope: &str) {
+    fn list_all(bindings: &Namespaces, scope: &str) {
         ALL.into_iter().for_each(|list| bindings.listed(scope, list, Ok(())));
     }
 
-    fn bind(bindings: &Bindings, namespace: &str, release: &str) {
+    fn bind(bindings: &Namespaces, namespace: &str, release: &str) {
         bindings.bound(namespace, Some(release.to_owned()));
     }
 
-    fn refusal(bindings: &Bindings, namespace: &str) -> Option<&'static str> {
+    fn refusal(bindings: &Namespaces, namespace: &str) -> Option<&'static str> {
         bindings.tenures().get(namespace)?.verdict.as_ref()?.as_ref().err().map(Refusal::as_str)
     }
 

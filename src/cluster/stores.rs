@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kube::Resource;
 use kube_runtime::reflector::{Lookup, Store};
 
-use super::namespace_ownership::Bindings;
+use super::namespace_ownership::Namespaces;
 use crate::base::key::Key;
 
 /// The objects of one kind. What lies in a namespace that is not ours is not there.
@@ -18,7 +18,7 @@ where
 {
     stores: Vec<Store<K>>,
     /// Who says what is ours.
-    bindings: Arc<Bindings>,
+    bindings: Arc<Namespaces>,
 }
 
 impl<K> Objects<K>
@@ -26,7 +26,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     /// What the stores hold, one for each watched namespace, as far as it is ours.
-    pub fn new(stores: Vec<Store<K>>, bindings: &Arc<Bindings>) -> Self {
+    pub fn new(stores: Vec<Store<K>>, bindings: &Arc<Namespaces>) -> Self {
         Self { stores, bindings: Arc::clone(bindings) }
     }
 

@@ -11,7 +11,7 @@ use crate::base::key::{Key, KindName};
 
 /// The objects that cannot be decoded.
 #[derive(Debug, Default)]
-pub struct Misfits {
+pub struct Undecodable {
     known: Mutex<Known>,
     news: Notify,
 }
@@ -23,7 +23,7 @@ struct Known {
     untold: HashSet<(KindName, Key)>,
 }
 
-impl Misfits {
+impl Undecodable {
     /// Notes an object that cannot be decoded.
     pub fn note(&self, kind: KindName, key: &Key, uid: &str) {
         let mut known = self.lock();

@@ -24,10 +24,10 @@ use crate::api::outcome::Class;
 use crate::base::key::Key;
 use crate::base::schedule::last_slot;
 use crate::cluster::error::Failure;
-use crate::limits::round_robin::Turns;
+use crate::limits::round_robin::RoundRobin;
 
 /// A kind whose objects are visited together.
-pub trait Swept: Reconciler {
+pub trait BatchResync: Reconciler {
     /// An object with everything that is needed to read about it.
     type Visit: Send;
 
@@ -53,7 +53,7 @@ pub trait Swept: Reconciler {
     /// Whether Meta may not be asked about an object any more, though it might when the visit was prepared.
     fn is_held(&self, visit: &Self::Visit) -> bool;
 
-    /// Reads about objects of one group, at most [`Swept::TOGETHER`], and says what came of each visit. What was read
+    /// Reads about objects of one group, at most [`BatchResync::TOGETHER`], and says what came of each visit. What was read
     /// about those who are woken is left for their passes.
     fn read(&self, visits: Vec<Self::Visit>) -> impl Future<Output = Vec<Seen>> + Send;
 }
@@ -125,7 +125,7 @@ fn is_due(uid: &str, period: Duration, from: Timestamp, to: Timestamp) -> bool {
 }
 
 /// Walks the ring until the shutdown. Groups do not wait for each other.
-pub async fn run<K: Swept>(kind: Arc<K>) {
+pub async fn run<K: BatchResync>(kind: Arc<K>) {
     let ctx = Arc::clone(kind.ctx());
     let (mut ring, clock) = (Ring::new(kind), &ctx.clock);
     let mut from = clock.now();
@@ -159,7 +159,7 @@ struct Ring<K> {
     collected: Timestamp,
 }
 
-impl<K: Swept> Ring<K> {
+impl<K: BatchResync> Ring<K> {
     fn new(kind: Arc<K>) -> Self {
         Self {
             collected: kind.ctx().clock.now(),
@@ -249,8 +249,8 @@ fn period<K: Reconciler>(ctx: &Context, object: &K::Object) -> Duration {
 }
 
 /// Visits objects of one group; returns until when the group has to be silent, if Meta wants that.
-async fn visit<K: Swept>(kind: &K, keys: BTreeSet<Key>, mut silent: Option<Timestamp>) -> Option<Timestamp> {
-    let mut turns = Turns::default();
+async fn visit<K: BatchResync>(kind: &K, keys: BTreeSet<Key>, mut silent: Option<Timestamp>) -> Option<Timestamp> {
+    let mut turns = RoundRobin::default();
     keys.into_iter().for_each(|key| turns.join(&key.namespace.clone(), key));
     let mut visits = Vec::new();
     // If it comes to an end early, each namespace has had its share.
@@ -289,7 +289,7 @@ async fn visit<K: Swept>(kind: &K, keys: BTreeSet<Key>, mut silent: Option<Times
     silent
 }
 
-async fn prepare<K: Swept>(kind: &K, key: &Key) -> Option<(Key, String, K::Visit)> {
+async fn prepare<K: BatchResync>(kind: &K, key: &Key) -> Option<(Key, String, K::Visit)> {
     let object = kind.stored(key)?;
     PanicOver::now(kind.ctx().policy.panic_over.visit.as_ref(), key);
     let uid = object.as_ref().meta().uid.clone().unwrap_or_default();
@@ -306,7 +306,7 @@ async fn prepare<K: Swept>(kind: &K, key: &Key) -> Option<(Key, String, K::Visit
     None
 }
 
-fn settle<K: Swept>(kind: &K, seen: &Seen) {
+fn settle<K: BatchResync>(kind: &K, seen: &Seen) {
     let ctx = kind.ctx();
     ctx.metrics.visited(K::NAME, seen.found.as_str());
     if kind.stored(&seen.key).is_none() {
@@ -326,7 +326,7 @@ fn settle<K: Swept>(kind: &K, seen: &Seen) {
     }
 }
 
-fn wake<K: Swept>(kind: &K, key: &Key, uid: &str) {
+fn wake<K: BatchResync>(kind: &K, key: &Key, uid: &str) {
     kind.states().request(key, uid);
     kind.ctx().wakeups.wake(K::NAME, key.clone());
 }

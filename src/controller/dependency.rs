@@ -6,7 +6,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 
 /// Why an object that others depend on cannot be used, in the words of that object.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Trouble {
+pub enum DependencyError {
     /// It does not work.
     Broken(Told),
     /// Whether it works is not known: not checked yet, or Meta has not answered for too long.
@@ -38,9 +38,9 @@ impl Told {
 ///
 /// # Errors
 /// The trouble.
-pub fn holds(conditions: &[Condition], type_: ConditionType, next_step: Option<&str>) -> Result<(), Trouble> {
+pub fn holds(conditions: &[Condition], type_: ConditionType, next_step: Option<&str>) -> Result<(), DependencyError> {
     let Some(condition) = find(conditions, type_) else {
-        return Err(Trouble::Unknown(Told::only("it was not checked yet.")));
+        return Err(DependencyError::Unknown(Told::only("it was not checked yet.")));
     };
     // A step that is not the end of this message belongs to another condition of the object.
     let told = || {
@@ -50,8 +50,8 @@ pub fn holds(conditions: &[Condition], type_: ConditionType, next_step: Option<&
     };
     match status_of(conditions, type_) {
         Some(Status::True) => Ok(()),
-        Some(Status::False) => Err(Trouble::Broken(told())),
-        _ => Err(Trouble::Unknown(told())),
+        Some(Status::False) => Err(DependencyError::Broken(told())),
+        _ => Err(DependencyError::Unknown(told())),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     fn a_step_is_quoted_if_it_is_the_one_of_this_condition() {
         let of = |message: &str, step: &str| {
             let held = holds(&[condition(message)], ConditionType::WebhookSubscribed, Some(step));
-            let Err(Trouble::Broken(told)) = held else { panic!("{held:?}") };
+            let Err(DependencyError::Broken(told)) = held else { panic!("{held:?}") };
             (told.why, told.next_step)
         };
         let pair = |why: &str, step: &str| (why.to_owned(), step.to_owned());

@@ -29,7 +29,7 @@ pub type Dependent = (KindName, Key);
 
 /// Who depends on what.
 #[derive(Debug, Default)]
-pub struct Index(Mutex<Maps>);
+pub struct Dependents(Mutex<Maps>);
 
 #[derive(Debug, Default)]
 struct Maps {
@@ -37,7 +37,7 @@ struct Maps {
     dependencies: HashMap<Dependent, Vec<Dependency>>,
 }
 
-impl Index {
+impl Dependents {
     /// Says what an object depends on, instead of what was said before.
     pub fn set(&self, dependent: &Dependent, dependencies: Vec<Dependency>) {
         let mut maps = self.0.lock();
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn only_who_depends_on_it_now_is_found() {
-        let index = Index::default();
+        let index = Dependents::default();
         let secret = |name: &str| Dependency::Secret(Key::new("a", name));
         let one = (KindName::FacebookChannel, Key::new("a", "one"));
         let two = (KindName::FacebookChannel, Key::new("a", "two"));

@@ -57,9 +57,9 @@ struct Suspicion {
 
 /// How long a statement has stood.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Standing(SignedDuration);
+pub struct DriftState(SignedDuration);
 
-impl Standing {
+impl DriftState {
     /// Whether a second answer, long enough after the first one, said the same.
     pub fn is_confirmed(self) -> bool {
         self.0 >= APART
@@ -74,17 +74,17 @@ impl Standing {
 impl Suspicions {
     /// Hears a statement. Another one about the same matter takes the place of the one before; but that something is refused
     /// is one statement, whatever is said to it.
-    pub fn hear(&mut self, matter: Matter, statement: &str, now: Timestamp) -> Standing {
+    pub fn hear(&mut self, matter: Matter, statement: &str, now: Timestamp) -> DriftState {
         let any = matches!(matter, Matter::Refused | Matter::RowsRefused);
         let known = self.0.get(&matter).filter(|it| (any || it.statement == statement) && it.since <= now);
         let since = known.map_or(now, |it| it.since);
         self.0.insert(matter, Suspicion { statement: statement.to_owned(), since });
-        Standing(now.duration_since(since))
+        DriftState(now.duration_since(since))
     }
 
     /// Whether what was heard of a matter has stood long enough to count, if something was.
     pub fn is_confirmed(&self, matter: Matter, now: Timestamp) -> bool {
-        self.0.get(&matter).is_some_and(|it| Standing(now.duration_since(it.since)).is_confirmed())
+        self.0.get(&matter).is_some_and(|it| DriftState(now.duration_since(it.since)).is_confirmed())
     }
 
     /// Whether something was heard of a matter.

@@ -10,12 +10,12 @@ use super::own_status::OwnStatus;
 use crate::base::key::Key;
 use crate::cluster::write_refused::{Cause, Refusals, WriteRefused};
 use crate::limits::calls::Told;
-use crate::limits::drift_guard::Repairs;
+use crate::limits::drift_guard::DriftGuard;
 use crate::limits::edit_limiter::Edit;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
-pub struct Memory<S> {
+pub struct ObjectState<S> {
     /// UID of the object; another UID under the same name starts afresh.
     uid: String,
     /// Failed tries in a row.
@@ -43,7 +43,7 @@ pub struct Memory<S> {
     /// The request that no status can repeat of which was told last.
     pub unrepeatable: Option<String>,
     /// What was written at Meta about the object, to see whether it lasts.
-    pub repairs: Repairs,
+    pub repairs: DriftGuard,
     /// What is known of the stored status.
     pub own: OwnStatus<S>,
     /// Until when other words of an object that is waited for are not repeated.
@@ -60,7 +60,7 @@ pub struct Memory<S> {
     pub met: Option<(WriteRefused, u32)>,
 }
 
-impl<S> Memory<S> {
+impl<S> ObjectState<S> {
     /// Whether a refusal that nothing but an Event can tell is to be told now: once, and that there was no answer only once
     /// it stays so.
     pub fn tells(&mut self, refused: &WriteRefused) -> bool {
@@ -96,20 +96,20 @@ pub struct Written<S> {
 }
 
 /// The memories of all objects of a kind.
-pub struct Memories<S>(Mutex<HashMap<Key, Memory<S>>>);
+pub struct ObjectStates<S>(Mutex<HashMap<Key, ObjectState<S>>>);
 
-impl<S> Default for Memories<S> {
+impl<S> Default for ObjectStates<S> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<S: Clone> Memories<S> {
+impl<S: Clone> ObjectStates<S> {
     /// What is remembered of an object.
-    pub fn recall(&self, key: &Key, uid: &str) -> Memory<S> {
+    pub fn recall(&self, key: &Key, uid: &str) -> ObjectState<S> {
         let all = self.0.lock();
         let known = all.get(key).filter(|memory| memory.uid == uid);
-        known.cloned().unwrap_or_else(|| Memory {
+        known.cloned().unwrap_or_else(|| ObjectState {
             uid: uid.to_owned(),
             attempts: 0,
             due: None,
@@ -122,7 +122,7 @@ impl<S: Clone> Memories<S> {
             suspicions: Suspicions::default(),
             told: Told::default(),
             unrepeatable: None,
-            repairs: Repairs::default(),
+            repairs: DriftGuard::default(),
             own: OwnStatus::default(),
             words_due: None,
             written: None,
@@ -134,7 +134,7 @@ impl<S: Clone> Memories<S> {
     }
 
     /// Begins a pass: what is remembered of an object, and whether a look was asked for, which this pass answers.
-    pub fn begin(&self, key: &Key, uid: &str) -> (Memory<S>, bool) {
+    pub fn begin(&self, key: &Key, uid: &str) -> (ObjectState<S>, bool) {
         let memory = self.recall(key, uid);
         let mut all = self.0.lock();
         // From now on there is one, so that what happens during the pass is remembered too.
@@ -147,12 +147,12 @@ impl<S: Clone> Memories<S> {
     }
 
     /// Remembers an object. A look that was asked for meanwhile stays asked for, and what was seen of its status stays seen.
-    pub fn keep(&self, key: &Key, memory: Memory<S>) {
+    pub fn keep(&self, key: &Key, memory: ObjectState<S>) {
         let mut all = self.0.lock();
         let known = all.get(key);
         let requested = known.is_some_and(|known| known.requested);
         let own = known.filter(|known| known.uid == memory.uid).map_or_else(|| memory.own.clone(), |it| it.own.clone());
-        all.insert(key.clone(), Memory { requested, own, ..memory });
+        all.insert(key.clone(), ObjectState { requested, own, ..memory });
     }
 
     /// Forgets an object that is gone; its UID, if it was known.
@@ -235,7 +235,7 @@ impl<S: Clone> Memories<S> {
         all.get_mut(key).filter(|memory| memory.uid == uid).map(|memory| change(&mut memory.own))
     }
 
-    fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut Memory<S>)) {
+    fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut ObjectState<S>)) {
         let mut all = self.0.lock();
         if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == uid) {
             change(memory);
@@ -262,8 +262,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn known() -> (Memories<()>, Key) {
-        let (memories, key) = (Memories::default(), Key::new("a", "x"));
+    fn known() -> (ObjectStates<()>, Key) {
+        let (memories, key) = (ObjectStates::default(), Key::new("a", "x"));
         memories.keep(&key, memories.recall(&key, "uid"));
         (memories, key)
     }
@@ -272,7 +272,7 @@ mod tests {
     fn a_written_status_is_kept_only_until_the_store_shows_it() {
         let (memories, key) = known();
         let written = Some(Written { version: 7, status: () });
-        memories.keep(&key, Memory { written, ..memories.recall(&key, "uid") });
+        memories.keep(&key, ObjectState { written, ..memories.recall(&key, "uid") });
         let is_kept = || memories.recall(&key, "uid").written.is_some();
         memories.shown(&key, "uid", 6);
         memories.shown(&key, "another", 7);

@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::object_state::Memories;
+use super::object_state::ObjectStates;
 use super::reconciler::Reconciler;
 use crate::base::clock::Moment;
 use crate::base::key::{Key, version};
@@ -58,7 +58,7 @@ impl<S> OwnStatus<S> {
     }
 }
 
-impl<S: Clone + Serialize> Memories<S> {
+impl<S: Clone + Serialize> ObjectStates<S> {
     /// What the status of an object was before somebody else wrote it, if somebody did and it is not repaired yet.
     pub fn kept(&self, key: &Key, uid: Option<&str>) -> Option<S> {
         self.own_status(key, uid?, |own| own.kept.as_ref().map(|kept| kept.status.clone()))?
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn only_a_status_that_we_did_not_write_is_somebody_elses_and_what_was_before_it_is_kept() {
-        let (memories, key, uid) = (Memories::<u32>::default(), Key::new("a", "x"), "u");
+        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), "u");
         let shows = |version, shown: u32, before: u32| {
             memories.shows(&key, uid, version, Some(&shown), Some(&before));
             memories.kept(&key, Some(uid))

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::evidence::Suspicions;
 use super::fight::first_overwritten;
-use super::object_state::Memory;
+use super::object_state::ObjectState;
 use super::own_status;
 use super::reconciler::{Next, Reconciler, slots};
 use super::requests;
@@ -27,7 +27,7 @@ use crate::cluster::events::Note;
 use crate::cluster::write_refused::Refusals;
 use crate::limits::answer::{Held, Refusal};
 use crate::limits::calls::Told;
-use crate::limits::drift_guard::{Effect, Repairs, Standing};
+use crate::limits::drift_guard::{DriftGuard, DriftState, RepairOutcome};
 use crate::limits::edit_limiter::Edit;
 
 /// A pass over an object.
@@ -51,7 +51,7 @@ pub struct Pass<S> {
     /// The look that somebody asked for and that was not taken yet.
     pub requested: Option<String>,
     edit: Edit,
-    memory: Memory<S>,
+    memory: ObjectState<S>,
     slots: Slots,
 }
 
@@ -66,7 +66,7 @@ pub struct Report<S> {
     /// A time at which the decision would be another one, such as the end of a token.
     pub until: Option<Timestamp>,
     /// What the pass came to for the thing that is written at Meta.
-    pub effect: Effect,
+    pub effect: RepairOutcome,
     /// Events to publish.
     pub notes: Vec<Note>,
     /// What was heard and does not count before it was confirmed.
@@ -94,7 +94,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         ctx: &Context,
         object: &K::Object,
         now: Timestamp,
-        mut memory: Memory<S>,
+        mut memory: ObjectState<S>,
         requested: bool,
     ) -> Self {
         let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
@@ -116,7 +116,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             && let Some(since) = without_effect(K::conditions(&previous))
         {
             // After a restart the tries go on where they were.
-            memory.repairs = Repairs::resumed(K::inputs(&previous), since);
+            memory.repairs = DriftGuard::resumed(K::inputs(&previous), since);
             (memory.due, memory.resting) = (Some(memory.repairs.again(now).unwrap_or(slots.broken)), false);
         }
         let due = memory.due.map_or_else(|| unfinished(K::conditions(&previous)), |due| due <= now);
@@ -179,7 +179,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     }
 
     /// What a write at Meta would be, of the thing that this condition is about.
-    pub fn standing<K: Reconciler<Status = S>>(&self, thing: ConditionType, inputs: &str) -> Standing {
+    pub fn standing<K: Reconciler<Status = S>>(&self, thing: ConditionType, inputs: &str) -> DriftState {
         let condition = find(K::conditions(&self.previous), thing);
         self.memory.repairs.standing(inputs, K::inputs(&self.previous), condition, self.now)
     }
@@ -194,7 +194,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         limit: impl FnOnce() -> Option<Timestamp>,
     ) -> Option<Refusal> {
         let changed = self.is_changed::<K>(inputs);
-        let admitted = if changed { ctx.limits.edits.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
+        let admitted = if changed { ctx.limits.edit_limiter.admit(&self.uid, &self.edit, self.now) } else { Ok(()) };
         // What is due anyway is not put off because of a change besides.
         let often = admitted.err().filter(|_| !self.due).map(Held::Edits);
         let often = often.map(Refusal::held);
@@ -209,7 +209,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Ends a pass that found nothing to look at: the object keeps its time.
     pub fn unchanged<K: Reconciler<Status = S>>(mut self, kind: &K) -> Next {
         let ready = status_of(K::conditions(&self.previous), ConditionType::Ready) == Some(Status::True);
-        let slot = match K::SWEPT {
+        let slot = match K::BATCHED {
             true => NEVER,
             false if ready => self.slots.regular,
             false => self.slots.broken,
@@ -288,7 +288,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         self.memory.repairs.note(inputs.as_deref(), report.effect, without_effect, self.now);
         self.slots.again = self.memory.repairs.again(self.now);
         self.memory.resting = report.class.rests();
-        let at = match K::SWEPT && self.memory.resting {
+        let at = match K::BATCHED && self.memory.resting {
             true => self.slots.again.unwrap_or(NEVER),
             false => next_try(report.class, self.memory.attempts, self.now, self.slots),
         };
@@ -339,9 +339,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     fn repair<K: Reconciler<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
         let fought = |status| K::conditions(status).iter().any(|it| it.reason == Reason::RepairFight.as_str());
         match report.effect {
-            Effect::Repaired => Some(true),
-            Effect::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
-            Effect::None => None,
+            RepairOutcome::Repaired => Some(true),
+            RepairOutcome::GaveUp => (fought(&report.status) && !fought(&self.previous)).then_some(false),
+            RepairOutcome::None => None,
         }
     }
 

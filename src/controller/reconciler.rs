@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::object_state::Memories;
+use super::object_state::ObjectStates;
 use super::panics;
 use super::panics::PanicOver;
 use super::pass::refused;
@@ -53,7 +53,7 @@ pub trait Reconciler: Send + Sync + 'static {
     const NAME: KindName;
 
     /// Whether the slots of resting objects are the [sweep](crate::controller::batch_resync)'s. If not, each is a pass.
-    const SWEPT: bool = false;
+    const BATCHED: bool = false;
 
     /// What it shares with the other kinds.
     fn ctx(&self) -> &Arc<Context>;
@@ -85,7 +85,7 @@ pub trait Reconciler: Send + Sync + 'static {
     }
 
     /// What is remembered of the objects of this kind.
-    fn states(&self) -> &Memories<Self::Status>;
+    fn states(&self) -> &ObjectStates<Self::Status>;
 
     /// Forgets everything that is remembered of an object that is gone; its UID, if it was known.
     fn forget(&self, key: &Key) -> Option<String> {
@@ -210,7 +210,7 @@ fn set_timer<K: Reconciler>(kind: &K, object: &K::Object, key: Key, at: Timestam
     let there = kind.stored(&key).is_some_and(|stored| stored.uid() == object.uid());
     if !there {
         kind.forget(&key);
-        ctx.wakeups.index.forget(&(K::NAME, key));
+        ctx.wakeups.dependents.forget(&(K::NAME, key));
     } else if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {
         if at == NEVER { timer.forget(key) } else { timer.set(key, at) }
     }

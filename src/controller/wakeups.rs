@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use tokio::sync::Semaphore;
 
-use super::dependents::{Dependency, Index};
+use super::dependents::{Dependency, Dependents};
 use super::timer::Timer;
 use crate::base::key::{Key, KindName};
 
 /// The wake-ups of all kinds.
 pub struct Wakeups {
     /// Who depends on what.
-    pub index: Index,
+    pub dependents: Dependents,
     /// Bounds how many passes run at once, over all kinds.
     pub permits: Semaphore,
     timers: HashMap<(KindName, String), Timer<Key>>,
@@ -20,7 +20,7 @@ pub struct Wakeups {
 impl Wakeups {
     /// The timers are one for each kind and watched namespace, "" for all; `concurrency` passes run at once.
     pub fn new(timers: HashMap<(KindName, String), Timer<Key>>, concurrency: u16) -> Self {
-        Self { index: Index::default(), permits: Semaphore::new(concurrency.into()), timers }
+        Self { dependents: Dependents::default(), permits: Semaphore::new(concurrency.into()), timers }
     }
 
     /// The timer of a kind for objects of a namespace.
@@ -42,7 +42,7 @@ impl Wakeups {
 
     /// Wakes everything that depends on something that changed.
     pub fn wake_dependents(&self, dependency: &Dependency) {
-        for (kind, key) in self.index.dependents(dependency) {
+        for (kind, key) in self.dependents.dependents(dependency) {
             self.wake(kind, key);
         }
     }

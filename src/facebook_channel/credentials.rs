@@ -13,7 +13,7 @@ use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
-use crate::controller::dependency::{Told, Trouble};
+use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::dependents::Dependency;
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
@@ -40,7 +40,7 @@ pub enum TokenSeen {
     /// The grant cannot be used.
     GrantTrouble {
         /// In the words of its own conditions.
-        trouble: Trouble,
+        trouble: DependencyError,
         /// Why its authorisation ended, if it did.
         ended: Option<Reason>,
     },
@@ -232,7 +232,7 @@ fn granted(
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
     if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
         // What has become of it is for the grant to say, once for all of its channels.
-        let trouble = Trouble::Unknown(Told::only(format!("its authorisation was to end at {end}.")));
+        let trouble = DependencyError::Unknown(Told::only(format!("its authorisation was to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
     let Some(page) = granted.pages.get(page_id) else {

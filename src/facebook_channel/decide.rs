@@ -36,8 +36,8 @@ use crate::controller::requests;
 use crate::graph::TokenInfo;
 use crate::limits::answer::{Answer, Kept, Refusal, class, keep, look_again};
 use crate::limits::brakes;
-use crate::limits::circuit_breaker::Reach;
-use crate::limits::drift_guard::Effect;
+use crate::limits::circuit_breaker::Reachability;
+use crate::limits::drift_guard::RepairOutcome;
 use crate::meta_app::token_check::SOON;
 use crate::ownership::ClaimSeen;
 
@@ -261,23 +261,23 @@ impl Case<'_> {
     /// The request for a look that was handled: it was not while Meta leaves something unanswered, or while nothing can be
     /// asked before something else is there.
     fn handled(&self, class: Class, refusals: &[&Refusal]) -> Option<String> {
-        let asked = class != Class::Waiting || self.seen.asked.calls.reach() == Reach::Answered;
+        let asked = class != Class::Waiting || self.seen.asked.calls.reach() == Reachability::Answered;
         let owed = self.seen.asked.threads_owed.is_some() || refusals.iter().any(|refusal| refusal.may_pass());
         let before = self.previous.last_handled_requested_at.as_ref();
         requests::handled(self.seen.requested.as_ref(), before, asked && !owed)
     }
 
     /// What the pass came to for the page's subscription, and what somebody else had done to it.
-    fn effect(&self, findings: &Findings) -> (Effect, &'static str) {
+    fn effect(&self, findings: &Findings) -> (RepairOutcome, &'static str) {
         let (standing, asked) = (self.seen.standing, &self.seen.asked);
         match &findings.parting {
             Some(parting) => {
-                let effect = Effect::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
+                let effect = RepairOutcome::of(standing, asked.unsubscribed.is_some(), parting.status == Status::True);
                 (effect.given_up(parting.reason == Reason::RepairFight), "The page had been subscribed again")
             }
             None => {
                 let well = findings.subscribed.status == Status::True && findings.wish.is_none();
-                let effect = Effect::of(standing, asked.subscribed.is_some(), well);
+                let effect = RepairOutcome::of(standing, asked.subscribed.is_some(), well);
                 (
                     effect.given_up(findings.subscribed.reason == Reason::RepairFight),
                     "The subscription of the page had been changed",

@@ -29,7 +29,7 @@ use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
 use crate::controller::reconciler::{Next, Reconciler};
 use crate::controller::rounds;
@@ -39,7 +39,7 @@ impl Reconciler for FacebookChannels {
     type Object = FacebookChannel;
     type Status = FacebookChannelStatus;
     const NAME: KindName = KindName::FacebookChannel;
-    const SWEPT: bool = true;
+    const BATCHED: bool = true;
 
     fn ctx(&self) -> &Arc<Context> {
         &self.ctx
@@ -73,7 +73,7 @@ impl Reconciler for FacebookChannels {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn states(&self) -> &Memories<FacebookChannelStatus> {
+    fn states(&self) -> &ObjectStates<FacebookChannelStatus> {
         &self.states
     }
 

@@ -12,7 +12,7 @@ use crate::controller::writes::Writes;
 use crate::graph::{PageNode, PageSubscription, Thread, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 pub use crate::meta_app::seen::AppSeen;
 use crate::ownership::{ClaimSeen, Record, Unavailable};
 
@@ -48,7 +48,7 @@ pub struct Observed {
     /// The last time at which the token had to be looked at.
     pub token_slot: Timestamp,
     /// What subscribing the page would be, or ending its subscription.
-    pub standing: Standing,
+    pub standing: DriftState,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// Whether our clock and Meta's are apart, so that nothing ends by ours alone.

@@ -70,7 +70,7 @@ pub async fn survey(
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
     let dependent = (KindName::FacebookChannel, pass.key.clone());
-    channels.ctx.wakeups.index.set(&dependent, dependencies.clone());
+    channels.ctx.wakeups.dependents.set(&dependent, dependencies.clone());
 
     let (app, app_object) = seen::look(&channels.apps, app_key.as_ref(), &pass.key.namespace).await?;
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
@@ -80,7 +80,7 @@ pub async fn survey(
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     if let Some(key) = former.as_ref().and_then(Former::key_of) {
         dependencies.push(Dependency::MetaApp(key));
-        channels.ctx.wakeups.index.set(&dependent, dependencies);
+        channels.ctx.wakeups.dependents.set(&dependent, dependencies);
     }
     let former = Former::see(channels, former).await?;
     let access = see_access(channels, app_object.as_deref(), &app, token).await?;
@@ -99,7 +99,7 @@ pub async fn survey(
         .add("graph", &channels.ctx.policy.graph_url)
         .finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
-    let clock_doubted = channels.ctx.limits.skew.is_doubted(&channels.ctx.clock);
+    let clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));
     // What everybody doubts at the same time is looked at again in the regular slot.
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
@@ -235,7 +235,7 @@ async fn ask(
         },
     }
     // The answer may be the first that tells.
-    seen.clock_doubted = channels.ctx.limits.skew.is_doubted(&channels.ctx.clock);
+    seen.clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
     let proven = seen.access.is_some() && token::is_proven(channel, seen, pass.now);
     if !proven || !matches!(seen.claim, ClaimSeen::Ours { .. }) {
         return Ok(());

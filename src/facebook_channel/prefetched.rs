@@ -24,7 +24,7 @@ pub struct PageNews {
 const FRESH: SignedDuration = SignedDuration::from_mins(1);
 
 /// News about objects, each for one pass.
-pub struct Handover<T>(Mutex<HashMap<Key, News<T>>>);
+pub struct Prefetched<T>(Mutex<HashMap<Key, News<T>>>);
 
 struct News<T> {
     /// What the news depends on, such as a fingerprint of the inputs.
@@ -33,13 +33,13 @@ struct News<T> {
     news: T,
 }
 
-impl<T> Default for Handover<T> {
+impl<T> Default for Prefetched<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T> Handover<T> {
+impl<T> Prefetched<T> {
     /// Leaves news for the next pass over an object.
     pub fn leave(&self, key: Key, basis: String, now: Timestamp, news: T) {
         let mut all = self.0.lock();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn news_is_told_once_while_it_is_fresh_and_about_the_same_inputs() {
-        let (handover, key) = (Handover::default(), Key::new("a", "x"));
+        let (handover, key) = (Prefetched::default(), Key::new("a", "x"));
         let take = |basis, second| {
             handover.leave(key.clone(), "inputs".to_owned(), at(0), 1);
             let there = handover.has(&key, basis, at(second));
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn news_that_nobody_takes_is_not_kept() {
-        let handover = Handover::default();
+        let handover = Prefetched::default();
         for second in 0..1_000 {
             handover.leave(Key::new("a", second.to_string()), String::new(), at(second), ());
         }

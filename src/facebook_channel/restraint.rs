@@ -45,19 +45,13 @@ impl Restraint {
         if let Some(until) = self.outage(channels, &pass.uid, pass.now) {
             // The application's own look is the one call that finds out whether Meta is back.
             seen.app_key.clone().into_iter().for_each(|app| channels.apps.look_at(app));
-            return Some(channels.ctx.limits.breakers.held(&self.app, until));
+            return Some(channels.ctx.limits.circuit_breakers.held(&self.app, until));
         }
-        let limited = || channels.ctx.limits.budgets.brake(&self.budgets, pass.now);
+        let limited = || channels.ctx.limits.usage.brake(&self.budgets, pass.now);
         pass.held::<FacebookChannels>(&channels.ctx, &seen.inputs, limited, || {
             let priority = occasion(channels, seen, pass).into();
             let ask = Ask { app: &self.app, budgets: &self.budgets, key: &pass.key, uid: &pass.uid, priority };
-            channels
-                .ctx
-                .limits
-                .budgets
-                .admit(&ask, pass.now)
-                .err()
-                .inspect(|_| channels.ctx.metrics.held_back(priority))
+            channels.ctx.limits.usage.admit(&ask, pass.now).err().inspect(|_| channels.ctx.metrics.held_back(priority))
         })
     }
 
@@ -75,7 +69,7 @@ impl Restraint {
     ) -> bool {
         // A round may have begun some time before.
         let now = channels.ctx.clock.now();
-        let held = channels.ctx.limits.budgets.held_until(&self.budgets, priority, &pass.uid, now).is_some();
+        let held = channels.ctx.limits.usage.held_until(&self.budgets, priority, &pass.uid, now).is_some();
         if held {
             channels.ctx.metrics.held_back(priority);
         }
@@ -91,7 +85,7 @@ impl Restraint {
     ) -> bool {
         let left_out = priority == Priority::Sweep
             && !pass.is_second_slot(&channels.ctx)
-            && channels.ctx.limits.budgets.are_tight(&self.budgets, pass.now);
+            && channels.ctx.limits.usage.are_tight(&self.budgets, pass.now);
         if left_out {
             channels.ctx.metrics.held_back(priority);
         }
@@ -100,7 +94,7 @@ impl Restraint {
 
     /// Until when Meta is not asked about a channel because of an outage.
     fn outage(&self, channels: &FacebookChannels, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        channels.ctx.limits.breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
+        channels.ctx.limits.circuit_breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::prefetched::Handover;
 use super::prefetched::PageNews;
-use super::suspect_tokens::Doubts;
+use super::prefetched::Prefetched;
+use super::suspect_tokens::SuspectTokens;
 use crate::api::FacebookChannelStatus;
 use crate::controller::context::Context;
 use crate::controller::last_look::LastLook;
 use crate::controller::managed_secrets::Written;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::controller::requests::Taken;
 use crate::meta_app::MetaApps;
 use crate::meta_grant::MetaGrants;
@@ -28,14 +28,14 @@ pub struct FacebookChannels {
     /// Published Secrets as they were written.
     pub published: Written,
     /// How many channels of each application doubt their tokens.
-    pub doubts: Doubts,
+    pub doubts: SuspectTokens,
     /// What a sweep read about channels that it wakes.
-    pub(super) prefetched: Handover<PageNews>,
+    pub(super) prefetched: Prefetched<PageNews>,
     /// When evidence of the primary receiver was looked for.
     pub(super) evidence_looks: LastLook,
     /// For which requests evidence was looked for.
     pub(super) evidence_requests: Taken,
-    pub(super) states: Memories<FacebookChannelStatus>,
+    pub(super) states: ObjectStates<FacebookChannelStatus>,
 }
 
 impl FacebookChannels {
@@ -47,11 +47,11 @@ impl FacebookChannels {
             apps: Arc::clone(&grants.apps),
             grants: Arc::clone(grants),
             published: Written::default(),
-            doubts: Doubts::default(),
-            prefetched: Handover::default(),
+            doubts: SuspectTokens::default(),
+            prefetched: Prefetched::default(),
             evidence_looks: LastLook::new(ctx.clock.now()),
             evidence_requests: Taken::default(),
-            states: Memories::default(),
+            states: ObjectStates::default(),
             ctx,
         }
     }

@@ -15,7 +15,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
 
 /// The doubts of each application lately, by the UID of its MetaApp.
 #[derive(Debug, Default)]
-pub struct Doubts(Mutex<HashMap<String, Lately>>);
+pub struct SuspectTokens(Mutex<HashMap<String, Lately>>);
 
 #[derive(Debug, Default)]
 struct Lately {
@@ -25,7 +25,7 @@ struct Lately {
     admitted: Vec<Timestamp>,
 }
 
-impl Doubts {
+impl SuspectTokens {
     /// Notes a doubt; whether its witness may be asked now.
     pub fn admit(&self, app: &str, now: Timestamp) -> bool {
         let mut all = self.0.lock();
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn twenty_within_a_minute_are_followed_up_for_each_application() {
-        let doubts = Doubts::default();
+        let doubts = SuspectTokens::default();
         let admitted = (0..1_000).filter(|_| doubts.admit("app", at(0))).count();
         assert_eq!(admitted, 20);
         assert!(doubts.admit("other", at(0)));
@@ -80,14 +80,14 @@ mod tests {
 
     #[test]
     fn doubts_that_go_on_are_admitted_no_faster() {
-        let doubts = Doubts::default();
+        let doubts = SuspectTokens::default();
         let admitted = (0..6_000).filter(|number| doubts.admit("app", at(number / 10))).count();
         assert!((200..=220).contains(&admitted), "{admitted} in ten minutes of ten a second");
     }
 
     #[test]
     fn a_few_are_looked_at_a_second_time_and_many_are_not() {
-        let doubts = Doubts::default();
+        let doubts = SuspectTokens::default();
         (0..20).for_each(|_| assert!(doubts.admit("app", at(0))));
         assert!(!doubts.are_many("app", at(60)));
         assert!(!doubts.admit("app", at(1)));

@@ -18,12 +18,12 @@ use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::base::key::Key;
 use crate::base::priority::Priority;
 use crate::cluster::error::Failure;
-use crate::controller::batch_resync::{Found, Prepared, Seen, Swept};
+use crate::controller::batch_resync::{BatchResync, Found, Prepared, Seen};
 use crate::controller::evidence::Suspicions;
 use crate::controller::pass::Pass;
 use crate::graph::{GraphError, Operation, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
 use crate::limits::answer::{answer, silence};
-use crate::limits::circuit_breaker::Reach;
+use crate::limits::circuit_breaker::Reachability;
 use crate::ownership::ClaimSeen;
 
 /// A channel whose page can be read together with others.
@@ -36,7 +36,7 @@ pub struct Visit {
     priority: Priority,
 }
 
-impl Swept for FacebookChannels {
+impl BatchResync for FacebookChannels {
     type Visit = Visit;
     const TOGETHER: usize = PAGES_PER_BATCH;
 
@@ -135,9 +135,9 @@ fn note_reach(channels: &FacebookChannels, first: &Visit, answers: &[PageAnswers
     let silent = |error: &GraphError| classify(error, Operation::ReadPage) == Verdict::NoAnswer;
     let answered =
         |it: &PageAnswers| !it.page.as_ref().is_err_and(silent) || !it.subscriptions.as_ref().is_err_and(silent);
-    let reach = if answers.iter().any(answered) { Reach::Answered } else { Reach::Silent };
+    let reach = if answers.iter().any(answered) { Reachability::Answered } else { Reachability::Silent };
     channels.ctx.limits.reached(&first.restraint.app, &first.pass.uid, reach);
-    if reach == Reach::Silent {
+    if reach == Reachability::Silent {
         channels.apps.look_at(channels.group(&first.channel));
     }
 }

@@ -10,7 +10,7 @@ use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
 use crate::cluster::error::Failure;
-use crate::controller::dependency::{Told, Trouble};
+use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::pass::Pass;
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Held, Refusal};
@@ -136,7 +136,7 @@ fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
     let reason = if reason == Reason::TokenUnknown { Reason::SessionInvalidated } else { reason };
     let fact = flaw.as_ref().map(|flaw| flaw.fact().to_owned()).unwrap_or_default();
     let told = token_check::told_end("The token of the grant", reason);
-    let trouble = Trouble::Broken(Told::only(format!("{}: {told} ({fact}).", reason.as_str())));
+    let trouble = DependencyError::Broken(Told::only(format!("{}: {told} ({fact}).", reason.as_str())));
     TokenSeen::GrantTrouble { trouble, ended: Some(reason).filter(|reason| reason.ends_authorization()) }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answer::{Answer, Refusal, answer};
-use super::circuit_breaker::Reach;
+use super::circuit_breaker::Reachability;
 use crate::base::key::{Key, KindName};
 use crate::graph::{GraphError, Operation};
 use parking_lot::Mutex;
@@ -63,8 +63,8 @@ impl Calls {
     }
 
     /// Whether Meta answered anything.
-    pub fn reach(&self) -> Reach {
-        self.made.iter().fold(Reach::Unknown, |reach, (_, outcome)| reach.with(Some(outcome)))
+    pub fn reach(&self) -> Reachability {
+        self.made.iter().fold(Reachability::Unknown, |reach, (_, outcome)| reach.with(Some(outcome)))
     }
 
     /// The calls that were refused, those that were not answered among them.
@@ -104,12 +104,12 @@ mod tests {
     fn every_call_counts_whatever_it_was() {
         for operation in Operation::ALL {
             let mut calls = Calls::default();
-            assert_eq!(calls.reach(), Reach::Unknown);
+            assert_eq!(calls.reach(), Reachability::Unknown);
             let silent: Answer<()> = calls.answer(*operation, Err(GraphError::Timeout));
-            assert_eq!((calls.reach(), calls.refusals().count()), (Reach::Silent, 1), "{operation:?}");
+            assert_eq!((calls.reach(), calls.refusals().count()), (Reachability::Silent, 1), "{operation:?}");
             assert_eq!(silent.as_ref().err(), calls.refusals().next());
             let _: Answer<u8> = calls.answer(*operation, Ok(1));
-            assert_eq!((calls.reach(), calls.refusals().count()), (Reach::Answered, 1), "{operation:?}");
+            assert_eq!((calls.reach(), calls.refusals().count()), (Reachability::Answered, 1), "{operation:?}");
         }
     }
 

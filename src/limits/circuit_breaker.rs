@@ -22,7 +22,7 @@ const WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// What the calls of a pass say about whether Meta can be reached.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Reach {
+pub enum Reachability {
     /// Nothing was asked.
     #[default]
     Unknown,
@@ -32,7 +32,7 @@ pub enum Reach {
     Answered,
 }
 
-impl Reach {
+impl Reachability {
     /// With one more call, if it was made.
     #[must_use]
     pub fn with<T>(self, answer: Option<&Answer<T>>) -> Self {
@@ -48,7 +48,7 @@ impl Reach {
 
 /// The breakers of all applications, by the UIDs of their MetaApps.
 #[derive(Debug, Default)]
-pub struct Breakers(Mutex<HashMap<String, Silence>>);
+pub struct CircuitBreakers(Mutex<HashMap<String, Silence>>);
 
 /// Those of an application that were not answered about since the last answer.
 #[derive(Debug, Default)]
@@ -58,17 +58,17 @@ struct Silence {
     open: Option<Timestamp>,
 }
 
-impl Breakers {
+impl CircuitBreakers {
     /// Takes note of what came of the calls for an object, be it a channel or the application itself. How many breakers
     /// are open then.
-    pub fn note(&self, app: &str, uid: &str, reach: Reach, now: Timestamp) -> usize {
+    pub fn note(&self, app: &str, uid: &str, reach: Reachability, now: Timestamp) -> usize {
         let mut all = self.0.lock();
         match reach {
-            Reach::Unknown => {}
-            Reach::Answered => {
+            Reachability::Unknown => {}
+            Reachability::Answered => {
                 all.remove(app);
             }
-            Reach::Silent => {
+            Reachability::Silent => {
                 let Silence { silent, open } = all.entry(app.to_owned()).or_default();
                 if silent.len() < SILENT {
                     silent.insert(uid.to_owned());
@@ -83,7 +83,7 @@ impl Breakers {
 
     /// Forgets an application that is gone. How many breakers are open then.
     pub fn forget(&self, app: &str) -> usize {
-        self.note(app, "", Reach::Answered, Timestamp::UNIX_EPOCH)
+        self.note(app, "", Reachability::Answered, Timestamp::UNIX_EPOCH)
     }
 
     /// When a channel of this application may try again, if the breaker is open.
@@ -114,21 +114,21 @@ mod tests {
         Timestamp::UNIX_EPOCH
     }
 
-    fn silence(breakers: &Breakers, count: usize) {
+    fn silence(breakers: &CircuitBreakers, count: usize) {
         for number in 0..count {
-            breakers.note("app", &format!("uid-{number}"), Reach::Silent, now());
+            breakers.note("app", &format!("uid-{number}"), Reachability::Silent, now());
         }
     }
 
-    fn is_open(breakers: &Breakers, app: &str) -> bool {
+    fn is_open(breakers: &CircuitBreakers, app: &str) -> bool {
         breakers.open_until(app, "u", now()).is_some()
     }
 
     #[test]
     fn twenty_different_channels_in_a_row_open_the_breaker_of_their_app_alone() {
-        let breakers = Breakers::default();
+        let breakers = CircuitBreakers::default();
         for _ in 0..100 {
-            breakers.note("app", "one", Reach::Silent, now());
+            breakers.note("app", "one", Reachability::Silent, now());
         }
         assert!(!is_open(&breakers, "app"), "one channel is no outage");
         silence(&breakers, 19);
@@ -137,35 +137,35 @@ mod tests {
 
     #[test]
     fn any_answer_closes_it_and_counting_begins_anew() {
-        let breakers = Breakers::default();
+        let breakers = CircuitBreakers::default();
         silence(&breakers, 19);
-        breakers.note("app", "x", Reach::Answered, now());
+        breakers.note("app", "x", Reachability::Answered, now());
         silence(&breakers, 19);
         assert!(!is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "y", Reach::Silent, now()), 1);
-        assert_eq!(breakers.note("app", "z", Reach::Unknown, now()), 1);
+        assert_eq!(breakers.note("app", "y", Reachability::Silent, now()), 1);
+        assert_eq!(breakers.note("app", "z", Reachability::Unknown, now()), 1);
         assert!(is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "the app itself", Reach::Answered, now()), 0);
+        assert_eq!(breakers.note("app", "the app itself", Reachability::Answered, now()), 0);
         assert!(!is_open(&breakers, "app"));
     }
 
     #[test]
     fn it_is_told_since_when_it_is_open_and_not_since_when_it_was_tried_again() {
-        let (breakers, later) = (Breakers::default(), now() + WAIT * 7);
+        let (breakers, later) = (CircuitBreakers::default(), now() + WAIT * 7);
         silence(&breakers, 19);
         assert_eq!(breakers.open_since("app"), None);
         silence(&breakers, 20);
-        breakers.note("app", "another", Reach::Silent, later);
+        breakers.note("app", "another", Reachability::Silent, later);
         assert_eq!(breakers.open_since("app"), Some(now()));
         let facts = [now(), later].map(|until| breakers.held("app", until).fact);
         assert_eq!(facts[0], facts[1]);
-        breakers.note("app", "the app itself", Reach::Answered, later);
+        breakers.note("app", "the app itself", Reachability::Answered, later);
         assert_eq!(breakers.open_since("app"), None);
     }
 
     #[test]
     fn the_waiting_come_back_spread_over_a_minute() {
-        let breakers = Breakers::default();
+        let breakers = CircuitBreakers::default();
         silence(&breakers, 20);
         let times: BTreeSet<_> =
             (0..200).filter_map(|number| breakers.open_until("app", &format!("uid-{number}"), now())).collect();
@@ -176,17 +176,17 @@ mod tests {
     fn a_refusal_is_an_answer_and_what_was_held_back_says_nothing() {
         let refused = |verdict| Err(Refusal::new(verdict, "code 1"));
         let held = Err(Refusal::held(Held::Outage(now())));
-        let rows: [(Vec<Answer<()>>, Reach); 7] = [
-            (vec![], Reach::Unknown),
-            (vec![held], Reach::Unknown),
-            (vec![Ok(())], Reach::Answered),
-            (vec![refused(Verdict::NoAnswer)], Reach::Silent),
-            (vec![refused(Verdict::RequestRejected)], Reach::Answered),
-            (vec![refused(Verdict::NoAnswer), Ok(())], Reach::Answered),
-            (vec![Ok(()), refused(Verdict::NoAnswer)], Reach::Answered),
+        let rows: [(Vec<Answer<()>>, Reachability); 7] = [
+            (vec![], Reachability::Unknown),
+            (vec![held], Reachability::Unknown),
+            (vec![Ok(())], Reachability::Answered),
+            (vec![refused(Verdict::NoAnswer)], Reachability::Silent),
+            (vec![refused(Verdict::RequestRejected)], Reachability::Answered),
+            (vec![refused(Verdict::NoAnswer), Ok(())], Reachability::Answered),
+            (vec![Ok(()), refused(Verdict::NoAnswer)], Reachability::Answered),
         ];
         for (answers, expected) in rows {
-            let reach = answers.iter().fold(Reach::Unknown, |reach, answer| reach.with(Some(answer)));
+            let reach = answers.iter().fold(Reachability::Unknown, |reach, answer| reach.with(Some(answer)));
             assert_eq!(reach, expected, "{answers:?}");
         }
     }

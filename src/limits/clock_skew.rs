@@ -22,7 +22,7 @@ const APART: SignedDuration = SignedDuration::from_secs(1);
 
 /// What was heard of Meta's clock.
 #[derive(Debug, Default)]
-pub struct Skew(Mutex<Heard>);
+pub struct ClockSkew(Mutex<Heard>);
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -41,7 +41,7 @@ struct Date {
     began: Timestamp,
 }
 
-impl Skew {
+impl ClockSkew {
     /// Takes note of the date of an answer that came just now; nonsense and its absence say nothing of the clock.
     pub fn note(&self, clock: &Clock, date: Option<Timestamp>) {
         let mut heard = self.lock();
@@ -102,7 +102,7 @@ mod tests {
     const DAY: SignedDuration = SignedDuration::from_hours(24);
     const SECOND: SignedDuration = SignedDuration::from_secs(2);
 
-    fn hear(skew: &Skew, shift: &Shift, ahead: SignedDuration) {
+    fn hear(skew: &ClockSkew, shift: &Shift, ahead: SignedDuration) {
         let clock = Clock::Shifted(shift.clone());
         shift.advance(SECOND);
         skew.note(&clock, Some(clock.now().earlier(ahead)));
@@ -123,7 +123,7 @@ mod tests {
             (&[DAY * -60, DAY * -60, DAY * -60, minutes(0), minutes(0)], false, Some(0)),
         ];
         for (ahead, doubted, days) in rows {
-            let (skew, shift) = (Skew::default(), Shift::default());
+            let (skew, shift) = (ClockSkew::default(), Shift::default());
             ahead.iter().for_each(|ahead| hear(&skew, &shift, *ahead));
             let clock = Clock::Shifted(shift);
             assert_eq!(skew.is_doubted(&clock), doubted, "{ahead:?}");
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn answers_of_one_moment_count_as_one() {
-        let (skew, shift) = (Skew::default(), Shift::default());
+        let (skew, shift) = (ClockSkew::default(), Shift::default());
         let clock = Clock::Shifted(shift.clone());
         for _ in 0..5 {
             skew.note(&clock, Some(clock.now().earlier(DAY)));
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_is_doubted_before_anything_more_is_heard_and_time_that_goes_by_is_no_reason() {
-        let (skew, shift) = (Skew::default(), Shift::default());
+        let (skew, shift) = (ClockSkew::default(), Shift::default());
         let clock = Clock::Shifted(shift.clone());
         skew.note(&clock, None);
         assert!(skew.is_heard() && !skew.is_doubted(&clock));

@@ -21,7 +21,7 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(30);
 
 /// What a write at Meta would be, when something there is not as declared.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Standing {
+pub enum DriftState {
     /// The first one: the inputs are others than at the last complete look, or it was not as declared then.
     #[default]
     New,
@@ -33,7 +33,7 @@ pub enum Standing {
 
 /// What a pass came to for the thing that is written at Meta.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Effect {
+pub enum RepairOutcome {
     /// Nothing was restored.
     #[default]
     None,
@@ -43,7 +43,7 @@ pub enum Effect {
     GaveUp,
 }
 
-impl Effect {
+impl RepairOutcome {
     /// The same, where something was given up in this very pass.
     #[must_use]
     pub fn given_up(self, fought: bool) -> Self {
@@ -51,10 +51,10 @@ impl Effect {
     }
 
     /// What a pass came to, for a thing that was or was not written and is well or not.
-    pub fn of(standing: Standing, written: bool, well: bool) -> Self {
+    pub fn of(standing: DriftState, written: bool, well: bool) -> Self {
         match standing {
-            Standing::Known if written && well => Self::Repaired,
-            Standing::Fought if !well => Self::GaveUp,
+            DriftState::Known if written && well => Self::Repaired,
+            DriftState::Fought if !well => Self::GaveUp,
             _ => Self::None,
         }
     }
@@ -68,7 +68,7 @@ impl Effect {
 
 /// What is remembered of the writes about one object.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Repairs {
+pub struct DriftGuard {
     /// Fingerprint of the inputs that the repairs were made under; under others everything begins anew.
     inputs: Option<String>,
     /// The last repairs, the oldest first.
@@ -79,7 +79,7 @@ pub struct Repairs {
     gave_up: bool,
 }
 
-impl Repairs {
+impl DriftGuard {
     /// What a write would be under these inputs. `known` are those of the last complete look, `condition` is what was
     /// said then: it is all that is left of a fight after a restart.
     pub fn standing(
@@ -88,18 +88,18 @@ impl Repairs {
         known: Option<&str>,
         condition: Option<&Condition>,
         now: Timestamp,
-    ) -> Standing {
+    ) -> DriftState {
         if known != Some(inputs) {
-            return Standing::New;
+            return DriftState::New;
         }
         let said = condition.is_some_and(|it| it.reason == Reason::RepairFight.as_str());
         let remembered = self.inputs.as_deref() == Some(inputs) && (self.gave_up || self.is_fight(now));
         if said || remembered {
-            return Standing::Fought;
+            return DriftState::Fought;
         }
         // Of what was not as declared when it was seen last, nobody changed anything since.
         let broken = condition.is_some_and(|it| it.status == Status::False.as_str());
-        if broken { Standing::New } else { Standing::Known }
+        if broken { DriftState::New } else { DriftState::Known }
     }
 
     fn is_fight(&self, now: Timestamp) -> bool {
@@ -109,13 +109,13 @@ impl Repairs {
     }
 
     /// Remembers what a pass came to.
-    pub fn note(&mut self, inputs: Option<&str>, effect: Effect, without_effect: bool, now: Timestamp) {
+    pub fn note(&mut self, inputs: Option<&str>, effect: RepairOutcome, without_effect: bool, now: Timestamp) {
         if self.inputs.as_deref() != inputs {
             *self = Self { inputs: inputs.map(str::to_owned), ..Self::default() };
         }
         self.without_effect = without_effect.then(|| self.without_effect.unwrap_or(now));
-        self.gave_up = effect == Effect::GaveUp;
-        if effect == Effect::Repaired {
+        self.gave_up = effect == RepairOutcome::GaveUp;
+        if effect == RepairOutcome::Repaired {
             self.made.push(now);
             self.made.drain(..self.made.len().saturating_sub(FIGHT));
         }
@@ -153,10 +153,10 @@ mod tests {
         Timestamp::from_second(1_000_000 + minute * 60).unwrap()
     }
 
-    fn repaired(minutes: &[i64]) -> Repairs {
-        let mut repairs = Repairs::default();
+    fn repaired(minutes: &[i64]) -> DriftGuard {
+        let mut repairs = DriftGuard::default();
         for minute in minutes {
-            repairs.note(Some(INPUTS), Effect::Repaired, false, at(*minute));
+            repairs.note(Some(INPUTS), RepairOutcome::Repaired, false, at(*minute));
         }
         repairs
     }
@@ -174,16 +174,16 @@ mod tests {
 
     #[test]
     fn the_third_repair_within_half_an_hour_is_the_last() {
-        let rows: [(&[i64], i64, Standing); 8] = [
-            (&[], 0, Standing::Known),
-            (&[0, 1], 2, Standing::Known),
-            (&[0, 1, 2], 3, Standing::Fought),
-            (&[0, 15, 30], 31, Standing::Fought),
-            (&[0, 15, 31], 32, Standing::Known),
-            (&[0, 40, 41, 42], 43, Standing::Fought),
+        let rows: [(&[i64], i64, DriftState); 8] = [
+            (&[], 0, DriftState::Known),
+            (&[0, 1], 2, DriftState::Known),
+            (&[0, 1, 2], 3, DriftState::Fought),
+            (&[0, 15, 30], 31, DriftState::Fought),
+            (&[0, 15, 31], 32, DriftState::Known),
+            (&[0, 40, 41, 42], 43, DriftState::Fought),
             // After half an hour of peace it is another drift, not the same fight.
-            (&[0, 1, 2], 32, Standing::Fought),
-            (&[0, 1, 2], 33, Standing::Known),
+            (&[0, 1, 2], 32, DriftState::Fought),
+            (&[0, 1, 2], 33, DriftState::Known),
         ];
         for (minutes, now, expected) in rows {
             let standing = repaired(minutes).standing(INPUTS, Some(INPUTS), None, at(now));
@@ -194,25 +194,25 @@ mod tests {
     #[test]
     fn a_fight_stays_given_up_until_the_inputs_change_or_it_is_well() {
         let mut repairs = repaired(&[0, 1, 2]);
-        repairs.note(Some(INPUTS), Effect::GaveUp, false, at(3));
-        let standing = |repairs: &Repairs, inputs| repairs.standing(inputs, Some(INPUTS), None, at(5_000));
-        assert_eq!(standing(&repairs, INPUTS), Standing::Fought);
-        assert_eq!(standing(&repairs, "others"), Standing::New);
+        repairs.note(Some(INPUTS), RepairOutcome::GaveUp, false, at(3));
+        let standing = |repairs: &DriftGuard, inputs| repairs.standing(inputs, Some(INPUTS), None, at(5_000));
+        assert_eq!(standing(&repairs, INPUTS), DriftState::Fought);
+        assert_eq!(standing(&repairs, "others"), DriftState::New);
         let mut well = repairs.clone();
-        well.note(Some(INPUTS), Effect::None, false, at(120));
-        assert_eq!(standing(&well, INPUTS), Standing::Known);
-        repairs.note(Some("others"), Effect::None, false, at(4));
-        assert_eq!(repairs.standing("others", Some("others"), None, at(5)), Standing::Known);
+        well.note(Some(INPUTS), RepairOutcome::None, false, at(120));
+        assert_eq!(standing(&well, INPUTS), DriftState::Known);
+        repairs.note(Some("others"), RepairOutcome::None, false, at(4));
+        assert_eq!(repairs.standing("others", Some("others"), None, at(5)), DriftState::Known);
         assert_eq!(repairs.again(at(4)), None, "what was repaired under other inputs is not looked at again");
     }
 
     #[test]
     fn what_was_not_as_declared_when_it_was_seen_last_is_no_repair() {
-        let fresh = Repairs::default();
+        let fresh = DriftGuard::default();
         for reason in [Reason::FieldsMissing, Reason::CallbackVerificationFailed, Reason::WithoutEffect] {
             assert_eq!(
                 fresh.standing(INPUTS, Some(INPUTS), Some(&condition(reason)), at(0)),
-                Standing::New,
+                DriftState::New,
                 "{reason:?}"
             );
         }
@@ -220,20 +220,20 @@ mod tests {
 
     #[test]
     fn what_the_status_says_of_a_fight_counts_after_a_restart() {
-        let fresh = Repairs::default();
+        let fresh = DriftGuard::default();
         let standing = |known: Option<&str>, reason| fresh.standing(INPUTS, known, Some(&condition(reason)), at(0));
-        assert_eq!(standing(Some(INPUTS), Reason::RepairFight), Standing::Fought);
-        assert_eq!(standing(Some("others"), Reason::RepairFight), Standing::New);
-        assert_eq!(standing(None, Reason::RepairFight), Standing::New);
+        assert_eq!(standing(Some(INPUTS), Reason::RepairFight), DriftState::Fought);
+        assert_eq!(standing(Some("others"), Reason::RepairFight), DriftState::New);
+        assert_eq!(standing(None, Reason::RepairFight), DriftState::New);
     }
 
     #[test]
     fn what_was_written_is_looked_at_again_after_1_5_and_10_minutes() {
-        let mut without_effect = Repairs::default();
+        let mut without_effect = DriftGuard::default();
         for minute in [0, 1, 5] {
-            without_effect.note(Some(INPUTS), Effect::None, true, at(minute));
+            without_effect.note(Some(INPUTS), RepairOutcome::None, true, at(minute));
         }
-        let resumed = Repairs::resumed(Some(INPUTS), at(0));
+        let resumed = DriftGuard::resumed(Some(INPUTS), at(0));
         for repairs in [repaired(&[0]), without_effect, resumed] {
             for (now, expected) in [(0, Some(1)), (1, Some(5)), (4, Some(5)), (5, Some(10)), (10, None), (60, None)] {
                 assert_eq!(repairs.again(at(now)), expected.map(at), "at {now}: {repairs:?}");
@@ -241,23 +241,23 @@ mod tests {
         }
         assert_eq!(repaired(&[0, 7]).again(at(7)), Some(at(8)), "counted from the last repair");
         assert_eq!([10, 37, 38].map(|now| repaired(&[0, 7]).are_watched(at(now))), [true, true, false]);
-        assert!(!Repairs::default().are_watched(at(0)));
-        assert_eq!(Repairs::default().again(at(0)), None);
+        assert!(!DriftGuard::default().are_watched(at(0)));
+        assert_eq!(DriftGuard::default().again(at(0)), None);
     }
 
     #[test]
     fn only_what_was_well_before_and_is_well_again_counts_as_a_repair() {
-        use Standing::{Fought, Known, New};
+        use DriftState::{Fought, Known, New};
         let rows = [
-            (New, true, true, Effect::None),
-            (Known, true, true, Effect::Repaired),
-            (Known, true, false, Effect::None),
-            (Known, false, true, Effect::None),
-            (Fought, false, false, Effect::GaveUp),
-            (Fought, false, true, Effect::None),
+            (New, true, true, RepairOutcome::None),
+            (Known, true, true, RepairOutcome::Repaired),
+            (Known, true, false, RepairOutcome::None),
+            (Known, false, true, RepairOutcome::None),
+            (Fought, false, false, RepairOutcome::GaveUp),
+            (Fought, false, true, RepairOutcome::None),
         ];
         for (standing, written, well, expected) in rows {
-            assert_eq!(Effect::of(standing, written, well), expected, "{standing:?} {written} {well}");
+            assert_eq!(RepairOutcome::of(standing, written, well), expected, "{standing:?} {written} {well}");
         }
     }
 }

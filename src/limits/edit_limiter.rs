@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use super::token_bucket::Bucket;
+use super::token_bucket::TokenBucket;
 
 /// So many looks are free at once.
 const BURST: i32 = 5;
@@ -24,7 +24,7 @@ pub struct Edit {
 
 /// The buckets of all objects that were edited lately, by UID, with the edits that were admitted last.
 #[derive(Debug)]
-pub struct Edits {
+pub struct EditLimiter {
     /// After the free looks there is one in this time.
     every: SignedDuration,
     buckets: Mutex<Buckets>,
@@ -32,12 +32,12 @@ pub struct Edits {
 
 #[derive(Debug, Default)]
 struct Buckets {
-    by_uid: HashMap<String, (Bucket, Edit)>,
+    by_uid: HashMap<String, (TokenBucket, Edit)>,
     /// How many there were when those that are full again were last dropped.
     kept: usize,
 }
 
-impl Edits {
+impl EditLimiter {
     /// Nothing was edited yet.
     pub fn new(every: Duration) -> Self {
         Self { every: SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX), buckets: Mutex::default() }
@@ -59,7 +59,7 @@ impl Edits {
             Some((_, admitted)) if admitted == edit => Ok(()),
             Some((bucket, admitted)) => bucket.take(now, BURST, self.every).map(|()| admitted.clone_from(edit)),
             None => {
-                let mut bucket = Bucket::full(now);
+                let mut bucket = TokenBucket::full(now);
                 bucket.take(now, BURST, self.every)?;
                 all.by_uid.insert(uid.to_owned(), (bucket, edit.clone()));
                 Ok(())
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn five_looks_are_free_and_then_there_is_one_a_minute() {
-        let edits = Edits::new(Duration::from_secs(60));
+        let edits = EditLimiter::new(Duration::from_secs(60));
         let rows: [(i64, Result<(), i64>); 12] = [
             (0, Ok(())),
             (0, Ok(())),
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn looks_without_another_edit_are_free() {
-        let edits = Edits::new(Duration::from_secs(60));
+        let edits = EditLimiter::new(Duration::from_secs(60));
         for _ in 0..20 {
             assert_eq!(edits.admit("a", &edit(1), at(0)), Ok(()));
         }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn objects_that_are_left_alone_are_forgotten() {
-        let edits = Edits::new(Duration::from_secs(60));
+        let edits = EditLimiter::new(Duration::from_secs(60));
         for number in 0..1_000 {
             edits.admit(&format!("uid-{number}"), &edit(1), at(number * 60)).unwrap();
         }

@@ -1,22 +1,22 @@
-//! Turns that namespaces take in rotation, so that nobody's thousands come before somebody else's few.
+//! RoundRobin that namespaces take in rotation, so that nobody's thousands come before somebody else's few.
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// Who waits, by namespace; each namespace in the order of arrival.
 #[derive(Clone, Debug)]
-pub struct Turns<T> {
+pub struct RoundRobin<T> {
     waiting: BTreeMap<String, VecDeque<T>>,
     /// The namespace that had the last turn.
     last: String,
 }
 
-impl<T> Default for Turns<T> {
+impl<T> Default for RoundRobin<T> {
     fn default() -> Self {
         Self { waiting: BTreeMap::new(), last: String::new() }
     }
 }
 
-impl<T> Turns<T> {
+impl<T> RoundRobin<T> {
     /// Joins those of a namespace who wait.
     pub fn join(&mut self, namespace: &str, who: T) {
         self.waiting.entry(namespace.to_owned()).or_default().push_back(who);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn namespaces_take_turns_and_within_one_the_first_comes_first() {
-        let mut turns = Turns::default();
+        let mut turns = RoundRobin::default();
         for (namespace, who) in [("b", 1), ("b", 2), ("b", 3), ("a", 4), ("c", 5), ("a", 6)] {
             turns.join(namespace, who);
         }
@@ -119,7 +119,7 @@ mod tests {
         /// namespace gets more than half of them, but for the odd one.
         #[test]
         fn no_namespace_gets_more_than_half_of_the_turns_while_another_waits(steps in steps()) {
-            let mut turns = Turns::default();
+            let mut turns = RoundRobin::default();
             let mut waiting = [0_u32; 4];
             // Each turn: who took it, and who waited before and after it.
             let mut taken: Vec<(usize, [bool; 4])> = Vec::new();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// What was heard last for each MetaApp, by its UID, and each version that was asked.
 #[derive(Debug, Default)]
-pub struct Served(Mutex<HashMap<String, HashMap<Version, Heard>>>);
+pub struct ServedVersions(Mutex<HashMap<String, HashMap<Version, Heard>>>);
 
 #[derive(Debug)]
 struct Heard {
@@ -17,7 +17,7 @@ struct Heard {
     told: Version,
 }
 
-impl Served {
+impl ServedVersions {
     /// Notes which version answered.
     pub fn hear(&self, app: &str, asked: Version, by: Version) {
         let mut all = self.0.lock();
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn another_version_is_news_once_and_so_is_its_end() {
-        let (served, [old, new]) = (Served::default(), ["v21.0", "v22.0"].map(version));
+        let (served, [old, new]) = (ServedVersions::default(), ["v21.0", "v22.0"].map(version));
         assert_eq!((served.by("app", old), served.take_news("app")), (None, false));
         for (by, is_news) in [(old, false), (old, false), (new, true), (new, false), (old, true)] {
             served.hear("app", old, by);

@@ -6,9 +6,9 @@ use crate::base::clock::Moment;
 
 /// The bucket, as the time at which it will be full again.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket(Timestamp);
+pub struct TokenBucket(Timestamp);
 
-impl Bucket {
+impl TokenBucket {
     /// A bucket that nothing was taken from.
     pub const fn full(now: Timestamp) -> Self {
         Self(now)

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{Refusal, end_of_silence};
 use super::brakes;
-use super::wait_queue::{Called, Line};
+use super::wait_queue::{Called, WaitQueue};
 use crate::api::{UsageLevel, UsageShare, UsageStatus};
 use crate::base::clock::Moment;
 use crate::base::key::Key;
@@ -90,7 +90,7 @@ pub struct Ask<'a> {
 
 /// What Meta said of its limits.
 #[derive(Debug, Default)]
-pub struct Budgets(Mutex<All>);
+pub struct UsageTracker(Mutex<All>);
 
 #[derive(Debug, Default)]
 struct All {
@@ -99,7 +99,7 @@ struct All {
     /// How much is used: of applications, and of pages of which much is.
     shares: HashMap<Budget, Share>,
     /// Who waits, by the UIDs of the MetaApps.
-    lines: HashMap<String, (Line, Timestamp)>,
+    lines: HashMap<String, (WaitQueue, Timestamp)>,
 }
 
 /// Since when something must be left alone, and until when.
@@ -178,7 +178,8 @@ impl All {
         if known.is_none() && gate.lets(ask.priority) && !gate.is_tight() {
             return Ok(());
         }
-        let (line, last) = self.lines.entry(ask.app.to_owned()).or_insert((Line::default(), Timestamp::UNIX_EPOCH));
+        let (line, last) =
+            self.lines.entry(ask.app.to_owned()).or_insert((WaitQueue::default(), Timestamp::UNIX_EPOCH));
         let called = line.ticket(ask.key, now);
         let priority = called.map_or(ask.priority, |called| called.min(ask.priority));
         let turn = called.is_some() || !gate.is_tight() || !line.has(priority) && has_passed(BETWEEN, *last, now);
@@ -217,7 +218,7 @@ impl Share {
     }
 }
 
-impl Budgets {
+impl UsageTracker {
     fn lock(&self) -> MutexGuard<'_, All> {
         self.0.lock()
     }

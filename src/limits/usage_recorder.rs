@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::clock_skew::Skew;
-use super::served_version::Served;
-use super::usage::Budgets;
+use super::clock_skew::ClockSkew;
+use super::served_version::ServedVersions;
+use super::usage::UsageTracker;
 use crate::api::UsageStatus;
 use crate::base::clock::Clock;
 use crate::base::key::Key;
@@ -14,13 +14,13 @@ use crate::graph::{Metered, Usage, UsageListener, Version};
 use crate::metrics::Metrics;
 
 /// Hears for one application.
-pub struct Ear {
+pub struct UsageRecorder {
     /// Where it is noted.
-    pub budgets: Arc<Budgets>,
+    pub budgets: Arc<UsageTracker>,
     /// Where the version that answered is noted.
-    pub served: Arc<Served>,
+    pub served: Arc<ServedVersions>,
     /// Where it is noted how far the clocks are apart.
-    pub skew: Arc<Skew>,
+    pub skew: Arc<ClockSkew>,
     /// Where it is shown.
     pub metrics: Metrics,
     /// When it was heard.
@@ -31,7 +31,7 @@ pub struct Ear {
     pub uid: String,
 }
 
-impl UsageListener for Ear {
+impl UsageListener for UsageRecorder {
     fn heard(&self, usage: &Usage) {
         self.budgets.hear(&self.uid, usage, self.clock.now());
         if usage.of == Metered::App {
@@ -61,10 +61,12 @@ mod tests {
 
     #[test]
     fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {
-        let (budgets, metrics, app) = (Arc::new(Budgets::default()), Metrics::default(), Key::new("platform", "acme"));
+        let (budgets, metrics, app) =
+            (Arc::new(UsageTracker::default()), Metrics::default(), Key::new("platform", "acme"));
         let (clock, uid) = (Clock::System, "uid".to_owned());
         let (budgets_of, served, skew) = (Arc::clone(&budgets), Arc::default(), Arc::default());
-        let ear = Ear { budgets: budgets_of, served, skew, metrics: metrics.clone(), clock, app: app.clone(), uid };
+        let ear =
+            UsageRecorder { budgets: budgets_of, served, skew, metrics: metrics.clone(), clock, app: app.clone(), uid };
         let hear = |of, percent| ear.heard(&Usage { of, percent, regain_access: None });
         let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
         let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::round_robin::Turns;
+use super::round_robin::RoundRobin;
 use crate::base::clock::Moment;
 use crate::base::key::Key;
 use crate::base::priority::Priority;
@@ -27,14 +27,14 @@ pub struct Called {
 
 /// Those who wait for the budget of one application.
 #[derive(Debug, Default)]
-pub struct Line {
-    turns: BTreeMap<Priority, Turns<Called>>,
+pub struct WaitQueue {
+    turns: BTreeMap<Priority, RoundRobin<Called>>,
     /// As what each of them waits.
     waiting: HashMap<Key, Priority>,
     tickets: HashMap<Key, (Priority, Timestamp)>,
 }
 
-impl Line {
+impl WaitQueue {
     /// Joins the line. Who waits already keeps its place, unless it is more pressing now.
     pub fn join(&mut self, key: &Key, uid: &str, priority: Priority) {
         if self.waiting.get(key).is_some_and(|known| *known <= priority) {
@@ -95,17 +95,17 @@ mod tests {
         Timestamp::from_second(1_000_000 + second).unwrap()
     }
 
-    fn join(line: &mut Line, namespace: &str, name: &str, priority: Priority) {
+    fn join(line: &mut WaitQueue, namespace: &str, name: &str, priority: Priority) {
         line.join(&Key::new(namespace, name), name, priority);
     }
 
-    fn call(line: &mut Line) -> String {
+    fn call(line: &mut WaitQueue) -> String {
         line.call(at(0), |_| true).map(|called| called.key.name).unwrap_or_default()
     }
 
     #[test]
     fn what_is_more_pressing_comes_first_and_namespaces_take_turns() {
-        let mut line = Line::default();
+        let mut line = WaitQueue::default();
         for name in ["b1", "b2", "b3"] {
             join(&mut line, "b", name, Priority::Unverified);
         }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn who_may_not_go_is_passed_over_and_stays() {
-        let mut line = Line::default();
+        let mut line = WaitQueue::default();
         join(&mut line, "a", "swept", Priority::Sweep);
         join(&mut line, "a", "new", Priority::Unverified);
         assert_eq!(line.call(at(0), |priority| priority == Priority::Edit), None);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn who_joins_twice_is_called_once_and_as_the_more_pressing_of_the_two() {
-        let mut line = Line::default();
+        let mut line = WaitQueue::default();
         join(&mut line, "a", "first", Priority::Unverified);
         for priority in [Priority::Unverified, Priority::Sweep, Priority::Edit, Priority::Unverified] {
             join(&mut line, "a", "twice", priority);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_once_and_for_a_minute() {
-        let (mut line, key) = (Line::default(), Key::new("a", "x"));
+        let (mut line, key) = (WaitQueue::default(), Key::new("a", "x"));
         for (second, expected) in [(59, Some(Priority::Edit)), (60, None)] {
             line.join(&key, "uid", Priority::Edit);
             line.call(at(0), |_| true).unwrap();
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn who_left_is_not_called_and_nothing_of_it_is_kept() {
-        let (mut line, gone) = (Line::default(), Key::new("a", "gone"));
+        let (mut line, gone) = (WaitQueue::default(), Key::new("a", "gone"));
         join(&mut line, "a", "gone", Priority::Edit);
         join(&mut line, "a", "stays", Priority::Edit);
         line.leave(&gone);

@@ -73,7 +73,7 @@ pub async fn run(apps: Arc<MetaApps>) {
         for namespace in apps.labels.asked_for() {
             let matters = choosing(&apps, &namespace).any(|app| {
                 let dependency = Dependency::Allowed(Key::of(&*app), namespace.clone());
-                !apps.ctx.wakeups.index.dependents(&dependency).is_empty()
+                !apps.ctx.wakeups.dependents.dependents(&dependency).is_empty()
             });
             if !matters {
                 apps.labels.forget(&namespace, apps.ctx.clock.now(), LONGEST);

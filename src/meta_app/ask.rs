@@ -27,8 +27,8 @@ pub async fn ask(
 ) -> Result<Asked, Failure> {
     if asked.node.is_none() {
         // Only silence holds it back: it is this look that hears how much of a limit is used.
-        let silence = || apps.ctx.limits.budgets.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
-        let limited = || apps.ctx.limits.budgets.brake(&[Budget::app(&pass.uid)], pass.now);
+        let silence = || apps.ctx.limits.usage.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
+        let limited = || apps.ctx.limits.usage.brake(&[Budget::app(&pass.uid)], pass.now);
         if let Some(held) = pass.held::<MetaApps>(&apps.ctx, inputs, limited, silence) {
             asked.node = Some(Err(held));
             return Ok(asked);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::MetaApps;
-use super::{Trouble, observe, secrets, verdict};
+use super::{DependencyError, observe, secrets, verdict};
 use crate::api::MetaApp;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
@@ -47,7 +47,7 @@ pub async fn see(apps: &MetaApps, app_id: &str, key: Option<&Key>) -> Result<(Ap
         return Ok((if gone { AppState::Missing } else { AppState::NotReady(why) }, None));
     }
     let Some(app) = apps.get(key) else {
-        let why = if apps.ctx.cluster.misfits.uid(KindName::MetaApp, key).is_some() {
+        let why = if apps.ctx.cluster.undecodable.uid(KindName::MetaApp, key).is_some() {
             Some("It cannot be decoded.")
         } else if apps.ctx.cluster.surplus.holds(KindName::MetaApp.as_str(), key) {
             Some("There are too many in its namespace.")
@@ -64,6 +64,6 @@ pub async fn see(apps: &MetaApps, app_id: &str, key: Option<&Key>) -> Result<(Ap
     };
     Ok(match verdict(&app).credentials {
         Ok(()) => (AppState::Ready, Some(Access { version: observe::version(&app), credentials, app })),
-        Err(Trouble::Broken(told) | Trouble::Unknown(told)) => (AppState::NotReady(told.why), None),
+        Err(DependencyError::Broken(told) | DependencyError::Unknown(told)) => (AppState::NotReady(told.why), None),
     })
 }

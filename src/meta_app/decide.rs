@@ -26,7 +26,7 @@ use crate::controller::requests;
 use crate::graph::Verdict;
 use crate::limits::answer::{Kept, Refusal, class, keep};
 use crate::limits::brakes;
-use crate::limits::drift_guard::Effect;
+use crate::limits::drift_guard::RepairOutcome;
 use crate::limits::usage_recorder::are_alike;
 use webhook::Webhook;
 
@@ -121,7 +121,7 @@ fn paused(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timesta
         usage: previous.usage.clone(),
         ..amended(previous, seen)
     };
-    let (class, effect) = (Class::Paused, Effect::None);
+    let (class, effect) = (Class::Paused, RepairOutcome::None);
     let suspicions = seen.suspicions.clone();
     let (notes, refused) = (Vec::new(), seen.asked.writes.refused());
     Report { status, class, answered: true, until: None, effect, notes, suspicions, refused }
@@ -275,7 +275,8 @@ impl Case<'_> {
         let reached = self.absent.rows || webhook.as_ref().is_none_or(|webhook| webhook.reached);
         let written = self.seen.asked.subscribed.is_some() && self.write_refusal().is_none_or(Refusal::may_pass);
         let fought = webhook.as_ref().is_some_and(|webhook| webhook.finding.reason == Reason::RepairFight);
-        let effect = Effect::of(self.seen.standing, written && !self.seen.asked.introduced, reached).given_up(fought);
+        let effect =
+            RepairOutcome::of(self.seen.standing, written && !self.seen.asked.introduced, reached).given_up(fought);
         let mut notes = on_transition(&self.previous.conditions, &ready.cause, "Ready");
         notes.extend(effect.note("The webhook of the app had been changed"));
         let until = self.rotation_goes_on(&credentials, other.as_ref());

@@ -18,7 +18,7 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::graph::Token;
-use crate::limits::token_bucket::Bucket;
+use crate::limits::token_bucket::TokenBucket;
 
 /// What a refused write of it is known by among those of an application.
 pub const KIND: &str = "keyring";
@@ -93,12 +93,12 @@ pub async fn run(apps: Arc<MetaApps>) {
     if apps.ctx.policy.gateway_url.is_none() {
         return;
     }
-    let mut turns = Bucket::full(apps.ctx.clock.now());
+    let mut turns = TokenBucket::full(apps.ctx.clock.now());
     while apps.ctx.read(remove(&apps, &mut turns)).await.is_ok() {}
 }
 
 /// Removes what is to go, and waits for news.
-async fn remove(apps: &MetaApps, turns: &mut Bucket) {
+async fn remove(apps: &MetaApps, turns: &mut TokenBucket) {
     let gone = gone(apps);
     if gone.is_empty() {
         return apps.keyring.news.notified().await;
@@ -121,12 +121,12 @@ fn gone(apps: &MetaApps) -> Vec<String> {
     if keys.is_empty() {
         return keys;
     }
-    let misfits = apps.ctx.cluster.misfits.uids(KindName::MetaApp);
+    let misfits = apps.ctx.cluster.undecodable.uids(KindName::MetaApp);
     let mut there: HashSet<String> = apps.ctx.cluster.stores.apps.all().iter().map(|app| key_of(app)).collect();
     there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid)));
     let waits =
         |key: &str| apps.ctx.cluster.surplus.holds_any(KindName::MetaApp.as_str(), namespace_of(key), uid_of(key));
-    let is_gone = |key: &String| match apps.ctx.cluster.bindings.knows_to_be_ours(namespace_of(key)) {
+    let is_gone = |key: &String| match apps.ctx.cluster.namespaces.knows_to_be_ours(namespace_of(key)) {
         Some(ours) => !ours || !there.contains(key) && !waits(key),
         None => false,
     };

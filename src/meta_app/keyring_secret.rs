@@ -31,7 +31,7 @@ use crate::cluster::watch;
 use crate::cluster::watch::Change;
 use crate::cluster::write_refused::{Cause, Verb, Write, WriteRefused};
 use crate::controller::context::Context;
-use crate::limits::token_bucket::Bucket;
+use crate::limits::token_bucket::TokenBucket;
 use crate::metrics::Metrics;
 
 const KIB: usize = 1 << 10;
@@ -60,7 +60,7 @@ pub struct Keyring {
     /// Whether there was an answer to what it holds.
     answered: state::Sender<bool>,
     /// Bounds how often it is put right.
-    repairs: Mutex<Bucket>,
+    repairs: Mutex<TokenBucket>,
     /// Told when there may be an entry in it of a MetaApp that is not there.
     pub(crate) news: Notify,
     metrics: Metrics,
@@ -72,7 +72,7 @@ impl Keyring {
         let (shown, writer) = reflector::store();
         let (api, metrics) = (Api::namespaced(client.clone(), &key.namespace), metrics.clone());
         let (written, answered, news) = Default::default();
-        let (release, repairs) = (release.to_owned(), Mutex::new(Bucket::full(Timestamp::UNIX_EPOCH)));
+        let (release, repairs) = (release.to_owned(), Mutex::new(TokenBucket::full(Timestamp::UNIX_EPOCH)));
         (Self { key, release, api, shown, written, answered, repairs, news, metrics }, writer)
     }
 

@@ -27,9 +27,9 @@ use crate::api::{AppSubscriptionStatus, Audience, MetaApp, MetaAppStatus};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
-pub use crate::controller::dependency::Trouble;
+pub use crate::controller::dependency::DependencyError;
 use crate::controller::dependency::{Told, holds};
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
 use crate::controller::reconciler::{Next, Reconciler};
 use crate::controller::rounds;
@@ -72,7 +72,7 @@ impl Reconciler for MetaApps {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn states(&self) -> &Memories<MetaAppStatus> {
+    fn states(&self) -> &ObjectStates<MetaAppStatus> {
         &self.states
     }
 }
@@ -106,7 +106,7 @@ pub struct Verdict {
     /// Generation that the verdict is about.
     pub observed_generation: i64,
     /// Whether the credentials work.
-    pub credentials: Result<(), Trouble>,
+    pub credentials: Result<(), DependencyError>,
     /// The application's webhook.
     pub webhook: WebhookVerdict,
 }
@@ -135,9 +135,9 @@ pub fn verdict(app: &MetaApp) -> Verdict {
             let fields = status.subscription.as_ref().map(|subscription| subscription.fields.clone());
             WebhookVerdict::Subscribed(fields.unwrap_or_default())
         }
-        (Some(_), Err(Trouble::Broken(told))) => WebhookVerdict::NotSubscribed(told),
+        (Some(_), Err(DependencyError::Broken(told))) => WebhookVerdict::NotSubscribed(told),
         // That nothing is known of the application says nothing bad about its channels.
-        (Some(_), Err(Trouble::Unknown(told))) => WebhookVerdict::Unknown(told),
+        (Some(_), Err(DependencyError::Unknown(told))) => WebhookVerdict::Unknown(told),
     };
     Verdict {
         // Not that of the status, which moves also when nothing new was found: under Pause, or without an answer.
@@ -269,8 +269,11 @@ mod tests {
         use ConditionType::CredentialsValid;
         let of = |conditions: &[_]| verdict(&app(false, conditions)).credentials;
         assert_eq!(of(&[(CredentialsValid, Status::True)]), Ok(()));
-        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err(Trouble::Broken(Told::only("Pending: why"))));
-        assert_eq!(of(&[(CredentialsValid, Status::Unknown)]), Err(Trouble::Unknown(Told::only("Pending: why"))));
-        assert_eq!(of(&[]), Err(Trouble::Unknown(Told::only("it was not checked yet."))));
+        assert_eq!(of(&[(CredentialsValid, Status::False)]), Err(DependencyError::Broken(Told::only("Pending: why"))));
+        assert_eq!(
+            of(&[(CredentialsValid, Status::Unknown)]),
+            Err(DependencyError::Unknown(Told::only("Pending: why")))
+        );
+        assert_eq!(of(&[]), Err(DependencyError::Unknown(Told::only("it was not checked yet."))));
     }
 }

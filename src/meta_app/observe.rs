@@ -27,7 +27,7 @@ use crate::controller::writes::Writes;
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::limits::usage::Budget;
 use crate::ownership::{self, ClaimSeen, Offer, Unavailable, Wanted};
 
@@ -55,7 +55,7 @@ pub struct Observed {
     /// The look that somebody asked for and that was not taken yet.
     pub requested: Option<String>,
     /// What subscribing the webhook would be.
-    pub standing: Standing,
+    pub standing: DriftState,
     /// Whether values may not be kept any longer.
     pub stale: bool,
     /// The declared version of the Graph API.
@@ -163,7 +163,7 @@ pub async fn observe(
         Dependency::Secret(token_key.clone()),
         Dependency::Claim(wanted.claim_name()),
     ];
-    apps.ctx.wakeups.index.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
+    apps.ctx.wakeups.dependents.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
 
     let released = apps.ctx.read(apps.ctx.cluster.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
     let entries = released.as_deref().map(|released| secrets::entries(apps, app, released));
@@ -216,7 +216,7 @@ pub async fn observe(
         }
     };
     let graph_url = apps.ctx.policy.graph_url.clone();
-    let (channels, usage) = (apps.counts.of(&pass.key), apps.ctx.limits.budgets.usage(&pass.uid, pass.now));
+    let (channels, usage) = (apps.counts.of(&pass.key), apps.ctx.limits.usage.usage(&pass.uid, pass.now));
     Ok(Observed {
         secret,
         claim,
@@ -233,7 +233,7 @@ pub async fn observe(
         version: declared_version(app),
         entries,
         flaw,
-        served: apps.ctx.limits.served.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
+        served: apps.ctx.limits.served_versions.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
         verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,
@@ -303,7 +303,7 @@ async fn look_at_claim(apps: &MetaApps, wanted: &Wanted, pass: &Pass<MetaAppStat
     let look = ownership::look(&apps.ownership, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
-        if apps.ctx.cluster.misfits.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
+        if apps.ctx.cluster.undecodable.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
             || apps.ctx.cluster.is_surplus(KindName::MetaApp, &key, &holder.uid)
         {
             return true;

@@ -60,7 +60,7 @@ pub async fn run(
     change: Change,
 ) -> Result<Option<Trial>, Failure> {
     let Some(credentials) = asked.credentials.clone() else { return Ok(None) };
-    if let Some(other) = apps.ctx.limits.served.by(&pass.uid, change.to).filter(|by| *by != change.to) {
+    if let Some(other) = apps.ctx.limits.served_versions.by(&pass.uid, change.to).filter(|by| *by != change.to) {
         return Ok(Some(Trial::ServedAs(other)));
     }
     let webhook = app.spec.webhook.as_ref().map(|_| Operation::ReadAppSubscriptions);

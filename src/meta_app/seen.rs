@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::MetaApps;
-use super::{Trouble, Verdict, allowed, awaited_fields, fields, verdict};
+use super::{DependencyError, Verdict, allowed, awaited_fields, fields, verdict};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
@@ -141,13 +141,13 @@ impl AppSeen {
     pub fn broken(&self, app: &Key) -> Option<Obstacle> {
         let Self::Found { verdict, .. } = self else { return None };
         match verdict.credentials.as_ref().err()? {
-            Trouble::Broken(told) => Some(Obstacle {
+            DependencyError::Broken(told) => Some(Obstacle {
                 status: Status::Unknown,
                 reason: Reason::AppNotReady,
                 seen: format!("MetaApp {app} is not usable: {}", told.why),
                 next_step: told.step_or(|| format!("Whoever maintains MetaApp {app} must do what it asks for.")),
             }),
-            Trouble::Unknown(told) => {
+            DependencyError::Unknown(told) => {
                 Some(Obstacle { next_step: told.next_step.clone(), ..unverified(app, &told.why) })
             }
         }

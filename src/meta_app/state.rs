@@ -9,7 +9,7 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::namespace_labels::NamespaceLabels;
 use crate::controller::context::Context;
 use crate::controller::counts::Counts;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::ownership::Ownership;
 
 /// The MetaApps, and what is known of them.
@@ -24,7 +24,7 @@ pub struct MetaApps {
     pub counts: Counts<ChannelCounts>,
     /// The labels of namespaces.
     pub(super) labels: NamespaceLabels,
-    pub(super) states: Memories<MetaAppStatus>,
+    pub(super) states: ObjectStates<MetaAppStatus>,
     /// Who lends the tokens of pages.
     pub(super) lenders: OnceLock<Weak<dyn LendsPages>>,
 }
@@ -38,7 +38,7 @@ impl MetaApps {
             keyring,
             counts: Counts::default(),
             labels: NamespaceLabels::new(ctx.cluster.client.clone()),
-            states: Memories::default(),
+            states: ObjectStates::default(),
             lenders: OnceLock::new(),
             ctx,
         }

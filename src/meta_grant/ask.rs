@@ -77,7 +77,7 @@ pub(super) async fn ask(
         seen.asked.token = Some(answer.map(told));
     }
     // The answer may be the first that tells.
-    seen.clock_doubted = grants.ctx.limits.skew.is_doubted(&grants.ctx.clock);
+    seen.clock_doubted = grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock);
     asks.about_rivals(seen).await?;
     if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
         seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
@@ -116,18 +116,19 @@ impl Asks<'_> {
         let (grants, pass) = (self.grants, self.pass);
         let app_key = observe::app_key(self.grant, &pass.key);
         let probed = grants.apps.get(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
-        if let Some(until) = grants.ctx.limits.breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed) {
+        if let Some(until) = grants.ctx.limits.circuit_breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed)
+        {
             // The application's own look is the one call that finds out whether Meta is back.
             grants.apps.look_at(app_key);
-            return Some(grants.ctx.limits.breakers.held(app, until));
+            return Some(grants.ctx.limits.circuit_breakers.held(app, until));
         }
         pass.held::<MetaGrants>(
             &grants.ctx,
             &seen.inputs,
-            || grants.ctx.limits.budgets.brake(budgets, pass.now),
+            || grants.ctx.limits.usage.brake(budgets, pass.now),
             || {
                 let priority = occasion(self.grant, seen, pass).into();
-                let until = grants.ctx.limits.budgets.held_until(budgets, priority, &pass.uid, pass.now);
+                let until = grants.ctx.limits.usage.held_until(budgets, priority, &pass.uid, pass.now);
                 until.inspect(|_| grants.ctx.metrics.held_back(priority))
             },
         )

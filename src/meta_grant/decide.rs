@@ -29,7 +29,7 @@ use crate::controller::requests;
 use crate::graph::Exchange;
 use crate::limits::answer::{Kept, Refusal, class, keep};
 use crate::limits::brakes;
-use crate::limits::drift_guard::Effect;
+use crate::limits::drift_guard::RepairOutcome;
 use crate::meta_app::token_check::SOON;
 use heard::Heard;
 use token::{Candidate, Word};
@@ -303,7 +303,7 @@ impl Case<'_> {
         let status = status::status(self, conditions, next_step, answered);
         let status = MetaGrantStatus { last_handled_requested_at, ..status };
         let (until, suspicions) = (self.until(expires, class), self.heard.suspicions.clone());
-        let (effect, refused) = (Effect::None, self.seen.asked.writes.refused());
+        let (effect, refused) = (RepairOutcome::None, self.seen.asked.writes.refused());
         Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 pub type Envelope = PartialObjectMeta<Secret>;
 
 /// The mailbox of the release.
-pub struct Mailbox {
+pub struct Inbox {
     api: Api<Secret>,
     store: Store<Envelope>,
     metrics: Metrics,
@@ -42,7 +42,7 @@ pub struct Mailbox {
     pub(crate) came: Notify,
 }
 
-impl Mailbox {
+impl Inbox {
     /// The mailbox in a namespace, to be filled by [`watch`].
     pub fn new(client: &Client, namespace: &str, metrics: &Metrics) -> (Self, Writer<Envelope>) {
         let (store, writer) = reflector::store();
@@ -116,7 +116,7 @@ pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
 }
 
 /// Keeps the mailbox filled, and wakes the grants that tokens came for.
-pub async fn watch(ctx: &Context, inbox: &Mailbox, writer: Writer<Envelope>) {
+pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
     let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
     let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
     let report = |change: Change<'_, Envelope>| {

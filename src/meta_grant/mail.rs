@@ -79,8 +79,8 @@ pub async fn run(grants: Arc<MetaGrants>) {
 
 /// The time by which mail is old: none is while our clock is in doubt, or for a while at first, before Meta answered anything.
 fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
-    let is_first = grants.ctx.clock.running().saturating_sub(begun) < TIDY && !grants.ctx.limits.skew.is_heard();
-    if is_first || grants.ctx.limits.skew.is_doubted(&grants.ctx.clock) {
+    let is_first = grants.ctx.clock.running().saturating_sub(begun) < TIDY && !grants.ctx.limits.clock_skew.is_heard();
+    if is_first || grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock) {
         Timestamp::MIN
     } else {
         grants.ctx.clock.now()

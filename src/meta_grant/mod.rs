@@ -28,8 +28,8 @@ use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
-use crate::controller::dependency::{Trouble, holds};
-use crate::controller::object_state::Memories;
+use crate::controller::dependency::{DependencyError, holds};
+use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
 use crate::controller::reconciler::{Next, Reconciler};
 use crate::controller::rounds;
@@ -75,7 +75,7 @@ impl Reconciler for MetaGrants {
         status.last_handled_requested_at.as_deref()
     }
 
-    fn states(&self) -> &Memories<MetaGrantStatus> {
+    fn states(&self) -> &ObjectStates<MetaGrantStatus> {
         &self.states
     }
 
@@ -151,7 +151,7 @@ pub struct Verdict {
     /// Generation that the verdict is about.
     pub observed_generation: i64,
     /// Whether the grant's token works.
-    pub valid: Result<(), Trouble>,
+    pub valid: Result<(), DependencyError>,
 }
 
 /// The verdict on a grant, from its status alone.

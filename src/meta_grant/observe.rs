@@ -235,7 +235,7 @@ pub async fn observe(
     let app = grants.apps.get(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
     let budgets = ask::budgets(&app, &seen);
     ask::ask(grants, grant, &mut seen, pass, &app, &budgets).await?;
-    seen.clock_doubted = grants.ctx.limits.skew.is_doubted(&grants.ctx.clock);
+    seen.clock_doubted = grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock);
     seen.asked.calls.log(KindName::MetaGrant, &pass.key, pass.told());
     grants.ctx.limits.heed(&budgets, seen.asked.calls.refusals(), pass.now);
     grants.ctx.limits.reached(&app, &pass.uid, seen.asked.calls.reach());
@@ -253,7 +253,7 @@ async fn survey(
     let seed_key = Key::new(&pass.key.namespace, &grant.spec.token_secret_ref.name);
     let mut dependencies = seen::dependencies(&grants.apps, &app_key, &pass.key.namespace);
     dependencies.extend([seed_key.clone(), living::key(&pass.key)].map(Dependency::Secret));
-    grants.ctx.wakeups.index.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
+    grants.ctx.wakeups.dependents.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
 
     let (app, app_object) = seen::look(&grants.apps, Some(&app_key), &pass.key.namespace).await?;
     let context = living::context(&pass.key);
@@ -315,7 +315,7 @@ async fn survey(
         look,
         requested: pass.requested.clone(),
         stale: pass.stale,
-        clock_doubted: grants.ctx.limits.skew.is_doubted(&grants.ctx.clock),
+        clock_doubted: grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock),
         suspicions: pass.suspicions().clone(),
         remind: grants.reminders.is_due(&pass.key, &pass.uid, pass.now, DAY),
         recalled: false,

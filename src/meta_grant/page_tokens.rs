@@ -84,9 +84,9 @@ const FRESH: SignedDuration = SignedDuration::from_secs(10);
 
 /// What all grants give.
 #[derive(Debug, Default)]
-pub struct Grants(Mutex<HashMap<Key, Known>>);
+pub struct PageTokens(Mutex<HashMap<Key, Known>>);
 
-impl Grants {
+impl PageTokens {
     /// What a grant gives, if that is known.
     pub fn get(&self, grant: &Key) -> Option<Arc<Granted>> {
         let all = self.0.lock();
@@ -253,18 +253,18 @@ mod tests {
         }
     }
 
-    fn put(grants: &Grants, granted: Granted) -> Vec<String> {
+    fn put(grants: &PageTokens, granted: Granted) -> Vec<String> {
         grants.put(&grant(), granted).into_iter().collect()
     }
 
     /// What the token of a page is known by.
-    fn of_page(grants: &Grants, id: &str) -> String {
+    fn of_page(grants: &PageTokens, id: &str) -> String {
         grants.get(&grant()).unwrap().pages[id].token.as_ref().unwrap().fingerprint("")
     }
 
     #[test]
     fn only_pages_that_came_went_or_changed_are_news() {
-        let grants = Grants::default();
+        let grants = PageTokens::default();
         assert_eq!(put(&grants, granted("t", &[("1", "a"), ("2", "b")])), ["1", "2"]);
         assert_eq!(put(&grants, granted("t", &[("1", "a"), ("2", "b")])), [""; 0]);
         assert_eq!(put(&grants, granted("t", &[("2", "b"), ("3", "c")])), ["1", "3"]);
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_debug_token_says_is_news_to_all_pages_but_not_its_order() {
-        let grants = Grants::default();
+        let grants = PageTokens::default();
         put(&grants, granted("t", &[("1", "a"), ("2", "b")]));
         let mut reordered = granted("t", &[("1", "a"), ("2", "b")]);
         reordered.info.scopes.as_mut().unwrap().reverse();
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_page_keeps_its_token_until_the_grants_own_changes_or_it_is_doubted() {
-        let grants = Grants::default();
+        let grants = PageTokens::default();
         put(&grants, granted("t", &[("1", "a"), ("2", "b")]));
         let first = of_page(&grants, "1");
         assert_eq!(put(&grants, granted("t", &[("1", "x"), ("2", "y")])), [""; 0]);
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_was_heard_of_a_token_holds_for_some_seconds_and_for_this_token_alone() {
-        let (grants, info) = (Grants::default(), granted("t", &[]).info);
+        let (grants, info) = (PageTokens::default(), granted("t", &[]).info);
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_eq!(grants.heard(&grant(), "t", at(100)), None);
         grants.hear(&grant(), "t", Ok(info.clone()), at(100));
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_missing_for_certain_is_news_and_gets_no_token_back() {
-        let grants = Grants::default();
+        let grants = PageTokens::default();
         put(&grants, granted("t", &[("1", "a")]));
         let gap = |gap: Gap| {
             let mut now = granted("t", &[("1", "a")]);
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_of_a_grant_that_is_gone() {
-        let grants = Grants::default();
+        let grants = PageTokens::default();
         put(&grants, granted("t", &[("1", "a")]));
         grants.forget(&grant());
         assert!(grants.get(&grant()).is_none() && !grants.doubt(&grant(), "1"));

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::inbox::Mailbox;
-use super::page_tokens::{Granted, Grants};
+use super::inbox::Inbox;
+use super::page_tokens::{Granted, PageTokens};
 use crate::api::{MetaGrant, MetaGrantStatus};
 use crate::base::key::{Key, KindName};
 use crate::controller::context::Context;
 use crate::controller::counts::Counts;
 use crate::controller::dependents::Dependency;
 use crate::controller::last_look::LastLook;
-use crate::controller::object_state::Memories;
+use crate::controller::object_state::ObjectStates;
 use crate::meta_app::MetaApps;
 
 /// The MetaGrants, and what is known of them.
@@ -20,27 +20,27 @@ pub struct MetaGrants {
     /// The applications for which people agreed.
     pub apps: Arc<MetaApps>,
     /// What grants give to channels.
-    pub tokens: Grants,
+    pub tokens: PageTokens,
     /// What the gateway left for the operator.
-    pub inbox: Mailbox,
+    pub inbox: Inbox,
     /// How many channels rely on each grant.
     pub(super) counts: Counts<i64>,
     /// When somebody was reminded that a grant ends soon.
     pub(super) reminders: LastLook,
-    pub(super) states: Memories<MetaGrantStatus>,
+    pub(super) states: ObjectStates<MetaGrantStatus>,
 }
 
 impl MetaGrants {
     /// Nothing is known of any grant yet.
-    pub fn new(apps: &Arc<MetaApps>, inbox: Mailbox) -> Self {
+    pub fn new(apps: &Arc<MetaApps>, inbox: Inbox) -> Self {
         let ctx = Arc::clone(&apps.ctx);
         Self {
             apps: Arc::clone(apps),
-            tokens: Grants::default(),
+            tokens: PageTokens::default(),
             inbox,
             counts: Counts::default(),
             reminders: LastLook::new(ctx.clock.now()),
-            states: Memories::default(),
+            states: ObjectStates::default(),
             ctx,
         }
     }

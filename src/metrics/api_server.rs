@@ -6,19 +6,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{KindLabel, Metrics};
-use crate::base::watch_health::Hearing;
+use crate::base::watch_health::WatchHealth;
 
 /// The counters about watches and writes, and when something was heard.
 #[derive(Clone, Default)]
 pub(super) struct ApiServer {
-    hearing: Hearing,
+    hearing: WatchHealth,
     watch_errors: Family<KindLabel, Counter>,
     watch_silences: Family<KindLabel, Counter>,
     write_limit: Gauge,
 }
 
 impl ApiServer {
-    pub(super) fn hearing(hearing: Hearing) -> Self {
+    pub(super) fn hearing(hearing: WatchHealth) -> Self {
         Self { hearing, ..Self::default() }
     }
 
@@ -45,12 +45,12 @@ impl ApiServer {
 
 impl Metrics {
     /// Metrics of a process that notes in `hearing` when it heard the API server.
-    pub fn with(hearing: Hearing) -> Self {
+    pub fn with(hearing: WatchHealth) -> Self {
         Self::of(ApiServer::hearing(hearing))
     }
 
     /// When the API server was heard.
-    pub fn hearing(&self) -> &Hearing {
+    pub fn hearing(&self) -> &WatchHealth {
         &self.api_server.hearing
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::kinds::Kinds;
 use crate::api::{ChannelCounts, Connection, FacebookChannel};
 use crate::base::key::{Key, KindName};
-use crate::controller::batch_resync::Swept;
+use crate::controller::batch_resync::BatchResync;
 use crate::meta_app::allowed::Answers;
 
 /// Counts in every period until the shutdown, and wakes the applications whose statuses say something else. That is all a

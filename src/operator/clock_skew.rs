@@ -29,8 +29,8 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
             ctx.shutdown.cancel();
             return;
         }
-        let ahead = ctx.limits.skew.ahead(&ctx.clock).unwrap_or_default();
-        if ctx.limits.skew.is_doubted(&ctx.clock) != is_much(ahead) {
+        let ahead = ctx.limits.clock_skew.ahead(&ctx.clock).unwrap_or_default();
+        if ctx.limits.clock_skew.is_doubted(&ctx.clock) != is_much(ahead) {
             // One answer put something off; another one tells whether it was right.
             let asked = |app: &&Arc<MetaApp>| app.spec.management_policy != ManagementPolicy::Pause;
             ctx.cluster

@@ -66,7 +66,7 @@ impl Collector for Gauges {
         let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
         let help = "Age of the oldest answer about one of the channels that are looked at in every period";
         family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
-        let tenures = kinds.ctx.cluster.bindings.tenures();
+        let tenures = kinds.ctx.cluster.namespaces.tenures();
         let refused = tenures.iter().filter_map(|(namespace, tenure)| {
             let refusal = tenure.verdict.as_ref()?.as_ref().err()?;
             Some(([("namespace", namespace.as_str()), ("reason", refusal.as_str())], 1.0))

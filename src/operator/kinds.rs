@@ -9,7 +9,7 @@ use crate::meta_app::MetaApps;
 use crate::meta_app::keyring_secret::Keyring;
 use crate::meta_app::page_reads::LendsPages;
 use crate::meta_grant::MetaGrants;
-use crate::meta_grant::inbox::Mailbox;
+use crate::meta_grant::inbox::Inbox;
 use crate::ownership::Ownership;
 
 /// All of them.
@@ -30,7 +30,7 @@ pub(super) struct Kinds {
 
 impl Kinds {
     /// Nothing is known of any object yet.
-    pub(super) fn new(ctx: Context, keyring: Keyring, inbox: Mailbox) -> Self {
+    pub(super) fn new(ctx: Context, keyring: Keyring, inbox: Inbox) -> Self {
         let ctx = Arc::new(ctx);
         let ownership = Arc::new(Ownership::new(&ctx));
         let apps = Arc::new(MetaApps::new(&ownership, keyring));

@@ -32,10 +32,10 @@ pub(super) async fn run(ctx: Arc<Context>) {
         let more = !left.is_empty();
         tokio::select! {
             () = ctx.shutdown.cancelled() => return,
-            () = ctx.cluster.misfits.news() => {}
+            () = ctx.cluster.undecodable.news() => {}
             true = ctx.rest(PAUSE), if more => {}
         }
-        for name in ctx.cluster.misfits.take_untold() {
+        for name in ctx.cluster.undecodable.take_untold() {
             left.entry(name).or_default();
         }
         for ((kind, key), said) in std::mem::take(&mut left) {
@@ -60,7 +60,7 @@ async fn tell<K>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
-    if !ctx.cluster.misfits.holds(kind, key) || !ctx.cluster.is_ours(&key.namespace) {
+    if !ctx.cluster.undecodable.holds(kind, key) || !ctx.cluster.is_ours(&key.namespace) {
         return Ok(());
     }
     let Some(object) = read::<K>(ctx, key).await? else { return Ok(()) };

@@ -31,12 +31,12 @@ use crate::cluster::backpressure;
 use crate::cluster::error::Failure;
 use crate::cluster::events::Events;
 use crate::cluster::leader::Lease;
-use crate::cluster::namespace_ownership::Bindings;
+use crate::cluster::namespace_ownership::Namespaces;
 use crate::cluster::secret_guard::Guard;
 use crate::cluster::secrets::Secrets;
 use crate::cluster::stores::Objects;
 use crate::cluster::surplus::Surplus;
-use crate::cluster::undecodable::Misfits;
+use crate::cluster::undecodable::Undecodable;
 use crate::cluster::{Cluster, Stores};
 use crate::controller::batch_resync;
 use crate::controller::context::Context;
@@ -49,7 +49,7 @@ use crate::meta_app::keyring_secret;
 use crate::meta_app::keyring_secret::Keyring;
 use crate::meta_app::{self, allowed};
 use crate::meta_grant::inbox;
-use crate::meta_grant::inbox::Mailbox;
+use crate::meta_grant::inbox::Inbox;
 use crate::meta_grant::{self, users};
 use crate::metrics::Metrics;
 use crate::ownership;
@@ -105,7 +105,7 @@ impl Operator {
         let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
         let (claims, claims_writer) = reflector::store();
         let (timers, queues) = self.queues(&scopes, &claims);
-        let (mailbox, mailbox_writer) = Mailbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
+        let (mailbox, mailbox_writer) = Inbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
         let keyring = Key::new(&self.policy.mailbox_namespace, &self.policy.keyring);
         let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.release, &self.metrics);
         let kinds = Arc::new(Kinds::new(self.context(&scopes, claims, timers), keyring, mailbox));
@@ -138,7 +138,7 @@ impl Operator {
 
     /// What the kinds share.
     fn context(self, scopes: &[Scope], claims: Store<AssetClaim>, timers: Timers) -> Context {
-        let bindings = Arc::new(Bindings::new(self.release, &self.scopes));
+        let bindings = Arc::new(Namespaces::new(self.release, &self.scopes));
         let surplus = Arc::new(Surplus::new(self.max_objects));
         let secrets = Objects::new(scopes.iter().map(|scope| scope.secrets.0.clone()).collect(), &bindings);
         let stores = Stores {
@@ -152,9 +152,9 @@ impl Operator {
             events: Events::new(self.client.clone(), &self.instance, self.metrics.clone()),
             client: self.client,
             lease: self.lease,
-            bindings,
+            namespaces: bindings,
             stores,
-            misfits: Misfits::default(),
+            undecodable: Undecodable::default(),
             surplus,
         };
         Context {

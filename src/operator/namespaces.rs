@@ -26,8 +26,8 @@ pub(super) type Told = BTreeMap<String, Tenure>;
 /// Notes whether something is listed in a watched namespace.
 pub(super) fn note<K>(kinds: &Kinds, scope: &str, list: List, change: &Change<'_, K>) {
     match change {
-        Change::Listed => kinds.ctx.cluster.bindings.listed(scope, list, Ok(())),
-        Change::Unlisted(why) => kinds.ctx.cluster.bindings.listed(scope, list, Err(*why)),
+        Change::Listed => kinds.ctx.cluster.namespaces.listed(scope, list, Ok(())),
+        Change::Unlisted(why) => kinds.ctx.cluster.namespaces.listed(scope, list, Err(*why)),
         _ => {}
     }
 }
@@ -65,11 +65,11 @@ pub(super) fn binding(kinds: &Kinds, change: Change<'_, Binding>) {
             kinds
                 .ctx
                 .cluster
-                .bindings
+                .namespaces
                 .bound(&binding.namespace().unwrap_or_default(), Some(release.unwrap_or_default()));
         }
-        Change::Misfit { key, .. } => kinds.ctx.cluster.bindings.bound(&key.namespace, Some(String::new())),
-        Change::Deleted(key) => kinds.ctx.cluster.bindings.bound(&key.namespace, None),
+        Change::Misfit { key, .. } => kinds.ctx.cluster.namespaces.bound(&key.namespace, Some(String::new())),
+        Change::Deleted(key) => kinds.ctx.cluster.namespaces.bound(&key.namespace, None),
         _ => {}
     }
 }
@@ -77,9 +77,9 @@ pub(super) fn binding(kinds: &Kinds, change: Change<'_, Binding>) {
 /// Waits until it is known of each watched namespace whether it is ours, and tells of those that are not; `None` if the
 /// shutdown came first. Where nothing at all can be listed nothing can be done: that is waited for too.
 pub(super) async fn settled(kinds: &Arc<Kinds>) -> Option<Told> {
-    let (mut changes, mut told) = (kinds.ctx.cluster.bindings.subscribe(), Told::new());
+    let (mut changes, mut told) = (kinds.ctx.cluster.namespaces.subscribe(), Told::new());
     loop {
-        let found = kinds.ctx.cluster.bindings.tenures();
+        let found = kinds.ctx.cluster.namespaces.tenures();
         for (namespace, tenure) in news(&told, &found) {
             if let Some(Err(refusal)) = &tenure.verdict {
                 refuse(kinds, namespace, refusal);
@@ -97,9 +97,9 @@ pub(super) async fn settled(kinds: &Arc<Kinds>) -> Option<Told> {
 
 /// Follows what becomes of the namespaces, until the shutdown.
 pub(super) async fn run(kinds: Arc<Kinds>, mut told: Told) {
-    let mut changes = kinds.ctx.cluster.bindings.subscribe();
+    let mut changes = kinds.ctx.cluster.namespaces.subscribe();
     loop {
-        let found = kinds.ctx.cluster.bindings.tenures();
+        let found = kinds.ctx.cluster.namespaces.tenures();
         for (namespace, tenure) in news(&told, &found) {
             match &tenure.verdict {
                 Some(Ok(())) => begin(&kinds, namespace),
@@ -165,7 +165,7 @@ fn end(kinds: &Kinds, namespace: &str) {
 /// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it. Nobody
 /// waits for the Event.
 fn refuse(kinds: &Arc<Kinds>, namespace: &str, refusal: &Refusal) {
-    let text = why(namespace, kinds.ctx.cluster.bindings.release(), refusal);
+    let text = why(namespace, kinds.ctx.cluster.namespaces.release(), refusal);
     tracing::warn!(namespace = shown(namespace), reason = refusal.as_str(), "{text}");
     // Otherwise there is nothing that an Event could be about.
     if let Refusal::OtherRelease(_) = refusal {

@@ -22,13 +22,13 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
     let mut seen_to = ctx.clock.now();
     while ctx.read(ctx.clock.sleep_until(ctx.clock.now().later(CALL))).await.is_ok() {
         let now = ctx.clock.now();
-        for called in ctx.limits.budgets.call(now) {
+        for called in ctx.limits.usage.call(now) {
             channels.states().request(&called.key, &called.uid);
             ctx.wakeups.wake(KindName::FacebookChannel, called.key);
         }
         if now.duration_since(seen_to) >= SEE_TO {
             seen_to = now;
-            ctx.limits.budgets.clear_up(now);
+            ctx.limits.usage.clear_up(now);
             ctx.cluster.stores.apps.all().iter().for_each(|app| see_to(&kinds, app, now));
         }
     }
@@ -43,11 +43,11 @@ fn see_to(kinds: &Kinds, app: &MetaApp, now: Timestamp) {
         return;
     }
     let (key, uid) = (Key::of(app), app.uid().unwrap_or_default());
-    if ctx.limits.budgets.wants_news(&uid, now) || ctx.limits.served.take_news(&uid) {
+    if ctx.limits.usage.wants_news(&uid, now) || ctx.limits.served_versions.take_news(&uid) {
         kinds.apps.look_at(key.clone());
     }
     let told = app.status.as_ref().and_then(|status| status.usage.as_ref());
-    if !are_alike(told, ctx.limits.budgets.usage(&uid, now).as_ref()) {
+    if !are_alike(told, ctx.limits.usage.usage(&uid, now).as_ref()) {
         ctx.wakeups.wake(KindName::MetaApp, key);
     }
 }

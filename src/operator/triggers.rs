@@ -43,7 +43,7 @@ impl Triggers {
         match change {
             Change::Applied(app) => {
                 let key = Key::of(app);
-                kinds.ctx.cluster.misfits.forget(KindName::MetaApp, &key);
+                kinds.ctx.cluster.undecodable.forget(KindName::MetaApp, &key);
                 if self.is_changed(&key, app) {
                     // It may have been made anew.
                     kinds.apps.keyring.news.notify_one();
@@ -61,12 +61,12 @@ impl Triggers {
                 }
             }
             Change::Misfit { key, uid } => {
-                kinds.ctx.cluster.misfits.note(KindName::MetaApp, key, uid);
+                kinds.ctx.cluster.undecodable.note(KindName::MetaApp, key, uid);
                 self.forget(key);
                 app_went(kinds, key);
             }
             Change::Deleted(key) => {
-                kinds.ctx.cluster.misfits.forget(KindName::MetaApp, key);
+                kinds.ctx.cluster.undecodable.forget(KindName::MetaApp, key);
                 self.forget(key);
                 app_went(kinds, key);
             }
@@ -83,7 +83,7 @@ impl Triggers {
         match change {
             Change::Applied(grant) => {
                 let key = Key::of(grant);
-                kinds.ctx.cluster.misfits.forget(KindName::MetaGrant, &key);
+                kinds.ctx.cluster.undecodable.forget(KindName::MetaGrant, &key);
                 if self.is_changed(&key, grant) {
                     kinds.ctx.wakeups.wake(KindName::MetaGrant, key.clone());
                 }
@@ -95,12 +95,12 @@ impl Triggers {
                 }
             }
             Change::Misfit { key, uid } => {
-                kinds.ctx.cluster.misfits.note(KindName::MetaGrant, key, uid);
+                kinds.ctx.cluster.undecodable.note(KindName::MetaGrant, key, uid);
                 self.forget(key);
                 grant_went(kinds, key);
             }
             Change::Deleted(key) => {
-                kinds.ctx.cluster.misfits.forget(KindName::MetaGrant, key);
+                kinds.ctx.cluster.undecodable.forget(KindName::MetaGrant, key);
                 self.forget(key);
                 grant_went(kinds, key);
             }
@@ -114,7 +114,7 @@ impl Triggers {
         match change {
             Change::Applied(channel) => {
                 let key = Key::of(channel);
-                kinds.ctx.cluster.misfits.forget(KindName::FacebookChannel, &key);
+                kinds.ctx.cluster.undecodable.forget(KindName::FacebookChannel, &key);
                 let uid = channel.uid().unwrap_or_default();
                 kinds.channels.states().shown(&key, &uid, version(channel.meta()).unwrap_or_default());
                 let mark = departed::mark(&uid);
@@ -137,14 +137,14 @@ impl Triggers {
                 }
             }
             Change::Misfit { key, uid } => {
-                kinds.ctx.cluster.misfits.note(KindName::FacebookChannel, key, uid);
+                kinds.ctx.cluster.undecodable.note(KindName::FacebookChannel, key, uid);
                 self.outer.remove(key);
                 // That it goes is seen all the same.
                 self.own.insert(key.clone(), Own { inputs: None, mark: departed::mark(uid) });
                 channel_went(kinds, key);
             }
             Change::Deleted(key) => {
-                kinds.ctx.cluster.misfits.forget(KindName::FacebookChannel, key);
+                kinds.ctx.cluster.undecodable.forget(KindName::FacebookChannel, key);
                 if let Some(own) = self.own.get(key) {
                     kinds.claims.departed.note(own.mark);
                 }
@@ -176,10 +176,10 @@ impl Triggers {
 /// Forgets a MetaApp that went, or is not ours any more.
 pub(super) fn app_went(kinds: &Kinds, key: &Key) {
     if let Some(uid) = kinds.apps.forget(key) {
-        kinds.ctx.metrics.unreachable_apps(kinds.ctx.limits.breakers.forget(&uid));
-        kinds.ctx.limits.budgets.forget_app(&uid);
+        kinds.ctx.metrics.unreachable_apps(kinds.ctx.limits.circuit_breakers.forget(&uid));
+        kinds.ctx.limits.usage.forget_app(&uid);
         kinds.channels.doubts.forget(&uid);
-        kinds.ctx.limits.served.forget(&uid);
+        kinds.ctx.limits.served_versions.forget(&uid);
     }
     kinds.ctx.metrics.forget_app(key);
     kinds.apps.keyring.news.notify_one();
@@ -197,7 +197,7 @@ pub(super) fn grant_went(kinds: &Kinds, key: &Key) {
 /// Forgets a channel that went, or is not ours any more; whether it was known what it depended on, its claim among it.
 pub(super) fn channel_went(kinds: &Kinds, key: &Key) -> bool {
     kinds.channels.forget(key);
-    kinds.ctx.limits.budgets.forget(key);
+    kinds.ctx.limits.usage.forget(key);
     forget(kinds, KindName::FacebookChannel, key)
 }
 
@@ -251,7 +251,7 @@ fn forget(kinds: &Kinds, kind: KindName, key: &Key) -> bool {
     if let Some(timer) = kinds.ctx.wakeups.timer(kind, &key.namespace) {
         timer.forget(key.clone());
     }
-    let dependencies = kinds.ctx.wakeups.index.forget(&(kind, key.clone()));
+    let dependencies = kinds.ctx.wakeups.dependents.forget(&(kind, key.clone()));
     for dependency in &dependencies {
         if let Dependency::Claim(name) = dependency {
             kinds.ctx.wakeups.wake_dependents(dependency);

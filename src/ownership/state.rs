@@ -34,7 +34,7 @@ impl Ownership {
     pub fn lives(&self, holder: &ClaimHolder) -> bool {
         let (cluster, key) = (&self.ctx.cluster, Key::new(&holder.namespace, &holder.name));
         let uid = cluster.stores.channels.get(&key).and_then(|channel| channel.uid());
-        uid.or_else(|| cluster.misfits.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
+        uid.or_else(|| cluster.undecodable.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
             || cluster.is_surplus(KindName::FacebookChannel, &key, &holder.uid)
     }
 }

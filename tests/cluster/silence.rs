@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use meta_channel_operator::base::watch_health::{Hearing, Patience};
+use meta_channel_operator::base::watch_health::{Patience, WatchHealth};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::server::{self, Readiness};
 use testkit::{Proxy, wait_for};
@@ -35,7 +35,7 @@ async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is
     let ready = Readiness::default();
     let operator = world.operator_with(|operator| {
         operator.client = client;
-        operator.metrics = Metrics::with(Hearing::new(LIMITS));
+        operator.metrics = Metrics::with(WatchHealth::new(LIMITS));
         operator.ready = ready.clone();
     });
     let listener = server::bind("127.0.0.1:0".parse()?)?;

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{CredentialSource, Reason};
-use crate::controller::dependency::Trouble;
+use crate::controller::dependency::DependencyError;
 use crate::facebook_channel::model::TokenSeen;
 
 /// That the grant does not work, or that it is not known whether it does, in the grant's own words: it is told there.
@@ -15,14 +15,14 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
     };
     let name = format!("{}/{}", case.namespace(), declared.name);
     Some(match trouble {
-        Trouble::Broken(told) => {
+        DependencyError::Broken(told) => {
             // The authorisation is the grant's: when it ended, that of its channels did.
             let status = if ended.is_some() { Status::False } else { Status::Unknown };
             let step = told.step_or(|| format!("Do what MetaGrant {name} asks for; nothing has to be done here then."));
             let seen = format!("MetaGrant {name} is not usable: {}", told.why);
             case.found(status, Reason::GrantNotReady, seen, step)
         }
-        Trouble::Unknown(told) => {
+        DependencyError::Unknown(told) => {
             let seen = format!("Whether MetaGrant {name} works is not known: {}", told.why);
             case.found(Status::Unknown, Reason::GrantUnverified, seen, told.next_step.clone())
         }

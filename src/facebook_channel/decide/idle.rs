@@ -6,7 +6,7 @@ use crate::api::conditions::assemble;
 use crate::api::outcome::Class;
 use crate::controller::evidence::Suspicions;
 use crate::controller::pass::Report;
-use crate::limits::drift_guard::Effect;
+use crate::limits::drift_guard::RepairOutcome;
 
 /// The report on a channel that is to be left alone: everything as it was.
 pub(super) fn paused(case: &Case<'_>) -> Report<FacebookChannelStatus> {
@@ -29,6 +29,6 @@ pub(super) fn unchanged(
     class: Class,
     suspicions: Suspicions,
 ) -> Report<FacebookChannelStatus> {
-    let (effect, notes, refused) = (Effect::None, Vec::new(), case.seen.asked.writes.refused());
+    let (effect, notes, refused) = (RepairOutcome::None, Vec::new(), case.seen.asked.writes.refused());
     Report { status, class, answered: true, until: None, effect, notes, suspicions, refused }
 }

@@ -10,7 +10,7 @@ use crate::controller::fight;
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, without_effect};
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::meta_app::WebhookVerdict;
 
 /// The condition PageUsable. Its witness is the page itself: what is said of a subscription says nothing about it.
@@ -185,7 +185,7 @@ fn repair(
     defect: Finding,
 ) -> (Finding, Option<Mutation>) {
     match &case.seen.asked.subscribed {
-        None if case.seen.standing == Standing::Fought => {
+        None if case.seen.standing == DriftState::Fought => {
             (case.fight(ConditionType::Subscribed, row, |fight| fight::repair_fight(defect, fight)), None)
         }
         None if let Some(waiting) = former::in_the_way(case) => (waiting, None),

@@ -12,7 +12,7 @@ use crate::controller::fight;
 use crate::facebook_channel::parted;
 use crate::graph::{PageSubscription, Verdict};
 use crate::limits::answer::{Kept, Refusal, drift_observed, keep, without_effect};
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::ownership::ClaimSeen;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
@@ -104,7 +104,7 @@ fn part(case: &Case<'_>, defect: Finding, row: Option<&PageSubscription>) -> (Fi
         _ if case.observes() && defect.status == Status::Unknown => (defect, None),
         _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
-        None if case.seen.standing == Standing::Fought => {
+        None if case.seen.standing == DriftState::Fought => {
             (case.fight(ConditionType::Ready, row, |fight| fight::repair_fight(defect, fight)), None)
         }
         None => (defect, Some(Mutation::Unsubscribe)),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::policy::token;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
-use crate::controller::evidence::{Matter, Standing, Suspicions};
+use crate::controller::evidence::{DriftState, Matter, Suspicions};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
 use crate::limits::answer::{Answer, Refusal};
@@ -166,7 +166,7 @@ fn weigh_page<'a>(app: &AppSeen, asked: &'a Asked, suspicions: &mut Suspicions, 
         }
         Verdict::ApprovalMissing(_) => PageSays::NotReadable(refusal),
         _ if is_received(refusal) => {
-            let stands: Standing = suspicions.hear(Matter::Refused, &refusal.fact, now);
+            let stands: DriftState = suspicions.hear(Matter::Refused, &refusal.fact, now);
             match stands {
                 stands if stands.lasts(REFUSED) => PageSays::RefusedForLong(refusal),
                 stands if stands.is_confirmed() => PageSays::RefusedAgain(refusal),

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use crate::limits::token_bucket::Bucket;
+use crate::limits::token_bucket::TokenBucket;
 use crate::server::connections::peer;
 
 /// So many times at once, and then once in this time.
@@ -24,7 +24,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) struct Returning {
     /// Proxies of ours that a request passes, each of which adds whom it got it from.
     proxies: usize,
-    clients: Mutex<HashMap<IpAddr, Bucket>>,
+    clients: Mutex<HashMap<IpAddr, TokenBucket>>,
 }
 
 impl Returning {
@@ -41,7 +41,7 @@ impl Returning {
         if clients.len() >= MOST && !clients.contains_key(&client) {
             return true;
         }
-        clients.entry(client).or_insert_with(|| Bucket::full(now)).take(now, BURST, EVERY).is_ok()
+        clients.entry(client).or_insert_with(|| TokenBucket::full(now)).take(now, BURST, EVERY).is_ok()
     }
 
     /// Whom the outermost of our proxies got a request from. What stands before that, the client wrote itself.

@@ -21,7 +21,7 @@ use super::redeem::redeem;
 use super::returning::Returning;
 use super::verifier::Verifier;
 use super::{App, OAuth};
-use crate::limits::token_bucket::Bucket;
+use crate::limits::token_bucket::TokenBucket;
 
 /// Codes that Meta is asked about at once.
 const MOST: usize = 4;
@@ -35,7 +35,7 @@ pub(super) struct Strays {
     turns: Arc<Semaphore>,
     clients: Returning,
     /// By the id of the application; of those that there are.
-    apps: Mutex<HashMap<String, Bucket>>,
+    apps: Mutex<HashMap<String, TokenBucket>>,
 }
 
 impl Strays {
@@ -59,7 +59,7 @@ impl Strays {
         let mut apps = self.apps.lock();
         // A full bucket is as good as none.
         apps.retain(|_, bucket| !bucket.is_full(now));
-        apps.entry(app.to_owned()).or_insert_with(|| Bucket::full(now)).take(now, BURST, EVERY).is_ok()
+        apps.entry(app.to_owned()).or_insert_with(|| TokenBucket::full(now)).take(now, BURST, EVERY).is_ok()
     }
 }
 

@@ -28,14 +28,14 @@ fn usage(of: Metered, percent: u32) -> Usage {
 }
 
 /// So much is used of the limit of "app".
-fn used(percent: u32, second: i64) -> Budgets {
-    let all = Budgets::default();
+fn used(percent: u32, second: i64) -> UsageTracker {
+    let all = UsageTracker::default();
     all.hear("app", &usage(Metered::App, percent), at(second));
     all
 }
 
 /// A channel of "app" asks as this; whether it is let through.
-fn asks(all: &Budgets, namespace: &str, name: &str, priority: Priority, second: i64) -> bool {
+fn asks(all: &UsageTracker, namespace: &str, name: &str, priority: Priority, second: i64) -> bool {
     let (key, budgets) = (Key::new(namespace, name), channel("app", name, name));
     let ask = Ask { app: "app", budgets: &budgets, key: &key, uid: name, priority };
     let answer = all.admit(&ask, at(second));
@@ -45,7 +45,7 @@ fn asks(all: &Budgets, namespace: &str, name: &str, priority: Priority, second: 
     answer.is_ok()
 }
 
-fn called(all: &Budgets, second: i64) -> Vec<String> {
+fn called(all: &UsageTracker, second: i64) -> Vec<String> {
     all.call(at(second)).into_iter().map(|called| called.key.name).collect()
 }
 
@@ -65,7 +65,7 @@ fn a_limit_silences_what_it_applies_to_and_nothing_else() {
         (ThrottleScope::Token, [false, true, false, false, false]),
     ];
     for (scope, expected) in rows {
-        let all = Budgets::default();
+        let all = UsageTracker::default();
         all.heed(&met, &refusal(scope, 0), at(0));
         assert!(all.silent_until(&met, "u", at(1)).is_some(), "{scope:?}");
         let silent = others.each_ref().map(|budgets| all.silent_until(budgets, "u", at(1)).is_some());
@@ -76,7 +76,7 @@ fn a_limit_silences_what_it_applies_to_and_nothing_else() {
 #[test]
 fn the_silence_lasts_as_long_as_meta_says_and_at_least_five_minutes() {
     for (minutes, expected) in [(0, 300), (3, 300), (7, 420)] {
-        let (all, met) = (Budgets::default(), channel("app", "page", "token"));
+        let (all, met) = (UsageTracker::default(), channel("app", "page", "token"));
         all.heed(&met, &refusal(ThrottleScope::Page, minutes), at(0));
         let until = all.silent_until(&met, "u", at(expected - 1)).unwrap();
         assert!(at(expected) <= until && until < at(expected + 60), "{until}");
@@ -91,7 +91,7 @@ fn the_silence_lasts_as_long_as_meta_says_and_at_least_five_minutes() {
 
 #[test]
 fn those_who_wait_for_one_limit_do_not_come_back_at_once() {
-    let (all, met) = (Budgets::default(), channel("app", "page", "token"));
+    let (all, met) = (UsageTracker::default(), channel("app", "page", "token"));
     all.heed(&met, &refusal(ThrottleScope::App, 0), at(0));
     let times: BTreeSet<_> =
         (0..200).map(|number| all.silent_until(&met, &format!("uid-{number}"), at(1)).unwrap()).collect();
@@ -107,7 +107,7 @@ fn those_who_wait_for_one_limit_do_not_come_back_at_once() {
 
 #[test]
 fn only_limits_of_meta_are_heeded() {
-    let (all, met) = (Budgets::default(), channel("app", "page", "token"));
+    let (all, met) = (UsageTracker::default(), channel("app", "page", "token"));
     let silent = Refusal { verdict: Verdict::NoAnswer, ..refusal(ThrottleScope::App, 0) };
     let held = Refusal::held(Held::Limit(at(500)));
     for refusal in [silent, held] {
@@ -122,7 +122,7 @@ fn a_full_budget_is_a_silence_as_long_as_meta_says() {
         let regain_access = hint.map(Duration::from_secs);
         let (page, app) = (Metered::Object("page".to_owned()), Metered::App);
         for (of, met) in [(page, Budget::page("app", "page")), (app, Budget::app("app"))] {
-            let all = Budgets::default();
+            let all = UsageTracker::default();
             all.hear("app", &Usage { of, percent, regain_access }, at(0));
             let silent = |second| all.silent_until(std::slice::from_ref(&met), "u", at(second)).is_some();
             assert_eq!((silent(expected - 1), silent(expected)), (expected > 0, false), "{percent} % {hint:?} {met:?}");
@@ -133,7 +133,7 @@ fn a_full_budget_is_a_silence_as_long_as_meta_says() {
 #[test]
 fn what_is_less_pressing_is_held_back_by_the_usage_of_its_app_or_page_and_by_no_other() {
     let budgets = [channel("app", "page", "t"), channel("app", "other", "t"), channel("other", "page", "t")];
-    let held = |all: &Budgets, priority| {
+    let held = |all: &UsageTracker, priority| {
         budgets.each_ref().map(|budgets| all.held_until(budgets, priority, "u", at(1)).is_some())
     };
     for (of, whom) in [(Metered::App, [true, true, false]), (Metered::Object("page".to_owned()), [true, false, false])]
@@ -146,12 +146,12 @@ fn what_is_less_pressing_is_held_back_by_the_usage_of_its_app_or_page_and_by_no_
             (98, Priority::Urgent, true),
             (99, Priority::Edit, false),
         ] {
-            let all = Budgets::default();
+            let all = UsageTracker::default();
             all.hear("app", &usage(of.clone(), percent), at(0));
             assert_eq!(held(&all, priority), whom.map(|it| it && is_held), "{of:?} at {percent} %, {priority:?}");
         }
         for (percent, tight) in [(79, false), (80, true), (96, true)] {
-            let all = Budgets::default();
+            let all = UsageTracker::default();
             all.hear("app", &usage(of.clone(), percent), at(0));
             let found = budgets.each_ref().map(|budgets| all.are_tight(budgets, at(1)));
             assert_eq!(found, whom.map(|it| it && tight), "{of:?} at {percent} %");
@@ -163,7 +163,7 @@ fn what_is_less_pressing_is_held_back_by_the_usage_of_its_app_or_page_and_by_no_
 fn what_was_heard_counts_until_something_else_is_heard_and_for_most_of_an_hour() {
     let budgets = channel("app", "page", "token");
     for of in [Metered::App, Metered::Object("page".to_owned())] {
-        let all = Budgets::default();
+        let all = UsageTracker::default();
         let is_held = |second| all.held_until(&budgets, Priority::Sweep, "u", at(second)).is_some();
         all.hear("app", &usage(of.clone(), 96), at(0));
         assert_eq!([1, 2999, 3000].map(is_held), [true, true, false], "{of:?}");
@@ -362,7 +362,7 @@ proptest! {
 
 #[test]
 fn why_a_look_is_held_back_stays_the_same_while_it_lasts() {
-    let (budgets, app) = (Budgets::default(), Budget::app("app"));
+    let (budgets, app) = (UsageTracker::default(), Budget::app("app"));
     let hear =
         |percent, second| budgets.hear("app", &Usage { of: Metered::App, percent, regain_access: None }, at(second));
     let why = |second| budgets.brake(std::slice::from_ref(&app), at(second));

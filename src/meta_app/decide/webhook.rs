@@ -13,7 +13,7 @@ use crate::controller::fight;
 use crate::controller::fight::Fight;
 use crate::graph::{AppSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, look_again, without_effect};
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::ownership::ClaimSeen;
 
 /// The webhook, as it was found.
@@ -173,7 +173,7 @@ impl Case<'_> {
         }
         let written = match &self.seen.asked.subscribed {
             None if foreign => return defect.into(),
-            None if self.seen.standing == Standing::Fought => {
+            None if self.seen.standing == DriftState::Fought => {
                 return self.fight(row, |fight| fight::repair_fight(defect, fight)).into();
             }
             // There is nothing left to subscribe to.

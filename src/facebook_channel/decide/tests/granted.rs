@@ -9,7 +9,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::outcome::Class;
 use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
-use crate::controller::dependency::{Told, Trouble};
+use crate::controller::dependency::{DependencyError, Told};
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Mutation;
@@ -39,7 +39,7 @@ fn not_listed() -> Scene {
 }
 
 fn broken() -> TokenSeen {
-    let trouble = Trouble::Broken(Told::only("PasswordChanged: The token ended. A person must act."));
+    let trouble = DependencyError::Broken(Told::only("PasswordChanged: The token ended. A person must act."));
     TokenSeen::GrantTrouble { trouble, ended: Some(crate::api::Reason::PasswordChanged) }
 }
 
@@ -94,7 +94,7 @@ fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
     let url = "https://hooks.example.com/oauth/tenant-a/acme/start";
     let told = Told { why: "PasswordChanged: It ended.".to_owned(), next_step: format!("Authorise at {url}.") };
     let ended = Some(crate::api::Reason::PasswordChanged);
-    let outcome = without(TokenSeen::GrantTrouble { trouble: Trouble::Broken(told), ended }).decide();
+    let outcome = without(TokenSeen::GrantTrouble { trouble: DependencyError::Broken(told), ended }).decide();
     outcome.shows(&[
         (Ready, "False/GrantNotReady"),
         (Authorized, "False/GrantNotReady"),
@@ -104,7 +104,7 @@ fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
     let told =
         Told { why: "SecretMismatch: Meta rejects it.".to_owned(), next_step: "Put the secret there.".to_owned() };
     let mut scene = Scene::granted(|_| ());
-    scene.seen.app = app(Err(Trouble::Broken(told)), WebhookVerdict::NotManaged);
+    scene.seen.app = app(Err(DependencyError::Broken(told)), WebhookVerdict::NotManaged);
     let outcome = scene.decide();
     outcome.shows(&[(Ready, "False/AppNotReady")]);
     assert_eq!(outcome.status().next_step.as_deref(), Some("Put the secret there."));
@@ -172,7 +172,10 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         (TokenSeen::GrantNotFound, "False/GrantNotFound", "There is no MetaGrant tenant-a/acme-grant."),
         (broken(), "False/GrantNotReady", "PasswordChanged: The token ended. A person must act."),
         (
-            TokenSeen::GrantTrouble { trouble: Trouble::Unknown(Told::only("it was not checked yet")), ended: None },
+            TokenSeen::GrantTrouble {
+                trouble: DependencyError::Unknown(Told::only("it was not checked yet")),
+                ended: None,
+            },
             "Unknown/GrantUnverified",
             "it was not checked yet",
         ),
@@ -196,7 +199,7 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
     }
     // What the application lacks explains what the grant lacks.
     let mut scene = without(broken());
-    scene.seen.app = app(Err(Trouble::Broken(Told::only("why"))), WebhookVerdict::NotManaged);
+    scene.seen.app = app(Err(DependencyError::Broken(Told::only("why"))), WebhookVerdict::NotManaged);
     scene.decide().reconciling("False/AppNotReady");
     // Which application it is is not known without the grant.
     let mut scene = without(TokenSeen::GrantNotFound);

@@ -13,8 +13,8 @@ use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::{Effect, Standing};
-use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::meta_app::{DependencyError, WebhookVerdict};
 use crate::ownership::ClaimSeen;
 
 fn parting(mut scene: Scene) -> Scene {
@@ -181,8 +181,8 @@ fn nothing_is_ended_through_an_app_that_cannot_be_used() {
     let rows = [
         (AppSeen::NotFound, "False/AppNotFound"),
         (AppSeen::Unjudged, "Unknown/NamespaceUnverified"),
-        (broken(Trouble::Broken(Told::only("why"))), "False/AppNotReady"),
-        (broken(Trouble::Unknown(Told::only("why"))), "Unknown/AppUnverified"),
+        (broken(DependencyError::Broken(Told::only("why"))), "False/AppNotReady"),
+        (broken(DependencyError::Unknown(Told::only("why"))), "Unknown/AppUnverified"),
     ];
     let parted = ended(dead(), Ok(())).decide();
     for (app, ready) in rows {
@@ -274,22 +274,22 @@ fn what_a_channel_before_it_left_is_taken_over_without_a_proof_to_be_ended() {
 #[test]
 fn a_page_that_is_subscribed_again_and_again_is_left_to_a_person() {
     let mut scene = parting(Scene::healthy());
-    scene.seen.standing = Standing::Fought;
+    scene.seen.standing = DriftState::Fought;
     let outcome = scene.decide();
     outcome.no_mutation();
     outcome.stalled("RepairFight");
     assert!(outcome.message(Ready).contains("Found: messages, messaging_postbacks."), "{}", outcome.message(Ready));
-    assert_eq!((outcome.plan.report.class, outcome.plan.report.effect), (Class::Terminal, Effect::GaveUp));
+    assert_eq!((outcome.plan.report.class, outcome.plan.report.effect), (Class::Terminal, RepairOutcome::GaveUp));
     // That Meta is silent or the token ends does not begin it anew, until it is too old.
     for mut unseen in [silent(), dead(), missing()] {
         unseen = unseen.after(&outcome);
-        unseen.seen.standing = Standing::Fought;
+        unseen.seen.standing = DriftState::Fought;
         let unseen = unseen.decide();
         unseen.no_mutation();
         unseen.stalled("RepairFight");
     }
     let mut stale = silent().after(&outcome);
-    (stale.seen.standing, stale.seen.stale) = (Standing::Fought, true);
+    (stale.seen.standing, stale.seen.stale) = (DriftState::Fought, true);
     let stale = stale.decide();
     stale.no_mutation();
     stale.reconciling("Unknown/GraphUnavailable");
@@ -298,12 +298,16 @@ fn a_page_that_is_subscribed_again_and_again_is_left_to_a_person() {
 #[test]
 fn ending_what_somebody_else_subscribed_again_is_a_repair_and_the_first_end_is_none() {
     let before = ended(parting(Scene::rows(vec![])), Ok(())).decide();
-    for (standing, effect) in [(Standing::Known, Effect::Repaired), (Standing::New, Effect::None)] {
+    for (standing, effect) in [(DriftState::Known, RepairOutcome::Repaired), (DriftState::New, RepairOutcome::None)] {
         let mut scene = ended(parting(Scene::rows(vec![])), Ok(())).after(&before);
         scene.seen.standing = standing;
         let outcome = scene.decide();
         assert_eq!(outcome.plan.report.effect, effect);
         let told: Vec<_> = outcome.plan.report.notes.iter().map(|note| note.text.as_str()).collect();
-        assert_eq!(told.iter().any(|text| text.contains("subscribed again")), effect == Effect::Repaired, "{told:?}");
+        assert_eq!(
+            told.iter().any(|text| text.contains("subscribed again")),
+            effect == RepairOutcome::Repaired,
+            "{told:?}"
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::facebook_channel::policy::token::is_proven;
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::TokenInfo;
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::meta_app::WebhookVerdict;
 use crate::meta_app::by_id::AppState;
 use crate::ownership::{ClaimSeen, Record};
@@ -88,7 +88,7 @@ proptest! {
                 prop_assert!(ours && (proven || !*said) && !scene.seen.asked.recorded);
                 prop_assert!(matches!(scene.seen.record, Record::Outdated | Record::GivenAway) || (scene.seen.record == Record::OtherApp && proven));
             }
-            Some(Mutation::Subscribe { .. } | Mutation::Unsubscribe) if scene.seen.standing == Standing::Fought => {
+            Some(Mutation::Subscribe { .. } | Mutation::Unsubscribe) if scene.seen.standing == DriftState::Fought => {
                 prop_assert!(false, "what is fought over is left alone");
             }
             Some(Mutation::Subscribe { fields }) => {

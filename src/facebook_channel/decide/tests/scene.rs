@@ -14,9 +14,9 @@ use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::meta_app::by_id::AppState;
-use crate::meta_app::{self, Trouble, WebhookVerdict};
+use crate::meta_app::{self, DependencyError, WebhookVerdict};
 use crate::ownership::{ClaimSeen, FormerApp, Record};
 
 pub(super) const APP: &str = "1111000011110000";
@@ -94,7 +94,7 @@ pub(super) fn row(app_id: &str, fields: &[&str]) -> PageSubscription {
     PageSubscription { id: app_id.to_owned(), name: None, subscribed_fields: words(fields) }
 }
 
-pub(super) fn app(credentials: Result<(), Trouble>, webhook: WebhookVerdict) -> AppSeen {
+pub(super) fn app(credentials: Result<(), DependencyError>, webhook: WebhookVerdict) -> AppSeen {
     AppSeen::Found {
         app_id: APP.to_owned(),
         fields: words(&FIELDS),
@@ -153,7 +153,7 @@ impl Scene {
             look: true,
             requested: None,
             token_slot: now(),
-            standing: Standing::Known,
+            standing: DriftState::Known,
             stale: false,
             clock_doubted: false,
             suspicions: Default::default(),

@@ -20,8 +20,8 @@ use crate::graph::{
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::limits::answer::{Answer, Refusal};
-use crate::limits::drift_guard::Standing;
-use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::limits::drift_guard::DriftState;
+use crate::meta_app::{DependencyError, WebhookVerdict};
 use crate::meta_grant::gap::Absence;
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};
@@ -137,7 +137,7 @@ fn apps() -> impl Strategy<Value = AppSeen> {
     ]);
     prop_oneof![
         8 => webhook.prop_map(|webhook| app(Ok(()), webhook)),
-        1 => Just(app(Err(Trouble::Broken(Told::only("why"))), WebhookVerdict::NotManaged)),
+        1 => Just(app(Err(DependencyError::Broken(Told::only("why"))), WebhookVerdict::NotManaged)),
         1 => Just(AppSeen::NotFound),
         1 => Just(AppSeen::Unjudged),
     ]
@@ -151,8 +151,8 @@ fn tokens() -> impl Strategy<Value = TokenSeen> {
         1 => Just(TokenSeen::NotReleased),
         1 => Just(TokenSeen::Malformed("it is empty".to_owned())),
         1 => Just(TokenSeen::GrantNotFound),
-        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Broken(Told::only("why")), ended: Some(Reason::PasswordChanged) }),
-        1 => Just(TokenSeen::GrantTrouble { trouble: Trouble::Unknown(Told::only("why")), ended: None }),
+        1 => Just(TokenSeen::GrantTrouble { trouble: DependencyError::Broken(Told::only("why")), ended: Some(Reason::PasswordChanged) }),
+        1 => Just(TokenSeen::GrantTrouble { trouble: DependencyError::Unknown(Told::only("why")), ended: None }),
         1 => Just(TokenSeen::NotListed),
         4 => page_grants().prop_map(|grant| TokenSeen::Granted(Box::new(grant))),
     ]
@@ -212,7 +212,7 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>(), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);
     let records = select(vec![Record::Current, Record::Outdated, Record::GivenAway, Record::OtherApp]);
-    let standing = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
+    let standing = select(vec![DriftState::New, DriftState::Known, DriftState::Known, DriftState::Fought]);
     let ends = prop_oneof![
         3 => Just(None),
         1 => answers(Just(())).prop_map(|answer| answer.map(FormerEnd::Asked)),

@@ -8,7 +8,7 @@ use crate::api::outcome::Class;
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
-use crate::limits::drift_guard::{Effect, Standing};
+use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::WebhookVerdict;
 
 fn subscribe(fields: &[&str]) -> Option<Mutation> {
@@ -95,10 +95,10 @@ fn a_row_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_sec
         let second = second.again(&first, minute);
         second.no_mutation();
         second.stalled("RepairFight");
-        assert_eq!(second.plan.report.effect, Effect::GaveUp);
+        assert_eq!(second.plan.report.effect, RepairOutcome::GaveUp);
         assert!(second.plan.report.notes.iter().any(|note| note.warning && note.reason == "RepairFight"));
         let mut later = Scene::rows(after.clone().into_iter().collect());
-        later.seen.standing = Standing::Fought;
+        later.seen.standing = DriftState::Fought;
         let later = later.again(&second, minute * 120);
         later.no_mutation();
         assert_eq!((later.status(), later.plan.report.notes.len()), (second.status(), 0));
@@ -259,7 +259,7 @@ fn nothing_is_written_with_a_token_that_a_read_casts_doubt_on() {
 fn what_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
     for (rows, found) in [(vec![row(APP, &["standby", "messages"])], "messages, standby"), (vec![], "no fields")] {
         let mut scene = Scene::rows(rows);
-        scene.seen.standing = Standing::Fought;
+        scene.seen.standing = DriftState::Fought;
         let outcome = scene.decide();
         outcome.no_mutation();
         outcome.stalled("RepairFight");
@@ -268,14 +268,14 @@ fn what_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
         let command = "kubectl -n tenant-a annotate --overwrite fbc/shop metachannels.io/requested-at=";
         assert!(outcome.message(Subscribed).contains(command), "{}", outcome.message(Subscribed));
         assert_eq!(outcome.plan.report.class, Class::Terminal);
-        assert_eq!(outcome.plan.report.effect, Effect::GaveUp);
+        assert_eq!(outcome.plan.report.effect, RepairOutcome::GaveUp);
         let reasons: Vec<_> = outcome.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
         assert_eq!(reasons, [(true, "RepairFight")]);
         // It is told once, and without an answer it stays given up.
         let mut silent = Scene::debugged(Err(no_answer())).after(&outcome);
-        silent.seen.standing = Standing::Fought;
+        silent.seen.standing = DriftState::Fought;
         let silent = silent.decide();
-        assert_eq!(silent.plan.report.effect, Effect::GaveUp);
+        assert_eq!(silent.plan.report.effect, RepairOutcome::GaveUp);
         assert_eq!(silent.plan.report.notes, []);
         silent.shows(&[(Subscribed, "False/RepairFight")]);
     }
@@ -285,7 +285,7 @@ fn what_somebody_else_changes_back_again_and_again_is_left_to_a_person() {
 fn a_repair_is_told_and_a_first_subscription_is_none() {
     let before = Scene::healthy().decide();
     for (standing, effect, told) in
-        [(Standing::Known, Effect::Repaired, vec!["Repaired"]), (Standing::New, Effect::None, vec![])]
+        [(DriftState::Known, RepairOutcome::Repaired, vec!["Repaired"]), (DriftState::New, RepairOutcome::None, vec![])]
     {
         let mut scene = written(vec![row(APP, &FIELDS)], Ok(())).after(&before);
         scene.seen.standing = standing;
@@ -293,7 +293,7 @@ fn a_repair_is_told_and_a_first_subscription_is_none() {
         assert_eq!(outcome.plan.report.effect, effect);
         assert_eq!(outcome.plan.report.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), told);
         let lost = written(vec![], Ok(())).after(&before).decide();
-        assert_eq!(lost.plan.report.effect, Effect::None, "a write without effect restored nothing");
+        assert_eq!(lost.plan.report.effect, RepairOutcome::None, "a write without effect restored nothing");
     }
 }
 

@@ -4,7 +4,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
-use crate::meta_app::{Trouble, WebhookVerdict};
+use crate::meta_app::{DependencyError, WebhookVerdict};
 use crate::ownership::ClaimSeen;
 
 /// Nothing was asked, nothing is claimed.
@@ -26,7 +26,8 @@ fn unasked(change: impl FnOnce(&mut Scene)) -> Outcome {
 
 #[test]
 fn a_missing_or_unready_app_is_waited_for_and_not_blamed_on_the_token() {
-    let broken = || app(Err(Trouble::Broken(Told::only("AppBlocked: Meta rejects it."))), WebhookVerdict::NotManaged);
+    let broken =
+        || app(Err(DependencyError::Broken(Told::only("AppBlocked: Meta rejects it."))), WebhookVerdict::NotManaged);
     let rows: [(AppSeen, &str, &str); 2] = [
         (AppSeen::NotFound, "AppNotFound", "There is no MetaApp platform/acme that namespace tenant-a may use."),
         (broken(), "AppNotReady", "MetaApp platform/acme is not usable: AppBlocked: Meta rejects it."),
@@ -42,7 +43,8 @@ fn a_missing_or_unready_app_is_waited_for_and_not_blamed_on_the_token() {
 
 #[test]
 fn of_an_app_that_was_not_verified_nothing_is_known() {
-    let unknown = || app(Err(Trouble::Unknown(Told::only("it was not checked yet"))), WebhookVerdict::NotManaged);
+    let unknown =
+        || app(Err(DependencyError::Unknown(Told::only("it was not checked yet"))), WebhookVerdict::NotManaged);
     for app in [unknown(), app(Ok(()), WebhookVerdict::NotManaged)] {
         let outcome = unasked(|scene| scene.seen.app = app);
         outcome.reconciling("Unknown/AppUnverified");

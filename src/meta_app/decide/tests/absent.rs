@@ -6,7 +6,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, WebhookSubscribed};
 use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
-use crate::limits::drift_guard::{Effect, Standing};
+use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::act::Mutation;
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
@@ -30,7 +30,7 @@ fn observed(rows: &[AppSubscription]) -> Scene {
 
 fn fought(rows: &[AppSubscription]) -> Scene {
     let mut scene = Scene::rows(rows.to_vec());
-    scene.seen.standing = Standing::Fought;
+    scene.seen.standing = DriftState::Fought;
     scene
 }
 
@@ -39,12 +39,12 @@ fn where_nothing_is_written_a_webhook_has_to_be_missing_twice() {
     let before = Scene::healthy().decide();
     for rows in absences() {
         let cases: [(Looks, _, _); 2] =
-            [(observed, "DriftObserved", Effect::None), (fought, "RepairFight", Effect::GaveUp)];
+            [(observed, "DriftObserved", RepairOutcome::None), (fought, "RepairFight", RepairOutcome::GaveUp)];
         for (scene, reason, effect) in cases {
             let once = scene(&rows).after(&before).decide();
             assert_eq!(once.status(), before.status(), "once is no verdict");
             assert!(once.plan.report.notes.is_empty() && once.asks_again_in() == Some(60));
-            assert_eq!(once.plan.report.effect, Effect::None);
+            assert_eq!(once.plan.report.effect, RepairOutcome::None);
             once.no_mutation();
             assert_eq!(scene(&rows).later(&once, seconds(59)).decide().status(), before.status());
             let again = scene(&rows).later(&once, seconds(60)).decide();

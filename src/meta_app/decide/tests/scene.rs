@@ -10,7 +10,7 @@ use crate::graph::{
     AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
 };
 use crate::limits::answer::{Refusal, answer};
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::meta_app::keyring::KeyringSeen;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
@@ -99,7 +99,7 @@ impl Scene {
             inputs: "inputs".to_owned(),
             look: true,
             requested: None,
-            standing: Standing::Known,
+            standing: DriftState::Known,
             stale: false,
             version: Version::DEFAULT,
             entries: vec![entry("app-secret", "new")],

@@ -12,7 +12,7 @@ use crate::graph::{
     PermissionStatus, ThrottleScope, Verdict,
 };
 use crate::limits::answer::Refusal;
-use crate::limits::drift_guard::Standing;
+use crate::limits::drift_guard::DriftState;
 use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
@@ -95,7 +95,7 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let nodes = answers(Just(AppNode { id: APP.to_owned(), name: None }));
     let asked = (nodes, answers(permissions()), answers(rows()), answers(Just(())), any::<[bool; 2]>());
     let callbacks = prop::bool::weighted(0.9);
-    let standings = select(vec![Standing::New, Standing::Known, Standing::Known, Standing::Fought]);
+    let standings = select(vec![DriftState::New, DriftState::Known, DriftState::Known, DriftState::Fought]);
     let around = (secrets, claims(), verify_tokens(), callbacks, prop::bool::weighted(0.2), standings);
     (around, asked).prop_map(|((secret, claim, verify_token, callback, stale, standing), asked)| {
         let (node, permissions, subscriptions, subscribed, [claimed, verify_token_made]) = asked;

@@ -8,7 +8,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubs
 use crate::api::outcome::Class;
 use crate::graph::AppSubscription;
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::{Effect, Standing};
+use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::act::Mutation;
 use crate::meta_app::observe::VerifyTokenSeen;
 use crate::ownership::obstacle::Obstacle;
@@ -259,17 +259,17 @@ fn a_webhook_that_somebody_else_changes_back_again_and_again_is_left_to_a_person
     for (row, found) in rows {
         let mut scene = Scene::rows(vec![row]).after(&before);
         assert_eq!(scene.decide().plan.mutation, subscribe(), "it would be repaired");
-        scene.seen.standing = Standing::Fought;
+        scene.seen.standing = DriftState::Fought;
         let outcome = scene.confirmed();
         outcome.no_mutation();
         outcome.stalled("RepairFight");
         let message = outcome.message(WebhookSubscribed);
         assert!(message.contains(found) && !message.contains("hidden"), "{message}");
-        assert_eq!(outcome.plan.report.effect, Effect::GaveUp);
+        assert_eq!(outcome.plan.report.effect, RepairOutcome::GaveUp);
     }
     // What was never ours is no fight.
     let mut foreign = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]);
-    foreign.seen.standing = Standing::Fought;
+    foreign.seen.standing = DriftState::Fought;
     foreign.decide().stalled("ForeignCallback");
 }
 
@@ -299,7 +299,7 @@ fn a_write_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_s
             assert_eq!((first.plan.report.class, first.plan.report.notes.len()), (Class::WithoutEffect, 0));
             // It is looked at again, and is not as declared: that is written once more, whoever's callback stands there.
             let mut found_again = Scene::rows(after.clone().into_iter().collect());
-            found_again.seen.standing = Standing::New;
+            found_again.seen.standing = DriftState::New;
             assert_eq!(found_again.later(&first, MINUTE).decide().plan.mutation, subscribe());
             overwritten().later(&first, MINUTE / 2).decide().reconciling("False/Overwritten");
 
@@ -312,10 +312,10 @@ fn a_write_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_s
             let message = second.message(Ready);
             assert!(message.contains(found) && !message.contains("hidden"), "{message}");
             let notes: Vec<_> = second.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
-            assert_eq!((notes, second.plan.report.effect), (vec![(true, "RepairFight")], Effect::GaveUp));
+            assert_eq!((notes, second.plan.report.effect), (vec![(true, "RepairFight")], RepairOutcome::GaveUp));
             // From then on it is only looked at, also by a process that remembers nothing else, and nothing is rewritten.
             let mut later = Scene::rows(after.clone().into_iter().collect());
-            later.seen.standing = Standing::Fought;
+            later.seen.standing = DriftState::Fought;
             let later = later.later(&second, MINUTE * 120).decide();
             later.no_mutation();
             assert_eq!((later.status(), later.plan.report.notes.len()), (second.status(), 0));
@@ -345,7 +345,7 @@ fn a_write_of_which_a_part_shows_is_without_effect_and_no_fight() {
 fn a_repair_of_the_webhook_is_told() {
     let before = Scene::healthy().decide();
     let repaired = written(vec![row(CALLBACK, true, &FIELDS)], Ok(())).after(&before).decide();
-    assert_eq!(repaired.plan.report.effect, Effect::Repaired);
+    assert_eq!(repaired.plan.report.effect, RepairOutcome::Repaired);
     let notes = &repaired.plan.report.notes;
     assert_eq!(notes.iter().map(|note| (note.warning, note.reason)).collect::<Vec<_>>(), [(false, "Repaired")]);
 }

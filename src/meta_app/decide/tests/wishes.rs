@@ -8,7 +8,7 @@ use crate::api::outcome::Class;
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
 use crate::graph::{GraphError, GraphFault, Operation, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
-use crate::limits::drift_guard::{Effect, Standing};
+use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::act::Mutation;
 use crate::meta_app::{awaited_fields, fields};
 
@@ -29,7 +29,7 @@ fn declaring(declared: &[&str], shown: &[&str]) -> Scene {
     scene.webhook().fields = Some(words(declared));
     scene.app.metadata.generation = Some(2);
     scene.seen.inputs = "inputs of generation 2".to_owned();
-    scene.seen.standing = Standing::New;
+    scene.seen.standing = DriftState::New;
     scene
 }
 
@@ -82,12 +82,12 @@ fn a_refused_field_is_remembered_until_the_declaration_changes_or_a_look_is_aske
     assert!(again.plan.report.notes.is_empty());
     // What else is missing is repaired without it.
     let mut drifted = same();
-    drifted.seen.standing = Standing::Known;
+    drifted.seen.standing = DriftState::Known;
     drifted.seen.asked.subscriptions = Some(Ok(vec![row(CALLBACK, true, &["messages"])]));
     assert_eq!(drifted.decide().plan.mutation, subscribe(&FIELDS));
     let mut repaired = same();
-    repaired.seen.standing = Standing::Known;
-    assert_eq!(written(repaired, Ok(())).decide().plan.report.effect, Effect::Repaired);
+    repaired.seen.standing = DriftState::Known;
+    assert_eq!(written(repaired, Ok(())).decide().plan.report.effect, RepairOutcome::Repaired);
     // Somebody asks for a look, or changes something.
     let mut asked = same();
     asked.seen.inputs = "another requested-at".to_owned();
@@ -157,7 +157,7 @@ fn a_refused_write_leaves_a_verified_webhook_as_it_was() {
         let message = outcome.message(Ready);
         assert!(message.contains(&fact) && message.contains(&words), "{message}");
         assert!(!outcome.status().next_step.clone().unwrap_or_default().is_empty());
-        assert_eq!(outcome.plan.report.effect, Effect::None);
+        assert_eq!(outcome.plan.report.effect, RepairOutcome::None);
         outcome.no_mutation();
         // The next look tries again, and nothing changes if that is refused too.
         let next = || declaring(&more, &FIELDS).after(&outcome);
@@ -255,7 +255,7 @@ fn another_verify_token_is_given_to_meta_and_nothing_else_changes() {
     let given = |outcome: &Outcome| outcome.status().subscription.clone().unwrap().verify_token_fingerprint.unwrap();
     let done = introduced(Ok(()));
     done.shows(&[(Ready, "True/Reached")]);
-    assert_eq!((given(&done).as_str(), done.plan.report.effect), ("another", Effect::None));
+    assert_eq!((given(&done).as_str(), done.plan.report.effect), ("another", RepairOutcome::None));
     done.no_mutation();
     let open = introduced(Err(refusal(GraphError::Timeout)));
     assert_eq!((given(&open).as_str(), open.plan.report.class), (TOKEN, Class::Transient));

@@ -12,12 +12,12 @@ use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
 use crate::meta_grant::gap::Absence;
 use crate::meta_grant::observe::Asked;
-use crate::meta_grant::page_tokens::{Granted, Grants};
+use crate::meta_grant::page_tokens::{Granted, PageTokens};
 
 /// A grant over time.
 pub(super) struct Passes {
     pub(super) scene: Scene,
-    grants: Grants,
+    grants: PageTokens,
     /// What debug_token says.
     pub(super) info: TokenInfo,
     /// The pages that were asked in the last pass, and whether with a token from memory.
@@ -53,13 +53,13 @@ impl Passes {
     pub(super) fn restarted() -> Self {
         let mut scene = Scene::healthy();
         scene.seen.before = None;
-        Self { scene, grants: Grants::default(), info: system_user(10), asked: Vec::new() }
+        Self { scene, grants: PageTokens::default(), info: system_user(10), asked: Vec::new() }
     }
 
     /// The same after a restart of the operator.
     pub(super) fn restart(mut self) -> Self {
         self.scene.seen.suspicions = Default::default();
-        Self { grants: Grants::default(), ..self }
+        Self { grants: PageTokens::default(), ..self }
     }
 
     /// A grant whose two pages were listed.

@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepte
 use crate::api::outcome::Class;
 use crate::controller::dependency::Told;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind};
-use crate::meta_app::Trouble;
+use crate::meta_app::DependencyError;
 use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
 
 #[test]
@@ -94,8 +94,8 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
     let rows = [
         (app(AppSeen::NotFound), "False/AppNotFound", "Reconciling"),
         (app(AppSeen::Unjudged), "Unknown/NamespaceUnverified", "Reconciling"),
-        (broken(Trouble::Broken(Told::only("AppBlocked: x"))), "False/AppNotReady", "Reconciling"),
-        (broken(Trouble::Unknown(Told::only("x"))), "Unknown/AppUnverified", "Reconciling"),
+        (broken(DependencyError::Broken(Told::only("AppBlocked: x"))), "False/AppNotReady", "Reconciling"),
+        (broken(DependencyError::Unknown(Told::only("x"))), "Unknown/AppUnverified", "Reconciling"),
         (seed(SeedSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),
         (seed(SeedSeen::Malformed("it is empty".into())), "False/SecretMalformed", "Stalled"),
         (Scene::with(|scene| scene.seen.asked.token = None), "Unknown/AppUnverified", "Reconciling"),
