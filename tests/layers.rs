@@ -52,5 +52,5 @@ fn the_graph_sandbox_imports_downward_only() {
 
 #[test]
 fn the_operator_imports_downward_only() {
-    check("src", OPERATOR, 18);
+    check("src", OPERATOR, 3);
 }

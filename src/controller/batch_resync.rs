@@ -15,9 +15,9 @@ use kube::Resource;
 use tokio::task::{Id, JoinSet};
 
 use super::context::Context;
-use super::panics::PanicOver;
 use super::pass::Pass;
 use super::reconciler::Reconciler;
+use super::safeguards::PanicOver;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::outcome::Class;

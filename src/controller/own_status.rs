@@ -6,14 +6,12 @@ use std::hash::Hasher;
 use std::io;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::object_state::ObjectStates;
-use super::reconciler::Reconciler;
 use crate::base::clock::Moment;
-use crate::base::key::{Key, version};
+use crate::base::key::Key;
 
 /// How often a status is repaired, so that nobody is raced with.
 const PACE: SignedDuration = SignedDuration::from_mins(1);
@@ -84,7 +82,7 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     /// Notes that a status was written, or that what is stored is as good as it. If that made no other version the watch has nothing
     /// to bring: whether what was kept instead of somebody else's is over by that, of which nobody is told otherwise.
     #[must_use]
-    fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
+    pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
         let over = self.own_status(key, uid, |own| {
             own.wrote = version.unwrap_or_default().max(own.wrote);
             own.repairing = false;
@@ -94,7 +92,7 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     }
 
     /// Compares a status that is shown with ours. If it is somebody else's, what it was before is kept, and a look is owed.
-    fn shows(&self, key: &Key, uid: &str, version: u64, shown: Option<&S>, before: Option<&S>) {
+    pub fn shows(&self, key: &Key, uid: &str, version: u64, shown: Option<&S>, before: Option<&S>) {
         let print = shown.map(fingerprint).unwrap_or_default();
         let owed = self.own_status(key, uid, |own| {
             let put_back = own.kept.as_ref().is_some_and(|kept| fingerprint(&kept.status) == print);
@@ -113,42 +111,6 @@ impl<S: Clone + Serialize> ObjectStates<S> {
         if owed == Some(true) {
             self.request(key, uid);
         }
-    }
-}
-
-/// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it learn
-/// it here.
-pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
-    if kind.states().wrote(key, uid, version, is_shown) {
-        kind.ctx().wakeups.wake_dependents_of(K::NAME, key);
-    }
-}
-
-/// Compares an object that the watch brings with the stored one, before it is in the store.
-pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
-    let key = Key::of(object);
-    let Some(before) = kind.stored(&key).filter(|before| before.uid() == object.uid()) else { return };
-    kind.ctx().compare(Some(before.meta()), object.meta());
-    let (shown, known) = (K::status(object), K::status(&before));
-    if shown != known {
-        let version = version(object.meta()).unwrap_or_default();
-        let uid = object.uid().unwrap_or_default();
-        kind.states().shows(&key, &uid, version, shown, known);
-    }
-}
-
-/// Wakes an object whose status somebody else wrote.
-pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
-    let ctx = kind.ctx();
-    let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
-    match kind.states().repair_due(&key, &uid) {
-        Some(due) if due > now => {
-            if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {
-                timer.no_later(key, due);
-            }
-        }
-        Some(_) => ctx.wakeups.wake(K::NAME, key),
-        None => {}
     }
 }
 

@@ -8,28 +8,12 @@ use futures::FutureExt;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 
-use super::own_status;
+use super::foreign_status;
 use super::reconciler::{Reconciler, status_of};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::base::key::{Key, version};
 use crate::cluster::status::{conditions, with_ready};
-
-/// What only tests set, to see that a panic ends one thing and not the others. No flag, environment or object reaches it.
-#[derive(Clone, Debug, Default)]
-pub struct PanicOver {
-    /// In each pass over this object.
-    pub pass: Option<Key>,
-    /// In each visit to this object.
-    pub visit: Option<Key>,
-}
-
-impl PanicOver {
-    /// Panics if a test said so.
-    pub(super) fn now(over: Option<&Key>, key: &Key) {
-        assert!(over != Some(key), "a test wants a panic");
-    }
-}
 
 /// The work to its end; `None` if it panicked. What it held is as it left it: locks of ours are not poisoned by it, and what
 /// it had not reported is found again.
@@ -60,7 +44,7 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
     let status = with_ready(&before, &finding, ctx.clock.now());
     match status_of::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            own_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
+            foreign_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }
         Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
     }

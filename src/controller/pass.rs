@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::context::Context;
 use super::evidence::Suspicions;
 use super::fight::first_overwritten;
+use super::foreign_status;
 use super::object_state::ObjectState;
-use super::own_status;
 use super::reconciler::{Next, Reconciler, slots};
 use super::requests;
 use super::resync::next_try;
@@ -274,7 +274,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
             }
         } else if self.memory.own.is_of_somebody_else() {
             // But for its times it says the same.
-            own_status::is_ours(kind, &self.key, &self.uid, None, true);
+            foreign_status::is_ours(kind, &self.key, &self.uid, None, true);
         }
         let unrepeatable = self.unrepeatable();
         for note in report.notes.iter().chain(&unrepeatable) {

@@ -1,4 +1,6 @@
-//! What keeps harm away even when something else is broken. A test takes one of them out to see what it is for.
+//! What keeps harm away even when something else is broken, and what only tests set. A test takes a safeguard out to see what it is for.
+
+use crate::base::key::Key;
 
 /// What is made sure of. No flag, variable or object reaches it.
 #[derive(Clone, Copy, Debug)]
@@ -20,5 +22,21 @@ pub struct Safeguards {
 impl Default for Safeguards {
     fn default() -> Self {
         Self { claim: true, lease: true, judge: true, mark: true, former_token: true, proofs: true }
+    }
+}
+
+/// What only tests set, to see that a panic ends one thing and not the others. No flag, environment or object reaches it.
+#[derive(Clone, Debug, Default)]
+pub struct PanicOver {
+    /// In each pass over this object.
+    pub pass: Option<Key>,
+    /// In each visit to this object.
+    pub visit: Option<Key>,
+}
+
+impl PanicOver {
+    /// Panics if a test said so.
+    pub(super) fn now(over: Option<&Key>, key: &Key) {
+        assert!(over != Some(key), "a test wants a panic");
     }
 }

@@ -11,8 +11,8 @@ use kube_runtime::reflector::Store;
 use super::kinds::Kinds;
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::base::key::{Key, KindName};
-use crate::controller::reconciler;
 use crate::controller::reconciler::Reconciler;
+use crate::controller::run;
 use crate::controller::timer::Timer;
 
 /// Claims that may be cleaned up after at once: it is nothing that people wait for.
@@ -54,5 +54,5 @@ fn controllers<K: Reconciler>(
     concurrency: u16,
 ) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<K> {
     let kind = Arc::clone(kind);
-    queues.into_iter().map(move |(store, wakes)| reconciler::run(Arc::clone(&kind), store, wakes, concurrency).boxed())
+    queues.into_iter().map(move |(store, wakes)| run::run(Arc::clone(&kind), store, wakes, concurrency).boxed())
 }

@@ -16,7 +16,7 @@ use crate::base::unlisted::Unlisted;
 use crate::cluster::departed;
 use crate::cluster::watch::Change;
 use crate::controller::dependents::Dependency;
-use crate::controller::own_status;
+use crate::controller::foreign_status;
 use crate::controller::reconciler::Reconciler;
 use crate::meta_grant::users;
 use crate::{meta_app, meta_grant};
@@ -51,7 +51,7 @@ impl Triggers {
                     // It may have given up its webhook, which another one waits for.
                     kinds.ctx.wakeups.wake_dependents(&Dependency::Claim(AssetClaim::app_name(&app.spec.app_id)));
                 }
-                own_status::wake(&*kinds.apps, app);
+                foreign_status::wake(&*kinds.apps, app);
                 // As its dependants see it.
                 let seen = kinds.apps.get(&key);
                 let app = seen.as_deref().unwrap_or(app);
@@ -87,7 +87,7 @@ impl Triggers {
                 if self.is_changed(&key, grant) {
                     kinds.ctx.wakeups.wake(KindName::MetaGrant, key.clone());
                 }
-                own_status::wake(&*kinds.grants, grant);
+                foreign_status::wake(&*kinds.grants, grant);
                 let seen = kinds.grants.get(&key);
                 let grant = seen.as_deref().unwrap_or(grant);
                 if changed(&mut self.outer, &key, hash(&(grant.uid(), meta_grant::verdict(grant)))) {
@@ -126,7 +126,7 @@ impl Triggers {
                 if self.is_changed(&key, channel) {
                     kinds.ctx.wakeups.wake(KindName::FacebookChannel, key.clone());
                 }
-                own_status::wake(&*kinds.channels, channel);
+                foreign_status::wake(&*kinds.channels, channel);
                 // From then on its grant is looked at as often as anything that is broken.
                 if let Some(grant) = users::grant_of(channel).filter(|_| users::is_broken(channel)) {
                     if changed(&mut self.outer, &key, hash(&grant.name)) {

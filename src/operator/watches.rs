@@ -19,7 +19,7 @@ use crate::cluster::scoped;
 use crate::cluster::secrets;
 use crate::cluster::watch;
 use crate::cluster::watch::View;
-use crate::controller::own_status;
+use crate::controller::foreign_status;
 use crate::controller::reconciler::Reconciler;
 
 /// A store and what fills it.
@@ -70,7 +70,7 @@ fn spawn_watch<K: Reconciler>(
     let view = View { store, room: kinds.ctx.cluster.surplus.room(K::NAME.as_str(), namespace) };
     let mut triggers = Triggers::default();
     watches.spawn(async move {
-        let review = |object: &K::Object| own_status::review(&*kind, object);
+        let review = |object: &K::Object| foreign_status::review(&*kind, object);
         let report = |change: watch::Change<'_, K::Object>| {
             namespaces::note(&kinds, &scope, list, &change);
             trigger(&mut triggers, &kinds, change);

@@ -14,8 +14,8 @@ use crate::cluster::error::Failure;
 use crate::cluster::events::Note;
 use crate::cluster::write_refused::{Refusals, WriteRefused};
 use crate::controller::context::Context;
+use crate::controller::foreign_status;
 use crate::controller::object_state::Written;
-use crate::controller::own_status;
 use crate::controller::reconciler::{Reconciler, status_of};
 use crate::controller::resync::next_try;
 
@@ -53,7 +53,13 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
                 ctx.metrics.status_written(K::NAME);
                 let made = version(written.meta());
                 let stored = kind.stored(&self.key).and_then(|stored| version(stored.meta()));
-                own_status::is_ours(kind, &self.key, &self.uid, made, made == version(object.meta()) || made == stored);
+                foreign_status::is_ours(
+                    kind,
+                    &self.key,
+                    &self.uid,
+                    made,
+                    made == version(object.meta()) || made == stored,
+                );
                 self.memory.written = made.map(|version| Written { version, status: status.clone() });
                 (self.memory.unwritten, self.memory.met) = (None, None);
             }

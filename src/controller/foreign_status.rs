@@ -1,0 +1,42 @@
+//! What is done about statuses that somebody else wrote: they are compared when the watch brings them, and their objects are woken.
+
+use kube::{Resource, ResourceExt};
+
+use super::reconciler::Reconciler;
+use crate::base::key::{Key, version};
+
+/// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it learn
+/// it here.
+pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
+    if kind.states().wrote(key, uid, version, is_shown) {
+        kind.ctx().wakeups.wake_dependents_of(K::NAME, key);
+    }
+}
+
+/// Compares an object that the watch brings with the stored one, before it is in the store.
+pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
+    let key = Key::of(object);
+    let Some(before) = kind.stored(&key).filter(|before| before.uid() == object.uid()) else { return };
+    kind.ctx().compare(Some(before.meta()), object.meta());
+    let (shown, known) = (K::status(object), K::status(&before));
+    if shown != known {
+        let version = version(object.meta()).unwrap_or_default();
+        let uid = object.uid().unwrap_or_default();
+        kind.states().shows(&key, &uid, version, shown, known);
+    }
+}
+
+/// Wakes an object whose status somebody else wrote.
+pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
+    let ctx = kind.ctx();
+    let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
+    match kind.states().repair_due(&key, &uid) {
+        Some(due) if due > now => {
+            if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {
+                timer.no_later(key, due);
+            }
+        }
+        Some(_) => ctx.wakeups.wake(K::NAME, key),
+        None => {}
+    }
+}
