@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::cluster::leader::LONGEST_ANSWER;
-use crate::cluster::leader::{Candidate, Timing};
+use crate::cluster::leader::{Candidate, LONGEST_ANSWER, Timing};
 use crate::telemetry::LogFormat;
 
 /// Keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes.

@@ -6,8 +6,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio_util::sync::CancellationToken;
 
-use super::safeguards::PanicOver;
-use super::safeguards::Safeguards;
+use super::safeguards::{PanicOver, Safeguards};
 use super::wakeups::Wakeups;
 use crate::base::clock::{Clock, Moment};
 use crate::base::key::version;

@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::key::Key;
 use parking_lot::Mutex;
+
+use crate::base::key::Key;
 
 /// What was counted last for the objects of a kind.
 #[derive(Debug, Default)]

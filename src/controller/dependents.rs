@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::base::key::{Key, KindName};
 use parking_lot::Mutex;
+
+use crate::base::key::{Key, KindName};
 
 /// Something an object depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

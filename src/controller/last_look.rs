@@ -2,7 +2,6 @@
 //! the start counts, so that not everything is looked at again at once.
 
 use std::collections::HashMap;
-
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};

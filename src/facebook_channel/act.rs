@@ -124,7 +124,7 @@ async fn unsubscribe(
     let app_key = app_key.ok_or_else(inputs_changed)?;
     let app = channels.apps.get(app_key).ok_or_else(inputs_changed)?;
     let credentials = meta_app::secrets::find_credentials(&channels.apps, &app).await?.ok_or_else(inputs_changed)?;
-    let version = meta_app::observe::version(&app);
+    let version = meta_app::facts::version(&app);
     let end = channels.ctx.graph.unsubscribe_page(&version, &credentials, page_id);
     let sent = fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
     let Some(written) = sent else { return Ok(asked) };

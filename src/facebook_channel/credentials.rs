@@ -17,9 +17,8 @@ use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::dependents::Dependency;
 use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
 use crate::meta_app::{self, seen};
-use crate::meta_grant;
 use crate::meta_grant::gap::Absence;
-use crate::ownership;
+use crate::{meta_grant, ownership};
 
 /// The credential of a channel, as a decision may see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -275,5 +274,5 @@ pub async fn see_access(
         return Ok(None);
     }
     let credentials = meta_app::secrets::find_credentials(&channels.apps, object).await?;
-    Ok(credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials, token }))
+    Ok(credentials.map(|credentials| Access { version: meta_app::facts::version(object), credentials, token }))
 }

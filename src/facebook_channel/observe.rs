@@ -4,6 +4,7 @@ use kube::ResourceExt;
 
 use super::credentials::{Source, see_access};
 use super::due;
+
 pub use super::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
 use super::parted;
 use super::policy::{grant, token};
@@ -114,7 +115,7 @@ pub async fn survey(
     let standing = pass.standing::<FacebookChannels>(thing, &inputs);
     Ok(Observed {
         app_key,
-        unapproved: app_object.as_deref().map(meta_app::unapproved).unwrap_or_default(),
+        unapproved: app_object.as_deref().map(meta_app::facts::unapproved).unwrap_or_default(),
         app,
         token: seen_token,
         claim,

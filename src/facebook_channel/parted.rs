@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::limits::answer::{Held, Refusal};
-    use crate::meta_app::{Verdict, WebhookVerdict};
+    use crate::meta_app::facts::{Verdict, WebhookVerdict};
 
     const APP: &str = "1111000011110000";
 

@@ -13,6 +13,7 @@ use crate::base::fingerprint::Fingerprint;
 use crate::base::key::Key;
 use crate::cluster::error;
 use crate::cluster::error::Failure;
+
 pub use crate::cluster::secrets::KIND;
 use crate::cluster::write_refused::{Cause, Verb, Write};
 use crate::controller::deletion;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::prefetched::PageNews;
-use super::prefetched::Prefetched;
+use super::prefetched::{PageNews, Prefetched};
 use super::suspect_tokens::SuspectTokens;
 use crate::api::FacebookChannelStatus;
 use crate::controller::context::Context;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::observe::{self, Asked};
+use super::model::Asked;
 use super::state::MetaApps;
 use super::{keyring, secrets, verify_token};
 use crate::api::WebhookObject::Page;
@@ -14,54 +14,9 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::graph::Operation;
+use crate::meta_app::facts;
+use crate::meta_app::model::{KEYRING, Mutation};
 use crate::ownership::{self, ClaimSeen, Wanted, fence};
-
-/// One change, at Meta or in the cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Mutation {
-    /// Create the claim on the callback.
-    AcquireClaim,
-    /// Take the claim over from a MetaApp of this namespace that is gone.
-    AdoptClaim {
-        /// UID of that one.
-        of: String,
-    },
-    /// Create the Secret with the verify token.
-    CreateVerifyToken,
-    /// Take up the one of an earlier MetaApp of this name, which is gone.
-    AdoptVerifyToken,
-    /// Write into the keyring what the gateway has to know.
-    TellGateway,
-    /// Subscribe the application's webhook.
-    Subscribe {
-        /// Callback URL.
-        callback_url: String,
-        /// Webhook fields.
-        fields: Vec<String>,
-    },
-    /// Subscribe it once more as it is, so that Meta knows the verify token that the gateway has now.
-    Introduce {
-        /// Callback URL.
-        callback_url: String,
-        /// Webhook fields.
-        fields: Vec<String>,
-    },
-}
-
-impl Mutation {
-    /// What is done, for the log: every write leaves a line there, also one that repairs before anybody notices.
-    const fn told(&self) -> &'static str {
-        match self {
-            Self::AcquireClaim => "claiming the webhook of the app",
-            Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
-            Self::CreateVerifyToken => "creating the verify token",
-            Self::AdoptVerifyToken => "taking up the verify token of an earlier MetaApp of this name",
-            Self::TellGateway => "telling the gateway the app's secrets and its verify token",
-            Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
-            Self::Introduce { .. } => "giving Meta the new verify token",
-        }
-    }
-}
 
 /// How long the gateway gets to see a new verify token before Meta is told to ask it.
 const GATEWAY_NOTICE: Duration = Duration::from_millis(500);
@@ -78,18 +33,18 @@ pub async fn act(
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
     // What was refused is tried again each minute.
-    if mutation != Mutation::TellGateway || !pass.was_refused(keyring::KIND) {
+    if mutation != Mutation::TellGateway || !pass.was_refused(KEYRING) {
         tracing::info!(kind = "MetaApp", object = %pass.key, "{}", mutation.told());
     }
     match mutation {
         Mutation::AcquireClaim => {
-            let wanted = observe::wanted(app, pass);
+            let wanted = facts::wanted(app, pass);
             let acquired = ownership::acquire(&apps.ownership, &wanted, ProofMethod::AppToken).await;
             asked.claims_unavailable = asked.writes.note(ownership::KIND, acquired)?.flatten();
             asked.claimed = true;
         }
         Mutation::AdoptClaim { of } => {
-            let (wanted, proof) = (observe::wanted(app, pass), Some(ProofMethod::AppToken));
+            let (wanted, proof) = (facts::wanted(app, pass), Some(ProofMethod::AppToken));
             let adopted = ownership::adopt(&apps.ownership, &wanted, &ClaimSeen::Orphaned { of }, proof).await;
             asked.claims_unavailable = asked.writes.note(ownership::KIND, adopted)?.flatten();
             asked.claimed = true;
@@ -110,17 +65,17 @@ pub async fn act(
         }
         Mutation::TellGateway => {
             let written = keyring::write(apps, app).await;
-            if asked.writes.note(keyring::KIND, written)?.is_some() && is_to_be_asked_for(apps, app, pass).await? {
+            if asked.writes.note(KEYRING, written)?.is_some() && is_to_be_asked_for(apps, app, pass).await? {
                 notice(apps).await?;
             }
         }
         Mutation::Subscribe { callback_url, fields } => {
-            let wanted = observe::wanted(app, pass);
+            let wanted = facts::wanted(app, pass);
             return subscribe(apps, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
         Mutation::Introduce { callback_url, fields } => {
             asked.introduced = true;
-            let wanted = observe::wanted(app, pass);
+            let wanted = facts::wanted(app, pass);
             return subscribe(apps, &pass.key, &wanted, &callback_url, &fields, asked).await;
         }
     }
@@ -129,7 +84,7 @@ pub async fn act(
 
 /// Whether Meta is about to be given a verify token that it does not know.
 async fn is_to_be_asked_for(apps: &MetaApps, app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Result<bool, Failure> {
-    let key = Key::new(&pass.key.namespace, super::verify_token_secret_name(&pass.key.name));
+    let key = Key::new(&pass.key.namespace, crate::meta_app::facts::verify_token_secret_name(&pass.key.name));
     let there = secrets::verify_token_fingerprint(apps, &key, &pass.uid).await?;
     let given = pass.previous.subscription.as_ref().and_then(|it| it.verify_token_fingerprint.as_ref());
     Ok(app.spec.webhook.is_some() && there.is_some_and(|there| Some(&there) != given))
@@ -148,7 +103,7 @@ async fn subscribe(
     fields: &[String],
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
-    let token_key = Key::new(&key.namespace, super::verify_token_secret_name(&key.name));
+    let token_key = Key::new(&key.namespace, crate::meta_app::facts::verify_token_secret_name(&key.name));
     let released = apps.ctx.cluster.secrets.get(&token_key, Purpose::VerifyToken).await?.ok();
     let token = released.as_ref().and_then(|released| std::str::from_utf8(released.value(VERIFY_TOKEN_KEY)?).ok());
     let token = token.map(SecretString::from);

@@ -1,8 +1,9 @@
 //! What Meta is asked about an application. Everything is asked with the app token alone, so that what is found is about
 //! the application and nobody else.
 
-use super::observe::{Asked, declared_version};
-use super::preflight::{self, Change, Trial};
+use super::facts::declared_version;
+use super::model::{Asked, Change, Trial};
+use super::preflight;
 use super::secrets::Entry;
 use super::state::MetaApps;
 use crate::api::references::APP_SECRET_KEY;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::facts::verdict;
 use super::state::MetaApps;
-use super::{DependencyError, observe, secrets, verdict};
+use super::{DependencyError, secrets};
 use crate::api::MetaApp;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
@@ -63,7 +64,7 @@ pub async fn see(apps: &MetaApps, app_id: &str, key: Option<&Key>) -> Result<(Ap
         return Ok((AppState::SecretGone, None));
     };
     Ok(match verdict(&app).credentials {
-        Ok(()) => (AppState::Ready, Some(Access { version: observe::version(&app), credentials, app })),
+        Ok(()) => (AppState::Ready, Some(Access { version: super::facts::version(&app), credentials, app })),
         Err(DependencyError::Broken(told) | DependencyError::Unknown(told)) => (AppState::NotReady(told.why), None),
     })
 }

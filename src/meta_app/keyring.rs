@@ -19,20 +19,7 @@ use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::graph::Token;
 use crate::limits::token_bucket::TokenBucket;
-
-/// What a refused write of it is known by among those of an application.
-pub const KIND: &str = "keyring";
-
-/// What the gateway knows of an application.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum KeyringSeen {
-    /// It need not know anything: there is none, or Meta never accepted the app secret.
-    Unneeded,
-    /// What there is.
-    Current,
-    /// Something else than there is.
-    Outdated,
-}
+use crate::meta_app::model::KeyringSeen;
 
 /// Looks at what the gateway knows. `accepted` says whether Meta accepts the app secret: it did before if that is in the status.
 /// Nobody fills the keyring with applications that Meta does not know.
@@ -68,7 +55,7 @@ pub async fn write(apps: &MetaApps, app: &MetaApp) -> Result<(), Failure> {
 async fn entry(apps: &MetaApps, app: &MetaApp) -> Result<Vec<u8>, Failure> {
     let (namespace, name) = (app.namespace().unwrap_or_default(), app.name_any());
     let secret = Key::new(&namespace, &app.spec.app_secret_ref.name);
-    let token = Key::new(&namespace, super::verify_token_secret_name(&name));
+    let token = Key::new(&namespace, crate::meta_app::facts::verify_token_secret_name(&name));
     let secret = apps.ctx.read(apps.ctx.cluster.secrets.get(&secret, Purpose::AppSecret)).await??.ok();
     let token = apps.ctx.read(apps.ctx.cluster.secrets.get(&token, Purpose::VerifyToken)).await??.ok();
     let token = token.as_deref().and_then(|released| released.value(VERIFY_TOKEN_KEY));

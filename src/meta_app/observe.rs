@@ -1,149 +1,24 @@
 //! Reads everything about an application; what is missing or refused is an observation too.
 
-use std::sync::Arc;
-
 use kube::ResourceExt;
 
-use super::keyring::{self, KeyringSeen};
-use super::preflight::Trial;
-use super::secrets::Flaw;
+use super::model::KeyringSeen;
 use super::state::MetaApps;
-use super::{ask, secrets, verify_token};
-use crate::api::conditions::{ConditionType, Quote};
+use super::{ask, keyring, secrets, verify_token};
+use crate::api::conditions::ConditionType;
 use crate::api::references::Purpose;
-use crate::api::{
-    AssetKind, ChannelCounts, ClaimHolder, DeletionPolicy, ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL,
-    REQUESTED_AT, SecretInUse, UsageStatus,
-};
+use crate::api::{ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, REQUESTED_AT};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
-use crate::controller::deletion;
 use crate::controller::dependents::Dependency;
-use crate::controller::evidence::Suspicions;
-use crate::controller::managed_secrets;
 use crate::controller::pass::Pass;
-use crate::controller::writes::Writes;
-use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Version};
-use crate::limits::answer::{Answer, Refusal};
-use crate::limits::calls::Calls;
-use crate::limits::drift_guard::DriftState;
+use crate::controller::{deletion, managed_secrets};
 use crate::limits::usage::Budget;
-use crate::ownership::{self, ClaimSeen, Offer, Unavailable, Wanted};
-
-/// What was seen of an application.
-#[derive(Debug)]
-pub struct Observed {
-    /// The app secret.
-    pub secret: SecretSeen,
-    /// The claim on the callback, if the webhook is managed.
-    pub claim: ClaimSeen,
-    /// The Secret with the verify token.
-    pub verify_token: VerifyTokenSeen,
-    /// What the gateway knows.
-    pub keyring: KeyringSeen,
-    /// Callback URL that Meta is to be given; `None` if there is nowhere to derive it from.
-    pub callback_url: Option<String>,
-    /// Where the login dialog sends people back to; `None` if no gateway is there to receive them.
-    pub redirect_uri: Option<String>,
-    /// Base URL of the Graph API.
-    pub graph_url: String,
-    /// Fingerprint of everything the answers depend on.
-    pub inputs: String,
-    /// Whether Meta has to be asked in this pass.
-    pub look: bool,
-    /// The look that somebody asked for and that was not taken yet.
-    pub requested: Option<String>,
-    /// What subscribing the webhook would be.
-    pub standing: DriftState,
-    /// Whether values may not be kept any longer.
-    pub stale: bool,
-    /// The declared version of the Graph API.
-    pub version: Version,
-    /// The entries of the Secret that can be used. Of two, Meta accepts one or the other.
-    pub entries: Vec<SecretInUse>,
-    /// What is wrong with another one.
-    pub flaw: Option<Flaw>,
-    /// The version that answered last where the one in use was asked, as its answer says.
-    pub served: Option<Version>,
-    /// Fingerprint of the verify token that the gateway has.
-    pub verify_token_fingerprint: Option<String>,
-    /// What was heard before and waits for its confirmation.
-    pub suspicions: Suspicions,
-    /// How much of what Meta allows is used, if it is much.
-    pub usage: Option<UsageStatus>,
-    /// Its channels, if they were counted.
-    pub channels: Option<ChannelCounts>,
-    /// What Meta answered in this pass.
-    pub asked: Asked,
-}
-
-/// The app secret, as a decision may see it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum SecretSeen {
-    /// There is no Secret that was released for it.
-    NotReleased,
-    /// It cannot be an app secret, for this reason.
-    Malformed(String),
-    /// It is there.
-    Present,
-}
-
-/// The Secret with the verify token.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum VerifyTokenSeen {
-    /// There is none of that name.
-    Missing,
-    /// We made it.
-    Ours,
-    /// We made it for an earlier MetaApp of this name, which is gone.
-    LeftOver,
-    /// Somebody else made a Secret of that name.
-    Taken,
-}
-
-/// What was asked and done in one pass.
-#[derive(Debug, Default)]
-pub struct Asked {
-    /// Every call that was made.
-    pub calls: Calls,
-    /// The application itself.
-    pub node: Option<Answer<AppNode>>,
-    /// The version of the Graph API in which it was answered for, or was to be.
-    pub version: Option<Version>,
-    /// The refusal of the declared version, if Meta does not serve it.
-    pub version_refused: Option<Refusal>,
-    /// What is in the way of the declared version, though it may answer for the application itself.
-    pub trial: Option<Trial>,
-    /// The credentials that Meta accepts, and the entry of the Secret that they are from.
-    pub credentials: Option<Arc<AppCredentials>>,
-    /// The name and fingerprint of that entry.
-    pub secret_in_use: Option<SecretInUse>,
-    /// Those of the other one, and whether Meta accepts it too.
-    pub other_secret: Option<(SecretInUse, bool)>,
-    /// Its permissions.
-    pub permissions: Option<Answer<Vec<AppPermission>>>,
-    /// Its subscriptions.
-    pub subscriptions: Option<Answer<Vec<AppSubscription>>>,
-    /// Its subscriptions before they were written.
-    pub before: Option<Vec<AppSubscription>>,
-    /// The outcome of subscribing.
-    pub subscribed: Option<Answer<()>>,
-    /// Whether that was to give Meta the verify token.
-    pub introduced: bool,
-    /// Webhook fields that Meta does not know.
-    pub refused: Vec<String>,
-    /// What it said of the last of them.
-    pub refused_words: Option<Quote>,
-    /// Whether the claim was tried for.
-    pub claimed: bool,
-    /// Why the claim could not be made, if claims are out of reach.
-    pub claims_unavailable: Option<Unavailable>,
-    /// Whether the verify token was created.
-    pub verify_token_made: bool,
-    /// What came of the writes in the cluster.
-    pub writes: Writes,
-}
+use crate::meta_app::facts;
+use crate::meta_app::facts::declared_version;
+use crate::meta_app::model::{Asked, KEYRING, Observed, SecretSeen, VerifyTokenSeen};
+use crate::ownership::{self, ClaimSeen, Wanted};
 
 /// Reads everything about an application.
 ///
@@ -156,8 +31,8 @@ pub async fn observe(
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let secret_key = Key::new(&pass.key.namespace, &app.spec.app_secret_ref.name);
-    let token_key = Key::new(&pass.key.namespace, super::verify_token_secret_name(&pass.key.name));
-    let wanted = wanted(app, pass);
+    let token_key = Key::new(&pass.key.namespace, crate::meta_app::facts::verify_token_secret_name(&pass.key.name));
+    let wanted = facts::wanted(app, pass);
     let dependencies = vec![
         Dependency::Secret(secret_key.clone()),
         Dependency::Secret(token_key.clone()),
@@ -195,7 +70,7 @@ pub async fn observe(
     let look = !paused && (asked_for || tries && is_let_in_again(apps, app, pass, &claim, verify_token).await?);
     let known = keyring::look(apps, app, pass, is_accepted(&asked)).await?;
     // What can be told to the gateway now does not wait for Meta.
-    let waits = known == KeyringSeen::Outdated && asked.writes.refusal(keyring::KIND).is_none();
+    let waits = known == KeyringSeen::Outdated && asked.writes.refusal(KEYRING).is_none();
     let mut asked = match &entries {
         Some(Ok(entries)) if look && !waits => ask::ask(apps, app, &entries.usable, asked, pass, &inputs).await?,
         _ => asked,
@@ -233,7 +108,7 @@ pub async fn observe(
         version: declared_version(app),
         entries,
         flaw,
-        served: apps.ctx.limits.served_versions.by(&pass.uid, asked.version.unwrap_or_else(|| version(app))),
+        served: apps.ctx.limits.served_versions.by(&pass.uid, asked.version.unwrap_or_else(|| facts::version(app))),
         verify_token_fingerprint,
         suspicions: pass.suspicions().clone(),
         usage,
@@ -256,40 +131,10 @@ async fn is_let_in_again(
     token: VerifyTokenSeen,
 ) -> Result<bool, Failure> {
     let claim = pass.was_refused(ownership::KIND)
-        && apps.ctx.read(ownership::is_let_in(&apps.ownership, &wanted(app, pass), claim)).await??;
+        && apps.ctx.read(ownership::is_let_in(&apps.ownership, &facts::wanted(app, pass), claim)).await??;
     let token = pass.was_refused(verify_token::KIND)
         && apps.ctx.read(verify_token::is_let_in(apps, app, &pass.key, &pass.uid, token)).await??;
     Ok(claim || token)
-}
-
-/// The claim that an application with a webhook has to hold.
-pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
-    let holder =
-        ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
-    Wanted {
-        kind: AssetKind::MetaApp,
-        id: app.spec.app_id.clone(),
-        app_id: app.spec.app_id.clone(),
-        app_ref: None,
-        fields: None,
-        // Nothing is cleaned up after an application: its webhook belongs to it.
-        deletion_policy: DeletionPolicy::Orphan,
-        offer: Offer::None,
-        former_ended: false,
-        holder,
-    }
-}
-
-/// The version of the Graph API that is declared for an application.
-pub fn declared_version(app: &MetaApp) -> Version {
-    app.spec.graph_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
-}
-
-/// The version of the Graph API in which everything about an application is asked: the one that answered last. What is
-/// declared takes its place once it answers.
-pub fn version(app: &MetaApp) -> Version {
-    let known = app.status.as_ref().and_then(|status| status.graph_version.as_deref()?.parse().ok());
-    known.unwrap_or_else(|| declared_version(app))
 }
 
 fn callback_url(apps: &MetaApps, app: &MetaApp, key: &Key) -> Option<String> {

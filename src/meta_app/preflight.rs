@@ -5,7 +5,7 @@
 
 use std::sync::Weak;
 
-use super::observe::Asked;
+use super::model::Asked;
 use super::page_reads::PageReads;
 use super::state::MetaApps;
 use crate::api::{MetaApp, MetaAppStatus};
@@ -15,38 +15,7 @@ use crate::controller::pass::Pass;
 use crate::graph::{AppCredentials, GraphError, Operation, ThrottleScope, Verdict, Version};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
-
-/// Why a declared version that answers for the application is not used yet.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Trial {
-    /// Meta refuses this read in it, and answers it in the version in use.
-    Refused(Operation, Refusal),
-    /// Meta serves another version in its place.
-    ServedAs(Version),
-    /// Something about the application was not answered.
-    Unanswered(Refusal),
-    /// No page that was asked about answered everything. Of the application itself all was answered.
-    PageUnanswered(Refusal),
-}
-
-impl Trial {
-    /// What was not answered, so that it is worth trying again soon.
-    pub fn silence(&self) -> Option<&Refusal> {
-        match self {
-            Self::Unanswered(refusal) | Self::PageUnanswered(refusal) => Some(refusal),
-            Self::Refused(..) | Self::ServedAs(_) => None,
-        }
-    }
-}
-
-/// The two versions that are compared.
-#[derive(Clone, Copy, Debug)]
-pub struct Change {
-    /// The version in use.
-    pub from: Version,
-    /// The one that is declared.
-    pub to: Version,
-}
+use crate::meta_app::model::{Change, Trial};
 
 /// Tries a version that answered for the application itself; what is in its way, if anything is.
 ///

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::facts::{Verdict, awaited_fields, fields, verdict};
 use super::state::MetaApps;
-use super::{DependencyError, Verdict, allowed, awaited_fields, fields, verdict};
+use super::{DependencyError, allowed};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};

@@ -5,15 +5,15 @@ use kube::Api;
 use kube::api::PostParams;
 use rand::distr::{Alphanumeric, SampleString};
 
-use super::observe::VerifyTokenSeen;
+use super::model::VerifyTokenSeen;
 use super::state::MetaApps;
 use crate::api::MetaApp;
 use crate::api::outcome::Class;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
 use crate::base::key::Key;
 use crate::cluster::error;
-use crate::cluster::error::Failure;
-use crate::cluster::error::kubernetes;
+use crate::cluster::error::{Failure, kubernetes};
+
 pub use crate::cluster::secrets::KIND;
 use crate::cluster::write_refused::{Verb, Write};
 use crate::controller::managed_secrets::{may_be_left_over, own_secret};
@@ -25,7 +25,7 @@ use crate::controller::managed_secrets::{may_be_left_over, own_secret};
 /// When the Kubernetes API refuses or does not answer.
 pub async fn create(apps: &MetaApps, app: &MetaApp, key: &Key, trial: bool) -> Result<(), Failure> {
     let token = Alphanumeric.sample_string(&mut rand::rng(), 48);
-    let name = super::verify_token_secret_name(&key.name);
+    let name = crate::meta_app::facts::verify_token_secret_name(&key.name);
     let secret = own_secret(app, name.clone(), Purpose::VerifyToken, [(VERIFY_TOKEN_KEY, token)]);
     let secret = Secret { immutable: Some(true), ..secret };
     let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
@@ -40,7 +40,7 @@ pub async fn create(apps: &MetaApps, app: &MetaApp, key: &Key, trial: bool) -> R
 /// When the Kubernetes API refuses or does not answer.
 pub async fn adopt(apps: &MetaApps, app: &MetaApp, key: &Key, uid: &str, trial: bool) -> Result<(), Failure> {
     let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
-    let name = super::verify_token_secret_name(&key.name);
+    let name = crate::meta_app::facts::verify_token_secret_name(&key.name);
     let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
         return Ok(());
     };

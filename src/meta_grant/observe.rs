@@ -296,7 +296,7 @@ async fn survey(
     let access = match (&app_object, &app) {
         (Some(object), AppSeen::Found { verdict, .. }) if look && verdict.credentials.is_ok() => {
             let credentials = meta_app::secrets::find_credentials(&grants.apps, object).await?;
-            credentials.map(|credentials| Access { version: meta_app::observe::version(object), credentials })
+            credentials.map(|credentials| Access { version: meta_app::facts::version(object), credentials })
         }
         _ => None,
     };

@@ -27,7 +27,7 @@ pub async fn witness(grants: &MetaGrants, grant: &Key, now: Timestamp) -> Result
     let (_, app) = seen::look(&grants.apps, Some(&app_key(&object, grant)), &grant.namespace).await?;
     let Some(app) = app else { return Ok(None) };
     let Some(credentials) = meta_app::secrets::find_credentials(&grants.apps, &app).await? else { return Ok(None) };
-    let version = meta_app::observe::version(&app);
+    let version = meta_app::facts::version(&app);
     let result = grants.ctx.read(grants.ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
     let answer = answer(Operation::DebugToken, result);
     grants.tokens.hear(grant, &fingerprint, answer.clone(), now);

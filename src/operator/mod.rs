@@ -18,16 +18,19 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
+use gauges::Gauges;
+use kinds::Kinds;
 use kube::Client;
 use kube_runtime::reflector::{self, Store};
+use queues::{Queue, Queues, Timers};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use watches::Scope;
 
 use crate::api::AssetClaim;
 use crate::base::clock::Clock;
 use crate::base::key::{Key, KindName};
 use crate::base::watch_health;
-use crate::cluster::backpressure;
 use crate::cluster::error::Failure;
 use crate::cluster::events::Events;
 use crate::cluster::leader::Lease;
@@ -37,27 +40,20 @@ use crate::cluster::secrets::Secrets;
 use crate::cluster::stores::Objects;
 use crate::cluster::surplus::Surplus;
 use crate::cluster::undecodable::Undecodable;
-use crate::cluster::{Cluster, Stores};
+use crate::cluster::{Cluster, Stores, backpressure};
 use crate::controller::batch_resync;
-use crate::controller::context::Context;
-use crate::controller::context::Policy;
+use crate::controller::context::{Context, Policy};
 use crate::controller::timer::wakes;
 use crate::controller::wakeups::Wakeups;
 use crate::graph::GraphClient;
 use crate::limits::Limits;
-use crate::meta_app::keyring_secret;
 use crate::meta_app::keyring_secret::Keyring;
-use crate::meta_app::{self, allowed};
-use crate::meta_grant::inbox;
+use crate::meta_app::{self, allowed, keyring_secret};
 use crate::meta_grant::inbox::Inbox;
-use crate::meta_grant::{self, users};
+use crate::meta_grant::{self, inbox, users};
 use crate::metrics::Metrics;
 use crate::ownership;
 use crate::server::Readiness;
-use gauges::Gauges;
-use kinds::Kinds;
-use queues::{Queue, Queues, Timers};
-use watches::Scope;
 
 /// Everything the operator needs from outside.
 pub struct Operator {

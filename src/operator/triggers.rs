@@ -10,8 +10,7 @@ use kube::{Resource, ResourceExt};
 
 use super::kinds::Kinds;
 use crate::api::{AssetClaim, AssetKind, FacebookChannel, MetaApp, MetaGrant, REQUESTED_AT};
-use crate::base::key::version;
-use crate::base::key::{Key, KindName};
+use crate::base::key::{Key, KindName, version};
 use crate::base::unlisted::Unlisted;
 use crate::cluster::departed;
 use crate::cluster::watch::Change;
@@ -55,8 +54,11 @@ impl Triggers {
                 // As its dependants see it.
                 let seen = kinds.apps.get(&key);
                 let app = seen.as_deref().unwrap_or(app);
-                if changed(&mut self.outer, &key, hash(&(app.uid(), meta_app::verdict(app), meta_app::unapproved(app))))
-                {
+                if changed(
+                    &mut self.outer,
+                    &key,
+                    hash(&(app.uid(), meta_app::facts::verdict(app), meta_app::facts::unapproved(app))),
+                ) {
                     kinds.ctx.wakeups.wake_dependents(&Dependency::MetaApp(key));
                 }
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube_runtime::reflector::{self, Store, store::Writer};
+use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
 use tokio::task::JoinSet;
 
@@ -15,10 +16,8 @@ use super::triggers::{self, Triggers};
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant, PURPOSE_LABEL, RELEASE_BINDING};
 use crate::base::key::Key;
 use crate::cluster::namespace_ownership::List;
-use crate::cluster::scoped;
-use crate::cluster::secrets;
-use crate::cluster::watch;
 use crate::cluster::watch::View;
+use crate::cluster::{scoped, secrets, watch};
 use crate::controller::foreign_status;
 use crate::controller::reconciler::Reconciler;
 

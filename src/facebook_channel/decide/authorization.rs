@@ -9,9 +9,8 @@ use crate::base::key::Key;
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::Refusal;
-use crate::meta_app::seen;
-use crate::meta_app::token_check;
 use crate::meta_app::token_check::Flaw;
+use crate::meta_app::{seen, token_check};
 use crate::meta_grant::address;
 
 /// The condition Authorized.

@@ -1,9 +1,9 @@
 //! From the parts to the whole: Ready, Connected, Expired, Disconnected and the state in one word. The only place that
 //! derives them.
 
-use super::Findings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::Findings;
 use crate::api::conditions::{ConditionType, Finding, Status, status_of};
 use crate::api::readiness::{self, readiness};
 use crate::api::{Connection, Reason};

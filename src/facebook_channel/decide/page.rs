@@ -11,7 +11,7 @@ use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, without_effect};
 use crate::limits::drift_guard::DriftState;
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::facts::WebhookVerdict;
 
 /// The condition PageUsable. Its witness is the page itself: what is said of a subscription says nothing about it.
 pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {

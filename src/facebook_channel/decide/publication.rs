@@ -2,7 +2,8 @@
 //! Secret that somebody deleted comes back without a look.
 
 use super::super::model::Mutation;
-use super::super::publication::{self as secret, Content, PublicationSeen};
+use super::super::publication as secret;
+use super::super::publication::{Content, PublicationSeen};
 use super::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};

@@ -5,9 +5,8 @@ use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::Case;
 use super::page::not_read;
-use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::api::{Attestation, PrimaryReceiverStatus, ReceiverEvidence, ReceiverRequirement};
+use crate::api::{Attestation, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement};
 use crate::facebook_channel::observe::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;

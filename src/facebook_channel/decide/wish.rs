@@ -8,7 +8,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::facebook_channel::observe::AppSeen;
 use crate::graph::{CutReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, listed};
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::facts::WebhookVerdict;
 
 /// The fields that are declared, of the channel or inherited from its MetaApp.
 pub(super) fn wanted(case: &Case<'_>) -> Vec<String> {

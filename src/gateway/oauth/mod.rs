@@ -104,7 +104,7 @@ impl App {
         Some(App {
             name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
             credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
-            version: meta_app::observe::version(app),
+            version: meta_app::facts::version(app),
             redirect_uri,
             required: app.spec.required_permissions.clone(),
             config_id: config_id(app),

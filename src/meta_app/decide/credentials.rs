@@ -1,12 +1,12 @@
 //! Whether Meta accepts the application's credentials.
 
-use super::super::observe::SecretSeen;
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, status_of};
 use crate::api::{PURPOSE_LABEL, Reason};
 use crate::controller::evidence::Matter;
 use crate::graph::{AppReason, Verdict};
 use crate::limits::answer::Refusal;
+use crate::meta_app::model::SecretSeen;
 
 impl Case<'_> {
     /// The condition CredentialsValid.

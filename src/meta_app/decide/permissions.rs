@@ -1,6 +1,6 @@
 //! Whether Meta approved the permissions that the application needs.
 
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{AppPermissionStatus, Audience, Reason};
 use crate::controller::evidence::Matter;

@@ -1,15 +1,15 @@
 //! What is refused of what is declared: webhook fields that Meta does not know, which are left out, and what the API server does
 //! not let be prepared for the webhook. Everything else goes on.
 
-use super::super::act::Mutation;
-use super::super::{keyring, verify_token};
-use super::Case;
+use super::super::verify_token;
+use super::case::Case;
 use super::webhook::Webhook;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Quote, Status, find};
 use crate::graph::AppSubscription;
 use crate::limits::answer::listed;
+use crate::meta_app::model::{KEYRING, Mutation};
 use crate::ownership;
 
 impl Case<'_> {
@@ -22,13 +22,13 @@ impl Case<'_> {
             && inputs.is_none_or(|inputs| *inputs == self.seen.inputs);
         let remembered: &[String] = if same { known } else { &[] };
         let is_refused = |field: &String| remembered.contains(field) || self.seen.asked.refused.contains(field);
-        super::super::declared_fields(self.app).into_iter().filter(is_refused).collect()
+        crate::meta_app::facts::declared_fields(self.app).into_iter().filter(is_refused).collect()
     }
 
     /// The declared fields, without those that Meta does not know.
     pub(super) fn wanted_fields(&self) -> Vec<String> {
         let refused = self.refused_fields();
-        super::super::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
+        crate::meta_app::facts::declared_fields(self.app).into_iter().filter(|field| !refused.contains(field)).collect()
     }
 
     /// That declared fields were left out, with the names that are likely to be meant.
@@ -57,7 +57,7 @@ impl Case<'_> {
     pub(super) fn prepared(&self, row: Option<&AppSubscription>, callback_url: &str, mutation: &Mutation) -> Webhook {
         let kind = match mutation {
             Mutation::AcquireClaim | Mutation::AdoptClaim { .. } => ownership::KIND,
-            Mutation::TellGateway => keyring::KIND,
+            Mutation::TellGateway => KEYRING,
             _ => verify_token::KIND,
         };
         let refused = self.seen.asked.writes.refusal(kind).map(|refused| refused.finding(self.generation));
@@ -70,7 +70,7 @@ impl Case<'_> {
 
     /// That the gateway could not be told what there is, unless the webhook says so.
     pub(super) fn gateway_untold(&self, webhook: Option<&Webhook>) -> Option<Finding> {
-        let refused = self.seen.asked.writes.refusal(keyring::KIND)?.finding(self.generation);
+        let refused = self.seen.asked.writes.refusal(KEYRING)?.finding(self.generation);
         let told = webhook.is_some_and(|it| it.finding == refused || it.wishes.contains(&refused));
         (!told).then_some(refused)
     }

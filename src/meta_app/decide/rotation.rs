@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::secrets::Flaw;
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find, status_of};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::api::{OtherSecret, Reason, SecretInUse};

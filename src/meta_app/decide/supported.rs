@@ -1,6 +1,6 @@
 //! How long Meta goes on serving the version of the Graph API in use, and whether it serves it at all.
 
-use super::Case;
+use super::case::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::cluster::events::Note;

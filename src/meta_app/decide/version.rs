@@ -1,11 +1,11 @@
 //! Whether Meta serves the declared version of the Graph API.
 
-use super::Case;
+use super::case::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::controller::evidence::Matter;
 use crate::graph::{Stage, Version};
-use crate::meta_app::preflight::Trial;
+use crate::meta_app::model::Trial;
 
 impl Case<'_> {
     /// That Meta refuses the declared version. A version that never answered is refused at once: everything goes on with the

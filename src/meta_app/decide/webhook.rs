@@ -1,19 +1,16 @@
 //! The application's webhook, and what is in the way of it.
 
-use super::super::act::Mutation;
-use super::super::keyring::KeyringSeen;
-use super::super::observe::VerifyTokenSeen;
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
-use crate::controller::deletion;
 use crate::controller::deletion::being_deleted;
 use crate::controller::evidence::Matter;
-use crate::controller::fight;
 use crate::controller::fight::Fight;
+use crate::controller::{deletion, fight};
 use crate::graph::{AppSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, look_again, without_effect};
 use crate::limits::drift_guard::DriftState;
+use crate::meta_app::model::{KeyringSeen, Mutation, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
 /// The webhook, as it was found.
@@ -167,7 +164,7 @@ impl Case<'_> {
             return being_deleted(defect, &self.app.metadata).into();
         }
         if self.observes() && !foreign {
-            let fields = super::super::declared_fields(self.app).join(", ");
+            let fields = crate::meta_app::facts::declared_fields(self.app).join(", ");
             let plan = format!("subscribes the app's webhook with the callback {callback_url} and the fields {fields}");
             return drift_observed(defect, &plan).into();
         }
@@ -218,7 +215,7 @@ impl Case<'_> {
         let previous = find(&self.previous.conditions, ConditionType::WebhookSubscribed)?;
         let known = Finding::from_condition(previous, None).filter(|it| it.status != Status::False)?;
         let callback = before.callback_url.as_ref().filter(|_| before.active && row.active)?;
-        let verified = super::super::verified_fields(self.app, Some(before));
+        let verified = crate::meta_app::facts::verified_fields(self.app, Some(before));
         let stands = *callback == row.callback_url && verified.iter().all(|field| row.fields.contains(field));
         if !stands || known.status == Status::True {
             return stands.then_some(known);
@@ -245,8 +242,9 @@ impl Case<'_> {
                 "Remove spec.webhook here; or have that MetaApp deleted and its AssetClaim too, by a cluster administrator.",
             ),
             (_, VerifyTokenSeen::Taken) => {
-                let name =
-                    super::super::verify_token_secret_name(self.app.metadata.name.as_deref().unwrap_or_default());
+                let name = crate::meta_app::facts::verify_token_secret_name(
+                    self.app.metadata.name.as_deref().unwrap_or_default(),
+                );
                 let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
                 let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
                 let step = format!(

@@ -7,8 +7,7 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Expired, PageUsable, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::outcome::Class;
-use crate::facebook_channel::model::Mutation;
-use crate::facebook_channel::model::TokenSeen;
+use crate::facebook_channel::model::{Mutation, TokenSeen};
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::Refusal;
 

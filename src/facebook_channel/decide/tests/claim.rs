@@ -2,8 +2,7 @@
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
-use crate::facebook_channel::model::Asked;
-use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{Asked, Mutation};
 use crate::graph::TokenInfo;
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};

@@ -12,13 +12,12 @@ use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookCh
 use crate::controller::dependency::{DependencyError, Told};
 use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::model::Mutation;
-use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Mutation, TokenSeen};
 use crate::facebook_channel::policy::grant::is_news;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{GranularScope, Operation};
 use crate::limits::answer::{Held, Refusal};
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::facts::WebhookVerdict;
 use crate::meta_grant::gap::Absence;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

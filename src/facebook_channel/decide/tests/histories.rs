@@ -6,8 +6,7 @@ use proptest::sample::select;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::facebook_channel::model::Asked;
-use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{Asked, Mutation};
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{Definite, Operation, PageNode, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
@@ -226,7 +225,7 @@ proptest! {
         let declare = |scene: &mut Scene| {
             scene.channel.metadata.generation = Some(2);
             scene.channel.spec.subscribed_fields = Some(words(&[FIELDS[0], FIELDS[1], wish]));
-            scene.seen.app = app(Ok(()), crate::meta_app::WebhookVerdict::NotManaged);
+            scene.seen.app = app(Ok(()), crate::meta_app::facts::WebhookVerdict::NotManaged);
         };
         let history = history.into_iter().map(|answers| {
             let write = answers.write.clone().filter(Result::is_err);

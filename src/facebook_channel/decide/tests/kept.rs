@@ -9,7 +9,7 @@ use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, Operation, PageNode, TokenInfo};
 use crate::limits::answer::Refusal;
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::facts::WebhookVerdict;
 
 /// The ways in which Meta can leave everything open.
 fn silences() -> Vec<(&'static str, Asked)> {

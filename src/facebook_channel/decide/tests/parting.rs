@@ -9,12 +9,12 @@ use crate::api::conditions::ConditionType::{
 use crate::api::outcome::Class;
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
 use crate::controller::dependency::Told;
-use crate::facebook_channel::model::Mutation;
-use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Mutation, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::limits::answer::Answer;
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
-use crate::meta_app::{DependencyError, WebhookVerdict};
+use crate::meta_app::DependencyError;
+use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::ClaimSeen;
 
 fn parting(mut scene: Scene) -> Scene {

@@ -7,8 +7,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::outcome::Class;
 use crate::api::{Connection, ManagementPolicy};
-use crate::facebook_channel::model::Mutation;
-use crate::facebook_channel::model::{Asked, TokenSeen};
+use crate::facebook_channel::model::{Asked, Mutation, TokenSeen};
 use crate::ownership::ClaimSeen;
 
 fn under(policy: ManagementPolicy, mut scene: Scene) -> Scene {

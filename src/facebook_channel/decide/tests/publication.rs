@@ -10,8 +10,7 @@ use crate::api::conditions::ConditionType::{
 use crate::api::outcome::Class;
 use crate::api::{DeclaredConnection, ManagementPolicy};
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::model::Asked;
-use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{Asked, Mutation};
 use crate::facebook_channel::publication::Content::{Current, Outdated, Touched};
 use crate::facebook_channel::publication::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::graph::{GranularScope, GraphFault, TokenInfo};

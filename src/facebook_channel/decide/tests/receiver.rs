@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::scene::*;
 use crate::api::PrimaryReceiver;
-use crate::api::conditions::ConditionType::{Connected, Disconnected, PrimaryReceiver as Receiver, Ready};
+use crate::api::conditions::ConditionType::PrimaryReceiver as Receiver;
+use crate::api::conditions::ConditionType::{Connected, Disconnected, Ready};
 use crate::graph::{Thread, ThreadOwner, TokenInfo};
 use crate::ownership::ClaimSeen;
 

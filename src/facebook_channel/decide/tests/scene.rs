@@ -15,8 +15,10 @@ use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
 use crate::limits::drift_guard::DriftState;
+use crate::meta_app;
+use crate::meta_app::DependencyError;
 use crate::meta_app::by_id::AppState;
-use crate::meta_app::{self, DependencyError, WebhookVerdict};
+use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::{ClaimSeen, FormerApp, Record};
 
 pub(super) const APP: &str = "1111000011110000";
@@ -100,7 +102,7 @@ pub(super) fn app(credentials: Result<(), DependencyError>, webhook: WebhookVerd
         fields: words(&FIELDS),
         awaited: words(&FIELDS),
         required: words(&SCOPES),
-        verdict: Box::new(meta_app::Verdict { observed_generation: 1, credentials, webhook }),
+        verdict: Box::new(meta_app::facts::Verdict { observed_generation: 1, credentials, webhook }),
     }
 }
 

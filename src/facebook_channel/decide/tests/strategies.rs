@@ -21,7 +21,8 @@ use crate::graph::{
 };
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::drift_guard::DriftState;
-use crate::meta_app::{DependencyError, WebhookVerdict};
+use crate::meta_app::DependencyError;
+use crate::meta_app::facts::WebhookVerdict;
 use crate::meta_grant::gap::Absence;
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Record, Unavailable};

@@ -9,7 +9,7 @@ use crate::controller::dependency::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
-use crate::meta_app::WebhookVerdict;
+use crate::meta_app::facts::WebhookVerdict;
 
 fn subscribe(fields: &[&str]) -> Option<Mutation> {
     Some(Mutation::Subscribe { fields: words(fields) })

@@ -6,8 +6,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
 use crate::facebook_channel::former::FormerEnd;
-use crate::facebook_channel::model::Asked;
-use crate::facebook_channel::model::Mutation;
+use crate::facebook_channel::model::{Asked, Mutation};
 use crate::facebook_channel::parted;
 use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::TokenInfo;

@@ -4,7 +4,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
-use crate::meta_app::{DependencyError, WebhookVerdict};
+use crate::meta_app::DependencyError;
+use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::ClaimSeen;
 
 /// Nothing was asked, nothing is claimed.

@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{Ready, WebhookSubscribed};
 use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
-use crate::meta_app::act::Mutation;
+use crate::meta_app::model::Mutation;
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 

@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApprove
 use crate::api::outcome::Class;
 use crate::graph::{GraphFault, Operation};
 use crate::limits::answer::answer;
-use crate::meta_app::observe::{Asked, SecretSeen};
+use crate::meta_app::model::{Asked, SecretSeen};
 
 #[test]
 fn an_app_whose_node_can_be_read_is_ready() {

@@ -10,7 +10,7 @@ use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{MetaAppStatus, Reason};
 use crate::graph::{AppNode, Verdict};
 use crate::limits::answer::{Answer, Refusal};
-use crate::meta_app::observe::{Observed, SecretSeen};
+use crate::meta_app::model::{Observed, SecretSeen};
 
 /// The reason for which an answer rejects the credentials, if it does.
 fn rejection(node: &Option<Answer<AppNode>>) -> Option<Reason> {

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::super::amended;
+use super::super::case::amended;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{
     CredentialsValid, PermissionsApproved, Ready, Reconciling, WebhookSubscribed,
@@ -12,7 +12,7 @@ use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
 use crate::graph::PermissionStatus;
 use crate::limits::answer::{Held, Refusal};
 use crate::limits::brakes;
-use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+use crate::meta_app::model::{Asked, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
 /// The ways in which Meta can leave everything open.
@@ -173,7 +173,7 @@ fn one_throttling_answer_after_another_changes_neither_the_status_nor_what_chann
     let verdict = |outcome: &Outcome| {
         let mut app = meta_app(1);
         app.status = Some(outcome.status().clone());
-        crate::meta_app::verdict(&app)
+        crate::meta_app::facts::verdict(&app)
     };
     let healthy = Scene::healthy().decide();
     // Never verified; too long without an answer; not verified since an edit.

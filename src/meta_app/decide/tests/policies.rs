@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::outcome::Class;
 use crate::meta_app;
-use crate::meta_app::observe::{Asked, VerifyTokenSeen};
+use crate::meta_app::model::{Asked, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
 fn under(policy: ManagementPolicy, mut scene: Scene) -> Scene {
@@ -77,7 +77,7 @@ fn a_pause_keeps_what_was_known_and_channels_go_on_with_it() {
     let verdict = |outcome: &Outcome| {
         let mut app = scene.app.clone();
         app.status = Some(outcome.status().clone());
-        meta_app::verdict(&app)
+        meta_app::facts::verdict(&app)
     };
     assert_eq!(verdict(&outcome), verdict(&before), "no channel is woken by the pause");
 }

@@ -10,8 +10,7 @@ use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
 use crate::limits::answer::Answer;
-use crate::meta_app::act::Mutation;
-use crate::meta_app::observe::{Asked, SecretSeen, VerifyTokenSeen};
+use crate::meta_app::model::{Asked, Mutation, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
 fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {

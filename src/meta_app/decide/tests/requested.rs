@@ -2,8 +2,7 @@
 
 use super::scene::*;
 use crate::limits::answer::{Held, Refusal};
-use crate::meta_app::observe::{Asked, SecretSeen};
-use crate::meta_app::preflight::Trial;
+use crate::meta_app::model::{Asked, SecretSeen, Trial};
 
 /// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.
 fn handled(mut scene: Scene) -> Option<String> {

@@ -6,7 +6,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{CredentialsValid, PermissionsApproved, Ready, WebhookSubscribed};
 use crate::api::outcome::Class;
 use crate::api::{MetaAppStatus, OtherSecret};
-use crate::meta_app::observe::{Asked, SecretSeen};
+use crate::meta_app::model::{Asked, SecretSeen};
 use crate::meta_app::secrets::Flaw;
 
 const CURRENT: &str = "app-secret";
@@ -135,7 +135,7 @@ fn what_is_known_of_an_entry_is_not_told_of_another_one() {
     }
     let silent = Scene::with(|scene| scene.seen.entries = rotated(true, true).seen.entries);
     let silent = Scene {
-        seen: crate::meta_app::observe::Observed { asked: Scene::refused(no_answer()).seen.asked, ..silent.seen },
+        seen: crate::meta_app::model::Observed { asked: Scene::refused(no_answer()).seen.asked, ..silent.seen },
         ..silent
     };
     assert_eq!(silent.after(&over).decide().status(), over.status(), "the same two stay as they were");

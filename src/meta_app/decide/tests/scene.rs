@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::super::{Plan, decide};
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook, laws};
 use crate::graph::{
@@ -11,8 +10,8 @@ use crate::graph::{
 };
 use crate::limits::answer::{Refusal, answer};
 use crate::limits::drift_guard::DriftState;
-use crate::meta_app::keyring::KeyringSeen;
-use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+use crate::meta_app::decide::decide;
+use crate::meta_app::model::{Asked, KeyringSeen, Observed, Plan, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
 pub(super) const APP: &str = "1111000011110000";

@@ -13,7 +13,7 @@ use crate::graph::{
 };
 use crate::limits::answer::Refusal;
 use crate::limits::drift_guard::DriftState;
-use crate::meta_app::observe::{Asked, Observed, SecretSeen, VerifyTokenSeen};
+use crate::meta_app::model::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 

@@ -1,6 +1,6 @@
 //! How much of Meta's limits is used, as the status tells it: by levels, not by numbers that move all the time.
 
-use super::super::amended;
+use super::super::case::amended;
 use super::scene::*;
 use crate::api::{ManagementPolicy, MetaAppStatus, UsageLevel, UsageShare, UsageStatus};
 

@@ -7,7 +7,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubs
 use crate::api::outcome::Class;
 use crate::graph::{Operation, Version};
 use crate::limits::answer::Refusal;
-use crate::meta_app::preflight::Trial;
+use crate::meta_app::model::Trial;
 
 fn unknown() -> Refusal {
     fault(2500, None, "Unknown path components: /v27.0/1111000011110000")

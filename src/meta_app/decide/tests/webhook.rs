@@ -9,8 +9,7 @@ use crate::api::outcome::Class;
 use crate::graph::AppSubscription;
 use crate::limits::answer::Answer;
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
-use crate::meta_app::act::Mutation;
-use crate::meta_app::observe::VerifyTokenSeen;
+use crate::meta_app::model::{Mutation, VerifyTokenSeen};
 use crate::ownership::obstacle::Obstacle;
 use crate::ownership::{ClaimSeen, Unavailable};
 

@@ -9,8 +9,8 @@ use crate::api::{AppSubscriptionStatus, ManagementPolicy};
 use crate::graph::{GraphError, GraphFault, Operation, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
-use crate::meta_app::act::Mutation;
-use crate::meta_app::{awaited_fields, fields};
+use crate::meta_app::facts::{awaited_fields, fields};
+use crate::meta_app::model::Mutation;
 
 const TYPO: &str = "(#100) Param fields[1] must be one of {messages, message_reads} - got \"mesage_reads\"";
 

@@ -12,7 +12,7 @@ use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
 use crate::base::key::Key;
 use crate::graph::{Account, GraphError, GraphFault, Operation, Token, TokenInfo, TokenKind};
 use crate::limits::answer::{Refusal, answer};
-use crate::meta_app::{Verdict, WebhookVerdict};
+use crate::meta_app::facts::{Verdict, WebhookVerdict};
 use crate::meta_grant::act::Mutation;
 use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
