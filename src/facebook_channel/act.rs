@@ -1,13 +1,14 @@
 //! Performs the one mutation that was decided, and reads back what it came to.
 
-pub use super::model::Mutation;
-use super::observe::{self, Access, Asked, FormerEnd, Observed, TokenSeen};
+use super::model::Mutation;
+use super::observe;
 use super::state::FacebookChannels;
 use super::{former, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Access, Asked, FormerEnd, Observed, TokenSeen};
 use crate::graph::Operation;
 use crate::meta_app;
 use crate::meta_app::token_check;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::observe::AppSeen;
 use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
@@ -15,87 +14,10 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::dependents::Dependency;
-use crate::graph::{AppCredentials, Token, TokenInfo, TokenKind, Version};
+use crate::facebook_channel::model::{Access, AppSeen, PageGrant, TokenSeen};
+use crate::graph::{Token, TokenInfo, TokenKind};
 use crate::meta_app::{self, seen};
-use crate::meta_grant::gap::Absence;
 use crate::{meta_grant, ownership};
-
-/// The credential of a channel, as a decision may see it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TokenSeen {
-    /// Not exactly one credential is declared.
-    NotDeclared,
-    /// There is no Secret that was released for it.
-    NotReleased,
-    /// It cannot be a token, for this reason.
-    Malformed(String),
-    /// It is there.
-    Present {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
-    /// There is no such MetaGrant.
-    GrantNotFound,
-    /// The grant cannot be used.
-    GrantTrouble {
-        /// In the words of its own conditions.
-        trouble: DependencyError,
-        /// Why its authorisation ended, if it did.
-        ended: Option<Reason>,
-    },
-    /// The grant works, but what it gives is not known: it was not listed since the operator started.
-    NotListed,
-    /// What the grant gives was listed.
-    Granted(Box<PageGrant>),
-}
-
-/// What a grant gives for the page of a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PageGrant {
-    /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
-    pub info: TokenInfo,
-    /// Whether it is a system user's, so that no person can authorise it.
-    pub of_system_user: bool,
-    /// What is missing for the page, once that is certain.
-    pub absence: Option<Absence>,
-    /// What the grantor may do on the page; `None` if Meta does not tell.
-    pub tasks: Option<Vec<String>>,
-    /// Fingerprint of the page's token; `None` if there is none.
-    pub fingerprint: Option<String>,
-    /// When the pages were listed.
-    pub at: Timestamp,
-}
-
-impl TokenSeen {
-    /// Fingerprint of the page token, if there is one.
-    pub fn fingerprint(&self) -> Option<&str> {
-        match self {
-            Self::Present { fingerprint } => Some(fingerprint),
-            Self::Granted(grant) => grant.fingerprint.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// The part of it that a look at Meta depends on. What a grant gives is judged by itself: that it is renewed is no
-    /// reason to ask about the pages of 10,000 channels.
-    pub fn input(&self) -> String {
-        match self {
-            Self::NotListed | Self::Granted(_) => "granted".to_owned(),
-            other => format!("{other:?}"),
-        }
-    }
-}
-
-/// What calls on behalf of a channel need.
-#[derive(Debug)]
-pub struct Access {
-    /// Version of the Graph API.
-    pub version: Version,
-    /// The application's credentials.
-    pub credentials: Arc<AppCredentials>,
-    /// The page token.
-    pub token: Token,
-}
 
 /// Where the credential of a channel comes from.
 pub enum Source {

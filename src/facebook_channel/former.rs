@@ -8,69 +8,24 @@ use crate::api::FacebookChannelStatus;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Former, FormerEnd};
 use crate::graph::Operation;
-use crate::limits::answer::{Answer, answer};
+use crate::limits::answer::answer;
 use crate::limits::usage::Budget;
-use crate::meta_app::by_id::{self, AppState};
+use crate::meta_app::by_id;
 use crate::meta_app::token_check;
 use crate::ownership::{FormerApp, Wanted, fence};
 
-/// An application that the page is still subscribed to for the channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Former {
-    /// What the claim says of it.
-    pub claimed: FormerApp,
-    /// Its MetaApp, as it is now.
-    pub app: AppState,
-}
-
-/// What came of its subscription.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FormerEnd {
-    /// Meta was asked to end it, and answered this.
-    Asked(Answer<()>),
-    /// It stays, and this is told about it.
-    Left(String),
-}
-
-impl FormerEnd {
-    /// Whether nothing more is to be done about it.
-    pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Asked(Ok(())) | Self::Left(_))
-    }
-}
-
-impl Former {
-    /// The MetaApp of an application, if it is known.
-    pub fn key_of(claimed: &FormerApp) -> Option<Key> {
-        claimed.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
-    }
-
-    /// Looks whether it can be used.
-    ///
-    /// # Errors
-    /// When the Kubernetes API does not answer.
-    pub async fn see(channels: &FacebookChannels, claimed: Option<FormerApp>) -> Result<Option<Self>, Failure> {
-        let Some(mut claimed) = claimed else { return Ok(None) };
-        // Of what another release looks after, not even the name is anybody's business here.
-        claimed.app_ref = claimed.app_ref.filter(|app| channels.ctx.wakeups.watches(&app.namespace));
-        let (app, _) = by_id::see(&channels.apps, &claimed.app_id, Self::key_of(&claimed).as_ref()).await?;
-        Ok(Some(Self { claimed, app }))
-    }
-
-    /// Its MetaApp, for a message.
-    pub fn name(&self) -> String {
-        Self::key_of(&self.claimed).map_or_else(|| "its MetaApp".to_owned(), |app| format!("MetaApp {app}"))
-    }
-
-    /// What is told when its subscription stays.
-    pub fn left(&self, page_id: &str, why: &str) -> String {
-        let FormerApp { app_id, fields, .. } = &self.claimed;
-        format!(
-            "App {app_id} stays subscribed to page {page_id} (fields {}): {why}. Somebody with full control of the page can remove the app from it at facebook.com.",
-            fields.join(", ")
-        )
-    }
+/// Looks whether the application before can be used.
+///
+/// # Errors
+/// When the Kubernetes API does not answer.
+pub async fn see(channels: &FacebookChannels, claimed: Option<FormerApp>) -> Result<Option<Former>, Failure> {
+    let Some(mut claimed) = claimed else { return Ok(None) };
+    // Of what another release looks after, not even the name is anybody's business here.
+    claimed.app_ref = claimed.app_ref.filter(|app| channels.ctx.wakeups.watches(&app.namespace));
+    let (app, _) = by_id::see(&channels.apps, &claimed.app_id, Former::key_of(&claimed).as_ref()).await?;
+    Ok(Some(Former { claimed, app }))
 }
 
 /// Ends the subscription; `None` if there is none to end, or the page is not ours any more.

@@ -85,13 +85,13 @@ impl Reconciler for FacebookChannels {
 }
 
 impl InRounds for FacebookChannels {
-    type Asked = observe::Asked;
+    type Asked = model::Asked;
 
     async fn round(
         &self,
         channel: &FacebookChannel,
         pass: &Pass<FacebookChannelStatus>,
-        asked: observe::Asked,
+        asked: model::Asked,
     ) -> Result<Round<Self>, Failure> {
         let seen = observe::observe(self, channel, pass, asked).await?;
         let looked = seen.look || channel.spec.management_policy == ManagementPolicy::Pause;

@@ -1,20 +1,24 @@
 //! The values that a pass over a channel hands on: what was seen, what was asked, and the one change that is decided. Neither
 //! reads anything nor decides.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-pub use super::credentials::{Access, TokenSeen};
-pub use super::former::{Former, FormerEnd};
-use super::publication::PublicationSeen;
+use crate::api::{FacebookChannel, ManagementPolicy, Reason};
 use crate::base::key::Key;
+use crate::controller::dependency::DependencyError;
 use crate::controller::evidence::Suspicions;
 use crate::controller::writes::Writes;
-use crate::graph::{PageNode, PageSubscription, Thread, TokenInfo};
+use crate::graph::{AppCredentials, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
 use crate::limits::drift_guard::DriftState;
+use crate::meta_app::by_id::AppState;
+use crate::meta_grant::gap::Absence;
+use crate::ownership::{ClaimSeen, FormerApp, Record, Unavailable};
+
 pub use crate::meta_app::seen::AppSeen;
-use crate::ownership::{ClaimSeen, Record, Unavailable};
 
 /// What was seen of a channel.
 #[derive(Debug)]
@@ -177,4 +181,159 @@ impl Mutation {
             Self::Withdraw => "deleting the published page token",
         }
     }
+}
+
+/// The credential of a channel, as a decision may see it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenSeen {
+    /// Not exactly one credential is declared.
+    NotDeclared,
+    /// There is no Secret that was released for it.
+    NotReleased,
+    /// It cannot be a token, for this reason.
+    Malformed(String),
+    /// It is there.
+    Present {
+        /// Its fingerprint.
+        fingerprint: String,
+    },
+    /// There is no such MetaGrant.
+    GrantNotFound,
+    /// The grant cannot be used.
+    GrantTrouble {
+        /// In the words of its own conditions.
+        trouble: DependencyError,
+        /// Why its authorisation ended, if it did.
+        ended: Option<Reason>,
+    },
+    /// The grant works, but what it gives is not known: it was not listed since the operator started.
+    NotListed,
+    /// What the grant gives was listed.
+    Granted(Box<PageGrant>),
+}
+
+/// What a grant gives for the page of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageGrant {
+    /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
+    pub info: TokenInfo,
+    /// Whether it is a system user's, so that no person can authorise it.
+    pub of_system_user: bool,
+    /// What is missing for the page, once that is certain.
+    pub absence: Option<Absence>,
+    /// What the grantor may do on the page; `None` if Meta does not tell.
+    pub tasks: Option<Vec<String>>,
+    /// Fingerprint of the page's token; `None` if there is none.
+    pub fingerprint: Option<String>,
+    /// When the pages were listed.
+    pub at: Timestamp,
+}
+
+impl TokenSeen {
+    /// Fingerprint of the page token, if there is one.
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Present { fingerprint } => Some(fingerprint),
+            Self::Granted(grant) => grant.fingerprint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The part of it that a look at Meta depends on. What a grant gives is judged by itself: that it is renewed is no
+    /// reason to ask about the pages of 10,000 channels.
+    pub fn input(&self) -> String {
+        match self {
+            Self::NotListed | Self::Granted(_) => "granted".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+/// What calls on behalf of a channel need.
+#[derive(Debug)]
+pub struct Access {
+    /// Version of the Graph API.
+    pub version: Version,
+    /// The application's credentials.
+    pub credentials: Arc<AppCredentials>,
+    /// The page token.
+    pub token: Token,
+}
+
+/// An application that the page is still subscribed to for the channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Former {
+    /// What the claim says of it.
+    pub claimed: FormerApp,
+    /// Its MetaApp, as it is now.
+    pub app: AppState,
+}
+
+/// What came of its subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormerEnd {
+    /// Meta was asked to end it, and answered this.
+    Asked(Answer<()>),
+    /// It stays, and this is told about it.
+    Left(String),
+}
+
+impl FormerEnd {
+    /// Whether nothing more is to be done about it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Asked(Ok(())) | Self::Left(_))
+    }
+}
+
+impl Former {
+    /// The MetaApp of an application, if it is known.
+    pub fn key_of(claimed: &FormerApp) -> Option<Key> {
+        claimed.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
+    }
+
+    /// Its MetaApp, for a message.
+    pub fn name(&self) -> String {
+        Self::key_of(&self.claimed).map_or_else(|| "its MetaApp".to_owned(), |app| format!("MetaApp {app}"))
+    }
+
+    /// What is told when its subscription stays.
+    pub fn left(&self, page_id: &str, why: &str) -> String {
+        let FormerApp { app_id, fields, .. } = &self.claimed;
+        format!(
+            "App {app_id} stays subscribed to page {page_id} (fields {}): {why}. Somebody with full control of the page can remove the app from it at facebook.com.",
+            fields.join(", ")
+        )
+    }
+}
+
+/// What was seen of the Secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PublicationSeen {
+    /// There is none of that name.
+    Missing,
+    /// It was made for this channel.
+    Ours(Content),
+    /// It was made for an earlier channel of this name, and has not been collected yet.
+    Leftover,
+    /// Somebody else made it.
+    Taken,
+}
+
+impl PublicationSeen {
+    /// Whether it is not as declared, and nothing may be done about it.
+    pub fn is_in_the_way(self, channel: &FacebookChannel) -> bool {
+        let observed = channel.spec.management_policy == ManagementPolicy::Observe;
+        channel.spec.publish_token && (self == Self::Taken || observed && self != Self::Ours(Content::Current))
+    }
+}
+
+/// What the Secret holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// What is to be published.
+    Current,
+    /// Something else: another token, or none that may be told.
+    Outdated,
+    /// What is to be published, but somebody changed the Secret since it was written.
+    Touched,
 }

@@ -3,17 +3,11 @@
 use kube::ResourceExt;
 
 use super::credentials::{Source, see_access};
-use super::due;
-
-pub use super::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
-use super::parted;
 use super::policy::{grant, token};
 use super::prefetched::PageNews;
-use super::publication;
 use super::restraint::Restraint;
 use super::state::FacebookChannels;
-use super::threads;
-use super::witness;
+use super::{due, former, parted, publication, threads, witness};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
@@ -25,6 +19,7 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
 use crate::graph::{Operation, TokenInfo};
 use crate::limits::answer::Refusal;
 use crate::meta_app::{self, seen};
@@ -83,7 +78,7 @@ pub async fn survey(
         dependencies.push(Dependency::MetaApp(key));
         channels.ctx.wakeups.dependents.set(&dependent, dependencies);
     }
-    let former = Former::see(channels, former).await?;
+    let former = former::see(channels, former).await?;
     let access = see_access(channels, app_object.as_deref(), &app, token).await?;
     let written = asked.published && asked.writes.refusal(publication::KIND).is_none();
     let publication = publication::look(channels, channel, pass, &app, access.as_ref(), written).await?;

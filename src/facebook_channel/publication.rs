@@ -4,53 +4,21 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 
-use super::observe::{Access, AppSeen};
 use super::state::FacebookChannels;
 use crate::api::outcome::Class;
 use crate::api::references::{Purpose, published};
-use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, PURPOSE_LABEL};
+use crate::api::{FacebookChannel, FacebookChannelStatus, PURPOSE_LABEL};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::key::Key;
 use crate::cluster::error;
 use crate::cluster::error::Failure;
+use crate::facebook_channel::model::{Access, AppSeen, Content, PublicationSeen};
 
 pub use crate::cluster::secrets::KIND;
 use crate::cluster::write_refused::{Cause, Verb, Write};
 use crate::controller::deletion;
 use crate::controller::managed_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
 use crate::controller::pass::Pass;
-
-/// What was seen of the Secret.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PublicationSeen {
-    /// There is none of that name.
-    Missing,
-    /// It was made for this channel.
-    Ours(Content),
-    /// It was made for an earlier channel of this name, and has not been collected yet.
-    Leftover,
-    /// Somebody else made it.
-    Taken,
-}
-
-impl PublicationSeen {
-    /// Whether it is not as declared, and nothing may be done about it.
-    pub fn is_in_the_way(self, channel: &FacebookChannel) -> bool {
-        let observed = channel.spec.management_policy == ManagementPolicy::Observe;
-        channel.spec.publish_token && (self == Self::Taken || observed && self != Self::Ours(Content::Current))
-    }
-}
-
-/// What the Secret holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Content {
-    /// What is to be published.
-    Current,
-    /// Something else: another token, or none that may be told.
-    Outdated,
-    /// What is to be published, but somebody changed the Secret since it was written.
-    Touched,
-}
 
 /// Name of the Secret with the published page token.
 pub fn secret_name(channel: &str) -> String {

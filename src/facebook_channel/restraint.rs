@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::due;
-use super::observe::{Observed, TokenSeen};
 use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::base::priority::{Occasion, Priority};
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Observed, TokenSeen};
 use crate::limits::answer::Refusal;
 use crate::limits::usage::{Ask, Budget};
 

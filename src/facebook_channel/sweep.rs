@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decide::{Plan, decide};
-use super::observe::{self, Access, Asked, Observed};
+use super::observe;
 use super::policy::token;
 use super::prefetched::PageNews;
 use super::restraint::{Restraint, priority_of_visit};
@@ -21,6 +21,7 @@ use crate::cluster::error::Failure;
 use crate::controller::batch_resync::{BatchResync, Found, Prepared, Seen};
 use crate::controller::evidence::Suspicions;
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Access, Asked, Observed};
 use crate::graph::{GraphError, Operation, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
 use crate::limits::answer::{answer, silence};
 use crate::limits::circuit_breaker::Reachability;

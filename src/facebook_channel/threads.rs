@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::Observed;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::Observed;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Thread, Token, Version};
 use crate::limits::answer::{Answer, Refusal, answer};
 

@@ -3,8 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::credentials::{Access, Source};
-use super::observe::{Observed, TokenSeen};
+use super::credentials::Source;
 use super::policy::token;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
@@ -12,6 +11,7 @@ use crate::base::clock::Moment;
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::pass::Pass;
+use crate::facebook_channel::model::{Access, Observed, TokenSeen};
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Held, Refusal};
 use crate::meta_app::token_check;

@@ -1,7 +1,7 @@
 //! What it means for a connected channel that Meta has not approved what its application needs: the link stands, but serves few.
 //! It is told beside the good news, and is the MetaApp's to mend; its Event lies there.
 
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{FacebookChannelStatus, Reason};
 use crate::limits::answer::listed;

@@ -1,8 +1,9 @@
 //! Whether the channel is authorised: right application, right page, a page token, with what it needs.
 
 use super::super::policy::token;
+use super::case::Case;
+use super::grant;
 use super::weigh::{self, TokenSays};
-use super::{Case, grant};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
 use crate::base::key::Key;

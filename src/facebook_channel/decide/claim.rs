@@ -1,7 +1,8 @@
 //! Whether this namespace holds the page, and what to do about it.
 
 use super::super::model::Mutation;
-use super::{Case, former};
+use super::case::Case;
+use super::former;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::controller::deletion;

@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::Findings;
+use super::case::Findings;
 use crate::api::conditions::{ConditionType, Finding, Status, status_of};
 use crate::api::readiness::{self, readiness};
 use crate::api::{Connection, Reason};

@@ -1,6 +1,6 @@
 //! Whether it is known who handles the traffic.
 
-use super::Case;
+use super::case::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 

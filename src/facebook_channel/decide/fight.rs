@@ -1,6 +1,6 @@
 //! Another system that writes the subscription of the page too.
 
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, find};
 use crate::controller::fight;
 use crate::controller::fight::Fight;

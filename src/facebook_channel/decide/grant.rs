@@ -1,6 +1,6 @@
 //! What a grant that does not work means for its channels, in the grant's own words.
 
-use super::Case;
+use super::case::Case;
 use crate::api::conditions::{Finding, Status};
 use crate::api::{CredentialSource, Reason};
 use crate::controller::dependency::DependencyError;

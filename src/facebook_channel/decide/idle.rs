@@ -1,6 +1,7 @@
 //! The reports of passes in which nothing is looked at.
 
-use super::{Case, connection};
+use super::case::Case;
+use super::connection;
 use crate::api::FacebookChannelStatus;
 use crate::api::conditions::assemble;
 use crate::api::outcome::Class;

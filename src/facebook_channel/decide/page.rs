@@ -1,13 +1,14 @@
 //! Whether the page can be used, and whether it is subscribed to our application.
 
 use super::super::model::Mutation;
+use super::case::Case;
 use super::weigh::PageSays;
-use super::{Case, former, restriction, wish};
+use super::{former, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::controller::deletion::being_deleted;
 use crate::controller::fight;
-use crate::facebook_channel::observe::AppSeen;
+use crate::facebook_channel::model::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, without_effect};
 use crate::limits::drift_guard::DriftState;

@@ -5,7 +5,8 @@
 //! Subscribed, so that nothing is ended twice.
 
 use super::super::model::Mutation;
-use super::{Case, authorization, former};
+use super::case::Case;
+use super::{authorization, former};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::controller::fight;

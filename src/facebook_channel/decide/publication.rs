@@ -3,11 +3,11 @@
 
 use super::super::model::Mutation;
 use super::super::publication as secret;
-use super::super::publication::{Content, PublicationSeen};
-use super::{Case, Findings};
+use super::case::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::controller::deletion::being_deleted;
+use crate::facebook_channel::model::{Content, PublicationSeen};
 use crate::ownership::ClaimSeen;
 
 /// The condition TokenPublished, if it is declared, and what to do about the Secret.

@@ -3,11 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::Case;
+use super::case::Case;
 use super::page::not_read;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{Attestation, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement};
-use crate::facebook_channel::observe::AppSeen;
+use crate::facebook_channel::model::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;
 use crate::meta_app::token_check::blames_the_app;

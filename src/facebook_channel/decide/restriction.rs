@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::Case;
+use super::case::Case;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::base::clock::Moment;

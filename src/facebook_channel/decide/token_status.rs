@@ -3,11 +3,11 @@
 use jiff::{Timestamp, Unit};
 
 use super::super::policy::token;
-use super::{Case, Findings};
+use super::case::{Case, Findings};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{AuthorizationStatus, FacebookChannelStatus, Reason};
 use crate::facebook_channel::due::{ends, is_recent};
-use crate::facebook_channel::observe::TokenSeen;
+use crate::facebook_channel::model::TokenSeen;
 use crate::graph::TokenInfo;
 
 impl Case<'_> {

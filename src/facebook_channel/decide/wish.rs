@@ -1,11 +1,11 @@
 //! What is newly declared of a subscription and is not to be had. A refused wish undoes nothing: what stands at Meta stays
 //! as it was verified, and only Ready says what is wrong.
 
-use super::Case;
+use super::case::Case;
 use crate::api::Reason;
 use crate::api::WebhookObject::Page;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::facebook_channel::observe::AppSeen;
+use crate::facebook_channel::model::AppSeen;
 use crate::graph::{CutReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, listed};
 use crate::meta_app::facts::WebhookVerdict;

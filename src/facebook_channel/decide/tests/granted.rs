@@ -10,11 +10,9 @@ use crate::api::conditions::ConditionType::{
 use crate::api::outcome::Class;
 use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
 use crate::controller::dependency::{DependencyError, Told};
-use crate::facebook_channel::credentials::PageGrant;
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::model::{AppSeen, Asked, Mutation, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Content, Mutation, PageGrant, PublicationSeen, TokenSeen};
 use crate::facebook_channel::policy::grant::is_news;
-use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{GranularScope, Operation};
 use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::facts::WebhookVerdict;

@@ -6,8 +6,7 @@ use proptest::sample::select;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::facebook_channel::model::{Asked, Mutation};
-use crate::facebook_channel::publication::{Content, PublicationSeen};
+use crate::facebook_channel::model::{Asked, Content, Mutation, PublicationSeen};
 use crate::graph::{Definite, Operation, PageNode, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 

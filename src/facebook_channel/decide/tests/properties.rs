@@ -9,9 +9,8 @@ use super::strategies::{claims, declarations, formers, observations, publication
 use super::world::World;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Reason, ReceiverRequirement};
-use crate::facebook_channel::model::{AppSeen, Mutation, Observed};
+use crate::facebook_channel::model::{AppSeen, Mutation, Observed, PublicationSeen};
 use crate::facebook_channel::policy::token::is_proven;
-use crate::facebook_channel::publication::PublicationSeen;
 use crate::graph::TokenInfo;
 use crate::limits::answer::Answer;
 use crate::limits::drift_guard::DriftState;

@@ -10,9 +10,9 @@ use crate::api::conditions::ConditionType::{
 use crate::api::outcome::Class;
 use crate::api::{DeclaredConnection, ManagementPolicy};
 use crate::facebook_channel::decide::decide;
+use crate::facebook_channel::model::Content::{Current, Outdated, Touched};
+use crate::facebook_channel::model::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::facebook_channel::model::{Asked, Mutation};
-use crate::facebook_channel::publication::Content::{Current, Outdated, Touched};
-use crate::facebook_channel::publication::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::graph::{GranularScope, GraphFault, TokenInfo};
 use crate::ownership::ClaimSeen;
 

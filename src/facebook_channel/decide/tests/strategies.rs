@@ -11,10 +11,9 @@ use crate::api::{
     PrimaryReceiverStatus, Reason, ReceiverEvidence,
 };
 use crate::controller::dependency::Told;
-use crate::facebook_channel::credentials::PageGrant;
-use crate::facebook_channel::former::{Former, FormerEnd};
-use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
-use crate::facebook_channel::publication::{Content, PublicationSeen};
+use crate::facebook_channel::model::{
+    AppSeen, Asked, Content, Former, FormerEnd, Observed, PageGrant, PublicationSeen, TokenSeen,
+};
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,

@@ -5,10 +5,8 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
-use crate::facebook_channel::former::FormerEnd;
-use crate::facebook_channel::model::{Asked, Mutation};
+use crate::facebook_channel::model::{Asked, Content, FormerEnd, Mutation, PublicationSeen};
 use crate::facebook_channel::parted;
-use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::TokenInfo;
 use crate::meta_app::by_id::AppState;
 use crate::ownership::obstacle::Obstacle;

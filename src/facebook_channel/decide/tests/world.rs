@@ -4,11 +4,9 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
-use crate::facebook_channel::former::{Former, FormerEnd};
-use crate::facebook_channel::model::{Asked, Mutation};
+use crate::facebook_channel::model::{Asked, Content, Former, FormerEnd, Mutation, PublicationSeen};
 use crate::facebook_channel::parted;
 use crate::facebook_channel::policy::token::is_proven;
-use crate::facebook_channel::publication::{Content, PublicationSeen};
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
 use crate::ownership::{ClaimSeen, Record};
 
