@@ -94,7 +94,7 @@ pub(crate) fn eased(client: Client, most: u16, metrics: &Metrics) -> Client {
 impl Pressure {
     pub(crate) fn new(most: usize, patience: Patience, metrics: &Metrics) -> Self {
         let most = most.max(LEAST);
-        metrics.write_limit(most);
+        metrics.api_server().write_limit(most);
         let bound = Bound { most, limit: most, quick: 0, surplus: 0, fell: None };
         let (permits, bound) = (Arc::new(Semaphore::new(most)), Arc::new(Mutex::new(bound)));
         Self { patience, permits, bound, metrics: metrics.clone() }
@@ -148,7 +148,7 @@ impl Drop for Write {
             permit.forget();
         }
         if bound.limit != before {
-            self.pressure.metrics.write_limit(bound.limit);
+            self.pressure.metrics.api_server().write_limit(bound.limit);
             tracing::debug!(limit = bound.limit, "writes to the API server at once");
         }
     }

@@ -129,8 +129,8 @@ impl Keyring {
                 let report = |change: Change<'_, MetaApp>| {
                     known.note(&namespace, List::Apps, &change);
                     match change {
-                        Change::Applied(app) => counters.expect_signatures(&Key::of(app)),
-                        Change::Deleted(key) => counters.forget_signatures(key),
+                        Change::Applied(app) => counters.gateway().expect_signatures(&Key::of(app)),
+                        Change::Deleted(key) => counters.gateway().forget_signatures(key),
                         _ => {}
                     }
                 };

@@ -203,7 +203,7 @@ fn wrong(is_known: bool) -> StatusCode {
 async fn verify(State(webhooks): State<Arc<Webhooks>>, Named(app): Named, RawQuery(query): RawQuery) -> Response {
     let Some(app) = app else { return wrong(true).into_response() };
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), |token| app.knows_verify_token(token));
-    webhooks.metrics.challenge(challenge.is_some());
+    webhooks.metrics.gateway().challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
         None => wrong(app.verify_token_is_known).into_response(),
@@ -222,7 +222,7 @@ async fn receive(
     let signature = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).and_then(signature::parse);
     let Some(signature) = signature else {
         if let Some(app) = app {
-            webhooks.metrics.signature(&app.key(), None);
+            webhooks.metrics.gateway().signature(&app.key(), None);
         }
         return wrong(true);
     };
@@ -234,7 +234,7 @@ async fn receive(
     let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), body.bytes());
     let entry = app.secrets().find(signs).map(|(entry, _)| entry);
     if entry.is_some() || app.app_secret_is_known {
-        webhooks.metrics.signature(&app.key(), entry);
+        webhooks.metrics.gateway().signature(&app.key(), entry);
     }
     if entry.is_some() { StatusCode::OK } else { wrong(app.app_secret_is_known) }
 }

@@ -53,7 +53,7 @@ impl Scopes {
         let mut all = self.lists.write();
         if let Some(lists) = all.get_mut(scope) {
             lists[list as usize] = Some(outcome);
-            self.metrics.namespace_unread(scope, refusal(lists).map(Unlisted::as_str));
+            self.metrics.gateway().namespace_unread(scope, refusal(lists).map(Unlisted::as_str));
         }
         drop(all);
         self.changed.send_replace(());

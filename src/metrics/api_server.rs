@@ -5,12 +5,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{KindLabel, Metrics};
+use super::labels::KindLabel;
 use crate::base::watch_health::WatchHealth;
 
 /// The counters about watches and writes, and when something was heard.
 #[derive(Clone, Default)]
-pub(super) struct ApiServer {
+pub struct ApiServer {
     hearing: WatchHealth,
     watch_errors: Family<KindLabel, Counter>,
     watch_silences: Family<KindLabel, Counter>,
@@ -18,7 +18,7 @@ pub(super) struct ApiServer {
 }
 
 impl ApiServer {
-    pub(super) fn hearing(hearing: WatchHealth) -> Self {
+    pub(super) fn hearing_noted_in(hearing: WatchHealth) -> Self {
         Self { hearing, ..Self::default() }
     }
 
@@ -41,31 +41,24 @@ impl ApiServer {
         drop(self.watch_errors.get_or_create(kind));
         drop(self.watch_silences.get_or_create(kind));
     }
-}
-
-impl Metrics {
-    /// Metrics of a process that notes in `hearing` when it heard the API server.
-    pub fn with(hearing: WatchHealth) -> Self {
-        Self::of(ApiServer::hearing(hearing))
-    }
 
     /// When the API server was heard.
     pub fn hearing(&self) -> &WatchHealth {
-        &self.api_server.hearing
+        &self.hearing
     }
 
     /// Counts an interruption of a watch.
     pub fn watch_error(&self, kind: &str) {
-        self.api_server.watch_errors.get_or_create(&KindLabel { kind: kind.into() }).inc();
+        self.watch_errors.get_or_create(&KindLabel { kind: kind.into() }).inc();
     }
 
     /// Counts a watch on which nothing was heard for too long.
     pub fn watch_silence(&self, kind: &str) {
-        self.api_server.watch_silences.get_or_create(&KindLabel { kind: kind.into() }).inc();
+        self.watch_silences.get_or_create(&KindLabel { kind: kind.into() }).inc();
     }
 
     /// Says how many writes to the API server may be under way at once.
     pub fn write_limit(&self, limit: usize) {
-        self.api_server.write_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        self.write_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 }

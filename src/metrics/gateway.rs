@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{Metrics, ResultLabel};
+use super::labels::ResultLabel;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::base::key::Key;
 use crate::base::unlisted::Unlisted;
@@ -46,7 +46,7 @@ impl SignatureLabels {
 
 /// The counters of the gateway.
 #[derive(Clone, Default)]
-pub(super) struct Gateway {
+pub struct Gateway {
     signatures: Family<SignatureLabels, Counter>,
     challenges: Family<ResultLabel, Counter>,
     reauthorisations: Family<OutcomeLabel, Counter>,
@@ -76,25 +76,23 @@ impl Gateway {
             drop(self.challenges.get_or_create(&ResultLabel { result }));
         }
     }
-}
 
-impl Metrics {
     /// Counts a checked signature of a webhook event for an application: made with this entry of its Secret, or with none.
     pub fn signature(&self, app: &Key, entry: Option<&'static str>) {
-        self.gateway.signatures.get_or_create(&SignatureLabels::new(app, entry)).inc();
+        self.signatures.get_or_create(&SignatureLabels::new(app, entry)).inc();
     }
 
     /// Shows the signatures of an application before there are any: of a series that begins with 1, nobody sees the increase.
     pub fn expect_signatures(&self, app: &Key) {
         for labels in SignatureLabels::all(app) {
-            drop(self.gateway.signatures.get_or_create(&labels));
+            drop(self.signatures.get_or_create(&labels));
         }
     }
 
     /// Forgets the signatures of an application that is gone.
     pub fn forget_signatures(&self, app: &Key) {
         for labels in SignatureLabels::all(app) {
-            self.gateway.signatures.remove(&labels);
+            self.signatures.remove(&labels);
         }
     }
 
@@ -103,9 +101,9 @@ impl Metrics {
         for known in [Unlisted::Forbidden, Unlisted::NotFound].map(Unlisted::as_str) {
             let labels = RefusalLabels { namespace: namespace.to_owned(), reason: known };
             if reason == Some(known) {
-                self.gateway.unread.get_or_create(&labels).set(1);
+                self.unread.get_or_create(&labels).set(1);
             } else {
-                self.gateway.unread.remove(&labels);
+                self.unread.remove(&labels);
             }
         }
     }
@@ -113,11 +111,11 @@ impl Metrics {
     /// Counts an answered verification request.
     pub fn challenge(&self, valid: bool) {
         let result = if valid { "valid" } else { "invalid" };
-        self.gateway.challenges.get_or_create(&ResultLabel { result }).inc();
+        self.challenges.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts a step of authorising again in a browser.
     pub fn reauthorisation(&self, outcome: &'static str) {
-        self.gateway.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 }

@@ -215,7 +215,7 @@ impl OAuth {
 
     /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.
     fn tell(&self, grant: Option<&Key>, outcome: &'static str) {
-        self.metrics.reauthorisation(outcome);
+        self.metrics.gateway().reauthorisation(outcome);
         match grant {
             Some(grant) => tracing::info!(%grant, outcome, "reauthorisation in the browser"),
             None => tracing::debug!(outcome, "reauthorisation in the browser"),

@@ -39,7 +39,7 @@ pub(super) async fn redeem(
 impl OAuth {
     /// Says that Meta does not take the proof: in the log once.
     pub(super) fn tell_of_refused_proof(&self) {
-        self.metrics.reauthorisation("proof_refused");
+        self.metrics.gateway().reauthorisation("proof_refused");
         if !self.proof_was_refused.swap(true, Ordering::Relaxed) {
             tracing::warn!("Meta refuses the proof that goes with a code (PKCE); codes are redeemed without it");
         }

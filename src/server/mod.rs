@@ -71,7 +71,9 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Readiness, sh
 /// Who is cut off from the API server works on what was, and does not know of what changed.
 async fn readyz(State((metrics, ready)): State<(Metrics, Readiness)>) -> impl IntoResponse {
     match ready.get() {
-        true if metrics.hearing().is_cut_off() => (StatusCode::SERVICE_UNAVAILABLE, "the API server is silent"),
+        true if metrics.api_server().hearing().is_cut_off() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the API server is silent")
+        }
         true => (StatusCode::OK, "ok"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     }

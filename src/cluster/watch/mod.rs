@@ -25,12 +25,12 @@ use tokio::time::MissedTickBehavior;
 use super::error::{Failure, kubernetes};
 use super::list_refusals::ListRefusals;
 use super::surplus::Room;
-use super::watch::intake::{digest, give_turns};
-use super::watch::seen::{Misfit, Seen};
 use crate::base::key::Key;
 use crate::base::unlisted::Unlisted;
 use crate::base::watch_health::{cause, is_silence};
 use crate::metrics::Metrics;
+use intake::{digest, give_turns};
+use seen::{Misfit, Seen};
 
 /// Objects that are listed in one answer. Each may be larger than a megabyte, and all of an answer are in memory at once.
 const PAGE: u32 = 16;
@@ -119,7 +119,7 @@ pub async fn run<K>(
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let (view, client) = (view.into(), api.clone().into_client());
-    let (api, config) = metrics.hearing().watch(api, config);
+    let (api, config) = metrics.api_server().hearing().watch(api, config);
     let objects = view.store.as_reader();
     let events = || {
         let events = watcher(api.clone(), config.clone().page_size(PAGE));
@@ -145,7 +145,7 @@ pub async fn run_metadata<K>(
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
 {
     let client = api.clone().into_client();
-    let (api, config) = metrics.hearing().watch(api, config);
+    let (api, config) = metrics.api_server().hearing().watch(api, config);
     let events = || watcher(api.clone(), config.clone().page_size(PAGE)).map(|event| event.map(Incoming::Event));
     let one = |key: Key| {
         let found = find::<PartialObjectMeta<K>>(client.clone(), config.label_selector.clone(), key);
@@ -208,9 +208,9 @@ async fn drive<K, S, F>(
                     digest(&mut seen, incoming, &mut store, &mut review, &mut report);
                 }
                 Some(Err(error)) => {
-                    metrics.watch_error(&K::kind(&()));
+                    metrics.api_server().watch_error(&K::kind(&()));
                     if is_silence(&error) {
-                        metrics.watch_silence(&K::kind(&()));
+                        metrics.api_server().watch_silence(&K::kind(&()));
                     }
                     let why = why_unlisted(&error);
                     if refusals.is_news(why) {

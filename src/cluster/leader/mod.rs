@@ -3,6 +3,8 @@
 //! The Lease is renewed on a thread of its own, over a client and a connection of its own: whatever the work does to the
 //! runtime, its connections and the queue of its client, the lease is not lost by it.
 
+pub mod refused;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -17,11 +19,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
 
-use super::leader::refused::Teller;
 use crate::base::clock::Stamp;
 use crate::metrics::Metrics;
-
-pub mod refused;
+use refused::Teller;
 
 /// Where and as whom to stand for election.
 #[derive(Clone, Debug)]
@@ -197,7 +197,7 @@ pub async fn lead<T>(
 fn listening(client: Client, candidate: &Candidate, tenure: &Tenure, metrics: &Metrics) -> Client {
     let namespace = client.default_namespace().to_owned();
     let teller = Arc::new(Mutex::new(Teller::new(client.clone(), candidate, metrics)));
-    let (tenure, hearing) = (tenure.clone(), metrics.hearing().clone());
+    let (tenure, hearing) = (tenure.clone(), metrics.api_server().hearing().clone());
     let service = service_fn(move |request: Request<Body>| {
         let (client, teller) = (client.clone(), Arc::clone(&teller));
         let (tenure, hearing) = (tenure.clone(), hearing.clone());

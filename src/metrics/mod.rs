@@ -3,6 +3,7 @@
 
 mod api_server;
 mod gateway;
+mod labels;
 mod unguarded;
 mod writes;
 
@@ -16,81 +17,31 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
 use crate::base::key::{Key, KindName};
 use crate::base::priority::Priority;
+use crate::base::watch_health::WatchHealth;
 use crate::graph::CallObserver;
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct KindLabel {
-    kind: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct PassLabels {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct CallLabels {
-    template: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct VisitLabels {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RepairLabels {
-    kind: String,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct AppLabels {
-    namespace: String,
-    name: String,
-}
-
-impl From<&Key> for AppLabels {
-    fn from(key: &Key) -> Self {
-        Self { namespace: key.namespace.clone(), name: key.name.clone() }
-    }
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct PriorityLabel {
-    priority: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ResultLabel {
-    result: &'static str,
-}
-
-type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
-
-fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
-    Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 8)))
-}
+pub use api_server::ApiServer;
+pub use gateway::Gateway;
+use labels::{
+    AppLabels, CallLabels, Durations, KindLabel, PassLabels, PriorityLabel, RepairLabels, ResultLabel, VisitLabels,
+    durations,
+};
+use unguarded::Unguarded;
+use writes::Writes;
 
 /// All metrics of the process; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<RwLock<Registry>>,
-    api_server: api_server::ApiServer,
+    api_server: ApiServer,
     passes: Durations<PassLabels>,
     calls: Durations<CallLabels>,
     batched: Family<CallLabels, Counter>,
@@ -102,7 +53,7 @@ pub struct Metrics {
     unanswered: Family<KindLabel, Gauge<f64, AtomicU64>>,
     repairs: Family<RepairLabels, Counter>,
     status_writes: Family<KindLabel, Counter>,
-    writes: writes::Writes,
+    writes: Writes,
     invalid_objects: Family<KindLabel, Counter>,
     panics: Family<KindLabel, Counter>,
     secret_reads: Counter,
@@ -113,18 +64,23 @@ pub struct Metrics {
     held_back: Family<PriorityLabel, Counter>,
     test_graph: Gauge,
     clock_skew: Gauge,
-    unguarded: unguarded::Unguarded,
-    gateway: gateway::Gateway,
+    unguarded: Unguarded,
+    gateway: Gateway,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::of(api_server::ApiServer::default())
+        Self::of(ApiServer::default())
     }
 }
 
 impl Metrics {
-    fn of(api_server: api_server::ApiServer) -> Self {
+    /// Metrics of a process that notes in `hearing` when it heard the API server.
+    pub fn with(hearing: WatchHealth) -> Self {
+        Self::of(ApiServer::hearing_noted_in(hearing))
+    }
+
+    fn of(api_server: ApiServer) -> Self {
         let mut registry = Registry::with_prefix("meta_channel_operator");
         let metrics = Self {
             registry: Arc::default(),
@@ -140,7 +96,7 @@ impl Metrics {
             unanswered: Family::default(),
             repairs: Family::default(),
             status_writes: Family::default(),
-            writes: writes::Writes::default(),
+            writes: Writes::default(),
             invalid_objects: Family::default(),
             panics: Family::default(),
             secret_reads: Counter::default(),
@@ -151,8 +107,8 @@ impl Metrics {
             held_back: Family::default(),
             test_graph: Gauge::default(),
             clock_skew: Gauge::default(),
-            unguarded: unguarded::Unguarded::default(),
-            gateway: gateway::Gateway::default(),
+            unguarded: Unguarded::default(),
+            gateway: Gateway::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
         registry.register(
@@ -258,6 +214,16 @@ impl Metrics {
         for priority in Priority::ALL {
             drop(self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }));
         }
+    }
+
+    /// What is counted of the API server.
+    pub const fn api_server(&self) -> &ApiServer {
+        &self.api_server
+    }
+
+    /// What the gateway counts.
+    pub const fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// Counts a pass.
