@@ -8,7 +8,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use futures::StreamExt;
 
-use super::room::{Full, Place, Room};
+use super::memory_pool::{Full, Place, Room};
 use crate::server::connections::peer;
 
 /// The largest event body that is read. Meta sends up to 1,000 updates in one.

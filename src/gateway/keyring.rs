@@ -24,8 +24,9 @@ use crate::graph::{AppSecret, Token};
 use crate::meta_app::keyring_secret::key_of;
 use crate::metrics::Metrics;
 
-use super::scopes::{List, Scopes};
-use super::{Isolation, challenge};
+use super::challenge;
+use super::isolation::Isolation;
+use super::watched_namespaces::{List, WatchedNamespaces};
 
 /// The applications that webhooks are answered for.
 pub(super) struct Keyring {
@@ -34,7 +35,7 @@ pub(super) struct Keyring {
     key: Key,
     /// Whether the Secret was listed.
     listed: Arc<AtomicBool>,
-    scopes: Arc<Scopes>,
+    namespaces: Arc<WatchedNamespaces>,
     isolation: Isolation,
 }
 
@@ -114,16 +115,16 @@ impl Keyring {
     pub(super) fn start(
         client: &Client,
         key: Key,
-        scopes: &Arc<Scopes>,
+        namespaces: &Arc<WatchedNamespaces>,
         metrics: &Metrics,
         isolation: Isolation,
         surplus: &Arc<Surplus>,
         watches: &mut JoinSet<()>,
     ) -> Arc<Self> {
-        let apps = scopes.names().into_iter().map(|namespace| {
+        let apps = namespaces.names().into_iter().map(|namespace| {
             let (store, writer) = reflector::store();
             let all: Api<DeserializeGuard<MetaApp>> = scoped(client, &namespace);
-            let (counters, known) = (metrics.clone(), Arc::clone(scopes));
+            let (counters, known) = (metrics.clone(), Arc::clone(namespaces));
             let room = surplus.room(KindName::MetaApp.as_str(), &namespace);
             watches.spawn(async move {
                 let report = |change: Change<'_, MetaApp>| {
@@ -152,7 +153,7 @@ impl Keyring {
             };
             watch::run(api, named, writer, &counters, |_| (), report).await;
         });
-        Arc::new(Self { apps, secret, key, listed, scopes: Arc::clone(scopes), isolation })
+        Arc::new(Self { apps, secret, key, listed, namespaces: Arc::clone(namespaces), isolation })
     }
 
     /// Waits until the Secret was listed: without it nothing can be answered.
@@ -169,7 +170,7 @@ impl Keyring {
 
     /// Whether all applications of a namespace are known, so that another one does not exist.
     pub(super) fn knows_apps(&self, key: &Key) -> bool {
-        !self.isolation.unknown || self.scopes.knows(&key.namespace, List::Apps)
+        !self.isolation.unknown || self.namespaces.knows(&key.namespace, List::Apps)
     }
 
     fn find(&self, key: &Key) -> Option<Arc<MetaApp>> {

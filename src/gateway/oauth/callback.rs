@@ -9,16 +9,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 
-use super::answer::Answer;
+use super::app::App;
+use super::authorization_response::Answer;
 use super::candidate::{candidate, turn};
+use super::cookie;
+use super::discard::throw_away;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{OTHER_BROWSER, confirm, page, see_other};
+use super::http::{page, see_other};
+use super::pages;
+use super::paths::{OTHER_BROWSER, confirm};
+use super::pkce::Verifier;
 use super::seal::Sealer;
+use super::session::Visit;
 use super::start::send_to_meta;
-use super::strays::throw_away;
-use super::verifier::Verifier;
-use super::{App, OAuth, Visit, cookie, pages};
+use super::state::OAuth;
 
 pub(super) async fn callback(
     State(oauth): State<Arc<OAuth>>,

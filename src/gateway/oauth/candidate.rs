@@ -6,11 +6,12 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use tokio::sync::SemaphorePermit;
 
+use super::app::App;
 use super::flow::{Blame, Offer, Refusal};
 use super::grants::{Grant, Page};
+use super::pkce::Verifier;
 use super::redeem::redeem;
-use super::verifier::Verifier;
-use super::{App, OAuth};
+use super::state::OAuth;
 use crate::api::mailbox::AppTrouble;
 use crate::base::clock::Moment;
 use crate::graph::{

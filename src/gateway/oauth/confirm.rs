@@ -8,13 +8,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::app::App;
 use super::callback::lead_away;
 use super::candidate::long_lived;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{Clicked, confirm as address, page, refuse_click, see_other};
-
-use super::{App, OAuth, Visit, endings, pages};
+use super::http::{Clicked, page, refuse_click, see_other};
+use super::pages::{self, refusals};
+use super::paths;
+use super::session::Visit;
+use super::state::OAuth;
 
 /// The person's decision.
 #[derive(Deserialize)]
@@ -37,14 +40,18 @@ pub(super) async fn show(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
     let id = which.map(|Query(which)| which.flow).unwrap_or_default();
-    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, &id) else { return oauth.no_visit(&headers, &id) };
+    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, &id) else {
+        return no_visit(&oauth, &headers, &id);
+    };
     match &flow.step {
         Step::Offered(_) if flow.is_over(oauth.clock.now()) => {
-            page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &flow, &Refusal::Expired))
+            page(&oauth, StatusCode::FORBIDDEN, refusals::refused(&grant, &app.name, &flow, &Refusal::Expired))
         }
         Step::Begun { .. } => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name, flow.address())),
         Step::Offered(offer) => page(&oauth, StatusCode::OK, pages::confirm(&grant, &app.name, &flow, offer)),
-        Step::Refused(refusal) => page(&oauth, StatusCode::FORBIDDEN, endings::refused(&grant, &app, &flow, refusal)),
+        Step::Refused(refusal) => {
+            page(&oauth, StatusCode::FORBIDDEN, refusals::refused(&grant, &app.name, &flow, refusal))
+        }
         Step::Done { waits } => page(&oauth, StatusCode::OK, pages::done(&grant, waits.as_deref())),
     }
 }
@@ -60,14 +67,14 @@ pub(super) async fn decide(
     let id = decision.as_ref().map(|decision| decision.flow.as_str()).unwrap_or_default();
     let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, id) else {
         oauth.tell(None, "foreign_browser");
-        return oauth.no_visit(&headers, id);
+        return no_visit(&oauth, &headers, id);
     };
     if !clicked.is_of(&app.redirect_uri) {
         return refuse_click(&oauth, pages::cross_site());
     }
     let Step::Offered(offer) = &flow.step else {
         // A second click: it was decided.
-        return see_other(&address(&flow), Vec::new());
+        return see_other(&paths::confirm(&flow), Vec::new());
     };
     let agrees = decision.is_some_and(|decision| decision.decision == "use");
     let waits = Some(&offer.grantor).filter(|grantor| !grant.admits(grantor)).cloned();
@@ -83,7 +90,7 @@ pub(super) async fn decide(
     match result {
         // The offer stands: the person may try again.
         Err(refusal) if refusal.may_pass() => {
-            page(&oauth, StatusCode::SERVICE_UNAVAILABLE, endings::try_again(&grant, &flow, &refusal))
+            page(&oauth, StatusCode::SERVICE_UNAVAILABLE, refusals::try_again(&grant, &flow, &refusal))
         }
         Err(refusal) => lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(refusal))),
         Ok(()) => lead_away(&headers, &grant, &app, &flow.ended(Step::Done { waits })),
@@ -98,6 +105,14 @@ async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: 
             Err(refusal)
         }
     }
+}
+
+/// The page for a browser that brought nothing of ours: it may be too early to say so.
+fn no_visit(oauth: &OAuth, headers: &HeaderMap, id: &str) -> Response {
+    if oauth.may_know_later(headers, id) {
+        return page(oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
+    }
+    page(oauth, StatusCode::FORBIDDEN, pages::other_browser())
 }
 
 /// For a browser that brought what is not its own.

@@ -19,8 +19,8 @@ use crate::cluster::scoped;
 use crate::cluster::surplus::Surplus;
 use crate::cluster::watch;
 use crate::cluster::watch::{Change, View};
-use crate::gateway::Isolation;
-use crate::gateway::scopes::{List, Scopes};
+use crate::gateway::isolation::Isolation;
+use crate::gateway::watched_namespaces::{List, WatchedNamespaces};
 use crate::graph::TokenKind;
 use crate::meta_app::seen;
 use crate::meta_grant::{address, grantors};
@@ -139,7 +139,7 @@ impl Grant {
 /// The MetaGrants of the watched namespaces.
 pub(in crate::gateway) struct Grants {
     stores: Vec<Store<Grant>>,
-    scopes: Arc<Scopes>,
+    namespaces: Arc<WatchedNamespaces>,
     isolation: Isolation,
 }
 
@@ -147,7 +147,7 @@ impl Grants {
     /// Starts the watches.
     pub(in crate::gateway) fn start(
         client: &Client,
-        scopes: &Arc<Scopes>,
+        namespaces: &Arc<WatchedNamespaces>,
         metrics: &Metrics,
         isolation: Isolation,
         surplus: &Surplus,
@@ -157,19 +157,23 @@ impl Grants {
             let (store, writer) = reflector::store();
             let view = View { store: writer, room: surplus.room(KindName::MetaGrant.as_str(), &namespace) };
             let all: Api<DeserializeGuard<Grant>> = scoped(client, &namespace);
-            let (metrics, known) = (metrics.clone(), Arc::clone(scopes));
+            let (metrics, known) = (metrics.clone(), Arc::clone(namespaces));
             watches.spawn(async move {
                 let report = |change: Change<'_, Grant>| known.note(&namespace, List::Grants, &change);
                 watch::run(all, Config::default(), view, &metrics, |_| (), report).await;
             });
             store
         };
-        Self { stores: scopes.names().into_iter().map(watch).collect(), scopes: Arc::clone(scopes), isolation }
+        Self {
+            stores: namespaces.names().into_iter().map(watch).collect(),
+            namespaces: Arc::clone(namespaces),
+            isolation,
+        }
     }
 
     /// Whether all grants of a namespace are known, so that another one does not exist.
     pub(super) fn are_known(&self, namespace: &str) -> bool {
-        !self.isolation.unknown || self.scopes.knows(namespace, List::Grants)
+        !self.isolation.unknown || self.namespaces.knows(namespace, List::Grants)
     }
 
     /// A grant, if it is known.

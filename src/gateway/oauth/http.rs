@@ -16,18 +16,8 @@ use maud::Markup;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
 
-use super::flow::Flow;
-use super::{OAuth, pages};
-
-/// Where the outcome of a step is shown. Nothing secret is in this address.
-pub(super) const CONFIRM: &str = "/oauth/confirm";
-/// Where a browser is told that what it brought does not belong to it.
-pub(super) const OTHER_BROWSER: &str = "/oauth/other-browser";
-
-/// Where the outcome of this flow is shown.
-pub(super) fn confirm(flow: &Flow) -> String {
-    format!("{CONFIRM}?flow={}", flow.id())
-}
+use super::pages;
+use super::state::OAuth;
 
 /// A page for a person: nothing in it is loaded, framed or kept, and its forms go to us or to the login dialog alone.
 ///

@@ -1,11 +1,10 @@
 //! Codes of the login dialog.
 
-use std::sync::atomic::Ordering;
-
 use secrecy::SecretString;
 
-use super::verifier::Verifier;
-use super::{App, OAuth};
+use super::app::App;
+use super::pkce::Verifier;
+use super::state::OAuth;
 use crate::graph::{GraphError, Token};
 
 /// The parameter of Meta that some of its answers name when they refuse it.
@@ -33,15 +32,5 @@ pub(super) async fn redeem(
             redeem(None).await
         }
         redeemed => redeemed,
-    }
-}
-
-impl OAuth {
-    /// Says that Meta does not take the proof: in the log once.
-    pub(super) fn tell_of_refused_proof(&self) {
-        self.metrics.gateway().reauthorisation("proof_refused");
-        if !self.proof_was_refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!("Meta refuses the proof that goes with a code (PKCE); codes are redeemed without it");
-        }
     }
 }

@@ -7,14 +7,20 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
+use super::app::App;
+use super::cookie;
 use super::flow::Flow;
 use super::grants::Grant;
 use super::http::{Clicked, page, refuse_click, see_other, with_query};
+use super::pages;
+use super::pkce::Verifier;
 use super::seal::Sealer;
-use super::verifier::Verifier;
-use super::{App, BUSINESS_PAGES, OAuth, cookie, pages};
+use super::state::OAuth;
 use crate::base::key::Key;
 use crate::gateway::challenge::is_same;
+
+/// The permission without which Meta does not list pages that belong to a business.
+const BUSINESS_PAGES: &str = "business_management";
 
 /// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said.
 pub(super) struct Named(Arc<Grant>);

@@ -11,16 +11,9 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use secrecy::ExposeSecret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answer::Answer;
-use super::candidate::in_time;
-use super::flow::{Flow, Refusal};
-use super::redeem::redeem;
 use super::returning::Returning;
-use super::verifier::Verifier;
-use super::{App, OAuth};
 use crate::limits::token_bucket::TokenBucket;
 
 /// Codes that Meta is asked about at once.
@@ -31,20 +24,20 @@ const BURST: i32 = 40;
 const EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// What was brought of late.
-pub(super) struct Strays {
+pub(super) struct UnsolicitedCodes {
     turns: Arc<Semaphore>,
     clients: Returning,
     /// By the id of the application; of those that there are.
     apps: Mutex<HashMap<String, TokenBucket>>,
 }
 
-impl Strays {
+impl UnsolicitedCodes {
     pub(super) fn new(proxies: u8) -> Self {
         Self { turns: Arc::new(Semaphore::new(MOST)), clients: Returning::new(proxies), apps: Mutex::default() }
     }
 
     /// A turn for a code of this application, if it may be asked about now. It takes none from those who began.
-    fn admit(
+    pub(super) fn admit(
         &self,
         address: SocketAddr,
         headers: &HeaderMap,
@@ -63,23 +56,6 @@ impl Strays {
     }
 }
 
-/// Has a code redeemed, and keeps nothing of it. Nobody waits for that.
-pub(super) fn throw_away(oauth: &Arc<OAuth>, address: SocketAddr, headers: &HeaderMap, answer: Answer) {
-    let state = answer.state.clone();
-    let app = Flow::app_of(state.expose_secret()).and_then(|id| App::of(&oauth.keyring.app_of_id(id)?));
-    let (Some(app), Ok(code)) = (app, answer.code()) else { return };
-    let (id, now) = (&app.credentials.app_id, oauth.clock.now());
-    let Some(turn) = oauth.strays.admit(address, headers, id, now) else { return };
-    let oauth = Arc::clone(oauth);
-    tokio::spawn(async move {
-        let _turn = turn;
-        let verifier = Verifier::new(&app.credentials.secret, state.expose_secret());
-        // What Meta says of it is nobody's business here.
-        let redeemed = async { redeem(&oauth, &app, &code, Some(&verifier)).await.map_err(|_| Refusal::NotAccepted) };
-        let _ = in_time(redeemed).await;
-    });
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -87,16 +63,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_brings_an_application_few_codes_and_takes_no_other_ones_turn() {
-        let (strays, now) = (Strays::new(1), Timestamp::UNIX_EPOCH);
+        let (unsolicited, now) = (UnsolicitedCodes::new(1), Timestamp::UNIX_EPOCH);
         let admit = |client: i32, app: &str, now| {
             let headers = [("x-forwarded-for".parse().unwrap(), format!("192.0.2.{client}").parse().unwrap())];
-            strays.admit("10.0.0.1:4444".parse().unwrap(), &headers.into_iter().collect(), app, now)
+            unsolicited.admit("10.0.0.1:4444".parse().unwrap(), &headers.into_iter().collect(), app, now)
         };
         assert!((0..BURST).all(|client| admit(client, "1", now).is_some()));
         assert!(admit(100, "1", now).is_none() && admit(101, "2", now).is_some());
         assert!(admit(102, "1", now + EVERY).is_some() && admit(103, "1", now + EVERY).is_none());
-        strays.admits_app("3", now + EVERY * (2 * BURST));
-        assert_eq!(strays.apps.lock().len(), 1, "what is full again is forgotten");
+        unsolicited.admits_app("3", now + EVERY * (2 * BURST));
+        assert_eq!(unsolicited.apps.lock().len(), 1, "what is full again is forgotten");
 
         let later = now + EVERY * (4 * BURST);
         let turns: Vec<_> = (0..4).filter_map(|client| admit(client, "1", later)).collect();

@@ -26,15 +26,15 @@ const LISTS: usize = 2;
 type Lists = [Option<Result<(), Unlisted>>; LISTS];
 
 /// The watched namespaces; one empty name stands for all.
-pub(super) struct Scopes {
+pub(super) struct WatchedNamespaces {
     lists: RwLock<BTreeMap<String, Lists>>,
     changed: watch::Sender<()>,
     metrics: Metrics,
 }
 
-impl Scopes {
-    pub(super) fn new(scopes: &[String], metrics: Metrics) -> Self {
-        let lists = scopes.iter().map(|scope| (scope.clone(), Lists::default())).collect();
+impl WatchedNamespaces {
+    pub(super) fn new(namespaces: &[String], metrics: Metrics) -> Self {
+        let lists = namespaces.iter().map(|namespace| (namespace.clone(), Lists::default())).collect();
         Self { lists: RwLock::new(lists), changed: watch::Sender::default(), metrics }
     }
 
@@ -44,16 +44,16 @@ impl Scopes {
     }
 
     /// Notes whether something is listed in a watched namespace.
-    pub(super) fn note<K>(&self, scope: &str, list: List, change: &Change<'_, K>) {
+    pub(super) fn note<K>(&self, namespace: &str, list: List, change: &Change<'_, K>) {
         let outcome = match change {
             Change::Listed => Ok(()),
             Change::Unlisted(why) => Err(*why),
             _ => return,
         };
         let mut all = self.lists.write();
-        if let Some(lists) = all.get_mut(scope) {
+        if let Some(lists) = all.get_mut(namespace) {
             lists[list as usize] = Some(outcome);
-            self.metrics.gateway().namespace_unread(scope, refusal(lists).map(Unlisted::as_str));
+            self.metrics.gateway().namespace_unread(namespace, refusal(lists).map(Unlisted::as_str));
         }
         drop(all);
         self.changed.send_replace(());
@@ -108,27 +108,27 @@ mod tests {
 
     const ALL: [List; LISTS] = [List::Apps, List::Grants];
 
-    fn scopes(names: &[&str]) -> Scopes {
+    fn namespaces(names: &[&str]) -> WatchedNamespaces {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        Scopes::new(&names, Metrics::default())
+        WatchedNamespaces::new(&names, Metrics::default())
     }
 
-    fn list(it: &Scopes, scope: &str) {
-        ALL.into_iter().for_each(|list| it.note::<()>(scope, list, &Change::Listed));
+    fn list(it: &WatchedNamespaces, namespace: &str) {
+        ALL.into_iter().for_each(|list| it.note::<()>(namespace, list, &Change::Listed));
     }
 
-    fn refuse(it: &Scopes, scope: &str) {
-        ALL.into_iter().for_each(|list| it.note::<()>(scope, list, &Change::Unlisted(Unlisted::Forbidden)));
+    fn refuse(it: &WatchedNamespaces, namespace: &str) {
+        ALL.into_iter().for_each(|list| it.note::<()>(namespace, list, &Change::Unlisted(Unlisted::Forbidden)));
     }
 
-    fn holds(it: &Scopes, what: impl Fn(&BTreeMap<String, Lists>) -> bool) -> bool {
+    fn holds(it: &WatchedNamespaces, what: impl Fn(&BTreeMap<String, Lists>) -> bool) -> bool {
         what(&it.lists.read())
     }
 
     #[test]
     fn what_is_not_there_exists_not_once_everything_is_listed() {
         for (watched, asked) in [("a", "a"), ("", "a"), ("", "b")] {
-            let it = scopes(&[watched]);
+            let it = namespaces(&[watched]);
             assert!(!it.knows(asked, List::Apps), "nothing is listed yet");
             it.note::<()>(watched, List::Apps, &Change::Listed);
             assert!(it.knows(asked, List::Apps) && !it.knows(asked, List::Grants));
@@ -137,23 +137,23 @@ mod tests {
             list(&it, watched);
             assert!(it.knows(asked, List::Apps));
         }
-        assert!(scopes(&["a"]).knows("b", List::Apps), "it is not watched");
+        assert!(namespaces(&["a"]).knows("b", List::Apps), "it is not watched");
     }
 
     #[test]
     fn who_cannot_be_listed_is_waited_for_by_nobody_unless_it_is_all_of_them() {
-        let it = scopes(&["a", "b"]);
+        let it = namespaces(&["a", "b"]);
         refuse(&it, "a");
         assert!(!holds(&it, are_settled) && !holds(&it, is_one_listed), "b may be listed yet");
         list(&it, "b");
         assert!(holds(&it, are_settled) && holds(&it, is_one_listed) && !holds(&it, are_listed));
         list(&it, "a");
         assert!(holds(&it, are_settled) && holds(&it, are_listed));
-        let it = scopes(&["a", "b"]);
+        let it = namespaces(&["a", "b"]);
         list(&it, "a");
         assert!(!holds(&it, are_settled), "nothing is known of b");
         assert!(holds(&it, is_one_listed));
-        let it = scopes(&["a", "b"]);
+        let it = namespaces(&["a", "b"]);
         refuse(&it, "a");
         refuse(&it, "b");
         assert!(!holds(&it, are_settled), "nothing can be answered");

@@ -2,35 +2,34 @@
 
 use maud::{Markup, html};
 
-use super::App;
-use super::flow::{Blame, Flow, Refusal};
-use super::grants::Grant;
-use super::http;
-use super::pages::{and_more, begin, document, facts, page_row};
+use super::{and_more, begin, document, facts, page_row};
 use crate::api::mailbox::AppTrouble;
+use crate::gateway::oauth::flow::{Blame, Flow, Refusal};
+use crate::gateway::oauth::grants::Grant;
+use crate::gateway::oauth::paths;
 
 /// It ended without effect.
-pub(super) fn refused(grant: &Grant, app: &App, flow: &Flow, refusal: &Refusal) -> Markup {
+pub(in crate::gateway::oauth) fn refused(grant: &Grant, app: &str, flow: &Flow, refusal: &Refusal) -> Markup {
     let (title, body) = explained(grant, refusal);
     document(
         title,
         html! {
             (body)
             p { strong { "Nothing was stored." } }
-            (facts(grant, &app.name, None))
+            (facts(grant, app, None))
             (begin(grant, flow.address(), "Start again"))
         },
     )
 }
 
 /// The person agreed, but it could not be stored now.
-pub(super) fn try_again(grant: &Grant, flow: &Flow, refusal: &Refusal) -> Markup {
+pub(in crate::gateway::oauth) fn try_again(grant: &Grant, flow: &Flow, refusal: &Refusal) -> Markup {
     let (title, body) = explained(grant, refusal);
     document(
         title,
         html! {
             (body)
-            p { "Nothing was stored yet. " a href=(http::confirm(flow)) { "Go back" } " and try again in a minute." }
+            p { "Nothing was stored yet. " a href=(paths::confirm(flow)) { "Go back" } " and try again in a minute." }
         },
     )
 }

@@ -1,16 +1,18 @@
 //! The pages that people see. Everything in them that is not fixed text is escaped by maud.
 
+pub(super) mod refusals;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::flow::{Flow, Offer};
 use super::grants::Grant;
-use super::http::CONFIRM;
+use super::paths::{self, CONFIRM};
 
 /// The whole style sheet; the policy of the pages names its digest.
 pub(super) const STYLE: &str = include_str!("style.css");
 
 /// A page without a script, to be read on a phone.
-pub(super) fn document(title: &str, body: Markup) -> Markup {
+fn document(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -186,16 +188,15 @@ pub(super) fn no_origin() -> Markup {
 }
 
 /// The button that begins.
-pub(super) fn begin(grant: &Grant, address: &str, label: &str) -> Markup {
-    let key = grant.key();
+fn begin(grant: &Grant, address: &str, label: &str) -> Markup {
     html! {
-        form method="post" action={ "/oauth/" (key.namespace) "/" (key.name) "/" (address) "/start" } {
+        form method="post" action=(paths::start(&grant.key(), address)) {
             button { (label) }
         }
     }
 }
 
-pub(super) fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
+fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
     html! {
         dl {
             @if let Some(person) = person { dt { "Authorised by" } dd { (person) } }
@@ -222,7 +223,7 @@ fn relying<'a>(grant: &'a Grant, title: &str, others: impl Iterator<Item = &'a s
 }
 
 /// A page in use by name, if it has one, and id.
-pub(super) fn page_row(grant: &Grant, id: &str) -> Markup {
+fn page_row(grant: &Grant, id: &str) -> Markup {
     let mut known = grant.pages_in_use().chain(grant.missing_pages());
     let name = known.find(|page| page.id == id).and_then(|page| page.name.as_deref());
     html! {
@@ -233,6 +234,6 @@ pub(super) fn page_row(grant: &Grant, id: &str) -> Markup {
     }
 }
 
-pub(super) fn and_more(more: usize) -> Markup {
+fn and_more(more: usize) -> Markup {
     html! { @if more > 0 { li { "and " (more) " more" } } }
 }
