@@ -10,8 +10,11 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Config;
+use subtle::ConstantTimeEq;
 use tokio::task::JoinSet;
 
+use super::isolation::Isolation;
+use super::watched_namespaces::{List, WatchedNamespaces};
 use crate::api::MetaApp;
 use crate::api::keyring::{KEYRING_TYPE, KeyringEntry};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
@@ -23,10 +26,6 @@ use crate::cluster::watch::{Change, View};
 use crate::graph::{AppSecret, Token};
 use crate::meta_app::keyring_secret::key_of;
 use crate::metrics::Metrics;
-
-use super::challenge;
-use super::isolation::Isolation;
-use super::watched_namespaces::{List, WatchedNamespaces};
 
 /// The applications that webhooks are answered for.
 pub(super) struct Keyring {
@@ -67,15 +66,15 @@ impl AppKeys {
 
     /// Whether this is the generated verify token, or the one that Meta was given last. Meta goes on asking with that one
     /// until it is given the new one; its Secret may be gone, so it is known by the fingerprint in the status.
+    /// Compares in constant time; how long a token is, is no secret.
     pub(super) fn knows_verify_token(&self, token: &str) -> bool {
         let current = self.entry.as_ref().and_then(|entry| entry.verify_token.as_deref());
         let given = || {
             let given = self.app.status.as_ref()?.subscription.as_ref()?.verify_token_fingerprint.as_ref()?;
             let found = Token::parse(token.as_bytes()).ok()?.fingerprint(&self.app.uid()?);
-            Some(challenge::is_same(found.as_bytes(), given.as_bytes()))
+            Some(found.as_bytes().ct_eq(given.as_bytes()).into())
         };
-        let is_current =
-            |current: &str| !current.is_empty() && challenge::is_same(token.as_bytes(), current.as_bytes());
+        let is_current = |current: &str| !current.is_empty() && token.as_bytes().ct_eq(current.as_bytes()).into();
         current.is_some_and(is_current) || given().unwrap_or_default()
     }
 

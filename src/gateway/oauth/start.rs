@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use subtle::ConstantTimeEq;
 
 use super::app::App;
 use super::cookie;
@@ -17,12 +18,12 @@ use super::pkce::Verifier;
 use super::seal::Sealer;
 use super::state::OAuth;
 use crate::base::key::Key;
-use crate::gateway::challenge::is_same;
 
 /// The permission without which Meta does not list pages that belong to a business.
 const BUSINESS_PAGES: &str = "business_management";
 
-/// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said.
+/// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said,
+/// and the comparison takes the same time for all.
 pub(super) struct Named(Arc<Grant>);
 
 impl FromRequestParts<Arc<OAuth>> for Named {
@@ -35,7 +36,8 @@ impl FromRequestParts<Arc<OAuth>> for Named {
         let is_known = oauth.grants.are_known(&namespace);
         let unknown = if is_known { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
         let grant = oauth.grants.get(&Key::new(namespace, name));
-        let is_there = |grant: &Arc<Grant>| grant.address().is_some_and(|it| is_same(it.as_bytes(), part.as_bytes()));
+        let is_there =
+            |grant: &Arc<Grant>| grant.address().is_some_and(|it| it.as_bytes().ct_eq(part.as_bytes()).into());
         grant.filter(is_there).map(Self).ok_or(unknown)
     }
 }
