@@ -1,5 +1,5 @@
 //! The memory that large bodies share, and who gives way when it is used up: who sends one is not known before it is complete, so
-//! that it has a moment for itself, and keeps its place after that for as long as nobody else needs it.
+//! that it has a moment for itself, and keeps its reservation after that for as long as nobody else needs it.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What is shared.
-pub(super) struct Room {
+pub(super) struct MemoryPool {
     free: Semaphore,
-    /// So long a body is left its place, unless its sender takes more than who needs it.
+    /// So long a body is left its reservation, unless its sender takes more than who needs it.
     grace: Duration,
     table: Mutex<Table>,
 }
@@ -35,34 +35,34 @@ struct Holder {
 }
 
 /// What a body takes of it. That is free when this is dropped.
-pub(super) struct Place<'a> {
-    room: &'a Room,
+pub(super) struct Reservation<'a> {
+    pool: &'a MemoryPool,
     id: u64,
     peer: IpAddr,
     bytes: usize,
     end: CancellationToken,
 }
 
-/// There is no room.
+/// The pool is used up.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Full;
+pub(super) struct Exhausted;
 
-impl Room {
+impl MemoryPool {
     pub(super) fn new(bytes: usize, grace: Duration) -> Self {
         Self { free: Semaphore::new(bytes), grace, table: Mutex::default() }
     }
 
-    /// A place that takes nothing yet.
-    pub(super) fn enter(&self, peer: IpAddr) -> Place<'_> {
+    /// A reservation that takes nothing yet.
+    pub(super) fn reserve(&self, peer: IpAddr) -> Reservation<'_> {
         let mut table = self.table();
         table.next += 1;
         let (id, end) = (table.next, CancellationToken::new());
         table.holders.insert(id, Holder { peer, since: Instant::now(), bytes: 0, end: end.clone() });
-        Place { room: self, id, peer, bytes: 0, end }
+        Reservation { pool: self, id, peer, bytes: 0, end }
     }
 
     #[cfg(test)]
-    pub(super) fn left(&self) -> usize {
+    pub(super) fn available(&self) -> usize {
         self.free.available_permits()
     }
 
@@ -71,62 +71,68 @@ impl Room {
     }
 }
 
-impl Place<'_> {
+impl Reservation<'_> {
     /// Takes more; others give way if need be.
-    pub(super) async fn take(&mut self, bytes: usize) -> Result<(), Full> {
-        let share = u32::try_from(bytes).map_err(|_| Full)?;
-        let free = &self.room.free;
+    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let share = u32::try_from(bytes).map_err(|_| Exhausted)?;
+        let free = &self.pool.free;
         let taken = match free.try_acquire_many(share) {
             Ok(taken) => taken,
             Err(_) => {
                 let mut freed = pin!(free.acquire_many(share));
-                self.room.table().make_way(self, bytes, free.available_permits(), self.room.grace)?;
+                self.pool.table().evict_for(self, bytes, free.available_permits(), self.pool.grace)?;
                 tokio::select! {
-                    taken = &mut freed => taken.map_err(|_| Full)?,
-                    () = self.end.cancelled() => return Err(Full),
+                    taken = &mut freed => taken.map_err(|_| Exhausted)?,
+                    () = self.end.cancelled() => return Err(Exhausted),
                 }
             }
         };
         taken.forget();
         self.bytes += bytes;
-        if let Some(holder) = self.room.table().holders.get_mut(&self.id) {
+        if let Some(holder) = self.pool.table().holders.get_mut(&self.id) {
             holder.bytes = self.bytes;
         }
         Ok(())
     }
 
     /// Waits until it has to give way.
-    pub(super) async fn gives_way(&self) {
+    pub(super) async fn evicted(&self) {
         self.end.cancelled().await;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.room.table().holders.remove(&self.id);
-        self.room.free.add_permits(self.bytes);
+        self.pool.table().holders.remove(&self.id);
+        self.pool.free.add_permits(self.bytes);
     }
 }
 
 impl Table {
-    /// Ends as many as are needed for this place to take so many bytes more; none if they would not do. Whoever has most gives way
+    /// Ends as many as are needed for this reservation to take so many bytes more; none if they would not do. Whoever has most gives way
     /// first: so who comes with many competes with themselves. Of theirs it is the oldest one; behind a proxy, where all are of one
     /// peer, the age alone decides.
-    fn make_way(&mut self, place: &Place<'_>, bytes: usize, mut free: usize, grace: Duration) -> Result<(), Full> {
+    fn evict_for(
+        &mut self,
+        reservation: &Reservation<'_>,
+        bytes: usize,
+        mut free: usize,
+        grace: Duration,
+    ) -> Result<(), Exhausted> {
         let mut taken: HashMap<IpAddr, usize> = HashMap::new();
         for holder in self.holders.values() {
             *taken.entry(holder.peer).or_default() += holder.bytes;
         }
         let of = |taken: &HashMap<_, _>, peer| taken.get(&peer).copied().unwrap_or_default();
-        let wanted = of(&taken, place.peer) + bytes;
-        let mut stay: Vec<_> = self.holders.iter().filter(|(id, it)| **id != place.id && it.bytes > 0).collect();
+        let wanted = of(&taken, reservation.peer) + bytes;
+        let mut stay: Vec<_> = self.holders.iter().filter(|(id, it)| **id != reservation.id && it.bytes > 0).collect();
         let mut go = Vec::new();
         while free < bytes {
             let may = |it: &Holder| it.since.elapsed() >= grace || of(&taken, it.peer) > wanted;
             let candidates = stay.iter().enumerate().filter(|(_, (_, it))| may(it));
             let first =
                 candidates.max_by_key(|(_, (_, it))| (of(&taken, it.peer), Reverse(it.since))).map(|(at, _)| at);
-            let (id, holder) = stay.swap_remove(first.ok_or(Full)?);
+            let (id, holder) = stay.swap_remove(first.ok_or(Exhausted)?);
             free += holder.bytes;
             *taken.entry(holder.peer).or_default() -= holder.bytes;
             go.push(*id);

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::body::Budget;
+use super::body::BodyReader;
 use super::keyring::{AppKeys, Keyring};
 use super::{challenge, signature};
 use crate::base::key::Key;
@@ -20,14 +20,14 @@ use crate::metrics::Metrics;
 
 /// What every webhook request shares.
 pub(super) struct Webhooks {
-    bodies: Budget,
+    bodies: BodyReader,
     keyring: Arc<Keyring>,
     metrics: Metrics,
 }
 
 impl Webhooks {
     pub(super) fn new(keyring: Arc<Keyring>, metrics: Metrics) -> Self {
-        Self { bodies: Budget::default(), keyring, metrics }
+        Self { bodies: BodyReader::default(), keyring, metrics }
     }
 }
 
@@ -37,9 +37,9 @@ pub(super) fn routes(webhooks: Arc<Webhooks>) -> Router {
 }
 
 /// What a request to an application is checked against; `None` if there is none, to which everything is wrong.
-struct Named(Option<AppKeys>);
+struct TargetApp(Option<AppKeys>);
 
-impl FromRequestParts<Arc<Webhooks>> for Named {
+impl FromRequestParts<Arc<Webhooks>> for TargetApp {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, webhooks: &Arc<Webhooks>) -> Result<Self, StatusCode> {
@@ -48,23 +48,27 @@ impl FromRequestParts<Arc<Webhooks>> for Named {
         let Ok(Path((namespace, name))) = path else { return Ok(Self(None)) };
         let key = Key::new(namespace, name);
         let app = webhooks.keyring.app(&key);
-        if app.is_some() || webhooks.keyring.knows_apps(&key) { Ok(Self(app)) } else { Err(wrong(false)) }
+        if app.is_some() || webhooks.keyring.knows_apps(&key) { Ok(Self(app)) } else { Err(denied(false)) }
     }
 }
 
 /// What is wrong, as far as is known; what may be right is to be asked again.
-fn wrong(is_known: bool) -> StatusCode {
+fn denied(is_known: bool) -> StatusCode {
     if is_known { StatusCode::FORBIDDEN } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// Meta's verification request.
-async fn verify(State(webhooks): State<Arc<Webhooks>>, Named(app): Named, RawQuery(query): RawQuery) -> Response {
-    let Some(app) = app else { return wrong(true).into_response() };
+async fn verify(
+    State(webhooks): State<Arc<Webhooks>>,
+    TargetApp(app): TargetApp,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Some(app) = app else { return denied(true).into_response() };
     let challenge = challenge::answer(query.as_deref().unwrap_or_default(), |token| app.knows_verify_token(token));
     webhooks.metrics.gateway().challenge(challenge.is_some());
     match challenge {
         Some(challenge) => (StatusCode::OK, [("content-type", "text/plain")], challenge).into_response(),
-        None => wrong(app.verify_token_is_known).into_response(),
+        None => denied(app.verify_token_is_known).into_response(),
     }
 }
 
@@ -72,7 +76,7 @@ async fn verify(State(webhooks): State<Arc<Webhooks>>, Named(app): Named, RawQue
 /// signature to check the body is not read; that of an unknown application is, so that the time taken tells nothing.
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,
-    Named(app): Named,
+    TargetApp(app): TargetApp,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
@@ -82,17 +86,17 @@ async fn receive(
         if let Some(app) = app {
             webhooks.metrics.gateway().signature(&app.key(), None);
         }
-        return wrong(true);
+        return denied(true);
     };
     let body = match webhooks.bodies.read(address.ip(), body).await {
         Ok(body) => body,
         Err(status) => return status,
     };
-    let Some(app) = app else { return wrong(true) };
+    let Some(app) = app else { return denied(true) };
     let signs = |(_, secret): &(_, AppSecret)| signature::holds(&signature, secret.expose().as_bytes(), body.bytes());
     let entry = app.secrets().find(signs).map(|(entry, _)| entry);
     if entry.is_some() || app.app_secret_is_known {
         webhooks.metrics.gateway().signature(&app.key(), entry);
     }
-    if entry.is_some() { StatusCode::OK } else { wrong(app.app_secret_is_known) }
+    if entry.is_some() { StatusCode::OK } else { denied(app.app_secret_is_known) }
 }

@@ -8,7 +8,7 @@ use crate::graph::{AppCredentials, Version};
 use crate::meta_app;
 
 /// What the application of a grant brings to a login.
-pub(super) struct App {
+pub(super) struct LoginApp {
     pub(super) name: String,
     pub(super) credentials: AppCredentials,
     pub(super) version: Version,
@@ -19,13 +19,13 @@ pub(super) struct App {
     pub(super) config_id: Option<String>,
 }
 
-impl App {
+impl LoginApp {
     /// The application, if people can log in to it now.
     pub(super) fn of(keys: &AppKeys) -> Option<Self> {
         let app = &keys.app;
         let status = app.status.as_ref()?;
         let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
-        Some(App {
+        Some(LoginApp {
             name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
             credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
             version: meta_app::facts::version(app),

@@ -6,7 +6,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::flow::{Blame, Refusal};
+use super::flow::{AppFailure, Refusal};
 use crate::api::mailbox::AppTrouble;
 use crate::base::redact::redact;
 
@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 40;
 
 /// What Meta brings back (RFC 6749, 4.1.2.1).
 #[derive(Deserialize)]
-pub(super) struct Answer {
+pub(super) struct AuthorizationResponse {
     pub(super) state: SecretString,
     #[serde(default)]
     code: Option<SecretString>,
@@ -35,7 +35,7 @@ pub(super) struct Answer {
     error_description: String,
 }
 
-impl Answer {
+impl AuthorizationResponse {
     /// The code.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Answer {
     }
 
     /// Whether the login dialog may have refused the challenge (RFC 7636, 4.4.1).
-    pub(super) fn refuses_the_challenge(&self) -> bool {
+    pub(super) fn rejects_challenge(&self) -> bool {
         self.error == "invalid_request"
     }
 
@@ -62,7 +62,7 @@ impl Answer {
             ("", Some(number)) if PASSING.contains(&number) => AppTrouble::DialogUnavailable,
             _ => AppTrouble::DialogFailed,
         };
-        Some(Refusal::App(Blame { trouble, fact: self.fact(number), words: self.words() }))
+        Some(Refusal::App(AppFailure { trouble, fact: self.fact(number), words: self.words() }))
     }
 
     /// The error by name and number, as far as it looks like one.
@@ -97,12 +97,12 @@ mod tests {
 
     fn answer(query: &str) -> Result<SecretString, Refusal> {
         let uri = format!("/oauth/callback?state={STATE}&{query}").parse().unwrap();
-        Query::<Answer>::try_from_uri(&uri).unwrap().0.code()
+        Query::<AuthorizationResponse>::try_from_uri(&uri).unwrap().0.code()
     }
 
-    fn blame(query: &str) -> Blame {
+    fn failure(query: &str) -> AppFailure {
         match answer(query).unwrap_err() {
-            Refusal::App(blame) => blame,
+            Refusal::App(failure) => failure,
             other => panic!("{query}: {other:?}"),
         }
     }
@@ -147,8 +147,8 @@ mod tests {
             ("error=%3Cb%3E", DialogFailed, "an error without a name"),
         ];
         for (query, trouble, fact) in rows {
-            let blame = blame(query);
-            assert_eq!((blame.trouble, blame.fact.as_str()), (trouble, fact), "{query}");
+            let failure = failure(query);
+            assert_eq!((failure.trouble, failure.fact.as_str()), (trouble, fact), "{query}");
         }
     }
 
@@ -156,9 +156,9 @@ mod tests {
     fn words_are_foreign_text() {
         let token = "EAAB0123456789abcdef0123456789";
         let said =
-            blame(&format!("error_message=No+{token}+of+{STATE}&error_description=see+https://a.example/?x=y%0Aok"));
+            failure(&format!("error_message=No+{token}+of+{STATE}&error_description=see+https://a.example/?x=y%0Aok"));
         assert_eq!(said.words, "No [redacted] of [redacted]: see https://a.example/ ok");
-        let long = blame(&format!("error_message={}", "a+".repeat(2_000)));
+        let long = failure(&format!("error_message={}", "a+".repeat(2_000)));
         assert!(long.words.chars().count() <= 201, "{}", long.words.len());
     }
 }

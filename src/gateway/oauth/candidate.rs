@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use tokio::sync::SemaphorePermit;
 
-use super::app::App;
-use super::flow::{Blame, Offer, Refusal};
+use super::app::LoginApp;
+use super::flow::{AppFailure, Offer, Refusal};
 use super::grants::{Grant, Page};
-use super::pkce::Verifier;
+use super::pkce::CodeVerifier;
 use super::redeem::redeem;
 use super::state::OAuth;
 use crate::api::mailbox::AppTrouble;
@@ -39,12 +39,12 @@ const TOLD_BYTES: usize = 300;
 pub(super) async fn candidate(
     oauth: &OAuth,
     grant: &Grant,
-    app: &App,
+    app: &LoginApp,
     code: &SecretString,
-    verifier: Option<&Verifier>,
+    verifier: Option<&CodeVerifier>,
 ) -> Result<Offer, Refusal> {
     in_time(async {
-        let App { credentials, version, .. } = app;
+        let LoginApp { credentials, version, .. } = app;
         let redeemed = redeem(oauth, app, code, verifier).await;
         let token = redeemed.map_err(|error| refusal(&error, Operation::RedeemCode))?;
         let info = oauth.graph.debug_token(version, credentials, &token).await;
@@ -86,7 +86,7 @@ fn came_true(
 }
 
 /// The token that lives for weeks, for one that lives for an hour; or the same once more, if Meta gives that.
-pub(super) async fn long_lived(oauth: &OAuth, app: &App, offer: &Offer) -> Result<Token, Refusal> {
+pub(super) async fn long_lived(oauth: &OAuth, app: &LoginApp, offer: &Offer) -> Result<Token, Refusal> {
     if !offer.is_short {
         return Ok(offer.token.clone());
     }
@@ -118,33 +118,33 @@ fn refusal(error: &GraphError, operation: Operation) -> Refusal {
         Verdict::NoAnswer if *error == GraphError::Timeout => Refusal::TimedOut,
         Verdict::NoAnswer => Refusal::NoAnswer,
         Verdict::Throttled { .. } => Refusal::Throttled,
-        Verdict::RedirectUriRefused => blame(AppTrouble::RedirectUriRefused, error),
-        Verdict::AppBroken(AppReason::AppBlocked) => blame(AppTrouble::AppBlocked, error),
+        Verdict::RedirectUriRefused => app_failure(AppTrouble::RedirectUriRefused, error),
+        Verdict::AppBroken(AppReason::AppBlocked) => app_failure(AppTrouble::AppBlocked, error),
         Verdict::AppBroken(AppReason::AppCredentialsRejected | AppReason::SecretMismatch) => {
-            blame(AppTrouble::CredentialsRejected, error)
+            app_failure(AppTrouble::CredentialsRejected, error)
         }
-        Verdict::ApprovalMissing(_) => blame(AppTrouble::NotLive, error),
+        Verdict::ApprovalMissing(_) => app_failure(AppTrouble::NotLive, error),
         Verdict::AccessCut(CutReason::WrongApp) => Refusal::WrongApp,
         Verdict::AccessCut(CutReason::ScopeMissing { scope: Some(scope) }) => Refusal::ScopesMissing(vec![scope]),
         Verdict::TokenEnded(EndReason::CheckpointRequired | EndReason::UserInvalid) => Refusal::AccountTrouble,
         Verdict::TokenEnded(_) | Verdict::AccessCut(_) => Refusal::NotAccepted,
         // The code, or what it stands for, is no good any more.
         Verdict::RequestRejected if is_exchange => Refusal::NotAccepted,
-        _ => blame(AppTrouble::RefusedByMeta, error),
+        _ => app_failure(AppTrouble::RefusedByMeta, error),
     }
 }
 
 /// What whoever maintains the application has to know of an error.
-fn blame(trouble: AppTrouble, error: &GraphError) -> Refusal {
+fn app_failure(trouble: AppTrouble, error: &GraphError) -> Refusal {
     let (fact, words) = match error {
         GraphError::Fault(fault) => (fault.fact(), fault.words()),
         other => (other.to_string(), String::new()),
     };
-    Refusal::App(Blame { trouble, fact, words })
+    Refusal::App(AppFailure { trouble, fact, words })
 }
 
 /// What Meta does not tell is no fault: the operator judges the token once more.
-fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
+fn is_sufficient(info: &TokenInfo, app: &LoginApp) -> Result<(), Refusal> {
     if info.app_id.as_deref().is_some_and(|found| found != app.credentials.app_id) {
         return Err(Refusal::WrongApp);
     }
@@ -159,7 +159,7 @@ fn is_sufficient(info: &TokenInfo, app: &App) -> Result<(), Refusal> {
         Some(_) => {
             let fact = missing.join(", ");
             let trouble = AppTrouble::ConfigurationNarrow;
-            Err(Refusal::App(Blame { trouble, fact, words: String::new() }))
+            Err(Refusal::App(AppFailure { trouble, fact, words: String::new() }))
         }
         None => Err(Refusal::ScopesMissing(missing)),
     }

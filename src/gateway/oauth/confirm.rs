@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::app::App;
-use super::callback::lead_away;
+use super::app::LoginApp;
+use super::callback::redirect_to_outcome;
 use super::candidate::long_lived;
 use super::flow::{Flow, Offer, Refusal, Step};
 use super::grants::Grant;
-use super::http::{Clicked, page, refuse_click, see_other};
+use super::http::{RequestOrigin, page, reject_cross_site, see_other};
 use super::pages::{self, refusals};
 use super::paths;
-use super::session::Visit;
+use super::session::Session;
 use super::state::OAuth;
 
 /// The person's decision.
@@ -40,8 +40,8 @@ pub(super) async fn show(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
     let id = which.map(|Query(which)| which.flow).unwrap_or_default();
-    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, &id) else {
-        return no_visit(&oauth, &headers, &id);
+    let Some(Session { grant, app, flow, .. }) = oauth.session(&headers, &id) else {
+        return no_session(&oauth, &headers, &id);
     };
     match &flow.step {
         Step::Offered(_) if flow.is_over(oauth.clock.now()) => {
@@ -60,17 +60,17 @@ pub(super) async fn show(
 pub(super) async fn decide(
     State(oauth): State<Arc<OAuth>>,
     headers: HeaderMap,
-    clicked: Clicked,
+    origin: RequestOrigin,
     decision: Result<Form<Decision>, FormRejection>,
 ) -> Response {
     let decision = decision.map(|Form(decision)| decision).ok();
     let id = decision.as_ref().map(|decision| decision.flow.as_str()).unwrap_or_default();
-    let Some(Visit { grant, app, flow, .. }) = oauth.visit(&headers, id) else {
-        oauth.tell(None, "foreign_browser");
-        return no_visit(&oauth, &headers, id);
+    let Some(Session { grant, app, flow, .. }) = oauth.session(&headers, id) else {
+        oauth.record(None, "foreign_browser");
+        return no_session(&oauth, &headers, id);
     };
-    if !clicked.is_of(&app.redirect_uri) {
-        return refuse_click(&oauth, pages::cross_site());
+    if !origin.matches(&app.redirect_uri) {
+        return reject_cross_site(&oauth, pages::cross_site());
     }
     let Step::Offered(offer) = &flow.step else {
         // A second click: it was decided.
@@ -86,18 +86,18 @@ pub(super) async fn decide(
         (false, true) => hand_over(&oauth, &grant, &app, &flow, offer).await,
     };
     let confirmed = if waits.is_some() { "waiting" } else { "confirmed" };
-    oauth.tell(Some(&grant.key()), result.as_ref().err().map_or(confirmed, Refusal::as_str));
+    oauth.record(Some(&grant.key()), result.as_ref().err().map_or(confirmed, Refusal::as_str));
     match result {
         // The offer stands: the person may try again.
         Err(refusal) if refusal.may_pass() => {
             page(&oauth, StatusCode::SERVICE_UNAVAILABLE, refusals::try_again(&grant, &flow, &refusal))
         }
-        Err(refusal) => lead_away(&headers, &grant, &app, &flow.ended(Step::Refused(refusal))),
-        Ok(()) => lead_away(&headers, &grant, &app, &flow.ended(Step::Done { waits })),
+        Err(refusal) => redirect_to_outcome(&headers, &grant, &app, &flow.ended(Step::Refused(refusal))),
+        Ok(()) => redirect_to_outcome(&headers, &grant, &app, &flow.ended(Step::Done { waits })),
     }
 }
 
-async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
+async fn hand_over(oauth: &OAuth, grant: &Grant, app: &LoginApp, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
     match long_lived(oauth, app, offer).await {
         Ok(token) => oauth.mailbox.hand_over(grant, flow, &offer.grantor, &token).await,
         Err(refusal) => {
@@ -108,8 +108,8 @@ async fn hand_over(oauth: &OAuth, grant: &Grant, app: &App, flow: &Flow, offer: 
 }
 
 /// The page for a browser that brought nothing of ours: it may be too early to say so.
-fn no_visit(oauth: &OAuth, headers: &HeaderMap, id: &str) -> Response {
-    if oauth.may_know_later(headers, id) {
+fn no_session(oauth: &OAuth, headers: &HeaderMap, id: &str) -> Response {
+    if oauth.may_be_known_later(headers, id) {
         return page(oauth, StatusCode::SERVICE_UNAVAILABLE, pages::not_yet());
     }
     page(oauth, StatusCode::FORBIDDEN, pages::other_browser())

@@ -110,12 +110,12 @@ pub(super) enum Refusal {
     /// Our own API server did not answer.
     Unreachable,
     /// Nobody can authorise before somebody mends the application.
-    App(Blame),
+    App(AppFailure),
 }
 
 /// What is wrong with the application.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Blame {
+pub(super) struct AppFailure {
     /// What it is.
     pub(super) trouble: AppTrouble,
     /// How Meta names it.
@@ -146,7 +146,7 @@ impl Refusal {
             Self::Busy => "busy",
             Self::TooOften => "too_many",
             Self::Unreachable => "unreachable",
-            Self::App(blame) => match blame.trouble {
+            Self::App(failure) => match failure.trouble {
                 AppTrouble::DialogUnavailable => "dialog_unavailable",
                 AppTrouble::DialogFailed => "dialog_failed",
                 AppTrouble::RedirectUriBlocked | AppTrouble::RedirectUriRefused => "redirect_uri_refused",

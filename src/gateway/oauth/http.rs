@@ -1,6 +1,6 @@
 //! What every answer and every click has in common.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{
@@ -65,50 +65,40 @@ fn harden(headers: &mut HeaderMap, referrer: &'static str) {
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
 }
 
-/// A click on one of our own pages. Browsers say where a request comes from, and no page can make them lie.
-pub(super) enum Clicked {
+/// Where a click on one of our own pages comes from. Browsers say it, and no page can make them lie.
+pub(super) enum RequestOrigin {
     /// The browser says that it comes from our own origin.
     SameOrigin,
     /// An older browser says which origin it comes from.
-    From(HeaderValue),
+    Stated(HeaderValue),
 }
 
-impl Clicked {
+impl RequestOrigin {
     /// Whether it comes from the origin of this address of ours.
-    pub(super) fn is_of(&self, ours: &Url) -> bool {
+    pub(super) fn matches(&self, ours: &Url) -> bool {
         match self {
             Self::SameOrigin => true,
-            Self::From(origin) => *origin == *ours.origin().ascii_serialization(),
+            Self::Stated(origin) => *origin == *ours.origin().ascii_serialization(),
         }
     }
 }
 
 /// For a click that came from elsewhere.
-pub(super) fn refuse_click(oauth: &OAuth, content: Markup) -> Response {
-    oauth.tell(None, "cross_site");
+pub(super) fn reject_cross_site(oauth: &OAuth, content: Markup) -> Response {
+    oauth.record(None, "cross_site");
     page(oauth, StatusCode::FORBIDDEN, content)
 }
 
-impl FromRequestParts<std::sync::Arc<OAuth>> for Clicked {
+impl FromRequestParts<Arc<OAuth>> for RequestOrigin {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, oauth: &std::sync::Arc<OAuth>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, oauth: &Arc<OAuth>) -> Result<Self, Response> {
         let all = |name: &str| parts.headers.get_all(name).into_iter().collect::<Vec<_>>();
         match (all("sec-fetch-site").as_slice(), all("origin").as_slice()) {
             ([site], _) if *site == "same-origin" => Ok(Self::SameOrigin),
-            ([], [origin]) => Ok(Self::From((*origin).clone())),
-            ([], []) => Err(refuse_click(oauth, pages::no_origin())),
-            _ => Err(refuse_click(oauth, pages::cross_site())),
+            ([], [origin]) => Ok(Self::Stated((*origin).clone())),
+            ([], []) => Err(reject_cross_site(oauth, pages::no_origin())),
+            _ => Err(reject_cross_site(oauth, pages::cross_site())),
         }
     }
-}
-
-/// The origin of Meta's login dialog and its path, with what is asked for.
-pub(super) fn with_query(base: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path);
-    }
-    url.query_pairs_mut().extend_pairs(query);
-    url
 }

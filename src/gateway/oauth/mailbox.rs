@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use sha2::{Digest, Sha256};
 
-use super::flow::{Blame, Flow, ID, Refusal};
+use super::flow::{AppFailure, Flow, ID, Refusal};
 use super::grants::Grant;
 use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent, MailRefusal};
 use crate::api::references::NamespacedName;
@@ -50,7 +50,7 @@ impl Mailbox {
             Refusal::WrongApp => MailRefusal::WrongApp,
             Refusal::ScopesMissing(scopes) => MailRefusal::ScopesMissing(scopes.clone()),
             Refusal::PagesMissing(pages, _) => MailRefusal::PagesMissing(pages.clone()),
-            Refusal::App(Blame { trouble, fact, words }) => {
+            Refusal::App(AppFailure { trouble, fact, words }) => {
                 let (trouble, fact, words) = (*trouble, fact.clone(), words.clone());
                 let id = hex::encode(Sha256::digest(grant.app().to_string()));
                 let content = MailContent::AppTrouble { trouble, fact, words };

@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::graph::AppSecret;
 
 /// The secret that goes with a code.
-pub(super) struct Verifier(SecretString);
+pub(super) struct CodeVerifier(SecretString);
 
-impl Verifier {
+impl CodeVerifier {
     /// The one of a login that was begun with this state.
     pub(super) fn new(secret: &AppSecret, state: &str) -> Self {
         let key = secret.derived_key(&format!("code-verifier/{state}"));
@@ -41,10 +41,10 @@ mod tests {
     fn each_state_and_each_app_secret_has_a_verifier_of_its_own_that_its_challenge_does_not_tell() {
         let secret = |text: &str| AppSecret::parse(text.as_bytes()).unwrap();
         let (one, other) = (secret("0123456789abcdef"), secret("0123456789abcdeg"));
-        let verifier = Verifier::new(&one, "state");
+        let verifier = CodeVerifier::new(&one, "state");
         let text = verifier.secret().expose_secret();
-        assert_eq!(Verifier::new(&one, "state").secret().expose_secret(), text);
-        for different in [Verifier::new(&one, "statf"), Verifier::new(&other, "state")] {
+        assert_eq!(CodeVerifier::new(&one, "state").secret().expose_secret(), text);
+        for different in [CodeVerifier::new(&one, "statf"), CodeVerifier::new(&other, "state")] {
             assert_ne!(different.secret().expose_secret(), text);
         }
         // RFC 7636, 4.1: 43 to 128 letters of a few kinds.

@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::app::App;
-use super::pkce::Verifier;
+use super::app::LoginApp;
+use super::pkce::CodeVerifier;
 use super::state::OAuth;
 use crate::graph::{GraphError, Token};
 
@@ -17,18 +17,18 @@ const PARAMETER: &str = "code_verifier";
 /// What was learned of one code is not kept for the next: anybody could have it learned, and others' codes would lose their proof.
 pub(super) async fn redeem(
     oauth: &OAuth,
-    app: &App,
+    app: &LoginApp,
     code: &SecretString,
-    verifier: Option<&Verifier>,
+    verifier: Option<&CodeVerifier>,
 ) -> Result<Token, GraphError> {
-    let App { credentials, version, redirect_uri, .. } = app;
-    let redeem = async |verifier: Option<&Verifier>| {
-        let verifier = verifier.map(Verifier::secret);
+    let LoginApp { credentials, version, redirect_uri, .. } = app;
+    let redeem = async |verifier: Option<&CodeVerifier>| {
+        let verifier = verifier.map(CodeVerifier::secret);
         oauth.graph.exchange_code(version, credentials, redirect_uri.as_str(), code, verifier).await
     };
     match redeem(verifier).await {
         Err(GraphError::Fault(fault)) if verifier.is_some() && fault.words().contains(PARAMETER) => {
-            oauth.tell_of_refused_proof();
+            oauth.record_refused_proof();
             redeem(None).await
         }
         redeemed => redeemed,

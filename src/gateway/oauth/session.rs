@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
-use super::app::App;
+use super::app::LoginApp;
 use super::cookie;
 use super::flow::Flow;
 use super::grants::Grant;
@@ -13,9 +13,9 @@ use super::state::OAuth;
 use crate::graph::AppSecret;
 
 /// What the browser knows of a reauthorisation that it began.
-pub(super) struct Visit {
+pub(super) struct Session {
     pub(super) grant: Arc<Grant>,
-    pub(super) app: App,
+    pub(super) app: LoginApp,
     pub(super) flow: Flow,
     /// The app secret that it was begun with.
     pub(super) secret: AppSecret,
@@ -23,7 +23,7 @@ pub(super) struct Visit {
 
 impl OAuth {
     /// What the browser began with this id, if it is something of ours.
-    pub(super) fn visit(&self, headers: &HeaderMap, id: &str) -> Option<Visit> {
+    pub(super) fn session(&self, headers: &HeaderMap, id: &str) -> Option<Session> {
         let (key, sealed) = cookie::read(headers, id)?;
         let grant = self.grants.get(&key)?;
         let app = self.app(&grant)?;
@@ -31,11 +31,11 @@ impl OAuth {
         let secrets = self.keyring.app(&grant.app())?;
         let open = |(_, secret)| Some((Sealer::new(&secret, grant.uid())?.open(sealed)?, secret));
         let (flow, secret) = secrets.secrets().find_map(open)?;
-        (flow.id() == id).then_some(Visit { grant, app, flow, secret })
+        (flow.id() == id).then_some(Session { grant, app, flow, secret })
     }
 
     /// Whether what the browser brought with this id is about something that is not known yet.
-    pub(super) fn may_know_later(&self, headers: &HeaderMap, id: &str) -> bool {
+    pub(super) fn may_be_known_later(&self, headers: &HeaderMap, id: &str) -> bool {
         let Some((key, _)) = cookie::read(headers, id) else { return false };
         let Some(grant) = self.grants.get(&key) else { return !self.grants.are_known(&key.namespace) };
         let app = grant.app();

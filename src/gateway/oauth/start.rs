@@ -6,15 +6,16 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use reqwest::Url;
 use subtle::ConstantTimeEq;
 
-use super::app::App;
+use super::app::LoginApp;
 use super::cookie;
 use super::flow::Flow;
 use super::grants::Grant;
-use super::http::{Clicked, page, refuse_click, see_other, with_query};
+use super::http::{RequestOrigin, page, reject_cross_site, see_other};
 use super::pages;
-use super::pkce::Verifier;
+use super::pkce::CodeVerifier;
 use super::seal::Sealer;
 use super::state::OAuth;
 use crate::base::key::Key;
@@ -24,9 +25,9 @@ const BUSINESS_PAGES: &str = "business_management";
 
 /// The grant that an address names, if it is the present one. Of a former one, or of one that was guessed, nothing is said,
 /// and the comparison takes the same time for all.
-pub(super) struct Named(Arc<Grant>);
+pub(super) struct RequestedGrant(Arc<Grant>);
 
-impl FromRequestParts<Arc<OAuth>> for Named {
+impl FromRequestParts<Arc<OAuth>> for RequestedGrant {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, oauth: &Arc<OAuth>) -> Result<Self, StatusCode> {
@@ -43,7 +44,7 @@ impl FromRequestParts<Arc<OAuth>> for Named {
 }
 
 /// Says what is asked for. Nothing begins here: whoever prefetches, previews or reloads it changes nothing.
-pub(super) async fn show(State(oauth): State<Arc<OAuth>>, Named(grant): Named) -> Response {
+pub(super) async fn show(State(oauth): State<Arc<OAuth>>, RequestedGrant(grant): RequestedGrant) -> Response {
     match oauth.app(&grant) {
         Some(app) => page(&oauth, StatusCode::OK, pages::start(&grant, &app.name, grant.address().unwrap_or_default())),
         None => not_possible(&oauth, &grant),
@@ -60,28 +61,28 @@ fn not_possible(oauth: &OAuth, grant: &Grant) -> Response {
 /// Mints a state and sends the person to Meta's login dialog.
 pub(super) async fn begin(
     State(oauth): State<Arc<OAuth>>,
-    Named(grant): Named,
+    RequestedGrant(grant): RequestedGrant,
     headers: HeaderMap,
-    clicked: Clicked,
+    origin: RequestOrigin,
 ) -> Response {
     let Some(app) = oauth.app(&grant) else {
-        oauth.tell(None, "not_possible");
+        oauth.record(None, "not_possible");
         return not_possible(&oauth, &grant);
     };
-    if !clicked.is_of(&app.redirect_uri) {
-        return refuse_click(&oauth, pages::cross_site());
+    if !origin.matches(&app.redirect_uri) {
+        return reject_cross_site(&oauth, pages::cross_site());
     }
-    oauth.tell(Some(&grant.key()), "begun");
+    oauth.record(Some(&grant.key()), "begun");
     // However often: nothing is stored, and Meta is not asked.
-    send_to_meta(&oauth, &headers, &grant, &app, (grant.address().unwrap_or_default(), true))
+    redirect_to_login(&oauth, &headers, &grant, &app, (grant.address().unwrap_or_default(), true))
 }
 
 /// Leads to the login dialog from an address of the grant, with a challenge that goes with the code or without.
-pub(super) fn send_to_meta(
+pub(super) fn redirect_to_login(
     oauth: &OAuth,
     headers: &HeaderMap,
     grant: &Grant,
-    app: &App,
+    app: &LoginApp,
     (address, challenge): (&str, bool),
 ) -> Response {
     let (flow, state) = Flow::begin(&app.credentials.app_id, address, challenge, oauth.clock.now());
@@ -92,7 +93,7 @@ pub(super) fn send_to_meta(
 
 /// Where the login dialog is, for this state. A configuration says itself what is asked for, and people grant all of it or
 /// nothing; without one, declined permissions are asked for again.
-fn dialog(oauth: &OAuth, app: &App, state: &str, challenge: bool) -> String {
+fn dialog(oauth: &OAuth, app: &LoginApp, state: &str, challenge: bool) -> String {
     let mut scopes: Vec<_> = app.required.iter().map(String::as_str).collect();
     if !scopes.contains(&BUSINESS_PAGES) {
         scopes.push(BUSINESS_PAGES);
@@ -109,8 +110,18 @@ fn dialog(oauth: &OAuth, app: &App, state: &str, challenge: bool) -> String {
         ("state", state),
         ("response_type", "code"),
     ];
-    let proof = challenge.then(|| Verifier::new(&app.credentials.secret, state).challenge());
+    let proof = challenge.then(|| CodeVerifier::new(&app.credentials.secret, state).challenge());
     let proof = proof.iter().flat_map(|text| [("code_challenge", text.as_str()), ("code_challenge_method", "S256")]);
     let query: Vec<_> = query.into_iter().chain(asked_for).chain(proof).collect();
     with_query(&oauth.login_url, &[&app.version.to_string(), "dialog", "oauth"], &query).into()
+}
+
+/// The origin of Meta's login dialog and its path, with what is asked for.
+fn with_query(base: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url.query_pairs_mut().extend_pairs(query);
+    url
 }

@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use super::app::{App, config_id};
+use super::app::{LoginApp, config_id};
 use super::grants::{Grant, Grants};
 use super::mailbox::Mailbox;
 use super::returning::Returning;
@@ -80,7 +80,7 @@ impl OAuth {
     }
 
     /// The application of a grant, if people can log in to it now. Why they cannot is no business of the public.
-    pub(super) fn app(&self, grant: &Grant) -> Option<App> {
+    pub(super) fn app(&self, grant: &Grant) -> Option<LoginApp> {
         let keys = self.keyring.app(&grant.app())?;
         let app = &keys.app;
         // Labels of namespaces are read by the operator alone, which says in the grant what it found.
@@ -90,7 +90,7 @@ impl OAuth {
         if !allowed.unwrap_or_else(|| grant.found_its_app()) || no_person_can {
             return None;
         }
-        App::of(&keys)
+        LoginApp::of(&keys)
     }
 
     /// Whether people are asked by a configuration of Facebook Login for Business.
@@ -99,7 +99,7 @@ impl OAuth {
     }
 
     /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.
-    pub(super) fn tell(&self, grant: Option<&Key>, outcome: &'static str) {
+    pub(super) fn record(&self, grant: Option<&Key>, outcome: &'static str) {
         self.metrics.gateway().reauthorisation(outcome);
         match grant {
             Some(grant) => tracing::info!(%grant, outcome, "reauthorisation in the browser"),
@@ -108,7 +108,7 @@ impl OAuth {
     }
 
     /// Says that Meta does not take the proof: in the log once.
-    pub(super) fn tell_of_refused_proof(&self) {
+    pub(super) fn record_refused_proof(&self) {
         self.metrics.gateway().reauthorisation("proof_refused");
         if !self.proof_was_refused.swap(true, Ordering::Relaxed) {
             tracing::warn!("Meta refuses the proof that goes with a code (PKCE); codes are redeemed without it");

@@ -6,8 +6,8 @@ use crate::graph::{AppCredentials, AppSecret, GraphFault, Version};
 
 const APP: &str = "1111000011110000";
 
-fn app() -> App {
-    App {
+fn app() -> LoginApp {
+    LoginApp {
         name: "Acme".to_owned(),
         credentials: AppCredentials::new(APP, AppSecret::parse(&[b'a'; 32]).unwrap()),
         version: Version::DEFAULT,
@@ -59,11 +59,11 @@ fn only_a_living_token_of_a_person_or_system_user_for_this_app_with_every_permis
 
 #[test]
 fn what_a_configuration_lacks_is_no_fault_of_the_person() {
-    let app = App { config_id: Some("8800000000000001".to_owned()), ..app() };
+    let app = LoginApp { config_id: Some("8800000000000001".to_owned()), ..app() };
     assert_eq!(is_sufficient(&info("user_id", json!("67")), &app), Ok(()));
     let fact = "pages_messaging".to_owned();
-    let blame = Blame { trouble: AppTrouble::ConfigurationNarrow, fact, words: String::new() };
-    assert_eq!(is_sufficient(&info("scopes", json!(["pages_show_list"])), &app), Err(Refusal::App(blame)));
+    let failure = AppFailure { trouble: AppTrouble::ConfigurationNarrow, fact, words: String::new() };
+    assert_eq!(is_sufficient(&info("scopes", json!(["pages_show_list"])), &app), Err(Refusal::App(failure)));
 }
 
 fn page(id: usize) -> Page {
@@ -146,9 +146,9 @@ fn what_meta_refuses_is_told_by_who_has_to_act() {
         (fault(5_555, None, "Nobody knows"), RefusedByMeta, "code 5555"),
     ];
     for (error, trouble, fact) in blamed {
-        let Refusal::App(blame) = refusal(&error, Operation::RedeemCode) else { panic!("{error}") };
-        assert_eq!((blame.trouble, blame.fact.as_str()), (trouble, fact), "{error}");
-        assert!(!blame.words.is_empty(), "Meta's words go along: {error}");
+        let Refusal::App(failure) = refusal(&error, Operation::RedeemCode) else { panic!("{error}") };
+        assert_eq!((failure.trouble, failure.fact.as_str()), (trouble, fact), "{error}");
+        assert!(!failure.words.is_empty(), "Meta's words go along: {error}");
     }
     let ended = fault(190, None, "Session has expired");
     assert_eq!(refusal(&ended, Operation::ListAccounts), Refusal::NotAccepted);

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{and_more, begin, document, facts, page_row};
 use crate::api::mailbox::AppTrouble;
-use crate::gateway::oauth::flow::{Blame, Flow, Refusal};
+use crate::gateway::oauth::flow::{AppFailure, Flow, Refusal};
 use crate::gateway::oauth::grants::Grant;
 use crate::gateway::oauth::paths;
 
@@ -105,7 +105,7 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
                 p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: somebody who has it must authorise instead, or give it to you." }
             },
         ),
-        Refusal::App(blame) => of_app(blame),
+        Refusal::App(failure) => of_app(failure),
         Refusal::Empty
         | Refusal::TimedOut
         | Refusal::NoAnswer
@@ -131,11 +131,11 @@ fn silent(refusal: &Refusal) -> Markup {
 }
 
 /// What only whoever maintains the application can mend, and is told by an Event.
-fn of_app(blame: &Blame) -> (&'static str, Markup) {
-    let what = match blame.trouble {
+fn of_app(failure: &AppFailure) -> (&'static str, Markup) {
+    let what = match failure.trouble {
         AppTrouble::DialogUnavailable => {
             let body = html! {
-                p { "Facebook sent you back because of a fault of its own (" (blame.fact) "). You did nothing wrong. Wait a minute and start again. If it happens again, tell whoever sent you here." }
+                p { "Facebook sent you back because of a fault of its own (" (failure.fact) "). You did nothing wrong. Wait a minute and start again. If it happens again, tell whoever sent you here." }
             };
             return ("No answer", body);
         }
@@ -152,7 +152,7 @@ fn of_app(blame: &Blame) -> (&'static str, Markup) {
         AppTrouble::RefusedByMeta => "Facebook refuses, for a reason that this page does not know.",
     };
     let body = html! {
-        p { (what) " (" (blame.fact) ")" }
+        p { (what) " (" (failure.fact) ")" }
         p { "You cannot repair that, and starting again does not help before it is repaired: tell whoever sent you here. Whoever maintains the application finds it in the Events of the MetaApp." }
     };
     ("The application does not work", body)
