@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
 
-use super::decide::{Report, Then};
+use super::model::{Report, Then};
 use super::state::AssetClaims;
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
@@ -24,7 +24,7 @@ use crate::graph::{Operation, Verdict};
 use crate::limits::answer::Answer;
 use crate::limits::calls::{Calls, Told};
 use crate::meta_app::by_id::Access;
-use crate::ownership::{KIND, fence, look};
+use crate::ownership::{KIND, fence, store};
 
 /// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
 ///
@@ -95,7 +95,7 @@ pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, no
 
 async fn write(claims: &AssetClaims, claim: &AssetClaim, status: AssetClaimStatus) -> Result<AssetClaim, Failure> {
     let claim = AssetClaim { status: Some(status), ..claim.clone() };
-    let (api, name) = (look::api(&claims.ownership), claim.name_any());
+    let (api, name) = (store::api(&claims.ownership), claim.name_any());
     let write = Write::status(KIND, &Key::of(&claim));
     let written =
         error::write(&claims.ctx.metrics, write, api.replace_status(&name, &PostParams::default(), &claim)).await?;

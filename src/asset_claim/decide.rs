@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::observe::{Checked, Observed};
+use super::model::{Checked, Observed, Plan, Report, Then};
 use crate::api::conditions::{Finding, Status, assemble};
 use crate::api::outcome::Class;
 use crate::api::readiness::readiness;
@@ -24,36 +24,6 @@ pub const WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// How soon is looked again whether our clock agrees with Meta's.
 const CLOCK: SignedDuration = SignedDuration::from_secs(10);
-
-/// What to do: unsubscribe the page, or report.
-pub struct Plan {
-    /// Whether to unsubscribe the page before looking again.
-    pub release: bool,
-    /// What to report otherwise.
-    pub report: Report,
-}
-
-/// What a pass came to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The status to write, if it is another one.
-    pub status: Option<AssetClaimStatus>,
-    /// When to act again.
-    pub then: Then,
-    /// An Event to publish.
-    pub note: Option<Note>,
-}
-
-/// When to act again.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Then {
-    /// When something changes, and not before.
-    Never,
-    /// At this time.
-    At(Timestamp),
-    /// As this class has it.
-    Class(Class),
-}
 
 /// Whether the API server has to be asked about the holder: something could be done now.
 pub fn wants_check(claim: &AssetClaim, app: &AppState, now: Timestamp) -> bool {

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod decide;
+pub mod model;
 pub mod observe;
 pub mod pace;
 mod state;

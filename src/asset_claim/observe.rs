@@ -5,6 +5,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::decide;
+use super::model::{Checked, Observed};
 use super::state::AssetClaims;
 use crate::api::{AssetClaim, ClaimState, DeletionPolicy, FacebookChannel, ManagementPolicy, MetaApp};
 use crate::base::key::{Key, KindName};
@@ -16,43 +17,6 @@ use crate::limits::answer::Answer;
 use crate::limits::circuit_breaker::Reachability;
 use crate::limits::usage::Budget;
 use crate::meta_app::by_id::{self, Access, AppState};
-
-/// What was seen of a claim on a page.
-#[derive(Debug)]
-pub struct Observed {
-    /// Whether the holder lives, as the watch shows it.
-    pub lives: bool,
-    /// Whether this process saw it live and then go.
-    pub departed: bool,
-    /// The application through which the page is used; asked for only once the holder is gone.
-    pub app: AppState,
-    /// Whether our clock is not known to agree with Meta's, so that nobody was waited for long enough by it.
-    pub clock_doubted: bool,
-    /// Before this time it is others' turn, or Meta is left alone.
-    pub turn: Option<Timestamp>,
-    /// What the API server says of the holder now; asked for only when something is about to be done.
-    pub checked: Option<Checked>,
-    /// What Meta answered in this pass when the page was to be unsubscribed.
-    pub asked: Option<Answer<()>>,
-    /// What calls on behalf of the application need, if it is usable.
-    pub access: Option<Access>,
-}
-
-/// What the API server says of a holder that the watch does not show.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Checked {
-    /// It lives, though it may be one that cannot be decoded.
-    Lives,
-    /// It is gone, but this other channel of the namespace declares the page.
-    Wanted {
-        /// Name of that one.
-        name: String,
-    },
-    /// It is gone.
-    Gone,
-    /// It may not be looked for.
-    Forbidden,
-}
 
 /// Reads what has to be known about a claim.
 ///

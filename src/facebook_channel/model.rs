@@ -16,7 +16,7 @@ use crate::limits::calls::Calls;
 use crate::limits::drift_guard::DriftState;
 use crate::meta_app::by_id::AppState;
 use crate::meta_grant::gap::Absence;
-use crate::ownership::{ClaimSeen, FormerApp, Record, Unavailable};
+use crate::ownership::{ClaimSeen, ClaimsBlocked, FormerApp, Record};
 
 pub use crate::meta_app::seen::AppSeen;
 
@@ -104,11 +104,11 @@ pub struct Asked {
     /// Whether our claim was brought up to date, after what was done at Meta since.
     pub recorded: bool,
     /// Why it could not be, if claims are out of reach.
-    pub unrecorded: Option<Unavailable>,
+    pub unrecorded: Option<ClaimsBlocked>,
     /// Whether the Secret with the published token was written or deleted.
     pub published: bool,
     /// Why the claim could not be made, if claims are out of reach.
-    pub claims_unavailable: Option<Unavailable>,
+    pub claims_unavailable: Option<ClaimsBlocked>,
     /// What came of the writes in the cluster.
     pub writes: Writes,
 }

@@ -23,7 +23,7 @@ use crate::facebook_channel::model::{Access, AppSeen, Asked, Former, FormerEnd, 
 use crate::graph::{Operation, TokenInfo};
 use crate::limits::answer::Refusal;
 use crate::meta_app::{self, seen};
-use crate::ownership::{self, ClaimSeen, Look, Wanted};
+use crate::ownership::{self, ClaimObservation, ClaimSeen, Wanted};
 
 /// Reads everything about a channel.
 ///
@@ -41,7 +41,7 @@ pub async fn observe(
     if matches!(seen.claim, ClaimSeen::Ours { .. }) {
         // What was read of the page may be what the claim has to say.
         let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
-        seen.record = ownership::look_again(&channels.ownership, &wanted).unwrap_or(seen.record);
+        seen.record = ownership::observe_record(&channels.ownership, &wanted).unwrap_or(seen.record);
     }
     seen.asked.calls.log(KindName::FacebookChannel, &pass.key, pass.told());
     channels.ctx.limits.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
@@ -71,8 +71,8 @@ pub async fn survey(
     let (app, app_object) = seen::look(&channels.apps, app_key.as_ref(), &pass.key.namespace).await?;
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
     let (seen_token, token) = source.look(channels, &pass.uid, pass.now).await?;
-    let Look { claim, record, former } =
-        ownership::look(&channels.ownership, &wanted, |holder| channels.ownership.lives(holder)).await?;
+    let ClaimObservation { claim, record, former } =
+        ownership::observe_claim(&channels.ownership, &wanted, |holder| channels.ownership.lives(holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     if let Some(key) = former.as_ref().and_then(Former::key_of) {
         dependencies.push(Dependency::MetaApp(key));

@@ -12,7 +12,7 @@ use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Oper
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
 use crate::limits::drift_guard::DriftState;
-use crate::ownership::{ClaimSeen, Unavailable};
+use crate::ownership::{ClaimSeen, ClaimsBlocked};
 
 /// What was seen of an application.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ pub struct Asked {
     /// Whether the claim was tried for.
     pub claimed: bool,
     /// Why the claim could not be made, if claims are out of reach.
-    pub claims_unavailable: Option<Unavailable>,
+    pub claims_unavailable: Option<ClaimsBlocked>,
     /// Whether the verify token was created.
     pub verify_token_made: bool,
     /// What came of the writes in the cluster.

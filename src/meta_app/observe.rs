@@ -145,7 +145,7 @@ fn callback_url(apps: &MetaApps, app: &MetaApp, key: &Key) -> Option<String> {
 }
 
 async fn look_at_claim(apps: &MetaApps, wanted: &Wanted, pass: &Pass<MetaAppStatus>) -> Result<ClaimSeen, Failure> {
-    let look = ownership::look(&apps.ownership, wanted, |holder| {
+    let look = ownership::observe_claim(&apps.ownership, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
         if apps.ctx.cluster.undecodable.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)

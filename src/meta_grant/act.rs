@@ -3,11 +3,11 @@
 //! The order keeps a token that works in the Secret whenever the process may be killed: one is obtained, then kept with
 //! the one before beside it, then looked at, then its pages are listed. Nothing is ever revoked before that.
 
-use super::decide::{self, token::Word};
-use super::living::{self, Living, Previous};
-use super::mail;
-use super::observe::{Asked, Exchanged, Observed};
+use super::decide::token::{self, TokenVerdict};
+use super::messages;
+use super::model::{Asked, Exchanged, Mutation, Observed, PreviousToken, TokenSecret, Which};
 use super::state::MetaGrants;
+use super::token_secret;
 use crate::api::MetaGrantStatus;
 use crate::base::key::KindName;
 use crate::cluster::error::Failure;
@@ -15,62 +15,6 @@ use crate::controller::fence::leading;
 use crate::controller::pass::Pass;
 use crate::graph::{Exchange, Operation, Token};
 use crate::limits::answer::{Answer, Refusal, answer};
-
-/// One change, at Meta or in the cluster.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Mutation {
-    /// Have Meta hand out another token.
-    Exchange {
-        /// For which one.
-        of: Which,
-        /// What kind of exchange it is.
-        exchange: Exchange,
-    },
-    /// Write a token into the Secret of ours, as the one in use.
-    Keep {
-        /// Which one.
-        which: Which,
-        /// Fingerprint of the seed that it comes from.
-        seed: String,
-    },
-    /// Throw away what came by mail.
-    Discard {
-        /// Why, if it was refused.
-        refused: Option<String>,
-    },
-    /// End the token that was in use before.
-    Revoke,
-    /// Remove that one from the Secret of ours.
-    ForgetPrevious,
-}
-
-/// One of the tokens of a grant.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Which {
-    /// The seed.
-    Seed,
-    /// The one in use.
-    InUse,
-    /// The one that Meta handed out.
-    Obtained,
-    /// The one that a person brought in the browser.
-    Mail,
-    /// The one that was in use before.
-    Previous,
-}
-
-impl Mutation {
-    /// What is done, for the log: every write leaves a line there.
-    const fn told(&self) -> &'static str {
-        match self {
-            Self::Exchange { .. } => "exchanging the token of the grant at Meta",
-            Self::Keep { .. } => "keeping the token of the grant",
-            Self::Discard { .. } => "throwing away what a person brought in the browser",
-            Self::Revoke => "revoking the former token of the grant at Meta",
-            Self::ForgetPrevious => "forgetting the former token of the grant",
-        }
-    }
-}
 
 /// Performs a mutation; says in what was asked that it was tried.
 ///
@@ -88,8 +32,8 @@ pub async fn act(
     match mutation {
         Mutation::Exchange { of, exchange } => {
             // A token that Meta gives and that cannot be kept would be valid for weeks, and nobody's.
-            let (living, over) = (seen.tokens.living.as_ref(), seen.tokens.over.as_deref());
-            let let_in = living::try_out(grants, &pass.key, living, over).await;
+            let (token_secret, over) = (seen.tokens.token_secret.as_ref(), seen.tokens.over.as_deref());
+            let let_in = token_secret::try_out(grants, &pass.key, token_secret, over).await;
             let exchanged = match &let_in {
                 Ok(()) => {
                     Some(leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.exchange(of, exchange)).await?)
@@ -97,16 +41,16 @@ pub async fn act(
                 Err(_) => None,
             };
             let mut asked = seen.asked;
-            asked.writes.note(living::KIND, let_in)?;
+            asked.writes.note(token_secret::KIND, let_in)?;
             let Some(exchanged) = exchanged else { return Ok(Asked { changes, ..asked }) };
             asked.calls.note(Operation::ExchangeToken, &exchanged);
             Ok(Asked { exchanged: Some(exchanged), changes, ..asked })
         }
-        Mutation::Keep { which, seed } => {
+        Mutation::Keep { which, source_token } => {
             let same = acts.is_in_use(which);
-            let kept = acts.keep(which, seed).await;
+            let kept = acts.keep(which, source_token).await;
             let mut asked = seen.asked;
-            match asked.writes.note(living::KIND, kept)? {
+            match asked.writes.note(token_secret::KIND, kept)? {
                 None => Ok(Asked { changes, ..asked }),
                 Some(()) if same => Ok(Asked { changes, ..asked }),
                 // What was known is about another token now.
@@ -120,11 +64,11 @@ pub async fn act(
             let mut asked = seen.asked;
             for envelope in &seen.tokens.envelopes {
                 let discarded = grants.inbox.discard(envelope, false).await;
-                if asked.writes.note(mail::KIND, discarded)?.is_none() {
+                if asked.writes.note(messages::KIND, discarded)?.is_none() {
                     return Ok(Asked { changes, ..asked });
                 }
             }
-            Ok(Asked { mail_refused: refused.or(asked.mail_refused), changes, ..asked })
+            Ok(Asked { message_refused: refused.or(asked.message_refused), changes, ..asked })
         }
         Mutation::Revoke => {
             let revoked = leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.revoke()).await?;
@@ -135,7 +79,7 @@ pub async fn act(
         Mutation::ForgetPrevious => {
             let forgotten = acts.forget_previous().await;
             let mut asked = seen.asked;
-            asked.writes.note(living::KIND, forgotten)?;
+            asked.writes.note(token_secret::KIND, forgotten)?;
             Ok(Asked { changes, ..asked })
         }
     }
@@ -151,17 +95,17 @@ impl Acts<'_> {
     fn token(&self, which: Which) -> Option<Token> {
         let tokens = &self.seen.tokens;
         match which {
-            Which::Seed => tokens.seed.clone(),
+            Which::SourceToken => tokens.source_token.clone(),
             Which::InUse => tokens.in_use.clone(),
-            Which::Mail => tokens.mail.clone(),
+            Which::Message => tokens.message.clone(),
             Which::Obtained => tokens.obtained.as_ref().map(|(_, token)| token.clone()),
-            Which::Previous => Some(tokens.living.as_ref()?.previous.as_ref()?.token.clone()),
+            Which::Previous => Some(tokens.token_secret.as_ref()?.previous.as_ref()?.token.clone()),
         }
     }
 
-    /// Whether it is the very token that was asked about as the one in use: the seed is, before anything is kept.
+    /// Whether it is the very token that was asked about as the one in use: the source token is, before anything is kept.
     fn is_in_use(&self, which: Which) -> bool {
-        let context = living::context(&self.pass.key);
+        let context = token_secret::context(&self.pass.key);
         self.token(which).map(|token| token.fingerprint(&context)).is_some_and(|it| Some(it) == self.seen.in_use)
     }
 
@@ -171,7 +115,7 @@ impl Acts<'_> {
         let (Some(access), Some(token)) = (&self.seen.access, self.token(of)) else { return Err(Refusal::nothing()) };
         let result = self.grants.ctx.graph.exchange_token(&access.version, &access.credentials, &token, exchange).await;
         let answered = answer(Operation::ExchangeToken, result).map(|new| {
-            let context = living::context(&self.pass.key);
+            let context = token_secret::context(&self.pass.key);
             let of = token.fingerprint(&context);
             if new.fingerprint(&context) == of {
                 return Exchanged::Same;
@@ -188,23 +132,25 @@ impl Acts<'_> {
         answered
     }
 
-    async fn keep(&self, which: Which, seed: String) -> Result<(), Failure> {
+    async fn keep(&self, which: Which, source_token: String) -> Result<(), Failure> {
         let Some(token) = self.token(which) else { return Ok(()) };
-        let known = self.seen.tokens.living.as_ref();
-        let serves = matches!(decide::token::in_use(self.seen, self.pass.now), Word::Good(_))
+        let known = self.seen.tokens.token_secret.as_ref();
+        let serves = matches!(token::in_use(self.seen, self.pass.now), TokenVerdict::Good(_))
             && self.grants.ctx.policy.safeguards.former_token;
-        let previous = known.filter(|_| serves).map(|living| Previous {
-            token: living.token.clone(),
-            minted: living.minted,
+        let previous = known.filter(|_| serves).map(|token_secret| PreviousToken {
+            token: token_secret.token.clone(),
+            minted: token_secret.minted,
             replaced_at: self.pass.now,
         });
         let minted = match which {
-            Which::Seed | Which::Mail => false,
+            Which::SourceToken | Which::Message => false,
             Which::Obtained => true,
-            Which::InUse => known.is_some_and(|living| living.minted),
-            Which::Previous => known.and_then(|living| living.previous.as_ref()).is_some_and(|it| it.minted),
+            Which::InUse => known.is_some_and(|token_secret| token_secret.minted),
+            Which::Previous => {
+                known.and_then(|token_secret| token_secret.previous.as_ref()).is_some_and(|it| it.minted)
+            }
         };
-        self.write(&Living { token, minted, seed, previous }).await?;
+        self.write(&TokenSecret { token, minted, source_token, previous }).await?;
         self.grants.tokens.settle(&self.pass.key);
         Ok(())
     }
@@ -218,11 +164,11 @@ impl Acts<'_> {
     }
 
     async fn forget_previous(&self) -> Result<(), Failure> {
-        let Some(living) = &self.seen.tokens.living else { return Ok(()) };
-        self.write(&Living { previous: None, ..living.clone() }).await
+        let Some(token_secret) = &self.seen.tokens.token_secret else { return Ok(()) };
+        self.write(&TokenSecret { previous: None, ..token_secret.clone() }).await
     }
 
-    async fn write(&self, living: &Living) -> Result<(), Failure> {
-        living::write(self.grants, &self.pass.key, living, self.seen.tokens.over.as_deref()).await
+    async fn write(&self, token_secret: &TokenSecret) -> Result<(), Failure> {
+        token_secret::write(self.grants, &self.pass.key, token_secret, self.seen.tokens.over.as_deref()).await
     }
 }

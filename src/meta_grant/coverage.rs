@@ -2,16 +2,15 @@
 //! the needed tasks, nothing changes before that was said twice, some time apart, or definitely. What the list lacks the page
 //! itself is asked for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::token::{self, Word};
-use super::gap;
+use super::decide::token::{self, TokenVerdict};
+use super::gap::GapStatus;
 use super::gap::{Absence, Gap};
-use super::observe::{AppSeen, Observed};
+use super::model::{AppSeen, Covered, GrantDependents, Observed};
 use super::page_tokens::{Granted, GrantedPage, Pages};
-use super::users::Users;
 use crate::graph::{
     Account, AppCredentials, CutReason, GraphClient, Operation, PageRead, PageReason, PageToken, Token, TokenInfo,
     Verdict, Version, missing_tasks,
@@ -41,7 +40,7 @@ fn doubt(row: Option<&Account>) -> Option<Doubt> {
     row.token.is_none().then_some(Doubt::WithoutToken)
 }
 
-/// What a list is judged by.
+/// What a list is evaluated by.
 struct Ground<'a> {
     seen: &'a Observed,
     required: &'a [String],
@@ -54,7 +53,7 @@ struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     fn of(seen: &'a Observed, now: Timestamp) -> Option<Self> {
-        let (AppSeen::Found { required, .. }, Word::Good(info)) = (&seen.app, token::in_use(seen, now)) else {
+        let (AppSeen::Found { required, .. }, TokenVerdict::Good(info)) = (&seen.app, token::in_use(seen, now)) else {
             return None;
         };
         let rows = seen.asked.pages.as_ref()?.as_ref().ok()?;
@@ -66,14 +65,14 @@ impl<'a> Ground<'a> {
     /// What was known of a gap, for the same token.
     fn known(&self, page: &str) -> Option<Gap> {
         let gap = **self.same?.pages.get(page)?.gap.as_ref()?;
-        let lapsed = gap.word == gap::Word::Vouched && !self.is_vouched(page, &gap);
-        Some(if lapsed { Gap { since: self.now, word: gap::Word::Open, ..gap } } else { gap })
+        let lapsed = gap.status == GapStatus::Vouched && !self.is_vouched(page, &gap);
+        Some(if lapsed { Gap { since: self.now, status: GapStatus::Open, ..gap } } else { gap })
     }
 
     /// Whether the page gave a token, and has not to be asked again yet.
     fn is_vouched(&self, page: &str, gap: &Gap) -> bool {
         let fresh = gap.asked.is_some_and(|at| at >= self.seen.times.token_slot);
-        gap.word == gap::Word::Vouched && fresh && !self.seen.changed && !self.seen.doubted.contains(page)
+        gap.status == GapStatus::Vouched && fresh && !self.seen.changed && !self.seen.doubted.contains(page)
     }
 
     /// Whether something that is needed was granted for other pages only.
@@ -111,7 +110,7 @@ impl<'a> Ground<'a> {
         let Some(answer) = self.seen.asked.nodes.get(page) else { return gap };
         let asked = Gap { asked: Some(self.now), ..gap };
         match answer {
-            Ok(PageToken { token: Some(_), .. }) => Gap { absence: suspected, word: gap::Word::Vouched, ..asked },
+            Ok(PageToken { token: Some(_), .. }) => Gap { absence: suspected, status: GapStatus::Vouched, ..asked },
             answer => match denial(answer) {
                 Some(lost) => asked.denied(lost.unwrap_or(suspected), self.now),
                 None => asked,
@@ -129,12 +128,12 @@ impl<'a> Ground<'a> {
         let name = name.or_else(|| former.and_then(|former| former.name.clone()));
         let tasks = row.and_then(|row| row.tasks.clone());
         let listed = row.and_then(|row| row.token.clone());
-        let (tasks, token) = match (gap.word, former) {
-            (gap::Word::Absent, Some(former)) if row.is_none() && former.absence() == Some(Absence::RoleLost) => {
+        let (tasks, token) = match (gap.status, former) {
+            (GapStatus::Absent, Some(former)) if row.is_none() && former.absence() == Some(Absence::RoleLost) => {
                 (former.tasks.clone(), former.token.clone())
             }
-            (gap::Word::Absent, _) => (tasks, listed),
-            (gap::Word::Vouched, former) if node.is_some() => {
+            (GapStatus::Absent, _) => (tasks, listed),
+            (GapStatus::Vouched, former) if node.is_some() => {
                 let before = former.and_then(|former| former.tasks.clone());
                 (tasks.or(before), node.and_then(|node| node.token.clone()))
             }
@@ -171,7 +170,7 @@ pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
     let gaps = ground.same.into_iter().flat_map(|it| it.pages.values()).filter_map(|page| page.gap.as_deref());
     let left = ASKS.saturating_sub(gaps.filter(|gap| recently(gap)).count());
     let mut asks: Vec<_> = seen
-        .users
+        .dependents
         .pages
         .iter()
         .filter(|page| doubt(ground.listed.get(page.as_str()).copied()).is_some_and(|it| it != Doubt::WithoutTasks))
@@ -192,7 +191,7 @@ pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
 pub fn to_ask_alone(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
     let Some(before) = seen.before.as_deref() else { return Vec::new() };
     let open = |page: &String| before.pages.get(page)?.gap.as_deref().filter(|gap| gap.next(now).is_some());
-    let gaps: Vec<_> = seen.users.pages.iter().filter_map(|page| Some((page, open(page)?.asked))).collect();
+    let gaps: Vec<_> = seen.dependents.pages.iter().filter_map(|page| Some((page, open(page)?.asked))).collect();
     let (recent, mut due): (Vec<_>, Vec<_>) =
         gaps.into_iter().partition(|(_, asked)| asked.is_some_and(|at| at <= now && now.duration_since(at) < SPAN));
     due.sort_by_key(|(_, asked)| *asked);
@@ -200,7 +199,7 @@ pub fn to_ask_alone(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
 }
 
 /// What the grant gives for each page now, if its pages were listed in this pass, or some of them were asked alone.
-pub fn judge(seen: &Observed, now: Timestamp) -> Option<Pages> {
+pub fn evaluate(seen: &Observed, now: Timestamp) -> Option<Pages> {
     let Some(ground) = Ground::of(seen, now) else { return asked_alone(seen, now) };
     let plain = |row: &Account| GrantedPage {
         name: row.name.clone(),
@@ -209,7 +208,7 @@ pub fn judge(seen: &Observed, now: Timestamp) -> Option<Pages> {
         gap: None,
     };
     let mut pages: Pages = ground.listed.iter().map(|(id, row)| ((*id).to_owned(), plain(row))).collect();
-    for id in &seen.users.pages {
+    for id in &seen.dependents.pages {
         if let Some(doubt) = doubt(ground.listed.get(id.as_str()).copied()) {
             pages.insert(id.clone(), ground.page(id, doubt));
         }
@@ -227,7 +226,7 @@ fn asked_alone(seen: &Observed, now: Timestamp) -> Option<Pages> {
         let gap = match (answer, denial(answer)) {
             (Ok(node @ PageToken { token: Some(_), .. }), _) => {
                 page.token.clone_from(&node.token);
-                Gap { word: gap::Word::Vouched, ..gap }
+                Gap { status: GapStatus::Vouched, ..gap }
             }
             (_, Some(lost)) => gap.denied(lost.unwrap_or(gap.absence), now),
             (_, None) => gap,
@@ -238,9 +237,9 @@ fn asked_alone(seen: &Observed, now: Timestamp) -> Option<Pages> {
 }
 
 /// Whether the list has to be read to be certain of what is given for the pages in use.
-pub fn needs_list(before: &Granted, users: &Users, now: Timestamp) -> bool {
+pub fn needs_list(before: &Granted, dependents: &GrantDependents, now: Timestamp) -> bool {
     let settled = |page: &GrantedPage| page.gap.as_ref().is_none_or(|gap| !gap.needs_list(now));
-    !users.pages.iter().all(|id| before.pages.get(id).is_some_and(settled))
+    !dependents.pages.iter().all(|id| before.pages.get(id).is_some_and(settled))
 }
 
 /// When to look again at what is not certain.
@@ -250,17 +249,6 @@ pub fn next(pages: &Pages, now: Timestamp) -> Option<Timestamp> {
 
 fn next_of(page: &GrantedPage, now: Timestamp) -> Option<Timestamp> {
     page.gap.as_ref()?.next(now)
-}
-
-/// Which pages in use another token covers that may take the place of the one in use.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Covered {
-    /// Those that it lists, or that gave a token when they were asked with it.
-    pub pages: BTreeSet<String>,
-    /// Those of which nothing was said.
-    pub open: BTreeSet<String>,
-    /// Those that give no token, though the token names them.
-    pub named: BTreeSet<String>,
 }
 
 /// What calls with another token need.

@@ -27,12 +27,12 @@ pub struct Gap {
     /// When the page itself was asked last, if it was.
     pub asked: Option<Timestamp>,
     /// What that came to.
-    pub word: Word,
+    pub status: GapStatus,
 }
 
 /// How far a gap is settled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Word {
+pub enum GapStatus {
     /// Nothing was said yet.
     Open,
     /// The page gave a token, so that nothing is missing.
@@ -51,44 +51,44 @@ const PATIENT: SignedDuration = SignedDuration::from_mins(5);
 impl Gap {
     /// One that was found just now.
     pub const fn new(absence: Absence, now: Timestamp) -> Self {
-        Self { absence, since: now, asked: None, word: Word::Open }
+        Self { absence, since: now, asked: None, status: GapStatus::Open }
     }
 
     /// That something is missing, by a definite statement.
     pub const fn definite(absence: Absence, now: Timestamp) -> Self {
-        Self { absence, since: now, asked: None, word: Word::Absent }
+        Self { absence, since: now, asked: None, status: GapStatus::Absent }
     }
 
     /// The same after a denial: the second one counts, if it comes long enough after the first.
     #[must_use]
     pub fn denied(self, absence: Absence, now: Timestamp) -> Self {
-        let word = match self.word {
-            Word::Absent => Word::Absent,
-            Word::Denied(first) if now.duration_since(first) >= APART => Word::Absent,
-            Word::Denied(first) => Word::Denied(first.min(now)),
-            Word::Open | Word::Vouched => Word::Denied(now),
+        let status = match self.status {
+            GapStatus::Absent => GapStatus::Absent,
+            GapStatus::Denied(first) if now.duration_since(first) >= APART => GapStatus::Absent,
+            GapStatus::Denied(first) => GapStatus::Denied(first.min(now)),
+            GapStatus::Open | GapStatus::Vouched => GapStatus::Denied(now),
         };
-        Self { absence, word, ..self }
+        Self { absence, status, ..self }
     }
 
     /// What is missing, once that is certain.
     pub fn confirmed(&self) -> Option<Absence> {
-        (self.word == Word::Absent).then_some(self.absence)
+        (self.status == GapStatus::Absent).then_some(self.absence)
     }
 
     /// When to look again, while nothing is certain.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let new = now.duration_since(self.since) < EAGER || !self.was_asked();
-        match self.word {
-            Word::Vouched | Word::Absent => None,
-            Word::Denied(first) if first.later(APART) > now => Some(first.later(APART)),
-            Word::Open | Word::Denied(_) => Some(now.later(if new { APART } else { PATIENT })),
+        match self.status {
+            GapStatus::Vouched | GapStatus::Absent => None,
+            GapStatus::Denied(first) if first.later(APART) > now => Some(first.later(APART)),
+            GapStatus::Open | GapStatus::Denied(_) => Some(now.later(if new { APART } else { PATIENT })),
         }
     }
 
     /// Whether a look at what is not certain takes the list too. A page that has said nothing for some time is asked alone.
     pub fn needs_list(&self, now: Timestamp) -> bool {
-        let alone = self.word == Word::Open && self.was_asked() && now.duration_since(self.since) >= EAGER;
+        let alone = self.status == GapStatus::Open && self.was_asked() && now.duration_since(self.since) >= EAGER;
         self.next(now).is_some() && !alone
     }
 
@@ -116,7 +116,7 @@ mod tests {
         let twice = once.denied(Absence::NotInGrant, at(59)).denied(Absence::RoleLost, at(60));
         assert_eq!(twice.confirmed(), Some(Absence::RoleLost), "what is missing is what was said last");
         assert_eq!(twice.denied(Absence::NotInGrant, at(61)).confirmed(), Some(Absence::NotInGrant));
-        let vouched = Gap { word: Word::Vouched, ..once };
+        let vouched = Gap { status: GapStatus::Vouched, ..once };
         assert_eq!(vouched.denied(Absence::NotInGrant, at(100)).confirmed(), None, "it begins anew");
     }
 
@@ -133,9 +133,9 @@ mod tests {
         let denied = asked.denied(Absence::NotInGrant, at(10));
         assert_eq!(needs_list(denied), [true; 4], "what was denied needs both");
         assert_eq!([10, 69, 70].map(|now| denied.next(at(now))), [Some(at(70)), Some(at(70)), Some(at(130))]);
-        for word in [Word::Vouched, Word::Absent] {
-            assert_eq!(Gap { word, ..gap }.next(at(10)), None);
-            assert!(!Gap { word, ..gap }.needs_list(at(10)));
+        for status in [GapStatus::Vouched, GapStatus::Absent] {
+            assert_eq!(Gap { status, ..gap }.next(at(10)), None);
+            assert!(!Gap { status, ..gap }.needs_list(at(10)));
         }
     }
 }

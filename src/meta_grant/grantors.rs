@@ -1,7 +1,7 @@
 //! Whose authorisations a grant takes from the browser: those of its people. Anybody with an account at Facebook can log in to
 //! an application that is live; what others bring waits for a while, and is not even asked about.
 //!
-//! Whoever may write the seed's Secret decides whose token lies there, so a seed is taken whosever it is.
+//! Whoever may write the source token's Secret decides whose token lies there, so a source token is taken whosever it is.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub fn admits(declared: &[String], first: Option<&str>, grantor: Option<&str>) -
     }
 }
 
-/// Whose token in the mail waits, if it does. What does not say whose it is has to be asked about.
+/// Whose token in the inbox waits, if it does. What does not say whose it is has to be asked about.
 pub fn waiting<'a>(
     grant: &MetaGrant,
     status: Option<&MetaGrantStatus>,
@@ -42,7 +42,7 @@ pub fn waiting<'a>(
     grantor.as_deref().filter(|grantor| !admits(&grant.spec.grantors, first, Some(grantor)))
 }
 
-/// Tokens in the mail, the newest first: those that are to be judged, and the ids of those whose wait.
+/// Tokens in the inbox, the newest first: those that are to be evaluated, and the ids of those whose wait.
 pub fn sorted(
     grants: &MetaGrants,
     grant: &MetaGrant,
@@ -67,15 +67,16 @@ pub fn is_one_new(waiting: &[String], told: &MetaGrantStatus) -> bool {
 /// What waits and is not kept any longer, by its UID: it is old, the same person came again, or others did since whom there is
 /// room for.
 pub fn given_up(grants: &MetaGrants, all: &[(Arc<Envelope>, Option<Mail>)], now: Timestamp) -> HashSet<String> {
-    let waits = |mail: &Mail| {
-        let MailContent::Token { grantor } = &mail.content else { return None };
-        let key = Key::new(&mail.grant.namespace, &mail.grant.name);
-        let grant = grants.get(&key).filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid))?;
+    let waits = |message: &Mail| {
+        let MailContent::Token { grantor } = &message.content else { return None };
+        let key = Key::new(&message.grant.namespace, &message.grant.name);
+        let grant = grants.get(&key).filter(|grant| grant.uid().as_ref() == Some(&message.grant_uid))?;
         let id = waiting(&grant, grant.status.as_ref(), grantor)?.to_owned();
         Some((key, id))
     };
-    let mut mail: Vec<_> = all.iter().filter_map(|(envelope, mail)| Some((envelope, waits(mail.as_ref()?)?))).collect();
-    mail.sort_by_key(|(envelope, _)| newest_first(envelope));
+    let mut messages: Vec<_> =
+        all.iter().filter_map(|(envelope, message)| Some((envelope, waits(message.as_ref()?)?))).collect();
+    messages.sort_by_key(|(envelope, _)| newest_first(envelope));
     let mut kept: HashMap<Key, HashSet<String>> = HashMap::new();
     let is_given_up = |(envelope, (key, id)): (&Arc<Envelope>, (Key, String))| {
         let people = kept.entry(key).or_default();
@@ -83,7 +84,7 @@ pub fn given_up(grants: &MetaGrants, all: &[(Arc<Envelope>, Option<Mail>)], now:
         let stays = !is_old && people.len() < MOST && people.insert(id);
         if stays { None } else { envelope.uid() }
     };
-    mail.into_iter().filter_map(is_given_up).collect()
+    messages.into_iter().filter_map(is_given_up).collect()
 }
 
 #[cfg(test)]

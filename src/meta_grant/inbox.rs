@@ -1,7 +1,7 @@
-//! The operator's side of the mailbox: what the gateway left for it, watched as metadata.
+//! The inbox of the operator: what the gateway left for it, watched as metadata.
 //!
 //! The namespace is the release's own. Nobody else may write there, so that who left something is no question; what was
-//! left is judged all the same.
+//! left is evaluated all the same.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use crate::controller::context::Context;
 use crate::graph::Token;
 use crate::metrics::Metrics;
 
-/// The metadata of mail.
+/// The metadata of a message.
 pub type Envelope = PartialObjectMeta<Secret>;
 
-/// The mailbox of the release.
+/// The inbox of the release.
 pub struct Inbox {
     api: Api<Secret>,
     store: Store<Envelope>,
@@ -43,7 +43,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// The mailbox in a namespace, to be filled by [`watch`].
+    /// The inbox in a namespace, to be filled by [`watch`].
     pub fn new(client: &Client, namespace: &str, metrics: &Metrics) -> (Self, Writer<Envelope>) {
         let (store, writer) = reflector::store();
         let (api, metrics) = (Api::namespaced(client.clone(), namespace), metrics.clone());
@@ -58,18 +58,20 @@ impl Inbox {
 
     /// Tokens for a grant and whose they are, the newest first.
     pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<(Arc<Envelope>, Option<String>)> {
-        let grantor = |mail: Mail| match mail {
+        let grantor = |message: Mail| match message {
             Mail { content: MailContent::Token { grantor }, .. } => Some(grantor),
             _ => None,
         };
-        let is_for = |mail: &Mail| is_about(mail, grant) && mail.grant_uid == uid;
-        let mail = self.all().into_iter().filter_map(|(envelope, mail)| Some((envelope, mail.filter(is_for)?)));
-        let mut tokens: Vec<_> = mail.filter_map(|(envelope, mail)| Some((envelope, grantor(mail)?))).collect();
+        let is_for = |message: &Mail| is_about(message, grant) && message.grant_uid == uid;
+        let messages =
+            self.all().into_iter().filter_map(|(envelope, message)| Some((envelope, message.filter(is_for)?)));
+        let mut tokens: Vec<_> =
+            messages.filter_map(|(envelope, message)| Some((envelope, grantor(message)?))).collect();
         tokens.sort_by_key(|(envelope, _)| newest_first(envelope));
         tokens
     }
 
-    /// The token in mail, if it is still there and holds one.
+    /// The token in a message, if it is still there and holds one.
     ///
     /// # Errors
     /// When the Kubernetes API does not answer.
@@ -82,7 +84,7 @@ impl Inbox {
         Ok(raw.and_then(|raw| Token::parse(&raw.0).ok()))
     }
 
-    /// Throws mail away. That it is gone is success too. As a `trial` it is only asked whether it may be thrown away.
+    /// Throws a message away. That it is gone is success too. As a `trial` it is only asked whether it may be thrown away.
     ///
     /// # Errors
     /// When the Kubernetes API refuses or does not answer.
@@ -100,30 +102,30 @@ impl Inbox {
     }
 }
 
-/// Whether mail is about a grant of this name.
-fn is_about(mail: &Mail, grant: &Key) -> bool {
-    mail.grant.namespace == grant.namespace && mail.grant.name == grant.name
+/// Whether a message is about a grant of this name.
+fn is_about(message: &Mail, grant: &Key) -> bool {
+    message.grant.namespace == grant.namespace && message.grant.name == grant.name
 }
 
-/// When mail came.
+/// When a message came.
 pub fn came_at(envelope: &Envelope) -> Timestamp {
     envelope.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
 }
 
-/// By what mail is sorted, so that what came last is first.
+/// By what messages are sorted, so that what came last is first.
 pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
     Reverse((came_at(envelope), envelope.name_any()))
 }
 
-/// Keeps the mailbox filled, and wakes the grants that tokens came for.
+/// Keeps the inbox filled, and wakes the grants that tokens came for.
 pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
     let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
     let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
     let report = |change: Change<'_, Envelope>| {
         if let Change::Applied(envelope) = change {
-            let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
-            if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
-                ctx.wakeups.wake(KindName::MetaGrant, Key::new(mail.grant.namespace, mail.grant.name));
+            let is_token = |message: &Mail| matches!(message.content, MailContent::Token { .. });
+            if let Some(message) = Mail::read(envelope.annotations()).filter(is_token) {
+                ctx.wakeups.wake(KindName::MetaGrant, Key::new(message.grant.namespace, message.grant.name));
             }
             inbox.came.notify_one();
         }

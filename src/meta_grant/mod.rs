@@ -2,19 +2,21 @@
 
 pub mod act;
 pub mod address;
-mod ask;
 pub mod coverage;
 pub mod decide;
+pub mod dependents;
+mod fetch;
 pub mod gap;
 pub mod grantors;
 pub mod inbox;
-pub mod living;
-pub mod mail;
+pub mod messages;
+pub mod model;
 pub mod observe;
 pub mod page_tokens;
 mod refused;
 mod state;
-pub mod users;
+pub mod token_secret;
+mod verdict;
 mod witness;
 
 use std::sync::Arc;
@@ -23,19 +25,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use state::MetaGrants;
 
-use crate::api::conditions::{ConditionType, find};
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
-use crate::controller::dependency::{DependencyError, holds};
 use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
 use crate::controller::reconciler::{Next, Reconciler};
 use crate::controller::rounds;
 use crate::controller::rounds::{InRounds, Round};
 use crate::meta_grant::page_tokens::{Granted, Pages};
-use observe::Observed;
+use model::{Asked, Observed};
+pub use verdict::{Verdict, verdict};
 pub use witness::witness;
 
 impl Reconciler for MetaGrants {
@@ -87,18 +88,18 @@ impl Reconciler for MetaGrants {
 }
 
 impl InRounds for MetaGrants {
-    type Asked = observe::Asked;
+    type Asked = Asked;
 
     async fn round(
         &self,
         grant: &MetaGrant,
         pass: &Pass<MetaGrantStatus>,
-        asked: observe::Asked,
+        asked: Asked,
     ) -> Result<Round<Self>, Failure> {
         let mut seen = observe::observe(self, grant, pass, asked).await?;
         let Some(plan) = decide::decide(grant, &pass.previous, &seen, pass.now) else {
             let status = decide::counted(&pass.previous, &seen, pass.now);
-            let broken = seen.before.as_ref().is_some_and(|before| seen.users.lack_something(&before.pages));
+            let broken = seen.before.as_ref().is_some_and(|before| seen.dependents.lack_something(&before.pages));
             return Ok(match broken {
                 true => Round::AmendUntil(status, seen.times.later),
                 false if status == pass.previous => Round::Unchanged,
@@ -136,36 +137,10 @@ fn granted(
     let listed = seen.before.as_ref().filter(|_| seen.recalled).map(|before| before.at);
     Some(Granted {
         uid: pass.uid.clone(),
-        app: observe::app_key(grant, &pass.key),
+        app: model::app_key(grant, &pass.key),
         fingerprint: seen.in_use.clone()?,
         info,
         pages,
         at: listed.unwrap_or_else(|| grants.ctx.clock.now()),
     })
-}
-
-/// What channels need to know of their grant. They are woken when it changes, and only then. What it gives for each page
-/// is another matter, see [`crate::meta_grant::page_tokens`].
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Verdict {
-    /// Generation that the verdict is about.
-    pub observed_generation: i64,
-    /// Whether the grant's token works.
-    pub valid: Result<(), DependencyError>,
-}
-
-/// The verdict on a grant, from its status alone.
-pub fn verdict(grant: &MetaGrant) -> Verdict {
-    let conditions = grant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let next_step = grant.status.as_ref().and_then(|status| status.next_step.as_deref());
-    let valid = find(conditions, ConditionType::Valid);
-    Verdict {
-        observed_generation: valid.and_then(|condition| condition.observed_generation).unwrap_or(-1),
-        valid: holds(conditions, ConditionType::Valid, next_step),
-    }
-}
-
-/// Name of the Secret with the token that a grant uses.
-pub fn living_secret_name(grant_name: &str) -> String {
-    format!("metagrant-{grant_name}-token")
 }

@@ -1,9 +1,9 @@
 //! Whether the API server would let in now what it refused to write for a grant before. Nothing is written, so that Meta is not asked
 //! anything for it.
 
-use super::observe::Tokens;
+use super::model::Tokens;
 use super::state::MetaGrants;
-use super::{living, mail};
+use super::{messages, token_secret};
 use crate::api::MetaGrantStatus;
 use crate::api::outcome::Class;
 use crate::cluster::error::Failure;
@@ -18,11 +18,11 @@ pub async fn is_let_in(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>, tokens
     let let_in =
         |tried: Result<(), Failure>| tried.map_or_else(|failure| failure.class() == Class::Conflict, |()| true);
     let mut any = false;
-    if pass.was_refused(living::KIND) {
-        let (living, over) = (tokens.living.as_ref(), tokens.over.as_deref());
-        any |= let_in(grants.ctx.read(living::try_out(grants, &pass.key, living, over)).await?);
+    if pass.was_refused(token_secret::KIND) {
+        let (token_secret, over) = (tokens.token_secret.as_ref(), tokens.over.as_deref());
+        any |= let_in(grants.ctx.read(token_secret::try_out(grants, &pass.key, token_secret, over)).await?);
     }
-    if let Some(envelope) = tokens.envelopes.first().filter(|_| pass.was_refused(mail::KIND)) {
+    if let Some(envelope) = tokens.envelopes.first().filter(|_| pass.was_refused(messages::KIND)) {
         any |= let_in(grants.ctx.read(grants.inbox.discard(envelope, true)).await?);
     }
     Ok(any)

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::living::{self, Found};
-use super::observe::app_key;
+use super::model::app_key;
 use super::state::MetaGrants;
+use super::token_secret::{self, Found};
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::graph::{Operation, TokenInfo};
@@ -19,8 +19,8 @@ use crate::meta_app::{self, seen};
 /// When the Kubernetes API does not answer, or the process shuts down.
 pub async fn witness(grants: &MetaGrants, grant: &Key, now: Timestamp) -> Result<Option<Answer<TokenInfo>>, Failure> {
     let Some(object) = grants.get(grant) else { return Ok(None) };
-    let Found::Living(living, _) = living::look(grants, grant).await? else { return Ok(None) };
-    let fingerprint = living.token.fingerprint(&living::context(grant));
+    let Found::Ours(token_secret, _) = token_secret::read(grants, grant).await? else { return Ok(None) };
+    let fingerprint = token_secret.token.fingerprint(&token_secret::context(grant));
     if let Some(heard) = grants.tokens.heard(grant, &fingerprint, now) {
         return Ok(Some(heard));
     }
@@ -28,7 +28,7 @@ pub async fn witness(grants: &MetaGrants, grant: &Key, now: Timestamp) -> Result
     let Some(app) = app else { return Ok(None) };
     let Some(credentials) = meta_app::secrets::find_credentials(&grants.apps, &app).await? else { return Ok(None) };
     let version = meta_app::facts::version(&app);
-    let result = grants.ctx.read(grants.ctx.graph.debug_token(&version, &credentials, &living.token)).await?;
+    let result = grants.ctx.read(grants.ctx.graph.debug_token(&version, &credentials, &token_secret.token)).await?;
     let answer = answer(Operation::DebugToken, result);
     grants.tokens.hear(grant, &fingerprint, answer.clone(), now);
     Ok(Some(answer))

@@ -50,7 +50,7 @@ use crate::limits::Limits;
 use crate::meta_app::keyring_secret::Keyring;
 use crate::meta_app::{self, allowed, keyring_secret};
 use crate::meta_grant::inbox::Inbox;
-use crate::meta_grant::{self, inbox, users};
+use crate::meta_grant::{self, dependents, inbox};
 use crate::metrics::Metrics;
 use crate::ownership;
 use crate::server::Readiness;
@@ -198,14 +198,14 @@ fn loops(kinds: &Arc<Kinds>, told: namespaces::Told, scopes: &[String]) -> Vec<B
         batch_resync::run(Arc::clone(&kinds.channels)).boxed(),
         queue::run(Arc::clone(kinds)).boxed(),
         channel_counts::run(Arc::clone(kinds)).boxed(),
-        users::run(Arc::clone(&kinds.grants)).boxed(),
-        meta_grant::mail::run(Arc::clone(&kinds.grants)).boxed(),
+        dependents::run(Arc::clone(&kinds.grants)).boxed(),
+        meta_grant::messages::run(Arc::clone(&kinds.grants)).boxed(),
         meta_app::keyring::run(Arc::clone(&kinds.apps)).boxed(),
         misfits::run(Arc::clone(&ctx)).boxed(),
         surplus::run(Arc::clone(&ctx)).boxed(),
         namespaces::run(Arc::clone(kinds), told).boxed(),
         allowed::run(Arc::clone(&kinds.apps)).boxed(),
-        async move { ownership::proof::run(&ownership).await }.boxed(),
+        async move { ownership::admission_check::run(&ownership).await }.boxed(),
         async move { drop(ctx.read(Box::pin(guard.run())).await) }.boxed(),
         clock_skew::run(Arc::clone(kinds)).boxed(),
     ]
@@ -225,7 +225,7 @@ async fn filled(kinds: &Arc<Kinds>) -> Option<namespaces::Told> {
     };
     let proven = async {
         kinds.ctx.read(claims).await?;
-        let _ = ownership::proof::attempt(&kinds.ownership).await;
+        let _ = ownership::admission_check::attempt(&kinds.ownership).await;
         Ok::<_, Failure>(())
     };
     let answered = async {

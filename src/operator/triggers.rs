@@ -17,7 +17,7 @@ use crate::cluster::watch::Change;
 use crate::controller::dependents::Dependency;
 use crate::controller::foreign_status;
 use crate::controller::reconciler::Reconciler;
-use crate::meta_grant::users;
+use crate::meta_grant::dependents;
 use crate::{meta_app, meta_grant};
 
 /// What the objects of one watch looked like to themselves and to their dependents.
@@ -130,7 +130,7 @@ impl Triggers {
                 }
                 foreign_status::wake(&*kinds.channels, channel);
                 // From then on its grant is looked at as often as anything that is broken.
-                if let Some(grant) = users::grant_of(channel).filter(|_| users::is_broken(channel)) {
+                if let Some(grant) = dependents::grant_of(channel).filter(|_| dependents::is_broken(channel)) {
                     if changed(&mut self.outer, &key, hash(&grant.name)) {
                         kinds.ctx.wakeups.wake(KindName::MetaGrant, grant);
                     }

@@ -1,15 +1,14 @@
 //! A write at Meta in the name of a claim: sent only if the claim, as the API server itself has it, is what was decided by. The
 //! watch may lag behind it for minutes, and what it shows is worth nothing once an administrator moved the claim.
 
-use std::sync::Arc;
-
 use kube::ResourceExt;
-use kube_runtime::reflector::ObjectRef;
 
 use super::ON_ITS_WAY;
+use super::evaluate::evaluate;
 use super::freshness::FRESH;
-use super::look::{ClaimSeen, Wanted, api, judge};
+use super::model::{ClaimSeen, Wanted};
 use super::state::Ownership;
+use super::store::{api, shown};
 use crate::api::{AssetClaim, ClaimHolder};
 use crate::base::clock::Stamp;
 use crate::base::key::version;
@@ -106,20 +105,5 @@ async fn confirmed(
 
 /// Whether a claim lets its holder write at Meta: what it gives away may be taken at any moment.
 fn is_held(claim: &AssetClaim, holder: &ClaimHolder) -> bool {
-    matches!(judge(claim, holder, |_| true), ClaimSeen::Ours { .. }) && claim.spec.transfer_to.is_none()
-}
-
-/// The version of a claim that the watch shows.
-fn shown(ownership: &Ownership, name: &str) -> Option<u64> {
-    version(&ownership.ctx.cluster.stores.claims.get(&reference(ownership, name))?.metadata)
-}
-
-/// A claim as the watch shows it, unless that is known to be outdated.
-pub(super) fn stored(ownership: &Ownership, name: &str) -> Option<Arc<AssetClaim>> {
-    let claim = ownership.ctx.cluster.stores.claims.get(&reference(ownership, name))?;
-    (!ownership.freshness.is_outdated(name, version(&claim.metadata))).then_some(claim)
-}
-
-fn reference(ownership: &Ownership, name: &str) -> ObjectRef<AssetClaim> {
-    ObjectRef::new(name).within(&ownership.ctx.policy.claims_namespace)
+    matches!(evaluate(claim, holder, |_| true), ClaimSeen::Ours { .. }) && claim.spec.transfer_to.is_none()
 }

@@ -1,22 +1,26 @@
 //! Which namespace owns a page or the callback of an application: the lock that the other kinds take before they write at Meta.
 //!
-//! [`mod@look`] and [`hold`] are what the other kinds use, [`proof`] what has to be known before, [`fence`] what stands before each
-//! write at Meta.
+//! `observe` and `acquire` are what the other kinds use, [`admission_check`] what has to be known before, [`fence`] what stands
+//! before each write at Meta.
 
+mod acquire;
+pub mod admission_check;
+pub mod blocked;
+mod evaluate;
 pub mod fence;
 pub mod freshness;
-pub mod hold;
-pub mod look;
-pub mod obstacle;
-pub mod proof;
+mod model;
+mod observe;
 mod state;
-mod unavailable;
+pub mod store;
 
 use jiff::SignedDuration;
 
-pub use hold::{KIND, acquire, adopt, is_let_in, record};
-pub use look::{ClaimSeen, FormerApp, Look, Offer, Record, Wanted, app_of, look, look_again};
-pub use unavailable::Unavailable;
+pub use acquire::{acquire, adopt, is_let_in, record};
+pub use blocked::ClaimsBlocked;
+pub use model::{ClaimObservation, ClaimSeen, FormerApp, Offer, Record, Wanted};
+pub use observe::{app_of, observe_claim, observe_record};
+pub use store::KIND;
 
 pub use state::Ownership;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use tokio::sync::watch;
 
+use super::blocked::AdmissionCheck;
 use super::freshness::Freshness;
-use super::obstacle::Proof;
 use crate::api::ClaimHolder;
 use crate::base::key::{Key, KindName};
 use crate::controller::context::Context;
@@ -18,7 +18,7 @@ pub struct Ownership {
     /// Which claims were written or read just now.
     pub freshness: Freshness,
     /// Whether claims are protected.
-    pub proof: Proof,
+    pub admission_check: AdmissionCheck,
     /// Whether the claims may not be listed.
     pub forbidden: watch::Sender<bool>,
 }
@@ -26,8 +26,8 @@ pub struct Ownership {
 impl Ownership {
     /// Nothing is known of claims yet.
     pub fn new(ctx: &Arc<Context>) -> Self {
-        let (freshness, proof, forbidden) = Default::default();
-        Self { ctx: Arc::clone(ctx), freshness, proof, forbidden }
+        let (freshness, admission_check, forbidden) = Default::default();
+        Self { ctx: Arc::clone(ctx), freshness, admission_check, forbidden }
     }
 
     /// Whether the channel that holds a page is there, be it one that cannot be decoded or one too many.

@@ -8,8 +8,8 @@ mod table;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::super::observe::Observed;
-use super::{Plan, decide};
+use super::super::model::{Observed, Plan};
+use super::decide;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState, laws};
 use crate::meta_app::by_id::AppState;

@@ -18,7 +18,8 @@ use crate::graph::{
     AppReason, CutReason, EndReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
 };
 use crate::meta_app::token_check;
-use crate::meta_grant::coverage::{self, Caller, Covered};
+use crate::meta_grant::coverage::{self, Caller};
+use crate::meta_grant::model::Covered;
 
 /// Longest time that a person waits for Meta, whatever it takes.
 const LONGEST: Duration = Duration::from_secs(25);

@@ -3,43 +3,22 @@
 
 use jiff::SignedDuration;
 
-use super::Case;
-use super::token::{self, Candidate, Word};
-use crate::controller::evidence::{Matter, Suspicions};
+use super::case::{Case, Heard};
+use super::token::{self, Candidate, TokenVerdict};
+use crate::controller::evidence::Matter;
 use crate::graph::Definite;
 use crate::limits::answer::Refusal;
-use crate::meta_grant::observe::LivingSeen;
+use crate::meta_grant::model::TokenSecretSeen;
 
 /// How long a grant that was never verified waits for an answer before a person has to look into it.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-/// What was heard, and how far it counts.
-#[derive(Default)]
-pub(super) struct Heard {
-    /// Whether the list was refused in this pass with a code that speaks of the token for itself, and that counts.
-    pub(super) token: bool,
-    /// Whether that counted before, and nothing was said since.
-    pub(super) refuted: bool,
-    /// Whether the list was refused again in a way that says nothing of the token.
-    pub(super) refused: bool,
-    /// Whether it, or debug_token, has been refused for a day.
-    pub(super) refused_for_long: bool,
-    /// Whether Meta left open what a token is or covers that may take the place of the one in use.
-    pub(super) open: bool,
-    /// Whether what was said against the seed counts.
-    pub(super) seed: bool,
-    /// Whether what was said against a token that came by mail counts.
-    pub(super) mail: bool,
-    /// What waits for its confirmation.
-    pub(super) suspicions: Suspicions,
-}
 
 impl Heard {
     pub(super) fn of(case: &Case<'_>) -> Self {
         let mut heard = Self { suspicions: case.seen.suspicions.clone(), ..Self::default() };
         heard.list(case);
-        heard.seed = heard.rival(case, Candidate::Seed, Matter::Seed);
-        heard.mail = heard.rival(case, Candidate::Mail, Matter::Mail);
+        heard.source_token = heard.rival(case, Candidate::SourceToken, Matter::Seed);
+        heard.message = heard.rival(case, Candidate::Message, Matter::Mail);
         heard
     }
 
@@ -47,12 +26,12 @@ impl Heard {
         let statement = |fact: &str| format!("{} {fact}", case.seen.in_use.as_deref().unwrap_or_default());
         match (&case.seen.asked.pages, token::in_use(case.seen, case.now)) {
             // What debug_token says of the token needs no list.
-            (Some(Ok(_)), _) | (_, Word::Flawed(..)) => {
+            (Some(Ok(_)), _) | (_, TokenVerdict::Flawed(..)) => {
                 self.suspicions.drop(Matter::Token);
                 self.suspicions.drop(Matter::Refused);
             }
             // Nothing was listed then: it is debug_token that is refused.
-            (None, Word::Refused(refusal)) if !refusal.may_pass() => {
+            (None, TokenVerdict::Refused(refusal)) if !refusal.may_pass() => {
                 self.refuted = self.suspicions.is_confirmed(Matter::Token, case.now);
                 let standing = self.suspicions.hear(Matter::Refused, &statement(&refusal.fact), case.now);
                 self.refused_for_long = standing.lasts(DAY);
@@ -75,8 +54,8 @@ impl Heard {
     /// Whether what is said against a token counts that may take the place of the one in use.
     fn rival(&mut self, case: &Case<'_>, which: Candidate, matter: Matter) -> bool {
         let fingerprint = match which {
-            Candidate::Seed => case.seen.seed.fingerprint(),
-            Candidate::Mail => case.seen.mail.as_deref(),
+            Candidate::SourceToken => case.seen.source_token.fingerprint(),
+            Candidate::Message => case.seen.message.as_deref(),
         };
         let of = fingerprint.unwrap_or_default();
         let said = Said::of(case, which);
@@ -117,16 +96,16 @@ enum Said {
 
 impl Said {
     fn of(case: &Case<'_>, which: Candidate) -> Self {
-        if !matches!(case.seen.living, LivingSeen::Present { .. }) {
+        if !matches!(case.seen.token_secret, TokenSecretSeen::Present { .. }) {
             return Self::Well;
         }
         let pages = match which {
-            Candidate::Seed => &case.seen.asked.seed_pages,
-            Candidate::Mail => &case.seen.asked.mail_pages,
+            Candidate::SourceToken => &case.seen.asked.source_token_pages,
+            Candidate::Message => &case.seen.asked.message_pages,
         };
         match (token::candidate(which, case.seen, case.now), pages) {
-            (Word::Refused(refusal), _) => Self::by(&refusal),
-            (Word::Unasked | Word::Flawed(..), _) | (_, None) => Self::Well,
+            (TokenVerdict::Refused(refusal), _) => Self::by(&refusal),
+            (TokenVerdict::Unasked | TokenVerdict::Flawed(..), _) | (_, None) => Self::Well,
             (_, Some(Err(refusal))) => Self::by(refusal),
             (_, Some(Ok(_))) => match case.lost_with(which) {
                 Some(lost) if lost.is_empty() => Self::Well,

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::token::{self, Word, is_covered};
-use super::{Case, Findings, mail};
+use super::case::{Case, Findings};
+use super::message;
+use super::token::{self, TokenVerdict, is_covered};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::cluster::events::{Note, on_transition};
 use crate::limits::answer::listed;
-use crate::meta_grant::observe::LivingSeen;
+use crate::meta_grant::model::TokenSecretSeen;
 use crate::meta_grant::page_tokens::GrantedPage;
 
 /// The Events of a pass, the most telling first.
@@ -21,12 +22,12 @@ pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<N
     notes.extend(other_grantor(case));
     notes.extend(shrunk(case));
     notes.extend(newcomers(case));
-    let refused = case.seen.asked.mail_refused.clone();
-    notes.extend(refused.map(|text| warning(crate::meta_grant::mail::REFUSED, "AdoptMail", text)));
+    let refused = case.seen.asked.message_refused.clone();
+    notes.extend(refused.map(|text| warning(crate::meta_grant::messages::REFUSED, "AdoptMail", text)));
     notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
-    // Of a grant whose seed itself is in use, Ready says it.
-    if matches!(case.seen.living, LivingSeen::Present { .. }) {
-        notes.extend(newly_refused(case, ConditionType::SeedAccepted, &parts.seed, "AdoptSeed"));
+    // Of a grant whose source token itself is in use, Ready says it.
+    if matches!(case.seen.token_secret, TokenSecretSeen::Present { .. }) {
+        notes.extend(newly_refused(case, ConditionType::SeedAccepted, &parts.source_token, "AdoptSeed"));
     }
     notes
 }
@@ -38,12 +39,12 @@ fn warning(reason: &'static str, action: &'static str, text: String) -> Note {
 /// That another token is in use than before.
 fn replaced(case: &Case<'_>) -> Option<Note> {
     let (Some(old), Some(new)) = (&case.previous.token_fingerprint, &case.seen.in_use) else { return None };
-    let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
+    let TokenVerdict::Good(info) = token::in_use(case.seen, case.now) else { return None };
     if old == new {
         return None;
     }
-    let same_seed = |of: &String| case.previous.seed_fingerprint.as_ref() == Some(of);
-    let renewed = matches!(&case.seen.living, LivingSeen::Present { minted: true, seed, .. } if same_seed(seed));
+    let same_source_token = |of: &String| case.previous.seed_fingerprint.as_ref() == Some(of);
+    let renewed = matches!(&case.seen.token_secret, TokenSecretSeen::Present { minted: true, source_token, .. } if same_source_token(source_token));
     let end = |at: Option<Timestamp>| at.map_or_else(|| "has no end".to_owned(), |at| format!("ends at {at}"));
     let text = format!(
         "The grant uses token {new}, which {}, instead of {old}, which {}.",
@@ -55,7 +56,7 @@ fn replaced(case: &Case<'_>) -> Option<Note> {
 }
 
 fn other_grantor(case: &Case<'_>) -> Option<Note> {
-    let Word::Good(info) = token::in_use(case.seen, case.now) else { return None };
+    let TokenVerdict::Good(info) = token::in_use(case.seen, case.now) else { return None };
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
     let text = format!("The grant is now {new}'s; before it was {old}'s.");
     (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
@@ -65,7 +66,7 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
 fn newcomers(case: &Case<'_>) -> Option<Note> {
     let is_new = |id: &&String| !case.previous.waiting_grantors.contains(id);
     let ids: Vec<_> = case.seen.waiting.iter().filter(is_new).cloned().collect();
-    let step = mail::to_accept(case, &ids)?;
+    let step = message::to_accept(case, &ids)?;
     let who = listed(&ids);
     let text = format!(
         "{who} authorised in the browser and is none of the grant's people. Nothing was changed; what was authorised waits for a day. {step}"
@@ -80,7 +81,7 @@ fn shrunk(case: &Case<'_>) -> Option<Note> {
         |page: &String| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
     let told = |page: &String| case.previous.pages.iter().any(|it| it.id == *page);
     let is_lost = |page: &String| now.get(page).is_some_and(GrantedPage::is_lost);
-    let left = case.seen.users.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));
+    let left = case.seen.dependents.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));
     let left: Vec<String> = left.cloned().collect();
     let text = || {
         let step = "Authorise again with them selected, or delete their channels.";

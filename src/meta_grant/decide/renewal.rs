@@ -1,26 +1,26 @@
 //! Whether the token is kept from ending, as far as that needs no person.
 
-use super::Case;
-use super::token::{self, Word};
+use super::case::Case;
+use super::token::{self, TokenVerdict};
 use super::valid;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{Reason, RenewalPolicy};
 use crate::graph::{TokenInfo, TokenKind};
 use crate::limits::answer::Refusal;
-use crate::meta_grant::living;
-use crate::meta_grant::observe::{Exchanged, LivingSeen};
+use crate::meta_grant::model::{Exchanged, TokenSecretSeen};
+use crate::meta_grant::token_secret;
 
 /// The condition Renewed.
 pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
-    if case.seen.living == LivingSeen::Taken {
+    if case.seen.token_secret == TokenSecretSeen::Taken {
         return taken(case);
     }
-    if let Some(refused) = case.seen.asked.writes.refusal(living::KIND) {
+    if let Some(refused) = case.seen.asked.writes.refusal(token_secret::KIND) {
         return refused.finding(case.generation);
     }
     let info = match token::in_use(case.seen, case.now) {
-        Word::Good(info) => info,
-        Word::Refused(refusal) if valid.status == Status::True => {
+        TokenVerdict::Good(info) => info,
+        TokenVerdict::Refused(refusal) if valid.status == Status::True => {
             return case.keep(ConditionType::Renewed, &refusal);
         }
         _ => {
@@ -99,7 +99,7 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
 }
 
 fn taken(case: &Case<'_>) -> Finding {
-    let (namespace, name) = (case.namespace(), crate::meta_grant::living_secret_name(case.name()));
+    let (namespace, name) = (case.namespace(), token_secret::name(case.name()));
     case.found(
         Status::False,
         Reason::SecretNameTaken,

@@ -5,21 +5,21 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::Case;
-use super::token::{self, Word, is_covered};
+use super::case::Case;
+use super::token::{self, SCOPES, TokenVerdict, is_covered};
 use crate::api::{GrantedPageStatus, MetaGrantStatus, MissingPageStatus};
 use crate::graph::TokenInfo;
 use crate::meta_grant::coverage;
-use crate::meta_grant::observe::{LivingSeen, Observed, SeedSeen};
+use crate::meta_grant::model::GrantDependents;
+use crate::meta_grant::model::{Observed, SourceTokenSeen, TokenSecretSeen};
 use crate::meta_grant::page_tokens::{GrantedPage, Pages};
-use crate::meta_grant::users::Users;
+use crate::meta_grant::token_secret;
 
 /// Pages that a status lists. Ten thousand would make an object that the API server refuses.
 const LISTED: usize = 100;
 
-/// Tasks and permissions that a status lists.
+/// Tasks that a status lists.
 const TASKS: usize = 20;
-pub(in crate::meta_grant) const SCOPES: usize = 200;
 
 /// The status of a grant that was looked at.
 pub(super) fn status(
@@ -30,13 +30,13 @@ pub(super) fn status(
 ) -> MetaGrantStatus {
     let (seen, previous) = (case.seen, case.previous);
     let known = match token::in_use(seen, case.now) {
-        Word::Good(info) | Word::Flawed(Some(info), _) if info.is_valid => described(info),
+        TokenVerdict::Good(info) | TokenVerdict::Flawed(Some(info), _) if info.is_valid => described(info),
         // An ended token tells little; what was known of it before helps whoever has to authorise again.
         _ => previous.clone(),
     };
     // Whose it is stays known also of a token that has ended, for nobody else's takes its place in the browser.
     let of_token = match token::in_use(seen, case.now) {
-        Word::Good(info) | Word::Flawed(Some(info), _) => info.user_id.clone(),
+        TokenVerdict::Good(info) | TokenVerdict::Flawed(Some(info), _) => info.user_id.clone(),
         _ => None,
     };
     let grantor_id = known.grantor_id.clone().or_else(|| previous.grantor_id.clone()).or(of_token);
@@ -48,9 +48,9 @@ pub(super) fn status(
         observed_generation: case.generation,
         conditions,
         expires: expires.map(|at| at.to_string()),
-        living_secret_name: matches!(seen.living, LivingSeen::Present { .. })
-            .then(|| crate::meta_grant::living_secret_name(case.name())),
-        seed_fingerprint: of_seed(seen),
+        living_secret_name: matches!(seen.token_secret, TokenSecretSeen::Present { .. })
+            .then(|| token_secret::name(case.name())),
+        seed_fingerprint: of_source_token(seen),
         token_fingerprint: seen.in_use.clone(),
         grantor_id,
         waiting_grantors: seen.waiting.clone(),
@@ -77,11 +77,12 @@ pub fn counted(previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> M
 }
 
 fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> MetaGrantStatus {
-    let status = MetaGrantStatus { channels: seen.users.channels.or(status.channels), ..status };
+    let status = MetaGrantStatus { channels: seen.dependents.channels.or(status.channels), ..status };
     let missing_pages = missing(&status, seen, given);
     let Some(given) = given else {
-        let used = |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page };
-        let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.users);
+        let used =
+            |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.dependents.pages.contains(&page.id), ..page };
+        let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.dependents);
         // Of a list that was cut short nobody knows what it lacks.
         let told = |id: &String| status.pages_truncated || pages.iter().any(|page| page.id == *id);
         let unchecked_pages = unchecked(seen, &missing_pages, told);
@@ -95,7 +96,7 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
         let lost = |id: &String| given.get(id).is_some_and(GrantedPage::is_lost);
         let kept = status.pages.iter().filter(|page| !known.contains(&page.id) && !lost(&page.id));
         pages.extend(
-            kept.cloned().map(|page| GrantedPageStatus { in_use: seen.users.pages.contains(&page.id), ..page }),
+            kept.cloned().map(|page| GrantedPageStatus { in_use: seen.dependents.pages.contains(&page.id), ..page }),
         );
         count = i64::try_from(pages.len()).unwrap_or(i64::MAX).max(status.page_count.unwrap_or_default());
     }
@@ -105,7 +106,7 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
         page_count: Some(count),
         unchecked_pages,
         pages_truncated: count > i64::try_from(LISTED).unwrap_or(i64::MAX),
-        pages: first(pages, &seen.users),
+        pages: first(pages, &seen.dependents),
         missing_pages,
         ..status
     }
@@ -123,14 +124,14 @@ fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> 
         Some(page) => !is_covered(page) && was_missing(id),
         None => was_missing(id),
     };
-    let missing = seen.users.pages.iter().filter(is_missing).take(LISTED);
+    let missing = seen.dependents.pages.iter().filter(is_missing).take(LISTED);
     missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
 }
 
 /// Pages in use of which nothing is known: a channel named them, and nobody has authorised anything yet, or nothing since.
 fn unchecked(seen: &Observed, missing: &[MissingPageStatus], is_told: impl Fn(&String) -> bool) -> Vec<String> {
     let is_missing = |id: &String| missing.iter().any(|page| page.id == *id);
-    let unchecked = seen.users.pages.iter().filter(|id| !is_told(id) && !is_missing(id));
+    let unchecked = seen.dependents.pages.iter().filter(|id| !is_told(id) && !is_missing(id));
     unchecked.take(LISTED).cloned().collect()
 }
 
@@ -143,15 +144,15 @@ fn rows(told: &[GrantedPageStatus], seen: &Observed, given: &Pages) -> Vec<Grant
         let mut tasks = page.tasks.clone().or_else(|| before.map(|page| page.tasks.clone())).unwrap_or_default();
         tasks.sort();
         tasks.truncate(TASKS);
-        GrantedPageStatus { id: id.clone(), name, tasks, in_use: seen.users.pages.contains(id) }
+        GrantedPageStatus { id: id.clone(), name, tasks, in_use: seen.dependents.pages.contains(id) }
     };
     given.iter().filter(|(_, page)| page.gap.is_none() || is_covered(page)).map(row).collect()
 }
 
 /// The first pages: those in use before the others, each in the order of their ids.
-fn first(mut pages: Vec<GrantedPageStatus>, users: &Users) -> Vec<GrantedPageStatus> {
+fn first(mut pages: Vec<GrantedPageStatus>, dependents: &GrantDependents) -> Vec<GrantedPageStatus> {
     pages.sort_by(|one, other| {
-        let unused = |page: &GrantedPageStatus| !users.pages.contains(&page.id);
+        let unused = |page: &GrantedPageStatus| !dependents.pages.contains(&page.id);
         (unused(one), &one.id).cmp(&(unused(other), &other.id))
     });
     pages.truncate(LISTED);
@@ -173,11 +174,11 @@ fn described(info: &TokenInfo) -> MetaGrantStatus {
     }
 }
 
-/// The seed that the token in use comes from.
-fn of_seed(seen: &Observed) -> Option<String> {
-    match (&seen.living, &seen.seed) {
-        (LivingSeen::Present { seed, .. }, _) => Some(seed.clone()),
-        (_, SeedSeen::Present { fingerprint }) => Some(fingerprint.clone()),
+/// The source token that the token in use comes from.
+fn of_source_token(seen: &Observed) -> Option<String> {
+    match (&seen.token_secret, &seen.source_token) {
+        (TokenSecretSeen::Present { source_token, .. }, _) => Some(source_token.clone()),
+        (_, SourceTokenSeen::Present { fingerprint }) => Some(fingerprint.clone()),
         _ => None,
     }
 }

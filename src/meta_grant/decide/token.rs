@@ -10,19 +10,20 @@ use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_app::token_check;
 use crate::meta_app::token_check::Flaw;
-use crate::meta_grant::coverage::Covered;
-use crate::meta_grant::decide::SCOPES;
-use crate::meta_grant::observe::{AppSeen, LivingSeen, Observed};
+use crate::meta_grant::model::{AppSeen, Covered, Observed, TokenSecretSeen};
 use crate::meta_grant::page_tokens::{GrantedPage, Pages};
 
-/// The time by which ends and waits are judged; none while our clock is in doubt.
+/// Permissions that a status lists.
+pub const SCOPES: usize = 200;
+
+/// The time by which ends and waits are evaluated; none while our clock is in doubt.
 pub fn reckoned(seen: &Observed, now: Timestamp) -> Option<Timestamp> {
     (!seen.clock_doubted).then_some(now)
 }
 
 /// What is known of a token.
 #[derive(Debug)]
-pub enum Word<'a> {
+pub enum TokenVerdict<'a> {
     /// Nothing: it was not asked about.
     Unasked,
     /// Nothing was said of it.
@@ -34,49 +35,49 @@ pub enum Word<'a> {
 }
 
 /// What is known of the token in use.
-pub fn in_use(seen: &Observed, now: Timestamp) -> Word<'_> {
-    word(seen, seen.asked.token.as_ref(), now)
+pub fn in_use(seen: &Observed, now: Timestamp) -> TokenVerdict<'_> {
+    verdict(seen, seen.asked.token.as_ref(), now)
 }
 
-/// What is known of a seed that is another token than the one in use.
-pub fn seed(seen: &Observed, now: Timestamp) -> Word<'_> {
-    candidate(Candidate::Seed, seen, now)
+/// What is known of a source token that is another token than the one in use.
+pub fn source_token(seen: &Observed, now: Timestamp) -> TokenVerdict<'_> {
+    candidate(Candidate::SourceToken, seen, now)
 }
 
 /// A token that may take the place of the one in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Candidate {
-    /// The seed, if it is another token than before.
-    Seed,
+    /// The source token, if it is another token than before.
+    SourceToken,
     /// The one that a person brought in the browser.
-    Mail,
+    Message,
 }
 
 /// What is known of a token that may take the place of the one in use.
-pub fn candidate(which: Candidate, seen: &Observed, now: Timestamp) -> Word<'_> {
+pub fn candidate(which: Candidate, seen: &Observed, now: Timestamp) -> TokenVerdict<'_> {
     let answer = match which {
-        Candidate::Seed => &seen.asked.seed,
-        Candidate::Mail => &seen.asked.mail,
+        Candidate::SourceToken => &seen.asked.source_token,
+        Candidate::Message => &seen.asked.message,
     };
-    word(seen, answer.as_ref(), now)
+    verdict(seen, answer.as_ref(), now)
 }
 
 /// What is known of the token that was in use before.
-pub fn previous(seen: &Observed, now: Timestamp) -> Word<'_> {
-    word(seen, seen.asked.previous.as_ref(), now)
+pub fn previous(seen: &Observed, now: Timestamp) -> TokenVerdict<'_> {
+    verdict(seen, seen.asked.previous.as_ref(), now)
 }
 
-fn word<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Timestamp) -> Word<'a> {
-    let AppSeen::Found { app_id, required, .. } = &seen.app else { return Word::Unasked };
+fn verdict<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Timestamp) -> TokenVerdict<'a> {
+    let AppSeen::Found { app_id, required, .. } = &seen.app else { return TokenVerdict::Unasked };
     match token_check::debugged(answer) {
-        None => Word::Unasked,
+        None => TokenVerdict::Unasked,
         Some(Err(Refusal { verdict: Verdict::AccessCut(CutReason::WrongApp), fact, .. })) => {
-            Word::Flawed(None, Flaw::Cut(Reason::WrongApp, fact))
+            TokenVerdict::Flawed(None, Flaw::Cut(Reason::WrongApp, fact))
         }
-        Some(Err(refusal)) => Word::Refused(refusal),
+        Some(Err(refusal)) => TokenVerdict::Refused(refusal),
         Some(Ok(info)) => match flaw(app_id, required, info, reckoned(seen, now)) {
-            Some(flaw) => Word::Flawed(Some(info), flaw),
-            None => Word::Good(info),
+            Some(flaw) => TokenVerdict::Flawed(Some(info), flaw),
+            None => TokenVerdict::Good(info),
         },
     }
 }
@@ -98,8 +99,8 @@ pub fn is_short(info: &TokenInfo, now: Timestamp) -> bool {
 /// Whether a candidate that serves is not older than the token in use. What Meta tells no time of is taken for new: short-lived
 /// tokens are.
 pub fn is_newer(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
-    let words = (candidate(which, seen, now), in_use(seen, now));
-    let (Word::Good(other), Word::Good(in_use)) = words else { return false };
+    let verdicts = (candidate(which, seen, now), in_use(seen, now));
+    let (TokenVerdict::Good(other), TokenVerdict::Good(in_use)) = verdicts else { return false };
     other.issued_at.zip(in_use.issued_at).is_none_or(|(other, in_use)| other >= in_use)
 }
 
@@ -107,7 +108,7 @@ pub fn is_newer(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
 pub fn known_kind(seen: &Observed, previous: &MetaGrantStatus) -> Option<TokenKind> {
     let same = seen.in_use.is_some() && seen.in_use == previous.token_fingerprint;
     // What was obtained for it is of the same kind.
-    let renewed = matches!(&seen.living, LivingSeen::Present { seed, minted: true, .. } if Some(seed) == previous.seed_fingerprint.as_ref());
+    let renewed = matches!(&seen.token_secret, TokenSecretSeen::Present { source_token, minted: true, .. } if Some(source_token) == previous.seed_fingerprint.as_ref());
     let kind = previous.token_type.as_deref().filter(|_| same || renewed).map(TokenKind::parse);
     kind.filter(|kind| matches!(kind, TokenKind::User | TokenKind::SystemUser))
 }
@@ -120,19 +121,19 @@ pub fn known_scopes<'a>(seen: &Observed, previous: &'a MetaGrantStatus) -> &'a [
     if same && whole { &previous.scopes } else { &[] }
 }
 
-/// Pages that the token in use covers and a candidate does not, of those in use; what came by mail must cover the others too,
+/// Pages that the token in use covers and a candidate does not, of those in use; what came through the inbox must cover the others too,
 /// since a token that works gives way to nothing less. `None` if that is not known. `given` is what the token in use gives.
 pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> Option<Vec<String>> {
-    let words = (&seen.app, candidate(which, seen, now));
-    let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return None };
+    let verdicts = (&seen.app, candidate(which, seen, now));
+    let (AppSeen::Found { required, .. }, TokenVerdict::Good(info)) = verdicts else { return None };
     let pages = match which {
-        Candidate::Seed => &seen.asked.seed_pages,
-        Candidate::Mail => &seen.asked.mail_pages,
+        Candidate::SourceToken => &seen.asked.source_token_pages,
+        Candidate::Message => &seen.asked.message_pages,
     };
     let Some(Ok(Covered { pages, open, .. })) = pages else { return None };
     let given = given?;
     let grants = |page: &String| required.iter().all(|scope| info.grants(scope, page));
-    let is_needed = |page: &String| which == Candidate::Mail || seen.users.pages.contains(page);
+    let is_needed = |page: &String| which == Candidate::Message || seen.dependents.pages.contains(page);
     let needed = given.iter().filter(|(page, given)| is_covered(given) && is_needed(page)).map(|(page, _)| page);
     let needed: BTreeSet<_> = needed.collect();
     let (unknown, lost): (Vec<_>, Vec<_>) = needed
@@ -144,8 +145,8 @@ pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: 
 
 /// Whether a candidate was granted for other pages than these in use: nothing has to be confirmed then.
 pub fn excludes(which: Candidate, seen: &Observed, pages: &[String], now: Timestamp) -> bool {
-    let words = (&seen.app, candidate(which, seen, now));
-    let (AppSeen::Found { required, .. }, Word::Good(info)) = words else { return false };
+    let verdicts = (&seen.app, candidate(which, seen, now));
+    let (AppSeen::Found { required, .. }, TokenVerdict::Good(info)) = verdicts else { return false };
     pages.iter().all(|page| required.iter().any(|scope| !info.grants(scope, page)))
 }
 
@@ -156,16 +157,16 @@ pub fn is_covered(page: &GrantedPage) -> bool {
 
 /// Whether a candidate may take the place of the token in use: the one rule for all of them.
 pub fn is_accepted(which: Candidate, seen: &Observed, given: Option<&Pages>, now: Timestamp) -> bool {
-    if !matches!(candidate(which, seen, now), Word::Good(_)) {
+    if !matches!(candidate(which, seen, now), TokenVerdict::Good(_)) {
         return false;
     }
     match in_use(seen, now) {
         // Whatever serves is better than what does not.
-        Word::Flawed(..) => true,
-        Word::Good(_) => {
+        TokenVerdict::Flawed(..) => true,
+        TokenVerdict::Good(_) => {
             is_newer(which, seen, now) && lost_with(which, seen, given, now).is_some_and(|lost| lost.is_empty())
         }
-        Word::Unasked | Word::Refused(_) => false,
+        TokenVerdict::Unasked | TokenVerdict::Refused(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the token in use serves.
 
-use super::Case;
-use super::token::{self, Word};
+use super::case::Case;
+use super::token::{self, TokenVerdict};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{PURPOSE_LABEL, Reason};
 use crate::base::key::Key;
@@ -11,18 +11,18 @@ use crate::meta_app::seen;
 use crate::meta_app::token_check;
 use crate::meta_app::token_check::Flaw;
 use crate::meta_grant::address;
-use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
+use crate::meta_grant::model::{AppSeen, SourceTokenSeen, TokenSecretSeen};
 
 /// The condition Valid.
 pub(super) fn valid(case: &Case<'_>) -> Finding {
     dependencies(case).unwrap_or_else(|| match token::in_use(case.seen, case.now) {
-        Word::Unasked => app_unverified(case, "its app secret cannot be read"),
-        Word::Refused(refusal) => debug_refused(case, &refusal),
-        Word::Flawed(info, flaw) => {
+        TokenVerdict::Unasked => app_unverified(case, "its app secret cannot be read"),
+        TokenVerdict::Refused(refusal) => debug_refused(case, &refusal),
+        TokenVerdict::Flawed(info, flaw) => {
             let told = told(case, "The token of the grant", &known_before(case, flaw));
             told.quoting(info.and_then(token_check::quote))
         }
-        Word::Good(_) => listed(case),
+        TokenVerdict::Good(_) => listed(case),
     })
 }
 
@@ -48,19 +48,19 @@ fn dependencies(case: &Case<'_>) -> Option<Finding> {
     missing.or_else(|| no_token(case)).or_else(|| Some(app.broken(&app_key(case))?.finding(generation)))
 }
 
-/// That there is neither a token in use nor a seed to begin with.
+/// That there is neither a token in use nor a source token to begin with.
 fn no_token(case: &Case<'_>) -> Option<Finding> {
-    if matches!(case.seen.living, LivingSeen::Present { .. }) {
+    if matches!(case.seen.token_secret, TokenSecretSeen::Present { .. }) {
         return None;
     }
-    unusable_seed(case)
+    unusable_source_token(case)
 }
 
-/// That the seed's Secret holds nothing to be used.
-pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
+/// That the source token's Secret holds nothing to be used.
+pub(super) fn unusable_source_token(case: &Case<'_>) -> Option<Finding> {
     let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
-    match &case.seen.seed {
-        SeedSeen::NotReleased => Some(case.found(
+    match &case.seen.source_token {
+        SourceTokenSeen::NotReleased => Some(case.found(
             Status::False,
             Reason::SecretNotReleased,
             format!(
@@ -68,13 +68,13 @@ pub(super) fn unusable_seed(case: &Case<'_>) -> Option<Finding> {
             ),
             begin(case),
         )),
-        SeedSeen::Malformed(why) => Some(case.found(
+        SourceTokenSeen::Malformed(why) => Some(case.found(
             Status::False,
             Reason::SecretMalformed,
             format!("Secret {secret} cannot be used as a grant's token: {why}."),
             "Put the token alone, without quotes or line breaks inside, into the key token.",
         )),
-        SeedSeen::Present { .. } => None,
+        SourceTokenSeen::Present { .. } => None,
     }
 }
 
@@ -103,9 +103,9 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 }
 
 /// What was known stays, also of a token that was renewed since: it was handed out for one that serves. It does not of a
-/// seed that took the place of another one.
+/// source token that took the place of another one.
 fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
-    if case.is_same_token() || matches!(case.seen.living, LivingSeen::Present { .. }) {
+    if case.is_same_token() || matches!(case.seen.token_secret, TokenSecretSeen::Present { .. }) {
         return case.keep(ConditionType::Valid, refusal);
     }
     if matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. }) {
@@ -223,7 +223,7 @@ fn app_key(case: &Case<'_>) -> Key {
 
 fn granted_by(case: &Case<'_>) -> String {
     let now = match token::in_use(case.seen, case.now) {
-        Word::Good(info) | Word::Flawed(Some(info), _) => info.user_id.clone(),
+        TokenVerdict::Good(info) | TokenVerdict::Flawed(Some(info), _) => info.user_id.clone(),
         _ => None,
     };
     let by = now.or_else(|| case.previous.grantor_id.clone());

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::super::observe::Checked;
+use super::super::super::model::Checked;
 use super::super::{WAIT, wants_check};
 use super::*;
 use crate::api::DeletionPolicy;

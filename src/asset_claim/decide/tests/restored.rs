@@ -1,7 +1,7 @@
 //! A holder that is not there though nobody saw it go: it was restored without its channel, or deleted while nobody looked.
 
-use super::super::super::observe::Checked;
-use super::super::{GRACE, Then, WAIT, wants_check};
+use super::super::super::model::{Checked, Then};
+use super::super::{GRACE, WAIT, wants_check};
 use super::*;
 use crate::api::CLEANUP;
 

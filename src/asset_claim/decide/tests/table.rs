@@ -1,7 +1,7 @@
 //! Row by row.
 
-use super::super::super::observe::Checked;
-use super::super::{GRACE, Then, wants_check};
+use super::super::super::model::{Checked, Then};
+use super::super::{GRACE, wants_check};
 use super::*;
 use crate::api::DeletionPolicy;
 use crate::api::outcome::Class;

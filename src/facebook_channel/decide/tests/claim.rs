@@ -4,8 +4,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, Disconnected};
 use crate::facebook_channel::model::{Asked, Mutation};
 use crate::graph::TokenInfo;
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Record, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked, Record};
 
 fn claim(claim: ClaimSeen) -> Scene {
     let mut scene = Scene::debugged(Ok(token_info()));
@@ -124,13 +124,13 @@ fn a_page_is_not_claimed_while_it_is_being_released() {
 #[test]
 fn claims_out_of_reach_are_named_with_the_step_that_brings_them_back() {
     let rows = [
-        (Obstacle::NoNamespace, "Unknown/ClaimsUnavailable", "kubectl create namespace meta-channels"),
-        (Obstacle::Forbidden, "Unknown/ClaimsUnavailable", "Role on assetclaims"),
-        (Obstacle::Unproven, "Unknown/ClaimsUnavailable", "asks again by itself"),
-        (Obstacle::Unguarded, "Unknown/ClaimsUnguarded", "meta-channel-operator-admin with policies.enabled"),
+        (BlockedBy::NoNamespace, "Unknown/ClaimsUnavailable", "kubectl create namespace meta-channels"),
+        (BlockedBy::Forbidden, "Unknown/ClaimsUnavailable", "Role on assetclaims"),
+        (BlockedBy::Unproven, "Unknown/ClaimsUnavailable", "asks again by itself"),
+        (BlockedBy::Unguarded, "Unknown/ClaimsUnguarded", "meta-channel-operator-admin with policies.enabled"),
     ];
     for (obstacle, reason, step) in rows {
-        let why = Unavailable { namespace: "meta-channels".to_owned(), obstacle };
+        let why = ClaimsBlocked { namespace: "meta-channels".to_owned(), by: obstacle };
         let scene = || claim(ClaimSeen::Unavailable(why.clone()));
         let before = Scene::healthy().decide();
         let after = scene().after(&before).decide();

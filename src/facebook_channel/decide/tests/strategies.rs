@@ -23,8 +23,8 @@ use crate::limits::drift_guard::DriftState;
 use crate::meta_app::DependencyError;
 use crate::meta_app::facts::WebhookVerdict;
 use crate::meta_grant::gap::Absence;
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Record, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked, Record};
 
 pub(super) fn verdicts() -> Vec<Verdict> {
     use EndReason::*;
@@ -123,7 +123,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Offered { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Releasing),
-        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Forbidden })),
+        1 => Just(ClaimSeen::Unavailable(ClaimsBlocked { namespace: "claims".to_owned(), by: BlockedBy::Forbidden })),
     ]
 }
 

@@ -9,8 +9,8 @@ use crate::facebook_channel::model::{Asked, Content, FormerEnd, Mutation, Public
 use crate::facebook_channel::parted;
 use crate::graph::TokenInfo;
 use crate::meta_app::by_id::AppState;
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Record, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked, Record};
 
 fn giving(mut scene: Scene) -> Scene {
     scene.channel.spec.transfer_to = Some("tenant-b".to_owned());
@@ -69,7 +69,7 @@ fn an_offer_that_stands_is_withdrawn_before_the_page_is_unsubscribed_again() {
 
 #[test]
 fn while_an_offer_cannot_be_withdrawn_nothing_is_written_at_meta_and_that_is_told() {
-    let unguarded = Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Unguarded };
+    let unguarded = ClaimsBlocked { namespace: "claims".to_owned(), by: BlockedBy::Unguarded };
     for (mut scene, declared) in [(giving(Scene::healthy()), "to give it"), (Scene::rows(vec![]), "to keep it")] {
         (scene.seen.record, scene.seen.asked.recorded) = (Record::GivenAway, true);
         scene.seen.asked.unrecorded = Some(unguarded.clone());

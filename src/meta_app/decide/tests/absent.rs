@@ -8,8 +8,8 @@ use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::model::Mutation;
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked};
 
 fn seconds(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
@@ -101,8 +101,8 @@ fn what_channels_inherit_outlasts_one_answer_without_it_while_the_claim_is_not_k
     for rows in absences() {
         let unavailable = || {
             let mut scene = Scene::rows(rows.clone());
-            let (namespace, obstacle) = ("claims".to_owned(), Obstacle::Forbidden);
-            scene.seen.claim = ClaimSeen::Unavailable(Unavailable { namespace, obstacle });
+            let (namespace, obstacle) = ("claims".to_owned(), BlockedBy::Forbidden);
+            scene.seen.claim = ClaimSeen::Unavailable(ClaimsBlocked { namespace, by: obstacle });
             scene
         };
         let once = unavailable().after(&before).decide();

@@ -14,8 +14,8 @@ use crate::graph::{
 use crate::limits::answer::Refusal;
 use crate::limits::drift_guard::DriftState;
 use crate::meta_app::model::{Asked, Observed, SecretSeen, VerifyTokenSeen};
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked};
 
 fn refusals() -> impl Strategy<Value = Refusal> {
     let verdicts = vec![
@@ -67,7 +67,7 @@ pub(super) fn claims() -> impl Strategy<Value = ClaimSeen> {
         1 => Just(ClaimSeen::Duplicate { name: "other".to_owned() }),
         1 => Just(ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() }),
         1 => Just(ClaimSeen::Releasing),
-        1 => Just(ClaimSeen::Unavailable(Unavailable { namespace: "claims".to_owned(), obstacle: Obstacle::Forbidden })),
+        1 => Just(ClaimSeen::Unavailable(ClaimsBlocked { namespace: "claims".to_owned(), by: BlockedBy::Forbidden })),
     ]
 }
 

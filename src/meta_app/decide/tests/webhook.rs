@@ -10,8 +10,8 @@ use crate::graph::AppSubscription;
 use crate::limits::answer::Answer;
 use crate::limits::drift_guard::{DriftState, RepairOutcome};
 use crate::meta_app::model::{Mutation, VerifyTokenSeen};
-use crate::ownership::obstacle::Obstacle;
-use crate::ownership::{ClaimSeen, Unavailable};
+use crate::ownership::blocked::BlockedBy;
+use crate::ownership::{ClaimSeen, ClaimsBlocked};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -177,11 +177,11 @@ fn what_others_hold_is_left_alone() {
 
 #[test]
 fn nothing_is_written_while_claims_are_out_of_reach_or_the_claim_is_in_other_hands_for_a_moment() {
-    let unavailable = |obstacle| Unavailable { namespace: "meta-channels".to_owned(), obstacle };
+    let unavailable = |obstacle| ClaimsBlocked { namespace: "meta-channels".to_owned(), by: obstacle };
     let rows = [
-        (ClaimSeen::Unavailable(unavailable(Obstacle::NoNamespace)), "Unknown/ClaimsUnavailable"),
-        (ClaimSeen::Unavailable(unavailable(Obstacle::Forbidden)), "Unknown/ClaimsUnavailable"),
-        (ClaimSeen::Unavailable(unavailable(Obstacle::Unguarded)), "Unknown/ClaimsUnguarded"),
+        (ClaimSeen::Unavailable(unavailable(BlockedBy::NoNamespace)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(BlockedBy::Forbidden)), "Unknown/ClaimsUnavailable"),
+        (ClaimSeen::Unavailable(unavailable(BlockedBy::Unguarded)), "Unknown/ClaimsUnguarded"),
         (ClaimSeen::Releasing, "Unknown/Pending"),
     ];
     for (claim, expected) in rows {

@@ -194,7 +194,7 @@ fn after_a_restart_the_first_list_confirms_nothing() {
 fn of_a_thousand_pages_that_a_list_lacks_fifty_are_asked_a_minute_and_all_in_their_turn() {
     let ids: Vec<String> = (0..1_000).map(|number| format!("3300000000{number:06}")).collect();
     let mut passes = Passes::listed();
-    passes.scene.seen.users.pages = ids.iter().cloned().collect();
+    passes.scene.seen.dependents.pages = ids.iter().cloned().collect();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
     passes.pass(60, Ok(accounts(&all)), silent);
     let mut asked = std::collections::BTreeSet::new();
@@ -222,7 +222,7 @@ fn a_doubted_token_is_no_witness_for_its_page() {
 #[test]
 fn a_page_that_nobody_uses_is_not_asked_and_goes_with_the_list() {
     let mut passes = Passes::listed();
-    passes.scene.seen.users.pages.remove(PAGE_A);
+    passes.scene.seen.dependents.pages.remove(PAGE_A);
     let outcome = passes.pass(60, Passes::lacking(&[PAGE_A]), gives);
     assert_eq!((passes.asked.len(), outcome.status().page_count), (0, Some(1)));
 }

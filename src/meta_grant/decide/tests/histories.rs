@@ -156,7 +156,7 @@ impl Against {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Some ten passes a history, so that tens of thousands of passes are judged.
+    /// Some ten passes a history, so that tens of thousands of passes are evaluated.
     #[test]
     fn no_history_of_answers_loses_a_page_or_ends_a_grant_before_it_is_certain(
         steps in prop::collection::vec(steps(), 4..16),

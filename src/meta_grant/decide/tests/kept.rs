@@ -77,7 +77,7 @@ fn silence_about_a_token_that_was_just_renewed_leaves_the_grant_ready() {
 fn silence_about_another_seed_says_nothing_of_it() {
     let before = Scene::fresh(system_user(10)).decide();
     let mut scene = silent(no_answer()).after(&before);
-    scene.seen.living = crate::meta_grant::observe::LivingSeen::Missing;
+    scene.seen.token_secret = crate::meta_grant::model::TokenSecretSeen::Missing;
     scene.seen.in_use = Some("another".to_owned());
     scene.decide().shows(&[(Ready, "Unknown/GraphUnavailable"), (Valid, "Unknown/GraphUnavailable")]);
 }

@@ -73,16 +73,16 @@ proptest! {
         short in any::<bool>(),
         new_seed_on in 5_i64..300,
     ) {
-        let seed = if short { TokenInfo { user_id: None, ..short_user() } } else { system_user(age) };
-        let mut model = Model::new(json!({"revokeOld": revoke}), seed);
+        let source_token = if short { TokenInfo { user_id: None, ..short_user() } } else { system_user(age) };
+        let mut model = Model::new(json!({"revokeOld": revoke}), source_token);
         let mut kills = kills.into_iter();
         let mut tries = 0;
         while tries < 500 && model.now < now() + days(if short { 50 } else { 300 }) {
             tries += 1;
-            if !short && model.seed == "seed" && model.now > now() + days(new_seed_on) {
+            if !short && model.source_token == "seed" && model.now > now() + days(new_seed_on) {
                 let info = TokenInfo { issued_at: Some(model.now), expires_at: Some(model.now + days(60)), ..system_user(0) };
                 model.tokens.insert("new-seed".to_owned(), info);
-                model.seed = "new-seed".to_owned();
+                model.source_token = "new-seed".to_owned();
             }
             model.now = model.pass(kills.next().flatten());
             prop_assert!(model.lives(model.in_use()), "{} at {}", model.in_use(), model.now);

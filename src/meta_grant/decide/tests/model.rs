@@ -6,22 +6,23 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::super::{GRACE, decide, token};
+use super::super::mutation::GRACE;
+use super::super::{decide, token};
 use super::scene::*;
 use crate::api::conditions::ConditionType::Ready;
 use crate::api::conditions::{Status, find, status_of};
 use crate::api::{MetaGrant, MetaGrantStatus, laws};
 use crate::graph::{Token, TokenInfo};
-use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::ask::is_rival;
-use crate::meta_grant::observe::{Asked, Exchanged, LivingSeen, Observed, PreviousSeen, SeedSeen};
+use crate::meta_grant::fetch::is_rival;
+use crate::meta_grant::model::{Asked, Exchanged, Observed, PreviousSeen, SourceTokenSeen, TokenSecretSeen};
+use crate::meta_grant::model::{Mutation, Which};
 
 /// What lies in the Secret of ours: names of tokens, not tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) token: String,
     minted: bool,
-    seed: String,
+    source_token: String,
     previous: Option<PreviousSeen>,
 }
 
@@ -31,9 +32,9 @@ pub(super) struct Model {
     /// What Meta knows, by the names of the tokens.
     pub(super) tokens: BTreeMap<String, TokenInfo>,
     pub(super) revoked: BTreeSet<String>,
-    pub(super) seed: String,
+    pub(super) source_token: String,
     /// What a person brought in the browser.
-    pub(super) mail: Option<String>,
+    pub(super) message: Option<String>,
     pub(super) kept: Option<Kept>,
     pub(super) status: MetaGrantStatus,
     /// A token that was handed out, in the memory of the operator.
@@ -45,15 +46,15 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// A new grant with this token as its seed.
-    pub(super) fn new(renewal: Value, seed: TokenInfo) -> Self {
+    /// A new grant with this token as its source token.
+    pub(super) fn new(renewal: Value, source_token: TokenInfo) -> Self {
         Self {
             now: now(),
             grant: meta_grant(renewal),
-            tokens: [("seed".to_owned(), seed)].into(),
+            tokens: [("seed".to_owned(), source_token)].into(),
             revoked: BTreeSet::new(),
-            seed: "seed".to_owned(),
-            mail: None,
+            source_token: "seed".to_owned(),
+            message: None,
             kept: None,
             status: MetaGrantStatus::default(),
             obtained: None,
@@ -64,7 +65,7 @@ impl Model {
 
     /// The token that a new process would use.
     pub(super) fn in_use(&self) -> &str {
-        self.kept.as_ref().map_or(&self.seed, |kept| &kept.token)
+        self.kept.as_ref().map_or(&self.source_token, |kept| &kept.token)
     }
 
     /// Whether Meta accepts a token now.
@@ -107,7 +108,7 @@ impl Model {
         asked.changes += 1;
         match mutation {
             Mutation::Exchange { of, .. } => {
-                let of = if *of == Which::Seed { self.seed.clone() } else { self.in_use().to_owned() };
+                let of = if *of == Which::SourceToken { self.source_token.clone() } else { self.in_use().to_owned() };
                 assert!(self.lives(&of), "Meta exchanges what lives");
                 self.minted += 1;
                 let (new, now) = (format!("minted-{}", self.minted), self.now);
@@ -117,24 +118,24 @@ impl Model {
                 self.obtained = Some((of, new));
                 asked.exchanged = Some(Ok(Exchanged::Another));
             }
-            Mutation::Keep { which, seed } => {
-                self.keep(*which, seed);
+            Mutation::Keep { which, source_token } => {
+                self.keep(*which, source_token);
                 return Asked { exchanged: asked.exchanged, changes: asked.changes, ..Asked::default() };
             }
             Mutation::Revoke => {
                 let previous = self.kept.as_ref().unwrap().previous.clone().unwrap();
-                assert!(previous.fingerprint != self.seed && previous.minted, "the seed is never revoked");
+                assert!(previous.fingerprint != self.source_token && previous.minted, "the seed is never revoked");
                 assert!(self.now >= previous.replaced_at + GRACE);
                 self.revoked.insert(previous.fingerprint);
                 asked.revoked = Some(Ok(()));
             }
-            Mutation::Discard { .. } => self.mail = None,
+            Mutation::Discard { .. } => self.message = None,
             Mutation::ForgetPrevious => self.kept.as_mut().unwrap().previous = None,
         }
         asked
     }
 
-    fn keep(&mut self, which: Which, seed: &str) {
+    fn keep(&mut self, which: Which, source_token: &str) {
         let former = self.kept.clone();
         let previous = former.clone().filter(|kept| self.lives(&kept.token)).map(|kept| PreviousSeen {
             fingerprint: kept.token,
@@ -142,8 +143,8 @@ impl Model {
             replaced_at: self.now,
         });
         let (token, minted) = match which {
-            Which::Seed => (self.seed.clone(), false),
-            Which::Mail => (self.mail.clone().unwrap(), false),
+            Which::SourceToken => (self.source_token.clone(), false),
+            Which::Message => (self.message.clone().unwrap(), false),
             Which::Obtained => (self.obtained.take().unwrap().1, true),
             Which::InUse => (self.in_use().to_owned(), former.unwrap().minted),
             Which::Previous => {
@@ -151,37 +152,37 @@ impl Model {
                 (previous.fingerprint, previous.minted)
             }
         };
-        self.kept = Some(Kept { token, minted, seed: seed.to_owned(), previous });
+        self.kept = Some(Kept { token, minted, source_token: source_token.to_owned(), previous });
     }
 
     /// What an operator sees that asks what ours asks.
     fn observe(&self, asked: Asked) -> Observed {
         let mut seen = Scene::healthy().seen;
-        seen.seed = SeedSeen::Present { fingerprint: self.seed.clone() };
-        seen.living = match &self.kept {
-            None => LivingSeen::Missing,
-            Some(kept) => living(&kept.seed, kept.minted, kept.previous.clone()),
+        seen.source_token = SourceTokenSeen::Present { fingerprint: self.source_token.clone() };
+        seen.token_secret = match &self.kept {
+            None => TokenSecretSeen::Missing,
+            Some(kept) => token_secret(&kept.source_token, kept.minted, kept.previous.clone()),
         };
         seen.in_use = Some(self.in_use().to_owned());
         seen.times = times(self.now);
         seen.before = self.listed.then(|| Arc::new(granted(&[PAGE_A, PAGE_B])));
         let dummy = || Token::parse(b"EAA0000000000000000000").unwrap();
         seen.tokens.obtained = self.obtained.as_ref().map(|(of, _)| (of.clone(), dummy()));
-        seen.mail = self.mail.clone();
+        seen.message = self.message.clone();
         seen.asked = asked;
         let about = |name: &str| Some(Ok(self.debug(name)));
         seen.asked.token = seen.asked.token.or_else(|| about(self.in_use()));
-        let good = matches!(token::in_use(&seen, self.now), token::Word::Good(_));
+        let good = matches!(token::in_use(&seen, self.now), token::TokenVerdict::Good(_));
         if good {
             seen.asked.pages = seen.asked.pages.or_else(|| Some(Ok(accounts(&[PAGE_A, PAGE_B]))));
         }
         if is_rival(&seen, good) {
-            seen.asked.seed = seen.asked.seed.or_else(|| about(&self.seed));
-            seen.asked.seed_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
+            seen.asked.source_token = seen.asked.source_token.or_else(|| about(&self.source_token));
+            seen.asked.source_token_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
         }
-        if let Some(mail) = self.mail.as_ref().filter(|mail| *mail != self.in_use()) {
-            seen.asked.mail = seen.asked.mail.or_else(|| about(mail));
-            seen.asked.mail_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
+        if let Some(message) = self.message.as_ref().filter(|message| *message != self.in_use()) {
+            seen.asked.message = seen.asked.message.or_else(|| about(message));
+            seen.asked.message_pages = Some(Ok(covered(&[PAGE_A, PAGE_B])));
         }
         if let Some(previous) = self.kept.as_ref().and_then(|kept| kept.previous.as_ref()).filter(|_| !good) {
             seen.asked.previous = about(&previous.fingerprint);

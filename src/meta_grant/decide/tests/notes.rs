@@ -20,7 +20,7 @@ fn a_renewed_token_is_told_with_both_names_and_ends() {
     for part in ["renewed", "in-use", "2026-03-21T12:00:00Z", "2026-04-30T12:00:00Z"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    scene.seen.living = living("another-seed", false, None);
+    scene.seen.token_secret = token_secret("another-seed", false, None);
     assert_eq!(scene.decide().notes(), ["TokenReplaced"], "a seed that was adopted is no renewal");
     assert!(scene.after(&outcome).decide().notes().is_empty());
 }
@@ -30,7 +30,7 @@ fn another_grantor_is_told() {
     let before = Scene::of(long_user(10)).decide();
     let mut scene = Scene::of(TokenInfo { user_id: Some("6600000000000002".into()), ..long_user(0) }).after(&before);
     scene.seen.in_use = Some("other".to_owned());
-    scene.seen.living = living("other", false, None);
+    scene.seen.token_secret = token_secret("other", false, None);
     let outcome = scene.decide();
     assert_eq!(outcome.notes(), ["TokenReplaced", "GrantorChanged"]);
     assert!(text(&outcome, "GrantorChanged").contains(PERSON));
@@ -50,7 +50,7 @@ fn pages_in_use_that_left_are_named_once_and_after_a_restart_too() {
         assert!(text.contains(PAGE_A) && !text.contains(PAGE_B), "{text}");
         outcome.shows(&[(Ready, "True/Reached")]);
         assert_eq!(passes.pass(60, Passes::lacking(&[PAGE_A]), refuses).notes(), [""; 0]);
-        passes.scene.seen.users.pages.clear();
+        passes.scene.seen.dependents.pages.clear();
         assert_eq!(passes.pass(60, Ok(vec![]), refuses).notes(), [""; 0], "nobody uses it");
     }
 }

@@ -11,7 +11,7 @@ use crate::graph::{Account, Operation, PageToken, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
 use crate::meta_grant::gap::Absence;
-use crate::meta_grant::observe::Asked;
+use crate::meta_grant::model::Asked;
 use crate::meta_grant::page_tokens::{Granted, PageTokens};
 
 /// A grant over time.
@@ -103,7 +103,7 @@ impl Passes {
         scene.now += SignedDuration::from_secs(seconds);
         scene.seen.before = self.grants.get(&grant());
         let before = scene.seen.before.clone().expect("it was listed");
-        assert!(!coverage::needs_list(&before, &scene.seen.users, scene.now));
+        assert!(!coverage::needs_list(&before, &scene.seen.dependents, scene.now));
         scene.seen.asked = Asked { token: Some(Ok(self.info.clone())), ..Asked::default() };
         scene.seen.recalled = true;
         self.asked = coverage::to_ask_alone(&scene.seen, scene.now);
@@ -121,7 +121,7 @@ impl Passes {
     /// Whether the list has to be read in a pass so many seconds later.
     pub(super) fn needs_list(&self, seconds: i64) -> bool {
         let at = self.scene.now + SignedDuration::from_secs(seconds);
-        coverage::needs_list(&self.grants.get(&grant()).unwrap(), &self.scene.seen.users, at)
+        coverage::needs_list(&self.grants.get(&grant()).unwrap(), &self.scene.seen.dependents, at)
     }
 
     /// What the list says that lacks these pages.

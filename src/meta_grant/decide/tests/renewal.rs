@@ -8,15 +8,15 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Renewed, Valid};
 use crate::api::outcome::Class;
 use crate::graph::{Exchange, Operation, Token, TokenInfo};
-use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::observe::{Asked, Exchanged, LivingSeen, SeedSeen};
+use crate::meta_grant::model::{Asked, Exchanged, SourceTokenSeen, TokenSecretSeen};
+use crate::meta_grant::model::{Mutation, Which};
 
 fn renew() -> Option<Mutation> {
     Some(Mutation::Exchange { of: Which::InUse, exchange: Exchange::SystemUser })
 }
 
 fn keep(which: Which) -> Option<Mutation> {
-    Some(Mutation::Keep { which, seed: "seed".to_owned() })
+    Some(Mutation::Keep { which, source_token: "seed".to_owned() })
 }
 
 fn token() -> Token {
@@ -71,7 +71,7 @@ fn a_grant_that_is_being_deleted_keeps_what_it_has_and_still_works() {
         let renewal = scene.decide();
         assert_eq!(renewal.plan.mutation, (!deleted).then(renew).flatten());
         renewal.shows(&[(Valid, "True/TokenValid")]);
-        scene.seen.living = LivingSeen::Missing;
+        scene.seen.token_secret = TokenSecretSeen::Missing;
         assert_eq!(scene.decide().plan.mutation.is_some(), !deleted, "no Secret is made");
     }
 }
@@ -96,17 +96,17 @@ fn what_renewal_there_is_to_expect_is_told() {
 
 #[test]
 fn whatever_serves_is_kept_first_and_a_persons_short_token_only_as_what_it_is_exchanged_for() {
-    Scene::fresh(system_user(10)).decide().mutates(keep(Which::Seed));
-    Scene::fresh(system_user(50)).decide().mutates(keep(Which::Seed));
-    Scene::fresh(long_user(10)).decide().mutates(keep(Which::Seed));
-    let short = Some(Mutation::Exchange { of: Which::Seed, exchange: Exchange::ShortUser });
+    Scene::fresh(system_user(10)).decide().mutates(keep(Which::SourceToken));
+    Scene::fresh(system_user(50)).decide().mutates(keep(Which::SourceToken));
+    Scene::fresh(long_user(10)).decide().mutates(keep(Which::SourceToken));
+    let short = Some(Mutation::Exchange { of: Which::SourceToken, exchange: Exchange::ShortUser });
     Scene::fresh(short_user()).decide().mutates(short);
     let mut obtained = Scene::fresh(short_user());
     obtained.seen.tokens.obtained = Some(("seed".to_owned(), token()));
     obtained.decide().mutates(keep(Which::Obtained));
     let mut malformed = Scene::fresh(system_user(10));
-    malformed.seen.living = LivingSeen::Malformed("it has no key token".to_owned());
-    malformed.decide().mutates(keep(Which::Seed));
+    malformed.seen.token_secret = TokenSecretSeen::Malformed("it has no key token".to_owned());
+    malformed.decide().mutates(keep(Which::SourceToken));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_same_token_again_is_an_answer_that_is_told_once_and_asked_for_again_later
 fn a_short_token_that_meta_gives_back_is_kept_as_it_is_and_told_not_to_be_renewable() {
     let mut same = Scene::fresh(short_user());
     same.seen.asked.exchanged = Some(Ok(Exchanged::Same));
-    same.decide().mutates(keep(Which::Seed));
+    same.decide().mutates(keep(Which::SourceToken));
     // Once it is kept, Meta is not asked again.
     let kept = Scene::of(short_user()).decide();
     kept.mutates(None);
@@ -208,14 +208,14 @@ fn only_what_was_obtained_is_revoked_and_only_a_day_later_and_if_that_is_declare
     for (declared, previous, info, expected) in rows {
         let mut scene = Scene::of(info);
         scene.grant = meta_grant(json!({"revokeOld": declared}));
-        scene.seen.living = living("seed", true, Some(previous.clone()));
+        scene.seen.token_secret = token_secret("seed", true, Some(previous.clone()));
         assert_eq!(scene.decide().plan.mutation, expected, "{declared} {previous:?}");
     }
     let mut scene = Scene::healthy();
     scene.grant = meta_grant(json!({"revokeOld": true}));
-    scene.seen.living = living("seed", true, Some(former("old", true, 1)));
+    scene.seen.token_secret = token_secret("seed", true, Some(former("old", true, 1)));
     assert_eq!(scene.decide().plan.report.until, Some(now() + SignedDuration::from_hours(23)));
-    scene.seen.living = living("seed", true, Some(former("old", true, 30)));
+    scene.seen.token_secret = token_secret("seed", true, Some(former("old", true, 30)));
     scene.seen.asked = Asked { revoked: Some(Ok(())), ..scene.seen.asked };
     scene.decide().mutates(Some(Mutation::ForgetPrevious));
     scene.seen.asked.revoked = Some(Err(no_answer()));
@@ -225,14 +225,14 @@ fn only_what_was_obtained_is_revoked_and_only_a_day_later_and_if_that_is_declare
 #[test]
 fn a_kept_token_that_ended_gives_way_to_whatever_still_serves() {
     let mut scene = Scene::of(ended(466));
-    scene.seen.living = living("seed", true, Some(former("old", true, 1)));
+    scene.seen.token_secret = token_secret("seed", true, Some(former("old", true, 1)));
     scene.seen.asked.previous = Some(Ok(system_user(30)));
     scene.decide().mutates(keep(Which::Previous));
     scene.seen.asked.previous = Some(Ok(ended(466)));
     scene.decide().mutates(None);
-    scene.seen.asked.seed = Some(Ok(system_user(30)));
-    scene.decide().mutates(keep(Which::Seed));
-    scene.seen.seed = SeedSeen::NotReleased;
+    scene.seen.asked.source_token = Some(Ok(system_user(30)));
+    scene.decide().mutates(keep(Which::SourceToken));
+    scene.seen.source_token = SourceTokenSeen::NotReleased;
     scene.seen.asked.previous = Some(Ok(system_user(30)));
     scene.decide().mutates(keep(Which::Previous));
 }
@@ -240,7 +240,7 @@ fn a_kept_token_that_ended_gives_way_to_whatever_still_serves() {
 #[test]
 fn nothing_is_exchanged_while_there_is_no_room_to_keep_it() {
     let outcome = Scene::with(|scene| {
-        scene.seen.living = LivingSeen::Taken;
+        scene.seen.token_secret = TokenSecretSeen::Taken;
         scene.seen.in_use = Some("seed".to_owned());
         scene.seen.asked.token = Some(Ok(system_user(50)));
     })

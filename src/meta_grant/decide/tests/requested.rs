@@ -2,7 +2,7 @@
 
 use super::scene::*;
 use crate::limits::answer::{Held, Refusal};
-use crate::meta_grant::observe::{Asked, LivingSeen, SeedSeen};
+use crate::meta_grant::model::{Asked, SourceTokenSeen, TokenSecretSeen};
 
 /// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.
 fn handled(change: impl FnOnce(&mut Scene)) -> Option<String> {
@@ -29,7 +29,7 @@ fn a_look_is_taken_once_token_and_pages_were_answered_about() {
 #[test]
 fn it_is_not_taken_without_a_token_to_ask_about() {
     let missing = |scene: &mut Scene| {
-        (scene.seen.seed, scene.seen.living) = (SeedSeen::NotReleased, LivingSeen::Missing);
+        (scene.seen.source_token, scene.seen.token_secret) = (SourceTokenSeen::NotReleased, TokenSecretSeen::Missing);
         (scene.seen.in_use, scene.seen.asked) = (None, Asked::default());
     };
     assert_eq!(handled(missing).as_deref(), Some("a"));

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::super::{Plan, decide};
+use super::super::decide;
 use crate::api::conditions::{ConditionType, find, sentence};
 use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
 use crate::base::key::Key;
 use crate::graph::{Account, GraphError, GraphFault, Operation, Token, TokenInfo, TokenKind};
 use crate::limits::answer::{Refusal, answer};
 use crate::meta_app::facts::{Verdict, WebhookVerdict};
-use crate::meta_grant::act::Mutation;
-use crate::meta_grant::coverage::Covered;
-use crate::meta_grant::observe::{AppSeen, Asked, LivingSeen, Observed, PreviousSeen, SeedSeen, Times, Tokens};
+use crate::meta_grant::model::Covered;
+use crate::meta_grant::model::GrantDependents;
+use crate::meta_grant::model::{
+    AppSeen, Asked, Observed, PreviousSeen, SourceTokenSeen, Times, TokenSecretSeen, Tokens,
+};
+use crate::meta_grant::model::{Mutation, Plan};
 use crate::meta_grant::page_tokens::{Granted, GrantedPage};
-use crate::meta_grant::users::Users;
 
 pub(super) const APP: &str = "1111000011110000";
 pub(super) const PERSON: &str = "6600000000000001";
@@ -131,9 +133,9 @@ pub(super) fn throttled() -> Refusal {
     fault(Operation::DebugToken, 4, None, "(#4) Application request limit reached")
 }
 
-/// A Secret of ours with a token that comes from this seed.
-pub(super) fn living(seed: &str, minted: bool, previous: Option<PreviousSeen>) -> LivingSeen {
-    LivingSeen::Present { seed: seed.to_owned(), minted, previous }
+/// A Secret of ours with a token that comes from this source token.
+pub(super) fn token_secret(source_token: &str, minted: bool, previous: Option<PreviousSeen>) -> TokenSecretSeen {
+    TokenSecretSeen::Present { source_token: source_token.to_owned(), minted, previous }
 }
 
 pub(super) fn former(fingerprint: &str, minted: bool, hours_ago: i64) -> PreviousSeen {
@@ -175,12 +177,12 @@ impl Scene {
                     webhook: WebhookVerdict::NotManaged,
                 }),
             },
-            seed: SeedSeen::Present { fingerprint: "seed".to_owned() },
-            living: living("seed", true, None),
-            mail: None,
+            source_token: SourceTokenSeen::Present { fingerprint: "seed".to_owned() },
+            token_secret: token_secret("seed", true, None),
+            message: None,
             waiting: Vec::new(),
             in_use: Some("in-use".to_owned()),
-            users: Users {
+            dependents: GrantDependents {
                 channels: Some(2),
                 pages: [PAGE_A, PAGE_B].map(str::to_owned).into(),
                 broken: BTreeSet::new(),
@@ -221,21 +223,21 @@ impl Scene {
         Self::with(|scene| scene.seen.asked.token = Some(Ok(info)))
     }
 
-    /// Nothing is kept yet: the seed itself is in use.
+    /// Nothing is kept yet: the source token itself is in use.
     pub(super) fn fresh(info: TokenInfo) -> Self {
         let mut scene = Self::of(info);
-        scene.seen.living = LivingSeen::Missing;
+        scene.seen.token_secret = TokenSecretSeen::Missing;
         scene.seen.in_use = Some("seed".to_owned());
         scene.seen.before = None;
         scene
     }
 
-    /// Another seed was put there.
+    /// Another source token was put there.
     pub(super) fn new_seed(info: TokenInfo, pages: &[&str]) -> Self {
         Self::with(|scene| {
-            scene.seen.seed = SeedSeen::Present { fingerprint: "new-seed".to_owned() };
-            scene.seen.asked.seed = Some(Ok(info));
-            scene.seen.asked.seed_pages = Some(Ok(covered(pages)));
+            scene.seen.source_token = SourceTokenSeen::Present { fingerprint: "new-seed".to_owned() };
+            scene.seen.asked.source_token = Some(Ok(info));
+            scene.seen.asked.source_token_pages = Some(Ok(covered(pages)));
         })
     }
 
@@ -243,9 +245,9 @@ impl Scene {
     pub(super) fn mailed(info: TokenInfo, pages: &[&str]) -> Self {
         Self::with(|scene| {
             scene.seen.asked.token = Some(Ok(long_user(10)));
-            scene.seen.mail = Some("mail".to_owned());
-            scene.seen.asked.mail = Some(Ok(info));
-            scene.seen.asked.mail_pages = Some(Ok(covered(pages)));
+            scene.seen.message = Some("mail".to_owned());
+            scene.seen.asked.message = Some(Ok(info));
+            scene.seen.asked.message_pages = Some(Ok(covered(pages)));
         })
     }
 

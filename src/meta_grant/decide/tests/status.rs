@@ -12,7 +12,7 @@ fn of_many_pages_those_in_use_are_listed_first_and_all_are_counted() {
     let ids: Vec<String> = (0..10_000).map(|number| format!("3300000000{number:06}")).collect();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut scene = Scene::with(|scene| scene.seen.asked.pages = Some(Ok(accounts(&all))));
-    scene.seen.users.pages = [ids[9_999].clone(), ids[5_000].clone()].into();
+    scene.seen.dependents.pages = [ids[9_999].clone(), ids[5_000].clone()].into();
     let outcome = scene.decide();
     let status = outcome.status();
     assert_eq!((status.page_count, status.pages_truncated, status.pages.len()), (Some(10_000), true, 100));
@@ -27,12 +27,12 @@ fn channels_that_come_and_go_are_counted_without_a_look() {
     let before = Scene::healthy().decide();
     let mut scene = Scene::healthy().after(&before);
     assert_eq!(counted(before.status(), &scene.seen, scene.now), *before.status());
-    scene.seen.users.channels = Some(7);
+    scene.seen.dependents.channels = Some(7);
     (scene.seen.asked.pages, scene.seen.asked.token) = (None, None);
     let status = counted(before.status(), &scene.seen, scene.now);
     assert_eq!((status.channels, status.page_count), (Some(7), Some(2)));
     assert_eq!(status.conditions, before.status().conditions);
-    scene.seen.users.channels = None;
+    scene.seen.dependents.channels = None;
     assert_eq!(counted(&status, &scene.seen, scene.now).channels, Some(7), "kept until they are counted again");
 }
 
@@ -48,7 +48,7 @@ fn pages_of_which_nothing_is_known_are_named_until_something_is() {
     // Another channel comes while the grant is dead.
     let mut dead = Scene::of(ended(460)).after(&listed);
     (dead.seen.asked.pages, dead.seen.before) = (None, None);
-    dead.seen.users.pages.insert(OTHER_PAGE.to_owned());
+    dead.seen.dependents.pages.insert(OTHER_PAGE.to_owned());
     let dead = dead.decide();
     assert_eq!(
         (dead.status().unchecked_pages.as_slice(), dead.status().pages.len()),
@@ -58,7 +58,7 @@ fn pages_of_which_nothing_is_known_are_named_until_something_is() {
     let mut cut = Scene::of(ended(460)).after(&listed);
     (cut.seen.asked.pages, cut.seen.before) = (None, None);
     cut.previous.pages_truncated = true;
-    cut.seen.users.pages.insert(OTHER_PAGE.to_owned());
+    cut.seen.dependents.pages.insert(OTHER_PAGE.to_owned());
     assert_eq!(cut.decide().status().unchecked_pages, [""; 0]);
 }
 
@@ -81,7 +81,7 @@ fn pages_in_use_are_marked_and_those_that_are_not_covered_are_named() {
     let mut dead = Scene::of(ended(460)).after(&shrunk);
     (dead.seen.asked.pages, dead.seen.before) = (None, None);
     assert_eq!(of(&dead.decide()), of(&shrunk));
-    dead.seen.users.pages.clear();
+    dead.seen.dependents.pages.clear();
     assert_eq!(of(&dead.decide()), (vec![], vec![]));
     // One that was never covered has no name.
     let mut never = Passes::restarted();

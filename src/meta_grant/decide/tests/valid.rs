@@ -8,7 +8,7 @@ use crate::api::outcome::Class;
 use crate::controller::dependency::Told;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind};
 use crate::meta_app::DependencyError;
-use crate::meta_grant::observe::{AppSeen, LivingSeen, SeedSeen};
+use crate::meta_grant::model::{AppSeen, SourceTokenSeen, TokenSecretSeen};
 
 #[test]
 fn a_token_that_meta_confirms_is_ready_and_told() {
@@ -85,9 +85,10 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
         }
         scene
     };
-    let seed = |seed| {
+    let source_token = |source_token| {
         Scene::with(|scene| {
-            (scene.seen.seed, scene.seen.living, scene.seen.in_use) = (seed, LivingSeen::Missing, None);
+            (scene.seen.source_token, scene.seen.token_secret, scene.seen.in_use) =
+                (source_token, TokenSecretSeen::Missing, None);
             scene.seen.asked.token = None;
         })
     };
@@ -96,8 +97,8 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
         (app(AppSeen::Unjudged), "Unknown/NamespaceUnverified", "Reconciling"),
         (broken(DependencyError::Broken(Told::only("AppBlocked: x"))), "False/AppNotReady", "Reconciling"),
         (broken(DependencyError::Unknown(Told::only("x"))), "Unknown/AppUnverified", "Reconciling"),
-        (seed(SeedSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),
-        (seed(SeedSeen::Malformed("it is empty".into())), "False/SecretMalformed", "Stalled"),
+        (source_token(SourceTokenSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),
+        (source_token(SourceTokenSeen::Malformed("it is empty".into())), "False/SecretMalformed", "Stalled"),
         (Scene::with(|scene| scene.seen.asked.token = None), "Unknown/AppUnverified", "Reconciling"),
     ];
     for (scene, ready, state) in rows {
@@ -106,7 +107,7 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
         assert!(values(&outcome).contains_key(state), "{ready}: {:?}", values(&outcome));
         outcome.mutates(None);
     }
-    let outcome = seed(SeedSeen::NotReleased).decide();
+    let outcome = source_token(SourceTokenSeen::NotReleased).decide();
     let step = outcome.status().next_step.as_deref().unwrap();
     assert!(step.contains("kubectl -n tenant-a label secret acme-grant metachannels.io/purpose=grant-token"), "{step}");
 }
@@ -114,7 +115,8 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
 #[test]
 fn a_grant_without_a_token_begins_in_the_browser_where_there_is_a_gateway() {
     let mut scene = Scene::with(|scene| {
-        (scene.seen.seed, scene.seen.living, scene.seen.in_use) = (SeedSeen::NotReleased, LivingSeen::Missing, None);
+        (scene.seen.source_token, scene.seen.token_secret, scene.seen.in_use) =
+            (SourceTokenSeen::NotReleased, TokenSecretSeen::Missing, None);
         scene.seen.asked.token = None;
     });
     scene.seen.reauthorize_url = Some("https://hooks.example.com/oauth/tenant-a/acme/start".to_owned());
@@ -147,10 +149,11 @@ fn a_token_that_meta_does_not_know_was_not_copied_as_it_is_unless_it_was_known_b
 
 #[test]
 fn a_seed_that_is_gone_ends_nothing_while_a_token_is_kept() {
-    for (seed, reason) in
-        [(SeedSeen::NotReleased, "SecretNotReleased"), (SeedSeen::Malformed("it is empty".into()), "SecretMalformed")]
-    {
-        let outcome = Scene::with(|scene| scene.seen.seed = seed).decide();
+    for (source_token, reason) in [
+        (SourceTokenSeen::NotReleased, "SecretNotReleased"),
+        (SourceTokenSeen::Malformed("it is empty".into()), "SecretMalformed"),
+    ] {
+        let outcome = Scene::with(|scene| scene.seen.source_token = source_token).decide();
         outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, &format!("False/{reason}"))]);
         assert!(outcome.message(SeedAccepted).contains("The token that is in use stays."));
         assert!(outcome.status().next_step.is_some(), "who puts it right is told all the same");
@@ -330,7 +333,7 @@ fn a_kind_that_is_not_told_is_the_one_that_was_known() {
     assert_eq!(known, Some(TokenKind::SystemUser));
     let other = Scene::with(|scene| {
         scene.seen.in_use = Some("other".to_owned());
-        scene.seen.living = living("other-seed", false, None);
+        scene.seen.token_secret = token_secret("other-seed", false, None);
     });
     assert_eq!(
         token::known_kind(&other.after(&before).seen, before.status()),
@@ -351,9 +354,9 @@ fn permissions_that_are_not_told_are_not_missing_and_those_known_before_stay() {
     assert_eq!(known.granted(), Some(words(&SCOPES)));
     let other = Scene::with(|scene| scene.seen.in_use = Some("other".to_owned())).after(&before);
     assert_eq!(token::known_scopes(&other.seen, &other.previous), [""; 0], "another token may have others");
-    // Neither is a token that serves given up for the one before, or for another seed.
+    // Neither is a token that serves given up for the one before, or for another source token.
     let mut scene = Scene::new_seed(system_user(11), &[]);
-    scene.seen.living = living("seed", true, Some(former("former", true, 1)));
+    scene.seen.token_secret = token_secret("seed", true, Some(former("former", true, 1)));
     scene.seen.asked.token = Some(Ok(untold()));
     scene.seen.asked.previous = Some(Ok(system_user(11)));
     scene.decide().mutates(None);

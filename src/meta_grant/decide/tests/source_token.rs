@@ -1,18 +1,18 @@
-//! Whether a new seed takes the place of the token in use.
+//! Whether a new source token takes the place of the token in use.
 
 use std::sync::Arc;
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
 use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
-use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::coverage::Covered;
 use crate::meta_grant::gap::{Absence, Gap};
-use crate::meta_grant::observe::SeedSeen;
+use crate::meta_grant::model::Covered;
+use crate::meta_grant::model::SourceTokenSeen;
+use crate::meta_grant::model::{Mutation, Which};
 use crate::meta_grant::page_tokens::GrantedPage;
 
 fn adopt() -> Option<Mutation> {
-    Some(Mutation::Keep { which: Which::Seed, seed: "new-seed".to_owned() })
+    Some(Mutation::Keep { which: Which::SourceToken, source_token: "new-seed".to_owned() })
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_newer_seed_that_covers_what_is_in_use_is_adopted() {
     for (info, pages) in rows {
         Scene::new_seed(info, pages).decide().mutates(adopt());
     }
-    let exchange = Mutation::Exchange { of: Which::Seed, exchange: Exchange::ShortUser };
+    let exchange = Mutation::Exchange { of: Which::SourceToken, exchange: Exchange::ShortUser };
     Scene::new_seed(short_user(), &both).decide().mutates(Some(exchange));
 }
 
@@ -66,7 +66,7 @@ fn a_token_of_another_application_is_one_about_which_meta_says_nothing_else() {
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
     let foreign = || Err(fault(Operation::DebugToken, 100, None, text));
     let mut scene = Scene::new_seed(system_user(1), &[]);
-    scene.seen.asked.seed = Some(foreign());
+    scene.seen.asked.source_token = Some(foreign());
     let outcome = scene.decide();
     outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, "False/WrongApp")]);
     outcome.mutates(None);
@@ -83,7 +83,8 @@ fn a_refused_seed_is_told_once() {
     assert_eq!((second.status(), second.notes()), (first.status(), vec![]));
     // Not judged again, since nothing changed: what was said of it stays.
     let mut recalled = Scene::new_seed(system_user(11), &[]).after(&second);
-    (recalled.seen.asked.seed, recalled.seen.asked.seed_pages, recalled.seen.asked.pages) = (None, None, None);
+    (recalled.seen.asked.source_token, recalled.seen.asked.source_token_pages, recalled.seen.asked.pages) =
+        (None, None, None);
     recalled.seen.recalled = true;
     let recalled = recalled.decide();
     assert_eq!((recalled.status(), recalled.notes()), (first.status(), vec![]));
@@ -92,7 +93,7 @@ fn a_refused_seed_is_told_once() {
 #[test]
 fn pages_that_nobody_uses_or_the_token_in_use_lost_too_are_no_reason_to_refuse() {
     let mut unused = Scene::new_seed(system_user(1), &[PAGE_A]);
-    unused.seen.users.pages.remove(PAGE_B);
+    unused.seen.dependents.pages.remove(PAGE_B);
     unused.decide().mutates(adopt());
     let mut lost = Scene::new_seed(system_user(1), &[PAGE_A]);
     let mut given = granted(&[PAGE_A, PAGE_B]);
@@ -107,7 +108,7 @@ fn whatever_serves_is_better_than_a_token_that_ended() {
     for info in [system_user(11), system_user(1)] {
         let mut scene = Scene::new_seed(info, &[]);
         scene.seen.asked.token = Some(Ok(ended(460)));
-        (scene.seen.asked.pages, scene.seen.asked.seed_pages) = (None, None);
+        (scene.seen.asked.pages, scene.seen.asked.source_token_pages) = (None, None);
         scene.decide().mutates(adopt());
     }
     let mut dead = Scene::new_seed(ended(458), &[]);
@@ -126,11 +127,12 @@ fn a_seed_is_not_judged_while_meta_is_silent_about_it_or_about_the_token_in_use(
         outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, "Unknown/Pending")]);
         assert!(!outcome.plan.report.answered && outcome.notes().is_empty());
     };
-    silent(|scene| scene.seen.asked.seed = Some(Err(no_answer())));
-    silent(|scene| scene.seen.asked.seed_pages = Some(Err(throttled())));
+    silent(|scene| scene.seen.asked.source_token = Some(Err(no_answer())));
+    silent(|scene| scene.seen.asked.source_token_pages = Some(Err(throttled())));
     silent(|scene| {
         scene.seen.asked.token = Some(Err(no_answer()));
-        (scene.seen.asked.seed, scene.seen.asked.seed_pages, scene.seen.asked.pages) = (None, None, None);
+        (scene.seen.asked.source_token, scene.seen.asked.source_token_pages, scene.seen.asked.pages) =
+            (None, None, None);
     });
 }
 
@@ -140,7 +142,7 @@ fn a_seed_that_covers_less_is_refused_once_that_was_said_twice() {
     let named = Covered { pages: covered(&[PAGE_A]).pages, named: covered(&[PAGE_B]).pages, ..Covered::default() };
     for pages in [covered(&[PAGE_A]), named] {
         let mut scene = Scene::new_seed(system_user(1), &[]).after(&before);
-        scene.seen.asked.seed_pages = Some(Ok(pages));
+        scene.seen.asked.source_token_pages = Some(Ok(pages));
         let first = scene.decide();
         first.shows(&[(SeedAccepted, "Unknown/Pending")]);
         assert_eq!(first.notes(), [""; 0]);
@@ -151,7 +153,7 @@ fn a_seed_that_covers_less_is_refused_once_that_was_said_twice() {
     }
     let mut open = Scene::new_seed(system_user(1), &[]).after(&before);
     let unheard = Covered { pages: covered(&[PAGE_A]).pages, open: covered(&[PAGE_B]).pages, ..Covered::default() };
-    open.seen.asked.seed_pages = Some(Ok(unheard));
+    open.seen.asked.source_token_pages = Some(Ok(unheard));
     for _ in 0..3 {
         let outcome = open.decide();
         outcome.shows(&[(SeedAccepted, "Unknown/Pending")]);
@@ -163,7 +165,7 @@ fn a_seed_that_covers_less_is_refused_once_that_was_said_twice() {
 #[test]
 fn a_seed_that_is_the_token_in_use_is_accepted_as_it_is() {
     let mut scene = Scene::healthy();
-    scene.seen.seed = SeedSeen::Present { fingerprint: "in-use".to_owned() };
+    scene.seen.source_token = SourceTokenSeen::Present { fingerprint: "in-use".to_owned() };
     let outcome = scene.decide();
     outcome.shows(&[(SeedAccepted, "True/SeedInUse")]);
     outcome.mutates(None);

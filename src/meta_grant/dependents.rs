@@ -5,49 +5,36 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::observe::{LivingSeen, SeedSeen};
-use super::page_tokens::Pages;
+use super::model::{GrantDependents, SourceTokenSeen, TokenSecretSeen};
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, Reason};
 use crate::base::key::{Key, KindName};
 
-/// The channels that rely on a grant.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Users {
-    /// How many there are; `None` if there seems to be none and they were not counted yet.
-    pub channels: Option<i64>,
-    /// Ids of their pages.
-    pub pages: BTreeSet<String>,
-    /// Those of them that are not connected for want of what a grant gives, though the grant itself works.
-    pub broken: BTreeSet<String>,
-}
-
-impl Users {
-    /// Whether somebody is not connected for want of what the grant gives. What is given back is found by the grant's own look, one
-    /// for all of them, as often as anything that is broken is looked at.
-    pub fn lack_something(&self, given: &Pages) -> bool {
-        let lacks = |page: &String| given.get(page).is_some_and(|page| page.absence().is_some());
-        !self.broken.is_empty() || self.pages.iter().any(lacks)
-    }
-}
-
 /// Who relies on a grant now.
-pub fn of(grants: &MetaGrants, grant: &Key) -> Users {
+pub fn of(grants: &MetaGrants, grant: &Key) -> GrantDependents {
     let channels = grants.ctx.cluster.stores.channels.all();
     let relying: Vec<_> = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant)).collect();
     let pages: Vec<_> = relying.iter().map(|channel| channel.spec.page_id.clone()).collect();
     let broken = relying.iter().filter(|it| is_broken(it)).map(|channel| channel.spec.page_id.clone()).collect();
     let told = !pages.is_empty() || grants.counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
-    Users { channels, pages: pages.into_iter().collect(), broken }
+    GrantDependents { channels, pages: pages.into_iter().collect(), broken }
 }
 
-/// The pages in use, if a seed is judged by them that is another one than that of the token in use.
-pub fn judged_by<'a>(seed: &SeedSeen, living: &LivingSeen, users: &'a Users) -> Option<&'a BTreeSet<String>> {
-    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (seed, living) else { return None };
-    (seed != fingerprint).then_some(&users.pages)
+/// The pages in use, if a source token is evaluated by them that is another one than that of the token in use.
+pub fn evaluated_by<'a>(
+    source_token: &SourceTokenSeen,
+    token_secret: &TokenSecretSeen,
+    dependents: &'a GrantDependents,
+) -> Option<&'a BTreeSet<String>> {
+    let (SourceTokenSeen::Present { fingerprint }, TokenSecretSeen::Present { source_token, .. }) =
+        (source_token, token_secret)
+    else {
+        return None;
+    };
+    (source_token != fingerprint).then_some(&dependents.pages)
 }
 
 /// Counts in every period until the shutdown, and wakes the grants whose statuses say something else, so that they follow at

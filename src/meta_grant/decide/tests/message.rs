@@ -10,15 +10,15 @@ use super::scene::*;
 use crate::api::MetaGrantStatus;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
 use crate::graph::{Operation, TokenInfo};
-use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::coverage::Covered;
-use crate::meta_grant::observe::{LivingSeen, SeedSeen};
+use crate::meta_grant::model::Covered;
+use crate::meta_grant::model::{Mutation, Which};
+use crate::meta_grant::model::{SourceTokenSeen, TokenSecretSeen};
 
 const BOTH: [&str; 2] = [PAGE_A, PAGE_B];
 
-/// It is kept; the seed that was known stays the known one.
+/// It is kept; the source token that was known stays the known one.
 fn kept() -> Option<Mutation> {
-    Some(Mutation::Keep { which: Which::Mail, seed: "seed".to_owned() })
+    Some(Mutation::Keep { which: Which::Message, source_token: "seed".to_owned() })
 }
 
 /// It is thrown away, for a reason with these words in it.
@@ -86,7 +86,7 @@ fn only_the_grants_people_are_taken_whatever_their_tokens_cover() {
 fn a_token_that_works_gives_way_to_none_that_covers_less_though_no_channel_uses_a_page() {
     let unused = |pages: &[&str]| {
         let mut scene = Scene::mailed(long_user(0), pages);
-        scene.seen.users = Default::default();
+        scene.seen.dependents = Default::default();
         scene
     };
     refused(&unused(&[PAGE_A]).judged(), PAGE_B);
@@ -157,7 +157,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     refused(&of_a_business.decide(), "no person's may take its place");
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
-    of_other_app.seen.asked.mail = Some(Err(fault(Operation::DebugToken, 100, None, text)));
+    of_other_app.seen.asked.message = Some(Err(fault(Operation::DebugToken, 100, None, text)));
     refused(&of_other_app.decide(), "another application");
     let mut unreadable = Scene::healthy();
     unreadable.seen.tokens.envelopes = vec![Arc::default()];
@@ -167,7 +167,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
 #[test]
 fn what_covers_less_or_is_not_listed_is_refused_once_that_was_said_twice() {
     let mut unlisted = Scene::mailed(long_user(0), &BOTH);
-    unlisted.seen.asked.mail_pages = Some(Err(fault(Operation::ListAccounts, 10, None, "(#10) no permission")));
+    unlisted.seen.asked.message_pages = Some(Err(fault(Operation::ListAccounts, 10, None, "(#10) no permission")));
     for (scene, words) in [(Scene::mailed(long_user(0), &[PAGE_A]), PAGE_B), (unlisted, "does not list its pages")] {
         let first = scene.decide();
         first.mutates(None);
@@ -180,8 +180,8 @@ fn a_debug_token_that_is_refused_throws_nothing_away_before_it_was_refused_again
     for (code, text) in [(100, "(#100) Invalid parameter"), (101, "Error validating application.")] {
         let scene = || {
             let mut scene = Scene::mailed(long_user(0), &BOTH);
-            scene.seen.asked.mail = Some(Err(fault(Operation::DebugToken, code, None, text)));
-            scene.seen.asked.mail_pages = None;
+            scene.seen.asked.message = Some(Err(fault(Operation::DebugToken, code, None, text)));
+            scene.seen.asked.message_pages = None;
             scene
         };
         let first = scene().decide();
@@ -195,17 +195,17 @@ fn a_debug_token_that_is_refused_throws_nothing_away_before_it_was_refused_again
 #[test]
 fn what_is_left_open_is_asked_again_after_a_minute_and_then_every_five() {
     let open = || Covered { open: covered(&[PAGE_B]).pages, ..covered(&[PAGE_A]) };
-    let mail = || {
+    let message = || {
         let mut scene = Scene::mailed(long_user(0), &BOTH);
-        scene.seen.asked.mail_pages = Some(Ok(open()));
+        scene.seen.asked.message_pages = Some(Ok(open()));
         scene
     };
-    let seed = || {
+    let source_token = || {
         let mut scene = Scene::new_seed(system_user(1), &BOTH);
-        scene.seen.asked.seed_pages = Some(Ok(open()));
+        scene.seen.asked.source_token_pages = Some(Ok(open()));
         scene
     };
-    let rows: [&dyn Fn() -> Scene; 2] = [&mail, &seed];
+    let rows: [&dyn Fn() -> Scene; 2] = [&message, &source_token];
     for scene in rows {
         let again = |outcome: &Outcome| {
             let report = &outcome.plan.report;
@@ -229,7 +229,7 @@ fn what_is_left_open_is_asked_again_after_a_minute_and_then_every_five() {
 fn a_refusal_is_told_once_it_is_thrown_away() {
     let before = Scene::healthy().decide();
     let mut scene = Scene::healthy();
-    scene.seen.asked.mail_refused = Some("why".to_owned());
+    scene.seen.asked.message_refused = Some("why".to_owned());
     assert_eq!(scene.after(&before).decide().notes(), ["AuthorizationRefused!"]);
 }
 
@@ -240,14 +240,14 @@ fn without_an_answer_it_is_neither_kept_nor_refused() {
         change(&mut scene);
         scene.decide().mutates(None);
     };
-    silent(|scene| scene.seen.asked.mail = Some(Err(no_answer())));
-    silent(|scene| scene.seen.asked.mail = None);
-    silent(|scene| scene.seen.asked.mail_pages = Some(Err(throttled())));
-    silent(|scene| scene.seen.asked.mail_pages = None);
+    silent(|scene| scene.seen.asked.message = Some(Err(no_answer())));
+    silent(|scene| scene.seen.asked.message = None);
+    silent(|scene| scene.seen.asked.message_pages = Some(Err(throttled())));
+    silent(|scene| scene.seen.asked.message_pages = None);
     silent(|scene| scene.seen.asked.token = Some(Err(no_answer())));
     // A token that does not serve any more needs no list of pages to be compared with.
     let mut dead = Scene::mailed(long_user(0), &BOTH);
-    (dead.seen.asked.token, dead.seen.asked.mail_pages) = (Some(Ok(self::dead())), None);
+    (dead.seen.asked.token, dead.seen.asked.message_pages) = (Some(Ok(self::dead())), None);
     dead.decide().mutates(kept());
 }
 
@@ -255,18 +255,18 @@ fn without_an_answer_it_is_neither_kept_nor_refused() {
 fn what_was_kept_is_thrown_away() {
     let mut scene = Scene::mailed(long_user(0), &BOTH);
     scene.seen.in_use = Some("mail".to_owned());
-    (scene.seen.asked.mail, scene.seen.asked.mail_pages) = (None, None);
+    (scene.seen.asked.message, scene.seen.asked.message_pages) = (None, None);
     scene.decide().mutates(Some(Mutation::Discard { refused: None }));
 }
 
 #[test]
 fn a_grant_without_a_seed_begins_with_it() {
     let mut scene = Scene::mailed(long_user(0), &BOTH);
-    scene.seen.seed = SeedSeen::NotReleased;
-    scene.seen.living = LivingSeen::Missing;
+    scene.seen.source_token = SourceTokenSeen::NotReleased;
+    scene.seen.token_secret = TokenSecretSeen::Missing;
     scene.seen.in_use = Some("mail".to_owned());
     scene.seen.asked.token = Some(Ok(long_user(0)));
-    scene.decide().mutates(Some(Mutation::Keep { which: Which::Mail, seed: String::new() }));
+    scene.decide().mutates(Some(Mutation::Keep { which: Which::Message, source_token: String::new() }));
     scene.seen.asked.token = Some(Ok(ended(460)));
     refused(&scene.decide(), "changed the password");
     scene.seen.asked.token = Some(Err(no_answer()));
@@ -282,11 +282,11 @@ fn mail_outlives_an_operator_that_is_killed() {
         model.pass(None);
         assert!(model.told().starts_with("ExpiresSoon"), "{}", model.told());
         model.tokens.insert("mail".to_owned(), long_user(0));
-        model.mail = Some("mail".to_owned());
+        model.message = Some("mail".to_owned());
         model.pass(killed_before);
         assert!(model.lives(model.in_use()));
         model.pass(None);
-        assert_eq!((model.in_use(), &model.mail), ("mail", &None), "{killed_before:?}");
+        assert_eq!((model.in_use(), &model.message), ("mail", &None), "{killed_before:?}");
         assert!(model.told().starts_with("Reached"), "{}", model.told());
         assert_eq!(model.kept.as_ref().map(|kept| kept.token.as_str()), Some("mail"));
     }

@@ -8,20 +8,19 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PostParams;
 
-use super::look::{ClaimSeen, Wanted, api, is_used_through_another, judge, noted};
-use super::obstacle::Obstacle;
+use super::admission_check;
+use super::blocked::{BlockedBy, ClaimsBlocked};
+use super::evaluate::{evaluate, is_used_through_another, noted};
+use super::model::{ClaimSeen, Wanted};
 use super::state::Ownership;
-use super::unavailable::Unavailable;
+use super::store::{KIND, api};
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
 use crate::base::clock::Stamp;
-use crate::base::key::{Key, KindName};
+use crate::base::key::Key;
 use crate::cluster::error;
 use crate::cluster::error::{Failure, kubernetes};
 use crate::cluster::write_refused::{Cause, Verb, Write};
-
-/// Kind of the claims.
-pub const KIND: &str = KindName::AssetClaim.as_str();
 
 /// Creates the claim. That somebody else was faster is no error: the next look says who. Says so if claims cannot be made.
 ///
@@ -31,8 +30,8 @@ pub async fn acquire(
     ownership: &Ownership,
     wanted: &Wanted,
     proof: ProofMethod,
-) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ownership).await {
+) -> Result<Option<ClaimsBlocked>, Failure> {
+    if let Some(why) = admission_check::blocked(ownership).await {
         return Ok(Some(why));
     }
     create(ownership, wanted, proof, &PostParams::default()).await
@@ -43,12 +42,12 @@ async fn create(
     wanted: &Wanted,
     proof: ProofMethod,
     params: &PostParams,
-) -> Result<Option<Unavailable>, Failure> {
+) -> Result<Option<ClaimsBlocked>, Failure> {
     let claim = wanted.claim(proof, ownership.ctx.clock.now());
     match write(ownership, wanted, Verb::Create, params, api(ownership).create(params, &claim)).await {
         Err(Failure::Refused(refused)) if refused.cause == Cause::NoNamespace => {
             let namespace = ownership.ctx.policy.claims_namespace.clone();
-            Ok(Some(Unavailable { namespace, obstacle: Obstacle::NoNamespace }))
+            Ok(Some(ClaimsBlocked { namespace, by: BlockedBy::NoNamespace }))
         }
         Err(failure) if failure.class() != Class::Conflict => Err(failure),
         _ => Ok(None),
@@ -114,8 +113,8 @@ pub async fn adopt(
     wanted: &Wanted,
     seen: &ClaimSeen,
     proof: Option<ProofMethod>,
-) -> Result<Option<Unavailable>, Failure> {
-    if let Some(why) = Unavailable::at_present(ownership).await {
+) -> Result<Option<ClaimsBlocked>, Failure> {
+    if let Some(why) = admission_check::blocked(ownership).await {
         return Ok(Some(why));
     }
     let name = wanted.claim_name();
@@ -126,7 +125,7 @@ pub async fn adopt(
         };
     };
     // The decision was made on what the watch had brought; what counts is who holds it now, and whether it may be had.
-    if ownership.ctx.policy.safeguards.judge && judge(&claim, &wanted.holder, |_| false) != *seen {
+    if ownership.ctx.policy.safeguards.judge && evaluate(&claim, &wanted.holder, |_| false) != *seen {
         return Ok(None);
     }
     let Some(spec) = adopted(&claim.spec, wanted, proof, ownership.ctx.clock.now()) else { return Ok(None) };
@@ -167,15 +166,15 @@ fn adopted(
 /// # Errors
 /// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer; or when the
 /// claim is not the object's any more, so that nothing may be done in its name.
-pub async fn record(ownership: &Ownership, wanted: &Wanted, proven: bool) -> Result<Option<Unavailable>, Failure> {
+pub async fn record(ownership: &Ownership, wanted: &Wanted, proven: bool) -> Result<Option<ClaimsBlocked>, Failure> {
     // Nothing is lost by that: it stays outdated, and is written once it may be.
-    if let Some(why) = Unavailable::at_present(ownership).await {
+    if let Some(why) = admission_check::blocked(ownership).await {
         return Ok(Some(why));
     }
     let name = wanted.claim_name();
     let found = kubernetes("reading a claim", api(ownership).get_opt(&name)).await?;
     let ours = |seen| matches!(seen, ClaimSeen::Ours { .. });
-    let Some(mut claim) = found.filter(|claim| ours(judge(claim, &wanted.holder, |_| true))) else {
+    let Some(mut claim) = found.filter(|claim| ours(evaluate(claim, &wanted.holder, |_| true))) else {
         let detail = "it is not this object's any more".to_owned();
         return Err(Failure::Kubernetes { what: "updating a claim", detail, conflict: true });
     };

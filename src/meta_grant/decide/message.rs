@@ -1,81 +1,81 @@
-//! What to do with a token that a person brought in the browser: it is a candidate as a new seed is, by the same rule. But
+//! What to do with a token that a person brought in the browser: it is a candidate as a new source token is, by the same rule. But
 //! it does not stay where it lies: whatever comes of it, it is thrown away then.
 
-use super::Case;
-use super::token::{self, Candidate, Word};
+use super::case::Case;
+use super::token::{self, Candidate, TokenVerdict};
 use super::valid;
 use crate::graph::{TokenInfo, TokenKind};
 use crate::limits::answer::{Refusal, listed};
-use crate::meta_grant::act::{Mutation, Which};
-use crate::meta_grant::observe::{LivingSeen, SeedSeen};
+use crate::meta_grant::model::{Mutation, Which};
+use crate::meta_grant::model::{SourceTokenSeen, TokenSecretSeen};
 
-/// The next change that mail asks for; none while there is none, or while Meta does not say enough.
+/// The next change that messages ask for; none while there is none, or while Meta does not say enough.
 pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
-    let mail = case.seen.mail.as_ref();
-    if mail.is_none() {
-        // Mail that holds no token was not left by the gateway.
+    let message = case.seen.message.as_ref();
+    if message.is_none() {
+        // A message that holds no token was not left by the gateway.
         let unreadable = !case.seen.tokens.envelopes.is_empty();
         return unreadable.then(|| refused("it holds no usable token"));
     }
-    if case.seen.in_use.as_ref() == mail {
+    if case.seen.in_use.as_ref() == message {
         return in_use(case);
     }
-    match token::candidate(Candidate::Mail, case.seen, case.now) {
-        Word::Unasked => None,
-        Word::Refused(refusal) if refusal.says_nothing() || !case.heard.mail => None,
-        Word::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
-        Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
-        Word::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
-        Word::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {
+    match token::candidate(Candidate::Message, case.seen, case.now) {
+        TokenVerdict::Unasked => None,
+        TokenVerdict::Refused(refusal) if refusal.says_nothing() || !case.heard.message => None,
+        TokenVerdict::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
+        TokenVerdict::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
+        TokenVerdict::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
+        TokenVerdict::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {
             Some(refused("the token in use is a system user's, and no person's may take its place"))
         }
-        Word::Good(_) if case.accepts(Candidate::Mail) => Some(keep(case)),
-        Word::Good(_) => why_not(case),
+        TokenVerdict::Good(_) if case.accepts(Candidate::Message) => Some(keep(case)),
+        TokenVerdict::Good(_) => why_not(case),
     }
 }
 
 /// Whether the token in use serves and is a system user's, which outlives people and is renewed without them.
 fn stands_for_a_business(case: &Case<'_>) -> bool {
-    matches!(token::in_use(case.seen, case.now), Word::Good(info) if info.kind == Some(TokenKind::SystemUser))
+    matches!(token::in_use(case.seen, case.now), TokenVerdict::Good(info) if info.kind == Some(TokenKind::SystemUser))
 }
 
-/// What came by mail is in use: it was kept just now, or there was nothing else to begin with.
+/// What came through the inbox is in use: it was kept just now, or there was nothing else to begin with.
 fn in_use(case: &Case<'_>) -> Option<Mutation> {
-    let kept = matches!(case.seen.living, LivingSeen::Present { .. });
+    let kept = matches!(case.seen.token_secret, TokenSecretSeen::Present { .. });
     match token::in_use(case.seen, case.now) {
         _ if kept => Some(Mutation::Discard { refused: None }),
-        Word::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
-        Word::Good(_) => Some(keep(case)),
-        Word::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
-        Word::Unasked | Word::Refused(_) => None,
+        TokenVerdict::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
+        TokenVerdict::Good(_) => Some(keep(case)),
+        TokenVerdict::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
+        TokenVerdict::Unasked | TokenVerdict::Refused(_) => None,
     }
 }
 
-/// Whichever seed was in use stays the known one, so that it does not come back as a new one.
+/// Whichever source token was in use stays the known one, so that it does not come back as a new one.
 fn keep(case: &Case<'_>) -> Mutation {
-    let seed = match (&case.seen.living, &case.seen.seed) {
-        (LivingSeen::Present { seed, .. }, _) => seed.clone(),
-        (_, SeedSeen::Present { fingerprint }) => fingerprint.clone(),
+    let source_token = match (&case.seen.token_secret, &case.seen.source_token) {
+        (TokenSecretSeen::Present { source_token, .. }, _) => source_token.clone(),
+        (_, SourceTokenSeen::Present { fingerprint }) => fingerprint.clone(),
         _ => String::new(),
     };
-    Mutation::Keep { which: Which::Mail, seed }
+    Mutation::Keep { which: Which::Message, source_token }
 }
 
 /// Why a token that serves does not take the place of the one in use, if that is known.
 fn why_not(case: &Case<'_>) -> Option<Mutation> {
-    if !matches!(token::in_use(case.seen, case.now), Word::Good(_)) {
+    if !matches!(token::in_use(case.seen, case.now), TokenVerdict::Good(_)) {
         return None;
     }
-    if !token::is_newer(Candidate::Mail, case.seen, case.now) {
+    if !token::is_newer(Candidate::Message, case.seen, case.now) {
         return Some(refused("its token was issued before the one in use"));
     }
-    match &case.seen.asked.mail_pages {
-        Some(Err(refusal)) if !Refusal::says_nothing(refusal) && case.heard.mail => {
+    match &case.seen.asked.message_pages {
+        Some(Err(refusal)) if !Refusal::says_nothing(refusal) && case.heard.message => {
             return Some(refused(&format!("Meta does not list its pages ({})", refusal.fact)));
         }
         _ => {}
     }
-    let lost = case.lost_with(Candidate::Mail).filter(|lost| case.heard.mail && !lost.is_empty())?;
+    let lost = case.lost_with(Candidate::Message).filter(|lost| case.heard.message && !lost.is_empty())?;
     Some(refused(&format!("it does not cover all pages that the token in use does: {}", listed(&lost))))
 }
 

@@ -1,18 +1,18 @@
-//! Whether the token in use comes from the seed that is declared, and if not, why the seed is refused.
+//! Whether the token in use comes from the source token that is declared, and if not, why the source token is refused.
 
-use super::Case;
-use super::token::{self, Candidate, Word};
+use super::case::Case;
+use super::token::{self, Candidate, TokenVerdict};
 use super::valid;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::limits::answer::{Refusal, listed};
-use crate::meta_grant::observe::{LivingSeen, SeedSeen};
+use crate::meta_grant::model::{SourceTokenSeen, TokenSecretSeen};
 
 /// The condition SeedAccepted.
 pub(super) fn accepted(case: &Case<'_>, valid: &Finding) -> Finding {
-    let LivingSeen::Present { seed: of, .. } = &case.seen.living else { return first(case, valid) };
-    let SeedSeen::Present { fingerprint } = &case.seen.seed else {
-        return refused_for(valid::unusable_seed(case).unwrap_or_else(|| pending(case)));
+    let TokenSecretSeen::Present { source_token: of, .. } = &case.seen.token_secret else { return first(case, valid) };
+    let SourceTokenSeen::Present { fingerprint } = &case.seen.source_token else {
+        return refused_for(valid::unusable_source_token(case).unwrap_or_else(|| pending(case)));
     };
     if of == fingerprint || case.seen.in_use.as_ref() == Some(fingerprint) {
         let seen = "The token in use comes from the seed.";
@@ -21,7 +21,7 @@ pub(super) fn accepted(case: &Case<'_>, valid: &Finding) -> Finding {
     rival(case)
 }
 
-/// Of a grant that keeps no token yet: the seed itself is in use.
+/// Of a grant that keeps no token yet: the source token itself is in use.
 fn first(case: &Case<'_>, valid: &Finding) -> Finding {
     match valid.status {
         Status::True => case.found(Status::True, Reason::SeedInUse, "The seed itself is in use.", ""),
@@ -29,16 +29,16 @@ fn first(case: &Case<'_>, valid: &Finding) -> Finding {
     }
 }
 
-/// A seed that is another one than that of the token in use, and was not adopted.
+/// A source token that is another one than that of the token in use, and was not adopted.
 fn rival(case: &Case<'_>) -> Finding {
-    match token::seed(case.seen, case.now) {
-        Word::Unasked => kept_or_pending(case),
-        Word::Refused(refusal) => left_open(case, &refusal),
-        Word::Flawed(_, flaw) => refused_for(valid::told(case, "The seed", &flaw)),
-        Word::Good(_) => match refusal(case) {
+    match token::source_token(case.seen, case.now) {
+        TokenVerdict::Unasked => kept_or_pending(case),
+        TokenVerdict::Refused(refusal) => left_open(case, &refusal),
+        TokenVerdict::Flawed(_, flaw) => refused_for(valid::told(case, "The seed", &flaw)),
+        TokenVerdict::Good(_) => match refusal(case) {
             Some(finding) => refused_for(finding),
             None if matches!(&case.seen.asked.exchanged, Some(Err(_))) => not_exchanged(case),
-            None => match &case.seen.asked.seed_pages {
+            None => match &case.seen.asked.source_token_pages {
                 Some(Err(refusal)) => left_open(case, refusal),
                 _ => pending(case),
             },
@@ -46,20 +46,20 @@ fn rival(case: &Case<'_>) -> Finding {
     }
 }
 
-/// Why a seed that serves does not take the place of the token in use.
+/// Why a source token that serves does not take the place of the token in use.
 fn refusal(case: &Case<'_>) -> Option<Finding> {
     let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
-    if !matches!(token::in_use(case.seen, case.now), Word::Good(_)) {
+    if !matches!(token::in_use(case.seen, case.now), TokenVerdict::Good(_)) {
         return None;
     }
-    if !token::is_newer(Candidate::Seed, case.seen, case.now) {
+    if !token::is_newer(Candidate::SourceToken, case.seen, case.now) {
         let step = format!(
             "Whoever writes Secret {namespace}/{secret} must put a token into it that was issued later, or the seed back that the token in use comes from."
         );
         let seen = "The seed was issued before the token in use.";
         return Some(case.found(Status::False, Reason::SeedOlder, seen, step));
     }
-    let lost = case.lost_with(Candidate::Seed).filter(|lost| case.heard.seed && !lost.is_empty())?;
+    let lost = case.lost_with(Candidate::SourceToken).filter(|lost| case.heard.source_token && !lost.is_empty())?;
     let step = format!(
         "Authorise again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that are to be given up."
     );
@@ -67,7 +67,7 @@ fn refusal(case: &Case<'_>) -> Option<Finding> {
     Some(case.found(Status::False, Reason::SeedNarrower, seen, step))
 }
 
-/// A seed of some hours that Meta exchanges for nothing longer.
+/// A source token of some hours that Meta exchanges for nothing longer.
 fn not_exchanged(case: &Case<'_>) -> Finding {
     let seen = "The seed lives for some hours only, and Meta does not exchange it for a token that lives longer.";
     refused_for(case.found(Status::False, Reason::RenewalRefused, seen, valid::authorize_again(case)))
@@ -81,7 +81,7 @@ fn left_open(case: &Case<'_>, refusal: &Refusal) -> Finding {
     case.found(Status::Unknown, Reason::Unreadable, seen, "")
 }
 
-/// What was said of this very seed stays; of another one it is no matter.
+/// What was said of this very source token stays; of another one it is no matter.
 fn kept_or_pending(case: &Case<'_>) -> Finding {
     let held = Refusal::nothing();
     let kept = case.keep(ConditionType::SeedAccepted, &held);

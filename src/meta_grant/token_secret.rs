@@ -1,15 +1,15 @@
-//! The Secret with the token that a grant uses. It is ours, for the seed is usually synced from a vault and would be put
+//! The Secret with the token that a grant uses. It is ours, for the source token is usually synced from a vault and would be put
 //! back. It has no owner: a restore or a prune must not collect the only token that lives. So it is known by its name, its
 //! type and the purpose that it is released for.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use jiff::{Timestamp, Unit};
+use jiff::Unit;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 
+use super::model::{Over, PreviousToken, TokenSecret};
 use super::state::MetaGrants;
 use crate::api::PURPOSE_LABEL;
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
@@ -23,9 +23,9 @@ use crate::graph::Token;
 const TYPE: &str = "metachannels.io/grant-token";
 /// Key of the token that was in use before, kept until it is revoked or another one takes its place.
 const PREVIOUS_KEY: &str = "previous-token";
-/// Fingerprint of the seed that the token comes from.
-const SEED: &str = "metachannels.io/seed-fingerprint";
-/// Whether we obtained the token from Meta; else it is a copy of the seed.
+/// Fingerprint of the source token that the token comes from.
+const SOURCE_TOKEN: &str = "metachannels.io/seed-fingerprint";
+/// Whether we obtained the token from Meta; else it is a copy of the source token.
 const MINTED: &str = "metachannels.io/token-minted";
 /// The same of the token before.
 const PREVIOUS_MINTED: &str = "metachannels.io/previous-token-minted";
@@ -42,34 +42,7 @@ pub enum Found {
     /// Ours, but it holds no token, for this reason; it may be written over.
     Malformed(String, Over),
     /// Ours.
-    Living(Living, Over),
-}
-
-/// The version of the Secret that was read.
-pub type Over = Arc<Released>;
-
-/// The tokens in the Secret.
-#[derive(Clone, Debug)]
-pub struct Living {
-    /// The token in use.
-    pub token: Token,
-    /// Whether we obtained it from Meta; else it is a copy of the seed.
-    pub minted: bool,
-    /// Fingerprint of the seed that it comes from.
-    pub seed: String,
-    /// The token that was in use before.
-    pub previous: Option<Previous>,
-}
-
-/// A token that was in use before.
-#[derive(Clone, Debug)]
-pub struct Previous {
-    /// The token.
-    pub token: Token,
-    /// Whether we obtained it from Meta.
-    pub minted: bool,
-    /// When another one took its place.
-    pub replaced_at: Timestamp,
+    Ours(TokenSecret, Over),
 }
 
 /// The context of the fingerprints of a grant's tokens. It is no UID: the Secret outlives the object.
@@ -77,16 +50,21 @@ pub fn context(grant: &Key) -> String {
     format!("MetaGrant/{grant}")
 }
 
-/// Where the Secret lies.
-pub fn key(grant: &Key) -> Key {
-    Key::new(&grant.namespace, super::living_secret_name(&grant.name))
+/// Name of the Secret.
+pub fn name(grant_name: &str) -> String {
+    format!("metagrant-{grant_name}-token")
 }
 
-/// Looks what lies under the name of the Secret.
+/// Where the Secret lies.
+pub fn key(grant: &Key) -> Key {
+    Key::new(&grant.namespace, name(&grant.name))
+}
+
+/// Reads what lies under the name of the Secret.
 ///
 /// # Errors
 /// When the Kubernetes API does not answer.
-pub async fn look(grants: &MetaGrants, grant: &Key) -> Result<Found, Failure> {
+pub async fn read(grants: &MetaGrants, grant: &Key) -> Result<Found, Failure> {
     let key = key(grant);
     let Ok(released) = grants.ctx.read(grants.ctx.cluster.secrets.get(&key, Purpose::LivingToken)).await?? else {
         let exists = grants.ctx.read(grants.ctx.cluster.secrets.metadata(&key)).await??.is_some();
@@ -95,24 +73,28 @@ pub async fn look(grants: &MetaGrants, grant: &Key) -> Result<Found, Failure> {
     if released.type_() != TYPE {
         return Ok(Found::Taken);
     }
-    Ok(match read(&released) {
-        Ok(living) => Found::Living(living, released),
+    Ok(match parse(&released) {
+        Ok(token_secret) => Found::Ours(token_secret, released),
         Err(why) => Found::Malformed(why, released),
     })
 }
 
-fn read(released: &Released) -> Result<Living, String> {
+fn parse(released: &Released) -> Result<TokenSecret, String> {
     let token = |key: &str| released.value(key).map(Token::parse);
     let Some(in_use) = token(GRANT_TOKEN_KEY) else { return Err(released.why_missing(GRANT_TOKEN_KEY)) };
     let in_use = in_use.map_err(|why| format!("its key {GRANT_TOKEN_KEY} cannot be used: {why}"))?;
     let said = |name: &str| released.annotation(name) == Some("true");
     let replaced_at = released.annotation(REPLACED_AT).and_then(|at| at.parse().ok());
     let previous = token(PREVIOUS_KEY).and_then(Result::ok).zip(replaced_at);
-    Ok(Living {
+    Ok(TokenSecret {
         token: in_use,
         minted: said(MINTED),
-        seed: released.annotation(SEED).unwrap_or_default().to_owned(),
-        previous: previous.map(|(token, replaced_at)| Previous { token, minted: said(PREVIOUS_MINTED), replaced_at }),
+        source_token: released.annotation(SOURCE_TOKEN).unwrap_or_default().to_owned(),
+        previous: previous.map(|(token, replaced_at)| PreviousToken {
+            token,
+            minted: said(PREVIOUS_MINTED),
+            replaced_at,
+        }),
     })
 }
 
@@ -120,8 +102,13 @@ fn read(released: &Released) -> Result<Living, String> {
 ///
 /// # Errors
 /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
-pub async fn write(grants: &MetaGrants, grant: &Key, living: &Living, over: Option<&Released>) -> Result<(), Failure> {
-    grants.ctx.cluster.secrets.write(&key(grant), &secret(grant, living), over, false).await
+pub async fn write(
+    grants: &MetaGrants,
+    grant: &Key,
+    token_secret: &TokenSecret,
+    over: Option<&Released>,
+) -> Result<(), Failure> {
+    grants.ctx.cluster.secrets.write(&key(grant), &secret(grant, token_secret), over, false).await
 }
 
 /// Asks whether the Secret would be let in now. What is offered holds what was read, or no token.
@@ -131,19 +118,21 @@ pub async fn write(grants: &MetaGrants, grant: &Key, living: &Living, over: Opti
 pub async fn try_out(
     grants: &MetaGrants,
     grant: &Key,
-    living: Option<&Living>,
+    token_secret: Option<&TokenSecret>,
     over: Option<&Released>,
 ) -> Result<(), Failure> {
-    let offered = living.map_or_else(|| bare(grant), |living| secret(grant, living));
+    let offered = token_secret.map_or_else(|| bare(grant), |token_secret| secret(grant, token_secret));
     grants.ctx.cluster.secrets.write(&key(grant), &offered, over, true).await
 }
 
-fn secret(grant: &Key, living: &Living) -> Secret {
+fn secret(grant: &Key, token_secret: &TokenSecret) -> Secret {
     let flag = |flag: bool| flag.to_string();
-    let mut annotations =
-        BTreeMap::from([(SEED.to_owned(), living.seed.clone()), (MINTED.to_owned(), flag(living.minted))]);
-    let mut data = BTreeMap::from([(GRANT_TOKEN_KEY.to_owned(), bytes(&living.token))]);
-    if let Some(previous) = &living.previous {
+    let mut annotations = BTreeMap::from([
+        (SOURCE_TOKEN.to_owned(), token_secret.source_token.clone()),
+        (MINTED.to_owned(), flag(token_secret.minted)),
+    ]);
+    let mut data = BTreeMap::from([(GRANT_TOKEN_KEY.to_owned(), bytes(&token_secret.token))]);
+    if let Some(previous) = &token_secret.previous {
         let replaced_at = previous.replaced_at.round(Unit::Second).unwrap_or(previous.replaced_at);
         annotations.insert(PREVIOUS_MINTED.to_owned(), flag(previous.minted));
         annotations.insert(REPLACED_AT.to_owned(), replaced_at.to_string());
@@ -176,6 +165,8 @@ fn bytes(token: &Token) -> ByteString {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use jiff::Timestamp;
+
     use super::*;
 
     fn token(text: &str) -> Token {
@@ -189,15 +180,15 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         let grant = Key::new("tenant-a", "acme");
-        let previous = Previous { token: token("old"), minted: true, replaced_at: Timestamp::UNIX_EPOCH };
+        let previous = PreviousToken { token: token("old"), minted: true, replaced_at: Timestamp::UNIX_EPOCH };
         for (minted, previous) in [(true, Some(previous)), (false, None)] {
-            let living = Living { token: token("new"), minted, seed: "f00".into(), previous };
-            let secret = secret(&grant, &living);
+            let token_secret = TokenSecret { token: token("new"), minted, source_token: "f00".into(), previous };
+            let secret = secret(&grant, &token_secret);
             assert_eq!(secret.metadata.owner_references, None, "no restore or prune may collect it");
             assert_eq!(secret.metadata.name.as_deref(), Some("metagrant-acme-token"));
-            let shown = read(&released(secret)).unwrap();
-            assert_eq!(format!("{shown:?}"), format!("{living:?}"));
-            assert_eq!(shown.token.expose(), living.token.expose());
+            let shown = parse(&released(secret)).unwrap();
+            assert_eq!(format!("{shown:?}"), format!("{token_secret:?}"));
+            assert_eq!(shown.token.expose(), token_secret.token.expose());
         }
     }
 
@@ -213,8 +204,8 @@ mod tests {
             ),
             ..Secret::default()
         };
-        assert_eq!(read(&released(secret(&[]))).unwrap_err(), "it has no key token");
-        let why = read(&released(secret(&[("token", "two words, and secret ones")]))).unwrap_err();
+        assert_eq!(parse(&released(secret(&[]))).unwrap_err(), "it has no key token");
+        let why = parse(&released(secret(&[("token", "two words, and secret ones")]))).unwrap_err();
         assert_eq!(why, "its key token cannot be used: it contains a blank");
     }
 }

@@ -3,9 +3,9 @@
 
 use jiff::SignedDuration;
 
-use super::coverage::{self, Covered};
-use super::decide::token::{self, Candidate, Word};
-use super::observe::{self, Access, AppSeen, LivingSeen, Observed, SeedSeen};
+use super::coverage;
+use super::decide::token::{self, Candidate, TokenVerdict};
+use super::model::{Access, AppSeen, Covered, Observed, SourceTokenSeen, TokenSecretSeen, app_key};
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
@@ -28,7 +28,7 @@ pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
 ///
 /// # Errors
 /// When the process shuts down.
-pub(super) async fn ask(
+pub(super) async fn fetch(
     grants: &MetaGrants,
     grant: &MetaGrant,
     seen: &mut Observed,
@@ -44,16 +44,16 @@ pub(super) async fn ask(
         }
         return Ok(());
     };
-    let asks = Asks { grants, grant, pass, access };
+    let fetch = Fetch { grants, grant, pass, access };
     if seen.asked.token.is_none() {
-        if let Some(held) = asks.held(seen, app, budgets) {
+        if let Some(held) = fetch.held(seen, app, budgets) {
             seen.asked.token = Some(Err(held));
             return Ok(());
         }
         if let Some(info) = recall(grants, seen, pass) {
             (seen.asked.token, seen.recalled) = (Some(Ok(info)), true);
             let alone = coverage::to_ask_alone(seen, pass.now);
-            return asks.pages_themselves(seen, alone, &in_use).await;
+            return fetch.pages_themselves(seen, alone, &in_use).await;
         }
         // A channel that doubts its token may have asked a moment ago.
         let doubted = grants.tokens.is_doubted(&pass.key);
@@ -61,9 +61,9 @@ pub(super) async fn ask(
             seen.in_use.as_ref().filter(|_| doubted).and_then(|it| grants.tokens.heard(&pass.key, it, pass.now));
         let answer = match heard {
             Some(answer) => answer,
-            None => asks.about(&mut seen.asked.calls, &in_use).await?,
+            None => fetch.about(&mut seen.asked.calls, &in_use).await?,
         };
-        for page in seen.users.broken.clone() {
+        for page in seen.dependents.broken.clone() {
             // What is listed takes the place of a token that was refused.
             grants.tokens.doubt(&pass.key, &page);
             seen.doubted.insert(page);
@@ -78,10 +78,10 @@ pub(super) async fn ask(
     }
     // The answer may be the first that tells.
     seen.clock_doubted = grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock);
-    asks.about_rivals(seen).await?;
-    if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), Word::Good(_)) {
-        seen.asked.pages = Some(asks.for_pages(&mut seen.asked.calls, &in_use, true).await?);
-        asks.pages_themselves(seen, coverage::to_ask(seen, pass.now), &in_use).await?;
+    fetch.about_rivals(seen).await?;
+    if seen.asked.pages.is_none() && matches!(token::in_use(seen, pass.now), TokenVerdict::Good(_)) {
+        seen.asked.pages = Some(fetch.for_pages(&mut seen.asked.calls, &in_use, true).await?);
+        fetch.pages_themselves(seen, coverage::to_ask(seen, pass.now), &in_use).await?;
     }
     Ok(())
 }
@@ -95,26 +95,26 @@ fn recall(grants: &MetaGrants, seen: &Observed, pass: &Pass<MetaGrantStatus>) ->
     // That it has ended is asked, not reckoned: its end may have been put off since.
     let lives =
         [before.info.expires_at, before.info.data_access_expires_at].into_iter().flatten().all(|at| at > pass.now);
-    let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.users, pass.now);
-    let lacking = seen.users.lack_something(&before.pages);
+    let settled = seen.suspicions.is_empty() && !coverage::needs_list(before, &seen.dependents, pass.now);
+    let lacking = seen.dependents.lack_something(&before.pages);
     let slot = if lacking { seen.times.token_slot.max(seen.times.broken_slot) } else { seen.times.token_slot };
     let fresh = settled && before.at >= slot && !grants.tokens.is_doubted(&pass.key);
-    // Mail is judged against what the token in use is now.
-    (good && same && lives && fresh && seen.mail.is_none() && seen.requested.is_none()).then(|| before.info.clone())
+    // A message is evaluated against what the token in use is now.
+    (good && same && lives && fresh && seen.message.is_none() && seen.requested.is_none()).then(|| before.info.clone())
 }
 
-struct Asks<'a> {
+struct Fetch<'a> {
     grants: &'a MetaGrants,
     grant: &'a MetaGrant,
     pass: &'a Pass<MetaGrantStatus>,
     access: Access,
 }
 
-impl Asks<'_> {
+impl Fetch<'_> {
     /// What stands for Meta's answers when it may not be asked now.
     fn held(&self, seen: &Observed, app: &str, budgets: &[Budget]) -> Option<Refusal> {
         let (grants, pass) = (self.grants, self.pass);
-        let app_key = observe::app_key(self.grant, &pass.key);
+        let app_key = app_key(self.grant, &pass.key);
         let probed = grants.apps.get(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         if let Some(until) = grants.ctx.limits.circuit_breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed)
         {
@@ -134,40 +134,48 @@ impl Asks<'_> {
         )
     }
 
-    /// Asks about what may take the place of the token in use: a seed that is another one than before; and once the token
+    /// Asks about what may take the place of the token in use: a source token that is another one than before; and once the token
     /// in use is of no use, whatever else there is.
     async fn about_rivals(&self, seen: &mut Observed) -> Result<(), Failure> {
         let good = match token::in_use(seen, self.pass.now) {
-            Word::Good(_) => true,
-            Word::Flawed(..) => false,
-            Word::Unasked | Word::Refused(_) => return Ok(()),
+            TokenVerdict::Good(_) => true,
+            TokenVerdict::Flawed(..) => false,
+            TokenVerdict::Unasked | TokenVerdict::Refused(_) => return Ok(()),
         };
-        let seed = seen.tokens.seed.clone().filter(|_| is_rival(seen, good));
-        if let Some(seed) = &seed {
-            if seen.asked.seed.is_none() {
-                seen.asked.seed = Some(self.about(&mut seen.asked.calls, seed).await?);
+        let source_token = seen.tokens.source_token.clone().filter(|_| is_rival(seen, good));
+        if let Some(source_token) = &source_token {
+            if seen.asked.source_token.is_none() {
+                seen.asked.source_token = Some(self.about(&mut seen.asked.calls, source_token).await?);
             }
-            if good && seen.asked.seed_pages.is_none() && token::is_newer(Candidate::Seed, seen, self.pass.now) {
-                seen.asked.seed_pages = Some(self.covered_by(Candidate::Seed, seed, seen).await?);
+            if good
+                && seen.asked.source_token_pages.is_none()
+                && token::is_newer(Candidate::SourceToken, seen, self.pass.now)
+            {
+                seen.asked.source_token_pages =
+                    Some(self.covered_by(Candidate::SourceToken, source_token, seen).await?);
             }
         }
-        self.about_mail(seen, good).await?;
-        let previous = seen.tokens.living.as_ref().and_then(|living| Some(living.previous.as_ref()?.token.clone()));
-        let seed_serves = matches!(token::seed(seen, self.pass.now), Word::Good(_));
-        if let Some(previous) = previous.filter(|_| !good && !seed_serves && seen.asked.previous.is_none()) {
+        self.about_message(seen, good).await?;
+        let previous = seen
+            .tokens
+            .token_secret
+            .as_ref()
+            .and_then(|token_secret| Some(token_secret.previous.as_ref()?.token.clone()));
+        let source_token_serves = matches!(token::source_token(seen, self.pass.now), TokenVerdict::Good(_));
+        if let Some(previous) = previous.filter(|_| !good && !source_token_serves && seen.asked.previous.is_none()) {
             seen.asked.previous = Some(self.about(&mut seen.asked.calls, &previous).await?);
         }
         Ok(())
     }
 
-    /// Asks about what a person brought in the browser, by the same rule as about a seed.
-    async fn about_mail(&self, seen: &mut Observed, good: bool) -> Result<(), Failure> {
-        let Some(mail) = seen.tokens.mail.clone().filter(|_| seen.mail != seen.in_use) else { return Ok(()) };
-        if seen.asked.mail.is_none() {
-            seen.asked.mail = Some(self.about(&mut seen.asked.calls, &mail).await?);
+    /// Asks about what a person brought in the browser, by the same rule as about a source token.
+    async fn about_message(&self, seen: &mut Observed, good: bool) -> Result<(), Failure> {
+        let Some(message) = seen.tokens.message.clone().filter(|_| seen.message != seen.in_use) else { return Ok(()) };
+        if seen.asked.message.is_none() {
+            seen.asked.message = Some(self.about(&mut seen.asked.calls, &message).await?);
         }
-        if good && seen.asked.mail_pages.is_none() && token::is_newer(Candidate::Mail, seen, self.pass.now) {
-            seen.asked.mail_pages = Some(self.covered_by(Candidate::Mail, &mail, seen).await?);
+        if good && seen.asked.message_pages.is_none() && token::is_newer(Candidate::Message, seen, self.pass.now) {
+            seen.asked.message_pages = Some(self.covered_by(Candidate::Message, &message, seen).await?);
         }
         Ok(())
     }
@@ -183,7 +191,7 @@ impl Asks<'_> {
             Ok(rows) => rows,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (AppSeen::Found { required, .. }, Word::Good(info)) =
+        let (AppSeen::Found { required, .. }, TokenVerdict::Good(info)) =
             (&seen.app, token::candidate(which, seen, self.pass.now))
         else {
             return Ok(Err(Refusal::nothing()));
@@ -191,7 +199,7 @@ impl Asks<'_> {
         let Access { version, credentials } = &self.access;
         let caller = coverage::Caller { graph: &self.grants.ctx.graph, version, credentials, token };
         let is_lost = |page: &&String| seen.before.as_ref().is_some_and(|it| it.is_lost(page));
-        let in_use = seen.users.pages.iter().filter(|page| !is_lost(page)).map(String::as_str);
+        let in_use = seen.dependents.pages.iter().filter(|page| !is_lost(page)).map(String::as_str);
         Ok(Ok(self.grants.ctx.read(coverage::of_another(caller, &rows, in_use, (info, required))).await?))
     }
 
@@ -226,7 +234,7 @@ impl Asks<'_> {
         let answer = calls.answer(Operation::DebugToken, result);
         // An application-wide fault shows here first; the application's own check decides whether it is one.
         if token_check::blames_the_app(&answer) {
-            self.grants.apps.look_at(observe::app_key(self.grant, &self.pass.key));
+            self.grants.apps.look_at(app_key(self.grant, &self.pass.key));
         }
         Ok(answer)
     }
@@ -242,7 +250,7 @@ impl Asks<'_> {
             self.grants.ctx.read(self.grants.ctx.graph.accounts(version, credentials, token, with_tokens)).await?;
         let answer = calls.answer(Operation::ListAccounts, result);
         if matches!(&answer, Err(refusal) if matches!(refusal.verdict, Verdict::AppSuspect | Verdict::AppBroken(_))) {
-            self.grants.apps.look_at(observe::app_key(self.grant, &self.pass.key));
+            self.grants.apps.look_at(app_key(self.grant, &self.pass.key));
         }
         Ok(answer)
     }
@@ -263,11 +271,13 @@ fn occasion(grant: &MetaGrant, seen: &Observed, pass: &Pass<MetaGrantStatus>) ->
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether the seed is another token than the one in use, and not the one that this comes from; from that one it may be
+/// Whether the source token is another token than the one in use, and not the one that this comes from; from that one it may be
 /// taken up again only once the token in use is of no use.
 pub(super) fn is_rival(seen: &Observed, good: bool) -> bool {
-    let (SeedSeen::Present { fingerprint }, LivingSeen::Present { seed, .. }) = (&seen.seed, &seen.living) else {
+    let (SourceTokenSeen::Present { fingerprint }, TokenSecretSeen::Present { source_token, .. }) =
+        (&seen.source_token, &seen.token_secret)
+    else {
         return false;
     };
-    seen.in_use.as_ref() != Some(fingerprint) && (!good || seed != fingerprint)
+    seen.in_use.as_ref() != Some(fingerprint) && (!good || source_token != fingerprint)
 }

@@ -1,8 +1,12 @@
 //! Who may have a claim, and whether it says what it should.
 #![allow(clippy::unwrap_used)]
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::api::AssetClaimStatus;
+use crate::api::references::NamespacedName;
+use crate::api::{AssetClaimStatus, DeletionPolicy, ProofMethod};
+use crate::ownership::model::Offer;
 
 pub(in crate::ownership) fn wanted(holder: ClaimHolder) -> Wanted {
     Wanted {
@@ -40,7 +44,7 @@ fn a_claim_belongs_to_a_namespace_and_is_adopted_only_from_the_dead() {
         (holder("b", "shop", "u1"), false, ClaimSeen::Elsewhere { namespace: "a".into() }),
     ];
     for (object, lives, expected) in cases {
-        assert_eq!(judge(&claim, &object, |_| lives), expected, "{object:?}");
+        assert_eq!(evaluate(&claim, &object, |_| lives), expected, "{object:?}");
     }
 }
 
@@ -52,7 +56,7 @@ fn nobody_takes_a_claim_over_while_it_is_being_released() {
         let claim_uid = claim.metadata.uid.clone();
         let status = AssetClaimStatus { holder_uid: Some(of.into()), claim_uid, releasing_since, ..Default::default() };
         claim.status = Some(status);
-        judge(&claim, &holder("a", "new", "u2"), |_| false)
+        evaluate(&claim, &holder("a", "new", "u2"), |_| false)
     };
     assert_eq!(seen("u1", true), ClaimSeen::Releasing);
     assert_eq!(seen("u1", false), ClaimSeen::Orphaned { of: "u1".into() });
@@ -100,15 +104,15 @@ fn a_claim_follows_what_is_declared_and_the_app_only_after_proof_and_the_end_of_
 #[test]
 fn another_app_is_remembered_while_the_page_is_subscribed_to_it() {
     let other = || Wanted { app_id: "3".into(), ..wanted(holder("a", "shop", "u1")) };
-    let look = |wanted: &Wanted, claim: &AssetClaim| looked(claim, wanted, |_| true).former.map(|it| it.app_id);
-    assert_eq!(look(&wanted(holder("a", "shop", "u1")), &claim()), None);
-    assert_eq!(look(&other(), &claim()).as_deref(), Some("2"));
-    assert_eq!(look(&Wanted { former_ended: true, ..other() }, &claim()), None);
-    assert_eq!(look(&Wanted { app_id: String::new(), ..other() }, &claim()), None, "which one is not known");
-    assert_eq!(look(&Wanted { holder: holder("b", "shop", "u2"), ..other() }, &claim()), None, "not ours to end");
+    let former = |wanted: &Wanted, claim: &AssetClaim| observed(claim, wanted, |_| true).former.map(|it| it.app_id);
+    assert_eq!(former(&wanted(holder("a", "shop", "u1")), &claim()), None);
+    assert_eq!(former(&other(), &claim()).as_deref(), Some("2"));
+    assert_eq!(former(&Wanted { former_ended: true, ..other() }, &claim()), None);
+    assert_eq!(former(&Wanted { app_id: String::new(), ..other() }, &claim()), None, "which one is not known");
+    assert_eq!(former(&Wanted { holder: holder("b", "shop", "u2"), ..other() }, &claim()), None, "not ours to end");
     let mut parted = claim();
     parted.spec.subscribed_fields.clear();
-    assert_eq!(look(&other(), &parted), None);
+    assert_eq!(former(&other(), &parted), None);
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn a_claim_that_is_given_away_is_to_be_had_there_and_nowhere_else() {
     given.spec.transfer_to = Some("b".into());
     let (offered, elsewhere) =
         (ClaimSeen::Offered { namespace: "a".into() }, ClaimSeen::Elsewhere { namespace: "a".into() });
-    let seen = |claim: &AssetClaim, namespace: &str| judge(claim, &holder(namespace, "shop", "u9"), |_| true);
+    let seen = |claim: &AssetClaim, namespace: &str| evaluate(claim, &holder(namespace, "shop", "u9"), |_| true);
     assert_eq!(seen(&given, "b"), offered);
     assert_eq!(seen(&given, "c"), elsewhere);
     assert_eq!(seen(&claim(), "b"), elsewhere);

@@ -1,4 +1,4 @@
-//! Mail of the gateway that is no token: it is told and thrown away. What nobody asks for any more goes too.
+//! Messages of the gateway that are no tokens: they are told and thrown away. What nobody asks for any more goes too.
 
 mod trouble;
 
@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::inbox::{Envelope, came_at};
+use super::model::app_key;
 use super::state::MetaGrants;
 use crate::api::mailbox::{Mail, MailContent, MailRefusal};
 use crate::base::clock::Moment;
@@ -19,31 +20,30 @@ use crate::cluster::events::Note;
 use crate::limits::answer::listed;
 use crate::meta_app::seen;
 use crate::meta_grant::grantors;
-use crate::meta_grant::observe::app_key;
 
 /// The reason of the Event that an authorisation in the browser was refused.
 pub const REFUSED: &str = "AuthorizationRefused";
 
-/// What mail is called among what is written for a grant: it is a Secret beside its own.
+/// What a message is called among what is written for a grant: it is a Secret beside its own.
 pub const KIND: &str = "mail";
 
-/// How long mail stays that nobody takes. A login may take ten minutes and its confirmation ten more; until then it must
+/// How long a message stays that nobody takes. A login may take ten minutes and its confirmation ten more; until then it must
 /// be known which states were used.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
 
-/// How often old mail is looked for.
+/// How often old messages are looked for.
 const TIDY: SignedDuration = SignedDuration::from_mins(10);
 
 /// The same where some could not be thrown away.
 const RETRY: SignedDuration = SignedDuration::from_secs(45);
 
-/// The shortest time between two walks over all mail, however much comes.
+/// The shortest time between two walks over all messages, however much comes.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Looks after the mailbox until the shutdown.
+/// Looks after the inbox until the shutdown.
 pub async fn run(grants: Arc<MetaGrants>) {
     let (mut told, begun) = (HashSet::new(), grants.ctx.clock.running());
-    // What keeps mail from being thrown away is logged once.
+    // What keeps messages from being thrown away is logged once.
     let mut known = None;
     loop {
         let all = grants.inbox.all();
@@ -51,13 +51,13 @@ pub async fn run(grants: Arc<MetaGrants>) {
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
         let now = now(&grants, begun);
         let given_up = grantors::given_up(&grants, &all, now);
-        for (envelope, mail) in all {
+        for (envelope, message) in all {
             let waits_no_more = envelope.uid().is_some_and(|uid| given_up.contains(&uid));
-            if !waits_no_more && !is_done(&grants, &envelope, mail.as_ref(), &mut told, now).await {
+            if !waits_no_more && !is_done(&grants, &envelope, message.as_ref(), &mut told, now).await {
                 continue;
             }
             match grants.inbox.discard(&envelope, false).await {
-                Ok(()) => wake(&grants, mail.filter(|_| waits_no_more)),
+                Ok(()) => wake(&grants, message.filter(|_| waits_no_more)),
                 Err(failure) => failed = Some(failure.to_string()),
             }
         }
@@ -77,7 +77,7 @@ pub async fn run(grants: Arc<MetaGrants>) {
     }
 }
 
-/// The time by which mail is old: none is while our clock is in doubt, or for a while at first, before Meta answered anything.
+/// The time by which a message is old: none is while our clock is in doubt, or for a while at first, before Meta answered anything.
 fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
     let is_first = grants.ctx.clock.running().saturating_sub(begun) < TIDY && !grants.ctx.limits.clock_skew.is_heard();
     if is_first || grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock) {
@@ -88,25 +88,25 @@ fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
 }
 
 /// Has a grant say who still waits.
-fn wake(grants: &MetaGrants, mail: Option<Mail>) {
-    if let Some(Mail { grant, .. }) = mail {
+fn wake(grants: &MetaGrants, message: Option<Mail>) {
+    if let Some(Mail { grant, .. }) = message {
         grants.ctx.wakeups.wake(KindName::MetaGrant, Key::new(grant.namespace, grant.name));
     }
 }
 
-/// Whether nobody needs this mail any more. A refusal is told before, once.
+/// Whether nobody needs this message any more. A refusal is told before, once.
 async fn is_done(
     grants: &MetaGrants,
     envelope: &Envelope,
-    mail: Option<&Mail>,
+    message: Option<&Mail>,
     told: &mut HashSet<String>,
     now: Timestamp,
 ) -> bool {
     let is_old = now.duration_since(came_at(envelope)) > KEPT;
-    let Some(mail) = mail else { return is_old };
-    let grant = grants.get(&Key::new(&mail.grant.namespace, &mail.grant.name));
-    let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&mail.grant_uid));
-    match (&mail.content, grant) {
+    let Some(message) = message else { return is_old };
+    let grant = grants.get(&Key::new(&message.grant.namespace, &message.grant.name));
+    let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&message.grant_uid));
+    match (&message.content, grant) {
         (content, None) => !outlives_its_grant(content) || is_old,
         (MailContent::SpentState, _) => is_old,
         // Its grant takes it, as soon as Meta says enough.
@@ -123,7 +123,7 @@ async fn is_done(
             let uid = envelope.uid().unwrap_or_default();
             if !told.contains(&uid)
                 && let Ok((_, Some(app))) =
-                    seen::look(&grants.apps, Some(&app_key(&grant, &Key::of(&*grant))), &mail.grant.namespace).await
+                    seen::look(&grants.apps, Some(&app_key(&grant, &Key::of(&*grant))), &message.grant.namespace).await
             {
                 told.insert(uid);
                 let note = trouble::note(&app, &Key::of(&*grant), *trouble, (fact, words));
@@ -134,7 +134,7 @@ async fn is_done(
     }
 }
 
-/// Whether mail stays until it is old though its grant is gone: a used state must stay known, and the watch may not have brought
+/// Whether a message stays until it is old though its grant is gone: a used state must stay known, and the watch may not have brought
 /// the grant of a token yet. What one grant met with an application has the name of the same trouble with any other, which
 /// nobody could tell of meanwhile.
 const fn outlives_its_grant(content: &MailContent) -> bool {

@@ -1,7 +1,7 @@
 //! What a claim says once it is adopted.
 #![allow(clippy::unwrap_used)]
 
-use super::super::look::tests::{claim, holder, wanted};
+use super::super::evaluate::tests::{claim, holder, wanted};
 use super::*;
 
 #[test]

@@ -13,10 +13,10 @@ use kube::api::PostParams;
 use kube::core::Status;
 use kube::{Api, ResourceExt};
 
-use super::look::{self, Offer, Wanted};
-use super::obstacle::Obstacle;
+use super::blocked::{BlockedBy, ClaimsBlocked};
+use super::model::{Offer, Wanted};
 use super::state::Ownership;
-use super::{KIND, Unavailable};
+use super::store::{KIND, api};
 use crate::api::conditions::{ConditionType, find};
 use crate::api::{AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, ProofMethod, Reason};
 use crate::base::clock::Moment;
@@ -52,36 +52,43 @@ const LONGEST_VALID: SignedDuration = SignedDuration::from_hours(1);
 /// Proves it anew for as long as the operator runs: soon while anything keeps it from claims or no answer comes, else every ten
 /// minutes.
 pub async fn run(ownership: &Ownership) {
-    let mut proven = ownership.proof.obstacle().is_none();
+    let mut proven = ownership.admission_check.blocked_by().is_none();
     let mut pause = FIRST;
     while ownership.ctx.rest(if proven { PERIOD.unsigned_abs() } else { pause }).await {
         pause = if proven { FIRST } else { (2 * pause).min(LONGEST) };
         if proven && !ownership.ctx.policy.safeguards.proofs {
             return;
         }
-        proven = attempt(ownership).await && ownership.proof.obstacle().is_none();
+        proven = attempt(ownership).await && ownership.admission_check.blocked_by().is_none();
     }
 }
 
+/// What keeps the operator from writing claims at all.
+pub(super) async fn blocked(ownership: &Ownership) -> Option<ClaimsBlocked> {
+    let by = blocked_by(ownership).await?;
+    Some(ClaimsBlocked { namespace: ownership.ctx.policy.claims_namespace.clone(), by })
+}
+
 /// What keeps the operator from claims at present. A proof that is too old is none: it is renewed first.
-pub(super) async fn obstacle(ownership: &Ownership) -> Option<Obstacle> {
+async fn blocked_by(ownership: &Ownership) -> Option<BlockedBy> {
     let oldest = || ownership.ctx.clock.now().earlier(LONGEST_VALID);
     let is_old = |asked_at: &Option<Timestamp>| {
         asked_at.is_none_or(|at| ownership.ctx.policy.safeguards.proofs && at < oldest())
     };
-    if ownership.proof.obstacle().is_none() {
-        let mut asked_at = ownership.proof.turn().await;
+    if ownership.admission_check.blocked_by().is_none() {
+        let mut asked_at = ownership.admission_check.turn().await;
         // Whoever had the turn before may have found out that there is no answer.
-        if ownership.proof.obstacle().is_none() && is_old(&asked_at) && !ask(ownership, &mut asked_at).await {
-            note(ownership, Some(Obstacle::Unproven));
+        if ownership.admission_check.blocked_by().is_none() && is_old(&asked_at) && !ask(ownership, &mut asked_at).await
+        {
+            note(ownership, Some(BlockedBy::Unproven));
         }
     }
-    ownership.proof.obstacle()
+    ownership.admission_check.blocked_by()
 }
 
 /// Tries once, and says what came of it if that is something else than before; `false` if there was no answer.
 pub async fn attempt(ownership: &Ownership) -> bool {
-    ask(ownership, &mut *ownership.proof.turn().await).await
+    ask(ownership, &mut *ownership.admission_check.turn().await).await
 }
 
 async fn ask(ownership: &Ownership, asked_at: &mut Option<Timestamp>) -> bool {
@@ -99,29 +106,29 @@ async fn ask(ownership: &Ownership, asked_at: &mut Option<Timestamp>) -> bool {
     false
 }
 
-fn note(ownership: &Ownership, found: Option<Obstacle>) {
-    let before = ownership.proof.note(found.clone());
-    ownership.ctx.metrics.claims_unguarded(found == Some(Obstacle::Unguarded));
+fn note(ownership: &Ownership, found: Option<BlockedBy>) {
+    let before = ownership.admission_check.note(found.clone());
+    ownership.ctx.metrics.claims_unguarded(found == Some(BlockedBy::Unguarded));
     if before == found {
         return;
     }
     let namespace = &ownership.ctx.policy.claims_namespace;
     match found {
         None => tracing::info!(namespace, "claims are protected; they may be taken"),
-        Some(obstacle @ Obstacle::Unguarded) => {
+        Some(by @ BlockedBy::Unguarded) => {
             tracing::warn!(
                 namespace,
                 "anybody with a Role there may claim pages for any namespace, so no claim is taken: install chart meta-channel-operator-admin with policies.enabled"
             );
-            publish(ownership, &Unavailable { namespace: namespace.clone(), obstacle });
+            publish(ownership, &ClaimsBlocked { namespace: namespace.clone(), by });
         }
-        Some(obstacle) => tracing::warn!(namespace, ?obstacle, "no claim can be taken"),
+        Some(by) => tracing::warn!(namespace, obstacle = ?by, "no claim can be taken"),
     }
     wake_those_who_wait(ownership);
 }
 
 /// Says it with an Event about the namespace of the claims, whose administrator has to act. Nobody waits for it.
-fn publish(ownership: &Ownership, why: &Unavailable) {
+fn publish(ownership: &Ownership, why: &ClaimsBlocked) {
     let text = format!("{} {}", why.seen(), why.next_step());
     let note = Note { warning: true, reason: why.reason().as_str(), action: "Claim", text };
     let name = Some(why.namespace.clone());
@@ -137,7 +144,7 @@ fn publish(ownership: &Ownership, why: &Unavailable) {
 }
 
 /// What keeps the operator from claims, by what the API server says.
-async fn prove(ownership: &Ownership) -> Result<Option<Obstacle>, Failure> {
+async fn prove(ownership: &Ownership) -> Result<Option<BlockedBy>, Failure> {
     // Who may act for every namespace is refused nothing, and has nothing to prove.
     if may_act_everywhere(ownership).await? {
         return Ok(None);
@@ -155,53 +162,53 @@ async fn prove(ownership: &Ownership) -> Result<Option<Obstacle>, Failure> {
     };
     let claim = wanted.claim(ProofMethod::DebugToken, ownership.ctx.clock.now());
     let trial = PostParams { dry_run: true, ..PostParams::default() };
-    let answer = async { Ok(look::api(ownership).create(&trial, &claim).await.map(drop)) };
+    let answer = async { Ok(api(ownership).create(&trial, &claim).await.map(drop)) };
     match kubernetes(WHAT, answer).await? {
-        Err(kube::Error::Api(status)) => match judge(&status, &ownership.ctx.policy.claims_namespace) {
+        Err(kube::Error::Api(status)) => match evaluate(&status, &ownership.ctx.policy.claims_namespace) {
             Some(None) => may_take_another(ownership, &trial).await,
-            Some(obstacle) => Ok(obstacle),
+            Some(by) => Ok(by),
             None => Err(Failure::kubernetes(WHAT, &kube::Error::Api(status))),
         },
         Err(error) => Err(Failure::kubernetes(WHAT, &error)),
-        Ok(()) => Ok(Some(Obstacle::Unguarded)),
+        Ok(()) => Ok(Some(BlockedBy::Unguarded)),
     }
 }
 
 /// Whether a claim that exists could be given to a namespace of nobody, by whom claims for it are refused. Where there is none, or it
 /// was changed meanwhile, there is nothing to see.
-async fn may_take_another(ownership: &Ownership, trial: &PostParams) -> Result<Option<Obstacle>, Failure> {
+async fn may_take_another(ownership: &Ownership, trial: &PostParams) -> Result<Option<BlockedBy>, Failure> {
     let Some(found) = ownership.ctx.cluster.stores.claims.find(|_| true) else { return Ok(None) };
     let mut claim = AssetClaim::clone(&found);
     NOBODYS.clone_into(&mut claim.spec.holder.namespace);
-    let answer = async { Ok(look::api(ownership).replace(&found.name_any(), trial, &claim).await.map(drop)) };
+    let answer = async { Ok(api(ownership).replace(&found.name_any(), trial, &claim).await.map(drop)) };
     let let_in = kubernetes(WHAT, answer).await?.is_ok();
-    Ok(let_in.then_some(Obstacle::Unguarded))
+    Ok(let_in.then_some(BlockedBy::Unguarded))
 }
 
 /// What a refusal of the trial says: `None` if it says nothing.
-fn judge(status: &Status, namespace: &str) -> Option<Option<Obstacle>> {
+fn evaluate(status: &Status, namespace: &str) -> Option<Option<BlockedBy>> {
     let message = &status.message;
     match status.code {
         403 if message.contains(POLICY) => Some(None),
         // A claim of that name was let in before, or claims are looked for in another namespace.
-        409 => Some(Some(Obstacle::Unguarded)),
-        403 if message.contains(ELSEWHERE) => Some(Some(Obstacle::Unguarded)),
-        403 if is_missing_right(status) => Some(Some(Obstacle::Forbidden)),
-        404 => Some(Some(Obstacle::NoNamespace)),
+        409 => Some(Some(BlockedBy::Unguarded)),
+        403 if message.contains(ELSEWHERE) => Some(Some(BlockedBy::Unguarded)),
+        403 if is_missing_right(status) => Some(Some(BlockedBy::Forbidden)),
+        404 => Some(Some(BlockedBy::NoNamespace)),
         _ if message.contains(POLICY) => None,
         _ => refused(status, namespace).map(Some),
     }
 }
 
 /// What else refuses claims, if it is not for want of an answer.
-fn refused(status: &Status, namespace: &str) -> Option<Obstacle> {
+fn refused(status: &Status, namespace: &str) -> Option<BlockedBy> {
     let trial = Write::new(Verb::Create, KIND, &Key::new(namespace, "any"));
     let refused = WriteRefused::of(trial, status);
     let seen = match &refused.cause {
         Cause::NoAnswer | Cause::Other(_) => return None,
         _ => format!("The API server refuses all AssetClaims: {}.", refused.why()),
     };
-    Some(Obstacle::Refused { seen, next_step: refused.next_step() })
+    Some(BlockedBy::Refused { seen, next_step: refused.next_step() })
 }
 
 /// Whether the operator may write the status of channels in all namespaces, also in one that cannot exist.
@@ -257,21 +264,21 @@ mod tests {
         let naming = "ValidatingAdmissionPolicy 'naming.example.com'";
         let rows = [
             (403, refused(POLICY), Some(None)),
-            (403, refused(ELSEWHERE), Some(Some(Obstacle::Unguarded))),
-            (403, right.to_owned(), Some(Some(Obstacle::Forbidden))),
-            (409, "already exists".to_owned(), Some(Some(Obstacle::Unguarded))),
-            (404, "namespaces \"x\" not found".to_owned(), Some(Some(Obstacle::NoNamespace))),
+            (403, refused(ELSEWHERE), Some(Some(BlockedBy::Unguarded))),
+            (403, right.to_owned(), Some(Some(BlockedBy::Forbidden))),
+            (409, "already exists".to_owned(), Some(Some(BlockedBy::Unguarded))),
+            (404, "namespaces \"x\" not found".to_owned(), Some(Some(BlockedBy::NoNamespace))),
             (422, refused(POLICY), None),
             (500, refused(POLICY), None),
             (429, "too many requests".to_owned(), None),
         ];
         for (code, message, expected) in rows {
             let status = Status::failure(&message, "x").with_code(code);
-            assert_eq!(judge(&status, "claims"), expected, "{code} {message}");
+            assert_eq!(evaluate(&status, "claims"), expected, "{code} {message}");
         }
         for code in [403, 422] {
             let status = Status::failure(&refused(naming), "x").with_code(code);
-            let Some(Some(Obstacle::Refused { seen, next_step })) = judge(&status, "claims") else {
+            let Some(Some(BlockedBy::Refused { seen, next_step })) = evaluate(&status, "claims") else {
                 panic!("{status:?}")
             };
             assert!(seen.contains("naming.example.com denies it") && next_step.contains("that policy"), "{seen}");
