@@ -77,6 +77,12 @@ impl<S> ObjectState<S> {
         times == if refused.cause == Cause::NoAnswer { 2 } else { 1 }
     }
 
+    /// Whether our own status was written over this version of the object and came back through the watch after a pass had got it: then
+    /// what the pass got says what was so before, and the status is remembered no more.
+    pub fn outdates(&self, version: Option<u64>) -> bool {
+        self.written.is_none() && self.own.outdates(version)
+    }
+
     /// Notes whether everything was answered that was asked about the object.
     pub fn answered(&mut self, now: Timestamp, answered: bool) {
         if answered {

@@ -50,6 +50,11 @@ impl<S> OwnStatus<S> {
         self.kept.as_ref().is_some_and(|kept| kept.stored != without_times(status))
     }
 
+    /// Whether ours was written over an object of this version, and is stored.
+    pub fn outdates(&self, version: Option<u64>) -> bool {
+        self.kept.is_none() && version.is_some_and(|version| version < self.wrote)
+    }
+
     /// Whether somebody else's status is stored.
     pub const fn is_of_somebody_else(&self) -> bool {
         self.kept.is_some()
@@ -153,6 +158,7 @@ fn without_times(status: &impl Serialize) -> u64 {
 mod tests {
     use serde_json::json;
 
+    use super::super::memory::Written;
     use super::*;
 
     #[test]
@@ -180,6 +186,22 @@ mod tests {
         assert_eq!(shows(12, 8, 4), Some(4));
         assert!(!memories.wrote(&key, uid, Some(13), false), "the watch brings it");
         assert_eq!((memories.wrote(&key, uid, Some(13), true), memories.kept(&key, Some(uid))), (true, None));
+    }
+
+    #[test]
+    fn an_object_from_before_our_write_is_known_as_such_when_the_write_came_back_since() {
+        let (memories, key, uid) = (Memories::<u32>::default(), Key::new("a", "x"), "u");
+        let outdated = |version| memories.recall(&key, uid).outdates(Some(version));
+        let (mut memory, _) = memories.begin(&key, uid);
+        memories.writes(&key, uid, &1, Timestamp::UNIX_EPOCH);
+        assert!(!memories.wrote(&key, uid, Some(5), false));
+        memory.written = Some(Written { version: 5, status: 1 });
+        memories.keep(&key, memory);
+        assert!(!outdated(4), "the status is remembered");
+        memories.shown(&key, uid, 5);
+        assert_eq!([3, 4, 5, 6].map(outdated), [true, true, false, false]);
+        memories.shows(&key, uid, 6, Some(&2), Some(&1));
+        assert!(!outdated(4), "what it was before somebody else wrote it is kept");
     }
 
     #[test]

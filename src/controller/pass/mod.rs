@@ -79,29 +79,34 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     pub fn begin<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
         let (memory, requested) = kind.states().begin(&key, &uid);
-        Self::over::<K>(kind.ctx(), object, now, memory, requested)
+        Self::over(kind, object, now, memory, requested)
     }
 
     /// What a pass would begin with, to look at an object without one: it is due, and nothing is remembered of it.
     pub fn glance<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
         let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
         let memory = kind.states().recall(&key, &uid);
-        Self::over::<K>(kind.ctx(), object, now, memory, true)
+        Self::over(kind, object, now, memory, true)
     }
 
     fn over<K: Reconciler<Status = S>>(
-        ctx: &Context,
+        kind: &K,
         object: &K::Object,
         now: Timestamp,
         mut memory: ObjectState<S>,
         requested: bool,
     ) -> Self {
+        let ctx = kind.ctx();
         let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
+        let outdated = memory.outdates(version(object.meta()));
         // Until the watch brings our own write back, the store shows the status before it.
         memory.written =
             memory.written.filter(|written| version(object.meta()).is_some_and(|shown| shown < written.version));
         let known = memory.unwritten.as_ref().or(memory.written.as_ref().map(|written| &written.status));
-        let previous = known.or(K::status(object)).cloned().unwrap_or_default();
+        // The store held it before it was forgotten here.
+        let newer = outdated.then(|| kind.stored(&key)).flatten().filter(|stored| stored.uid() == object.uid());
+        let shown = newer.as_deref().unwrap_or(object);
+        let previous = known.or(K::status(shown)).cloned().unwrap_or_default();
         let generation = object.meta().generation.unwrap_or_default();
         let edit = Edit { generation, requested_at: object.annotations().get(REQUESTED_AT).cloned() };
         let open = requests::open(edit.requested_at.as_deref(), K::handled(&previous));
