@@ -4,6 +4,7 @@
 //! left is evaluated all the same.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -117,18 +118,27 @@ pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
     Reverse((came_at(envelope), envelope.name_any()))
 }
 
-/// Keeps the inbox filled, and wakes the grants that tokens came for.
+/// Keeps the inbox filled, and wakes the grants that tokens came for, or that have no more to wait for one that is gone.
 pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
     let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
     let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
-    let report = |change: Change<'_, Envelope>| {
-        if let Change::Applied(envelope) = change {
-            let is_token = |message: &Mail| matches!(message.content, MailContent::Token { .. });
-            if let Some(message) = Mail::read(envelope.annotations()).filter(is_token) {
-                ctx.wakeups.wake(KindName::MetaGrant, Key::new(message.grant.namespace, message.grant.name));
+    let wake = |grant: &Key| ctx.wakeups.wake(KindName::MetaGrant, grant.clone());
+    // The grants that tokens are for: of what is gone nothing but its name is told.
+    let mut tokens = HashMap::new();
+    let report = |change: Change<'_, Envelope>| match change {
+        Change::Applied(envelope) => {
+            let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
+            if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
+                let grant = Key::new(mail.grant.namespace, mail.grant.name);
+                wake(&grant);
+                tokens.insert(Key::of(envelope), grant);
             }
             inbox.came.notify_one();
         }
+        Change::Deleted(envelope) => {
+            tokens.remove(envelope).iter().for_each(wake);
+        }
+        _ => {}
     };
     watch::run_metadata(all, labelled, writer, &ctx.metrics, |_| (), report).await;
 }

@@ -14,7 +14,7 @@ use super::model::app_key;
 use super::state::MetaGrants;
 use crate::api::mailbox::{Mail, MailContent, MailRefusal};
 use crate::base::clock::Moment;
-use crate::base::key::{Key, KindName};
+use crate::base::key::Key;
 use crate::base::redact::redact;
 use crate::cluster::events::Note;
 use crate::limits::answer::listed;
@@ -47,7 +47,7 @@ pub async fn run(grants: Arc<MetaGrants>) {
     let mut known = None;
     loop {
         let all = grants.inbox.all();
-        let mut failed = None;
+        let (mut failed, looked) = (None, grants.ctx.clock.now());
         told.retain(|uid| all.iter().any(|(envelope, _)| envelope.uid().as_ref() == Some(uid)));
         let now = now(&grants, begun);
         let given_up = grantors::given_up(&grants, &all, now);
@@ -56,9 +56,8 @@ pub async fn run(grants: Arc<MetaGrants>) {
             if !waits_no_more && !is_done(&grants, &envelope, message.as_ref(), &mut told, now).await {
                 continue;
             }
-            match grants.inbox.discard(&envelope, false).await {
-                Ok(()) => wake(&grants, message.filter(|_| waits_no_more)),
-                Err(failure) => failed = Some(failure.to_string()),
+            if let Err(failure) = grants.inbox.discard(&envelope, false).await {
+                failed = Some(failure.to_string());
             }
         }
         if let Some(failure) = failed.as_ref().filter(|_| failed != known) {
@@ -72,7 +71,7 @@ pub async fn run(grants: Arc<MetaGrants>) {
                 grants.inbox.came.notified().await;
                 tokio::time::sleep(PAUSE).await;
             } => {}
-            () = grants.ctx.clock.sleep_until(grants.ctx.clock.now().later(pause)) => {}
+            () = grants.ctx.clock.sleep_until(looked.later(pause)) => {}
         }
     }
 }
@@ -84,13 +83,6 @@ fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
         Timestamp::MIN
     } else {
         grants.ctx.clock.now()
-    }
-}
-
-/// Has a grant say who still waits.
-fn wake(grants: &MetaGrants, message: Option<Mail>) {
-    if let Some(Mail { grant, .. }) = message {
-        grants.ctx.wakeups.wake(KindName::MetaGrant, Key::new(grant.namespace, grant.name));
     }
 }
 
