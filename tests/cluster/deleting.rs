@@ -67,8 +67,10 @@ async fn a_channel_that_is_being_deleted_before_it_was_connected_claims_no_page(
     let channels = world.channels(&world.tenant_a);
     channels.patch("shop", &PatchParams::default(), &finalizers(&["example.com/hold"])).await?;
     channels.delete("shop", &DeleteParams::default()).await?;
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    // Who does not know yet that it is being deleted may still connect it.
     world.channel_is(&world.tenant_a, "shop", &["Claimed=False/BeingDeleted"]).await?;
+    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Authorized=True", "Claimed=False/BeingDeleted"]).await?;
     quiet(&operator).await?;
     assert!(world.claims().get_opt(&format!("facebook-page-{PAGE_A}")).await?.is_none());
     assert_eq!(world.writes(), []);
