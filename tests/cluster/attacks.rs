@@ -14,6 +14,7 @@ use testkit::wait_for;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::calm::*;
 use crate::props::*;
 use crate::world::*;
 
@@ -105,7 +106,7 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
     let mut resolve = world.sandbox.resolve();
     resolve.insert("evil.example".to_owned(), host.url.clone());
     world.sandbox.set_resolve(resolve)?;
-    let operator = world.operator();
+    let operator = world.unhurried();
     world.put_app().await?;
     world.app_is(&["Ready=True"]).await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_b);
@@ -121,6 +122,7 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
             .collect())
     };
     let before = versions().await?;
+    settled(&world, &operator).await?;
     world.sandbox.clear_ledger();
 
     let all: Vec<_> =

@@ -107,7 +107,7 @@ async fn a_token_that_meta_does_not_know_cuts_the_channel_and_the_old_one_heals_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_pass_over_unchanged_objects_asks_meta_nothing_and_writes_nothing() -> Result<()> {
     let world = World::new().await?;
-    let operator = world.operator();
+    let operator = world.unhurried();
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.put_channel(&world.tenant_a, "support", PAGE_B, TOKEN_B).await?;
@@ -121,7 +121,7 @@ async fn a_second_pass_over_unchanged_objects_asks_meta_nothing_and_writes_nothi
     world.sandbox.clear_ledger();
 
     // A restarted operator passes over everything.
-    let operator = world.operator();
+    let operator = world.unhurried();
     wait_for("a pass over each object", PATIENCE, async || {
         ensure!(operator.passes("FacebookChannel") >= 3 && operator.passes("MetaApp") >= 1);
         Ok(())

@@ -15,6 +15,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::wait_for;
 
+use crate::calm::*;
 use crate::gateway::{BODY, Caller, signature, verify_token};
 use crate::props::*;
 use crate::releases::unbind;
@@ -151,9 +152,10 @@ async fn an_app_that_meta_never_accepted_is_not_told_of_and_its_events_are_to_co
 #[tokio::test(flavor = "multi_thread")]
 async fn another_app_secret_counts_at_once_though_meta_is_not_asked() -> Result<()> {
     let world = World::new().await?;
-    let operator = world.operator();
+    let operator = world.unhurried();
     world.put_app().await?;
     world.app_is(&["Ready=True"]).await?;
+    settled(&world, &operator).await?;
     world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
     world.app_is(&["Ready=Unknown/Paused"]).await?;
     quiet(&operator).await?;
@@ -176,11 +178,11 @@ async fn another_app_secret_counts_at_once_though_meta_is_not_asked() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_that_somebody_deletes_or_changes_is_written_anew() -> Result<()> {
     let world = World::new().await?;
-    let operator = world.operator();
+    let operator = world.unhurried();
     world.put_app().await?;
     world.app_is(&["Ready=True"]).await?;
     let (told, own) = (world.told().await?, world.own_key().await?);
-    quiet(&operator).await?;
+    settled(&world, &operator).await?;
     let calls = world.sandbox.ledger().len();
     world.keyring().delete(DEFAULT_KEYRING, &DeleteParams::default()).await?;
     world.keyring_holds(&told).await?;

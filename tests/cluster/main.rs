@@ -4,6 +4,7 @@
 mod accounts;
 mod approval;
 mod attacks;
+mod calm;
 mod claims;
 mod cleanup;
 mod clocks;

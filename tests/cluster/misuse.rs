@@ -8,17 +8,19 @@ use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
+use crate::calm::*;
 use crate::props::*;
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_does_not_allow_a_namespace_is_not_used_from_there() -> Result<()> {
     let world = World::new().await?;
-    let _operator = world.operator();
+    let operator = world.unhurried();
     let closed = world.app_manifest().replace("from: All", "from: Same");
     world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
     world.apply(&closed).await?;
     world.app_is(&["Ready=True"]).await?;
+    settled(&world, &operator).await?;
     world.sandbox.clear_ledger();
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     let refused = ["Ready=False/AppNotFound", "Authorized=Unknown/AppNotFound", "Reconciling=True", "Claimed=Unknown"];

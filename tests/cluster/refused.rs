@@ -18,6 +18,7 @@ use serde_json::json;
 use testkit::wait_for;
 
 use crate::accounts::{CLAIMS, MAILBOX, WATCHED};
+use crate::calm::*;
 use crate::props::*;
 use crate::world::*;
 use obstacle::*;
@@ -25,22 +26,8 @@ use secrets::connected;
 
 /// An operator that looks at what is changed as often as it is changed, and for which no slot comes by chance.
 fn eager(world: &World) -> Running {
-    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     world.account.is_refused_on_purpose();
-    world.operator_with(|operator| {
-        let policy = &mut operator.policy;
-        policy.edit_interval = Duration::from_millis(1);
-        (policy.channel_period, policy.app_period, policy.broken_period) = (NEVER, NEVER, NEVER);
-    })
-}
-
-/// What was written at Meta is read again 1, 5 and 10 minutes later. After that nothing is due.
-async fn settled(world: &World, operator: &Running) -> Result<()> {
-    for minutes in [1, 5, 10] {
-        quiet(operator).await?;
-        world.advance(minutes);
-    }
-    quiet(operator).await
+    world.unhurried_with(|operator| operator.policy.edit_interval = Duration::from_millis(1))
 }
 
 /// A write of Secrets in a namespace; `name` is that of one that exists.

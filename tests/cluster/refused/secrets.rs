@@ -187,12 +187,12 @@ async fn a_token_of_a_grant_that_may_not_be_kept_is_told_and_the_grant_works() -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_could_not_be_kept_is_not_asked_for_until_it_may() -> Result<()> {
     let world = World::seeded(|seed| add_system_user(seed, "robot", 39)).await?;
-    let operator = world.daily();
-    world.account.is_refused_on_purpose();
+    let operator = eager(&world);
     world.put_app().await?;
     world.put_grant(&text("robot"), "{}").await?;
     world.grant_is(&["Ready=True/Reached", "Renewed=True"]).await?;
-    quiet(&operator).await?;
+    world.app_is(&["Ready=True"]).await?;
+    settled(&world, &operator).await?;
     for (way, way_said) in [(Way::Denied, "False/AdmissionDenied"), (Way::Failing, "Unknown/WriteFailed")] {
         let before = world.secrets().get("metagrant-acme-token").await?;
         let exchanges = world.calls(EXCHANGE).len();
