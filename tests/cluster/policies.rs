@@ -7,6 +7,7 @@ use meta_channel_operator::api::Connection;
 use testkit::sandbox::{AppChange, AppSubscriptionChange, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
 
+use crate::calm::*;
 use crate::drift::FOREIGN;
 use crate::props::*;
 use crate::world::*;
@@ -215,6 +216,7 @@ async fn channels_of_a_paused_app_go_on_with_what_was_known_of_it() -> Result<()
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
     world.app_is(&["Ready=True"]).await?;
+    between_slots(&world, &operator).await?;
     let before = world.channels(&world.tenant_a).get("shop").await?;
     world.sandbox.clear_ledger();
     let passes = operator.passes("FacebookChannel");

@@ -10,6 +10,7 @@ use meta_channel_operator::api::FacebookChannel;
 use serde_json::json;
 use testkit::wait_for;
 
+use crate::calm::*;
 use crate::props::*;
 use crate::world::*;
 
@@ -69,6 +70,16 @@ fn secret_reads(operator: &Running) -> f64 {
     operator.gauge("secret_reads_total")
 }
 
+/// Waits until the operator has seen what was changed after so many passes.
+async fn seen(operator: &Running, passes: u64) -> Result<()> {
+    wait_for("a pass over what was changed", PATIENCE, async || {
+        ensure!(operator.passes("FacebookChannel") > passes);
+        Ok(())
+    })
+    .await?;
+    quiet(operator).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_token_is_owned_by_its_channel_and_comes_back_without_a_question_to_meta() -> Result<()> {
     let world = World::new().await?;
@@ -80,7 +91,7 @@ async fn a_published_token_is_owned_by_its_channel_and_comes_back_without_a_ques
     assert_eq!(secret.labels()["metachannels.io/purpose"], "published-page-token");
     let owner = &secret.owner_references()[0];
     assert_eq!((&owner.uid, owner.controller), (channel.metadata.uid.as_ref().unwrap(), Some(true)));
-    quiet(&operator).await?;
+    between_slots(&world, &operator).await?;
     let (reads, writes) = (secret_reads(&operator), operator.count("status_writes_total", "FacebookChannel"));
     world.sandbox.clear_ledger();
 
@@ -92,9 +103,10 @@ async fn a_published_token_is_owned_by_its_channel_and_comes_back_without_a_ques
     assert_eq!(operator.count("status_writes_total", "FacebookChannel"), writes);
 
     // Changed by hand it is put right in the next slot; until then nobody is raced with.
+    let passes = operator.passes("FacebookChannel");
     let change = Patch::Merge(json!({"stringData": {"token": "changed", "more": "x"}}));
     let changed = secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
-    quiet(&operator).await?;
+    seen(&operator, passes).await?;
     assert_eq!(secrets(&world).get(NAME).await?.resource_version(), changed.resource_version());
     advance_and_sweep(&world, &operator, 16).await?;
     let right = published(&world, TOKEN_A).await?;
@@ -108,8 +120,11 @@ async fn a_published_token_is_owned_by_its_channel_and_comes_back_without_a_ques
         Ok(())
     })
     .await?;
+    quiet(&operator).await?;
+    let passes = operator.passes("FacebookChannel");
     let change = Patch::Merge(json!({"immutable": true, "stringData": {"token": "changed"}}));
     secrets(&world).patch(NAME, &PatchParams::default(), &change).await?;
+    seen(&operator, passes).await?;
     advance_and_sweep(&world, &operator, 16).await?;
     let anew = published(&world, TOKEN_A).await?;
     assert_eq!(anew.immutable, None);
