@@ -1,8 +1,9 @@
 //! Who authorises in the browser and is none of a grant's people: with an operator, for a grant that no channel uses yet.
 
 use anyhow::{Context, Result, ensure};
-use kube::Api;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use meta_channel_operator::api::{MetaGrant, MetaGrantStatus};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -106,7 +107,7 @@ async fn a_stranger_who_authorises_for_a_grant_that_no_channel_uses_yet_changes_
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, ""));
 
     // The seed is as good as before.
-    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
     secrets.delete("metagrant-acme-token", &DeleteParams::default()).await?;
     wait_for("the seed to be taken again", PATIENCE, async || {
         ensure!(living(&world).await? == text(ENDING));
@@ -178,6 +179,20 @@ async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
     let taken = grant_is(&world, "True/Reached").await?.status.context("no status")?;
     assert_eq!(taken.grantor_id.as_deref(), Some(COLLEAGUE));
     assert_eq!(taken.waiting_grantors, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_somebody_throws_away_is_waited_for_no_more() -> Result<()> {
+    let (world, operator) = renewed::world().await?;
+    authorised_by_a_stranger(&world).await?;
+    waiting_are(&world, &[COLLEAGUE]).await?;
+    quiet(&operator).await?;
+    let mailbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    for mail in renewed::mail(&world).await?.into_iter().filter(|mail| mail.data.is_some()) {
+        mailbox.delete(&mail.name_any(), &DeleteParams::default()).await?;
+    }
+    waiting_are(&world, &[]).await?;
     Ok(())
 }
 
