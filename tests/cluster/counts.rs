@@ -25,8 +25,19 @@ fn counts(total: i32, connected: i32, expired: i32, disconnected: i32) -> Option
     Some(ChannelCounts { total, connected, expired, disconnected })
 }
 
-/// Moves the clock to the next counting, and waits for what the status says then.
+/// Waits until the operator sees these channels, moves the clock to the next counting, and waits for what the status says then.
 async fn counted(world: &World, operator: &Running, expected: &Option<ChannelCounts>) -> Result<()> {
+    wait_for("the channels to be seen", PATIENCE, async || {
+        let text = operator.metrics.text();
+        let of = |state: &str| {
+            let lines = text.lines().filter(|line| line.contains("_channel_connection{") && line.contains(state));
+            i32::try_from(lines.count()).unwrap()
+        };
+        let found = counts(of(""), of("\"Connected\""), of("\"Expired\""), of("\"Disconnected\""));
+        ensure!(&found == expected, "{found:?}");
+        Ok(())
+    })
+    .await?;
     quiet(operator).await?;
     world.advance(PERIOD + 1);
     wait_for("the count", PATIENCE, async || {

@@ -12,6 +12,7 @@ use serde_json::json;
 use testkit::sandbox::AppChange;
 use testkit::wait_for;
 
+use crate::calm::settled;
 use crate::granting::add_system_user;
 use crate::props::*;
 use crate::world::*;
@@ -182,6 +183,8 @@ async fn an_outage_leaves_broken_channels_as_they_were_and_tells_nothing_twice()
     world.put_channels(namespace, &[("mixed-up", PAGE_B, other_app), ("outlet", PAGE_C, TOKEN_C)]).await?;
     world.channel_is(namespace, "outlet", &["Ready=False/PasswordChanged", "Stalled=True"]).await?;
     world.channel_is(namespace, "mixed-up", &["Ready=False/WrongApp", "Stalled=True"]).await?;
+    world.app_is(&["Ready=True"]).await?;
+    settled(&world, &operator).await?;
     let before = versions(&world).await?;
     world.sandbox.add_fault(fault("{match: {template: '/{version}/debug_token'}, do: {status: {code: 500}}}"));
     advance_and_pass(&world, &operator, 125, "FacebookChannel", 4).await?;

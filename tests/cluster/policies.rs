@@ -170,6 +170,12 @@ async fn under_pause_meta_is_left_alone_and_nothing_grows_old() -> Result<()> {
         .await?;
 
     world.channels(&world.tenant_b).delete("outlet", &Default::default()).await?;
+    wait_for("the deletion to be seen", PATIENCE, async || {
+        ensure!(!operator.metrics.text().contains("name=\"outlet\""));
+        Ok(())
+    })
+    .await?;
+    quiet(&operator).await?;
     world.sandbox.clear_ledger();
     let before = versions(&world).await?;
     change_row(&world, PAGE_A, None)?;
