@@ -13,11 +13,11 @@ use super::blocked::{BlockedBy, ClaimsBlocked};
 use super::evaluate::{evaluate, is_used_through_another, noted};
 use super::model::{ClaimSeen, Wanted};
 use super::state::Ownership;
-use super::store::{KIND, api};
+use super::store::{KIND, api, shown};
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimSpec, CLEANUP, ProofMethod};
 use crate::base::clock::Stamp;
-use crate::base::key::Key;
+use crate::base::key::{Key, version};
 use crate::cluster::error;
 use crate::cluster::error::{Failure, kubernetes};
 use crate::cluster::write_refused::{Cause, Verb, Write};
@@ -67,6 +67,11 @@ async fn write(
     let claim = error::write(&ownership.ctx.metrics, Write::new(verb, KIND, &key), request).await?;
     if !params.dry_run {
         ownership.freshness.wrote(&name, &claim.spec.holder.uid, claim.spec.transfer_to.is_some(), sent);
+        // What the watch still shows would have done again what this says was done.
+        let (shown, made) = (shown(ownership, &name), version(&claim.metadata));
+        if shown < made {
+            ownership.freshness.outdate(&name, shown, made);
+        }
     }
     Ok(())
 }

@@ -60,7 +60,10 @@ impl Freshness {
     /// Whether the watch still shows a version of a claim that was found to be outdated.
     pub fn is_outdated(&self, claim: &str, shown: Option<u64>) -> bool {
         let mut all = self.outdated.lock();
-        let still = all.get(claim).is_some_and(|outdated| outdated.shown == shown);
+        let still = all.get(claim).is_some_and(|outdated| {
+            // What is older than what was read is none the better for being newer than what was shown then.
+            outdated.shown == shown || shown.is_some() && shown < outdated.read
+        });
         if !still {
             all.remove(claim);
         }
@@ -93,6 +96,8 @@ mod tests {
         assert!(!freshness.outdate("page", Some(7), Some(8)), "it was known");
         assert!(freshness.outdate("page", Some(7), None), "it was deleted meanwhile");
         assert!(freshness.is_outdated("page", Some(7)) && !freshness.is_outdated("other", Some(7)));
+        freshness.outdate("page", Some(7), Some(9));
+        assert!(freshness.is_outdated("page", Some(8)), "older than what was read");
         assert!(!freshness.is_outdated("page", Some(9)), "the watch goes on");
         assert!(!freshness.is_outdated("page", Some(7)), "and that is not forgotten");
     }
