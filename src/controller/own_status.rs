@@ -158,7 +158,7 @@ fn without_times(status: &impl Serialize) -> u64 {
 mod tests {
     use serde_json::json;
 
-    use super::super::memory::Written;
+    use super::super::object_state::Written;
     use super::*;
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_object_from_before_our_write_is_known_as_such_when_the_write_came_back_since() {
-        let (memories, key, uid) = (Memories::<u32>::default(), Key::new("a", "x"), "u");
+        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), "u");
         let outdated = |version| memories.recall(&key, uid).outdates(Some(version));
         let (mut memory, _) = memories.begin(&key, uid);
         memories.writes(&key, uid, &1, Timestamp::UNIX_EPOCH);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
-use meta_channel_operator::engine::failure::{last_slot, next_slot};
+use meta_channel_operator::base::schedule::{last_slot, next_slot};
 use meta_channel_operator::operator::Operator;
 use testkit::wait_for;
 
