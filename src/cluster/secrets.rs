@@ -2,6 +2,16 @@
 //!
 //! They are watched as metadata and read one by one when their version changed; contents are kept in memory, wiped when
 //! dropped. A pass over unchanged objects therefore reads no Secret.
+//!
+//! # Secrets
+//!
+//! Watched as metadata, selected by the label `metachannels.io/purpose`, read one by one when their version changed (`cluster/secrets.rs`). What is
+//! kept is wiped when it is dropped; copies in buffers of libraries are not, so that core dumps and attaching are forbidden
+//! (`core_dumps.rs`). Tokens are types without a printable form (`graph/token.rs`). All foreign text passes one redactor
+//! (`base/redact.rs`). Logs of libraries never go below INFO (`telemetry.rs`), since their finer levels print headers and bodies.
+//!
+//! Secrets that the operator makes and rewrites (`controller/managed_secrets.rs`) are not read again: an annotation says what the content was made of,
+//! and the version whether somebody changed it since. Both come with the watch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

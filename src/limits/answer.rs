@@ -1,4 +1,22 @@
 //! What Meta answered, as decisions see it: a value, or a refusal with its consequence.
+//!
+//! # Errors
+//!
+//! Meta's answers are classed once, by consequence (`graph/classes.rs`: a table with a test row for each line of Meta's contract).
+//! A panic is the failure of the object that it was about (`controller/panics.rs`). A class becomes a time in one place (`controller/resync.rs`). No answer is not an answer: time-outs, 5xx, throttling and unknown
+//! codes keep every value (`limits/answer.rs`: `keep`) until the staleness limit makes it Unknown.
+//!
+//! What the API server refuses to write is an observation too. `cluster/write_refused.rs` reads its answer: the cause, who acts, its words. `act` notes it in
+//! `controller/writes.rs` and the pass goes on; `decide` puts it on the condition of what was to be written. `controller/pass/refused.rs` tells it once and has it tried
+//! again within a minute, without a look: what needs a proof from Meta first is offered to the API server for trial (`is_let_in`). A status that may not
+//! be written is remembered as what was decided last.
+//!
+//! An app-wide verdict comes only from calls with the app token alone, made by the MetaApp's own pass, and only once Meta has said the same
+//! twice, a minute apart. Channels quote it.
+//!
+//! What is declared anew and refused undoes nothing that was verified. Another version of the Graph API is tried with all reads before it is used (`meta_app/preflight.rs`). `meta_app/decide` keeps the two apart: conditions say what Meta was
+//! seen to do, *wishes* are findings that block Ready alone. Channels inherit from the status of the app, never from its spec
+//! (`facts::fields`, `facts::version`, `secrets::find_credentials`).
 
 use std::time::{Duration, Instant};
 

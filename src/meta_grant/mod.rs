@@ -1,4 +1,17 @@
 //! MetaGrant: its whole life, as a table of contents.
+//!
+//! # A grant's token
+//!
+//! A MetaGrant begins with a source token that somebody else writes. The token in use is kept in a Secret of ours (`meta_grant/token_secret.rs`): a copy of the
+//! source token, what it was exchanged for, or a renewed one, beside the one before. One change a pass step: obtain, keep, look, list; so a process
+//! that is killed anywhere leaves a token that works (`decide/tests/life.rs` and `tests/cluster/kills.rs` kill it everywhere). What was
+//! obtained and could not be kept is remembered in memory. What we wrote counts before the watch shows it (`cluster/secrets.rs`). The pages and their tokens
+//! are in memory only (`meta_grant/page_tokens.rs`); `put` says for which pages something changed, and only their channels are woken.
+//!
+//! What a list leaves open of a page in use is a gap (`meta_grant/gap.rs`): `meta_grant/coverage.rs` says which pages have to be asked for a token, at most
+//! fifty a minute, and what list and page come to; until a gap is settled the row before stays in force, and nobody hears of it. Source tokens, mail and the
+//! gateway's logins are judged by the same file (`of_another`). What else counts only when it is said again is in `decide/heard.rs`. Random histories of
+//! answers are judged by rules kept apart from that code (`decide/tests/histories.rs`).
 
 pub mod act;
 pub mod address;

@@ -2,6 +2,16 @@
 //!
 //! `observe` and `acquire` are what the other kinds use, [`admission_check`] what has to be known before, [`fence`] what stands
 //! before each write at Meta.
+//!
+//! # Who may write claims
+//!
+//! All releases write in one claims namespace; a policy of the API server lets each write only for namespaces whose channels' status it may
+//! patch. Before a claim is taken, and every ten minutes, `ownership/admission_check.rs` offers one for trial, for a namespace that cannot exist, and one that exists to that namespace, and
+//! expects the policy's refusal; until then `ownership.admission_check` says what is in the way, and `ownership/acquire.rs` takes and changes none. Who may act for all namespaces, which
+//! the API server is asked before, has nothing to prove.
+//!
+//! Operator and gateway are known to the policies about Secrets by rights of their own (`post` and `collect` on `mailboxes`, of which there are none). That
+//! these count is asked by `cluster/secret_guard.rs`; without them the work goes on.
 
 mod acquire;
 pub mod admission_check;

@@ -2,6 +2,14 @@
 //!
 //! The Lease is renewed on a thread of its own, over a client and a connection of its own: whatever the work does to the
 //! runtime, its connections and the queue of its client, the lease is not lost by it.
+//!
+//! # Under load
+//!
+//! The Lease is renewed on a thread with a runtime and a connection of its own (`cluster/leader/mod.rs`): the passes of all kinds run in one task, and
+//! what they do to its runtime, or to the connections and the queue of its client, must not cost the lease. `Tenure` tells when it was renewed last. All writes go through a
+//! client that lets fewer through at once while the API server is slow (`cluster/backpressure.rs`): the API server's time begins when a write is sent, and one that was not sent in a minute is
+//! given up and says nothing about the API server (`Failure::Unsent`). An object that waits for another one to be verified does not
+//! repeat each change of its words (`controller/pass/mod.rs`: `puts_off`).
 
 pub mod refused;
 

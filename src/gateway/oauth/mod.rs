@@ -12,6 +12,15 @@
 //! (`seal`). So any replica can go on where another one began, a click leaves nothing in a cluster that the whole Internet
 //! could fill, and the gateway needs no right to read what it stored. What a cookie cannot do is to forget: that a state
 //! is used once is ensured by creating an object named by its hash, since only one of many can create it.
+//!
+//! # Authorizing again in a browser
+//!
+//! `gateway/oauth`: `start.rs`, `callback.rs` and `confirm.rs` are the three steps, `pages.rs` and `pages/refusals.rs` what people see; `authorization_response.rs` reads
+//! what the login dialog brings back. The browser keeps what lies between them, sealed and in a cookie for each flow (`seal.rs`, `flow.rs`, `cookie.rs`); the gateway may only create Secrets in the release's namespace, and creating one of a name is what makes a
+//! state good for once. How often a client comes back is bounded for each apart (`returning.rs`). A code that comes to another browser is thrown away behind the answer (`discard.rs`). What somebody agreed to use is mail (`api/mailbox.rs`) for the operator, which watches the mailbox (`meta_grant/inbox.rs`),
+//! judges a token as a rival of the one in use, as it judges a new source token (`meta_grant/decide/token.rs`: `is_accepted`), and throws it away
+//! then. Refusals become Events, and old mail goes, in `meta_grant/messages.rs`; what is wrong with the application is told on the MetaApp (`messages/trouble.rs`), and its
+//! mail stays for an hour under a name of its own, so that it is told once.
 
 mod app;
 mod authorization_response;
