@@ -14,7 +14,7 @@
 //! who adopts the claim meanwhile wins, and while it is marked nobody adopts it. A state is about one holder (`status.holderUid`);
 //! the next holder begins afresh. At most one page a second and application is unsubscribed (`asset_claim/pace.rs`).
 
-pub mod act;
+pub mod cleanup;
 pub mod decide;
 pub mod model;
 pub mod observe;
@@ -60,10 +60,10 @@ impl Reconciler for AssetClaims {
             let plan = decide::decide(&claim, &seen, now);
             match (plan.release, seen.access) {
                 (true, Some(access)) => {
-                    let (marked, answer) = act::release(self, &claim, &access).await?;
+                    let (marked, answer) = cleanup::release(self, &claim, &access).await?;
                     (claim, asked) = (marked, Some(answer));
                 }
-                _ => return act::report(self, &claim, plan.report, now).await,
+                _ => return cleanup::report(self, &claim, plan.report, now).await,
             }
         }
         Err(Failure::Circle)

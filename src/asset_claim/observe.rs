@@ -14,8 +14,8 @@ use crate::cluster::error::Failure;
 use crate::cluster::error::permitted;
 use crate::controller::dependents::Dependency;
 use crate::limits::answer::Answer;
+use crate::limits::app_usage::Budget;
 use crate::limits::circuit_breaker::Reachability;
-use crate::limits::usage::Budget;
 use crate::meta_app::by_id::{self, Access, AppState};
 
 /// Reads what has to be known about a claim.

@@ -6,10 +6,10 @@
 //! # What an answer counts for
 //!
 //! Every call is an `Operation` (`graph/operation.rs`), which knows with whose token it is made. An error is classed by the call that it answers, its
-//! code, subcode, words and status (`graph/classes.rs`); few refusals are *definite* about the token or the object. The journal of a pass
+//! code, subcode, words and status (`graph/error_codes.rs`); few refusals are *definite* about the token or the object. The journal of a pass
 //! (`limits/calls.rs`) has every call with what came of it: whether Meta can be reached, what is limited and what is logged are questions to it.
 //!
-//! Each condition has its witnesses (the table in docs/conditions.md). `decide/weigh.rs` sorts the answers before any condition is decided:
+//! Each condition has its witnesses (the table in docs/conditions.md). `decide/evidence.rs` sorts the answers before any condition is decided:
 //! what the witness says counts; what another call says is a doubt, for which `witness.rs` has the witness asked in the same pass; what one answer
 //! does not contain, or says without being definite, is a suspicion (`controller/evidence.rs`), kept in memory until the same is heard a minute
 //! later or contradicted. More than twenty doubts of one app in a minute (`facebook_channel/suspect_tokens.rs`) have the app looked at, and wait for their slots.

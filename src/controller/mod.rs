@@ -3,7 +3,7 @@
 //! A pass over an object reads as *observe → decide → act → report*. What starts a pass: a change of the object, of something it depends
 //! on ([`dependents`]), or its time ([`timer`]). The passage of time alone starts none: a [`batch_resync`] reads many objects together and
 //! wakes only those about which it found something new. What ends it: a status that is written only if it differs, and the time of the
-//! next pass ([`resync::next_try`]).
+//! next pass ([`next_pass::next_try`]).
 
 pub mod batch_resync;
 pub mod context;
@@ -12,18 +12,18 @@ pub mod deletion;
 pub mod dependency;
 pub mod dependents;
 pub mod evidence;
-pub mod fence;
-pub mod fight;
 pub mod foreign_status;
 pub mod last_look;
+pub mod lease_fence;
 pub mod managed_secrets;
+pub mod next_pass;
 pub mod object_state;
 pub mod own_status;
 pub mod panics;
 pub mod pass;
 pub mod reconciler;
+pub mod repair_fight;
 pub mod requests;
-pub mod resync;
 pub mod rounds;
 pub mod run;
 pub mod safeguards;

@@ -10,8 +10,8 @@ use super::own_status::OwnStatus;
 use crate::base::key::Key;
 use crate::cluster::write_refused::{Cause, Refusals, WriteRefused};
 use crate::limits::calls::Told;
-use crate::limits::drift_guard::DriftGuard;
 use crate::limits::edit_limiter::Edit;
+use crate::limits::repair_limiter::DriftGuard;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]

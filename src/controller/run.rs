@@ -9,10 +9,10 @@ use kube::ResourceExt;
 use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::Store;
 
+use super::next_pass::next_try;
 use super::panics;
 use super::pass::refused;
 use super::reconciler::{Reconciler, slots};
-use super::resync::next_try;
 use super::safeguards::PanicOver;
 use crate::api::outcome::Class;
 use crate::base::key::Key;

@@ -3,7 +3,7 @@
 use super::model::Mutation;
 use super::observe;
 use super::state::FacebookChannels;
-use super::{former, publication};
+use super::{previous_app, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
@@ -12,7 +12,8 @@ use crate::facebook_channel::model::{Access, Asked, FormerEnd, Observed, TokenSe
 use crate::graph::Operation;
 use crate::meta_app;
 use crate::meta_app::token_check;
-use crate::ownership::{self, ClaimSeen, Wanted, fence};
+use crate::ownership;
+use crate::ownership::{ClaimSeen, Wanted, claim_fence};
 
 /// Performs a mutation; says in what was asked that it was tried.
 ///
@@ -59,8 +60,8 @@ pub async fn act(
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
             let subscribe = channels.ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
-            let sent =
-                fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, &wanted, subscribe).await?;
+            let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, &wanted, subscribe)
+                .await?;
             let Some(written) = sent else { return Ok(asked) };
             asked.before = asked.subscriptions.take().and_then(Result::ok);
             let written = asked.calls.answer(Operation::SubscribePage, written);
@@ -86,7 +87,7 @@ pub async fn act(
             asked.published = true;
         }
         (Mutation::UnsubscribeFormer, _) => {
-            asked.former = former::unsubscribe(channels, pass, &wanted, seen.former.as_ref()).await?;
+            asked.former = previous_app::unsubscribe(channels, pass, &wanted, seen.former.as_ref()).await?;
             if let Some(FormerEnd::Asked(answer)) = &asked.former {
                 asked.calls.note(Operation::UnsubscribePage, answer);
             }
@@ -127,7 +128,7 @@ async fn unsubscribe(
     let credentials = meta_app::secrets::find_credentials(&channels.apps, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::facts::version(&app);
     let end = channels.ctx.graph.unsubscribe_page(&version, &credentials, page_id);
-    let sent = fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
     let Some(written) = sent else { return Ok(asked) };
     let written = asked.calls.answer(Operation::UnsubscribePage, written);
     if token_check::blames_the_app(&written) {

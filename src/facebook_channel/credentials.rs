@@ -5,9 +5,9 @@
 //!
 //! A channel with `grantRef` has no token of its own: `meta_grant/page_tokens.rs` holds in memory what the MetaGrant's last look listed, and
 //! `facebook_channel/credentials.rs` is the one place that knows the difference. Nobody asks debug_token for such a channel; the listing is the
-//! proof; `meta_grant/witness.rs` asks it about the grant's token for a channel that doubts. A grant that is renewed changes no inputs: the next look uses the token from memory, and the status is amended without one
+//! proof; `meta_grant/token_witness.rs` asks it about the grant's token for a channel that doubts. A grant that is renewed changes no inputs: the next look uses the token from memory, and the status is amended without one
 //! (`decide/token_status.rs`). Only what makes another condition causes a look (`decide/grant.rs`). Until the first listing after a restart
-//! everything stays as it was. When a page refuses the token, debug_token is asked about the grant's in the same pass (`meta_grant/witness.rs`) before anybody is blamed.
+//! everything stays as it was. When a page refuses the token, debug_token is asked about the grant's in the same pass (`meta_grant/token_witness.rs`) before anybody is blamed.
 
 use std::sync::Arc;
 

@@ -1,23 +1,23 @@
 //! FacebookChannel: its whole life, as a table of contents.
 
 pub mod act;
+pub mod batched_reads;
 pub mod credentials;
 pub mod decide;
-pub mod due;
-pub mod former;
+pub mod disconnected;
 mod lenders;
 pub mod model;
 pub mod observe;
-pub mod parted;
 pub mod policy;
 pub mod prefetched;
+pub mod previous_app;
 pub mod publication;
-pub mod restraint;
+pub mod rate_limits;
 mod state;
 pub mod suspect_tokens;
-pub mod sweep;
 pub mod threads;
-pub mod witness;
+pub mod token_check_schedule;
+pub mod token_witness;
 
 use std::sync::Arc;
 

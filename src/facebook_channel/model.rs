@@ -13,9 +13,9 @@ use crate::controller::writes::Writes;
 use crate::graph::{AppCredentials, PageNode, PageSubscription, Thread, Token, TokenInfo, Version};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::by_id::AppState;
-use crate::meta_grant::gap::Absence;
+use crate::meta_grant::page_gap::Absence;
 use crate::ownership::{ClaimSeen, ClaimsBlocked, FormerApp, Record};
 
 pub use crate::meta_app::seen::AppSeen;

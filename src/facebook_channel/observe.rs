@@ -5,9 +5,9 @@ use kube::ResourceExt;
 use super::credentials::{Source, see_access};
 use super::policy::{grant, token};
 use super::prefetched::PageNews;
-use super::restraint::Restraint;
+use super::rate_limits::Restraint;
 use super::state::FacebookChannels;
-use super::{due, former, parted, publication, threads, witness};
+use super::{disconnected, previous_app, publication, threads, token_check_schedule, token_witness};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
@@ -78,7 +78,7 @@ pub async fn survey(
         dependencies.push(Dependency::MetaApp(key));
         channels.ctx.wakeups.dependents.set(&dependent, dependencies);
     }
-    let former = former::see(channels, former).await?;
+    let former = previous_app::see(channels, former).await?;
     let access = see_access(channels, app_object.as_deref(), &app, token).await?;
     let written = asked.published && asked.writes.refusal(publication::KIND).is_none();
     let publication = publication::look(channels, channel, pass, &app, access.as_ref(), written).await?;
@@ -105,7 +105,8 @@ pub async fn survey(
     let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
     let look = !paused && (asked_for || changed || is_let_in_again(channels, &wanted, &claim, pass, &asked).await?);
     let gateway = channels.ctx.policy.gateway_url.is_some();
-    let token_slot = due::token_slot(&pass.uid, &pass.previous, pass.now, channels.ctx.policy.token_period);
+    let token_slot =
+        token_check_schedule::token_slot(&pass.uid, &pass.previous, pass.now, channels.ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
     let standing = pass.standing::<FacebookChannels>(thing, &inputs);
     Ok(Observed {
@@ -166,9 +167,9 @@ pub fn wanted(
         id: channel.spec.page_id.clone(),
         app_id,
         app_ref: app_key.map(app_ref),
-        fields: parted::claimed_fields(channel, &pass.previous, app, asked),
+        fields: disconnected::claimed_fields(channel, &pass.previous, app, asked),
         deletion_policy: on_deletion(channel),
-        offer: parted::offer(channel, &pass.previous, app, asked),
+        offer: disconnected::offer(channel, &pass.previous, app, asked),
         former_ended: asked.former.as_ref().is_some_and(FormerEnd::is_final),
         holder,
     }
@@ -190,7 +191,7 @@ pub fn recall_token(
 ) -> Option<TokenInfo> {
     match &seen.token {
         TokenSeen::Granted(grant) => Some(grant.info.clone()),
-        _ => due::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now),
+        _ => token_check_schedule::remembered_token(channel, &pass.previous, seen, seen.app.id()?, pass.now),
     }
 }
 
@@ -208,7 +209,7 @@ async fn ask(
     }
     match &seen.token {
         _ if seen.asked.token.is_some() => {}
-        TokenSeen::NotListed => seen.asked.token = witness::not_listed(channel, pass.now).map(Err),
+        TokenSeen::NotListed => seen.asked.token = token_witness::not_listed(channel, pass.now).map(Err),
         // Known without asking, also that the grant gives nothing.
         TokenSeen::Granted(grant) => {
             seen.asked.token = Some(Ok(grant.info.clone()));
@@ -225,7 +226,7 @@ async fn ask(
             None => {
                 seen.asked.token = recall_token(channel, seen, pass).map(Ok);
                 if seen.asked.token.is_none() {
-                    witness::ask_about_token(channels, seen, &pass.previous).await?;
+                    token_witness::ask_about_token(channels, seen, &pass.previous).await?;
                 }
             }
         },
@@ -237,7 +238,7 @@ async fn ask(
         return Ok(());
     }
     ask_about_page(channels, channel, seen, pass).await?;
-    witness::ask_if_doubted(channels, channel, seen, pass, &restraint.app).await
+    token_witness::ask_if_doubted(channels, channel, seen, pass, &restraint.app).await
 }
 
 /// Whether nothing can be asked because the app secret is gone, while the application still counts as working. It says what

@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 
 use super::answers::{PageNode, PageSubscription};
 use super::call::{bad, read_answer};
-use super::classes::classify;
 use super::client::{GraphClient, ROW_FIELDS, app_call, page_call, same_object, unusable};
 use super::error::GraphError;
+use super::error_codes::classify;
 use super::list::{LIST_LIMIT, List};
 use super::operation::Operation;
 use super::token::{AppCredentials, Token};
-use super::usage::{Charged, Headers, VERSION};
+use super::usage_headers::{Charged, Headers, VERSION};
 use super::verdict::Verdict;
 use super::version::Version;
 

@@ -8,11 +8,11 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::classes::classify;
 use super::error::{GraphError, GraphFault};
+use super::error_codes::classify;
 use super::operation::Operation;
 use super::token::{AppCredentials, Token};
-use super::usage::{Charged, Headers, VERSION};
+use super::usage_headers::{Charged, Headers, VERSION};
 use super::version::Version;
 use crate::base::redact::{identifier, redact, scrub};
 

@@ -12,15 +12,15 @@ use serde_json::Value;
 use super::answers::{AppNode, AppPermission, AppSubscription, PageNode, PageSubscription, TokenInfo};
 use super::batch::RefusedBatches;
 use super::call::{Call, CallObserver, GraphOptions, GraphSetupError, Transport};
-use super::classes::classify;
 use super::decode::flag;
 use super::error::{GraphError, GraphFault};
+use super::error_codes::classify;
 use super::flight::Flights;
 use super::operation::Operation;
 use super::refused::{Fields, RefusedFields};
 use super::signs::Sign;
 use super::token::{AppCredentials, Token};
-use super::usage::Charged;
+use super::usage_headers::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 

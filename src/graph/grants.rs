@@ -6,13 +6,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::answers::{optional_identifiers, optional_text};
 use super::batch::{Ask, PageRead};
-use super::classes::classify;
 use super::client::{GraphClient, app_call, page_call, same_object, succeeded, unusable};
 use super::decode::lenient_id;
 use super::error::GraphError;
+use super::error_codes::classify;
 use super::operation::Operation;
 use super::token::{AppCredentials, Token};
-use super::usage::Charged;
+use super::usage_headers::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
 use crate::base::redact::is_masked;

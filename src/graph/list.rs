@@ -7,9 +7,9 @@ use serde_json::Value;
 use reqwest::Url;
 
 use super::call::Call;
-use super::classes::classify;
 use super::client::{GraphClient, unusable};
 use super::error::{GraphError, GraphFault};
+use super::error_codes::classify;
 use super::operation::Operation;
 use super::signs::Sign;
 use super::verdict::Verdict;

@@ -1,6 +1,6 @@
 //! The calls we make, by what they ask or change. Each says with whose token it is made, so that no place has to.
 
-use super::classes::Caller;
+use super::error_codes::Caller;
 
 macro_rules! operations {
     ($($(#[$doc:meta])+ $name:ident => $caller:ident, $template:literal,)+) => {

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::usage::Meter;
+use super::usage_headers::Meter;
 
 /// Shortest and longest access token that is accepted.
 const TOKEN_LENGTH: (usize, usize) = (20, 1024);

@@ -2,8 +2,8 @@
 //!
 //! # Errors
 //!
-//! Meta's answers are classed once, by consequence (`graph/classes.rs`: a table with a test row for each line of Meta's contract).
-//! A panic is the failure of the object that it was about (`controller/panics.rs`). A class becomes a time in one place (`controller/resync.rs`). No answer is not an answer: time-outs, 5xx, throttling and unknown
+//! Meta's answers are classed once, by consequence (`graph/error_codes.rs`: a table with a test row for each line of Meta's contract).
+//! A panic is the failure of the object that it was about (`controller/panics.rs`). A class becomes a time in one place (`controller/next_pass.rs`). No answer is not an answer: time-outs, 5xx, throttling and unknown
 //! codes keep every value (`limits/answer.rs`: `keep`) until the staleness limit makes it Unknown.
 //!
 //! What the API server refuses to write is an observation too. `cluster/write_refused.rs` reads its answer: the cause, who acts, its words. `act` notes it in
@@ -25,7 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
 use parking_lot::Mutex;
 
-use super::brakes;
+use super::reasons_to_wait;
 use crate::api::conditions::{Finding, Quote, Speaker, Status};
 use crate::api::outcome::Class;
 use crate::api::{REQUESTED_AT, Reason, WebhookObject};
@@ -165,7 +165,7 @@ impl Refusal {
             Held::Limit(_) => Verdict::Throttled { until_hint: None, scope: ThrottleScope::App },
             Held::Edits(_) | Held::Outage(_) | Held::Grant(_) => Verdict::NoAnswer,
         };
-        let why = if let Held::Edits(until) = held { brakes::edits(until) } else { "not asked".to_owned() };
+        let why = if let Held::Edits(until) = held { reasons_to_wait::edits(until) } else { "not asked".to_owned() };
         Self { held: Some(held), ..Self::new(verdict, &why) }
     }
 
@@ -294,7 +294,8 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
         return known;
     }
     let what = kept.what;
-    let brake = brakes::told(&[refusal], kept.said, kept.now).map(|why| format!(": {why}")).unwrap_or_default();
+    let brake =
+        reasons_to_wait::told(&[refusal], kept.said, kept.now).map(|why| format!(": {why}")).unwrap_or_default();
     let (reason, seen) = match refusal {
         Refusal { verdict: Verdict::Throttled { .. }, .. } => {
             (Reason::RateLimited, format!("Meta limits how often it may be asked about {what}{brake}."))

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Held, Refusal};
-use super::brakes;
+use super::reasons_to_wait;
 use crate::base::clock::Moment;
 use crate::base::schedule::spread;
 use crate::graph::Verdict;
@@ -100,7 +100,7 @@ impl CircuitBreakers {
     pub fn held(&self, app: &str, until: Timestamp) -> Refusal {
         let held = Refusal::held(Held::Outage(until));
         match self.open_since(app) {
-            Some(since) => held.because(brakes::outage(since)),
+            Some(since) => held.because(reasons_to_wait::outage(since)),
             None => held,
         }
     }

@@ -13,13 +13,13 @@
 //! what it would make of it. The same status → nothing happens. Another one → the channel is woken, and its pass is handed what was
 //! read (`facebook_channel/prefetched.rs`). No answer → it is noted, until the staleness limit makes it a decision.
 //!
-//! What the answers were is not kept in memory: the status says it (`facebook_channel/due.rs`). A token that it calls good is asked
+//! What the answers were is not kept in memory: the status says it (`facebook_channel/token_check_schedule.rs`). A token that it calls good is asked
 //! about once a day, in a slot of its own that `lastVerifiedAt` is compared with, hourly on its last day, and at once when a call
 //! about the page casts doubt on it.
 //!
 //! What is declared decides how far a pass goes. Under `managementPolicy: Observe` a decision names drift instead of a write at Meta; under
 //! `Pause` it keeps what was known, and nothing wakes the object but a change. `connection: Disconnected` is decided in
-//! `facebook_channel/decide/parting.rs`: the app's token ends the subscription, and without a living page token to look with, the condition
+//! `facebook_channel/decide/disconnect.rs`: the app's token ends the subscription, and without a living page token to look with, the condition
 //! `Subscribed` remembers that it ended.
 //!
 //! Four things hold the operator back. In all of them a pass that may not ask ends and sets its time; nobody waits while holding a
@@ -27,20 +27,20 @@
 //!
 //! - Edits (`limits/edit_limiter.rs`): a changed object may be looked at five times at once and then once a minute. Meanwhile Meta counts as
 //!   not having answered, so that the status follows and claims nothing.
-//! - Fights (`limits/drift_guard.rs`, their words in `controller/fight.rs`): what was repaired or written without effect is read again 1, 5 and 10 minutes later. What had to be
+//! - Fights (`limits/repair_limiter.rs`, their words in `controller/repair_fight.rs`): what was repaired or written without effect is read again 1, 5 and 10 minutes later. What had to be
 //!   repaired three times within 30 minutes is left alone (`RepairFight`) until the inputs change; after a restart the condition alone
 //!   says so.
-//! - Limits (`limits/usage.rs`): what a throttling code applies to, the page, the token or the whole MetaApp, is left alone until
+//! - Limits (`limits/app_usage.rs`): what a throttling code applies to, the page, the token or the whole MetaApp, is left alone until
 //!   Meta's estimate is over, five minutes at least. Before it comes to that, looks that are less pressing are held back; see below.
 //! - Outages (`limits/circuit_breaker.rs`): after twenty different channels of a MetaApp in a row without one answer, only the app's own look
 //!   asks Meta, until it is answered. A batch counts as one.
 //!
-//! Why and until or since when is told by `limits/brakes.rs`, in words that stay the same while it lasts. A look that somebody asks for
+//! Why and until or since when is told by `limits/reasons_to_wait.rs`, in words that stay the same while it lasts. A look that somebody asks for
 //! (`controller/requests.rs`) is owed until it was taken: the status repeats the request then, and until then every pass has something to look at.
 //!
 //! A channel whose slot comes meanwhile stays in the ring, which catches up in batches when it is over.
 //!
-//! How much of a limit is used is said by headers of Meta's answers, also of each operation in a batch (`graph/usage.rs`). It is noted
+//! How much of a limit is used is said by headers of Meta's answers, also of each operation in a batch (`graph/usage_headers.rs`). It is noted
 //! for the page that was asked about and for the application, of each MetaApp on its own (`limits/usage_recorder.rs`), and decides by how
 //! pressing a look is (`base/priority.rs`):
 //!
@@ -64,16 +64,16 @@
 //! Time comes from one clock (`base/clock.rs`), also for waking up (`controller/timer.rs`), so that tests can move it.
 
 pub mod answer;
-pub mod brakes;
+pub mod app_usage;
 pub mod calls;
 pub mod circuit_breaker;
 pub mod clock_skew;
-pub mod drift_guard;
 pub mod edit_limiter;
+pub mod reasons_to_wait;
+pub mod repair_limiter;
 pub mod round_robin;
 pub mod served_version;
 pub mod token_bucket;
-pub mod usage;
 pub mod usage_recorder;
 pub mod wait_queue;
 
@@ -88,11 +88,11 @@ use crate::base::clock::Clock;
 use crate::base::key::Key;
 use crate::graph::Meter;
 use crate::limits::answer::Refusal;
+use crate::limits::app_usage::{Budget, UsageTracker};
 use crate::limits::circuit_breaker::{CircuitBreakers, Reachability};
 use crate::limits::clock_skew::ClockSkew;
 use crate::limits::edit_limiter::EditLimiter;
 use crate::limits::served_version::ServedVersions;
-use crate::limits::usage::{Budget, UsageTracker};
 use crate::limits::usage_recorder::UsageRecorder;
 use crate::metrics::Metrics;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::app_usage::UsageTracker;
 use super::clock_skew::ClockSkew;
 use super::served_version::ServedVersions;
-use super::usage::UsageTracker;
 use crate::api::UsageStatus;
 use crate::base::clock::Clock;
 use crate::base::key::Key;
@@ -57,7 +57,7 @@ pub fn are_alike(one: Option<&UsageStatus>, other: Option<&UsageStatus>) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::usage::Budget;
+    use crate::limits::app_usage::Budget;
 
     #[test]
     fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {

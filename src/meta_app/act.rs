@@ -16,7 +16,8 @@ use crate::controller::pass::Pass;
 use crate::graph::Operation;
 use crate::meta_app::facts;
 use crate::meta_app::model::{KEYRING, Mutation};
-use crate::ownership::{self, ClaimSeen, Wanted, fence};
+use crate::ownership;
+use crate::ownership::{ClaimSeen, Wanted, claim_fence};
 
 /// How long the gateway gets to see a new verify token before Meta is told to ask it.
 const GATEWAY_NOTICE: Duration = Duration::from_millis(500);
@@ -115,7 +116,7 @@ async fn subscribe(
         });
     };
     let subscribe = apps.ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields);
-    let sent = fence::held(&apps.ownership, KindName::MetaApp, key, wanted, subscribe).await?;
+    let sent = claim_fence::held(&apps.ownership, KindName::MetaApp, key, wanted, subscribe).await?;
     let Some(written) = sent else { return Ok(asked) };
     asked.before = asked.subscriptions.take().and_then(Result::ok);
     let written = asked.calls.answer(Operation::SubscribeApp, written);

@@ -12,7 +12,7 @@ use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::graph::{AppNode, Operation, Verdict, Version};
 use crate::limits::answer::{Answer, Refusal};
-use crate::limits::usage::Budget;
+use crate::limits::app_usage::Budget;
 
 /// Asks Meta what was not asked in this pass yet.
 ///

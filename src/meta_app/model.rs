@@ -11,7 +11,7 @@ use crate::controller::writes::Writes;
 use crate::graph::{AppCredentials, AppNode, AppPermission, AppSubscription, Operation, Version};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::calls::Calls;
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::ownership::{ClaimSeen, ClaimsBlocked};
 
 /// What was seen of an application.

@@ -14,7 +14,7 @@ use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
 use crate::controller::pass::Pass;
 use crate::controller::{deletion, managed_secrets};
-use crate::limits::usage::Budget;
+use crate::limits::app_usage::Budget;
 use crate::meta_app::facts;
 use crate::meta_app::facts::declared_version;
 use crate::meta_app::model::{Asked, KEYRING, Observed, SecretSeen, VerifyTokenSeen};

@@ -8,7 +8,7 @@ use super::state::MetaApps;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Token, Version};
-use crate::limits::usage::Budget;
+use crate::limits::app_usage::Budget;
 
 /// A page that is connected, and its token.
 pub struct Lent {

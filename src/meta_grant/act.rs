@@ -11,7 +11,7 @@ use super::token_secret;
 use crate::api::MetaGrantStatus;
 use crate::base::key::KindName;
 use crate::cluster::error::Failure;
-use crate::controller::fence::leading;
+use crate::controller::lease_fence::leading;
 use crate::controller::pass::Pass;
 use crate::graph::{Exchange, Operation, Token};
 use crate::limits::answer::{Answer, Refusal, answer};

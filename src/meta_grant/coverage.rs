@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::token::{self, TokenVerdict};
-use super::gap::GapStatus;
-use super::gap::{Absence, Gap};
 use super::model::{AppSeen, Covered, GrantDependents, Observed};
+use super::page_gap::GapStatus;
+use super::page_gap::{Absence, Gap};
 use super::page_tokens::{Granted, GrantedPage, Pages};
 use crate::graph::{
     Account, AppCredentials, CutReason, GraphClient, Operation, PageRead, PageReason, PageToken, Token, TokenInfo,

@@ -14,8 +14,8 @@ use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::graph::{Account, Operation, PageRead, Token, TokenInfo, Verdict};
 use crate::limits::answer::{Answer, Refusal};
+use crate::limits::app_usage::Budget;
 use crate::limits::calls::Calls;
-use crate::limits::usage::Budget;
 use crate::meta_app::token_check;
 
 /// What may be limited.

@@ -8,7 +8,7 @@
 //! obtained and could not be kept is remembered in memory. What we wrote counts before the watch shows it (`cluster/secrets.rs`). The pages and their tokens
 //! are in memory only (`meta_grant/page_tokens.rs`); `put` says for which pages something changed, and only their channels are woken.
 //!
-//! What a list leaves open of a page in use is a gap (`meta_grant/gap.rs`): `meta_grant/coverage.rs` says which pages have to be asked for a token, at most
+//! What a list leaves open of a page in use is a gap (`meta_grant/page_gap.rs`): `meta_grant/coverage.rs` says which pages have to be asked for a token, at most
 //! fifty a minute, and what list and page come to; until a gap is settled the row before stays in force, and nobody hears of it. Source tokens, mail and the
 //! gateway's logins are judged by the same file (`of_another`). What else counts only when it is said again is in `decide/heard.rs`. Random histories of
 //! answers are judged by rules kept apart from that code (`decide/tests/histories.rs`).
@@ -19,18 +19,18 @@ pub mod coverage;
 pub mod decide;
 pub mod dependents;
 mod fetch;
-pub mod gap;
 pub mod grantors;
 pub mod inbox;
 pub mod messages;
 pub mod model;
 pub mod observe;
+pub mod page_gap;
 pub mod page_tokens;
 mod refused;
 mod state;
 pub mod token_secret;
+mod token_witness;
 mod verdict;
-mod witness;
 
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ use crate::controller::rounds;
 use crate::controller::rounds::{InRounds, Round};
 use crate::meta_grant::page_tokens::{Granted, Pages};
 use model::{Asked, Observed};
+pub use token_witness::witness;
 pub use verdict::{Verdict, verdict};
-pub use witness::witness;
 
 impl Reconciler for MetaGrants {
     type Object = MetaGrant;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use super::gap::{Absence, Gap};
+use super::page_gap::{Absence, Gap};
 use crate::base::key::Key;
 use crate::graph::{Token, TokenInfo};
 use crate::limits::answer::Answer;

@@ -1,6 +1,6 @@
 //! Which namespace owns a page or the callback of an application: the lock that the other kinds take before they write at Meta.
 //!
-//! `observe` and `acquire` are what the other kinds use, [`admission_check`] what has to be known before, [`fence`] what stands
+//! `observe` and `acquire` are what the other kinds use, [`admission_check`] what has to be known before, [`claim_fence`] what stands
 //! before each write at Meta.
 //!
 //! # Who may write claims
@@ -16,8 +16,8 @@
 mod acquire;
 pub mod admission_check;
 pub mod blocked;
+pub mod claim_fence;
 mod evaluate;
-pub mod fence;
 pub mod freshness;
 mod model;
 mod observe;

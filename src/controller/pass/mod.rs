@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::evidence::Suspicions;
-use super::fight::first_overwritten;
+use super::next_pass::next_try;
 use super::object_state::ObjectState;
 use super::reconciler::{Next, Reconciler, slots};
-use super::resync::next_try;
+use super::repair_fight::first_overwritten;
 use super::{foreign_status, requests};
 use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
 use crate::api::outcome::Class;
@@ -26,8 +26,8 @@ use crate::cluster::events::Note;
 use crate::cluster::write_refused::Refusals;
 use crate::limits::answer::{Held, Refusal};
 use crate::limits::calls::Told;
-use crate::limits::drift_guard::{DriftGuard, DriftState, RepairOutcome};
 use crate::limits::edit_limiter::Edit;
+use crate::limits::repair_limiter::{DriftGuard, DriftState, RepairOutcome};
 
 /// A pass over an object.
 pub struct Pass<S> {

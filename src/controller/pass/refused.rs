@@ -15,9 +15,9 @@ use crate::cluster::events::Note;
 use crate::cluster::write_refused::{Refusals, WriteRefused};
 use crate::controller::context::Context;
 use crate::controller::foreign_status;
+use crate::controller::next_pass::next_try;
 use crate::controller::object_state::Written;
 use crate::controller::reconciler::{Reconciler, status_of};
-use crate::controller::resync::next_try;
 
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// What the API server refused to write for the object before.

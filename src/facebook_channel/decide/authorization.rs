@@ -2,8 +2,9 @@
 
 use super::super::policy::token;
 use super::case::Case;
+use super::evidence;
+use super::evidence::TokenSays;
 use super::grant;
-use super::weigh::{self, TokenSays};
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
 use crate::base::key::Key;
@@ -98,7 +99,7 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
         // Another answer casts doubt on the token, and its witness says nothing: what was known is not known any more.
         _ if matches!(case.weighed.token, TokenSays::Unwitnessed(_)) => unwitnessed(case, refusal),
         Verdict::AccessCut(CutReason::WrongApp) => cut(case, Reason::WrongApp, refusal),
-        _ if refusal.says_nothing() || weigh::is_received(refusal) && refusal.verdict != Verdict::VersionRetired => {
+        _ if refusal.says_nothing() || evidence::is_received(refusal) && refusal.verdict != Verdict::VersionRetired => {
             case.keep(ConditionType::Authorized, refusal)
         }
         // Said of the application; its own check, which was asked for, decides whether it is so. Until then what was known

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::weigh;
+use super::evidence;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, Reason};
 use crate::facebook_channel::model::Observed;
@@ -20,7 +20,7 @@ pub(super) struct Case<'a> {
     /// What debug_token says; a refusal if it leaves the state of the token open.
     pub(super) debugged: Option<Answer<&'a TokenInfo>>,
     /// What the answers of this pass count for.
-    pub(super) weighed: weigh::Weighed<'a>,
+    pub(super) weighed: evidence::Weighed<'a>,
 }
 
 /// What was found about each part of a channel.
@@ -94,7 +94,7 @@ impl Case<'_> {
 
     /// Whether the credential was proven in this very pass; what is remembered of it is no ground to write anything.
     pub(super) fn proven(&self, authorized: &Finding) -> bool {
-        let doubted = self.weighed.token != weigh::TokenSays::Nothing;
+        let doubted = self.weighed.token != evidence::TokenSays::Nothing;
         authorized.status == Status::True && self.proves() && !doubted
     }
 

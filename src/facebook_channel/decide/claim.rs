@@ -2,12 +2,12 @@
 
 use super::super::model::Mutation;
 use super::case::Case;
-use super::former;
+use super::previous_app;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::controller::deletion;
 use crate::controller::deletion::being_deleted;
-use crate::facebook_channel::parted;
+use crate::facebook_channel::disconnected;
 use crate::ownership::{self, ClaimSeen, Record};
 
 impl Case<'_> {
@@ -51,7 +51,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
                 Record::OtherApp => proven,
             };
             let mutation = (outdated && !case.seen.asked.recorded).then_some(Mutation::RecordClaim { proven });
-            let mutation = mutation.or_else(|| former::mutation(case, proven).filter(|_| !is_given_away(case)));
+            let mutation = mutation.or_else(|| previous_app::mutation(case, proven).filter(|_| !is_given_away(case)));
             (held(case), mutation)
         }
         ClaimSeen::Releasing => {
@@ -64,7 +64,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let step = "Delete one of the two.";
             (case.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
         }
-        ClaimSeen::Elsewhere { namespace } if parted::receiver(case.channel) == Some(namespace) => {
+        ClaimSeen::Elsewhere { namespace } if disconnected::receiver(case.channel) == Some(namespace) => {
             let seen = format!("Page {page} was given to namespace {namespace}, which holds it.");
             (case.found(Status::False, Reason::Transferred, seen, ""), None)
         }

@@ -7,7 +7,7 @@ use crate::api::conditions::assemble;
 use crate::api::outcome::Class;
 use crate::controller::evidence::Suspicions;
 use crate::controller::pass::Report;
-use crate::limits::drift_guard::RepairOutcome;
+use crate::limits::repair_limiter::RepairOutcome;
 
 /// The report on a channel that is to be left alone: everything as it was.
 pub(super) fn paused(case: &Case<'_>) -> Report<FacebookChannelStatus> {

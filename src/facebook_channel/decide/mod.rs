@@ -5,19 +5,19 @@ pub mod authorization;
 pub(super) mod case;
 mod claim;
 mod connection;
+mod disconnect;
 mod endpoint;
-mod fight;
-mod former;
+mod evidence;
 pub mod grant;
 mod idle;
 mod page;
-mod parting;
+mod previous_app;
 mod publication;
 mod receiver;
+mod repair_fight;
 mod report;
 mod restriction;
 mod token_status;
-mod weigh;
 mod wish;
 
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub fn decide(
 ) -> Option<Plan> {
     let generation = channel.metadata.generation.unwrap_or_default();
     let debugged = token::debugged(seen);
-    let weighed = weigh::weigh(channel, previous, seen, debugged.as_ref(), now);
+    let weighed = evidence::weigh(channel, previous, seen, debugged.as_ref(), now);
     let case = Case { channel, previous, seen, now, generation, debugged, weighed };
     if channel.spec.management_policy == ManagementPolicy::Pause {
         // What becomes of the page once the channel is gone is no matter of Meta's yet.
@@ -67,7 +67,7 @@ pub fn decide(
     let page::Subscription { subscribed, wish, mutation: page_mutation } =
         page::subscription(&case, &authorized, &claimed);
     let page_usable = page::usable(&case, &authorized, &claimed);
-    let (parting, page_mutation) = match parting::parting(&case, &claimed) {
+    let (parting, page_mutation) = match disconnect::parting(&case, &claimed) {
         Some((parting, mutation)) => (Some(parting), mutation),
         None => (None, page_mutation),
     };

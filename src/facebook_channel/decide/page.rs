@@ -2,16 +2,16 @@
 
 use super::super::model::Mutation;
 use super::case::Case;
-use super::weigh::PageSays;
-use super::{former, restriction, wish};
+use super::evidence::PageSays;
+use super::{previous_app, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::controller::deletion::being_deleted;
-use crate::controller::fight;
+use crate::controller::repair_fight;
 use crate::facebook_channel::model::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, without_effect};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::facts::WebhookVerdict;
 
 /// The condition PageUsable. Its witness is the page itself: what is said of a subscription says nothing about it.
@@ -187,9 +187,9 @@ fn repair(
 ) -> (Finding, Option<Mutation>) {
     match &case.seen.asked.subscribed {
         None if case.seen.standing == DriftState::Fought => {
-            (case.fight(ConditionType::Subscribed, row, |fight| fight::repair_fight(defect, fight)), None)
+            (case.fight(ConditionType::Subscribed, row, |fight| repair_fight::repair_fight(defect, fight)), None)
         }
-        None if let Some(waiting) = former::in_the_way(case) => (waiting, None),
+        None if let Some(waiting) = previous_app::in_the_way(case) => (waiting, None),
         None if claimed.status == Status::True && case.proven(authorized) => {
             let fields = declared(case);
             if fields.is_empty() {
@@ -210,7 +210,7 @@ fn repair(
             if case.is_overwritten(ConditionType::Subscribed, row, &declared(case))
                 && wish::standing(case, row).is_none() =>
         {
-            (case.fight(ConditionType::Subscribed, row, |fight| fight::overwritten(defect, fight)), None)
+            (case.fight(ConditionType::Subscribed, row, |fight| repair_fight::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),
         None => (defect, None),

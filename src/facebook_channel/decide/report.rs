@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::case::{Case, Findings};
-use super::{approval, authorization, connection, former, grant, page, publication, restriction, wish};
+use super::{approval, authorization, connection, grant, page, previous_app, publication, restriction, wish};
 use crate::api::conditions::{Finding, Status, assemble};
 use crate::api::outcome::Class;
 use crate::api::{
@@ -16,9 +16,9 @@ use crate::controller::pass::Report;
 use crate::controller::requests;
 use crate::facebook_channel::model::AppSeen;
 use crate::limits::answer::{Refusal, class};
-use crate::limits::brakes;
 use crate::limits::circuit_breaker::Reachability;
-use crate::limits::drift_guard::RepairOutcome;
+use crate::limits::reasons_to_wait;
+use crate::limits::repair_limiter::RepairOutcome;
 use crate::meta_app::token_check::SOON;
 use crate::ownership::ClaimSeen;
 
@@ -40,7 +40,7 @@ impl Case<'_> {
         let reached =
             findings.parting.clone().map_or_else(|| approval::beside(self, self.reached(expires)), reached_by_parting);
         let refusals = self.refusals();
-        let brake = brakes::told(&refusals, &self.previous.conditions, self.now);
+        let brake = reasons_to_wait::told(&refusals, &self.previous.conditions, self.now);
         let state = connection::derive(findings, grant::ended(self), self.generation, reached, brake.as_deref());
         let answered = !refusals.iter().any(|refusal| refusal.says_nothing()) && !self.weighed.is_open();
         let class = match class(&findings.blocking(), &refusals, self.now) {
@@ -52,7 +52,7 @@ impl Case<'_> {
         let mut notes = self.notes(&state);
         notes.extend(effect.note(done));
         notes.extend(restriction::note(self, &findings.page_usable));
-        notes.extend(former::note(self));
+        notes.extend(previous_app::note(self));
         let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
         let status = FacebookChannelStatus {
@@ -159,7 +159,7 @@ impl Case<'_> {
     pub(super) fn refusals(&self) -> Vec<&Refusal> {
         let token = self.debugged.as_ref().and_then(|it| it.as_ref().err());
         let parting = self.seen.asked.unsubscribed.as_ref().and_then(|it| it.as_ref().err());
-        let former = former::refusal(self);
+        let former = previous_app::refusal(self);
         token.into_iter().chain(self.refused_reads()).chain(self.refused_write()).chain(parting).chain(former).collect()
     }
 

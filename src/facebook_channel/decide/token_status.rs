@@ -6,8 +6,8 @@ use super::super::policy::token;
 use super::case::{Case, Findings};
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{AuthorizationStatus, FacebookChannelStatus, Reason};
-use crate::facebook_channel::due::{ends, is_recent};
 use crate::facebook_channel::model::TokenSeen;
+use crate::facebook_channel::token_check_schedule::{ends, is_recent};
 use crate::graph::TokenInfo;
 
 impl Case<'_> {

@@ -9,7 +9,7 @@ use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{TokenInfo, missing_tasks};
 use crate::meta_app::token_check::{Flaw, SOON};
-use crate::meta_grant::gap::Absence;
+use crate::meta_grant::page_gap::Absence;
 
 /// What is wrong with what a grant lists for the page.
 pub fn flaw(token: &TokenSeen) -> Option<Flaw> {

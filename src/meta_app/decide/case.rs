@@ -14,8 +14,8 @@ use crate::controller::pass::Report;
 use crate::controller::requests;
 use crate::graph::Verdict;
 use crate::limits::answer::{Kept, Refusal, class, keep};
-use crate::limits::brakes;
-use crate::limits::drift_guard::RepairOutcome;
+use crate::limits::reasons_to_wait;
+use crate::limits::repair_limiter::RepairOutcome;
 use crate::limits::usage_recorder::are_alike;
 use crate::meta_app::facts::verify_token_secret_name;
 use crate::meta_app::model::{Observed, Trial, VerifyTokenSeen};
@@ -164,7 +164,7 @@ impl Case<'_> {
         blocking.extend(&wishes);
         let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
         let refusals: Vec<_> = self.node_refusal().into_iter().chain(self.list_refusals()).collect();
-        let brake = brakes::told(&refusals, &self.previous.conditions, self.now);
+        let brake = reasons_to_wait::told(&refusals, &self.previous.conditions, self.now);
         let ready = readiness(&blocking, self.generation, reached).held_by(brake.as_deref());
         let (class, answered) = (self.class(&blocking), self.is_answered());
         // What was missing once gives nothing up.

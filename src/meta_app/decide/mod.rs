@@ -18,7 +18,7 @@ use crate::api::outcome::Class;
 use crate::api::readiness;
 use crate::api::{ManagementPolicy, MetaApp, MetaAppStatus};
 use crate::controller::pass::Report;
-use crate::limits::drift_guard::RepairOutcome;
+use crate::limits::repair_limiter::RepairOutcome;
 use crate::meta_app::model::{KEYRING, Plan};
 
 /// What the gateway has to know before anything else, whatever is declared to be left alone: what Meta signs with comes at once.

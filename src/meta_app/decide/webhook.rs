@@ -5,11 +5,11 @@ use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
 use crate::controller::deletion::being_deleted;
 use crate::controller::evidence::Matter;
-use crate::controller::fight::Fight;
-use crate::controller::{deletion, fight};
+use crate::controller::repair_fight::Fight;
+use crate::controller::{deletion, repair_fight};
 use crate::graph::{AppSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, look_again, without_effect};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::model::{KeyringSeen, Mutation, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
@@ -171,7 +171,7 @@ impl Case<'_> {
         let written = match &self.seen.asked.subscribed {
             None if foreign => return defect.into(),
             None if self.seen.standing == DriftState::Fought => {
-                return self.fight(row, |fight| fight::repair_fight(defect, fight)).into();
+                return self.fight(row, |fight| repair_fight::repair_fight(defect, fight)).into();
             }
             // There is nothing left to subscribe to.
             None if fields.is_empty() => self.left_out(&self.refused_fields()).unwrap_or(defect),
@@ -180,7 +180,7 @@ impl Case<'_> {
                 return Webhook::from(defect).doing(mutation);
             }
             Some(Ok(())) if self.is_overwritten(row, callback_url, &fields) && self.as_before(row).is_none() => {
-                self.fight(row, |fight| fight::overwritten(defect, fight))
+                self.fight(row, |fight| repair_fight::overwritten(defect, fight))
             }
             Some(Ok(())) => without_effect(defect),
             Some(Err(refusal)) if !refusal.may_pass() => self.not_subscribed(refusal, callback_url),
@@ -198,8 +198,8 @@ impl Case<'_> {
     fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str, written: &[String]) -> bool {
         let foreign = row.is_some_and(|row| row.callback_url != callback_url);
         let before = self.seen.asked.before.as_ref().map(|rows| held(page_row(rows)));
-        let disputed = fight::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
-        foreign || disputed || before.is_some_and(|before| fight::is_foreign(before, written, held(row)))
+        let disputed = repair_fight::is_disputed(find(&self.previous.conditions, ConditionType::WebhookSubscribed));
+        foreign || disputed || before.is_some_and(|before| repair_fight::is_foreign(before, written, held(row)))
     }
 
     /// What is found of a fight over the row.

@@ -16,7 +16,7 @@ use crate::facebook_channel::policy::grant::is_news;
 use crate::graph::{GranularScope, Operation};
 use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::facts::WebhookVerdict;
-use crate::meta_grant::gap::Absence;
+use crate::meta_grant::page_gap::Absence;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 

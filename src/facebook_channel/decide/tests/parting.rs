@@ -12,7 +12,7 @@ use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, Mutation, TokenSeen};
 use crate::graph::{AppReason, GraphFault, Operation, TokenInfo, Verdict};
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::limits::repair_limiter::{DriftState, RepairOutcome};
 use crate::meta_app::DependencyError;
 use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::ClaimSeen;

@@ -13,7 +13,7 @@ use crate::facebook_channel::model::{AppSeen, Mutation, Observed, PublicationSee
 use crate::facebook_channel::policy::token::is_proven;
 use crate::graph::TokenInfo;
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::by_id::AppState;
 use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::{ClaimSeen, Record};

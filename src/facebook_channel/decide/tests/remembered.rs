@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
 use crate::api::{AuthorizationStatus, FacebookChannelStatus};
-use crate::facebook_channel::due::{is_ending, remembered_token, token_slot};
 use crate::facebook_channel::model::TokenSeen;
+use crate::facebook_channel::token_check_schedule::{is_ending, remembered_token, token_slot};
 use crate::graph::{EndReason, Verdict};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

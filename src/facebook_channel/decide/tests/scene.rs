@@ -11,7 +11,7 @@ use crate::base::key::Key;
 use crate::facebook_channel::model::{AppSeen, Asked, Former, Observed, PageGrant, PublicationSeen, TokenSeen};
 use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app;
 use crate::meta_app::DependencyError;
 use crate::meta_app::by_id::AppState;

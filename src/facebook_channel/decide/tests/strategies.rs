@@ -19,10 +19,10 @@ use crate::graph::{
     RoutingSign, Thread, ThreadOwner, ThrottleScope, TokenInfo, TokenKind, Verdict,
 };
 use crate::limits::answer::{Answer, Refusal};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::DependencyError;
 use crate::meta_app::facts::WebhookVerdict;
-use crate::meta_grant::gap::Absence;
+use crate::meta_grant::page_gap::Absence;
 use crate::ownership::blocked::BlockedBy;
 use crate::ownership::{ClaimSeen, ClaimsBlocked, Record};
 

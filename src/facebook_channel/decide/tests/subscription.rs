@@ -8,7 +8,7 @@ use crate::api::outcome::Class;
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::Mutation;
 use crate::graph::{ApprovalReason, Operation, PageSubscription, Verdict};
-use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::limits::repair_limiter::{DriftState, RepairOutcome};
 use crate::meta_app::facts::WebhookVerdict;
 
 fn subscribe(fields: &[&str]) -> Option<Mutation> {

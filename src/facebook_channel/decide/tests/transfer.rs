@@ -5,8 +5,8 @@ use crate::api::conditions::ConditionType::{
     Authorized, Claimed, Connected, Disconnected, Ready, Reconciling, Stalled, Subscribed,
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
+use crate::facebook_channel::disconnected;
 use crate::facebook_channel::model::{Asked, Content, FormerEnd, Mutation, PublicationSeen};
-use crate::facebook_channel::parted;
 use crate::graph::TokenInfo;
 use crate::meta_app::by_id::AppState;
 use crate::ownership::blocked::BlockedBy;
@@ -42,7 +42,7 @@ fn dead() -> Scene {
 /// To whom the claim is to be given, as a scene has it.
 fn offer(scene: &Scene) -> Option<String> {
     let Scene { channel, previous, seen, .. } = scene;
-    parted::offer(channel, previous, &seen.app, &seen.asked).after(None)
+    disconnected::offer(channel, previous, &seen.app, &seen.asked).after(None)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_paused_channel_keeps_the_offer_that_it_made_and_makes_none() {
     let mut scene = giving(Scene::rows(vec![]));
     scene.channel.spec.management_policy = ManagementPolicy::Pause;
     let Scene { channel, previous, seen, .. } = &scene;
-    let offer = parted::offer(channel, previous, &seen.app, &seen.asked);
+    let offer = disconnected::offer(channel, previous, &seen.app, &seen.asked);
     for (before, after) in [(None, None), (Some("tenant-b"), Some("tenant-b")), (Some("tenant-c"), None)] {
         assert_eq!(offer.after(before.map(str::to_owned).as_ref()).as_deref(), after);
     }

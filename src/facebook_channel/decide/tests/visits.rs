@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
 use crate::controller::batch_resync::Found;
+use crate::facebook_channel::batched_reads::{app_silence, judge};
 use crate::facebook_channel::model::Asked;
 use crate::facebook_channel::prefetched::PageNews;
-use crate::facebook_channel::sweep::{app_silence, judge};
 use crate::graph::{Operation, PageNode, ThrottleScope, Verdict};
 use crate::limits::answer::Refusal;
 

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
+use crate::facebook_channel::disconnected;
 use crate::facebook_channel::model::{Asked, Content, Former, FormerEnd, Mutation, PublicationSeen};
-use crate::facebook_channel::parted;
 use crate::facebook_channel::policy::token::is_proven;
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
 use crate::ownership::{ClaimSeen, Record};
@@ -95,7 +95,7 @@ impl World {
             scene.seen.asked.subscriptions.get_or_insert(Ok(self.rows.clone()));
         }
         let asked = &scene.seen.asked;
-        let offer = parted::offer(&scene.channel, &scene.previous, &scene.seen.app, asked);
+        let offer = disconnected::offer(&scene.channel, &scene.previous, &scene.seen.app, asked);
         scene.seen.record = match ours {
             true if offer.after(self.offered.as_ref()) != self.offered => Record::Outdated,
             true if self.former.is_none() => self.record,
@@ -105,7 +105,7 @@ impl World {
 
     fn act(&mut self, mutation: Mutation, scene: &mut Scene) {
         self.mutations += 1;
-        let offer = parted::offer(&scene.channel, &scene.previous, &scene.seen.app, &scene.seen.asked);
+        let offer = disconnected::offer(&scene.channel, &scene.previous, &scene.seen.app, &scene.seen.asked);
         let asked = &mut scene.seen.asked;
         match mutation {
             Mutation::AcquireClaim | Mutation::AdoptClaim { .. } | Mutation::TakeClaim { .. } => {

@@ -6,7 +6,7 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, WebhookSubscribed};
 use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
-use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::limits::repair_limiter::{DriftState, RepairOutcome};
 use crate::meta_app::model::Mutation;
 use crate::ownership::blocked::BlockedBy;
 use crate::ownership::{ClaimSeen, ClaimsBlocked};

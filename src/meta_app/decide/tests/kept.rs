@@ -11,7 +11,7 @@ use crate::api::outcome::Class;
 use crate::api::{ChannelCounts, ManagementPolicy, MetaAppStatus};
 use crate::graph::PermissionStatus;
 use crate::limits::answer::{Held, Refusal};
-use crate::limits::brakes;
+use crate::limits::reasons_to_wait;
 use crate::meta_app::model::{Asked, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
 
@@ -187,7 +187,7 @@ fn one_throttling_answer_after_another_changes_neither_the_status_nor_what_chann
         let first = refused(throttled());
         let first = known.map_or_else(|| first.decide(), |known| refused(throttled()).after(known).decide());
         assert!(first.message(Ready).contains("left alone since "), "{:#?}", first.status());
-        let limited = || Refusal::held(Held::Limit(first.now)).because(brakes::used(Some(first.now)));
+        let limited = || Refusal::held(Held::Limit(first.now)).because(reasons_to_wait::used(Some(first.now)));
         for refusal in [throttled(), limited()] {
             let again = refused(refusal).later(&first, SignedDuration::from_mins(7)).decide();
             assert_eq!(again.status(), first.status());

@@ -9,7 +9,7 @@ use crate::graph::{
     AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
 };
 use crate::limits::answer::{Refusal, answer};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::decide::decide;
 use crate::meta_app::model::{Asked, KeyringSeen, Observed, Plan, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;

@@ -12,7 +12,7 @@ use crate::graph::{
     PermissionStatus, ThrottleScope, Verdict,
 };
 use crate::limits::answer::Refusal;
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::model::{Asked, Observed, SecretSeen, VerifyTokenSeen};
 use crate::ownership::blocked::BlockedBy;
 use crate::ownership::{ClaimSeen, ClaimsBlocked};

@@ -8,7 +8,7 @@ use crate::api::conditions::ConditionType::{CredentialsValid, Ready, WebhookSubs
 use crate::api::outcome::Class;
 use crate::graph::AppSubscription;
 use crate::limits::answer::Answer;
-use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::limits::repair_limiter::{DriftState, RepairOutcome};
 use crate::meta_app::model::{Mutation, VerifyTokenSeen};
 use crate::ownership::blocked::BlockedBy;
 use crate::ownership::{ClaimSeen, ClaimsBlocked};

@@ -8,7 +8,7 @@ use crate::api::outcome::Class;
 use crate::api::{AppSubscriptionStatus, ManagementPolicy};
 use crate::graph::{GraphError, GraphFault, Operation, Verdict};
 use crate::limits::answer::{Answer, Refusal, answer};
-use crate::limits::drift_guard::{DriftState, RepairOutcome};
+use crate::limits::repair_limiter::{DriftState, RepairOutcome};
 use crate::meta_app::facts::{awaited_fields, fields};
 use crate::meta_app::model::Mutation;
 

@@ -7,8 +7,8 @@ use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, Valid};
 use crate::graph::{Account, GranularScope, Operation, PageToken};
 use crate::limits::answer::Answer;
-use crate::meta_grant::gap::Absence;
-use crate::meta_grant::gap::Absence::{BusinessManagementMissing, NotInGrant, RoleLost};
+use crate::meta_grant::page_gap::Absence;
+use crate::meta_grant::page_gap::Absence::{BusinessManagementMissing, NotInGrant, RoleLost};
 
 /// A token that names these pages.
 fn names(pages: &[&str]) -> Vec<GranularScope> {

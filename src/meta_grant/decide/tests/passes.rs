@@ -10,8 +10,8 @@ use crate::base::key::Key;
 use crate::graph::{Account, Operation, PageToken, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
-use crate::meta_grant::gap::Absence;
 use crate::meta_grant::model::Asked;
+use crate::meta_grant::page_gap::Absence;
 use crate::meta_grant::page_tokens::{Granted, PageTokens};
 
 /// A grant over time.

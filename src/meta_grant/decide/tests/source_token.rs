@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::scene::*;
 use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
 use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
-use crate::meta_grant::gap::{Absence, Gap};
 use crate::meta_grant::model::Covered;
 use crate::meta_grant::model::SourceTokenSeen;
 use crate::meta_grant::model::{Mutation, Which};
+use crate::meta_grant::page_gap::{Absence, Gap};
 use crate::meta_grant::page_tokens::GrantedPage;
 
 fn adopt() -> Option<Mutation> {

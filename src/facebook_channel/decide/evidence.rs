@@ -3,10 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::policy::token;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::controller::evidence::{DriftState, Matter, Suspicions};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
+use crate::facebook_channel::policy::token;
 use crate::graph::{CutReason, Definite, PageNode, TokenInfo, Verdict};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_app::token_check;

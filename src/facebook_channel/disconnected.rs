@@ -1,9 +1,9 @@
 //! Whether a page that is to be disconnected or given away is known to be parted from, and what the claim says of it
 //! meanwhile.
 
+use super::model::{AppSeen, Asked};
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, Reason};
-use crate::facebook_channel::model::{AppSeen, Asked};
 use crate::graph::PageSubscription;
 use crate::ownership::Offer;
 

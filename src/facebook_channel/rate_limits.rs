@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::due;
+use super::model::{Observed, TokenSeen};
 use super::state::FacebookChannels;
+use super::token_check_schedule;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::base::priority::{Occasion, Priority};
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{Observed, TokenSeen};
 use crate::limits::answer::Refusal;
-use crate::limits::usage::{Ask, Budget};
+use crate::limits::app_usage::{Ask, Budget};
 
 /// What may keep Meta from being asked about a channel.
 pub struct Restraint {
@@ -100,14 +100,14 @@ impl Restraint {
 
 /// How pressing a look between passes is: it is only time for it, unless that runs out.
 pub fn priority_of_visit(pass: &Pass<FacebookChannelStatus>) -> Priority {
-    Occasion { ending: due::is_ending(&pass.previous, pass.now), ..Occasion::default() }.into()
+    Occasion { ending: token_check_schedule::is_ending(&pass.previous, pass.now), ..Occasion::default() }.into()
 }
 
 /// What a pass looks for.
 fn occasion(channels: &FacebookChannels, seen: &Observed, pass: &Pass<FacebookChannelStatus>) -> Occasion {
     Occasion {
         edited: pass.is_edited() || is_token_new(&pass.previous, &seen.token),
-        ending: due::is_ending(&pass.previous, pass.now),
+        ending: token_check_schedule::is_ending(&pass.previous, pass.now),
         mending: pass.is_mended() || channels.prefetched.has(&pass.key, &seen.inputs, pass.now),
         changed: pass.is_changed::<FacebookChannels>(&seen.inputs),
     }

@@ -2,13 +2,13 @@
 //!
 //! Meta has no lock and takes a write from whoever has a token. A process may be stopped anywhere and go on a minute later as if
 //! nothing had happened, and a watch may lag for as long. So directly before each write, after everything else that takes time, the
-//! Lease must have been renewed lately, and the claim is read from the API server itself (`ownership/fence.rs`).
+//! Lease must have been renewed lately, and the claim is read from the API server itself (`ownership/claim_fence.rs`).
 //!
 //! # What lets a write at Meta through
 //!
 //! A pass decides by what watches show, and a process may be stopped between any two of its steps. So each write at Meta is a future that is handed to a
-//! fence, which polls it only if nothing that counts can have changed: `ownership/fence.rs` reads the claim without a version (or the process wrote it
-//! within five seconds), `controller/fence.rs` compares the age of the last renewal of the Lease (`cluster/leader/mod.rs`) by both clocks. Nothing is waited
+//! fence, which polls it only if nothing that counts can have changed: `ownership/claim_fence.rs` reads the claim without a version (or the process wrote it
+//! within five seconds), `controller/lease_fence.rs` compares the age of the last renewal of the Lease (`cluster/leader/mod.rs`) by both clocks. Nothing is waited
 //! for in between. A claim that turns out to be another one than the watch shows is not believed until the watch goes on: `ownership/observe.rs`
 //! asks for it then, and the same pass decides anew. Otherwise the pass ends with `Class::Withheld`. Cleaning up marks the claim before, over the
 //! very version that was looked at, and sends only over that mark.
@@ -80,7 +80,7 @@ mod tests {
         let writes = calls.map(|call| format!("graph.{call}("));
         let fences = ["fence::held(", "fence::marked(", " leading(", "(leading("].map(str::to_owned);
         let mut all = 0;
-        for (path, text) in files.iter().filter(|(path, _)| !path.ends_with("controller/fence.rs")) {
+        for (path, text) in files.iter().filter(|(path, _)| !path.ends_with("controller/lease_fence.rs")) {
             let written = count(text, &writes);
             all += written;
             assert!(written == 0 || written == count(text, &fences), "{}", path.display());

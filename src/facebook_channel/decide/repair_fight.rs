@@ -2,8 +2,8 @@
 
 use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, find};
-use crate::controller::fight;
-use crate::controller::fight::Fight;
+use crate::controller::repair_fight;
+use crate::controller::repair_fight::Fight;
 use crate::graph::PageSubscription;
 
 impl Case<'_> {
@@ -17,8 +17,8 @@ impl Case<'_> {
     ) -> bool {
         let ours = |row: &&PageSubscription| Some(row.id.as_str()) == self.seen.app.id();
         let before = self.seen.asked.before.as_ref().map(|rows| held(rows.iter().find(ours)));
-        let disputed = fight::is_disputed(find(&self.previous.conditions, type_));
-        disputed || before.is_some_and(|before| fight::is_foreign(before, written, held(row)))
+        let disputed = repair_fight::is_disputed(find(&self.previous.conditions, type_));
+        disputed || before.is_some_and(|before| repair_fight::is_foreign(before, written, held(row)))
     }
 
     /// What is found of a fight over our row; `type_` is the condition that tells of it.

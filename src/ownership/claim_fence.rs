@@ -17,7 +17,7 @@ use crate::base::withheld::Withheld;
 use crate::cluster::error::Failure;
 use crate::cluster::error::kubernetes;
 use crate::cluster::leader::LONGEST_ANSWER;
-use crate::controller::fence;
+use crate::controller::lease_fence;
 
 /// How often a claim is read, should the answer come too late to count.
 const READS: usize = 2;
@@ -40,12 +40,12 @@ pub async fn held<T>(
     let (name, holder) = (wanted.claim_name(), &wanted.holder);
     let known = ownership.freshness.sent(&name, &holder.uid);
     if let Err(found) = confirmed(ownership, kind, key, &name, known, |claim| is_held(claim, holder)).await? {
-        let withheld = fence::withhold(&ownership.ctx, kind, key, Withheld::Claim);
+        let withheld = lease_fence::withhold(&ownership.ctx, kind, key, Withheld::Claim);
         let read = found.as_ref().and_then(|claim| version(&claim.metadata));
         let is_news = ownership.freshness.outdate(&name, shown(ownership, &name), read);
         return if is_news { Ok(None) } else { Err(withheld) };
     }
-    fence::leading(&ownership.ctx, kind, key, write).await.map(Some)
+    lease_fence::leading(&ownership.ctx, kind, key, write).await.map(Some)
 }
 
 /// Sends a write at Meta after which its claim says that it is on its way, by a request that was sent not before this time. Whoever
@@ -62,13 +62,13 @@ pub async fn marked<T>(
     let (key, kind) = (Key::of(claim), KindName::AssetClaim);
     let same = |found: &AssetClaim| found.uid() == claim.uid() && version(&found.metadata) == version(&claim.metadata);
     if confirmed(ownership, kind, &key, &key.name, Some(since), same).await?.is_err() {
-        return Err(fence::withhold(&ownership.ctx, kind, &key, Withheld::Claim));
+        return Err(lease_fence::withhold(&ownership.ctx, kind, &key, Withheld::Claim));
     }
     // Others wait no longer than that for what is on its way.
     if since.age().saturating_add(LONGEST_ANSWER) > ON_ITS_WAY.unsigned_abs() {
-        return Err(fence::withhold(&ownership.ctx, kind, &key, Withheld::Unanswered));
+        return Err(lease_fence::withhold(&ownership.ctx, kind, &key, Withheld::Unanswered));
     }
-    fence::leading(&ownership.ctx, kind, &key, write).await
+    lease_fence::leading(&ownership.ctx, kind, &key, write).await
 }
 
 /// Reads a claim, unless what is `known` of it is so since just now.
@@ -91,7 +91,8 @@ async fn confirmed(
         let sent = Stamp::now();
         // Without a version it is what most of the API server's storage agrees on, not what a cache shows.
         let found = ownership.ctx.read(kubernetes("reading a claim", api(ownership).get_opt(name))).await?;
-        let found = found.inspect_err(|_| drop(fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)))?;
+        let found =
+            found.inspect_err(|_| drop(lease_fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)))?;
         if !found.as_ref().is_some_and(&holds) {
             return Ok(Err(found));
         }
@@ -99,7 +100,7 @@ async fn confirmed(
     }
     match is_fresh(known) {
         true => Ok(Ok(())),
-        false => Err(fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)),
+        false => Err(lease_fence::withhold(&ownership.ctx, kind, key, Withheld::Unanswered)),
     }
 }
 

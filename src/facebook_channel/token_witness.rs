@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credentials::Source;
+use super::model::{Access, Observed, TokenSeen};
 use super::policy::token;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
@@ -11,7 +12,6 @@ use crate::base::clock::Moment;
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{Access, Observed, TokenSeen};
 use crate::graph::{Operation, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Held, Refusal};
 use crate::meta_app::token_check;
@@ -88,7 +88,7 @@ pub async fn ask_about_token(
             Err(refusal) => answer = Err(Refusal { verdict: Verdict::Refused, definite: None, ..refusal }),
         }
     }
-    let scopes = super::due::known_scopes(seen, previous);
+    let scopes = crate::facebook_channel::token_check_schedule::known_scopes(seen, previous);
     seen.asked.token = Some(answer.map(|info| info.remembering(scopes)));
     seen.asked.witnessed = true;
     Ok(())

@@ -1,11 +1,11 @@
 //! What to do about the application that the page was used through before: its subscription is ended before the page is
 //! subscribed to another one, or disconnected, and what cannot be ended is told.
 
-use super::super::model::Mutation;
 use super::case::Case;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::cluster::events::Note;
+use crate::facebook_channel::model::Mutation;
 use crate::facebook_channel::model::{Former, FormerEnd};
 use crate::limits::answer::Refusal;
 use crate::meta_app::by_id::AppState;

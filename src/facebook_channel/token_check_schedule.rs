@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::model::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
-use crate::facebook_channel::model::Observed;
 use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_app::token_check;
 

@@ -9,7 +9,7 @@ use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
 use crate::base::redact::redact;
 use crate::limits::answer::listed;
-use crate::limits::brakes::second_at_start;
+use crate::limits::reasons_to_wait::second_at_start;
 
 /// Stands in the message of a first overwriting, before its time.
 const FIRST: &str = "Somebody else wrote it after the operator had, first seen at ";

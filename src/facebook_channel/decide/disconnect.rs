@@ -4,16 +4,16 @@
 //! a living page token nobody can look afterwards: then Meta's word counts, and it is remembered in the condition
 //! Subscribed, so that nothing is ended twice.
 
-use super::super::model::Mutation;
 use super::case::Case;
-use super::{authorization, former};
+use super::{authorization, previous_app};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status};
-use crate::controller::fight;
-use crate::facebook_channel::parted;
+use crate::controller::repair_fight;
+use crate::facebook_channel::disconnected;
+use crate::facebook_channel::model::Mutation;
 use crate::graph::{PageSubscription, Verdict};
 use crate::limits::answer::{Kept, Refusal, drift_observed, keep, without_effect};
-use crate::limits::drift_guard::DriftState;
+use crate::limits::repair_limiter::DriftState;
 use crate::ownership::ClaimSeen;
 
 /// Whether the declared parting is reached; `None` if the channel is to be connected.
@@ -22,7 +22,7 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
         return None;
     }
     let gives = case.channel.spec.transfer_to.is_some();
-    if gives && parted::receiver(case.channel).is_none() {
+    if gives && disconnected::receiver(case.channel).is_none() {
         return Some((to_itself(case), None));
     }
     match &case.seen.claim {
@@ -43,14 +43,14 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
             return Some((claimed.clone(), None));
         }
     }
-    if let Some(waiting) = former::in_the_way(case) {
+    if let Some(waiting) = previous_app::in_the_way(case) {
         return Some((waiting, None));
     }
     let (app, asked) = (&case.seen.app, &case.seen.asked);
-    let row = parted::row(app, asked);
+    let row = disconnected::row(app, asked);
     let (finding, mutation) = match row {
         Some(Some(row)) => part(case, still_subscribed(case), Some(row)),
-        _ if parted::is_parted(case.channel, case.previous, app, asked) => (parted(case), None),
+        _ if disconnected::is_parted(case.channel, case.previous, app, asked) => (parted(case), None),
         _ => part(case, not_seen(case), None),
     };
     let open = finding.status != Status::False || finding.reason == Reason::RepairFight;
@@ -65,7 +65,7 @@ fn silence<'a>(case: &'a Case<'_>) -> Option<&'a Refusal> {
 }
 
 fn parted(case: &Case<'_>) -> Finding {
-    if let Some(to) = parted::receiver(case.channel) {
+    if let Some(to) = disconnected::receiver(case.channel) {
         let page = &case.channel.spec.page_id;
         let seen = format!(
             "The page is not subscribed to the app any more and is given to namespace {to}: a FacebookChannel there for page {page} takes it with a credential of its own. Whoever maintains that namespace must create one."
@@ -106,11 +106,11 @@ fn part(case: &Case<'_>, defect: Finding, row: Option<&PageSubscription>) -> (Fi
         _ if case.refusals().into_iter().any(|refusal| refusal.held.is_some()) => (defect, None),
         _ if case.observes() => (drift_observed(defect, "ends the page's subscription"), None),
         None if case.seen.standing == DriftState::Fought => {
-            (case.fight(ConditionType::Ready, row, |fight| fight::repair_fight(defect, fight)), None)
+            (case.fight(ConditionType::Ready, row, |fight| repair_fight::repair_fight(defect, fight)), None)
         }
         None => (defect, Some(Mutation::Unsubscribe)),
         Some(Ok(())) if row.is_some() && case.is_overwritten(ConditionType::Ready, row, &[]) => {
-            (case.fight(ConditionType::Ready, row, |fight| fight::overwritten(defect, fight)), None)
+            (case.fight(ConditionType::Ready, row, |fight| repair_fight::overwritten(defect, fight)), None)
         }
         Some(Ok(())) => (without_effect(defect), None),
         Some(Err(refusal)) if refusal.says_nothing() => (defect, None),

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{Refusal, end_of_silence};
-use super::brakes;
+use super::reasons_to_wait;
 use super::wait_queue::{Called, WaitQueue};
 use crate::api::{UsageLevel, UsageShare, UsageStatus};
 use crate::base::clock::Moment;
@@ -266,8 +266,8 @@ impl UsageTracker {
         let all = self.lock();
         let used = |budget| all.shares.get(budget).filter(|share| share.is_recent(now) && share.percent >= TIGHT);
         match all.silence_of(budgets.iter(), now) {
-            Some(silence) => brakes::silent(silence.since),
-            None => brakes::used(budgets.iter().filter_map(used).map(|share| share.since).min()),
+            Some(silence) => reasons_to_wait::silent(silence.since),
+            None => reasons_to_wait::used(budgets.iter().filter_map(used).map(|share| share.since).min()),
         }
     }
 

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decide::{Plan, decide};
+use super::model::{Access, Asked, Observed};
 use super::observe;
 use super::policy::token;
 use super::prefetched::PageNews;
-use super::restraint::{Restraint, priority_of_visit};
+use super::rate_limits::{Restraint, priority_of_visit};
 use super::state::FacebookChannels;
-use super::threads::{self, Look};
-use super::witness;
+use super::threads;
+use super::threads::Look;
+use super::token_witness;
 use crate::api::outcome::Class;
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::base::key::Key;
@@ -21,7 +23,6 @@ use crate::cluster::error::Failure;
 use crate::controller::batch_resync::{BatchResync, Found, Prepared, Seen};
 use crate::controller::evidence::Suspicions;
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{Access, Asked, Observed};
 use crate::graph::{GraphError, Operation, PAGES_PER_BATCH, PageAnswers, PageRead, ThrottleScope, Verdict, classify};
 use crate::limits::answer::{answer, silence};
 use crate::limits::circuit_breaker::Reachability;
@@ -159,7 +160,7 @@ impl Visit {
             subscriptions: answer(Operation::ReadPageSubscriptions, answers.subscriptions),
             threads: self.seen.asked.threads.clone(),
         };
-        if witness::is_suspect(&news.page) || witness::is_suspect(&news.subscriptions) {
+        if token_witness::is_suspect(&news.page) || token_witness::is_suspect(&news.subscriptions) {
             channels.apps.look_at(channels.group(&self.channel));
         }
         let refusals = news.page.as_ref().err().into_iter().chain(news.subscriptions.as_ref().err());

@@ -371,11 +371,11 @@ fn why_a_look_is_held_back_stays_the_same_while_it_lasts() {
     // The numbers move, and it is heard of again and again.
     for (percent, second) in [(81, 100), (96, 400), (97, 700), (85, 1_000)] {
         hear(percent, second);
-        assert_eq!(why(second + 1), brakes::used(Some(at(100))), "{percent} %");
+        assert_eq!(why(second + 1), reasons_to_wait::used(Some(at(100))), "{percent} %");
     }
     hear(10, 1_100);
     hear(90, 1_200);
-    assert_eq!(why(1_201), brakes::used(Some(at(1_200))));
+    assert_eq!(why(1_201), reasons_to_wait::used(Some(at(1_200))));
     hear(100, 1_300);
-    assert_eq!([1_301, 1_500].map(why), [brakes::silent(at(1_300)), brakes::silent(at(1_300))]);
+    assert_eq!([1_301, 1_500].map(why), [reasons_to_wait::silent(at(1_300)), reasons_to_wait::silent(at(1_300))]);
 }

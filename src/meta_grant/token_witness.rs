@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use super::model::app_key;
 use super::state::MetaGrants;
-use super::token_secret::{self, Found};
+use super::token_secret;
+use super::token_secret::Found;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::graph::{Operation, TokenInfo};
 use crate::limits::answer::{Answer, answer};
-use crate::meta_app::{self, seen};
+use crate::meta_app;
+use crate::meta_app::seen;
 
 /// Asks debug_token about the token that a grant uses; `None` if there is none, or its application cannot be used. However
 /// many ask within some seconds, Meta is asked once. What is wrong with the token is for the grant to say: who asks has it

@@ -17,14 +17,14 @@ use crate::base::schedule::NEVER;
 use crate::cluster::error;
 use crate::cluster::error::Failure;
 use crate::cluster::write_refused::Write;
-use crate::controller::fence::leads;
+use crate::controller::lease_fence::leads;
+use crate::controller::next_pass::next_try;
 use crate::controller::reconciler::{Next, Reconciler, slots};
-use crate::controller::resync::next_try;
 use crate::graph::{Operation, Verdict};
 use crate::limits::answer::Answer;
 use crate::limits::calls::{Calls, Told};
 use crate::meta_app::by_id::Access;
-use crate::ownership::{KIND, fence, store};
+use crate::ownership::{KIND, claim_fence, store};
 
 /// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
 ///
@@ -42,7 +42,7 @@ pub async fn release(
     let marked = if claims.ctx.policy.safeguards.mark { write(claims, claim, status).await? } else { claim.clone() };
     tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
     let end = claims.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page);
-    let result = fence::marked(&claims.ownership, &marked, since, end).await?;
+    let result = claim_fence::marked(&claims.ownership, &marked, since, end).await?;
     let mut calls = Calls::default();
     let answer = calls.answer(Operation::UnsubscribePage, result);
     calls.log(KindName::AssetClaim, &key, &Told::default());

@@ -3,18 +3,18 @@
 
 use kube::ResourceExt;
 
+use super::model::{Former, FormerEnd};
 use super::state::FacebookChannels;
 use crate::api::FacebookChannelStatus;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{Former, FormerEnd};
 use crate::graph::Operation;
 use crate::limits::answer::answer;
-use crate::limits::usage::Budget;
+use crate::limits::app_usage::Budget;
 use crate::meta_app::by_id;
 use crate::meta_app::token_check;
-use crate::ownership::{FormerApp, Wanted, fence};
+use crate::ownership::{FormerApp, Wanted, claim_fence};
 
 /// Looks whether the application before can be used.
 ///
@@ -47,7 +47,7 @@ pub async fn unsubscribe(
     })?;
     let page_id = &wanted.id;
     let end = channels.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
-    let sent = fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
     let Some(result) = sent else { return Ok(None) };
     let ended = answer(Operation::UnsubscribePage, result);
     if token_check::blames_the_app(&ended) {
