@@ -159,6 +159,17 @@ impl Speaker {
 }
 
 impl Finding {
+    /// What was found about this generation, in nobody else's words.
+    pub fn new(
+        status: Status,
+        reason: Reason,
+        seen: impl Into<String>,
+        next_step: impl Into<String>,
+        observed_generation: i64,
+    ) -> Self {
+        Self { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
+    }
+
     /// The message of the condition: what was seen, the next step, and last what somebody else said of it.
     pub fn message(&self) -> String {
         let own = self.own_text();

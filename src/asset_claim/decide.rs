@@ -276,7 +276,7 @@ impl Case<'_> {
 
     fn found(&self, status: Status, reason: Reason, seen: String, next_step: impl Into<String>) -> Finding {
         let observed_generation = self.claim.metadata.generation.unwrap_or_default();
-        Finding { status, reason, seen, next_step: next_step.into(), words: None, observed_generation }
+        Finding::new(status, reason, seen, next_step, observed_generation)
     }
 
     /// Nothing new is to be said.

@@ -65,6 +65,19 @@ impl Events {
         self.publish_about(&object.object_ref(&()), note).await;
     }
 
+    /// Publishes an Event about an object of which no more is known than this. Nobody waits for it.
+    pub fn publish_soon(&self, api_version: &str, kind: &str, object: &Key, note: Note) {
+        let about = ObjectReference {
+            api_version: Some(api_version.to_owned()),
+            kind: Some(kind.to_owned()),
+            namespace: Some(object.namespace.clone()),
+            name: Some(object.name.clone()),
+            ..ObjectReference::default()
+        };
+        let events = self.clone();
+        tokio::spawn(async move { events.publish_about(&about, &note).await });
+    }
+
     /// Publishes an Event about what this refers to; gives up after some seconds.
     pub async fn publish_about(&self, reference: &ObjectReference, note: &Note) {
         let event = Event {

@@ -96,7 +96,7 @@ impl Obstacle {
     /// The condition, about this generation.
     pub fn finding(self, generation: i64) -> Finding {
         let Self { status, reason, seen, next_step } = self;
-        Finding { status, reason, seen, next_step, words: None, observed_generation: generation }
+        Finding::new(status, reason, seen, next_step, generation)
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::PostParams;
 use kube::core::Status;
 use kube::{Api, ResourceExt};
@@ -131,16 +130,9 @@ fn note(ownership: &Ownership, found: Option<BlockedBy>) {
 fn publish(ownership: &Ownership, why: &ClaimsBlocked) {
     let text = format!("{} {}", why.seen(), why.next_step());
     let note = Note { warning: true, reason: why.reason().as_str(), action: "Claim", text };
-    let name = Some(why.namespace.clone());
-    let about = ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Namespace".to_owned()),
-        namespace: name.clone(),
-        name,
-        ..ObjectReference::default()
-    };
-    let events = ownership.ctx.cluster.events.clone();
-    tokio::spawn(async move { events.publish_about(&about, &note).await });
+    // Events about a namespace lie in it.
+    let namespace = Key::new(&why.namespace, &why.namespace);
+    ownership.ctx.cluster.events.publish_soon("v1", "Namespace", &namespace, note);
 }
 
 /// What keeps the operator from claims, by what the API server says.

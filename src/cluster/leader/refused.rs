@@ -2,7 +2,6 @@
 //! writes one.
 
 use axum::http::{Method, StatusCode};
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::core::Status as Answer;
 
@@ -66,16 +65,8 @@ impl Teller {
 
     /// The election does not wait for it.
     fn publish(&self, refused: &WriteRefused) {
-        let about = ObjectReference {
-            api_version: Some("coordination.k8s.io/v1".to_owned()),
-            kind: Some(LEASE.to_owned()),
-            namespace: Some(self.lease.namespace.clone()),
-            name: Some(self.lease.name.clone()),
-            ..ObjectReference::default()
-        };
         let reason = refused.reason().as_str();
         let note = Note { warning: true, reason, action: "Lead", text: refused.message() };
-        let events = self.events.clone();
-        tokio::spawn(async move { events.publish_about(&about, &note).await });
+        self.events.publish_soon("coordination.k8s.io/v1", LEASE, &self.lease, note);
     }
 }

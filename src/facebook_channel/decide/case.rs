@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::evidence;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy, Reason};
-use crate::facebook_channel::model::Observed;
+use crate::facebook_channel::model::{Observed, TokenSeen};
 use crate::facebook_channel::policy::token;
 use crate::graph::TokenInfo;
 use crate::limits::answer::{Answer, Kept, Refusal, keep, look_again};
@@ -54,8 +54,7 @@ impl Case<'_> {
         seen: impl Into<String>,
         next_step: impl Into<String>,
     ) -> Finding {
-        let observed_generation = self.generation;
-        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
+        Finding::new(status, reason, seen, next_step, self.generation)
     }
 
     /// That the API server refuses to write the object of this kind.
@@ -84,7 +83,7 @@ impl Case<'_> {
 
     pub(super) fn keep(&self, type_: ConditionType, refusal: &Refusal) -> Finding {
         // While it is not known what the grant gives there is no other token, also of a page that it gave none for.
-        let unknown = matches!(self.seen.token, crate::facebook_channel::model::TokenSeen::NotListed);
+        let unknown = matches!(self.seen.token, TokenSeen::NotListed);
         let another_token = type_ == ConditionType::Authorized && !unknown && self.same_token().is_none();
         let previous = find(&self.previous.conditions, type_).filter(|_| !another_token);
         let next_step = self.previous.next_step.as_deref();

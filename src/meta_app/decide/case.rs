@@ -55,8 +55,7 @@ impl Case<'_> {
         seen: impl Into<String>,
         next_step: impl Into<String>,
     ) -> Finding {
-        let observed_generation = self.generation;
-        Finding { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
+        Finding::new(status, reason, seen, next_step, self.generation)
     }
 
     /// What is known of something that Meta refused to tell. That is no verdict about it: what was known stays, and what was
