@@ -29,7 +29,7 @@ demo: ## Run control plane, Graph sandbox, operator and three channels until Ctr
 	$(BUILD)
 	@exec "$(BIN)/demo" $(if $(filter-out 0,$(CHECK)),--check)
 
-# The benches, as optimised as what they measure: they share the machine with it.
+# The benches, as optimized as what they measure: they share the machine with it.
 BENCH := cargo build --release --locked --package testkit --bin bench
 RELEASED := target/release/meta-channel-operator
 
@@ -57,7 +57,7 @@ clients: ## Run Graph clients of others, in Python and JavaScript, against the G
 	$(BUILD)
 	exec graph-sandbox/clients/run.sh "$(BIN)/graph-sandbox"
 
-browser: ## Authorise again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
+browser: ## Authorize again in a headless Chromium, as `make test` does; PICTURES=DIRECTORY keeps what the person sees
 	cargo test --locked --test binary browser
 
 control-plane: ## Build etcd, kube-apiserver, kube-controller-manager, kubectl, helm and what judges manifests (once, takes minutes) and print where they are

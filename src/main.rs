@@ -96,7 +96,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
         }
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),
         () = overdue(&shutdown) => {
-            tracing::warn!("the lease could not be released in time; it expires by itself");
+            tracing::warn!("the lease could not be released in time; it expires on its own");
             Ok(())
         }
     }
@@ -110,7 +110,7 @@ async fn overdue(shutdown: &CancellationToken) {
     tokio::time::sleep(LONGEST_END).await;
 }
 
-/// Ends a follower at once; a leader ends by itself, after its passes did and the lease was released.
+/// Ends a follower at once; a leader ends on its own, after its passes did and the lease was released.
 async fn until_shutdown_as_follower(shutdown: &CancellationToken, leading: &AtomicBool) {
     shutdown.cancelled().await;
     if leading.load(Ordering::Relaxed) {
@@ -131,7 +131,7 @@ fn operator(
         panic_over: Default::default(),
         safeguards: Default::default(),
         claims_namespace: settings.claims_namespace.clone(),
-        mailbox_namespace: settings.mailbox_namespace.clone(),
+        inbox_namespace: settings.inbox_namespace.clone(),
         keyring: settings.keyring.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
         gateway_url: settings.gateway_url.clone(),
@@ -187,7 +187,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
         scopes: settings.common.scopes(),
         max_objects: settings.common.max_objects(),
         login_url: settings.login_url.parse().context("--login-url")?,
-        mailbox_namespace: settings.mailbox_namespace,
+        inbox_namespace: settings.inbox_namespace,
         keyring: settings.keyring,
         trusted_proxies: settings.trusted_proxies,
         metrics,
@@ -218,18 +218,18 @@ async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client,
     Ok(Some((client, config)))
 }
 
-/// A token that is cancelled by SIGTERM or Ctrl-C.
+/// A token that is canceled by SIGTERM or Ctrl-C.
 fn on_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let signalled = token.clone();
+    let signaled = token.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("shutting down");
-        signalled.cancel();
+        signaled.cancel();
     });
     Ok(token)
 }

@@ -38,7 +38,7 @@ pub struct CommonSettings {
     /// Namespaces to watch, separated by commas; none means all.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
     pub watch_namespaces: Vec<String>,
-    /// Objects of each kind, and Secrets with a purpose label, that are looked after in one namespace; the oldest are.
+    /// Objects of each kind, and Secrets with a purpose label, that are managed in one namespace; the oldest are.
     #[arg(long, env = "MAX_OBJECTS_PER_NAMESPACE", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub max_objects_per_namespace: u32,
     /// How logs are written.
@@ -59,7 +59,7 @@ impl CommonSettings {
         if named.is_empty() { vec![String::new()] } else { named }
     }
 
-    /// How many objects of each kind are looked after in one namespace.
+    /// How many objects of each kind are managed in one namespace.
     pub fn max_objects(&self) -> usize {
         usize::try_from(self.max_objects_per_namespace).unwrap_or(usize::MAX)
     }
@@ -122,9 +122,9 @@ pub struct RunSettings {
     /// Where the Graph API is.
     #[command(flatten)]
     pub graph: GraphSettings,
-    /// Where the gateway leaves what people authorised in the browser; the pod's namespace by default.
+    /// Where the gateway leaves what people authorized in the browser; the pod's namespace by default.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
-    pub mailbox_namespace: String,
+    pub inbox_namespace: String,
     /// Name of the Secret there that the gateway reads app secrets and verify tokens from; the same as the gateway's.
     #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
     pub keyring: String,
@@ -137,16 +137,16 @@ pub struct RunSettings {
     /// Passes that may run at once.
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     pub concurrency: u16,
-    /// How often a working channel is looked at.
+    /// How often a working channel is checked.
     #[arg(long, env = "PROBE_PERIOD", default_value = "15m", value_parser = period, value_name = "DURATION")]
     pub probe_period: Duration,
-    /// How often the token of a working channel is looked at; near its end 24 times as often.
+    /// How often the token of a working channel is checked; near its end 24 times as often.
     #[arg(long, env = "TOKEN_PROBE_PERIOD", default_value = "24h", value_parser = period, value_name = "DURATION")]
     pub token_probe_period: Duration,
-    /// How often a working application is looked at.
+    /// How often a working application is checked.
     #[arg(long, env = "APP_PROBE_PERIOD", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub app_probe_period: Duration,
-    /// How often an object that is edited over and over is looked at, after the first five edits.
+    /// How often an object that is edited over and over is checked, after the first five edits.
     #[arg(long, env = "EDIT_INTERVAL", default_value = "1m", value_parser = period, value_name = "DURATION")]
     pub edit_interval: Duration,
     /// How long a value is kept without an answer from Meta before it becomes Unknown.
@@ -167,7 +167,7 @@ pub struct RunSettings {
     /// How long the holder of the Lease tries to renew it before it gives up; shorter than --lease-duration.
     #[arg(long, env = "LEASE_RENEW_DEADLINE", default_value = "40s", value_parser = period, value_name = "DURATION")]
     pub lease_renew_deadline: Duration,
-    /// How often the Lease is renewed, and looked at by who waits for it; at most half of --lease-renew-deadline.
+    /// How often the Lease is renewed, and checked by who waits for it; at most half of --lease-renew-deadline.
     #[arg(long, env = "LEASE_RETRY_PERIOD", default_value = "5s", value_parser = period, value_name = "DURATION")]
     pub lease_retry_period: Duration,
     /// Unique name of this instance; the pod's name.
@@ -246,9 +246,9 @@ pub struct GatewaySettings {
     /// Base URL of the login dialog that people are sent to. One that is not Meta's needs --allow-test-graph.
     #[arg(long, env = "LOGIN_URL", default_value = META_LOGIN_URL, value_name = "URL")]
     pub login_url: String,
-    /// Where to leave what people authorised in the browser, for the operator; the pod's namespace by default.
+    /// Where to leave what people authorized in the browser, for the operator; the pod's namespace by default.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
-    pub mailbox_namespace: String,
+    pub inbox_namespace: String,
     /// Name of the Secret there with the app secrets and verify tokens, which the operator writes.
     #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
     pub keyring: String,

@@ -66,7 +66,7 @@ fn every_section_names_conditions_that_exist() {
 }
 
 #[test]
-fn an_ended_authorisation_is_documented_as_expired_and_nothing_else_is() {
+fn an_ended_authorization_is_documented_as_expired_and_nothing_else_is() {
     let sections = sections();
     for reason in Reason::ALL {
         let on = part(sections[reason.as_str()], "On: ", Some("Seen: "));

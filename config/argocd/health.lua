@@ -1,5 +1,5 @@
 -- Health of MetaApps, MetaGrants and FacebookChannels. The operator's conditions follow kstatus: Ready, Reconciling, Stalled.
-local health = {status = "Progressing", message = "The operator has not looked at this generation yet."}
+local health = {status = "Progressing", message = "The operator has not checked this generation yet."}
 local status = obj.status
 if status == nil or status.conditions == nil then
   return health

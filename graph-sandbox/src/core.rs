@@ -22,7 +22,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
-    /// Writes of somebody else that wait for their time.
+    /// Writes of someone else that wait for their time.
     pub(crate) foreign: ForeignWrites,
     pub(crate) usage: Usage,
     pub(crate) outbox: Outbox,

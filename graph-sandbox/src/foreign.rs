@@ -1,4 +1,4 @@
-//! Somebody else who writes over subscriptions, after the fault `overwrite`.
+//! Someone else who writes over subscriptions, after the fault `overwrite`.
 
 use jiff::Timestamp;
 

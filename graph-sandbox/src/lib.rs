@@ -14,7 +14,7 @@
 //! | `faults` | rules that make chosen calls go wrong |
 //! | `seed` | what a sandbox starts with |
 //! | `world`, `ledger` | the simulated state, and every request |
-//! | `auth`, `foreign`, `callback` | tokens and proofs, somebody else's writes, Meta's verification of a webhook |
+//! | `auth`, `foreign`, `callback` | tokens and proofs, someone else's writes, Meta's verification of a webhook |
 //! | `webhooks` | events and what becomes of them |
 //! | `messaging`, `core` | conversations and their routing; what all requests share |
 //! | `calls`, `delivery`, `control` | one file per simulated call, the sending of events, looking in and changing things |

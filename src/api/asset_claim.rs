@@ -97,7 +97,7 @@ pub struct ClaimHolder {
 pub struct ClaimProof {
     /// What proved it.
     pub method: ProofMethod,
-    /// When it was proven.
+    /// When it was verified.
     #[schemars(schema_with = "time_schema")]
     pub proven_at: Timestamp,
 }
@@ -163,7 +163,7 @@ pub struct AssetClaimStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub releasing_since: Option<Timestamp>,
-    /// What stays at Meta and nobody here looks after.
+    /// What stays at Meta and nobody here manages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_at_meta: Option<LeftAtMeta>,
     /// Ready; Reconciling and Stalled only while True.

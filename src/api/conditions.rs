@@ -31,9 +31,9 @@ macro_rules! condition_types {
 condition_types! {
     /// The declared state is reached and was verified.
     Ready,
-    /// Authorised, page usable and subscribed.
+    /// Authorized, page usable and subscribed.
     Connected,
-    /// The authorisation ended; abnormal when True.
+    /// The authorization ended; abnormal when True.
     Expired,
     /// There is no working link.
     Disconnected,
@@ -63,9 +63,9 @@ condition_types! {
     Valid,
     /// The grant's token is kept from ending, as far as that needs no person.
     Renewed,
-    /// The token in use comes from the seed that is declared.
-    SeedAccepted,
-    /// The operator will act again by itself; present only while True.
+    /// The token in use comes from the source token that is declared.
+    SourceTokenAccepted,
+    /// The operator will act again on its own; present only while True.
     Reconciling,
     /// Only a person can fix it; present only while True.
     Stalled,
@@ -126,7 +126,7 @@ pub struct Finding {
     pub observed_generation: i64,
 }
 
-/// What somebody else said.
+/// What someone else said.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Quote {
     /// Who said it.
@@ -170,7 +170,7 @@ impl Finding {
         Self { status, reason, seen: seen.into(), next_step: next_step.into(), words: None, observed_generation }
     }
 
-    /// The message of the condition: what was seen, the next step, and last what somebody else said of it.
+    /// The message of the condition: what was seen, the next step, and last what someone else said of it.
     pub fn message(&self) -> String {
         let own = self.own_text();
         match &self.words {
@@ -260,7 +260,7 @@ const SHORT: usize = 80;
 /// condition that may be kept when others are not refers to none.
 fn once(findings: &[(ConditionType, Finding)]) -> Vec<(ConditionType, Finding)> {
     let texts: Vec<_> = findings.iter().map(|(_, finding)| finding.own_text()).collect();
-    // Of those with the same text one that failed by itself tells it, before one that follows from it.
+    // Of those with the same text one that failed on its own tells it, before one that follows from it.
     let teller = |text: &String| {
         let same = findings.iter().zip(&texts).filter(|(_, other)| *other == text).map(|(it, _)| it);
         same.min_by_key(|(type_, _)| (type_.sums_up(), *type_))

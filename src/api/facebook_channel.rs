@@ -29,7 +29,7 @@ use super::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.connection", description = "Connected, Expired, Disconnected or Pending"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorisation ends; empty when it has no end"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorization ends; empty when it has no end"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Page ID", type_ = "string", json_path = ".spec.pageId", description = "Id of the page at Meta", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page token belongs to", priority = 1),
@@ -45,7 +45,7 @@ pub struct FacebookChannelSpec {
     #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("pageId cannot be changed; create another FacebookChannel for another page"))]
     pub page_id: String,
-    /// What authorises the channel.
+    /// What authorizes the channel.
     pub credentials: Credentials,
     /// Whether the page token is published for a bot that calls Graph itself: in the Secret facebookchannel-NAME-page-token
     /// of this namespace, with the keys token, page-id, app-id and graph-version.
@@ -95,7 +95,7 @@ pub enum DeclaredConnection {
     Disconnected,
 }
 
-/// What authorises a channel: exactly one of the two.
+/// What authorizes a channel: exactly one of the two.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.grantRef) != has(self.pageToken)").message("set exactly one of credentials.grantRef and credentials.pageToken"))]
@@ -108,7 +108,7 @@ pub struct Credentials {
     pub page_token: Option<PageTokenCredentials>,
 }
 
-/// What authorises a channel, as the one that is set.
+/// What authorizes a channel, as the one that is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CredentialSource<'a> {
     /// A MetaGrant.
@@ -215,7 +215,7 @@ pub struct FacebookChannelStatus {
     /// Name of the page at Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_name: Option<String>,
-    /// When the authorisation ends: the earliest of its clocks, in RFC 3339; absent when it has no end.
+    /// When the authorization ends: the earliest of its clocks, in RFC 3339; absent when it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// What is known of the token.
@@ -247,10 +247,10 @@ pub struct FacebookChannelStatus {
     /// What to do next, and who; empty when nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete look at Meta depended on.
+    /// Fingerprint of everything the last complete check at Meta depended on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last look was taken for, copied as it stands; a look that
+    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
     /// was asked for and not taken yet is one whose value is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -263,9 +263,9 @@ pub enum Connection {
     /// Not known yet, or not known any more.
     #[default]
     Pending,
-    /// The page is authorised, usable and subscribed.
+    /// The page is authorized, usable and subscribed.
     Connected,
-    /// The authorisation ended; a person must authorise again.
+    /// The authorization ended; a person must authorize again.
     Expired,
     /// There is no working link, by declaration or because it was cut.
     Disconnected,
@@ -318,7 +318,7 @@ pub struct ChannelSubscriptionStatus {
     /// Declared fields that it does not hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Declared fields that Meta refused. They are left out until the declaration changes or a look is asked for.
+    /// Declared fields that Meta refused. They are left out until the declaration changes or a check is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub refused: Vec<String>,

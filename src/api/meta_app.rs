@@ -29,7 +29,7 @@ use super::{AllowedNamespaces, ManagementPolicy};
     printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels.total", description = "Channels that name the application"),
     printcolumn(name = "Connected", type_ = "integer", json_path = ".status.channels.connected", description = "Those that are connected"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "Expired", type_ = "integer", json_path = ".status.channels.expired", description = "Channels whose authorisation ended", priority = 1),
+    printcolumn(name = "Expired", type_ = "integer", json_path = ".status.channels.expired", description = "Channels whose authorization ended", priority = 1),
     printcolumn(name = "Disconnected", type_ = "integer", json_path = ".status.channels.disconnected", description = "Channels without a working link", priority = 1),
     printcolumn(name = "App ID", type_ = "string", json_path = ".spec.appId", description = "Id of the application at Meta", priority = 1),
     printcolumn(name = "Callback", type_ = "string", json_path = ".status.callbackUrl", description = "Callback URL of the webhook", priority = 1)
@@ -49,7 +49,7 @@ pub struct MetaAppSpec {
     /// Webhook of the application. Absent: the application's subscription at Meta is not managed. Empty: everything is derived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
-    /// How people log in to the application to authorise it again in a browser. Absent: they are asked for the required permissions.
+    /// How people log in to the application to authorize it again in a browser. Absent: they are asked for the required permissions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// Permissions that must be approved for the application.
@@ -137,7 +137,7 @@ pub struct MetaAppStatus {
     /// Callback URL that Meta is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// Where the login dialog sends people back to after they authorised again. List it among the Valid OAuth Redirect URIs of the application at Meta; absent when no gateway is installed.
+    /// Where the login dialog sends people back to after they authorized again. List it among the Valid OAuth Redirect URIs of the application at Meta; absent when no gateway is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth_redirect_uri: Option<String>,
     /// Name of the Secret with the generated verify token.
@@ -162,10 +162,10 @@ pub struct MetaAppStatus {
     /// What to do next, and who; empty when nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete look at Meta depended on.
+    /// Fingerprint of everything the last complete check at Meta depended on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last look was taken for, copied as it stands; a look that
+    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
     /// was asked for and not taken yet is one whose value is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -184,7 +184,7 @@ pub struct AppSubscriptionStatus {
     /// Subscribed webhook fields.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Declared webhook fields that Meta does not know. They are left out until the declaration changes or a look is asked for.
+    /// Declared webhook fields that Meta does not know. They are left out until the declaration changes or a check is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub refused: Vec<String>,
@@ -255,7 +255,7 @@ pub enum UsageLevel {
     /// Below 80 percent: as often as usual.
     #[default]
     Normal,
-    /// From 80 percent on: regular looks come half as often, the others one by one.
+    /// From 80 percent on: regular checks come half as often, the others one by one.
     Tight,
     /// From 95 percent on: only about what was changed, is about to end or is repaired.
     Sparse,
@@ -281,7 +281,7 @@ pub struct ChannelCounts {
     /// Those that are connected.
     #[schemars(range(min = 0))]
     pub connected: i32,
-    /// Those whose authorisation ended.
+    /// Those whose authorization ended.
     #[schemars(range(min = 0))]
     pub expired: i32,
     /// Those without a working link.

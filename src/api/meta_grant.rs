@@ -1,4 +1,4 @@
-//! MetaGrant: one authorisation that covers many pages.
+//! MetaGrant: one authorization that covers many pages.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{conditions_schema, time_schema};
 use super::references::{MetaAppReference, SecretReference};
 
-/// What one person or system user authorised an application to do, for many pages at once.
+/// What one person or system user authorized an application to do, for many pages at once.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "metachannels.io",
@@ -20,32 +20,32 @@ use super::references::{MetaAppReference, SecretReference};
     namespaced,
     status = "MetaGrantStatus",
     derive = "PartialEq",
-    doc = "What one person or system user authorised an application to do, for many pages at once.",
+    doc = "What one person or system user authorized an application to do, for many pages at once.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
     printcolumn(name = "Type", type_ = "string", json_path = ".status.tokenType", description = "Kind of the token: USER or SYSTEM_USER"),
     printcolumn(name = "Pages", type_ = "integer", json_path = ".status.pageCount", description = "Pages that the grant covers"),
     printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels", description = "Channels that rely on the grant", priority = 1),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorisation ends; empty when it has no end"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", description = "When the authorization ends; empty when it has no end"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp that was authorised", priority = 1),
+    printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp that was authorized", priority = 1),
     printcolumn(name = "Grantor", type_ = "string", json_path = ".status.grantorId", description = "Id of the person or system user who granted it", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MetaGrantSpec {
-    /// MetaApp that was authorised. Cannot be changed.
+    /// MetaApp that was authorized. Cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("appRef cannot be changed; create another MetaGrant for another application"))]
     pub app_ref: MetaAppReference,
-    /// Secret with the token of the person or system user: purpose grant-token, key token. It is the seed: never written and never revoked by the operator, which keeps the token in use in a Secret of its own, metagrant-NAME-token.
+    /// Secret with the token of the person or system user: purpose grant-token, key token. It is the source token: never written and never revoked by the operator, which keeps the token in use in a Secret of its own, metagrant-NAME-token.
     pub token_secret_ref: SecretReference,
     /// How a token that can be renewed without a person is renewed.
     #[serde(default)]
     pub renewal: Renewal,
-    /// Who may authorise in the browser: ids of people or system users at Meta, as status.grantorId and status.waitingGrantors have them. Empty: whoever was the first. Another one waits until the id is put here, which needs the verb accept. Tokens in the Secret are taken whosever they are: who may write that decides.
+    /// Who may authorize in the browser: ids of people or system users at Meta, as status.grantorId and status.waitingGrantors have them. Empty: whoever was the first. Another one waits until the id is put here, which needs the verb accept. Tokens in the Secret are taken whosever they are: who may write that decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[1-9][0-9]{4,19}$")))]
-    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, one == other))").message("grantors names somebody twice"))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, one == other))").message("grantors names someone twice"))]
     pub grantors: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct Renewal {
     #[serde(default = "default_max_age")]
     #[schemars(regex(pattern = r"^[1-9][0-9]{0,2}d$"))]
     pub max_age: String,
-    /// Whether a token that the operator obtained is revoked 24 hours after another one took its place. The seed is never revoked.
+    /// Whether a token that the operator obtained is revoked 24 hours after another one took its place. The source token is never revoked.
     #[serde(default)]
     pub revoke_old: bool,
 }
@@ -119,7 +119,7 @@ pub struct MetaGrantStatus {
     /// Generation that this status is about; -1 before the first pass.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, Expired, Valid, Renewed, SeedAccepted; Reconciling and Stalled only while True.
+    /// Ready, Expired, Valid, Renewed, SourceTokenAccepted; Reconciling and Stalled only while True.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -129,7 +129,7 @@ pub struct MetaGrantStatus {
     /// Id of the person or system user who granted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grantor_id: Option<String>,
-    /// Ids of those who authorised in the browser, are not among the grant's people and wait for a day to be accepted: in spec.grantors.
+    /// Ids of those who authorized in the browser, are not among the grant's people and wait for a day to be accepted: in spec.grantors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub waiting_grantors: Vec<String>,
@@ -176,22 +176,22 @@ pub struct MetaGrantStatus {
     /// Name of the Secret with the token in use, once it was made. It outlives this object on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub living_secret_name: Option<String>,
-    /// Fingerprint of the seed that the token in use comes from.
+    /// Fingerprint of the source token that the token in use comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed_fingerprint: Option<String>,
+    pub source_token_fingerprint: Option<String>,
     /// Fingerprint of the token in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_fingerprint: Option<String>,
-    /// Where a person authorises again, in a browser; absent when no gateway is installed. It is another one whenever another token is in use or somebody waits to be accepted.
+    /// Where a person authorizes again, in a browser; absent when no gateway is installed. It is another one whenever another token is in use or someone waits to be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthorize_url: Option<String>,
     /// What to do next, and who; empty when nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete look at Meta depended on.
+    /// Fingerprint of everything the last complete check at Meta depended on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last look was taken for, copied as it stands; a look that
+    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
     /// was asked for and not taken yet is one whose value is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -9,10 +9,10 @@ mod asset_claim;
 pub mod conditions;
 mod crds;
 mod facebook_channel;
+pub mod inbox;
 pub mod keyring;
 #[cfg(test)]
 pub(crate) mod laws;
-pub mod mailbox;
 mod management_policy;
 mod meta_app;
 mod meta_grant;
@@ -54,8 +54,8 @@ pub const GROUP: &str = "metachannels.io";
 /// The category that `kubectl get metachannels` expands to: the channel kinds.
 pub const CATEGORY: &str = "metachannels";
 
-/// Annotation that asks for a fresh look at Meta now; any new value counts, a timestamp is customary. The status repeats it in
-/// `lastHandledRequestedAt` once the look was taken, as Flux does with `reconcile.fluxcd.io/requestedAt`.
+/// Annotation that asks for a fresh check at Meta now; any new value counts, a timestamp is customary. The status repeats it in
+/// `lastHandledRequestedAt` once the check is done, as Flux does with `reconcile.fluxcd.io/requestedAt`.
 pub const REQUESTED_AT: &str = "metachannels.io/requested-at";
 
 /// Name of the ConfigMap in each watched namespace that says which release the namespace belongs to.

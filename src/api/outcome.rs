@@ -10,7 +10,7 @@ use super::reasons::Actor;
 /// What an error, or the absence of one, means for when to act again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
-    /// Nothing is wrong: look again in the regular slot.
+    /// Nothing is wrong: check again in the regular slot.
     Settled,
     /// No answer, or an ambiguous one: back off and try again.
     Transient,
@@ -18,7 +18,7 @@ pub enum Class {
     Throttled(Timestamp),
     /// Meta was not asked, by our own restraint: at this time.
     Held(Timestamp),
-    /// A person must authorise again.
+    /// A person must authorize again.
     Reauthorize,
     /// The application is broken; its own recovery wakes us.
     AppBroken,
@@ -26,11 +26,11 @@ pub enum Class {
     Terminal,
     /// Something we depend on is not there; its appearance wakes us.
     Waiting,
-    /// A write was accepted and shows no effect: look again, but not often.
+    /// A write was accepted and shows no effect: check again, but not often.
     WithoutEffect,
     /// It is declared to be left alone: a change of the declaration wakes it.
     Paused,
-    /// Somebody else wrote first: read again and retry, soon at first.
+    /// Someone else wrote first: read again and retry, soon at first.
     Conflict,
     /// The API server refuses a write, or does not answer: try again within a minute.
     Refused,
@@ -44,7 +44,7 @@ impl Class {
         matches!(self, Self::Settled | Self::Waiting | Self::Reauthorize | Self::AppBroken | Self::Terminal)
     }
 
-    /// How often a resting object is looked at.
+    /// How often a resting object is checked.
     pub fn period(self, regular: Duration, broken: Duration) -> Duration {
         match self {
             Self::Reauthorize | Self::AppBroken | Self::Terminal => broken.max(regular),
@@ -87,18 +87,18 @@ impl From<Reason> for Class {
             | Reason::GrantNotFound
             | Reason::GrantNotReady
             | Reason::GrantUnverified
-            | Reason::SecretNotReleased
+            | Reason::SecretUnavailable
             | Reason::NotVerifiable
-            | Reason::Unreadable => Self::Waiting,
-            Reason::WithoutEffect | Reason::Overwritten => Self::WithoutEffect,
-            // What was received and refused is refused again: it is asked for in the regular slots.
-            Reason::NotUnderstood => Self::Settled,
-            // What only a person repairs while we look on is looked at as if it were well: looking on is what is declared.
+            | Reason::AwaitingAuthorization => Self::Waiting,
+            Reason::WriteHadNoEffect | Reason::Overwritten => Self::WithoutEffect,
+            // What was received and refused is refused again: it is asked for at the regular times.
+            Reason::UnrecognizedError => Self::Settled,
+            // What only a person repairs while we look on is checked as if it were well: looking on is what is declared.
             Reason::DriftObserved | Reason::BeingDeleted => Self::Settled,
             Reason::Paused => Self::Paused,
             // Retried on the slow ring: asking more often does not lift a block.
             Reason::SendBlocked => Self::Terminal,
-            // It is tried again at times of its own, without a look at Meta.
+            // It is tried again at times of its own, without a check at Meta.
             refused if refused.is_refused_write() => Self::Settled,
             ended if ended.ends_authorization() => Self::Reauthorize,
             other => match other.actor() {

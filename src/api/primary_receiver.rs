@@ -27,7 +27,7 @@ pub enum ReceiverRequirement {
     /// Nothing measured may say that another application controls the conversations.
     #[default]
     NotContradicted,
-    /// It is not looked at.
+    /// It is not checked.
     Ignored,
 }
 
@@ -37,7 +37,7 @@ pub struct Attestation {
     /// Who says so, for example an e-mail address.
     #[schemars(length(min = 1, max = 200))]
     pub by: String,
-    /// When they looked.
+    /// When they checked.
     #[schemars(schema_with = "time_schema")]
     pub at: Timestamp,
 }

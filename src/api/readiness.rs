@@ -1,7 +1,7 @@
 //! From the conditions that matter to Ready, Reconciling and Stalled: one rule for all kinds.
 //!
 //! Ready is True; or False with Stalled, when only a person can fix it; or False or Unknown with Reconciling, when the
-//! operator acts again by itself; or Unknown under Pause. Nothing else, so that kstatus and GitOps tools read it without
+//! operator acts again on its own; or Unknown under Pause. Nothing else, so that kstatus and GitOps tools read it without
 //! expressions.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -64,7 +64,7 @@ fn next_step(cause: &Finding) -> Option<String> {
     Some(match cause.reason.actor() {
         // A value that was kept has its step in its message.
         Actor::Person => format!("Do what is said there: {}", cause.seen),
-        Actor::Operator | Actor::Nobody => "Nothing has to be done now: the operator goes on by itself.".to_owned(),
+        Actor::Operator | Actor::Nobody => "Nothing has to be done now: the operator goes on on its own.".to_owned(),
     })
 }
 
@@ -108,7 +108,7 @@ pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) 
         words: None,
         observed_generation: generation,
     };
-    let step = "Whoever maintains this object must set spec.managementPolicy to Manage or Observe before anything is done again.";
+    let step = "The maintainer of this object must set spec.managementPolicy to Manage or Observe before anything is done again.";
     let ready = finding("It is declared to be left alone; what is shown was known before.", step);
     let kept = types.iter().map(|type_| {
         let known = find(previous, *type_).and_then(|condition| Finding::from_condition(condition, None));
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn what_is_not_verified_yet_says_why_meta_is_not_asked() {
-        let reached = || finding(Status::True, Reason::Reached, 2);
-        let old = finding(Status::True, Reason::Usable, 1);
+        let reached = || finding(Status::True, Reason::ReconcileSucceeded, 2);
+        let old = finding(Status::True, Reason::PageReachable, 1);
         let waiting = readiness(&[&old], 2, reached()).held_by(Some("because"));
         assert!(
             waiting.findings.len() == 2 && waiting.findings.iter().all(|(_, it)| it.seen.ends_with("now: because."))
         );
         assert!(!readiness(&[&old], 2, reached()).held_by(None).findings[0].1.seen.contains("asked"));
-        for current in [finding(Status::True, Reason::Usable, 2), finding(Status::False, Reason::WrongPage, 2)] {
+        for current in [finding(Status::True, Reason::PageReachable, 2), finding(Status::False, Reason::WrongPage, 2)] {
             let known = readiness(&[&current], 2, reached());
             assert_eq!(known.clone().held_by(Some("because")), known, "what is known is known");
         }
@@ -146,7 +146,7 @@ mod tests {
         use ConditionType::{Ready, Reconciling, Stalled};
         let good = finding(Status::True, Reason::TokenValid, 2);
         let cases: Vec<(Vec<Finding>, Status, Reason, Option<ConditionType>)> = vec![
-            (vec![good.clone()], Status::True, Reason::Reached, None),
+            (vec![good.clone()], Status::True, Reason::ReconcileSucceeded, None),
             (
                 vec![good.clone(), finding(Status::False, Reason::PasswordChanged, 2)],
                 Status::False,
@@ -154,9 +154,9 @@ mod tests {
                 Some(Stalled),
             ),
             (
-                vec![finding(Status::False, Reason::SecretNotReleased, 2)],
+                vec![finding(Status::False, Reason::SecretUnavailable, 2)],
                 Status::False,
-                Reason::SecretNotReleased,
+                Reason::SecretUnavailable,
                 Some(Reconciling),
             ),
             (
@@ -172,12 +172,17 @@ mod tests {
                 Reason::AppNotReady,
                 Some(Reconciling),
             ),
-            (vec![good, finding(Status::True, Reason::Usable, 1)], Status::Unknown, Reason::Pending, Some(Reconciling)),
+            (
+                vec![good, finding(Status::True, Reason::PageReachable, 1)],
+                Status::Unknown,
+                Reason::Pending,
+                Some(Reconciling),
+            ),
             (vec![finding(Status::False, Reason::WrongPage, 1)], Status::Unknown, Reason::Pending, Some(Reconciling)),
         ];
         for (blocking, status, reason, other) in cases {
             let blocking: Vec<_> = blocking.iter().collect();
-            let result = readiness(&blocking, 2, finding(Status::True, Reason::Reached, 2));
+            let result = readiness(&blocking, 2, finding(Status::True, Reason::ReconcileSucceeded, 2));
             let ready = &result.findings[0];
             assert_eq!((ready.0, ready.1.status, ready.1.reason), (Ready, status, reason), "{blocking:?}");
             assert_eq!(ready.1.observed_generation, 2);
@@ -188,13 +193,13 @@ mod tests {
     #[test]
     fn a_next_step_is_never_missing() {
         let told = finding(Status::False, Reason::PasswordChanged, 2);
-        let told = Finding { seen: "It ended. Authorise again.".into(), next_step: "Authorise again.".into(), ..told };
+        let told = Finding { seen: "It ended. Authorize again.".into(), next_step: "Authorize again.".into(), ..told };
         let known = Finding { next_step: String::new(), ..told.clone() };
         let waiting = finding(Status::Unknown, Reason::AppNotReady, 2);
         for (finding, step) in [
-            (&told, Some("Authorise again.")),
-            (&known, Some("Do what is said there: It ended. Authorise again.")),
-            (&waiting, Some("Nothing has to be done now: the operator goes on by itself.")),
+            (&told, Some("Authorize again.")),
+            (&known, Some("Do what is said there: It ended. Authorize again.")),
+            (&waiting, Some("Nothing has to be done now: the operator goes on on its own.")),
             (&known.with_status(Status::True), None),
         ] {
             let result = readiness(&[finding], 2, known.with_status(Status::True));

@@ -5,11 +5,39 @@
 pub enum Actor {
     /// Nobody: it is well, or nothing is to be done.
     Nobody,
-    /// The operator, which tries again by itself or is woken when what it waits for appears.
+    /// The operator, which tries again on its own or is woken when what it waits for appears.
     Operator,
-    /// A person; until then nothing changes by itself.
+    /// A person; until then nothing changes on its own.
     Person,
 }
+
+/// Reasons that 0.1.0 wrote under other names.
+const RENAMED: &[(&str, Reason)] = &[
+    ("Accepted", Reason::CredentialsAccepted),
+    ("Approved", Reason::PermissionsApproved),
+    ("CallbackUnknown", Reason::CallbackNotConfigured),
+    ("ClaimsUnguarded", Reason::ClaimPolicyMissing),
+    ("Held", Reason::ClaimHeld),
+    ("Linked", Reason::ConnectionVerified),
+    ("NotApproved", Reason::PermissionNotApproved),
+    ("NotProven", Reason::CredentialUnverified),
+    ("NotReadable", Reason::ReadNotPermitted),
+    ("NotUnderstood", Reason::UnrecognizedError),
+    ("Offered", Reason::TransferOffered),
+    ("Published", Reason::SecretSynced),
+    ("Reached", Reason::ReconcileSucceeded),
+    ("Resolved", Reason::EndpointResolved),
+    ("SecretNotReleased", Reason::SecretUnavailable),
+    ("SeedInUse", Reason::SourceTokenInUse),
+    ("SeedNarrower", Reason::SourceTokenNarrower),
+    ("SeedOlder", Reason::SourceTokenOlder),
+    ("ServedAsAnother", Reason::ServedByOtherVersion),
+    ("Unpublished", Reason::PageUnpublished),
+    ("Unreadable", Reason::AwaitingAuthorization),
+    ("Usable", Reason::PageReachable),
+    ("VersionNotKnown", Reason::VersionNotInCalendar),
+    ("WithoutEffect", Reason::WriteHadNoEffect),
+];
 
 macro_rules! reasons {
     ($($(#[$doc:meta])+ $name:ident => $actor:ident,)+) => {
@@ -26,9 +54,11 @@ macro_rules! reasons {
                 match self { $(Reason::$name => stringify!($name),)+ }
             }
 
-            /// The reason that stands in a status; `None` for one that another version wrote.
+            /// The reason that stands in a status, also under the name that 0.1.0 gave it; `None` for one that another
+            /// version wrote.
             pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+                let named = Self::ALL.iter().copied().find(|reason| reason.as_str() == text);
+                named.or_else(|| RENAMED.iter().find(|(old, _)| *old == text).map(|(_, reason)| *reason))
             }
 
             /// Who has to act.
@@ -40,7 +70,7 @@ macro_rules! reasons {
 }
 
 impl Reason {
-    /// Whether it says that the authorisation ended, so that a person must authorise again.
+    /// Whether it says that the authorization ended, so that a person must authorize again.
     pub const fn ends_authorization(self) -> bool {
         matches!(
             self,
@@ -58,12 +88,12 @@ impl Reason {
 impl Reason {
     /// Whether it says that the page was parted from as declared.
     pub const fn is_parting(self) -> bool {
-        matches!(self, Self::DeclaredDisconnected | Self::Offered | Self::Transferred)
+        matches!(self, Self::DeclaredDisconnected | Self::TransferOffered | Self::Transferred)
     }
 
     /// Whether it says what Meta answered, though that leaves the value open. Silence that follows says less.
     pub const fn was_received(self) -> bool {
-        matches!(self, Self::NotReadable | Self::NotUnderstood | Self::RefusedByMeta | Self::TokenRefused)
+        matches!(self, Self::ReadNotPermitted | Self::UnrecognizedError | Self::RefusedByMeta | Self::TokenRefused)
     }
 
     /// Whether it is found without asking Meta. Such a value is found anew in every pass, so it is never kept from an
@@ -77,17 +107,17 @@ impl Reason {
                 | Self::AppFieldsMissing
                 | Self::GrantNotFound
                 | Self::GrantNotReady
-                | Self::SecretNotReleased
+                | Self::SecretUnavailable
                 | Self::SecretMalformed
                 | Self::SecretNameTaken
                 | Self::ClaimedElsewhere
                 | Self::Transferred
                 | Self::DuplicateInNamespace
-                | Self::CallbackUnknown
+                | Self::CallbackNotConfigured
         ) || self.is_refused_write()
     }
 
-    /// Whether it says that the API server refuses something that the operator writes. It is tried again by itself.
+    /// Whether it says that the API server refuses something that the operator writes. It is tried again on its own.
     pub const fn is_refused_write(self) -> bool {
         matches!(
             self,
@@ -98,21 +128,21 @@ impl Reason {
 
 reasons! {
     /// The declared state is reached and was verified.
-    Reached => Nobody,
-    /// The declared state is reached, and the authorisation ends within 14 days.
+    ReconcileSucceeded => Nobody,
+    /// The declared state is reached, and the authorization ends within 14 days.
     ExpiresSoon => Nobody,
     /// The page is linked.
-    Linked => Nobody,
-    /// The authorisation has not ended.
+    ConnectionVerified => Nobody,
+    /// The authorization has not ended.
     NotExpired => Nobody,
     /// This namespace holds the claim.
-    Held => Nobody,
+    ClaimHeld => Nobody,
     /// The holder of the claim is gone and cleaned up after; the asset stays reserved for its namespace.
     Tombstone => Nobody,
     /// The token is valid and is what was declared.
     TokenValid => Nobody,
     /// The page can be used for messaging.
-    Usable => Nobody,
+    PageReachable => Nobody,
     /// The subscription holds every declared field.
     FieldsMatch => Nobody,
     /// Our application is the default app of the page, as far as it can be measured.
@@ -121,22 +151,22 @@ reasons! {
     Attested => Nobody,
     /// Staff answers in the page's inbox.
     HandedToInbox => Nobody,
-    /// It is not looked at, as declared.
+    /// It is not checked, as declared.
     NotRequired => Nobody,
     /// The endpoint is resolvable.
-    Resolved => Nobody,
+    EndpointResolved => Nobody,
     /// The page token lies in the Secret that is meant for it.
-    Published => Nobody,
+    SecretSynced => Nobody,
     /// Meta accepted the application's credentials.
-    Accepted => Nobody,
+    CredentialsAccepted => Nobody,
     /// Meta approved every required permission.
-    Approved => Nobody,
+    PermissionsApproved => Nobody,
     /// Meta serves the version of the Graph API, and its end is not near.
     VersionServed => Nobody,
     /// The version of the Graph API is not in the calendar, and answers do not say which one gave them.
-    VersionNotKnown => Nobody,
-    /// The token in use comes from the seed that is declared.
-    SeedInUse => Nobody,
+    VersionNotInCalendar => Nobody,
+    /// The token in use comes from the source token that is declared.
+    SourceTokenInUse => Nobody,
     /// The token does not end soon, or is renewed before it does.
     UpToDate => Nobody,
     /// The token ends and cannot be renewed without a person.
@@ -144,13 +174,13 @@ reasons! {
     /// The channel is declared Disconnected.
     DeclaredDisconnected => Nobody,
     /// The page is disconnected and given to another namespace, which has not taken it yet.
-    Offered => Nobody,
+    TransferOffered => Nobody,
     /// The namespace that the page was given to holds it.
     Transferred => Nobody,
     /// The object is declared to be left alone.
     Paused => Nobody,
     /// Meta shows it only to who has a permission that is not required.
-    NotReadable => Nobody,
+    ReadNotPermitted => Nobody,
 
     /// Nothing is known yet.
     Pending => Operator,
@@ -159,19 +189,19 @@ reasons! {
     /// Meta limits how often it may be asked.
     RateLimited => Operator,
     /// Meta refuses, for a reason that the operator does not know.
-    NotUnderstood => Operator,
+    UnrecognizedError => Operator,
     /// The credential has not been proven yet, so nothing is claimed.
-    NotProven => Operator,
+    CredentialUnverified => Operator,
     /// The namespace of the claims is missing or closed to the operator.
     ClaimsUnavailable => Operator,
     /// The API server would let any release claim pages for any other, so none is claimed.
-    ClaimsUnguarded => Operator,
+    ClaimPolicyMissing => Operator,
     /// The holder of the claim is not there, and nobody saw it go: it is waited for.
     AwaitingHolder => Operator,
     /// The holder of the claim is gone; what it left at Meta is being cleaned up.
     CleanupPending => Operator,
-    /// It cannot be read without a working authorisation and the claim.
-    Unreadable => Operator,
+    /// It cannot be read without a working authorization and the claim.
+    AwaitingAuthorization => Operator,
     /// The referenced MetaApp does not exist, or does not allow this namespace.
     AppNotFound => Operator,
     /// Whether the referenced MetaApp allows this namespace is not known.
@@ -187,7 +217,7 @@ reasons! {
     /// What the MetaGrant gives is not known.
     GrantUnverified => Operator,
     /// The Secret does not exist or is not released by its purpose label.
-    SecretNotReleased => Operator,
+    SecretUnavailable => Operator,
     /// The subscription lacks declared fields.
     FieldsMissing => Operator,
     /// The page or the application is not subscribed.
@@ -195,8 +225,8 @@ reasons! {
     /// The page is subscribed although the channel is declared Disconnected.
     StillSubscribed => Operator,
     /// Meta accepted a write and does not show all of it.
-    WithoutEffect => Operator,
-    /// Meta accepted a write and shows what somebody else wrote since.
+    WriteHadNoEffect => Operator,
+    /// Meta accepted a write and shows what someone else wrote since.
     Overwritten => Operator,
     /// Meta could not verify the callback.
     CallbackVerificationFailed => Operator,
@@ -251,10 +281,10 @@ reasons! {
     WriteRefused => Person,
     /// Meta refuses to hand out another token.
     RenewalRefused => Person,
-    /// The seed was issued before the token in use.
-    SeedOlder => Person,
-    /// The seed does not cover pages that channels use.
-    SeedNarrower => Person,
+    /// The source token was issued before the token in use.
+    SourceTokenOlder => Person,
+    /// The source token does not cover pages that channels use.
+    SourceTokenNarrower => Person,
     /// Another namespace holds the asset.
     ClaimedElsewhere => Person,
     /// Another object of this namespace holds the asset.
@@ -264,7 +294,7 @@ reasons! {
     /// The page does not exist or cannot be seen.
     NotVisible => Person,
     /// The page is not published.
-    Unpublished => Person,
+    PageUnpublished => Person,
     /// Another application controls the page's conversations.
     AnotherAppControls => Person,
     /// The page has no default app.
@@ -280,8 +310,8 @@ reasons! {
     /// Meta blocked the application.
     AppBlocked => Person,
     /// Meta did not approve a required permission.
-    NotApproved => Person,
-    /// Somebody else changes it back again and again.
+    PermissionNotApproved => Person,
+    /// Someone else changes it back again and again.
     RepairFight => Person,
     /// The application has a callback, and never had that of this MetaApp.
     ForeignCallback => Person,
@@ -294,7 +324,7 @@ reasons! {
     /// What Meta shows differs from what is declared, and the object is only to be observed.
     DriftObserved => Person,
     /// There is no callback URL to subscribe.
-    CallbackUnknown => Person,
+    CallbackNotConfigured => Person,
     /// The endpoint needs a gateway, and none is configured.
     GatewayNotInstalled => Person,
     /// The gateway of this version does not forward events.
@@ -303,7 +333,7 @@ reasons! {
     InvalidSpec => Person,
     /// The operator failed over the object by a fault of its own.
     InternalError => Operator,
-    /// The namespace has more objects of this kind than the release looks after there.
+    /// The namespace has more objects of this kind than the release manages there.
     TooManyObjects => Person,
     /// The object cannot be decoded by this version of the operator.
     InvalidObject => Person,
@@ -318,7 +348,7 @@ reasons! {
     /// The version of the Graph API in use is over by Meta's calendar.
     VersionEnded => Person,
     /// Another version of the Graph API answers than was asked.
-    ServedAsAnother => Person,
+    ServedByOtherVersion => Person,
     /// Meta knows the token and refuses it for this page.
     TokenRefused => Person,
     /// Meta has refused for a day, for a reason that the operator does not know.

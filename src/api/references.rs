@@ -60,7 +60,7 @@ pub struct NamespacedName {
 
 /// What a Secret was released for, as its purpose label says.
 ///
-/// A Secret is used for its own purpose only, so that somebody who may write channels but not read Secrets cannot
+/// A Secret is used for its own purpose only, so that someone who may write channels but not read Secrets cannot
 /// have a stranger's Secret used.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Purpose {
@@ -76,8 +76,8 @@ pub enum Purpose {
     VerifyToken,
     /// A page token that the operator publishes for a bot. It is of no use as a channel's own credential.
     PublishedPageToken,
-    /// Mail of the gateway for the operator, see [`super::mailbox`].
-    GrantMailbox,
+    /// A message of the gateway for the operator, see [`super::inbox`].
+    GrantInbox,
     /// What the gateway knows of MetaApps, see [`super::keyring`].
     GatewayKeyring,
 }
@@ -92,7 +92,7 @@ impl Purpose {
             Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
             Self::PublishedPageToken => "published-page-token",
-            Self::GrantMailbox => "grant-mailbox",
+            Self::GrantInbox => "grant-inbox",
             Self::GatewayKeyring => "gateway-keyring",
         }
     }

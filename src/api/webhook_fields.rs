@@ -155,7 +155,7 @@ impl WebhookObject {
     }
 }
 
-/// How alike a name is to one that is known, in percent: how many pairs of neighbouring letters they share (the coefficient of
+/// How alike a name is to one that is known, in percent: how many pairs of neighboring letters they share (the coefficient of
 /// Dice). A letter too many, too few, doubled, wrong or in the wrong place costs few pairs in any word, a wrong prefix or
 /// ending not many more. An edit distance would tell a little better, but no policy of the API server can compute one, and
 /// both are to say the same.
@@ -236,7 +236,7 @@ mod tests {
         }
     }
 
-    /// A letter missing, doubled, wrong, or changed with its neighbour, anywhere in a name.
+    /// A letter missing, doubled, wrong, or changed with its neighbor, anywhere in a name.
     fn slips(name: &str) -> impl Iterator<Item = String> {
         (0..name.len()).flat_map(move |at| {
             let (before, letter, after) = (&name[..at], &name[at..=at], &name[at + 1..]);

@@ -1,6 +1,6 @@
 //! Unsubscribes a page for a channel that is gone, and writes down what became of the claim.
 //!
-//! Everything is written over the very version of the claim that was looked at. Whoever changed it meanwhile, be it a
+//! Everything is written over the very version of the claim that was checked. Whoever changed it meanwhile, be it a
 //! channel that adopted it or another process that cleans up, makes the write fail, and nothing happens at Meta.
 
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use crate::ownership::{KIND, claim_fence, store};
 /// Unsubscribes the page. The claim says so before, so that nobody takes it over meanwhile.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
+/// When the Kubernetes API refuses, for instance because someone else changed the claim, or does not answer.
 pub async fn release(
     claims: &AssetClaims,
     claim: &AssetClaim,
@@ -57,7 +57,7 @@ pub async fn release(
 /// Writes the status if there is a new one, publishes an Event, and says when to act again.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
+/// When the Kubernetes API refuses, for instance because someone else changed the claim, or does not answer.
 pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
     let (key, uid) = (Key::of(claim), claim.uid().unwrap_or_default());
     if let Some(status) = report.status {

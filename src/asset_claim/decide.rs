@@ -97,7 +97,7 @@ impl Case<'_> {
             self.holder()
         );
         let next_step = format!(
-            "The operator goes on by itself; if the channel does not come back, an administrator need not wait: {}=now; =never leaves the page as it is for good.{unknown}",
+            "The operator goes on on its own; if the channel does not come back, an administrator need not wait: {}=now; =never leaves the page as it is for good.{unknown}",
             self.annotate()
         );
         let finding = self.found(Status::False, Reason::AwaitingHolder, seen, next_step);
@@ -205,12 +205,12 @@ impl Case<'_> {
         if untouched {
             return self.rest(Then::Never);
         }
-        let reached = self.found(Status::True, Reason::Held, "This namespace holds the page.".to_owned(), "");
+        let reached = self.found(Status::True, Reason::ClaimHeld, "This namespace holds the page.".to_owned(), "");
         self.report(ClaimState::Held, &reached, Then::Never, None)
     }
 
     fn pending(&self, seen: String, then: Then) -> Plan {
-        let finding = self.found(Status::False, Reason::CleanupPending, seen, "The operator goes on by itself.");
+        let finding = self.found(Status::False, Reason::CleanupPending, seen, "The operator goes on on its own.");
         self.report(ClaimState::CleanupPending, &finding, then, None)
     }
 
@@ -247,7 +247,7 @@ impl Case<'_> {
             left.page_id
         );
         let next_step = format!(
-            "Whoever maintains {} must bring it back for app {} with its Secret and the operator's rights, and the operator cleans up by itself; or somebody with full control of the page removes the app from it at facebook.com, and a cluster administrator deletes this AssetClaim.",
+            "The maintainer of {} must bring it back for app {} with its Secret and the operator's rights, and the operator cleans up on its own; or someone with full control of the page removes the app from it at facebook.com, and a cluster administrator deletes this AssetClaim.",
             self.app(),
             spec.app_id
         );

@@ -10,7 +10,7 @@
 //! day: it may be on its way back from a backup. Once the channel is gone: *CleanupPending* for a minute's grace; then the API server
 //! itself is asked (metadata only, so that what cannot be decoded counts too) whether the channel is gone and no other channel of
 //! the namespace declares the page; then the claim is marked as being released, the page is unsubscribed with the app's token, and
-//! the claim becomes a *Tombstone*, or *LeftBehind* if that cannot be. Every write goes over the very version that was looked at:
+//! the claim becomes a *Tombstone*, or *LeftBehind* if that cannot be. Every write goes over the very version that was checked:
 //! who adopts the claim meanwhile wins, and while it is marked nobody adopts it. A state is about one holder (`status.holderUid`);
 //! the next holder begins afresh. At most one page a second and application is unsubscribed (`asset_claim/pace.rs`).
 

@@ -68,7 +68,7 @@ pub async fn observe(
     Ok(seen)
 }
 
-/// Whether our clock is not known to agree with Meta's. Before Meta answered anything the application is looked at, which tells.
+/// Whether our clock is not known to agree with Meta's. Before Meta answered anything the application is checked, which tells.
 fn is_clock_doubted(claims: &AssetClaims, access: Option<&Access>) -> bool {
     let asks = |access: &&Access| access.app.spec.management_policy != ManagementPolicy::Pause;
     let unheard = access.filter(asks).filter(|_| !claims.ctx.limits.clock_skew.is_heard());
@@ -86,7 +86,7 @@ fn budgets(claim: &AssetClaim, app: &str) -> [Budget; 2] {
 fn held_until(claims: &AssetClaims, claim: &AssetClaim, app: &MetaApp, now: Timestamp) -> Option<Timestamp> {
     let (key, uid) = (Key::of(app), claim.uid().unwrap_or_default());
     let app_uid = app.uid().unwrap_or_default();
-    // Only the application's own look finds out when an outage is over, which a paused one never takes.
+    // Only the application's own check finds out when an outage is over, which a paused one never takes.
     let probed = app.spec.management_policy != ManagementPolicy::Pause;
     let outage = claims
         .ctx
@@ -98,7 +98,7 @@ fn held_until(claims: &AssetClaims, claim: &AssetClaim, app: &MetaApp, now: Time
     outage.or_else(|| claims.ctx.limits.usage.held_until(&budgets(claim, &app_uid), Priority::Sweep, &uid, now))
 }
 
-/// Whether this release looks after a claim: the namespace of its holder is ours, or was until it was deleted. That takes the
+/// Whether this release manages a claim: the namespace of its holder is ours, or was until it was deleted. That takes the
 /// binding and our rights with it, in any order. Of other namespaces that are not ours nothing is known.
 ///
 /// # Errors

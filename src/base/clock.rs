@@ -133,7 +133,7 @@ impl Shift {
         });
     }
 
-    /// Sets the clock, as somebody sets the clock of a machine: no time goes by.
+    /// Sets the clock, as someone sets the clock of a machine: no time goes by.
     pub fn set_off(&self, by: SignedDuration) {
         self.0.send_modify(|moved| moved.set_off = moved.set_off.saturating_add(by));
     }

@@ -1,4 +1,4 @@
-//! How pressing a look at Meta is. With much of a budget used, what is less pressing is held back earlier, so that the
+//! How pressing a check at Meta is. With much of a budget used, what is less pressing is held back earlier, so that the
 //! rest is left for what is more.
 
 /// How pressing a look is, the most pressing first.
@@ -6,7 +6,7 @@
 pub enum Priority {
     /// A person changed something and waits for what comes of it.
     Edit,
-    /// An authorisation is about to end, or something is being renewed or repaired.
+    /// An authorization is about to end, or something is being renewed or repaired.
     Urgent,
     /// Never verified, or not as it is now: something it depends on changed.
     Unverified,
@@ -16,7 +16,7 @@ pub enum Priority {
 
 /// From this share on a budget is tight: what is only due in time comes half as often, and passes stand in line.
 pub const TIGHT: u32 = 80;
-/// From this share on only edits, what is urgent and the application's own look are let through.
+/// From this share on only edits, what is urgent and the application's own check are let through.
 pub const SPARSE: u32 = 95;
 /// From this share on the rest is left to edits.
 pub const SCARCE: u32 = 98;
@@ -56,9 +56,9 @@ impl Priority {
 /// What a look is taken for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Occasion {
-    /// A person changed the object or its credentials since the last look that was answered.
+    /// A person changed the object or its credentials since the last check that was answered.
     pub edited: bool,
-    /// Its authorisation is about to end.
+    /// Its authorization is about to end.
     pub ending: bool,
     /// Something about it is being repaired.
     pub mending: bool,

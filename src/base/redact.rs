@@ -193,7 +193,7 @@ fn unescaped(digits: Option<&[u8]>) -> Option<u8> {
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.to_owned(), hex::encode(secret)];
     // Inside a longer base64 text a secret starts at one of three bit offsets; the characters it
-    // shares with its neighbours are left out.
+    // shares with its neighbors are left out.
     for before in 0..3_usize {
         let padded = [&[0_u8; 2][..before], secret.as_bytes()].concat();
         let inner = (before * 8).div_ceil(6)..padded.len() * 8 / 6;

@@ -1,4 +1,4 @@
-//! When objects are looked at: times in step with the wall clock, the same after a restart and spread over all objects, and how long
+//! When objects are checked: times in step with the wall clock, the same after a restart and spread over all objects, and how long
 //! to wait after failures.
 
 use std::time::Duration;
@@ -8,14 +8,14 @@ use rand::RngExt;
 
 use super::clock::Moment;
 
-/// The regular slots of an object: when it is looked at though nothing changed.
+/// The regular slots of an object: when it is checked though nothing changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots {
     /// The next slot of a working object.
     pub regular: Timestamp,
     /// The next slot of a broken one.
     pub broken: Timestamp,
-    /// When something that was written is looked at again before.
+    /// When something that was written is checked again before.
     pub again: Option<Timestamp>,
 }
 

@@ -41,7 +41,7 @@ impl Default for Patience {
     }
 }
 
-/// How much earlier than our patience ends the API server is asked to end a watch by itself. Bookmarks are
+/// How much earlier than our patience ends the API server is asked to end a watch on its own. Bookmarks are
 /// promised by nobody, so this end may be all that is heard. Less than the five seconds that kube adds to it before it gives up
 /// a watch without a word.
 const MARGIN: Duration = Duration::from_secs(4);
@@ -168,7 +168,7 @@ impl Collector for WatchHealth {
     }
 }
 
-/// Waits for a watch that ends, which none does by itself: it panicked, or is wrong.
+/// Waits for a watch that ends, which none does on its own: it panicked, or is wrong.
 pub async fn first_end(watches: &mut JoinSet<()>) -> anyhow::Error {
     match watches.join_next().await {
         None => std::future::pending().await,

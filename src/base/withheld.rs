@@ -9,7 +9,7 @@ pub enum Withheld {
     /// What the claim says could not be found out in time.
     #[error("the claim could not be read anew in time")]
     Unanswered,
-    /// Somebody else may lead by now.
+    /// Someone else may lead by now.
     #[error("the Lease was not renewed lately, so that another replica may lead")]
     Lease,
 }

@@ -19,7 +19,7 @@ pub enum Failure {
         what: &'static str,
         /// Redacted cause.
         detail: String,
-        /// Whether somebody else wrote first.
+        /// Whether someone else wrote first.
         conflict: bool,
     },
     /// The API server refused a write, or left open whether it took place.
@@ -95,7 +95,7 @@ pub async fn kubernetes<T>(
     }
 }
 
-/// Waits for a write, but not for ever. That somebody else wrote first, or removed the object, is no refusal.
+/// Waits for a write, but not for ever. That someone else wrote first, or removed the object, is no refusal.
 ///
 /// # Errors
 /// A [`Failure`] that names what was to be written, and why it was not.

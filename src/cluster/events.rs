@@ -27,11 +27,11 @@ pub struct Note {
 }
 
 /// The Event that a changed Ready deserves: good news, or bad news that a person has to act on. What the operator
-/// waits for or retries by itself is told by the conditions.
+/// waits for or retries on its own is told by the conditions.
 pub fn on_transition(previous: &[Condition], ready: &Finding, well: &'static str) -> Vec<Note> {
     let old = find(previous, ConditionType::Ready);
     let same = old.is_some_and(|old| old.status == ready.status.as_str() && old.reason == ready.reason.as_str());
-    let warning = ready.status != Status::True || ready.reason != Reason::Reached;
+    let warning = ready.status != Status::True || ready.reason != Reason::ReconcileSucceeded;
     let silent = ready.status != Status::True && ready.reason.actor() != Actor::Person;
     if same || silent {
         return Vec::new();

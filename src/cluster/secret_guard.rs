@@ -2,7 +2,7 @@
 //! every ten minutes, one is offered for trial that the policy must refuse.
 //!
 //! The rights to Secrets count for all of a namespace, since RBAC knows neither types nor labels. What they are narrowed to counts
-//! only once somebody has taken the process over, so that without it the work goes on, and it is said.
+//! only once someone has taken the process over, so that without it the work goes on, and it is said.
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn only_the_refusal_of_the_policy_is_a_proof() {
-        let refused = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'mail.metachannels.io' with binding 'x' denied request: no";
-        let other = refused.replace("mail.", "naming.");
+        let refused = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'inbox.metachannels.io' with binding 'x' denied request: no";
+        let other = refused.replace("inbox.", "naming.");
         let right = "User \"x\" cannot create resource \"secrets\" in API group \"\"";
         let rows = [
             (403, refused, Some(true)),
@@ -118,7 +118,7 @@ mod tests {
         ];
         for (code, message, expected) in rows {
             let status = Status::failure(message, "x").with_code(code);
-            assert_eq!(judge(&status, "mail.metachannels.io"), expected, "{code} {message}");
+            assert_eq!(judge(&status, "inbox.metachannels.io"), expected, "{code} {message}");
         }
     }
 }

@@ -11,7 +11,7 @@
 //! (`base/redact.rs`). Logs of libraries never go below INFO (`telemetry.rs`), since their finer levels print headers and bodies.
 //!
 //! Secrets that the operator makes and rewrites (`controller/managed_secrets.rs`) are not read again: an annotation says what the content was made of,
-//! and the version whether somebody changed it since. Both come with the watch.
+//! and the version whether someone changed it since. Both come with the watch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -126,7 +126,7 @@ fn leave_to_others(mut there: ObjectMeta, secret: &mut Secret) {
     secret.annotations_mut().extend(others(there.annotations.take()));
 }
 
-/// The Secret is missing, unlabelled or released for something else: one answer for all three, since anything else
+/// The Secret is missing, unlabeled or released for something else: one answer for all three, since anything else
 /// would tell which Secrets exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NotReleased;
@@ -184,7 +184,7 @@ impl Secrets {
         if let Some(metadata) = self.watched(key) {
             return Ok(Some(metadata));
         }
-        // The watch may not have brought what was just created, and does not show what is not labelled.
+        // The watch may not have brought what was just created, and does not show what is not labeled.
         self.full_metadata(key).await
     }
 
@@ -242,7 +242,7 @@ impl Secrets {
     /// also while the watch still shows what was there before. As a `trial` it is only asked whether that would be let in.
     ///
     /// # Errors
-    /// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+    /// When someone else was faster, or the Kubernetes API refuses or does not answer.
     pub async fn write(&self, key: &Key, secret: &Secret, over: Option<&Released>, trial: bool) -> Result<(), Failure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut secret = secret.clone();

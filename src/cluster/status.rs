@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 /// Field manager of the statuses.
 const FIELD_MANAGER: &str = "meta-channel-operator";
 
-/// The status of an object that was looked at, as it is written: of that very object, and of no other one of its name.
+/// The status of an object that was checked, as it is written: of that very object, and of no other one of its name.
 pub struct StatusOf<'a, K: Resource> {
     /// Where refusals are counted.
     pub metrics: &'a Metrics,

@@ -135,12 +135,12 @@ impl Surplus {
         of_kind.flat_map(|(_, room)| room.take_untold()).collect()
     }
 
-    /// Has the status of one looked at again.
+    /// Has the status of one checked again.
     pub fn leave_untold(&self, kind: &'static str, key: &Key) {
         self.tell_again(kind, &key.namespace, |name| *name == key.name);
     }
 
-    /// Has the statuses of all in a namespace looked at again, "" for all namespaces.
+    /// Has the statuses of all in a namespace checked again, "" for all namespaces.
     pub fn tell_all_again(&self, kind: &'static str, namespace: &str) {
         self.tell_again(kind, namespace, |_| true);
         self.news.notify_one();
@@ -159,7 +159,7 @@ impl Surplus {
 }
 
 impl Room {
-    /// As many places as somebody asks for.
+    /// As many places as someone asks for.
     pub fn endless() -> Arc<Self> {
         Surplus::new(usize::MAX).room("", "")
     }
@@ -216,7 +216,7 @@ impl Room {
         admitted.unwrap_or_default()
     }
 
-    /// Whether somebody waits for a place that is free.
+    /// Whether someone waits for a place that is free.
     pub(super) fn has_turns(&self) -> bool {
         self.lock().values().any(|places| places.turns(self.most) > 0)
     }

@@ -183,23 +183,23 @@ impl WriteRefused {
             Cause::Quota(quota) => {
                 let quota = quota.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
                 format!(
-                    "Whoever maintains the ResourceQuota must make room in it (kubectl -n {namespace} describe resourcequota{quota})."
+                    "The maintainer of the ResourceQuota must make room in it (kubectl -n {namespace} describe resourcequota{quota})."
                 )
             }
             Cause::Admission(_) => {
-                "Whoever maintains that policy must let the operator's ServiceAccount do this.".to_owned()
+                "The maintainer of that policy must let the operator's ServiceAccount do this.".to_owned()
             }
             Cause::Right => format!(
-                "Whoever installs the operator must give its ServiceAccount this right in namespace {namespace}, as chart meta-channel-operator does."
+                "The administrator of the operator must give its ServiceAccount this right in namespace {namespace}, as chart meta-channel-operator does."
             ),
             Cause::Immutable => format!(
-                "Somebody who may write there must make {kind} {name} anew with the same content and without immutable: true."
+                "Someone who may write there must make {kind} {name} anew with the same content and without immutable: true."
             ),
             Cause::Full => {
-                "Whoever has MetaApps in this namespace that are not needed must delete them; if there are none, whoever installs the operator must watch some of the namespaces by another release.".to_owned()
+                "Whoever has MetaApps in this namespace that are not needed must delete them; if there are none, the administrator of the operator must watch some of the namespaces by another release.".to_owned()
             }
             Cause::Taken => format!(
-                "Whoever installs the operator must look whether it is needed under that name, and remove it: kubectl -n {namespace} delete secret {name}."
+                "The administrator of the operator must look whether it is needed under that name, and remove it: kubectl -n {namespace} delete secret {name}."
             ),
             Cause::Terminating | Cause::NoAnswer => return format!("Nobody has to act. {again}"),
             Cause::NoNamespace => format!("A cluster administrator must create namespace {namespace}."),
@@ -269,7 +269,7 @@ fn is_too_large(text: &str) -> bool {
     text.contains("request is too large") || text.contains("Request entity too large")
 }
 
-/// Whether an answer says that the object is not what it was: somebody wrote first, or it is another one of the name. A patch of
+/// Whether an answer says that the object is not what it was: someone wrote first, or it is another one of the name. A patch of
 /// ours can be applied, but for its test of that.
 pub fn is_conflict(answer: &Answer) -> bool {
     let inapplicable = "the server rejected our request due to an error in our request";

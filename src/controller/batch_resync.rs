@@ -218,7 +218,7 @@ impl<K: BatchResync> Ring<K> {
         let Some((group, since, keys)) = self.groups.remove(&id) else { return };
         if panicked {
             self.ctx().metrics.panicked(K::NAME);
-            // One of them is to blame. Each has a pass instead, so that the others are looked at all the same.
+            // One of them is to blame. Each has a pass instead, so that the others are checked all the same.
             for (key, object) in keys.iter().filter_map(|key| Some((key, self.kind.stored(key)?))) {
                 wake(&*self.kind, key, object.as_ref().meta().uid.as_deref().unwrap_or_default());
             }
@@ -301,7 +301,7 @@ async fn prepare<K: BatchResync>(kind: &K, key: &Key) -> Option<(Key, String, K:
         Ok(Prepared::Rest) => {}
         Ok(Prepared::Wake) => wake(kind, key, &uid),
         Ok(Prepared::Held) => settle(kind, &Seen { key: key.clone(), uid, found: Found::Nothing }),
-        Err(failure) => tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "not looked at in its slot"),
+        Err(failure) => tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "the regular check failed"),
     }
     None
 }

@@ -22,22 +22,22 @@ pub struct Policy {
     /// Namespace of the claims.
     pub claims_namespace: String,
     /// Namespace of the gateway's mail, the release's own.
-    pub mailbox_namespace: String,
+    pub inbox_namespace: String,
     /// Name of the Secret there with what the gateway knows of MetaApps.
     pub keyring: String,
     /// Base URL of the Graph API, as it is shown in statuses.
     pub graph_url: String,
     /// Public base URL of the gateway, without a slash at the end; absent when none is installed.
     pub gateway_url: Option<String>,
-    /// How often a working channel is looked at.
+    /// How often a working channel is checked.
     pub channel_period: Duration,
-    /// How often the token of a channel is looked at; more often near its end.
+    /// How often the token of a channel is checked; more often near its end.
     pub token_period: Duration,
-    /// How often a working application is looked at.
+    /// How often a working application is checked.
     pub app_period: Duration,
-    /// How often something broken is looked at; every two hours are twelve looks a day.
+    /// How often something broken is checked; every two hours are twelve looks a day.
     pub broken_period: Duration,
-    /// How often an object that is edited over and over is looked at, after the first few edits.
+    /// How often an object that is edited over and over is checked, after the first few edits.
     pub edit_interval: Duration,
     /// How often the channels of an application are counted.
     pub count_period: Duration,

@@ -25,7 +25,7 @@ impl<T: Clone + Default + PartialEq> Counts<T> {
     }
 
     /// Takes the place of what was counted before, and returns those whose status says something else: what `said` knows,
-    /// if the object was looked at. That there is no channel is told only of who was there a round earlier: the channels
+    /// if the object was checked. That there is no channel is told only of who was there a round earlier: the channels
     /// of a new object may be on their way, and what is not used is not protected.
     pub fn replace(&self, mut counted: HashMap<Key, T>, said: impl Fn(&Key) -> Option<Option<T>>) -> Vec<Key> {
         let mut round = self.0.lock();

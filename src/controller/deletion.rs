@@ -1,4 +1,4 @@
-//! Objects that are being deleted, and stay for now since somebody put a finalizer on them. Nothing new is made for them, at Meta or
+//! Objects that are being deleted, and stay for now since someone put a finalizer on them. Nothing new is made for them, at Meta or
 //! in the cluster; what they have stays until they are gone.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

@@ -1,11 +1,11 @@
-//! What is done about statuses that somebody else wrote: they are compared when the watch brings them, and their objects are woken.
+//! What is done about statuses that someone else wrote: they are compared when the watch brings them, and their objects are woken.
 
 use kube::{Resource, ResourceExt};
 
 use super::reconciler::Reconciler;
 use crate::base::key::{Key, version};
 
-/// Notes that what is stored is ours. If somebody else's was shown before and nothing comes by the watch, those who depend on it learn
+/// Notes that what is stored is ours. If someone else's was shown before and nothing comes by the watch, those who depend on it learn
 /// it here.
 pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
     if kind.states().wrote(key, uid, version, is_shown) {
@@ -26,7 +26,7 @@ pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
     }
 }
 
-/// Wakes an object whose status somebody else wrote.
+/// Wakes an object whose status someone else wrote.
 pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
     let ctx = kind.ctx();
     let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());

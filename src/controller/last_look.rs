@@ -1,5 +1,5 @@
-//! When objects were looked at last, for looks that are rarer than the regular ones. Lost at a restart: then the time of
-//! the start counts, so that not everything is looked at again at once.
+//! When objects were checked last, for looks that are rarer than the regular ones. Lost at a restart: then the time of
+//! the start counts, so that not everything is checked again at once.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,38 +10,38 @@ use parking_lot::Mutex;
 use crate::base::key::Key;
 use crate::base::schedule::last_slot;
 
-/// When objects were looked at last.
+/// When objects were checked last.
 pub struct LastLook {
     start: Timestamp,
     looks: Mutex<HashMap<Key, (String, Timestamp)>>,
 }
 
 impl LastLook {
-    /// Nothing was looked at yet; `start` is now.
+    /// Nothing was checked yet; `start` is now.
     pub fn new(start: Timestamp) -> Self {
         Self { start, looks: Mutex::default() }
     }
 
-    /// Whether the slot of an object has come since it was looked at.
+    /// Whether the slot of an object has come since it was checked.
     pub fn is_due(&self, key: &Key, uid: &str, now: Timestamp, period: Duration) -> bool {
         let looks = self.looks.lock();
         let last = looks.get(key).filter(|(of, _)| of == uid).map_or(self.start, |(_, at)| *at);
         last_slot(uid, now, period) > last
     }
 
-    /// Whether an object was looked at within this time.
+    /// Whether an object was checked within this time.
     pub fn was_within(&self, key: &Key, uid: &str, now: Timestamp, span: SignedDuration) -> bool {
         let looks = self.looks.lock();
         looks.get(key).is_some_and(|(of, at)| of == uid && now.duration_since(*at) < span)
     }
 
-    /// When an object was looked at.
+    /// When an object was checked.
     pub fn at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
         let looks = self.looks.lock();
         looks.get(key).filter(|(of, _)| of == uid).map(|(_, at)| *at)
     }
 
-    /// Notes that an object is looked at now.
+    /// Notes that an object is checked now.
     pub fn mark(&self, key: &Key, uid: &str, now: Timestamp) {
         self.looks.lock().insert(key.clone(), (uid.to_owned(), now));
     }

@@ -11,9 +11,9 @@
 //! within five seconds), `controller/lease_fence.rs` compares the age of the last renewal of the Lease (`cluster/leader/mod.rs`) by both clocks. Nothing is waited
 //! for in between. A claim that turns out to be another one than the watch shows is not believed until the watch goes on: `ownership/observe.rs`
 //! asks for it then, and the same pass decides anew. Otherwise the pass ends with `Class::Withheld`. Cleaning up marks the claim before, over the
-//! very version that was looked at, and sends only over that mark.
+//! very version that was checked, and sends only over that mark.
 //!
-//! A status is written whole, whoever wrote the one before. An older one that a former leader writes over a newer one is somebody else's status for
+//! A status is written whole, whoever wrote the one before. An older one that a former leader writes over a newer one is someone else's status for
 //! whoever leads, and repaired as such (`controller/own_status.rs`): there is no test of its version, which every edit of a spec or an annotation would fail.
 
 use super::context::Context;

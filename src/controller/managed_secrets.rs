@@ -1,8 +1,8 @@
-//! Secrets that the operator makes: typed, labelled with their purpose, and owned by what they are made for, so that they
+//! Secrets that the operator makes: typed, labeled with their purpose, and owned by what they are made for, so that they
 //! go when it goes.
 //!
 //! Those that are rewritten are known by their metadata, which the watch brings: an annotation says what the content was
-//! made of, and another version than the one that was written says that somebody changed it. So nothing is read while
+//! made of, and another version than the one that was written says that someone changed it. So nothing is read while
 //! nothing changes.
 
 use std::collections::{BTreeMap, HashMap};
@@ -67,7 +67,7 @@ pub async fn is_of_predecessor<K: Resource<DynamicType = ()>>(
     Ok(may_be_left_over::<K>(secret, key, uid) && has_type(ctx, &Key::new(&key.namespace, name), purpose).await?)
 }
 
-/// Whether a Secret is of the type for this purpose. What it holds is not read: it may be somebody's.
+/// Whether a Secret is of the type for this purpose. What it holds is not read: it may be someone's.
 async fn has_type(ctx: &Context, key: &Key, purpose: Purpose) -> Result<bool, Failure> {
     let api: Api<Secret> = Api::namespaced(ctx.cluster.client.clone(), &key.namespace);
     let fields = format!("metadata.name={},type={}", key.name, type_of(purpose));
@@ -152,7 +152,7 @@ impl Written {
         self.0.lock().remove(key);
     }
 
-    /// What the content of a Secret was made of, and whether somebody changed the Secret since it was written. What is
+    /// What the content of a Secret was made of, and whether someone changed the Secret since it was written. What is
     /// shown of it may be older than our own write.
     pub fn compare(&self, key: &Key, secret: &ObjectMeta) -> (Option<String>, bool) {
         let mut all = self.0.lock();

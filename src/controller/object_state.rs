@@ -27,12 +27,12 @@ pub struct ObjectState<S> {
     /// When everything was answered that was asked about the object.
     pub answered_at: Option<Timestamp>,
     /// Since when Meta has left something unanswered that was asked about the object. Time in which nothing was asked
-    /// does not count: a broken object is looked at less often than a value may be kept.
+    /// does not count: a broken object is checked less often than a value may be kept.
     pub unanswered_since: Option<Timestamp>,
     /// Whether there is nothing to do before something changes or the slot comes: for a kind that is swept, the ring's
     /// time then.
     pub resting: bool,
-    /// Whether somebody asked for a look since the last pass began.
+    /// Whether someone asked for a look since the last pass began.
     pub requested: bool,
     /// The last edit that a complete look has answered.
     pub answered_edit: Option<Edit>,
@@ -167,7 +167,7 @@ impl<S: Clone> ObjectStates<S> {
         gone.map(|memory| memory.uid)
     }
 
-    /// Makes an object due for a look, unless it was looked at or made due within the last minute. Whether it was.
+    /// Makes an object due for a look, unless it was checked or made due within the last minute. Whether it was.
     pub fn ask_for_look(&self, key: &Key, now: Timestamp) -> bool {
         let mut all = self.0.lock();
         let Some(memory) = all.get_mut(key) else { return false };

@@ -1,5 +1,5 @@
-//! Statuses that somebody else wrote: removed, put back to an earlier one by a backup, or patched. What is stored is not our memory:
-//! the object is looked at and its status repaired, and until then it counts as it was before.
+//! Statuses that someone else wrote: removed, put back to an earlier one by a backup, or patched. What is stored is not our memory:
+//! the object is checked and its status repaired, and until then it counts as it was before.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
@@ -27,7 +27,7 @@ pub struct OwnStatus<S> {
     repairing: bool,
     /// When it was repaired last.
     repaired_at: Timestamp,
-    /// What it was before somebody else wrote it, until ours is stored again.
+    /// What it was before someone else wrote it, until ours is stored again.
     kept: Option<Box<Kept<S>>>,
 }
 
@@ -45,7 +45,7 @@ impl<S> Default for OwnStatus<S> {
 }
 
 impl<S> OwnStatus<S> {
-    /// Whether somebody else's status is stored that says something else than this one.
+    /// Whether someone else's status is stored that says something else than this one.
     pub fn is_to_be_repaired(&self, status: &impl Serialize) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.stored != without_times(status))
     }
@@ -55,19 +55,19 @@ impl<S> OwnStatus<S> {
         self.kept.is_none() && version.is_some_and(|version| version < self.wrote)
     }
 
-    /// Whether somebody else's status is stored.
+    /// Whether someone else's status is stored.
     pub const fn is_of_somebody_else(&self) -> bool {
         self.kept.is_some()
     }
 }
 
 impl<S: Clone + Serialize> ObjectStates<S> {
-    /// What the status of an object was before somebody else wrote it, if somebody did and it is not repaired yet.
+    /// What the status of an object was before someone else wrote it, if someone did and it is not repaired yet.
     pub fn kept(&self, key: &Key, uid: Option<&str>) -> Option<S> {
         self.own_status(key, uid?, |own| own.kept.as_ref().map(|kept| kept.status.clone()))?
     }
 
-    /// When an object whose status somebody else wrote is to be looked at, if there is one: at once, but not too often.
+    /// When an object whose status someone else wrote is to be checked, if there is one: at once, but not too often.
     pub fn repair_due(&self, key: &Key, uid: &str) -> Option<Timestamp> {
         self.own_status(key, uid, |own| own.kept.as_ref().map(|_| own.repaired_at.later(PACE)))?
     }
@@ -85,7 +85,7 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     }
 
     /// Notes that a status was written, or that what is stored is as good as it. If that made no other version the watch has nothing
-    /// to bring: whether what was kept instead of somebody else's is over by that, of which nobody is told otherwise.
+    /// to bring: whether what was kept instead of someone else's is over by that, of which nobody is told otherwise.
     #[must_use]
     pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
         let over = self.own_status(key, uid, |own| {
@@ -96,7 +96,7 @@ impl<S: Clone + Serialize> ObjectStates<S> {
         over.unwrap_or_default()
     }
 
-    /// Compares a status that is shown with ours. If it is somebody else's, what it was before is kept, and a look is owed.
+    /// Compares a status that is shown with ours. If it is someone else's, what it was before is kept, and a look is owed.
     pub fn shows(&self, key: &Key, uid: &str, version: u64, shown: Option<&S>, before: Option<&S>) {
         let print = shown.map(fingerprint).unwrap_or_default();
         let owed = self.own_status(key, uid, |own| {
@@ -201,15 +201,15 @@ mod tests {
         memories.shown(&key, uid, 5);
         assert_eq!([3, 4, 5, 6].map(outdated), [true, true, false, false]);
         memories.shows(&key, uid, 6, Some(&2), Some(&1));
-        assert!(!outdated(4), "what it was before somebody else wrote it is kept");
+        assert!(!outdated(4), "what it was before someone else wrote it is kept");
     }
 
     #[test]
     fn a_status_that_differs_in_its_times_alone_needs_no_repair() {
         let status = |at: &str, reason: &str| json!({"conditions": [{"reason": reason, "lastTransitionTime": at}], "lastVerifiedAt": at});
-        let stored = without_times(&status("2026-01-01T00:00:00Z", "Reached"));
+        let stored = without_times(&status("2026-01-01T00:00:00Z", "ReconcileSucceeded"));
         let own = OwnStatus { kept: Some(Box::new(Kept { status: json!(null), stored })), ..OwnStatus::default() };
-        assert!(!own.is_to_be_repaired(&status("2026-02-02T00:00:00Z", "Reached")));
+        assert!(!own.is_to_be_repaired(&status("2026-02-02T00:00:00Z", "ReconcileSucceeded")));
         assert!(own.is_to_be_repaired(&status("2026-01-01T00:00:00Z", "Pending")));
     }
 }

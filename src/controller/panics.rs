@@ -30,7 +30,7 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
         status: Status::Unknown,
         reason: Reason::InternalError,
         seen: "The operator failed over this object by a fault of its own; what it said otherwise is from before.".to_owned(),
-        next_step: "The operator tries again in its slots, and at once after a change or a request. Whoever maintains it must report the line \"panicked\" of its log.".to_owned(),
+        next_step: "The operator tries again at its regular times, and at once after a change or a request. Its maintainer must report the line \"panicked\" of its log.".to_owned(),
         words: None,
         observed_generation: generation,
     };

@@ -71,7 +71,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The fingerprint in a status of what the last complete look depended on.
     fn inputs(status: &Self::Status) -> Option<&str>;
 
-    /// The request for a look that a status says was handled, for a kind that is asked for looks.
+    /// The request for a check that a status says was handled, for a kind that is asked for looks.
     fn handled(_: &Self::Status) -> Option<&str> {
         None
     }
@@ -98,11 +98,11 @@ pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots 
         KindName::MetaApp => ctx.policy.app_period,
         KindName::MetaGrant => ctx.policy.token_period,
         KindName::FacebookChannel => ctx.policy.channel_period,
-        // A claim has no regular turn: nothing is looked at while it is held.
+        // A claim has no regular turn: nothing is checked while it is held.
         KindName::AssetClaim => ctx.policy.broken_period,
     };
     let broken = match kind {
-        // A grant that works is looked at more rarely than what is broken, so that a broken one is not found well too late.
+        // A grant that works is checked more rarely than what is broken, so that a broken one is not found well too late.
         KindName::MetaGrant => ctx.policy.broken_period,
         _ => ctx.policy.broken_period.max(period),
     };

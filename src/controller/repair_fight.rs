@@ -12,11 +12,11 @@ use crate::limits::answer::listed;
 use crate::limits::reasons_to_wait::second_at_start;
 
 /// Stands in the message of a first overwriting, before its time.
-const FIRST: &str = "Somebody else wrote it after the operator had, first seen at ";
+const FIRST: &str = "Someone else wrote it after the operator had, first seen at ";
 /// Stands in the message of a fight in which no repair was ever seen.
 const TOO_FAST: &str =
-    "Twice somebody else wrote it before the operator could read back what it had written; it is left alone.";
-const SLOW: &str = "Somebody else changed it back after three repairs within 30 minutes; it is left alone.";
+    "Twice someone else wrote it before the operator could read back what it had written; it is left alone.";
+const SLOW: &str = "Someone else changed it back after three repairs within 30 minutes; it is left alone.";
 
 /// What is known of a fight.
 #[derive(Clone, Copy)]
@@ -31,13 +31,13 @@ pub struct Fight<'a> {
     pub now: Timestamp,
 }
 
-/// What is found when somebody else keeps undoing what the operator restores.
+/// What is found when someone else keeps undoing what the operator restores.
 pub fn repair_fight(defect: Finding, fight: Fight<'_>) -> Finding {
     let fast = fight.previous.is_some_and(|it| it.message.contains(TOO_FAST));
     fought(defect, fight, if fast { TOO_FAST } else { SLOW })
 }
 
-/// What is found when Meta accepted a write and shows what somebody else wrote since. Once it may be an old answer. When it is
+/// What is found when Meta accepted a write and shows what someone else wrote since. Once it may be an old answer. When it is
 /// so again after another write, a minute later or more, it is a fight.
 pub fn overwritten(defect: Finding, fight: Fight<'_>) -> Finding {
     let first = fight.previous.and_then(first_overwritten);
@@ -52,14 +52,14 @@ pub fn overwritten(defect: Finding, fight: Fight<'_>) -> Finding {
     Finding { status: Status::False, reason: Reason::Overwritten, seen, next_step: next_step.to_owned(), ..defect }
 }
 
-/// When it was first found that somebody else overwrites it, as a condition tells. It may have been False long before, for
+/// When it was first found that someone else overwrites it, as a condition tells. It may have been False long before, for
 /// another reason.
 pub fn first_overwritten(condition: &Condition) -> Option<Timestamp> {
     let told = Some(&condition.message).filter(|_| condition.reason == Reason::Overwritten.as_str())?;
     second_at_start(told.rsplit_once(FIRST)?.1)
 }
 
-/// Whether fields that stand there after a write are somebody else's: what was there before and what was written do not explain
+/// Whether fields that stand there after a write are someone else's: what was there before and what was written do not explain
 /// them. Of a write a part may show before the rest does; an end leaves nothing.
 pub fn is_foreign(before: &[String], written: &[String], held: &[String]) -> bool {
     let within = |some: &[String], all: &[String]| some.iter().all(|field| all.contains(field));
@@ -70,7 +70,7 @@ pub fn is_foreign(before: &[String], written: &[String], held: &[String]) -> boo
     outside || before.iter().any(|field| written.contains(field) && !held.contains(field))
 }
 
-/// Whether a condition says that somebody else writes there too.
+/// Whether a condition says that someone else writes there too.
 pub fn is_disputed(condition: Option<&Condition>) -> bool {
     let reasons = [Reason::Overwritten, Reason::RepairFight];
     condition.is_some_and(|it| reasons.iter().any(|reason| it.reason == reason.as_str()))
@@ -79,7 +79,7 @@ pub fn is_disputed(condition: Option<&Condition>) -> bool {
 fn fought(defect: Finding, fight: Fight<'_>, how: &str) -> Finding {
     let seen = format!("{} {} {how}", defect.seen, found(fight.held));
     let next_step = format!(
-        "Somebody must find the other system that writes this subscription and have it stop. Then the operator repairs it again after: {}",
+        "Someone must find the other system that writes this subscription and have it stop. Then the operator repairs it again after: {}",
         fight.look_again
     );
     Finding { status: Status::False, reason: Reason::RepairFight, seen, next_step, ..defect }

@@ -1,4 +1,4 @@
-//! Looks that somebody asks for by an annotation. Each is owed until it was taken: the status repeats the value then, so that
+//! Looks that someone asks for by an annotation. Each is owed until it was taken: the status repeats the value then, so that
 //! neither a restart nor another leader loses one, and whoever asked sees when it is done.
 
 use std::collections::HashMap;
@@ -45,8 +45,8 @@ pub fn handled(open: Option<&String>, before: Option<&String>, taken: bool) -> O
 /// How long a part of a look is waited for that was not answered.
 const UNANSWERED: SignedDuration = SignedDuration::from_mins(5);
 
-/// For which requests a part of the look was taken that is not taken every time. Forgotten by a restart: what is still open then is
-/// looked at once more.
+/// For which requests a part of the check is done that is not taken every time. Forgotten by a restart: what is still open then is
+/// checked once more.
 #[derive(Debug, Default)]
 pub struct Taken(Mutex<HashMap<Key, Try>>);
 

@@ -15,7 +15,7 @@ type Then<K> = Box<dyn FnOnce(&K) + Send>;
 
 /// What one round of a pass came to.
 pub enum Round<K: InRounds> {
-    /// Something was done: look again, with what was asked so far.
+    /// Something was done: check again, with what was asked so far.
     Again(K::Asked),
     /// There was nothing to look at.
     Unchanged,

@@ -54,7 +54,7 @@ async fn pass<K: Reconciler>(object: Arc<K::Object>, kind: Arc<K>) -> Result<Act
     }
     let uid = object.uid().unwrap_or_default();
     let kept = kind.states().kept(&key, Some(&uid));
-    // What somebody else wrote into it is not what is known of it.
+    // What someone else wrote into it is not what is known of it.
     let object = kept.map_or(object.clone(), |status| Arc::new(K::with_status(&object, status)));
     let _running = ctx.metrics.running(K::NAME);
     let started = Instant::now();
@@ -90,7 +90,7 @@ fn failed<K: Reconciler>(object: Arc<K::Object>, failure: &Failure, kind: Arc<K>
         let attempts = kind.states().count_failure(&key, &uid);
         let at = next_try(failure.class(), attempts, now, slots(ctx, K::NAME, &uid, now));
         if failure.class() == Class::Conflict {
-            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "somebody else wrote first; trying again");
+            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "someone else wrote first; trying again");
         } else if matches!(failure, Failure::Refused(_)) {
             // It was told when it was met first.
             tracing::debug!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");

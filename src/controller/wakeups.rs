@@ -9,7 +9,7 @@
 //! only if its verdict changed. No pass starts before every store is filled, but for those of namespaces that cannot be listed. Own status
 //! writes wake nobody.
 //!
-//! What is stored is not the operator's memory. A status that somebody else wrote (`controller/own_status.rs`) wakes its object, which is looked at and repaired, once a
+//! What is stored is not the operator's memory. A status that someone else wrote (`controller/own_status.rs`) wakes its object, which is checked and repaired, once a
 //! minute at most; until then `MetaApps::get` and `MetaGrants::get` show it as it was. What is published is looked into once after a start, in the
 //! channel's slot (`controller/managed_secrets.rs`). Each interrupted watch begins with a list (what is refused for a moment closes nothing: `cluster/list_refusals.rs`), and an object that is older
 //! than it was seen ends the process (`Context::compare`): the API server's storage was put back, and everything that is remembered is wrong.
@@ -17,7 +17,7 @@
 //! Objects that are being deleted (`controller/deletion.rs`) get nothing new, at Meta or in the cluster.
 //!
 //! Connections may stay open and go silent, so each watch has a client of its own that notes signs of life and fails on too long a silence
-//! (`base/watch_health.rs`): the API server ends every watch shortly before that by itself. `/readyz` follows from the last sign of life of all. A watch task of the operator never ends; if one
+//! (`base/watch_health.rs`): the API server ends every watch shortly before that on its own. `/readyz` follows from the last sign of life of all. A watch task of the operator never ends; if one
 //! does, the process does.
 //!
 //! A namespace belongs to one release (`cluster/namespace_ownership.rs`). The ConfigMap `metachannels-release` in it says to which; there is no pass, visit,
@@ -32,7 +32,7 @@
 //! What an app's status says of its channels is counted from the stores once a minute (`operator/channel_counts.rs`): the app is woken if it
 //! is another number, and never by a channel; a grant likewise (`meta_grant/dependents.rs`). That there is none is told a round later than the object came
 //! (`controller/counts.rs`), since the policies take what is not counted yet for used. The gauges of each object (`operator/gauges.rs`) are read from the stores while
-//! somebody scrapes.
+//! someone scrapes.
 
 use std::collections::HashMap;
 

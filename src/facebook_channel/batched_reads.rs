@@ -57,7 +57,7 @@ impl BatchResync for FacebookChannels {
         pass: Pass<FacebookChannelStatus>,
     ) -> Result<Prepared<Visit>, Failure> {
         let mut seen = observe::survey(self, &channel, &pass, Asked::default()).await?;
-        // A look that somebody asked for is a pass.
+        // A look that someone asked for is a pass.
         seen.requested = None;
         let restraint = Restraint::of(self, &channel, &seen);
         let priority = priority_of_visit(&pass);

@@ -1,9 +1,9 @@
-//! What authorises a channel: the page token of a Secret, or one that a grant gives. Only this file and the decision about the
-//! authorisation know where it comes from.
+//! What authorizes a channel: the page token of a Secret, or one that a grant gives. Only this file and the decision about the
+//! authorization know where it comes from.
 //!
 //! # Channels of a grant
 //!
-//! A channel with `grantRef` has no token of its own: `meta_grant/page_tokens.rs` holds in memory what the MetaGrant's last look listed, and
+//! A channel with `grantRef` has no token of its own: `meta_grant/page_tokens.rs` holds in memory what the MetaGrant's last check listed, and
 //! `facebook_channel/credentials.rs` is the one place that knows the difference. Nobody asks debug_token for such a channel; the listing is the
 //! proof; `meta_grant/token_witness.rs` asks it about the grant's token for a channel that doubts. A grant that is renewed changes no inputs: the next look uses the token from memory, and the status is amended without one
 //! (`decide/token_status.rs`). Only what makes another condition causes a look (`decide/grant.rs`). Until the first listing after a restart
@@ -82,7 +82,7 @@ impl Source {
         }
     }
 
-    /// Whether a person authorises the grant again in a browser.
+    /// Whether a person authorizes the grant again in a browser.
     pub fn is_authorized_in_browser(&self, channels: &FacebookChannels) -> bool {
         matches!(self, Self::Grant { .. }) && channels.ctx.policy.gateway_url.is_some()
     }
@@ -121,7 +121,7 @@ impl Source {
     }
 }
 
-/// Why the authorisation of a grant ended, if it did.
+/// Why the authorization of a grant ended, if it did.
 fn ended(grant: &MetaGrant) -> Option<Reason> {
     let conditions = grant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let valid = find(conditions, ConditionType::Valid).filter(|it| it.status == Status::False.as_str())?;
@@ -161,7 +161,7 @@ fn granted(
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
     if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
         // What has become of it is for the grant to say, once for all of its channels.
-        let trouble = DependencyError::Unknown(Told::only(format!("its authorisation was to end at {end}.")));
+        let trouble = DependencyError::Unknown(Told::only(format!("its authorization was to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
     let Some(page) = granted.pages.get(page_id) else {

@@ -14,7 +14,7 @@ use crate::cluster::error::Failure;
 use crate::meta_app::page_reads::{LendsPages, Lent};
 use crate::meta_app::seen;
 
-/// How many channels are looked at for those whose token is at hand.
+/// How many channels are checked for those whose token is at hand.
 const FEW: usize = 5;
 /// How many of them lend it.
 const LENDERS: usize = 3;

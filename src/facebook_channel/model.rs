@@ -41,15 +41,15 @@ pub struct Observed {
     pub publication: PublicationSeen,
     /// Whether the operator knows of a gateway.
     pub gateway: bool,
-    /// Whether a person authorises the grant of the channel again in a browser.
+    /// Whether a person authorizes the grant of the channel again in a browser.
     pub in_browser: bool,
     /// Fingerprint of everything the answers depend on.
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
-    /// The look that somebody asked for and that was not taken yet.
+    /// The look that someone asked for and that was not taken yet.
     pub requested: Option<String>,
-    /// The last time at which the token had to be looked at.
+    /// The last time at which the token had to be checked.
     pub token_slot: Timestamp,
     /// What subscribing the page would be, or ending its subscription.
     pub standing: DriftState,
@@ -89,7 +89,7 @@ pub struct Asked {
     pub before: Option<Vec<PageSubscription>>,
     /// The page's latest threads.
     pub threads: Option<Answer<Vec<Thread>>>,
-    /// When they can be looked at, where that was asked for and cannot be done yet.
+    /// When they can be checked, where that was asked for and cannot be done yet.
     pub threads_owed: Option<Timestamp>,
     /// The outcome of subscribing.
     pub subscribed: Option<Answer<()>>,
@@ -203,7 +203,7 @@ pub enum TokenSeen {
     GrantTrouble {
         /// In the words of its own conditions.
         trouble: DependencyError,
-        /// Why its authorisation ended, if it did.
+        /// Why its authorization ended, if it did.
         ended: Option<Reason>,
     },
     /// The grant works, but what it gives is not known: it was not listed since the operator started.
@@ -217,7 +217,7 @@ pub enum TokenSeen {
 pub struct PageGrant {
     /// What debug_token said of the grant's own token, as if it had been asked about the token of the page.
     pub info: TokenInfo,
-    /// Whether it is a system user's, so that no person can authorise it.
+    /// Whether it is a system user's, so that no person can authorize it.
     pub of_system_user: bool,
     /// What is missing for the page, once that is certain.
     pub absence: Option<Absence>,
@@ -239,7 +239,7 @@ impl TokenSeen {
         }
     }
 
-    /// The part of it that a look at Meta depends on. What a grant gives is judged by itself: that it is renewed is no
+    /// The part of it that a check at Meta depends on. What a grant gives is judged on its own: that it is renewed is no
     /// reason to ask about the pages of 10,000 channels.
     pub fn input(&self) -> String {
         match self {
@@ -300,7 +300,7 @@ impl Former {
     pub fn left(&self, page_id: &str, why: &str) -> String {
         let FormerApp { app_id, fields, .. } = &self.claimed;
         format!(
-            "App {app_id} stays subscribed to page {page_id} (fields {}): {why}. Somebody with full control of the page can remove the app from it at facebook.com.",
+            "App {app_id} stays subscribed to page {page_id} (fields {}): {why}. Someone with full control of the page can remove the app from it at facebook.com.",
             fields.join(", ")
         )
     }
@@ -315,7 +315,7 @@ pub enum PublicationSeen {
     Ours(Content),
     /// It was made for an earlier channel of this name, and has not been collected yet.
     Leftover,
-    /// Somebody else made it.
+    /// Someone else made it.
     Taken,
 }
 
@@ -334,6 +334,6 @@ pub enum Content {
     Current,
     /// Something else: another token, or none that may be told.
     Outdated,
-    /// What is to be published, but somebody changed the Secret since it was written.
+    /// What is to be published, but someone changed the Secret since it was written.
     Touched,
 }

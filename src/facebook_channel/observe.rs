@@ -97,7 +97,7 @@ pub async fn survey(
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
     let clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));
-    // What everybody doubts at the same time is looked at again in the regular slot.
+    // What everybody doubts at the same time is checked again in the regular slot.
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
     let handed = channels.prefetched.has(&pass.key, &inputs, pass.now);
     let put_off = pass.confirms && !handed && channels.doubts.are_many(&app_uid, pass.now);

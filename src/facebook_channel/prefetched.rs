@@ -16,7 +16,7 @@ pub struct PageNews {
     pub page: Answer<PageNode>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Answer<Vec<PageSubscription>>,
-    /// Its latest threads, if they were looked at too.
+    /// Its latest threads, if they were checked too.
     pub threads: Option<Answer<Vec<Thread>>>,
 }
 

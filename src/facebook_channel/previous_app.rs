@@ -22,7 +22,7 @@ use crate::ownership::{FormerApp, Wanted, claim_fence};
 /// When the Kubernetes API does not answer.
 pub async fn see(channels: &FacebookChannels, claimed: Option<FormerApp>) -> Result<Option<Former>, Failure> {
     let Some(mut claimed) = claimed else { return Ok(None) };
-    // Of what another release looks after, not even the name is anybody's business here.
+    // Of what another release manages, not even the name is anybody's business here.
     claimed.app_ref = claimed.app_ref.filter(|app| channels.ctx.wakeups.watches(&app.namespace));
     let (app, _) = by_id::see(&channels.apps, &claimed.app_id, Former::key_of(&claimed).as_ref()).await?;
     Ok(Some(Former { claimed, app }))

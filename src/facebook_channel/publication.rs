@@ -49,7 +49,7 @@ pub async fn look(
     }
     let found = match channel.spec.publish_token {
         true => channels.ctx.read(channels.ctx.cluster.secrets.metadata(&key)).await??,
-        // What is left of better times is labelled, so that the watch shows it.
+        // What is left of better times is labeled, so that the watch shows it.
         false => channels.ctx.cluster.secrets.watched(&key),
     };
     let Some(secret) = found else { return Ok(PublicationSeen::Missing) };
@@ -148,7 +148,7 @@ fn fingerprint(
 /// Writes the Secret, if the name is free or the Secret is ours. If it is not, the next look says so.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
+/// When the Kubernetes API refuses, for instance because someone else changed the Secret, or does not answer.
 pub async fn publish(
     channels: &FacebookChannels,
     channel: &FacebookChannel,
@@ -166,7 +166,7 @@ pub async fn publish(
         None => writes.create(&secret, &PostParams::default()).await,
         Some(old) if owner(channels, &old, pass).await? != Owner::Other => {
             match writes.rewrite(&secret, old.clone()).await {
-                // Somebody made it immutable, or anew with another type.
+                // Someone made it immutable, or anew with another type.
                 Err(Failure::Refused(refused)) if refused.cause == Cause::Immutable => {
                     writes.try_out(secret.clone()).await?;
                     writes.delete(old).await?;
@@ -183,10 +183,10 @@ pub async fn publish(
     Ok(())
 }
 
-/// Deletes the Secret that was made for this channel or an earlier one of its name: the very one that was looked at.
+/// Deletes the Secret that was made for this channel or an earlier one of its name: the very one that was checked.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the Secret, or does not answer.
+/// When the Kubernetes API refuses, for instance because someone else changed the Secret, or does not answer.
 pub async fn withdraw(channels: &FacebookChannels, pass: &Pass<FacebookChannelStatus>) -> Result<(), Failure> {
     let key = secret_key(&pass.key);
     let Some(secret) = channels.ctx.read(channels.ctx.cluster.secrets.metadata(&key)).await?? else { return Ok(()) };
@@ -203,7 +203,7 @@ struct Writes<'a> {
 }
 
 impl Writes<'_> {
-    /// Creates it; `None` if somebody else was faster to take the name.
+    /// Creates it; `None` if someone else was faster to take the name.
     async fn create(&self, secret: &Secret, params: &PostParams) -> Result<Option<Secret>, Failure> {
         match self.write(Verb::Create, self.api().create(params, secret)).await {
             Err(failure) if failure.class() == Class::Conflict => Ok(None),
@@ -211,7 +211,7 @@ impl Writes<'_> {
         }
     }
 
-    /// Writes over the one with this metadata. Whatever else stands there is somebody's; of the content everything is ours.
+    /// Writes over the one with this metadata. Whatever else stands there is someone's; of the content everything is ours.
     async fn rewrite(&self, secret: &Secret, old: ObjectMeta) -> Result<Secret, Failure> {
         let mut secret = secret.clone();
         let ours = std::mem::replace(&mut secret.metadata, old);
@@ -232,7 +232,7 @@ impl Writes<'_> {
         self.create(&secret, &PostParams { dry_run: true, ..PostParams::default() }).await.map(drop)
     }
 
-    /// Deletes the very one that was looked at.
+    /// Deletes the very one that was checked.
     async fn delete(&self, old: ObjectMeta) -> Result<(), Failure> {
         let seen = Preconditions { uid: old.uid, resource_version: old.resource_version };
         let params = DeleteParams { preconditions: Some(seen), ..DeleteParams::default() };

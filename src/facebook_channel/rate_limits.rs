@@ -17,7 +17,7 @@ use crate::limits::app_usage::{Ask, Budget};
 pub struct Restraint {
     /// UID of the MetaApp.
     pub app: String,
-    /// Whether the application's own look finds out when an outage is over; that of a paused one never takes place.
+    /// Whether the application's own check finds out when an outage is over; that of a paused one never takes place.
     pub probed: bool,
     /// What is limited.
     pub budgets: Vec<Budget>,
@@ -43,7 +43,7 @@ impl Restraint {
         pass: &Pass<FacebookChannelStatus>,
     ) -> Option<Refusal> {
         if let Some(until) = self.outage(channels, &pass.uid, pass.now) {
-            // The application's own look is the one call that finds out whether Meta is back.
+            // The application's own check is the one call that finds out whether Meta is back.
             seen.app_key.clone().into_iter().for_each(|app| channels.apps.look_at(app));
             return Some(channels.ctx.limits.circuit_breakers.held(&self.app, until));
         }
@@ -113,7 +113,7 @@ fn occasion(channels: &FacebookChannels, seen: &Observed, pass: &Pass<FacebookCh
     }
 }
 
-/// Whether somebody put another token into the Secret: in place of the one that is known, or of what could not be one.
+/// Whether someone put another token into the Secret: in place of the one that is known, or of what could not be one.
 fn is_token_new(previous: &FacebookChannelStatus, token: &TokenSeen) -> bool {
     let TokenSeen::Present { fingerprint } = token else { return false };
     match previous.authorization.as_ref().and_then(|known| known.fingerprint.as_ref()) {

@@ -1,6 +1,6 @@
 //! How many channels of an application doubt their tokens at the same time. Few are each their own trouble, and their
-//! witnesses are asked at once. Many are the application's, or a hiccup of Meta's: its own look is asked first, and nobody
-//! asks for each of them what the next regular look will show anyway.
+//! witnesses are asked at once. Many are the application's, or a hiccup of Meta's: its own check is asked first, and nobody
+//! asks for each of them what the next regular check will show anyway.
 
 use std::collections::HashMap;
 
@@ -38,7 +38,7 @@ impl SuspectTokens {
         few
     }
 
-    /// Whether there were too many lately for each to be looked at a second time on its own.
+    /// Whether there were too many lately for each to be checked a second time on its own.
     pub fn are_many(&self, app: &str, now: Timestamp) -> bool {
         let all = self.0.lock();
         all.get(app).is_some_and(|lately| within(&lately.heard, now, REMEMBERED) > FEW)

@@ -1,4 +1,4 @@
-//! What a page's latest threads tell of its primary receiver: looked at once an hour, and after every change.
+//! What a page's latest threads tell of its primary receiver: checked once an hour, and after every change.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::limits::answer::{Answer, Refusal, answer};
 
 /// How often evidence is looked for.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
-/// The latest conversations that are looked at, and of how many of them the owner is asked for.
+/// The latest conversations that are checked, and of how many of them the owner is asked for.
 const CONVERSATIONS: u8 = 10;
 const OWNERS: usize = 3;
 /// After a day without a word from the person a thread is idle, and has no owner.
@@ -35,13 +35,13 @@ pub fn are_due_in_pass(
     let changed = pass.previous.inputs.as_ref() != Some(&seen.inputs);
     // While other questions stay unanswered the inputs count as changed in every try.
     let lately = channels.evidence_looks.was_within(&pass.key, &pass.uid, pass.now, SignedDuration::from_mins(1));
-    // Whoever asks for a look gets one, however lately there was another.
+    // Whoever asks for a check gets one, however lately there was another.
     let requested = |it: &String| channels.evidence_requests.is_due(&pass.key, &pass.uid, it, pass.now);
     let asked_for = seen.requested.as_ref().is_some_and(requested);
     is_wanted(channel) && (asked_for || changed && !lately || are_due(channels, channel, pass))
 }
 
-/// Notes what came of a look that was asked for.
+/// Notes what came of a check that was asked for.
 pub fn note(channels: &FacebookChannels, pass: &Pass<FacebookChannelStatus>, found: &Answer<Vec<Thread>>) {
     let answered = !found.as_ref().is_err_and(Refusal::may_pass);
     if let Some(request) = &pass.requested {
@@ -60,19 +60,19 @@ pub fn owed(
     channels.evidence_requests.again(&pass.key, &pass.uid, request)
 }
 
-/// Whether conversations of a channel are looked at.
+/// Whether conversations of a channel are checked.
 pub fn is_wanted(channel: &FacebookChannel) -> bool {
     let demanded = channel.spec.primary_receiver.as_ref().map(|it| it.requirement).unwrap_or_default();
     !channel.spec.parts() && demanded != ReceiverRequirement::Ignored
 }
 
-/// A page whose threads are to be looked at.
+/// A page whose threads are to be checked.
 pub struct Look<'a> {
     /// Its channel.
     pub channel: &'a FacebookChannel,
     /// The page token.
     pub token: &'a Token,
-    /// The pass or visit in which it is looked at.
+    /// The pass or visit in which it is checked.
     pub pass: &'a Pass<FacebookChannelStatus>,
 }
 
@@ -120,7 +120,7 @@ async fn threads(
         owner.map(|owner| Thread { updated_at: row.updated_at, routed: row.routed, owner })
     };
     let page = |rows: Conversations| -> Result<Vec<Thread>, GraphError> {
-        // All before the first error is looked at: the owners come in the order in which they were asked for.
+        // All before the first error is checked: the owners come in the order in which they were asked for.
         let threads: Vec<_> = rows?.iter().enumerate().map(&mut with_owner).collect();
         threads.into_iter().collect()
     };

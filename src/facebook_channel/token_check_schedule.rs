@@ -11,13 +11,13 @@ use crate::base::clock::Moment;
 use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_app::token_check;
 
-/// How long before its end an authorisation is looked at also when little else is.
+/// How long before its end an authorization is checked also when little else is.
 const ENDING: SignedDuration = SignedDuration::from_hours(24);
 
 /// Times in statuses are rounded to seconds, up too.
 const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
 
-/// The last time at which the token had to be looked at. What was confirmed before it has to be confirmed again.
+/// The last time at which the token had to be checked. What was confirmed before it has to be confirmed again.
 pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
     token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
 }
@@ -32,7 +32,7 @@ pub fn ends(authorization: &AuthorizationStatus) -> Option<Timestamp> {
     [authorization.expires_at, authorization.data_access_expires_at].into_iter().flatten().min()
 }
 
-/// Whether an authorisation that was found good is about to end.
+/// Whether an authorization that was found good is about to end.
 pub fn is_ending(status: &FacebookChannelStatus, now: Timestamp) -> bool {
     let end = status.authorization.as_ref().and_then(ends).filter(|_| is_good(status));
     end.is_some_and(|end| end.duration_since(now) < ENDING)

@@ -44,7 +44,7 @@ pub async fn ask_if_doubted(
         look_at_app(channels, seen);
     }
     if !channels.doubts.admit(app, pass.now) {
-        // So many at once are the application's, or nobody's: its own look decides.
+        // So many at once are the application's, or nobody's: its own check decides.
         look_at_app(channels, seen);
         return Ok(());
     }
@@ -118,7 +118,7 @@ async fn ask_grant(
                 seen.token = ended(info, seen.app.id().unwrap_or_default());
                 seen.asked.token = None;
             }
-            // Its own look says what is wrong, once for all of its channels, and wakes them.
+            // Its own check says what is wrong, once for all of its channels, and wakes them.
             channels.grants.look_at(key);
         }
         Some(Err(refusal)) => seen.asked.token = Some(Err(refusal)),

@@ -1,4 +1,4 @@
-//! The gateway: answers Meta's webhook requests, and lets people authorise again in a browser. It has a public listener of
+//! The gateway: answers Meta's webhook requests, and lets people authorize again in a browser. It has a public listener of
 //! its own and never needs the leader.
 //!
 //! A request costs no read of the Kubernetes API: applications, grants and the keyring are kept in memory by watches. The keyring is
@@ -57,8 +57,8 @@ pub struct Gateway {
     pub scopes: Vec<String>,
     /// Where people log in to Meta.
     pub login_url: Url,
-    /// Namespace for what people authorised.
-    pub mailbox_namespace: String,
+    /// Namespace for what people authorized.
+    pub inbox_namespace: String,
     /// How many objects of each kind a namespace may have.
     pub max_objects: usize,
     /// Name of the Secret there that the operator writes app secrets and verify tokens into.
@@ -84,7 +84,7 @@ impl Gateway {
         let mut watches = JoinSet::new();
         let namespaces = Arc::new(WatchedNamespaces::new(&self.scopes, metrics.clone()));
         let surplus = Arc::new(Surplus::new(self.max_objects));
-        let keyring = Key::new(&self.mailbox_namespace, &self.keyring);
+        let keyring = Key::new(&self.inbox_namespace, &self.keyring);
         let keyring = Keyring::start(&client, keyring, &namespaces, &metrics, isolation, &surplus, &mut watches);
         let grants = Arc::new(Grants::start(&client, &namespaces, &metrics, isolation, &surplus, &mut watches));
         watches.spawn(tell_when_ready(namespaces, Arc::clone(&keyring), ready, isolation));
@@ -92,13 +92,13 @@ impl Gateway {
             client: client.clone(),
             clock: self.clock.clone(),
             metrics: metrics.clone(),
-            policy: "mail.metachannels.io",
-            namespaces: vec![self.mailbox_namespace.clone()],
+            policy: "inbox.metachannels.io",
+            namespaces: vec![self.inbox_namespace.clone()],
         };
         watches.spawn(guard.run());
         let login = OAuthConfig {
             url: self.login_url,
-            mailbox_namespace: self.mailbox_namespace,
+            inbox_namespace: self.inbox_namespace,
             proxies: self.trusted_proxies,
             clock: self.clock,
         };

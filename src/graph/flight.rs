@@ -17,7 +17,7 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
-    /// Makes the call, or waits for the one that somebody else is making. If that is given up, the next one makes it.
+    /// Makes the call, or waits for the one that someone else is making. If that is given up, the next one makes it.
     pub(crate) async fn join(&self, key: K, call: impl Future<Output = T>) -> T {
         let cell = Arc::clone(self.0.lock().entry(key.clone()).or_default());
         let answer = cell.get_or_init(|| call).await.clone();

@@ -37,7 +37,7 @@ pub struct Account {
     pub token: Option<Token>,
 }
 
-/// What a page says when it is asked for the token that somebody has for it.
+/// What a page says when it is asked for the token that someone has for it.
 #[derive(Clone, Debug)]
 pub struct PageToken {
     /// Its name, redacted.
@@ -116,7 +116,7 @@ impl GraphClient {
         .await
     }
 
-    /// The tokens that somebody has for pages: `GET /{page}`, each with a token of its own, in the order of `reads` and in as
+    /// The tokens that someone has for pages: `GET /{page}`, each with a token of its own, in the order of `reads` and in as
     /// few requests as Graph allows. It may be the page's own token: what gives it again still stands.
     pub async fn page_tokens(
         &self,

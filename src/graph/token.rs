@@ -1,4 +1,4 @@
-//! Access tokens and app secrets: checked on the way in, zeroised on the way out, never printed.
+//! Access tokens and app secrets: checked on the way in, zeroized on the way out, never printed.
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ pub enum Verdict {
         /// What must stay silent.
         scope: ThrottleScope,
     },
-    /// The authorisation ended; a person must authorise again.
+    /// The authorization ended; a person must authorize again.
     TokenEnded(EndReason),
     /// The token may live, but it does not reach the page or the call.
     AccessCut(CutReason),
@@ -101,7 +101,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Why an authorisation ended.
+    /// Why an authorization ended.
     EndReason {
         /// Its time was over.
         TokenExpired,

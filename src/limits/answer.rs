@@ -236,8 +236,8 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 /// What is found when Meta accepted a write and does not show all of it.
 pub fn without_effect(defect: Finding) -> Finding {
     let seen = format!("{} Meta accepted the change, but does not show all of it.", defect.seen);
-    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, somebody must look at what else writes there, or ask Meta.".to_owned();
-    Finding { reason: Reason::WithoutEffect, seen, next_step, ..defect }
+    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, someone must look at what else writes there, or ask Meta.".to_owned();
+    Finding { reason: Reason::WriteHadNoEffect, seen, next_step, ..defect }
 }
 
 /// What is found when something differs at Meta and the object is only to be observed. `plan` is what the operator would
@@ -245,7 +245,7 @@ pub fn without_effect(defect: Finding) -> Finding {
 pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
     let seen = format!("{} It is only observed, so nothing is written at Meta.", defect.seen);
     let next_step = format!(
-        "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
+        "The maintainer of this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
     );
     Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
 }
@@ -260,7 +260,7 @@ pub fn listed(names: &[String]) -> String {
     format!("{} and {} more", first.join(", "), names.len() - first.len())
 }
 
-/// The command that has an object looked at now; `kind` as kubectl has it.
+/// The command that has an object checked now; `kind` as kubectl has it.
 pub fn look_again(kind: &str, object: &ObjectMeta) -> String {
     let (namespace, name) =
         (object.namespace.as_deref().unwrap_or_default(), object.name.as_deref().unwrap_or_default());
@@ -310,16 +310,16 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
             (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}{brake}."))
         }
         Refusal { fact, .. } => (
-            Reason::NotUnderstood,
+            Reason::UnrecognizedError,
             format!("Meta refuses to say anything about {what} ({fact}); why is not known yet."),
         ),
     };
-    let words = refusal.quote().filter(|_| reason == Reason::NotUnderstood);
+    let words = refusal.quote().filter(|_| reason == Reason::UnrecognizedError);
     Finding {
         status: Status::Unknown,
         reason,
         seen,
-        next_step: "The operator tries again by itself.".to_owned(),
+        next_step: "The operator tries again on its own.".to_owned(),
         words,
         observed_generation: kept.generation,
     }

@@ -73,7 +73,7 @@ impl Budget {
     }
 }
 
-/// A look that somebody wants to take.
+/// A look that someone wants to take.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     /// UID of the MetaApp.
@@ -149,7 +149,7 @@ impl All {
         share.map_or(0, |share| share.percent)
     }
 
-    /// When a look that needs all of these may be taken, if it may not now.
+    /// When a check that needs all of these may be taken, if it may not now.
     fn held_until<'a>(
         &self,
         budgets: impl Iterator<Item = &'a Budget> + Clone,
@@ -256,12 +256,12 @@ impl UsageTracker {
         Some(self.lock().silent_until(budgets.iter(), now)?.later(spread(uid, SPREAD)))
     }
 
-    /// When a look that needs all of these may be taken, if it may not now. Nobody is called for it.
+    /// When a check that needs all of these may be taken, if it may not now. Nobody is called for it.
     pub fn held_until(&self, budgets: &[Budget], priority: Priority, uid: &str, now: Timestamp) -> Option<Timestamp> {
         Some(self.lock().held_until(budgets.iter(), priority, now)?.later(spread(uid, SPREAD)))
     }
 
-    /// Why a look that needs all of these is held back.
+    /// Why a check that needs all of these is held back.
     pub fn brake(&self, budgets: &[Budget], now: Timestamp) -> String {
         let all = self.lock();
         let used = |budget| all.shares.get(budget).filter(|share| share.is_recent(now) && share.percent >= TIGHT);

@@ -118,7 +118,7 @@ mod tests {
         let told = Told::default();
         let counts = ["code 190", "code 190", "code 10", "code 190"].map(|error| told.count("/me", error));
         assert_eq!(counts, [1, 2, 1, 1]);
-        assert_eq!(told.count("/debug_token", "code 190"), 1, "each call by itself");
+        assert_eq!(told.count("/debug_token", "code 190"), 1, "each call on its own");
         assert_eq!((told.end("/me"), told.end("/me")), (Some(1), None));
         assert_eq!(told.clone().count("/debug_token", "code 190"), 2, "what is remembered is one memory");
     }

@@ -1,5 +1,5 @@
 //! Restraint while Meta is unreachable: once many channels of an application went without an answer in a row, the others
-//! are not even asked about. The application's own look, one call, finds out when Meta is back.
+//! are not even asked about. The application's own check, one call, finds out when Meta is back.
 //!
 //! Only silence opens a breaker. Whether an application is broken is said by its own conditions, which its channels obey.
 

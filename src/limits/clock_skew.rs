@@ -1,7 +1,7 @@
 //! How far our clock is from Meta's, by the dates of its answers.
 //!
-//! Nobody but our clock says when a token that Meta calls valid has ended, or how long somebody has waited. A clock that is wrong by
-//! months would end every authorisation and cut every wait short; so it counts only as long as Meta's does not contradict it. A date
+//! Nobody but our clock says when a token that Meta calls valid has ended, or how long someone has waited. A clock that is wrong by
+//! months would end every authorization and cut every wait short; so it counts only as long as Meta's does not contradict it. A date
 //! that is wrong puts something off. It never ends anything: what Meta's clock says is not used in place of ours.
 
 use std::collections::VecDeque;

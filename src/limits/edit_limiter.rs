@@ -1,4 +1,4 @@
-//! Restraint in looking: somebody who edits an object over and over causes no more than some looks at Meta.
+//! Restraint in looking: someone who edits an object over and over causes no more than some looks at Meta.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use super::token_bucket::TokenBucket;
 /// So many looks are free at once.
 const BURST: i32 = 5;
 
-/// What somebody changes when an object is edited. What it depends on changes without anybody's edit: a claim passes on,
+/// What someone changes when an object is edited. What it depends on changes without anybody's edit: a claim passes on,
 /// an application recovers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Edit {
     /// Generation of the object.
     pub generation: i64,
-    /// Its annotation that asks for a look.
+    /// Its annotation that asks for a check.
     pub requested_at: Option<String>,
 }
 

@@ -25,17 +25,17 @@
 //! Four things hold the operator back. In all of them a pass that may not ask ends and sets its time; nobody waits while holding a
 //! slot.
 //!
-//! - Edits (`limits/edit_limiter.rs`): a changed object may be looked at five times at once and then once a minute. Meanwhile Meta counts as
+//! - Edits (`limits/edit_limiter.rs`): a changed object may be checked five times at once and then once a minute. Meanwhile Meta counts as
 //!   not having answered, so that the status follows and claims nothing.
 //! - Fights (`limits/repair_limiter.rs`, their words in `controller/repair_fight.rs`): what was repaired or written without effect is read again 1, 5 and 10 minutes later. What had to be
 //!   repaired three times within 30 minutes is left alone (`RepairFight`) until the inputs change; after a restart the condition alone
 //!   says so.
 //! - Limits (`limits/app_usage.rs`): what a throttling code applies to, the page, the token or the whole MetaApp, is left alone until
 //!   Meta's estimate is over, five minutes at least. Before it comes to that, looks that are less pressing are held back; see below.
-//! - Outages (`limits/circuit_breaker.rs`): after twenty different channels of a MetaApp in a row without one answer, only the app's own look
+//! - Outages (`limits/circuit_breaker.rs`): after twenty different channels of a MetaApp in a row without one answer, only the app's own check
 //!   asks Meta, until it is answered. A batch counts as one.
 //!
-//! Why and until or since when is told by `limits/reasons_to_wait.rs`, in words that stay the same while it lasts. A look that somebody asks for
+//! Why and until or since when is told by `limits/reasons_to_wait.rs`, in words that stay the same while it lasts. A look that someone asks for
 //! (`controller/requests.rs`) is owed until it was taken: the status repeats the request then, and until then every pass has something to look at.
 //!
 //! A channel whose slot comes meanwhile stays in the ring, which catches up in batches when it is over.
@@ -56,10 +56,10 @@
 //! - In line (`limits/wait_queue.rs`), one look a second is let through for an application: what is more pressing first, among equals the
 //!   namespaces in turns (`limits/round_robin.rs`), so that none gets more than half while another waits. A round of the sweep takes
 //!   them in turns too. A pass that has to wait ends; when its turn comes it is woken with a ticket.
-//! - The MetaApp's own look is held back by silence alone. While much is used it is taken every five minutes, so that one look hears for
+//! - The MetaApp's own check is held back by silence alone. While much is used it is taken every five minutes, so that one look hears for
 //!   all whether it still is. An answer that does not mention a usage says that it is low. What was heard 50 minutes ago counts no more.
 //! - `status.usage` of the MetaApp says what level was reached. It is written when a level changes, not when a number does, once a minute
-//!   at most, and wakes nobody. The numbers are metrics: `app_usage_percent`, and `looks_held_back` by priority.
+//!   at most, and wakes nobody. The numbers are metrics: `app_usage_percent`, and `checks_deferred` by priority.
 //!
 //! Time comes from one clock (`base/clock.rs`), also for waking up (`controller/timer.rs`), so that tests can move it.
 
@@ -106,14 +106,14 @@ pub struct Limits {
     pub served_versions: Arc<ServedVersions>,
     /// How far our clock is from Meta's.
     pub clock_skew: Arc<ClockSkew>,
-    /// How often changed objects may be looked at.
+    /// How often changed objects may be checked.
     pub edit_limiter: EditLimiter,
     clock: Clock,
     metrics: Metrics,
 }
 
 impl Limits {
-    /// Nothing was heard yet. An object that is edited over and over is looked at once in `edit_interval`.
+    /// Nothing was heard yet. An object that is edited over and over is checked once in `edit_interval`.
     pub fn new(edit_interval: Duration, clock: Clock, metrics: Metrics) -> Self {
         Self {
             circuit_breakers: CircuitBreakers::default(),

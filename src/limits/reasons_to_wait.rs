@@ -11,10 +11,10 @@ const SILENT: &str = "it has wanted to be left alone";
 const USED: &str = "so much of what it allows within an hour has been used";
 const SINCE: &str = " since ";
 
-/// That changes are looked at one by one after the first few.
+/// That changes are checked one by one after the first few.
 pub fn edits(until: Timestamp) -> String {
     format!(
-        "it was changed many times within a short time, and such changes are looked at one by one; this one at {}",
+        "it was changed many times within a short time, and such changes are checked one by one; this one at {}",
         second(until)
     )
 }
@@ -28,7 +28,7 @@ pub fn silent(since: Timestamp) -> String {
 pub fn used(since: Option<Timestamp>) -> String {
     let since = since.map(|since| format!("{SINCE}{}", second(since))).unwrap_or_default();
     format!(
-        "{USED}{since} that more pressing looks come first; status.usage of the MetaApp shows it, and this look is taken as soon as there is room"
+        "{USED}{since} that more pressing checks come first; status.usage of the MetaApp shows it, and this check is made as soon as there is room"
     )
 }
 
@@ -115,7 +115,7 @@ mod tests {
             type_: "Ready".to_owned(),
             status: "Unknown".to_owned(),
             reason: "RateLimited".to_owned(),
-            message: format!("Meta limits how often it may be asked: {brake}. The operator tries again by itself."),
+            message: format!("Meta limits how often it may be asked: {brake}. The operator tries again on its own."),
             observed_generation: Some(1),
             last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(first),
         };

@@ -1,4 +1,4 @@
-//! Restraint in writing at Meta: what was written is looked at again soon, and whoever keeps changing it back is not
+//! Restraint in writing at Meta: what was written is checked again soon, and whoever keeps changing it back is not
 //! fought with for ever.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use crate::api::conditions::Status;
 use crate::base::clock::Moment;
 use crate::cluster::events::Note;
 
-/// When something that was written is looked at again.
+/// When something that was written is checked again.
 const AGAIN: [SignedDuration; 3] =
     [SignedDuration::from_mins(1), SignedDuration::from_mins(5), SignedDuration::from_mins(10)];
 
@@ -25,7 +25,7 @@ pub enum DriftState {
     /// The first one: the inputs are others than at the last complete look, or it was not as declared then.
     #[default]
     New,
-    /// A repair: somebody else changed what was as declared before.
+    /// A repair: someone else changed what was as declared before.
     Known,
     /// One repair too many: none is made until the inputs change.
     Fought,
@@ -37,9 +37,9 @@ pub enum RepairOutcome {
     /// Nothing was restored.
     #[default]
     None,
-    /// What somebody else had changed was restored.
+    /// What someone else had changed was restored.
     Repaired,
-    /// It was left as somebody else wants it.
+    /// It was left as someone else wants it.
     GaveUp,
 }
 
@@ -61,7 +61,7 @@ impl RepairOutcome {
 
     /// The Event of a repair. Repetitions are counted in one Event, so what was done names no details.
     pub fn note(self, done: &'static str) -> Option<Note> {
-        let text = format!("{done} at Meta by somebody else; the operator restored what is declared.");
+        let text = format!("{done} at Meta by someone else; the operator restored what is declared.");
         (self == Self::Repaired).then_some(Note { warning: false, reason: "Repaired", action: "Repair", text })
     }
 }
@@ -133,7 +133,7 @@ impl DriftGuard {
         since.is_some_and(|since| now.duration_since(since) <= WINDOW)
     }
 
-    /// When to look again at what was written, if not in the regular slot alone.
+    /// When to check again at what was written, if not in the regular slot alone.
     pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
         let since = self.without_effect.or(self.made.last().copied())?;
         AGAIN.iter().map(|after| since.later(*after)).find(|at| *at > now)
@@ -203,13 +203,13 @@ mod tests {
         assert_eq!(standing(&well, INPUTS), DriftState::Known);
         repairs.note(Some("others"), RepairOutcome::None, false, at(4));
         assert_eq!(repairs.standing("others", Some("others"), None, at(5)), DriftState::Known);
-        assert_eq!(repairs.again(at(4)), None, "what was repaired under other inputs is not looked at again");
+        assert_eq!(repairs.again(at(4)), None, "what was repaired under other inputs is not checked again");
     }
 
     #[test]
     fn what_was_not_as_declared_when_it_was_seen_last_is_no_repair() {
         let fresh = DriftGuard::default();
-        for reason in [Reason::FieldsMissing, Reason::CallbackVerificationFailed, Reason::WithoutEffect] {
+        for reason in [Reason::FieldsMissing, Reason::CallbackVerificationFailed, Reason::WriteHadNoEffect] {
             assert_eq!(
                 fresh.standing(INPUTS, Some(INPUTS), Some(&condition(reason)), at(0)),
                 DriftState::New,

@@ -1,4 +1,4 @@
-//! RoundRobin that namespaces take in rotation, so that nobody's thousands come before somebody else's few.
+//! RoundRobin that namespaces take in rotation, so that nobody's thousands come before someone else's few.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -94,7 +94,7 @@ mod tests {
         assert!(turns.is_empty());
     }
 
-    /// Somebody of a namespace joins, or a turn is taken.
+    /// Someone of a namespace joins, or a turn is taken.
     #[derive(Clone, Debug)]
     enum Step {
         Join(u8, u8),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever turns are counted from and to: as long as somebody of another namespace waits all the time, no
+        /// Whenever turns are counted from and to: as long as someone of another namespace waits all the time, no
         /// namespace gets more than half of them, but for the odd one.
         #[test]
         fn no_namespace_gets_more_than_half_of_the_turns_while_another_waits(steps in steps()) {
@@ -131,7 +131,7 @@ mod tests {
                     }
                     Step::Next => {
                         let Some(namespace) = turns.take() else {
-                            prop_assert_eq!(waiting, [0; 4], "somebody waits in vain");
+                            prop_assert_eq!(waiting, [0; 4], "someone waits in vain");
                             continue;
                         };
                         waiting[namespace] -= 1;

@@ -13,7 +13,7 @@ pub struct ServedVersions(Mutex<HashMap<String, HashMap<Version, Heard>>>);
 #[derive(Debug)]
 struct Heard {
     by: Version,
-    /// What was heard when the MetaApp was looked at last because of it: one that answers now so, now so, is no news.
+    /// What was heard when the MetaApp was checked last because of it: one that answers now so, now so, is no news.
     told: Version,
 }
 
@@ -70,7 +70,7 @@ mod tests {
         }
         served.hear("app", old, new);
         served.hear("app", old, new);
-        assert!(served.take_news("app"), "until somebody asks");
+        assert!(served.take_news("app"), "until someone asks");
         for by in [old, new, old, new] {
             served.hear("app", old, by);
         }

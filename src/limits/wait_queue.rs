@@ -16,7 +16,7 @@ use crate::base::priority::Priority;
 /// How long a ticket is good: a pass begins soon after it is woken, unless its object is gone.
 const TICKET: SignedDuration = SignedDuration::from_mins(1);
 
-/// Somebody whose turn has come.
+/// Someone whose turn has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Called {
     /// The object.
@@ -55,17 +55,17 @@ impl WaitQueue {
         Some(called)
     }
 
-    /// Takes the ticket of somebody who was called: as what it was called.
+    /// Takes the ticket of someone who was called: as what it was called.
     pub fn ticket(&mut self, key: &Key, now: Timestamp) -> Option<Priority> {
         self.tickets.remove(key).filter(|(_, until)| *until > now).map(|(priority, _)| priority)
     }
 
-    /// Whether somebody waits who is at least as pressing.
+    /// Whether someone waits who is at least as pressing.
     pub fn has(&self, priority: Priority) -> bool {
         self.waiting.values().any(|waiting| *waiting <= priority)
     }
 
-    /// Forgets somebody who does not wait any more.
+    /// Forgets someone who does not wait any more.
     pub fn leave(&mut self, key: &Key) {
         self.tickets.remove(key);
         let waited = self.waiting.remove(key).and_then(|priority| self.turns.get_mut(&priority));

@@ -54,7 +54,7 @@ pub async fn act(
             let created = verify_token::create(apps, app, &pass.key, false).await;
             asked.verify_token_made = true;
             let made = asked.writes.note(verify_token::KIND, created)?.is_some();
-            // Of a gateway of somebody else's it is not known how it learns of it.
+            // Of a gateway of someone else's it is not known how it learns of it.
             if made && apps.ctx.policy.gateway_url.is_none() {
                 notice(apps).await?;
             }

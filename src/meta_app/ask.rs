@@ -27,7 +27,7 @@ pub async fn ask(
     inputs: &str,
 ) -> Result<Asked, Failure> {
     if asked.node.is_none() {
-        // Only silence holds it back: it is this look that hears how much of a limit is used.
+        // Only silence holds it back: it is this check that hears how much of a limit is used.
         let silence = || apps.ctx.limits.usage.silent_until(&[Budget::app(&pass.uid)], &pass.uid, pass.now);
         let limited = || apps.ctx.limits.usage.brake(&[Budget::app(&pass.uid)], pass.now);
         if let Some(held) = pass.held::<MetaApps>(&apps.ctx, inputs, limited, silence) {

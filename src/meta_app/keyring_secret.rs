@@ -44,7 +44,7 @@ const SHARE: usize = 128 * KIB;
 /// Annotation with the name of the release that the keyring is of.
 const RELEASE: &str = "metachannels.io/release";
 
-/// How often what somebody else changed is put right at once; and how often after that, while they go on.
+/// How often what someone else changed is put right at once; and how often after that, while they go on.
 const BURST: i32 = 10;
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -160,7 +160,7 @@ impl Keyring {
     }
 
     /// Changes these keys and nothing else; whether that was possible, since it is there. The type keeps it from changing a Secret
-    /// of somebody else's that has its name now.
+    /// of someone else's that has its name now.
     async fn patch(&self, entries: &BTreeMap<String, Option<ByteString>>) -> Result<bool, Failure> {
         let patch = Patch::Merge(json!({
             "metadata": {"annotations": {RELEASE: self.release}}, "type": KEYRING_TYPE, "data": entries,
@@ -205,7 +205,7 @@ impl Keyring {
         repairs.take(now, BURST, EVERY).err().unwrap_or(now)
     }
 
-    /// The MetaApps, of these, whose entry somebody else changes by this version of the Secret.
+    /// The MetaApps, of these, whose entry someone else changes by this version of the Secret.
     fn changed_by(&self, secret: &Secret, apps: Vec<Arc<MetaApp>>) -> Vec<Key> {
         let before = self.current();
         if before.as_ref().is_some_and(|before| version(&before.metadata) >= version(&secret.metadata)) {
@@ -239,12 +239,12 @@ fn has_room(data: &BTreeMap<String, ByteString>, key: &str, bytes: usize) -> boo
     all <= LARGEST && share <= SHARE
 }
 
-/// That somebody else was faster: the next look says what is there.
+/// That someone else was faster: the next look says what is there.
 fn overtaken() -> Failure {
-    Failure::Kubernetes { what: "writing the keyring", detail: "somebody else wrote first".to_owned(), conflict: true }
+    Failure::Kubernetes { what: "writing the keyring", detail: "someone else wrote first".to_owned(), conflict: true }
 }
 
-/// Keeps the keyring filled, and wakes the MetaApps whose entries somebody else changed.
+/// Keeps the keyring filled, and wakes the MetaApps whose entries someone else changed.
 pub async fn watch(ctx: &Context, keyring: &Keyring, writer: Writer<Secret>) {
     let apps = &ctx.cluster.stores.apps;
     let secrets: Api<DeserializeGuard<Secret>> = Api::namespaced(ctx.cluster.client.clone(), &keyring.key.namespace);
@@ -271,7 +271,7 @@ pub async fn watch(ctx: &Context, keyring: &Keyring, writer: Writer<Secret>) {
     watch::run(secrets, named, writer, &ctx.metrics, review, report).await;
 }
 
-/// Wakes these MetaApps to put right what somebody else changed. Who changes it all the time is not answered each time.
+/// Wakes these MetaApps to put right what someone else changed. Who changes it all the time is not answered each time.
 fn wake(ctx: &Context, keyring: &Keyring, apps: Vec<Key>) {
     if apps.is_empty() {
         return;

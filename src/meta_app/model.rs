@@ -35,7 +35,7 @@ pub struct Observed {
     pub inputs: String,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
-    /// The look that somebody asked for and that was not taken yet.
+    /// The look that someone asked for and that was not taken yet.
     pub requested: Option<String>,
     /// What subscribing the webhook would be.
     pub standing: DriftState,
@@ -81,7 +81,7 @@ pub enum VerifyTokenSeen {
     Ours,
     /// We made it for an earlier MetaApp of this name, which is gone.
     LeftOver,
-    /// Somebody else made a Secret of that name.
+    /// Someone else made a Secret of that name.
     Taken,
 }
 

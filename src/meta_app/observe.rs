@@ -175,8 +175,8 @@ async fn look_at_token(apps: &MetaApps, app: &MetaApp, key: &Key) -> Result<Veri
     let purpose = Purpose::VerifyToken;
     let former = managed_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;
     // A restore may have left the label behind, without which it is not read.
-    let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PURPOSE_LABEL));
-    Ok(match former && (!labelled || secrets::is_verify_token(apps, key).await?) {
+    let labeled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(PURPOSE_LABEL));
+    Ok(match former && (!labeled || secrets::is_verify_token(apps, key).await?) {
         true if ends => VerifyTokenSeen::Ours,
         true => VerifyTokenSeen::LeftOver,
         false => VerifyTokenSeen::Taken,

@@ -120,7 +120,7 @@ impl AppSeen {
                 reason: Reason::AppNotFound,
                 seen: format!("There is no MetaApp {app} that namespace {namespace} may use."),
                 next_step: format!(
-                    "Whoever maintains namespace {} must create it, or allow namespace {namespace} in its spec.allowedNamespaces; nothing has to be done here then.",
+                    "The maintainer of namespace {} must create it, or allow namespace {namespace} in its spec.allowedNamespaces; nothing has to be done here then.",
                     app.namespace
                 ),
             }),
@@ -131,7 +131,7 @@ impl AppSeen {
                     "Whether namespace {namespace} may use MetaApp {app} is not known: the namespace's labels cannot be read."
                 ),
                 next_step: format!(
-                    "If it stays so, whoever maintains this release must let the operator get the Namespace {namespace}, as the chart does."
+                    "If it stays so, the maintainer of this release must let the operator get the Namespace {namespace}, as the chart does."
                 ),
             }),
             Self::Found { .. } => None,
@@ -146,7 +146,7 @@ impl AppSeen {
                 status: Status::Unknown,
                 reason: Reason::AppNotReady,
                 seen: format!("MetaApp {app} is not usable: {}", told.why),
-                next_step: told.step_or(|| format!("Whoever maintains MetaApp {app} must do what it asks for.")),
+                next_step: told.step_or(|| format!("The maintainer of MetaApp {app} must do what it asks for.")),
             }),
             DependencyError::Unknown(told) => {
                 Some(Obstacle { next_step: told.next_step.clone(), ..unverified(app, &told.why) })

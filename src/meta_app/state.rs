@@ -49,7 +49,7 @@ impl MetaApps {
         let _ = self.lenders.set(lenders);
     }
 
-    /// A MetaApp in a namespace of ours. A status that somebody else wrote is not believed: until the MetaApp was looked at, it is what
+    /// A MetaApp in a namespace of ours. A status that someone else wrote is not believed: until the MetaApp was checked, it is what
     /// it was before.
     pub fn get(&self, key: &Key) -> Option<Arc<MetaApp>> {
         let app = self.ctx.cluster.stores.apps.get(key)?;
@@ -59,7 +59,7 @@ impl MetaApps {
         })
     }
 
-    /// Wakes an application for a look at Meta, though nothing about it changed; at most once a minute.
+    /// Wakes an application for a check at Meta, though nothing about it changed; at most once a minute.
     pub fn look_at(&self, key: Key) {
         if self.states.ask_for_look(&key, self.ctx.clock.now()) {
             self.ctx.wakeups.wake(KindName::MetaApp, key);

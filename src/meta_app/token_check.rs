@@ -10,19 +10,19 @@ use crate::base::schedule;
 use crate::graph::{Caller, EndReason, TokenInfo, TokenKind, Verdict, classify_fault};
 use crate::limits::answer::{Answer, Refusal};
 
-/// How long before its end an authorisation is said to end soon.
+/// How long before its end an authorization is said to end soon.
 pub const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// How much more often a token is looked at when its end is less than a period away.
+/// How much more often a token is checked when its end is less than a period away.
 const NEAR_THE_END: u32 = 24;
 
-/// The last time at which a token with this end had to be looked at.
+/// The last time at which a token with this end had to be checked.
 pub fn last_slot(uid: &str, end: Option<Timestamp>, now: Timestamp, period: Duration) -> Timestamp {
     let regular = schedule::last_slot(uid, now, period);
     if is_near(end, now, period) { regular.max(schedule::last_slot(uid, now, period / NEAR_THE_END)) } else { regular }
 }
 
-/// The next time at which a token has to be looked at that is less than a period away from its end.
+/// The next time at which a token has to be checked that is less than a period away from its end.
 pub fn next_slot_near_the_end(
     uid: &str,
     end: Option<Timestamp>,
@@ -159,7 +159,7 @@ pub fn told_end(token: &str, reason: Reason) -> String {
     }
 }
 
-/// What the person has to do before authorising again, if anything.
+/// What the person has to do before authorizing again, if anything.
 pub const fn before_authorizing(reason: Reason) -> &'static str {
     match reason {
         Reason::CheckpointRequired | Reason::UserInvalid => {

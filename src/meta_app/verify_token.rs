@@ -18,7 +18,7 @@ pub use crate::cluster::secrets::KIND;
 use crate::cluster::write_refused::{Verb, Write};
 use crate::controller::managed_secrets::{may_be_left_over, own_secret};
 
-/// Creates the Secret, never applies over one: what exists under the name is looked at in the next pass. As a `trial` it is only
+/// Creates the Secret, never applies over one: what exists under the name is checked in the next pass. As a `trial` it is only
 /// asked whether it would be let in.
 ///
 /// # Errors
@@ -82,7 +82,7 @@ fn params(trial: bool) -> PostParams {
     PostParams { dry_run: trial, ..PostParams::default() }
 }
 
-/// That somebody else was faster is no error: the next look says what is there.
+/// That someone else was faster is no error: the next look says what is there.
 fn unless_overtaken(written: Result<Secret, Failure>) -> Result<(), Failure> {
     match written {
         Err(failure) if failure.class() != Class::Conflict => Err(failure),

@@ -1,7 +1,7 @@
-//! Performs the one mutation that was decided. What came of it is seen when the grant is looked at again.
+//! Performs the one mutation that was decided. What came of it is seen when the grant is checked again.
 //!
 //! The order keeps a token that works in the Secret whenever the process may be killed: one is obtained, then kept with
-//! the one before beside it, then looked at, then its pages are listed. Nothing is ever revoked before that.
+//! the one before beside it, then checked, then its pages are listed. Nothing is ever revoked before that.
 
 use super::decide::token::{self, TokenVerdict};
 use super::messages;

@@ -1,5 +1,5 @@
-//! Where a person authorises again: a page of the gateway. A part of its address cannot be guessed and is another one whenever another
-//! token is in use or somebody waits to be accepted, so that only whoever may look at the grant knows it.
+//! Where a person authorizes again: a page of the gateway. A part of its address cannot be guessed and is another one whenever another
+//! token is in use or someone waits to be accepted, so that only anyone who may look at the grant knows it.
 //!
 //! No condition and no Event holds it: they say where it stands. So it may change without anything else being written.
 

@@ -242,7 +242,7 @@ pub fn needs_list(before: &Granted, dependents: &GrantDependents, now: Timestamp
     !dependents.pages.iter().all(|id| before.pages.get(id).is_some_and(settled))
 }
 
-/// When to look again at what is not certain.
+/// When to check again at what is not certain.
 pub fn next(pages: &Pages, now: Timestamp) -> Option<Timestamp> {
     pages.values().filter_map(|page| next_of(page, now)).min()
 }

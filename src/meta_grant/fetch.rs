@@ -118,7 +118,7 @@ impl Fetch<'_> {
         let probed = grants.apps.get(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         if let Some(until) = grants.ctx.limits.circuit_breakers.open_until(app, &pass.uid, pass.now).filter(|_| probed)
         {
-            // The application's own look is the one call that finds out whether Meta is back.
+            // The application's own check is the one call that finds out whether Meta is back.
             grants.apps.look_at(app_key);
             return Some(grants.ctx.limits.circuit_breakers.held(app, until));
         }

@@ -1,7 +1,7 @@
-//! Whose authorisations a grant takes from the browser: those of its people. Anybody with an account at Facebook can log in to
+//! Whose authorizations a grant takes from the browser: those of its people. Anybody with an account at Facebook can log in to
 //! an application that is live; what others bring waits for a while, and is not even asked about.
 //!
-//! Whoever may write the source token's Secret decides whose token lies there, so a source token is taken whosever it is.
+//! Anyone who may write the source token's Secret decides whose token lies there, so a source token is taken whosever it is.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use kube::ResourceExt;
 
 use super::inbox::{Envelope, came_at, newest_first};
 use super::state::MetaGrants;
-use crate::api::mailbox::{Mail, MailContent};
+use crate::api::inbox::{InboxMessage, MessageContent};
 use crate::api::{MetaGrant, MetaGrantStatus};
 use crate::base::key::Key;
 use crate::controller::pass::Pass;
 
-/// How long what somebody else brought waits to be accepted.
+/// How long what someone else brought waits to be accepted.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);
 
 /// How many people wait at once.
 const MOST: usize = 5;
 
-/// Whether somebody is one of a grant's people: one of those declared or, where nobody is, the first grantor, as far as one is
+/// Whether someone is one of a grant's people: one of those declared or, where nobody is, the first grantor, as far as one is
 /// known.
 pub fn admits(declared: &[String], first: Option<&str>, grantor: Option<&str>) -> bool {
     match (declared, first) {
@@ -59,16 +59,16 @@ pub fn sorted(
     (judged, ids.into_iter().collect())
 }
 
-/// Whether somebody waits of whom that was not told yet.
+/// Whether someone waits of whom that was not told yet.
 pub fn is_one_new(waiting: &[String], told: &MetaGrantStatus) -> bool {
     waiting.iter().any(|id| !told.waiting_grantors.contains(id))
 }
 
 /// What waits and is not kept any longer, by its UID: it is old, the same person came again, or others did since whom there is
 /// room for.
-pub fn given_up(grants: &MetaGrants, all: &[(Arc<Envelope>, Option<Mail>)], now: Timestamp) -> HashSet<String> {
-    let waits = |message: &Mail| {
-        let MailContent::Token { grantor } = &message.content else { return None };
+pub fn given_up(grants: &MetaGrants, all: &[(Arc<Envelope>, Option<InboxMessage>)], now: Timestamp) -> HashSet<String> {
+    let waits = |message: &InboxMessage| {
+        let MessageContent::Token { grantor } = &message.content else { return None };
         let key = Key::new(&message.grant.namespace, &message.grant.name);
         let grant = grants.get(&key).filter(|grant| grant.uid().as_ref() == Some(&message.grant_uid))?;
         let id = waiting(&grant, grant.status.as_ref(), grantor)?.to_owned();

@@ -18,7 +18,7 @@ use kube_runtime::watcher::Config;
 use tokio::sync::Notify;
 
 use crate::api::PURPOSE_LABEL;
-use crate::api::mailbox::{MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent};
+use crate::api::inbox::{INBOX_TOKEN_KEY, INBOX_TYPE, InboxMessage, MessageContent};
 use crate::api::references::Purpose;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error;
@@ -52,18 +52,18 @@ impl Inbox {
     }
 
     /// Everything that is there, and what it says; `None` if that is nothing we know.
-    pub fn all(&self) -> Vec<(Arc<Envelope>, Option<Mail>)> {
+    pub fn all(&self) -> Vec<(Arc<Envelope>, Option<InboxMessage>)> {
         let all = self.store.state().into_iter();
-        all.map(|envelope| (Arc::clone(&envelope), Mail::read(envelope.annotations()))).collect()
+        all.map(|envelope| (Arc::clone(&envelope), InboxMessage::read(envelope.annotations()))).collect()
     }
 
     /// Tokens for a grant and whose they are, the newest first.
     pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<(Arc<Envelope>, Option<String>)> {
-        let grantor = |message: Mail| match message {
-            Mail { content: MailContent::Token { grantor }, .. } => Some(grantor),
+        let grantor = |message: InboxMessage| match message {
+            InboxMessage { content: MessageContent::Token { grantor }, .. } => Some(grantor),
             _ => None,
         };
-        let is_for = |message: &Mail| is_about(message, grant) && message.grant_uid == uid;
+        let is_for = |message: &InboxMessage| is_about(message, grant) && message.grant_uid == uid;
         let messages =
             self.all().into_iter().filter_map(|(envelope, message)| Some((envelope, message.filter(is_for)?)));
         let mut tokens: Vec<_> =
@@ -77,11 +77,11 @@ impl Inbox {
     /// # Errors
     /// When the Kubernetes API does not answer.
     pub async fn open(&self, envelope: &Envelope) -> Result<Option<Token>, Failure> {
-        let Some(secret) = kubernetes("reading mail", self.api.get_opt(&envelope.name_any())).await? else {
+        let Some(secret) = kubernetes("reading an inbox message", self.api.get_opt(&envelope.name_any())).await? else {
             return Ok(None);
         };
-        let ours = secret.type_.as_deref() == Some(MAIL_TYPE);
-        let raw = secret.data.and_then(|mut data| data.remove(MAIL_TOKEN_KEY)).filter(|_| ours);
+        let ours = secret.type_.as_deref() == Some(INBOX_TYPE);
+        let raw = secret.data.and_then(|mut data| data.remove(INBOX_TOKEN_KEY)).filter(|_| ours);
         Ok(raw.and_then(|raw| Token::parse(&raw.0).ok()))
     }
 
@@ -104,7 +104,7 @@ impl Inbox {
 }
 
 /// Whether a message is about a grant of this name.
-fn is_about(message: &Mail, grant: &Key) -> bool {
+fn is_about(message: &InboxMessage, grant: &Key) -> bool {
     message.grant.namespace == grant.namespace && message.grant.name == grant.name
 }
 
@@ -120,15 +120,15 @@ pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
 
 /// Keeps the inbox filled, and wakes the grants that tokens came for, or that have no more to wait for one that is gone.
 pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
-    let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.mailbox_namespace);
-    let labelled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantMailbox.as_str()));
+    let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.inbox_namespace);
+    let labeled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantInbox.as_str()));
     let wake = |grant: &Key| ctx.wakeups.wake(KindName::MetaGrant, grant.clone());
     // The grants that tokens are for: of what is gone nothing but its name is told.
     let mut tokens = HashMap::new();
     let report = |change: Change<'_, Envelope>| match change {
         Change::Applied(envelope) => {
-            let is_token = |mail: &Mail| matches!(mail.content, MailContent::Token { .. });
-            if let Some(mail) = Mail::read(envelope.annotations()).filter(is_token) {
+            let is_token = |mail: &InboxMessage| matches!(mail.content, MessageContent::Token { .. });
+            if let Some(mail) = InboxMessage::read(envelope.annotations()).filter(is_token) {
                 let grant = Key::new(mail.grant.namespace, mail.grant.name);
                 wake(&grant);
                 tokens.insert(Key::of(envelope), grant);
@@ -140,5 +140,5 @@ pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
         }
         _ => {}
     };
-    watch::run_metadata(all, labelled, writer, &ctx.metrics, |_| (), report).await;
+    watch::run_metadata(all, labeled, writer, &ctx.metrics, |_| (), report).await;
 }

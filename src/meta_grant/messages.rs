@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use super::inbox::{Envelope, came_at};
 use super::model::app_key;
 use super::state::MetaGrants;
-use crate::api::mailbox::{Mail, MailContent, MailRefusal};
+use crate::api::inbox::{InboxMessage, MessageContent, MessageRefusal};
 use crate::base::clock::Moment;
 use crate::base::key::Key;
 use crate::base::redact::redact;
@@ -21,7 +21,7 @@ use crate::limits::answer::listed;
 use crate::meta_app::seen;
 use crate::meta_grant::grantors;
 
-/// The reason of the Event that an authorisation in the browser was refused.
+/// The reason of the Event that an authorization in the browser was refused.
 pub const REFUSED: &str = "AuthorizationRefused";
 
 /// What a message is called among what is written for a grant: it is a Secret beside its own.
@@ -61,7 +61,7 @@ pub async fn run(grants: Arc<MetaGrants>) {
             }
         }
         if let Some(failure) = failed.as_ref().filter(|_| failed != known) {
-            tracing::warn!(failure, "mail of the gateway cannot be thrown away");
+            tracing::warn!(failure, "an inbox message of the gateway cannot be deleted");
         }
         let pause = if failed.is_some() { RETRY } else { TIDY };
         known = failed;
@@ -90,7 +90,7 @@ fn now(grants: &MetaGrants, begun: SignedDuration) -> Timestamp {
 async fn is_done(
     grants: &MetaGrants,
     envelope: &Envelope,
-    message: Option<&Mail>,
+    message: Option<&InboxMessage>,
     told: &mut HashSet<String>,
     now: Timestamp,
 ) -> bool {
@@ -100,10 +100,10 @@ async fn is_done(
     let grant = grant.filter(|grant| grant.uid().as_ref() == Some(&message.grant_uid));
     match (&message.content, grant) {
         (content, None) => !outlives_its_grant(content) || is_old,
-        (MailContent::SpentState, _) => is_old,
+        (MessageContent::SpentState, _) => is_old,
         // Its grant takes it, as soon as Meta says enough.
-        (MailContent::Token { .. }, Some(_)) => false,
-        (MailContent::Refused(refusal), Some(grant)) => {
+        (MessageContent::Token { .. }, Some(_)) => false,
+        (MessageContent::Refused(refusal), Some(grant)) => {
             if told.insert(envelope.uid().unwrap_or_default()) {
                 let note = Note { warning: true, reason: REFUSED, action: "AuthorizeAgain", text: text(refusal) };
                 grants.ctx.cluster.events.publish(&*grant, &note).await;
@@ -111,7 +111,7 @@ async fn is_done(
             true
         }
         // It stays where it is until it is old: meanwhile nobody can put another one of the same name there.
-        (MailContent::AppTrouble { trouble, fact, words }, Some(grant)) => {
+        (MessageContent::AppTrouble { trouble, fact, words }, Some(grant)) => {
             let uid = envelope.uid().unwrap_or_default();
             if !told.contains(&uid)
                 && let Ok((_, Some(app))) =
@@ -129,42 +129,42 @@ async fn is_done(
 /// Whether a message stays until it is old though its grant is gone: a used state must stay known, and the watch may not have brought
 /// the grant of a token yet. What one grant met with an application has the name of the same trouble with any other, which
 /// nobody could tell of meanwhile.
-const fn outlives_its_grant(content: &MailContent) -> bool {
-    !matches!(content, MailContent::AppTrouble { .. })
+const fn outlives_its_grant(content: &MessageContent) -> bool {
+    !matches!(content, MessageContent::AppTrouble { .. })
 }
 
-fn text(refusal: &MailRefusal) -> String {
+fn text(refusal: &MessageRefusal) -> String {
     let clean = |names: &[String]| listed(&names.iter().map(|name| redact(name, &[])).collect::<Vec<_>>());
     let (why, step) = match refusal {
-        MailRefusal::WrongApp => (
+        MessageRefusal::WrongApp => (
             "its token belongs to another application".to_owned(),
-            "Whoever maintains the MetaApp must check its app id and secret.".to_owned(),
+            "The maintainer of the MetaApp must check its app id and secret.".to_owned(),
         ),
-        MailRefusal::ScopesMissing(scopes) => (
+        MessageRefusal::ScopesMissing(scopes) => (
             format!("it lacks {}", clean(scopes)),
-            "The person must authorise again and leave every permission switched on.".to_owned(),
+            "The person must authorize again and leave every permission switched on.".to_owned(),
         ),
-        MailRefusal::PagesMissing(pages) => (
+        MessageRefusal::PagesMissing(pages) => (
             format!("it does not cover pages that channels use: {}", clean(pages)),
-            "The person must authorise again with them selected; or delete the channels of pages that are to be given up."
+            "The person must authorize again with them selected; or delete the channels of pages that are to be given up."
                 .to_owned(),
         ),
     };
-    format!("What a person authorised in the browser was refused: {why}. Nothing was stored. {step}")
+    format!("What a person authorized in the browser was refused: {why}. Nothing was stored. {step}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::mailbox::AppTrouble;
+    use crate::api::inbox::AppTrouble;
 
     #[test]
     fn what_a_grant_met_with_its_application_is_thrown_away_with_it_to_make_room_for_what_others_meet() {
         let trouble = AppTrouble::DialogFailed;
-        let trouble = MailContent::AppTrouble { trouble, fact: "code 1".to_owned(), words: String::new() };
+        let trouble = MessageContent::AppTrouble { trouble, fact: "code 1".to_owned(), words: String::new() };
         assert!(!outlives_its_grant(&trouble));
-        let token = MailContent::Token { grantor: None };
-        let others = [MailContent::SpentState, token, MailContent::Refused(MailRefusal::WrongApp)];
+        let token = MessageContent::Token { grantor: None };
+        let others = [MessageContent::SpentState, token, MessageContent::Refused(MessageRefusal::WrongApp)];
         assert!(others.iter().all(outlives_its_grant));
     }
 
@@ -172,16 +172,16 @@ mod tests {
     fn a_refusal_is_told_with_its_cause_and_the_next_step() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let rows = [
-            (MailRefusal::WrongApp, "another application", "must check its app id"),
-            (MailRefusal::ScopesMissing(names(&["pages_messaging"])), "lacks pages_messaging.", "every permission"),
-            (MailRefusal::PagesMissing(names(&["22", "23"])), "channels use: 22, 23.", "with them selected"),
+            (MessageRefusal::WrongApp, "another application", "must check its app id"),
+            (MessageRefusal::ScopesMissing(names(&["pages_messaging"])), "lacks pages_messaging.", "every permission"),
+            (MessageRefusal::PagesMissing(names(&["22", "23"])), "channels use: 22, 23.", "with them selected"),
         ];
         for (refusal, why, step) in rows {
             let text = text(&refusal);
             assert!(text.contains(why) && text.contains(step), "{text}");
         }
         let forged =
-            text(&MailRefusal::PagesMissing(names(&["EAAB0123456789abcdef0123456789", "https://a.example/?x=y"])));
+            text(&MessageRefusal::PagesMissing(names(&["EAAB0123456789abcdef0123456789", "https://a.example/?x=y"])));
         assert!(!forged.contains("EAAB") && !forged.contains("x=y"), "{forged}");
     }
 }

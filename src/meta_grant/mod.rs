@@ -2,7 +2,7 @@
 //!
 //! # A grant's token
 //!
-//! A MetaGrant begins with a source token that somebody else writes. The token in use is kept in a Secret of ours (`meta_grant/token_secret.rs`): a copy of the
+//! A MetaGrant begins with a source token that someone else writes. The token in use is kept in a Secret of ours (`meta_grant/token_secret.rs`): a copy of the
 //! source token, what it was exchanged for, or a renewed one, beside the one before. One change a pass step: obtain, keep, look, list; so a process
 //! that is killed anywhere leaves a token that works (`decide/tests/life.rs` and `tests/cluster/kills.rs` kill it everywhere). What was
 //! obtained and could not be kept is remembered in memory. What we wrote counts before the watch shows it (`cluster/secrets.rs`). The pages and their tokens

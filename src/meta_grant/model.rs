@@ -36,7 +36,7 @@ pub struct Observed {
     pub waiting: Vec<String>,
     /// Who relies on the grant.
     pub dependents: GrantDependents,
-    /// Where a person authorises again.
+    /// Where a person authorizes again.
     pub reauthorize_url: Option<String>,
     /// Fingerprint of everything the answers depend on.
     pub inputs: String,
@@ -46,7 +46,7 @@ pub struct Observed {
     pub doubted: BTreeSet<String>,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
-    /// The look that somebody asked for and that was not taken yet.
+    /// The look that someone asked for and that was not taken yet.
     pub requested: Option<String>,
     /// Whether values may not be kept any longer.
     pub stale: bool,
@@ -60,7 +60,7 @@ pub struct Observed {
     pub recalled: bool,
     /// What the grant gave before this pass, if that is known.
     pub before: Option<Arc<Granted>>,
-    /// The times at which more is to be done than in the regular slots.
+    /// The times at which more is to be done than at the regular times.
     pub times: Times,
     /// What Meta answered in this pass, and what was done.
     pub asked: Asked,
@@ -96,7 +96,7 @@ impl SourceTokenSeen {
 pub enum TokenSecretSeen {
     /// There is none yet.
     Missing,
-    /// Somebody else made a Secret of that name.
+    /// Someone else made a Secret of that name.
     Taken,
     /// It cannot be used, for this reason.
     Malformed(String),
@@ -125,17 +125,17 @@ pub struct PreviousSeen {
 /// The slots of a grant, besides the regular ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// The last time at which the token had to be looked at.
+    /// The last time at which the token had to be checked.
     pub token_slot: Timestamp,
-    /// The last time at which what is broken had to be looked at.
+    /// The last time at which what is broken had to be checked.
     pub broken_slot: Timestamp,
     /// When something that Meta did not answer, though it answered the rest, is tried again.
     pub soon: Timestamp,
-    /// When something that Meta refused is tried again, and what is broken is looked at.
+    /// When something that Meta refused is tried again, and what is broken is checked.
     pub later: Timestamp,
-    /// When somebody is reminded again.
+    /// When someone is reminded again.
     pub tomorrow: Timestamp,
-    /// When a token is looked at again that is near its end.
+    /// When a token is checked again that is near its end.
     pub near_the_end: Option<Timestamp>,
 }
 
@@ -221,8 +221,8 @@ pub struct GrantDependents {
 }
 
 impl GrantDependents {
-    /// Whether somebody is not connected for want of what the grant gives. What is given back is found by the grant's own look, one
-    /// for all of them, as often as anything that is broken is looked at.
+    /// Whether someone is not connected for want of what the grant gives. What is given back is found by the grant's own check, one
+    /// for all of them, as often as anything that is broken is checked.
     pub fn lack_something(&self, given: &Pages) -> bool {
         let lacks = |page: &String| given.get(page).is_some_and(|page| page.absence().is_some());
         !self.broken.is_empty() || self.pages.iter().any(lacks)

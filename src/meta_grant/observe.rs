@@ -77,7 +77,7 @@ async fn survey(
         .add("requested-at", grant.annotations().get(REQUESTED_AT))
         .add("app", needs(&app))
         .add("app-uid", app_object.as_ref().and_then(|app| app.uid()))
-        .add("seed", &source_token)
+        .add("source token", &source_token)
         .add("living", &token_secret)
         .add("in-use", &in_use)
         .add("users", dependents::evaluated_by(&source_token, &token_secret, &dependents))

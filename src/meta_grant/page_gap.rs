@@ -76,7 +76,7 @@ impl Gap {
         (self.status == GapStatus::Absent).then_some(self.absence)
     }
 
-    /// When to look again, while nothing is certain.
+    /// When to check again, while nothing is certain.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let new = now.duration_since(self.since) < EAGER || !self.was_asked();
         match self.status {

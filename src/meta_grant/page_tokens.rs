@@ -19,7 +19,7 @@ use crate::limits::answer::Answer;
 pub struct Granted {
     /// UID of the MetaGrant.
     pub uid: String,
-    /// The MetaApp that was authorised.
+    /// The MetaApp that was authorized.
     pub app: Key,
     /// Fingerprint of the token in use, as the grant's status has it.
     pub fingerprint: String,

@@ -25,7 +25,7 @@ pub struct MetaGrants {
     pub inbox: Inbox,
     /// How many channels rely on each grant.
     pub(super) counts: Counts<i64>,
-    /// When somebody was reminded that a grant ends soon.
+    /// When someone was reminded that a grant ends soon.
     pub(super) reminders: LastLook,
     pub(super) states: ObjectStates<MetaGrantStatus>,
 }
@@ -45,7 +45,7 @@ impl MetaGrants {
         }
     }
 
-    /// A MetaGrant in a namespace of ours. A status that somebody else wrote is not believed, as with [`MetaApps::get`].
+    /// A MetaGrant in a namespace of ours. A status that someone else wrote is not believed, as with [`MetaApps::get`].
     pub fn get(&self, key: &Key) -> Option<Arc<MetaGrant>> {
         let grant = self.ctx.cluster.stores.grants.get(key)?;
         Some(match self.states.kept(key, grant.metadata.uid.as_deref()) {
@@ -54,7 +54,7 @@ impl MetaGrants {
         })
     }
 
-    /// Wakes a grant for a look at Meta, though nothing about it changed; at most once a minute.
+    /// Wakes a grant for a check at Meta, though nothing about it changed; at most once a minute.
     pub fn look_at(&self, key: Key) {
         if self.states.ask_for_look(&key, self.ctx.clock.now()) {
             self.ctx.wakeups.wake(KindName::MetaGrant, key);

@@ -24,7 +24,7 @@ const TYPE: &str = "metachannels.io/grant-token";
 /// Key of the token that was in use before, kept until it is revoked or another one takes its place.
 const PREVIOUS_KEY: &str = "previous-token";
 /// Fingerprint of the source token that the token comes from.
-const SOURCE_TOKEN: &str = "metachannels.io/seed-fingerprint";
+const SOURCE_TOKEN: &str = "metachannels.io/source-token-fingerprint";
 /// Whether we obtained the token from Meta; else it is a copy of the source token.
 const MINTED: &str = "metachannels.io/token-minted";
 /// The same of the token before.
@@ -101,7 +101,7 @@ fn parse(released: &Released) -> Result<TokenSecret, String> {
 /// Creates the Secret, or writes over the very version of it that was read.
 ///
 /// # Errors
-/// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+/// When someone else was faster, or the Kubernetes API refuses or does not answer.
 pub async fn write(
     grants: &MetaGrants,
     grant: &Key,
@@ -114,7 +114,7 @@ pub async fn write(
 /// Asks whether the Secret would be let in now. What is offered holds what was read, or no token.
 ///
 /// # Errors
-/// When somebody else was faster, or the Kubernetes API refuses or does not answer.
+/// When someone else was faster, or the Kubernetes API refuses or does not answer.
 pub async fn try_out(
     grants: &MetaGrants,
     grant: &Key,

@@ -49,7 +49,7 @@ impl SignatureLabels {
 pub struct Gateway {
     signatures: Family<SignatureLabels, Counter>,
     challenges: Family<ResultLabel, Counter>,
-    reauthorisations: Family<OutcomeLabel, Counter>,
+    reauthorizations: Family<OutcomeLabel, Counter>,
     unread: Family<RefusalLabels, Gauge>,
 }
 
@@ -62,9 +62,9 @@ impl Gateway {
         );
         registry.register("webhook_challenges", "Verification requests answered", self.challenges.clone());
         registry.register(
-            "reauthorisations",
-            "Steps of authorising again in a browser, by what came of them",
-            self.reauthorisations.clone(),
+            "reauthorizations",
+            "Steps of authorizing again in a browser, by what came of them",
+            self.reauthorizations.clone(),
         );
         // Of an operator its own gauges tell this, for more reasons.
         registry.register(
@@ -114,8 +114,8 @@ impl Gateway {
         self.challenges.get_or_create(&ResultLabel { result }).inc();
     }
 
-    /// Counts a step of authorising again in a browser.
-    pub fn reauthorisation(&self, outcome: &'static str) {
-        self.reauthorisations.get_or_create(&OutcomeLabel { outcome }).inc();
+    /// Counts a step of authorizing again in a browser.
+    pub fn reauthorization(&self, outcome: &'static str) {
+        self.reauthorizations.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 }

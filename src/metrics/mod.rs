@@ -121,21 +121,17 @@ impl Metrics {
             "Operations within batch requests to the Graph API by path template and outcome",
             metrics.batched.clone(),
         );
-        registry.register(
-            "sweep_visits",
-            "Objects looked at in their slot, by what came of it",
-            metrics.visits.clone(),
-        );
+        registry.register("sweep_visits", "Objects checked at their regular time, by result", metrics.visits.clone());
         registry.register("reconciles_active", "Passes that are running, by kind", metrics.active.clone());
         registry.register("sweep_rounds", "Rounds of visits that ended, by kind", metrics.rounds.clone());
         registry.register(
             "sweep_complete_timestamp_seconds",
-            "Until when every object whose slot came was looked at",
+            "Until when every object that was due was checked",
             metrics.sweep_complete.clone(),
         );
         registry.register(
             "sweep_lag_seconds",
-            "How long after their slots the objects of the last finished round were looked at",
+            "How long after they were due the objects of the last finished round were checked",
             metrics.sweep_lag.clone(),
         );
         registry.register(
@@ -145,7 +141,7 @@ impl Metrics {
         );
         registry.register(
             "repairs",
-            "Things at Meta that somebody else changed: restored, or given up after three times",
+            "Things at Meta that someone else changed: restored, or given up after three times",
             metrics.repairs.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
@@ -169,7 +165,7 @@ impl Metrics {
             metrics.app_usage.clone(),
         );
         registry.register(
-            "looks_held_back",
+            "checks_deferred",
             "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
             metrics.held_back.clone(),
         );
@@ -238,7 +234,7 @@ impl Metrics {
         Running(gauge)
     }
 
-    /// Counts an object that was looked at in its slot.
+    /// Counts an object that was checked in its slot.
     pub fn visited(&self, kind: KindName, outcome: &'static str) {
         self.visits.get_or_create(&VisitLabels { kind: kind.as_str(), outcome }).inc();
     }
@@ -260,7 +256,7 @@ impl Metrics {
         self.unanswered.get_or_create(&KindLabel { kind: kind.as_str().into() }).set(open.as_secs_f64());
     }
 
-    /// Counts something that somebody else had changed at Meta: restored, or given up.
+    /// Counts something that someone else had changed at Meta: restored, or given up.
     pub fn repaired(&self, kind: KindName, restored: bool) {
         let result = if restored { "restored" } else { "given_up" };
         self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }).inc();
@@ -306,7 +302,7 @@ impl Metrics {
         self.app_usage.remove(&app.into());
     }
 
-    /// Counts a look that was put off.
+    /// Counts a check that was put off.
     pub fn held_back(&self, priority: Priority) {
         self.held_back.get_or_create(&PriorityLabel { priority: priority.as_str() }).inc();
     }

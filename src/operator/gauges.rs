@@ -1,4 +1,4 @@
-//! Gauges about objects: the state of every channel and application, read from the stores when somebody scrapes. Nothing is kept
+//! Gauges about objects: the state of every channel and application, read from the stores when someone scrapes. Nothing is kept
 //! for them: they cost nothing between scrapes, are never out of date, and go with their objects. A follower has none.
 
 use std::fmt;
@@ -55,16 +55,16 @@ impl Collector for Gauges {
         family(&mut encoder, "channel_connection", "1 for the state that a channel is in", connections)?;
         let expires = |grant: &MetaGrant| end(grant.status.as_ref()?.expires.as_ref());
         let ends = grants.iter().filter_map(|grant| Some((object(&grant.metadata), expires(grant)?)));
-        family(&mut encoder, "grant_expiry_timestamp_seconds", "When the authorisation of a grant ends", ends)?;
+        family(&mut encoder, "grant_expiry_timestamp_seconds", "When the authorization of a grant ends", ends)?;
         let failing = grants.iter().filter_map(|grant| Some((object(&grant.metadata), renewal_failing(grant)?)));
         let help = "1 while the token of a grant cannot be renewed, else 0";
         family(&mut encoder, "grant_renewal_failing", help, failing)?;
         let expires = |channel: &FacebookChannel| end(channel.status.as_ref()?.expires.as_ref());
         let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
-        family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorisation of a channel ends", ends)?;
+        family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorization of a channel ends", ends)?;
         let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&kinds, channel));
         let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
-        let help = "Age of the oldest answer about one of the channels that are looked at in every period";
+        let help = "Age of the oldest answer about one of the channels that are checked in every period";
         family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
         let tenures = kinds.ctx.cluster.namespaces.tenures();
         let refused = tenures.iter().filter_map(|(namespace, tenure)| {
@@ -111,7 +111,7 @@ fn readiness<K: Reconciler>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64
     Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))
 }
 
-/// When an authorisation ends, or ended.
+/// When an authorization ends, or ended.
 fn end(expires: Option<&String>) -> Option<f64> {
     let end: Timestamp = expires?.parse().ok()?;
     Some(end.as_duration().as_secs_f64())

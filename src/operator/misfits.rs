@@ -115,12 +115,12 @@ fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> F
     let ApiResource { kind, plural, .. } = resource;
     let next_step = if field.starts_with("status") {
         format!(
-            "Whoever maintains this object must have its status written anew: kubectl -n {} patch {plural} {} --subresource=status --type=merge -p '{{\"status\":null}}'.",
+            "The maintainer of this object must have its status written anew: kubectl -n {} patch {plural} {} --subresource=status --type=merge -p '{{\"status\":null}}'.",
             key.namespace, key.name
         )
     } else {
         format!(
-            "Whoever maintains this object must apply it again as the installed version of {kind} has it, see kubectl explain {plural}.{}.",
+            "The maintainer of this object must apply it again as the installed version of {kind} has it, see kubectl explain {plural}.{}.",
             field.split('[').next().unwrap_or(field)
         )
     };

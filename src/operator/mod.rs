@@ -93,7 +93,7 @@ impl Operator {
     /// Reconciles until the shutdown, then lets running passes end.
     ///
     /// # Errors
-    /// When a watch ended, which it never does by itself: what it shows would stay as it is.
+    /// When a watch ended, which it never does on its own: what it shows would stay as it is.
     pub async fn run(mut self) -> anyhow::Result<()> {
         self.client = backpressure::eased(self.client, self.concurrency, &self.metrics);
         let (concurrency, ready) = (self.concurrency, self.ready.clone());
@@ -101,18 +101,18 @@ impl Operator {
         let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
         let (claims, claims_writer) = reflector::store();
         let (timers, queues) = self.queues(&scopes, &claims);
-        let (mailbox, mailbox_writer) = Inbox::new(&self.client, &self.policy.mailbox_namespace, &self.metrics);
-        let keyring = Key::new(&self.policy.mailbox_namespace, &self.policy.keyring);
+        let (inbox, inbox_writer) = Inbox::new(&self.client, &self.policy.inbox_namespace, &self.metrics);
+        let keyring = Key::new(&self.policy.inbox_namespace, &self.policy.keyring);
         let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.release, &self.metrics);
-        let kinds = Arc::new(Kinds::new(self.context(&scopes, claims, timers), keyring, mailbox));
+        let kinds = Arc::new(Kinds::new(self.context(&scopes, claims, timers), keyring, inbox));
         let ctx = &kinds.ctx;
         let mut watches = JoinSet::new();
         watches::spawn_claims(&mut watches, &kinds, claims_writer);
-        // Without a gateway there is neither mail nor a keyring, and no right to look for them.
+        // Without a gateway there is neither inbox messages nor a keyring, and no right to look for them.
         if ctx.policy.gateway_url.is_some() {
             let (of_apps, of_grants) = (Arc::clone(&kinds.apps), Arc::clone(&kinds.grants));
             watches.spawn(async move { keyring_secret::watch(&of_apps.ctx, &of_apps.keyring, keyring_writer).await });
-            watches.spawn(async move { inbox::watch(&of_grants.ctx, &of_grants.inbox, mailbox_writer).await });
+            watches.spawn(async move { inbox::watch(&of_grants.ctx, &of_grants.inbox, inbox_writer).await });
         }
         for scope in scopes {
             scope.spawn(&mut watches, &kinds);
@@ -241,7 +241,7 @@ async fn filled(kinds: &Arc<Kinds>) -> Option<namespaces::Told> {
 
 /// What keeps the operator from Secrets of others.
 fn guard(ctx: &Context, scopes: &[String]) -> Guard {
-    let namespaces = scopes.iter().map(|scope| if scope.is_empty() { &ctx.policy.mailbox_namespace } else { scope });
+    let namespaces = scopes.iter().map(|scope| if scope.is_empty() { &ctx.policy.inbox_namespace } else { scope });
     Guard {
         client: ctx.cluster.client.clone(),
         clock: ctx.clock.clone(),

@@ -124,7 +124,7 @@ fn news<'a>(told: &Told, found: &'a Told) -> impl Iterator<Item = (&'a str, &'a 
 
 /// Wakes everything in a namespace that is ours now, and who depends on it.
 fn begin(kinds: &Kinds, namespace: &str) {
-    tracing::info!(namespace = shown(namespace), "the namespace belongs to this release; its objects are looked after");
+    tracing::info!(namespace = shown(namespace), "the namespace belongs to this release; its objects are managed");
     for app in kinds.ctx.cluster.stores.apps.shown_in(namespace) {
         kinds.ctx.wakeups.wake(KindName::MetaApp, Key::of(&*app));
         kinds.ctx.wakeups.wake_dependents(&Dependency::MetaApp(Key::of(&*app)));
@@ -194,14 +194,14 @@ fn why(namespace: &str, release: &str, refusal: &Refusal) -> String {
     let namespace = shown(namespace);
     match refusal {
         Refusal::Unbound => format!(
-            "Namespace {namespace} is bound to no release, so that nothing is done there. Whoever maintains release {release} must create the ConfigMap {RELEASE_BINDING} there with {RELEASE_KEY}: {release}, as the chart does; or take the namespace out of the watched ones."
+            "Namespace {namespace} is bound to no release, so that nothing is done there. The maintainer of release {release} must create the ConfigMap {RELEASE_BINDING} there with {RELEASE_KEY}: {release}, as the chart does; or take the namespace out of the watched ones."
         ),
         Refusal::OtherRelease(other) => format!(
-            "Namespace {namespace} is bound to release {}, so that release {release} does nothing there. Whoever maintains {release} must take the namespace out of the watched ones; or, if it is to move, whoever maintains the other release must do so there first, which removes the ConfigMap {RELEASE_BINDING}.",
+            "Namespace {namespace} is bound to release {}, so that release {release} does nothing there. The maintainer of {release} must take the namespace out of the watched ones; or, if it is to move, the maintainer of the other release must do so there first, which removes the ConfigMap {RELEASE_BINDING}.",
             clean(other)
         ),
         Refusal::Unlisted(Unlisted::Forbidden) => format!(
-            "Release {release} may not list what it needs in namespace {namespace}, so that nothing is done there. Whoever maintains it must give it its Role there, as the chart does; or take the namespace out of the watched ones."
+            "Release {release} may not list what it needs in namespace {namespace}, so that nothing is done there. Its maintainer must give it its Role there, as the chart does; or take the namespace out of the watched ones."
         ),
         Refusal::Unlisted(Unlisted::NotFound) => format!(
             "The API server does not serve a kind that release {release} needs in namespace {namespace}, so that nothing is done there. A cluster administrator must install the CustomResourceDefinitions of this version."
@@ -228,7 +228,7 @@ mod tests {
             (
                 Refusal::OtherRelease("ops/other".to_owned()),
                 "bound to release ops/other",
-                "maintains ops/acme must take",
+                "maintainer of ops/acme must take",
             ),
             (Refusal::OtherRelease(String::new()), "bound to release without a name", "must take"),
             (Refusal::Unlisted(Unlisted::Forbidden), "may not list", "give it its Role"),

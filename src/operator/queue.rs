@@ -12,7 +12,7 @@ use crate::base::key::{Key, KindName};
 use crate::controller::reconciler::Reconciler;
 use crate::limits::usage_recorder::are_alike;
 
-/// How often somebody may be called, and how often each application is seen to.
+/// How often someone may be called, and how often each application is seen to.
 const CALL: SignedDuration = SignedDuration::from_secs(1);
 const SEE_TO: SignedDuration = SignedDuration::from_mins(1);
 
@@ -36,7 +36,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
 
 /// Has the application asked about when what was heard of its usage is old: that one look hears anew for all; likewise when
 /// another version answers than before, which its channels may hear first. And has its
-/// status written when that says something else; once a minute at most, since it is looked at no more often.
+/// status written when that says something else; once a minute at most, since it is checked no more often.
 fn see_to(kinds: &Kinds, app: &MetaApp, now: Timestamp) {
     let ctx = &kinds.ctx;
     if app.spec.management_policy == ManagementPolicy::Pause {

@@ -105,10 +105,10 @@ fn finding(resource: &ApiResource, key: &Key, object: &DynamicObject, most: usiz
         status: Status::False,
         reason: Reason::TooManyObjects,
         seen: format!(
-            "Namespace {namespace} has more than {most} objects of kind {kind}, and this is none of the {most} that are looked after; nothing is done for it, what it holds stays its own, and its other conditions are from before."
+            "Namespace {namespace} has more than {most} objects of kind {kind}, and this is none of the {most} that are managed; nothing is done for it, what it holds stays its own, and its other conditions are from before."
         ),
         next_step: format!(
-            "Whoever maintains namespace {namespace} must delete {plural} that nobody needs, upon which the oldest that waits gets its turn by itself; or have whoever maintains the release raise --max-objects-per-namespace."
+            "The maintainer of namespace {namespace} must delete {plural} that nobody needs, upon which the oldest that waits gets its turn on its own; or have the maintainer of the release raise --max-objects-per-namespace."
         ),
         words: None,
         observed_generation: object.metadata.generation.unwrap_or_default(),

@@ -129,7 +129,7 @@ impl Triggers {
                     kinds.ctx.wakeups.wake(KindName::FacebookChannel, key.clone());
                 }
                 foreign_status::wake(&*kinds.channels, channel);
-                // From then on its grant is looked at as often as anything that is broken.
+                // From then on its grant is checked as often as anything that is broken.
                 if let Some(grant) = dependents::grant_of(channel).filter(|_| dependents::is_broken(channel)) {
                     if changed(&mut self.outer, &key, hash(&grant.name)) {
                         kinds.ctx.wakeups.wake(KindName::MetaGrant, grant);
@@ -220,7 +220,7 @@ pub(super) fn secret(kinds: &Kinds, change: Change<'_, PartialObjectMeta<Secret>
     kinds.ctx.wakeups.wake_dependents(&Dependency::Secret(key));
 }
 
-/// A claim changed. It is looked after by the release that the namespace of its holder belongs to.
+/// A claim changed. It is managed by the release that the namespace of its holder belongs to.
 pub(super) fn claim(kinds: &Kinds, change: Change<'_, AssetClaim>) {
     let forbidden = matches!(change, Change::Unlisted(Unlisted::Forbidden));
     kinds.ownership.forbidden.send_if_modified(|was| std::mem::replace(was, forbidden) != forbidden);

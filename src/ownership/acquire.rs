@@ -22,7 +22,7 @@ use crate::cluster::error;
 use crate::cluster::error::{Failure, kubernetes};
 use crate::cluster::write_refused::{Cause, Verb, Write};
 
-/// Creates the claim. That somebody else was faster is no error: the next look says who. Says so if claims cannot be made.
+/// Creates the claim. That someone else was faster is no error: the next look says who. Says so if claims cannot be made.
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
@@ -108,11 +108,11 @@ pub async fn is_let_in(ownership: &Ownership, wanted: &Wanted, seen: &ClaimSeen)
 }
 
 /// Takes over a claim that was seen like this: from an object of the same namespace that is gone, or from another namespace
-/// that gives it away. Without a `proof` it is taken as it is, for the same application. That somebody else was faster is
+/// that gives it away. Without a `proof` it is taken as it is, for the same application. That someone else was faster is
 /// no error: the next look says who.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer.
+/// When the Kubernetes API refuses, for instance because someone else changed the claim, or does not answer.
 pub async fn adopt(
     ownership: &Ownership,
     wanted: &Wanted,
@@ -169,7 +169,7 @@ fn adopted(
 /// cannot be written.
 ///
 /// # Errors
-/// When the Kubernetes API refuses, for instance because somebody else changed the claim, or does not answer; or when the
+/// When the Kubernetes API refuses, for instance because someone else changed the claim, or does not answer; or when the
 /// claim is not the object's any more, so that nothing may be done in its name.
 pub async fn record(ownership: &Ownership, wanted: &Wanted, proven: bool) -> Result<Option<ClaimsBlocked>, Failure> {
     // Nothing is lost by that: it stays outdated, and is written once it may be.

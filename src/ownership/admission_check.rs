@@ -227,7 +227,7 @@ async fn may_act_everywhere(ownership: &Ownership) -> Result<bool, Failure> {
 fn wake_those_who_wait(ownership: &Ownership) {
     let waits = |conditions: &[_], type_| {
         let reason = find(conditions, type_).and_then(|condition| Reason::parse(&condition.reason));
-        matches!(reason, Some(Reason::ClaimsUnavailable | Reason::ClaimsUnguarded))
+        matches!(reason, Some(Reason::ClaimsUnavailable | Reason::ClaimPolicyMissing))
     };
     for channel in ownership.ctx.cluster.stores.channels.all() {
         let waits = |type_| channel.status.as_ref().is_some_and(|status| waits(&status.conditions, type_));

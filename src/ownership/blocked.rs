@@ -59,15 +59,15 @@ impl ClaimsBlocked {
         match &self.by {
             BlockedBy::Refused { next_step, .. } => next_step.clone(),
             BlockedBy::Forbidden => format!(
-                "A cluster administrator must give the operator's ServiceAccount its Role on assetclaims in namespace {namespace}, as chart meta-channel-operator does; the operator tries again by itself."
+                "A cluster administrator must give the operator's ServiceAccount its Role on assetclaims in namespace {namespace}, as chart meta-channel-operator does; the operator tries again on its own."
             ),
             BlockedBy::NoNamespace => format!(
-                "A cluster administrator must install chart meta-channel-operator-admin or run: kubectl create namespace {namespace}. The operator tries again by itself."
+                "A cluster administrator must install chart meta-channel-operator-admin or run: kubectl create namespace {namespace}. The operator tries again on its own."
             ),
             BlockedBy::Unguarded => format!(
-                "A cluster administrator must install chart meta-channel-operator-admin with policies.enabled and claimsNamespace.name {namespace}, or config/admission. The operator tries again by itself."
+                "A cluster administrator must install chart meta-channel-operator-admin with policies.enabled and claimsNamespace.name {namespace}, or config/admission. The operator tries again on its own."
             ),
-            BlockedBy::Unproven => "The operator asks again by itself.".to_owned(),
+            BlockedBy::Unproven => "The operator asks again on its own.".to_owned(),
         }
     }
 
@@ -77,7 +77,7 @@ impl ClaimsBlocked {
             BlockedBy::NoNamespace | BlockedBy::Forbidden | BlockedBy::Refused { .. } | BlockedBy::Unproven => {
                 Reason::ClaimsUnavailable
             }
-            BlockedBy::Unguarded => Reason::ClaimsUnguarded,
+            BlockedBy::Unguarded => Reason::ClaimPolicyMissing,
         }
     }
 }

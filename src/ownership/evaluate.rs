@@ -1,4 +1,4 @@
-//! What a claim is for somebody who wants to hold its asset, and what it has to say: functions of values, with no client in sight.
+//! What a claim is for someone who wants to hold its asset, and what it has to say: functions of values, with no client in sight.
 
 use kube::ResourceExt;
 
@@ -19,7 +19,7 @@ pub(super) fn observed(claim: &AssetClaim, wanted: &Wanted, lives: impl Fn(&Clai
     ClaimObservation { claim: seen, record: recorded(spec, wanted), former }
 }
 
-/// What a claim is for somebody who wants to hold the asset.
+/// What a claim is for someone who wants to hold the asset.
 pub(super) fn evaluate(claim: &AssetClaim, wanted: &ClaimHolder, lives: impl Fn(&ClaimHolder) -> bool) -> ClaimSeen {
     let (holder, releasing) = (&claim.spec.holder, claim.is_being_released());
     let namespace = holder.namespace.clone();

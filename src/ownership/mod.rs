@@ -10,7 +10,7 @@
 //! expects the policy's refusal; until then `ownership.admission_check` says what is in the way, and `ownership/acquire.rs` takes and changes none. Who may act for all namespaces, which
 //! the API server is asked before, has nothing to prove.
 //!
-//! Operator and gateway are known to the policies about Secrets by rights of their own (`post` and `collect` on `mailboxes`, of which there are none). That
+//! Operator and gateway are known to the policies about Secrets by rights of their own (`post` and `collect` on `inboxes`, of which there are none). That
 //! these count is asked by `cluster/secret_guard.rs`; without them the work goes on.
 
 mod acquire;

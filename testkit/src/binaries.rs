@@ -158,7 +158,7 @@ fn own(name: &str) -> Result<PathBuf> {
     GoModule::new(&Path::new(HACK).join(name), &cache_root()?.join(name), &[name], "-s -w".to_owned())?.program(name)
 }
 
-/// Authorises again in a real browser; `scene` as in `hack/browser/reauthorise.js`. The browser is installed on first use, which may
+/// Authorizes again in a real browser; `scene` as in `hack/browser/reauthorize.js`. The browser is installed on first use, which may
 /// need the proxies of the environment.
 pub fn browser(scene: &serde_json::Value) -> Command {
     let mut driver = Command::new(Path::new(HACK).join("browser/run.sh"));

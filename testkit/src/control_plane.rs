@@ -26,7 +26,7 @@ use crate::wait::{free_port, wait_for};
 /// Longer than any start that was ever seen, even while compilers hold all cores.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A free port may be taken by somebody else before the server gets it.
+/// A free port may be taken by someone else before the server gets it.
 const ATTEMPTS: usize = 3;
 
 const AUDIT_LOG: &str = "audit.log";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::Identity;
 
-/// How somebody proves who they are.
+/// How someone proves who they are.
 pub(crate) enum Credentials {
     Certificate(Identity),
     Token(String),

@@ -23,7 +23,7 @@ impl Kubectl {
         Self { program, kubeconfig: kubeconfig.to_owned(), cache }
     }
 
-    /// The same program for somebody else, for example a ServiceAccount.
+    /// The same program for someone else, for example a ServiceAccount.
     pub fn with_kubeconfig(&self, kubeconfig: &Path) -> Self {
         Self { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
     }

@@ -217,7 +217,7 @@ impl Inner {
 
     fn ended(&mut self, status: ExitStatus) {
         self.status = Some(status);
-        // From here on the process id may belong to somebody else. If the guard is gone there is nobody to tell.
+        // From here on the process id may belong to someone else. If the guard is gone there is nobody to tell.
         let _ = self.guard.write_all(b"collected\n");
     }
 }

@@ -50,7 +50,7 @@ impl Holder {
     /// Sends the signal to the whole process group, as a terminal does for Ctrl-C.
     fn signal(&self, signal: Signal) {
         assert!(self.path.exists(), "{} is there while it is held", self.path.display());
-        // A browser ends some of its processes by itself.
+        // A browser ends some of its processes on its own.
         let running = self.pids.iter().filter(|pid| runs(**pid)).count();
         assert!(running >= self.pids.len().min(BROWSER), "{:?} run while they are held", self.pids);
         kill_process_group(Pid::from_child(&self.child), signal).unwrap();
@@ -125,7 +125,7 @@ async fn a_control_plane_is_stopped_when_its_starter_exits_without_destructors()
     Holder::start("control-plane", "exit").expect_nothing_left().await;
 }
 
-/// After that its id may belong to somebody else.
+/// After that its id may belong to someone else.
 #[tokio::test]
 async fn the_guard_does_not_touch_a_process_that_was_collected() {
     let directory = tempfile::tempdir().unwrap();

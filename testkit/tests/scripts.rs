@@ -28,7 +28,7 @@ async fn what_is_tied_to_a_starter_ends_with_it_however_it_ends() {
     for (signal, whom) in
         [(Signal::KILL, "starter"), (Signal::TERM, "starter"), (Signal::KILL, "tie"), (Signal::TERM, "tie")]
     {
-        // A shell that has something to do afterwards stays the parent. Neither of the tied processes ends by itself.
+        // A shell that has something to do afterwards stays the parent. Neither of the tied processes ends on its own.
         let mut starter = Command::new("sh")
             .args(["-c", "\"$0\" sh -c 'sleep 120 & echo $PPID $$ $!; wait'; :"])
             .arg(script("tied.sh"))

@@ -1,4 +1,4 @@
-//! Authorising again in a real browser, through the program as its users run it. `hack/browser` drives the browser; set
+//! Authorizing again in a real browser, through the program as its users run it. `hack/browser` drives the browser; set
 //! PICTURES to a directory for pictures of what the person sees.
 
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ fn secrets(output: &str) -> Result<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_authorises_again_in_a_browser() -> Result<()> {
+async fn a_person_authorizes_again_in_a_browser() -> Result<()> {
     let stage = Stage::with_seed(&seed()).await?;
     let graph = format!("--graph-url={}", stage.sandbox.url());
     let flags = [graph.as_str(), "--allow-test-graph", "--log-filter=trace"];
@@ -88,7 +88,7 @@ async fn a_person_authorises_again_in_a_browser() -> Result<()> {
     let mail = stage.plane.kubectl().get(&["secrets", "-n", &stage.claims]).await?;
     let tokens: Vec<_> =
         mail["items"].as_array().context("a list")?.iter().filter_map(|it| it["data"]["token"].as_str()).collect();
-    ensure!(tokens.len() == 1, "{} tokens in the mailbox", tokens.len());
+    ensure!(tokens.len() == 1, "{} tokens in the inbox", tokens.len());
     let token = String::from_utf8(STANDARD.decode(tokens[0])?)?;
     let (_, metrics) = gateway.get("/metrics").await?;
     for told in [gateway.process.logs(), metrics] {

@@ -11,7 +11,7 @@ use crate::server::{PATIENCE, Server};
 use crate::stage::*;
 use testkit::wait_for;
 
-/// How long a holder may be silent before somebody else takes the lease.
+/// How long a holder may be silent before someone else takes the lease.
 const LEASE: Duration = Duration::from_secs(15);
 const QUICK: [&str; 3] = ["--lease-duration=15s", "--lease-renew-deadline=10s", "--lease-retry-period=2s"];
 
@@ -29,7 +29,7 @@ impl Pair {
         let first = stage.operator("first", &QUICK).await?;
         first.leads().await?;
         stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-        stage.channel_is("shop", "Ready=True/Reached").await?;
+        stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
         let graph_of_second = sandbox(SEED).await?;
         let url = format!("--graph-url={}", graph_of_second.url());
         let second = stage.operator("second", &[&QUICK[..], &[&url]].concat()).await?;
@@ -48,7 +48,7 @@ impl Pair {
         let after = since.elapsed();
         ensure!(self.stage.holder().await? == "second");
         self.stage.apply(&self.stage.channel("support", PAGE_B, "EAAsandbox-page-b-000000000000000000")).await?;
-        self.stage.channel_is("support", "Ready=True/Reached").await?;
+        self.stage.channel_is("support", "Ready=True/ReconcileSucceeded").await?;
         ensure!(!self.graph_of_second.ledger().is_empty(), "the new leader does the work");
         Ok(after)
     }
@@ -59,7 +59,7 @@ async fn a_follower_serves_its_probes_and_does_nothing_until_the_leader_was_term
     let pair = Pair::new().await?;
     let Pair { stage, first, second, graph_of_second } = &pair;
     // Work for the leader, which would be the follower's as well if it did any.
-    let known = stage.channel_is("shop", "Ready=True/Reached").await?;
+    let known = stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     stage.apply(&stage.channel("outlet", "2200000000000003", "EAAsandbox-page-c-000000000000000000")).await?;
     stage.channel_is("outlet", "Expired=True/PasswordChanged").await?;
     ensure!(second.get("/readyz").await?.0 == 200 && second.get("/healthz").await?.0 == 200);
@@ -68,8 +68,8 @@ async fn a_follower_serves_its_probes_and_does_nothing_until_the_leader_was_term
         ensure!(first.metric(metric).await? > 0.0, "{metric} of the leader");
     }
     ensure!(graph_of_second.ledger().is_empty(), "{:?}", graph_of_second.ledger());
-    let now = stage.channel_is("shop", "Ready=True/Reached").await?;
-    ensure!(now.metadata.resource_version == known.metadata.resource_version, "somebody wrote");
+    let now = stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    ensure!(now.metadata.resource_version == known.metadata.resource_version, "someone wrote");
 
     let terminated = Instant::now();
     first.ends_well("a leader with a follower").await?;
@@ -116,12 +116,12 @@ async fn a_leader_that_lost_the_lease_ends_with_a_sentence_that_says_so() -> Res
     let operator = stage.operator("first", &[]).await?;
     operator.leads().await?;
     let now = k8s_openapi::jiff::Timestamp::now();
-    let taken = json!({ "spec": { "holderIdentity": "somebody-else", "renewTime": format!("{now:.6}") } });
+    let taken = json!({ "spec": { "holderIdentity": "someone-else", "renewTime": format!("{now:.6}") } });
     stage.leases().patch("meta-channel-operator", &PatchParams::default(), &Patch::Merge(&taken)).await?;
     let lost = Instant::now();
     let log = operator.fails().await?;
     println!("ended {:?} after the lease was lost", lost.elapsed());
     ensure!(log.contains("the lease was lost; ending, so that nothing is done without it"), "{log}");
-    ensure!(stage.holder().await? == "somebody-else", "the new holder keeps it");
+    ensure!(stage.holder().await? == "someone-else", "the new holder keeps it");
     Ok(())
 }

@@ -30,7 +30,7 @@ pub const FAMILIES: [(&str, &str); 19] = [
     ("grant_renewals", "counter"),
     ("invalid_objects", "counter"),
     ("leader", "gauge"),
-    ("looks_held_back", "counter"),
+    ("checks_deferred", "counter"),
     ("refused_writes", "counter"),
     ("repairs", "counter"),
     ("secret_reads", "counter"),

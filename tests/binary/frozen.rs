@@ -47,7 +47,7 @@ async fn a_leader_that_was_frozen_until_another_one_led_writes_nothing_at_meta_w
     let versions = async || {
         let mut versions = Vec::new();
         for n in 0..CHANNELS {
-            let channel = stage.channel_is(&format!("shop-{n}"), "Ready=True/Reached").await?;
+            let channel = stage.channel_is(&format!("shop-{n}"), "Ready=True/ReconcileSucceeded").await?;
             versions.push(channel.metadata.resource_version);
         }
         anyhow::Ok(versions)

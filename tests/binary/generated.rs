@@ -65,7 +65,7 @@ async fn whatever_stands_in_an_answer_the_operator_goes_on_and_all_heals() -> Re
     let stage = Stage::with_seed(&seed_of_many(pages)).await?;
     let operator = stage.operator("before", &[]).await?;
     stage.apply(&(stage.app("") + &stage.channel("other", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("other", "Ready=True/Reached").await?;
+    stage.channel_is("other", "Ready=True/ReconcileSucceeded").await?;
     operator.ends_well("before strange answers").await?;
     let channels = (0..pages).map(|n| stage.channel(&format!("shop-{n}"), &many_page(n), &many_token(n)));
     stage.apply(&channels.collect::<String>()).await?;

@@ -81,7 +81,7 @@ async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_oper
     let (gateway, _) = stage.gateway(&[]).await?;
     let operator = stage.operator("first", &["--leader-elect=false"]).await?;
     operator.leads().await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     let (empty, _) = memory(&gateway.process)?;
     let (empty_operator, _) = memory(&operator.process)?;
 

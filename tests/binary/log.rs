@@ -1,4 +1,4 @@
-//! What somebody on call reads: a line for each write and for each transition, with object and reason, and none for a
+//! What someone on call reads: a line for each write and for each transition, with object and reason, and none for a
 //! pass that changed nothing.
 
 use anyhow::{Context, Result, ensure};
@@ -26,7 +26,7 @@ async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_n
     let operator = stage.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
     operator.leads().await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     let quiet = lines(&operator)?.len();
     let before = operator.metric("reconcile_duration_seconds_count").await?;
     wait_for("several passes over both objects", PATIENCE, async || {
@@ -68,7 +68,7 @@ async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_n
     let ended = told.iter().find(|it| it["reason"] == "PasswordChanged").context("found before")?;
     ensure!(ended["level"] == "WARN" && ended["kind"] == "FacebookChannel" && ended["ready"] == "False", "{ended}");
     ensure!(
-        ended["before"] == "Reached" && ended["message"].as_str().is_some_and(|it| it.contains("authorise")),
+        ended["before"] == "ReconcileSucceeded" && ended["message"].as_str().is_some_and(|it| it.contains("authorize")),
         "{ended}"
     );
     Ok(())
@@ -80,7 +80,7 @@ async fn while_meta_is_silent_the_log_is_nearly_so() -> Result<()> {
     let operator = stage.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
     operator.leads().await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     stage.sandbox.clear_ledger();
     stage.fault("GET", None, FaultEffect::Status { code: 503, body: String::new(), echo_token: false });
     wait_for("several calls in vain", PATIENCE, async || {

@@ -49,8 +49,8 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
     let operator = stage.operator("first", &[]).await?;
     operator.leads().await?;
     stage.apply(&(stage.app("webhook: {}") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
-    stage.app_is("Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    stage.app_is("Ready=True/ReconcileSucceeded").await?;
     let forged = reqwest::Client::builder().no_proxy().build()?;
     let forged = forged.post(format!("{url}/webhooks/{}/acme", stage.platform)).body("{}").send().await?;
     ensure!(forged.status() == 403);

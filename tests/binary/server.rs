@@ -30,7 +30,7 @@ pub fn program(subcommand: &str, kubeconfig: &Path) -> Command {
 }
 
 impl Server {
-    /// Starts a command with a metrics listener on a free port. `add` is called once more with other ports if somebody
+    /// Starts a command with a metrics listener on a free port. `add` is called once more with other ports if someone
     /// else took one in between.
     pub async fn start(mut command: impl FnMut() -> Command) -> Result<Self> {
         for _ in 0..3 {
@@ -89,9 +89,9 @@ impl Server {
         Ok(exit)
     }
 
-    /// Waits for the process to end by itself with another status than 0.
+    /// Waits for the process to end on its own with another status than 0.
     pub async fn fails(&self) -> Result<String> {
-        let status = wait_for("the process to end by itself", PATIENCE, async || {
+        let status = wait_for("the process to end on its own", PATIENCE, async || {
             self.process.exit_status()?.context("it still runs")
         })
         .await?;

@@ -30,7 +30,7 @@ async fn an_idle_leader_ends_at_once_and_releases_the_lease() -> Result<()> {
     let stage = Stage::new().await?;
     let operator = leader(&stage, &[]).await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     leader_ends_well(&stage, &operator, "idle").await
 }
 
@@ -54,7 +54,7 @@ async fn a_leader_in_the_middle_of_work_ends_in_time_and_the_next_one_finishes_i
     stage.sandbox.clear_faults();
     let _next = stage.operator("second", &[]).await?;
     for n in 0..CHANNELS {
-        stage.channel_is(&format!("shop-{n}"), "Ready=True/Reached").await?;
+        stage.channel_is(&format!("shop-{n}"), "Ready=True/ReconcileSucceeded").await?;
     }
     ensure!(stage.sandbox.ledger().len() > before, "nothing was left to do: it was not the middle of work");
     Ok(())

@@ -32,14 +32,14 @@ async fn watches_that_went_silent_are_begun_anew_and_the_leader_stays_whoever_it
     let operator = stage.operator_by(&stage.by(&proxy)?, "first", &[]).await?;
     operator.leads().await?;
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await?;
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     let before = stage.lease().await?;
     ensure!(operator.metric("watch_silences_total").await? == 0.0);
 
     proxy.forget();
     let silent = Instant::now();
     stage.apply(&stage.channel("support", PAGE_B, "EAAsandbox-page-b-000000000000000000")).await?;
-    stage.channel_is("support", "Ready=True/Reached").await?;
+    stage.channel_is("support", "Ready=True/ReconcileSucceeded").await?;
     println!("heard again after {:?} of silence", silent.elapsed());
     ensure!(operator.metric("watch_silences_total").await? >= 1.0);
     let log = operator.process.logs();
@@ -70,7 +70,7 @@ async fn an_operator_that_is_cut_off_from_the_api_server_lives_is_not_ready_and_
         readyz(server, (200, "ok")).await?;
     }
     stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/Reached").await.map(|_| ())
+    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await.map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn a_leader_with_many_channels_of_one_grant_outlives_an_api_server_that_st
     })
     .await?;
     for n in 0..CHANNELS {
-        stage.channel_is(&format!("shop-{n}"), "Ready=True/Reached").await?;
+        stage.channel_is(&format!("shop-{n}"), "Ready=True/ReconcileSucceeded").await?;
     }
     let lease = stage.lease().await?;
     ensure!(lease.holder_identity.as_deref() == Some("first") && lease.lease_transitions == Some(0), "{lease:?}");

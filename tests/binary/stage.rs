@@ -103,7 +103,7 @@ impl Stage {
             .arg(format!("--claims-namespace={}", self.claims))
             .arg("--allow-test-graph")
             .arg("--gateway-url=https://hooks.example.com")
-            .arg(format!("--mailbox-namespace={}", self.claims))
+            .arg(format!("--inbox-namespace={}", self.claims))
             .arg(format!("--leader-election-namespace={}", self.platform))
             .arg(format!("--identity={identity}"))
             .args(flags);
@@ -139,7 +139,7 @@ impl Stage {
             command
                 .arg(format!("--listen-addr={public}"))
                 .arg(format!("--watch-namespaces={},{}", self.platform, self.tenant))
-                .arg(format!("--mailbox-namespace={}", self.claims))
+                .arg(format!("--inbox-namespace={}", self.claims))
                 .args(flags);
             command
         })
@@ -168,7 +168,7 @@ impl Stage {
         )
     }
 
-    /// A channel of the tenant that the grant authorises.
+    /// A channel of the tenant that the grant authorizes.
     pub fn granted(&self, name: &str, page: &str) -> String {
         format!(
             "---\napiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  pageId: \"{page}\"\n  credentials: {{grantRef: {{name: acme}}}}\n  endpoint: {{direct: {{}}}}\n",

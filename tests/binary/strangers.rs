@@ -1,4 +1,4 @@
-//! What somebody on the Internet tries who knows no secret: to keep the gateway from answering Meta, or to fill its memory.
+//! What someone on the Internet tries who knows no secret: to keep the gateway from answering Meta, or to fill its memory.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ impl Scene {
     }
 }
 
-/// Somebody who sends this, then a byte each second, and begins anew when the connection is ended.
+/// Someone who sends this, then a byte each second, and begins anew when the connection is ended.
 async fn drip(address: SocketAddr, head: String) {
     loop {
         if let Ok(mut stream) = TcpStream::connect(address).await {

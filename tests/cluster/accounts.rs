@@ -27,11 +27,11 @@ pub type Rules = (&'static str, &'static str);
 
 pub const WATCHED: Rules = (include_str!("../../config/rbac/role.yaml"), "meta-channel-operator");
 pub const CLAIMS: Rules = (include_str!("../../config/claims/role.yaml"), "meta-channel-operator-claims");
-pub const MAILBOX: Rules = (include_str!("../../config/gateway/mailbox_roles.yaml"), "meta-channel-operator-mailbox");
+pub const MAILBOX: Rules = (include_str!("../../config/gateway/inbox_roles.yaml"), "meta-channel-operator-inbox");
 pub const LEASES: Rules = (include_str!("../../config/rbac/leader_election_role.yaml"), "meta-channel-operator-leases");
 pub const GATEWAY: Rules = (include_str!("../../config/gateway/role.yaml"), "meta-channel-gateway");
 pub const GATEWAY_MAILBOX: Rules =
-    (include_str!("../../config/gateway/mailbox_roles.yaml"), "meta-channel-gateway-mailbox");
+    (include_str!("../../config/gateway/inbox_roles.yaml"), "meta-channel-gateway-inbox");
 
 impl World {
     /// A client that has no rights but those of this ServiceAccount.

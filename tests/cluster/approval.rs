@@ -17,7 +17,8 @@ fn set_permission(world: &World, status: &str) -> Result<()> {
 async fn named(world: &World, expected: bool) -> Result<()> {
     for name in ["shop", "support"] {
         wait_for(&format!("{name} to tell of the permission"), PATIENCE, async || {
-            let channel = world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True"]).await?;
+            let channel =
+                world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
             let status = channel.status.unwrap_or_default();
             let message = &status.conditions[0].message;
             ensure!(message.contains("not approved pages_messaging") == expected, "{message}");
@@ -37,9 +38,9 @@ async fn a_permission_that_meta_takes_back_is_named_by_the_channels_which_stay_r
     for _ in 0..2 {
         set_permission(&world, "unapproved")?;
         advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
-        world.app_is(&["Ready=False/NotApproved", "PermissionsApproved=False", "Stalled=True"]).await?;
+        world.app_is(&["Ready=False/PermissionNotApproved", "PermissionsApproved=False", "Stalled=True"]).await?;
         named(&world, true).await?;
-        // No page was asked about for it, but in its slots.
+        // No page was asked about for it, but at its regular times.
         let before = versions(&world).await?;
         for _ in 0..3 {
             advance_and_sweep(&world, &operator, 16).await?;
@@ -50,6 +51,6 @@ async fn a_permission_that_meta_takes_back_is_named_by_the_channels_which_stay_r
         world.app_is(&["Ready=True", "PermissionsApproved=True"]).await?;
         named(&world, false).await?;
     }
-    warned(&world, &world.platform, &["acme NotApproved", "acme NotApproved"]).await?;
+    warned(&world, &world.platform, &["acme PermissionNotApproved", "acme PermissionNotApproved"]).await?;
     warned(&world, &world.tenant_a, &[""; 0]).await
 }

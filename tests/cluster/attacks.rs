@@ -1,4 +1,4 @@
-//! What somebody tries who may write our objects in a namespace, but read no Secret there: each Secret that can be named
+//! What someone tries who may write our objects in a namespace, but read no Secret there: each Secret that can be named
 //! is named, with addresses of their own wherever an address can be given. docs/tenancy.md lists the other attacks.
 
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
         wait_for("each to be refused", PATIENCE, async || {
             let reasons = reasons(&world, kind).await?;
             // A Secret for a page is what a channel asks for; there is no token in it.
-            let refused = ["SecretNotReleased", "SecretMalformed"];
+            let refused = ["SecretUnavailable", "SecretMalformed"];
             let all = reasons.len() == BAIT.len() && reasons.values().all(|it| refused.contains(&it.as_str()));
             ensure!(all, "{kind}: {reasons:?}");
             Ok(())

@@ -1,4 +1,4 @@
-//! Operators and times for tests that count what is asked and done: nothing happens by itself, however long they take.
+//! Operators and times for tests that count what is asked and done: nothing happens on its own, however long they take.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub async fn settled(world: &World, operator: &Running) -> Result<()> {
     quiet(operator).await
 }
 
-/// The same, and moves the clock on to where for minutes no slot of a MetaApp or channel comes by itself, however long that takes.
+/// The same, and moves the clock on to where for minutes no slot of a MetaApp or channel comes on its own, however long that takes.
 pub async fn between_slots(world: &World, operator: &Running) -> Result<()> {
     settled(world, operator).await?;
     let quarters = |meta: ObjectMeta| (meta.uid.unwrap_or_default(), Duration::from_secs(15 * 60));

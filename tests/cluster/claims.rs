@@ -99,8 +99,12 @@ async fn a_token_that_does_not_cover_the_page_gets_no_claim_though_it_comes_firs
     let _operator = world.operator();
     world.put_app().await?;
     world.put_channels(&world.tenant_b, &[("wrong", PAGE_A, TOKEN_B), ("narrow", PAGE_A, &text("narrow"))]).await?;
-    world.channel_is(&world.tenant_b, "wrong", &["Authorized=False/WrongPage", "Claimed=Unknown/NotProven"]).await?;
-    world.channel_is(&world.tenant_b, "narrow", &["Authorized=False/NotInGrant", "Claimed=Unknown/NotProven"]).await?;
+    world
+        .channel_is(&world.tenant_b, "wrong", &["Authorized=False/WrongPage", "Claimed=Unknown/CredentialUnverified"])
+        .await?;
+    world
+        .channel_is(&world.tenant_b, "narrow", &["Authorized=False/NotInGrant", "Claimed=Unknown/CredentialUnverified"])
+        .await?;
     assert_eq!(world.claims().get_opt(&claim_name(PAGE_A)).await?, None);
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Claimed=True"]).await?;
@@ -240,8 +244,11 @@ async fn crowd(count: usize, names: &[&str], apart: bool) -> Result<()> {
             for channel in world.channels(namespace).list(&Default::default()).await? {
                 let conditions = channel.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
                 let ready = shown(conditions).into_iter().next().unwrap_or_default();
-                let settled =
-                    ["Ready=True/Reached", "Ready=False/ClaimedElsewhere", "Ready=False/DuplicateInNamespace"];
+                let settled = [
+                    "Ready=True/ReconcileSucceeded",
+                    "Ready=False/ClaimedElsewhere",
+                    "Ready=False/DuplicateInNamespace",
+                ];
                 ensure!(settled.contains(&ready.as_str()), "{namespace} {} is {ready}", channel.name_any());
                 outcomes.entry(ready).or_default().push(format!("{namespace}/{}", channel.name_any()));
             }
@@ -249,14 +256,14 @@ async fn crowd(count: usize, names: &[&str], apart: bool) -> Result<()> {
         Ok(outcomes)
     })
     .await?;
-    let winner = &outcomes["Ready=True/Reached"];
+    let winner = &outcomes["Ready=True/ReconcileSucceeded"];
     let claim = holder(&world, PAGE_A).await?;
     assert_eq!(winner, &[format!("{}/{}", claim.spec.holder.namespace, claim.spec.holder.name)]);
     let others = |reason: &str| outcomes.get(&format!("Ready=False/{reason}")).map_or(0, Vec::len);
     assert_eq!(others("DuplicateInNamespace"), names.len() - 1);
     assert_eq!(others("ClaimedElsewhere"), (count - 1) * names.len());
     let holders = holders_since(&world, PAGE_A, &unclaimed).await?;
-    assert_eq!(holders, winner.iter().cloned().collect(), "nobody took it from somebody else");
+    assert_eq!(holders, winner.iter().cloned().collect(), "nobody took it from someone else");
     for (number, namespace) in tenants.iter().enumerate() {
         let used = !made_with(&world, &format!("tenant-{number}")).is_empty();
         assert_eq!(used, *namespace == claim.spec.holder.namespace, "{namespace}");
@@ -330,7 +337,7 @@ async fn of_two_apps_with_one_id_the_second_manages_the_webhook_once_the_first_g
     let found = format!("https://hooks.example.com/webhooks/{}/acme", world.platform);
     assert!(message.contains(&found), "{message}");
     world.apply(&twin(&format!("webhook: {{takeOverFrom: '{found}'}}"))).await?;
-    twin_is("Ready=True/Reached").await?;
+    twin_is("Ready=True/ReconcileSucceeded").await?;
     assert_eq!(world.requests("POST", APP_ROWS).len(), 2);
     world.app_is(&["Ready=True"]).await?;
     Ok(())

@@ -94,7 +94,7 @@ async fn a_deleted_channel_is_unsubscribed_after_a_grace_and_its_page_stays_rese
         Ok(claim)
     })
     .await?;
-    assert_eq!((claim.spec.holder.name.as_str(), ready(&claim).0.as_str()), ("boutique", "Ready=True/Held"));
+    assert_eq!((claim.spec.holder.name.as_str(), ready(&claim).0.as_str()), ("boutique", "Ready=True/ClaimHeld"));
     assert!(is_subscribed(&world));
     Ok(())
 }
@@ -296,7 +296,7 @@ async fn a_closed_claims_namespace_is_named_and_used_once_it_is_open() -> Result
         world.advance(8);
         let channel = world.channels(&world.tenant_a).get("shop").await?;
         let conditions = channel.status.context("no status")?.conditions;
-        ensure!(shown(&conditions)[0] == "Ready=True/Reached", "{:?}", shown(&conditions));
+        ensure!(shown(&conditions)[0] == "Ready=True/ReconcileSucceeded", "{:?}", shown(&conditions));
         Ok(())
     })
     .await
@@ -310,7 +310,7 @@ async fn only_the_release_that_watches_the_channels_namespace_acts() -> Result<(
     connected(&world).await?;
     theirs.stop().await;
     delete(&world, "shop").await?;
-    // A channel that waited for the page goes: the claim is looked at, and left alone.
+    // A channel that waited for the page goes: the claim is checked, and left alone.
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
     world.channel_is(&world.tenant_b, "copy", &["Ready=False/ClaimedElsewhere"]).await?;
     world.channels(&world.tenant_b).delete("copy", &DeleteParams::default()).await?;
@@ -345,7 +345,7 @@ async fn two_operators_of_one_release_unsubscribe_a_page_once() -> Result<()> {
     world.advance(2);
     claim_is(&world, ClaimState::Tombstone).await?;
     for operator in operators {
-        wait_for("each to have looked at the tombstone", PATIENCE, async || {
+        wait_for("each to have checked the tombstone", PATIENCE, async || {
             ensure!(operator.passes("AssetClaim") >= 3, "{}", operator.passes("AssetClaim"));
             Ok(())
         })

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use meta_channel_operator::api::ClaimState;
-use meta_channel_operator::api::mailbox::MAIL_TYPE;
+use meta_channel_operator::api::inbox::INBOX_TYPE;
 use testkit::wait_for;
 
 use crate::granting::*;
@@ -21,11 +21,11 @@ const SECOND: Duration = Duration::from_millis(1500);
 const MONTHS: SignedDuration = SignedDuration::from_hours(60 * 24);
 const CLAIM: &str = "facebook-page-2200000000000002";
 
-/// Waits until channel and grant were looked at anew.
+/// Waits until channel and grant were checked anew.
 async fn looked_at(world: &World, request: &str) -> Result<()> {
     world.request_look(&world.tenant_a, "shop", request).await?;
     world.request_grant_look(request).await?;
-    wait_for("both to be looked at", PATIENCE, async || {
+    wait_for("both to be checked", PATIENCE, async || {
         let channel = world.channels(&world.tenant_a).get("shop").await?.status.context("no status")?;
         let grant = world.grants().get("acme").await?.status.context("no status")?;
         let handled = [channel.last_handled_requested_at, grant.last_handled_requested_at];
@@ -41,13 +41,13 @@ async fn claim_state(world: &World) -> Result<ClaimState> {
 
 /// How much mail there is.
 async fn mail(world: &World) -> Result<usize> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
     Ok(secrets
         .list(&ListParams::default())
         .await?
         .items
         .iter()
-        .filter(|it| it.type_.as_deref() == Some(MAIL_TYPE))
+        .filter(|it| it.type_.as_deref() == Some(INBOX_TYPE))
         .count())
 }
 
@@ -66,9 +66,9 @@ async fn connected(world: &World) -> Result<()> {
     world.put_grant(&text("robot"), "{}").await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, &text("shop")).await?;
     world.put_channel(&world.tenant_a, "gone", PAGE_B, TOKEN_B).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     world.channel_is(&world.tenant_a, "gone", &["Ready=True"]).await?;
-    world.grant_is(&["Ready=True/Reached", "Renewed=True/UpToDate"]).await?;
+    world.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
     Ok(())
 }
 
@@ -84,12 +84,18 @@ async fn world() -> Result<World> {
 /// Whether nothing ended, was replaced, renewed or cleaned up.
 async fn all_is_as_it_was(world: &World, request: &str) -> Result<()> {
     looked_at(world, request).await?;
-    let channel =
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Authorized=True/TokenValid"]).await?;
+    let channel = world
+        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Authorized=True/TokenValid"])
+        .await?;
     let shown = channel.status.context("no status")?.connection;
     ensure!(shown.as_str() == "Connected", "{shown:?}");
     world
-        .grant_is(&["Ready=True/Reached", "Valid=True/TokenValid", "Expired=False", "Renewed=Unknown/Pending"])
+        .grant_is(&[
+            "Ready=True/ReconcileSucceeded",
+            "Valid=True/TokenValid",
+            "Expired=False",
+            "Renewed=Unknown/Pending",
+        ])
         .await?;
     ensure!(world.kept("token").await? == Some(text("robot")), "the token was replaced");
     ensure!(claim_state(world).await? == ClaimState::CleanupPending, "the claim went on");
@@ -112,11 +118,11 @@ async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it
     })
     .await?;
     // What the gateway leaves is thrown away after an hour if nobody takes it.
-    let labels = "labels: {metachannels.io/purpose: grant-mailbox}";
+    let labels = "labels: {metachannels.io/purpose: grant-inbox}";
     world
         .apply(&format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: left, namespace: {}, {labels}}}\ntype: {MAIL_TYPE}\n",
-            world.mailbox
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: left, namespace: {}, {labels}}}\ntype: {INBOX_TYPE}\n",
+            world.inbox
         ))
         .await?;
     world.sandbox.clear_ledger();
@@ -125,7 +131,7 @@ async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it
     // Whatever serves would take the place of a token that has ended.
     world.put_seed(&text("endless")).await?;
     all_is_as_it_was(&world, "ahead").await?;
-    world.grant_is(&["SeedAccepted=False/SeedOlder"]).await?;
+    world.grant_is(&["SourceTokenAccepted=False/SourceTokenOlder"]).await?;
     tokio::time::sleep(SECOND).await;
     all_is_as_it_was(&world, "still").await?;
     skew_is(&operator, 60.0).await?;

@@ -21,7 +21,7 @@ async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Res
                 &world.tenant_a,
                 name,
                 &[
-                    "Ready=True/Reached",
+                    "Ready=True/ReconcileSucceeded",
                     "Connected=True",
                     "Expired=False",
                     "Disconnected=False",
@@ -53,9 +53,14 @@ async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Res
         .unwrap();
     assert_eq!(outlet.connection, Connection::Expired);
     let next_step = outlet.next_step.unwrap();
-    assert!(next_step.contains("authorise") && next_step.contains("outlet-token"), "{next_step}");
+    assert!(next_step.contains("authorize") && next_step.contains("outlet-token"), "{next_step}");
     world
-        .app_is(&["Ready=True/Reached", "CredentialsValid=True", "WebhookSubscribed=True", "PermissionsApproved=True"])
+        .app_is(&[
+            "Ready=True/ReconcileSucceeded",
+            "CredentialsValid=True",
+            "WebhookSubscribed=True",
+            "PermissionsApproved=True",
+        ])
         .await?;
 
     // The application's subscription came before any page's, each was written once, with a proof where one is due.
@@ -76,7 +81,7 @@ async fn a_channel_applied_before_its_app_and_secret_ends_ready_without_ever_bei
         .channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotFound", "Reconciling=True", "Connected=Unknown"])
         .await?;
     world.apply(&world.app_manifest()).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretNotReleased", "Reconciling=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretUnavailable", "Reconciling=True"]).await?;
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/AppNotReady", "Reconciling=True"]).await?;
     world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;

@@ -206,10 +206,13 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     };
     let rows = table(get(&["fbc", "shop"]).await?);
     assert_eq!(rows[0], ["NAME", "PAGE", "CONNECTION", "READY", "REASON", "EXPIRES", "AGE"]);
-    assert_eq!(rows[1][..5], ["shop", "Acme Shop", "Connected", "True", "Reached"]);
+    assert_eq!(rows[1][..5], ["shop", "Acme Shop", "Connected", "True", "ReconcileSucceeded"]);
     let wide = table(get(&["fbc", "outlet", "-o", "wide"]).await?);
     assert_eq!(wide[0][7..], ["PAGE ID", "APP", "GRANT", "PRIMARY RECEIVER", "ENDPOINT"]);
-    assert!(wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "Unreadable".into(), "Direct".into()]), "{wide:?}");
+    assert!(
+        wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "AwaitingAuthorization".into(), "Direct".into()]),
+        "{wide:?}"
+    );
     assert_eq!(wide[1][1..4], ["Expired", "False", "PasswordChanged"], "the page was never read: {wide:?}");
     let all = kubectl.text(&["get", "metachannels", "-A", "--no-headers"]).await?;
     assert!(all.lines().any(|line| line.contains(namespace.as_str()) && line.contains("shop")), "{all}");

@@ -81,7 +81,7 @@ async fn put_channel(world: &World, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits for this, for longer than for one channel. So many metrics are not looked at all the time.
+/// Waits for this, for longer than for one channel. So many metrics are not checked all the time.
 async fn for_all(what: &str, mut poll: impl AsyncFnMut() -> Result<()>) -> Result<()> {
     wait_for(what, PATIENCE * 10, async || {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -90,7 +90,7 @@ async fn for_all(what: &str, mut poll: impl AsyncFnMut() -> Result<()>) -> Resul
     .await
 }
 
-/// The seconds since then. On a slow machine a minute of the test may be longer: its clock also runs by itself.
+/// The seconds since then. On a slow machine a minute of the test may be longer: its clock also runs on its own.
 fn since(world: &World, begin: Timestamp) -> usize {
     usize::try_from(world.now().duration_since(begin).as_secs()).unwrap_or_default()
 }
@@ -101,7 +101,7 @@ fn bound(seconds: usize) -> usize {
 }
 
 /// The requests that this many visits take at most: for each batch one for the pages and two for the evidence, where the
-/// last batch of a round is not full; and what the app's own look takes.
+/// last batch of a round is not full; and what the app's own check takes.
 fn requests(visits: usize, seconds: usize) -> usize {
     3 * (visits / TOGETHER + seconds / ROUND + 1) + 5
 }
@@ -155,7 +155,7 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
     let seconds = since(&world, first);
     println!("{} pages in {seconds} s with {asked} requests", reads.len());
     let different: BTreeSet<_> = reads.iter().collect();
-    assert_eq!(different.len(), COUNT, "every page was looked at");
+    assert_eq!(different.len(), COUNT, "every page was checked");
     let most = COUNT * seconds / PERIOD + COUNT / 10;
     assert!(reads.len() <= most, "{} reads, not {most}, in {seconds} s", reads.len());
     assert_eq!(versions(&world).await?, before);

@@ -1,4 +1,4 @@
-//! Objects that are being deleted and held up by somebody's finalizer: nothing new is made for them, and what is to be done after them
+//! Objects that are being deleted and held up by someone's finalizer: nothing new is made for them, and what is to be done after them
 //! is done when they are gone.
 
 use anyhow::{Result, ensure};
@@ -32,7 +32,7 @@ async fn a_channel_that_is_being_deleted_is_neither_subscribed_nor_published_ane
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
     quiet(&operator).await?;
     world.sandbox.clear_ledger();
-    // Somebody ends what it had.
+    // Someone ends what it had.
     crate::drift::change_row(&world, PAGE_A, APP_ID, None)?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
     secrets.delete(PUBLISHED, &DeleteParams::default()).await?;

@@ -1,4 +1,4 @@
-//! Somebody else changes what we wrote at Meta: it is found in the next slot and repaired by one write, or left alone.
+//! Someone else changes what we wrote at Meta: it is found in the next slot and repaired by one write, or left alone.
 
 use anyhow::{Result, ensure};
 use testkit::sandbox::{AppChange, AppSubscriptionChange, PageChange, PageSubscriptionChange};
@@ -190,9 +190,9 @@ async fn success_without_effect_is_seen_and_repeated_rarely() -> Result<()> {
     change_row(&world, PAGE_A, APP_ID, None)?;
     change_row(&world, PAGE_B, APP_ID, Some(&["messages".to_owned()]))?;
     world.advance(16);
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/WithoutEffect", "Reconciling=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/WriteHadNoEffect", "Reconciling=True"]).await?;
     let lacking =
-        world.channel_is(&world.tenant_a, "support", &["Ready=False/WithoutEffect", "Reconciling=True"]).await?;
+        world.channel_is(&world.tenant_a, "support", &["Ready=False/WriteHadNoEffect", "Reconciling=True"]).await?;
     let status = lacking.status.unwrap();
     assert!(
         sentence(&status.conditions).unwrap().contains("messaging_postbacks"),

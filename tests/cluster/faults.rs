@@ -93,7 +93,7 @@ async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() 
         let expected = ["Ready=Unknown", "Connected=Unknown", "Expired=Unknown", "Disconnected=Unknown"];
         let channel = world.channel_is(&world.tenant_a, name, &[&expected[..], &["Reconciling=True"]].concat()).await?;
         let ready = &channel.status.unwrap().conditions[0];
-        let open = ["GraphUnavailable", "RateLimited", "NotUnderstood"];
+        let open = ["GraphUnavailable", "RateLimited", "UnrecognizedError"];
         assert!(open.contains(&ready.reason.as_str()), "{name}: {ready:?}");
     }
     for version in record.versions() {
@@ -110,7 +110,9 @@ async fn no_answer_changes_nothing_until_it_is_too_old_and_recovers_by_itself() 
     world.sandbox.clear_faults();
     advance_and_sweep(&world, &operator, 16).await?;
     for (name, _) in &names {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "!Reconciling"]).await?;
+        world
+            .channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True", "!Reconciling"])
+            .await?;
     }
     warned(&world, &world.tenant_a, &[""; 0]).await?;
     warned(&world, &world.platform, &[""; 0]).await?;
@@ -139,8 +141,8 @@ async fn an_app_that_is_looked_at_once_an_hour_survives_a_look_without_an_answer
 
 /// Conditions of the MetaApp and of the grant, with the times of their transitions.
 async fn conditions(world: &World) -> Result<[serde_json::Value; 2]> {
-    let app = world.app_is(&["Ready=True/Reached"]).await?.status.unwrap_or_default().conditions;
-    let grant = world.grant_is(&["Ready=True/Reached"]).await?.status.unwrap_or_default().conditions;
+    let app = world.app_is(&["Ready=True/ReconcileSucceeded"]).await?.status.unwrap_or_default().conditions;
+    let grant = world.grant_is(&["Ready=True/ReconcileSucceeded"]).await?.status.unwrap_or_default().conditions;
     Ok([json!(app), json!(grant)])
 }
 

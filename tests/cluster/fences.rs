@@ -1,4 +1,4 @@
-//! Nothing is written at Meta on what was true a while ago: operators whose watch of claims lags while a claim moves to somebody else.
+//! Nothing is written at Meta on what was true a while ago: operators whose watch of claims lags while a claim moves to someone else.
 //!
 //! No operator takes part in an election here, so that claims alone let a write through.
 
@@ -42,7 +42,7 @@ impl Former {
         });
         world.put_app().await?;
         world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
         world.app_is(&["Ready=True"]).await?;
         quiet(&operator).await?;
         Ok(Self { world, operator, watch })
@@ -74,9 +74,9 @@ impl Former {
         let next = world.operator_with(|operator| operator.scopes.retain(|it| *it != world.tenant_a));
         world.put_token(&world.tenant_b, "next", &text("next")).await?;
         self.declare(&world.tenant_b, "next", "subscribedFields: [messages]").await?;
-        world.channel_is(&world.tenant_b, "next", &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_b, "next", &["Ready=True/ReconcileSucceeded"]).await?;
         quiet(&next).await?;
-        // What is there beyond what it declares it leaves; somebody does not.
+        // What is there beyond what it declares it leaves; someone does not.
         change_row(world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
         world.sandbox.clear_ledger();
         Ok(next)
@@ -111,7 +111,7 @@ async fn the_operator_of_a_former_holder_that_was_not_told_does_not_unsubscribe_
     former.look_of_the_former().await?;
     former.wrote_nothing();
     assert_eq!(former.withheld(), (1.0, 0.0));
-    let disconnected = ["Ready=True/Reached", "Disconnected=True/DeclaredDisconnected"];
+    let disconnected = ["Ready=True/ReconcileSucceeded", "Disconnected=True/DeclaredDisconnected"];
     world.channel_is(&world.tenant_a, "shop", &disconnected).await?;
 
     // Once it is told it says the same, and the claim is not read any more.
@@ -218,7 +218,7 @@ async fn while_the_api_server_does_not_say_who_holds_a_page_nothing_is_written_a
     let operator = world.operator_with(|operator| operator.client = way.client.clone());
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     quiet(&operator).await?;
     tokio::time::sleep(FRESH).await;
     change_row(&world, PAGE_A, APP_ID, None)?;
@@ -230,7 +230,7 @@ async fn while_the_api_server_does_not_say_who_holds_a_page_nothing_is_written_a
         Ok(())
     })
     .await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Subscribed=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Subscribed=True"]).await?;
     assert_eq!(world.writes(), []);
     way.release();
     world.advance(1);
@@ -253,7 +253,7 @@ async fn a_leader_whose_lease_was_not_renewed_lately_writes_nothing_at_meta_unti
     let operator = world.operator_with(|operator| operator.lease = lease(600));
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     operator.stop().await;
     world.sandbox.clear_ledger();
     change_row(&world, PAGE_A, APP_ID, None)?;
@@ -268,7 +268,7 @@ async fn a_leader_whose_lease_was_not_renewed_lately_writes_nothing_at_meta_unti
     .await?;
     assert_eq!(world.writes(), []);
     operator.stop().await;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     assert_ne!(world.channels(&world.tenant_a).get("shop").await?.resource_version(), version, "it was annotated");
 
     let operator = world.operator_with(|operator| operator.lease = lease(600));

@@ -20,7 +20,7 @@ pub fn signature(secret: &str, body: &str) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// Somebody on the Internet.
+/// Someone on the Internet.
 pub struct Caller {
     client: reqwest::Client,
     base: String,

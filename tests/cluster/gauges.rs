@@ -35,10 +35,10 @@ async fn state_and_expiry_of_each_object_are_shown_while_it_is_there_and_somebod
         Ok(())
     })
     .await?;
-    assert_eq!(of("ready", "shop"), ["kind=\"FacebookChannel\",reason=\"Reached\" 1.0"]);
+    assert_eq!(of("ready", "shop"), ["kind=\"FacebookChannel\",reason=\"ReconcileSucceeded\" 1.0"]);
     assert_eq!(of("ready", "outlet"), ["kind=\"FacebookChannel\",reason=\"PasswordChanged\" 0.0"]);
     let app = samples(&operator, "ready", &world.platform, "acme");
-    assert_eq!(app, ["kind=\"MetaApp\",reason=\"Reached\" 1.0"]);
+    assert_eq!(app, ["kind=\"MetaApp\",reason=\"ReconcileSucceeded\" 1.0"]);
     let end = ENDS.parse::<jiff::Timestamp>()?.as_second();
     assert_eq!(of("channel_expiry_timestamp_seconds", "shop"), [format!("{end}.0")]);
 

@@ -1,5 +1,5 @@
 //! Answers of Meta with numbers, texts and lists that it never gives: whatever stands in one, no pass panics, nobody else is
-//! delayed, and it heals by itself. ANSWERS=MANY makes more of them.
+//! delayed, and it heals on its own. ANSWERS=MANY makes more of them.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -
     let operator = world.operator_with(|operator| operator.policy.token_period = Duration::from_secs(15 * 60));
     let names = connect_pages(&world, values.len()).await?;
     world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
-    let other = world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    let other = world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     let (mut answers, mut asked) = (0, 0);
     for _ in 0..rounds {
         for (template, at, members) in ODD_MEMBERS {
@@ -62,7 +62,7 @@ async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -
     })
     .await?;
     // Who got no such answer noticed nothing.
-    let later = world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    let later = world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     assert_eq!(other.status.unwrap_or_default().conditions, later.status.unwrap_or_default().conditions);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Channels that a grant authorises: waiting for it, cut off when the page leaves it, and waiting again when it ends.
+//! Channels that a grant authorizes: waiting for it, cut off when the page leaves it, and waiting again when it ends.
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
@@ -32,9 +32,9 @@ async fn what_is_missing_before_a_grant_works_is_named_and_waited_for() -> Resul
     let channel = is("GrantNotReady").await?;
     let status = channel.status.unwrap();
     let message = sentence(&status.conditions).unwrap();
-    assert!(message.contains("SecretNotReleased") && message.contains("acme-grant"), "{message}");
+    assert!(message.contains("SecretUnavailable") && message.contains("acme-grant"), "{message}");
     world.apply(&seed).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }
@@ -70,7 +70,7 @@ async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch(
 
     regrant(&world, &[PAGE_A, PAGE_B])?;
     look_at_grant(&world, "twice").await?;
-    both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     published(&world).await?;
     quiet(&operator).await?;
     for version in record.versions().into_iter().filter(|it| it.name_any() == "support") {
@@ -108,7 +108,7 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
     assert_eq!(version(&world, "support").await?, support);
     change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
     look_at_grant(&world, "twice").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ async fn a_role_that_is_given_back_is_found_within_two_hours_by_one_look_of_the_
         for _ in 0..8 {
             advance_and_sweep(&world, &operator, 15).await?;
         }
-        both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+        both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
         // Then there is nothing to be asked of the grant before its own slot.
         quiet(&operator).await?;
         world.sandbox.clear_ledger();
@@ -179,7 +179,7 @@ async fn a_page_that_refuses_its_token_for_a_lost_role_gets_another_one_within_t
     for _ in 0..8 {
         advance_and_sweep(&world, &operator, 15).await?;
     }
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     Ok(())
 }
 
@@ -213,7 +213,7 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
     let record = world.record(&world.tenant_a);
     let change = PersonChange { password_changed: true, ..PersonChange::default() };
     world.sandbox.change_person(PERSON, change)?;
-    // It is found when the pages are looked at in their slots: nobody asks the grant.
+    // It is found when the pages are checked in their slots: nobody asks the grant.
     advance_and_sweep(&world, &operator, 16).await?;
     let waiting = [
         "Ready=False/GrantNotReady",
@@ -256,7 +256,7 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
     let seed =
         secret_manifest(&world.tenant_a, "acme-grant", "grant-token", "token", "EAAtest-later-000000000000000000");
     world.apply(&seed).await?;
-    both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     let shop = world.channels(&world.tenant_a).get("shop").await?;
     assert_eq!(shop.status.unwrap().authorization.unwrap().grantor_id.as_deref(), Some("6600000000000002"));
     Ok(())
@@ -320,7 +320,7 @@ async fn a_token_that_is_doubted_while_nobody_bears_witness_is_not_known_and_hea
     world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
     world.sandbox.clear_faults();
     world.advance(6);
-    both_are(&world, &["Ready=True/Reached", "Connected=True"]).await?;
+    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }

@@ -19,7 +19,7 @@ pub const ACCOUNTS: &str = "/{version}/{user-id}/accounts";
 pub const PUBLISHED: &str = "facebookchannel-shop-page-token";
 
 impl World {
-    /// The manifest of a channel that a MetaGrant authorises.
+    /// The manifest of a channel that a MetaGrant authorizes.
     pub fn granted_manifest(&self, namespace: &str, name: &str, page: &str, grant: &str) -> String {
         format!(
             "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  pageId: \"{page}\"\n  credentials: {{grantRef: {{name: {grant}}}}}\n  endpoint: {{direct: {{}}}}\n"
@@ -114,7 +114,7 @@ pub async fn connected(world: &World, operator: &Running) -> Result<()> {
     all.extend(channels(world));
     all.extend(secrets(world));
     world.apply(&all.join("---\n")).await?;
-    both_are(world, &["Ready=True/Reached", "Connected=True"]).await?;
+    both_are(world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     world.app_is(&["Ready=True"]).await?;
     quiet(operator).await?;
     world.sandbox.clear_ledger();

@@ -1,4 +1,4 @@
-//! The token of a grant: kept, looked at, renewed, warned about.
+//! The token of a grant: kept, checked, renewed, warned about.
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
@@ -12,7 +12,12 @@ use crate::granting::*;
 use crate::props::*;
 use crate::world::*;
 
-const READY: &[&str] = &["Ready=True/Reached", "Valid=True/TokenValid", "SeedAccepted=True/SeedInUse", "!Stalled"];
+const READY: &[&str] = &[
+    "Ready=True/ReconcileSucceeded",
+    "Valid=True/TokenValid",
+    "SourceTokenAccepted=True/SourceTokenInUse",
+    "!Stalled",
+];
 
 fn status(grant: MetaGrant) -> MetaGrantStatus {
     grant.status.unwrap()
@@ -39,7 +44,7 @@ async fn a_grant_is_looked_at_once_kept_and_told_and_then_left_alone() -> Result
     world.apply(&world.grant_manifest("{}")).await?;
     world.grant_is(&["Ready=False/AppNotFound", "Reconciling=True", "!Stalled"]).await?;
     world.put_app().await?;
-    world.grant_is(&["Ready=False/SecretNotReleased", "Reconciling=True", "!Stalled"]).await?;
+    world.grant_is(&["Ready=False/SecretUnavailable", "Reconciling=True", "!Stalled"]).await?;
     world.put_seed(&text("robot")).await?;
     let grant = world.grant_is(READY).await?;
     let status = status(grant);
@@ -121,7 +126,7 @@ async fn a_system_users_token_is_renewed_in_time_and_the_seed_stays_what_it_is()
     assert_eq!(told(&world, &world.tenant_a, "Normal").await?, ["acme Ready", "acme Renewed"]);
     assert!(operator.metrics.text().contains("grant_renewals_total{result=\"renewed\"} 1"));
 
-    // What was obtained is revoked a day after it was replaced, the seed never.
+    // What was obtained is revoked a day after it was replaced, the source token never.
     advance_and_pass(&world, &operator, 41 * DAY, "MetaGrant", 1).await?;
     let second = world.kept("token").await?.unwrap();
     assert!(second != first && world.works(&first).await?);
@@ -262,7 +267,7 @@ async fn the_kept_token_outlives_its_grant_and_is_taken_up_again() -> Result<()>
     assert_ne!(kept, text("robot"));
     world.grants().delete("acme", &DeleteParams::default()).await?;
     quiet(&operator).await?;
-    // The seed has ended meanwhile.
+    // The source token has ended meanwhile.
     world.advance(30 * DAY);
     world.apply(&world.grant_manifest("{}")).await?;
     world.grant_is(READY).await?;
@@ -281,14 +286,14 @@ async fn a_lost_secret_is_made_again_from_the_seed_and_a_strangers_is_left_alone
         .create(
             &Default::default(),
             &serde_json::from_value(serde_json::json!({
-                "metadata": {"name": "metagrant-acme-token"}, "stringData": {"token": "somebody's"}
+                "metadata": {"name": "metagrant-acme-token"}, "stringData": {"token": "someone's"}
             }))?,
         )
         .await?;
     world.put_grant(&text("robot"), "{}").await?;
     let expected = ["Ready=False/SecretNameTaken", "Stalled=True", "Valid=True", "Renewed=False/SecretNameTaken"];
     world.grant_is(&expected).await?;
-    assert_eq!(world.kept("token").await?.as_deref(), Some("somebody's"));
+    assert_eq!(world.kept("token").await?.as_deref(), Some("someone's"));
     world.secrets().delete("metagrant-acme-token", &DeleteParams::default()).await?;
     world.request_grant_look("2026-01-01T00:00:00Z").await?;
     world.grant_is(READY).await?;

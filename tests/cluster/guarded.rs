@@ -1,4 +1,4 @@
-//! Policies are proven again while operator and gateway run: that one went is noticed, and that it came back.
+//! Policies are verified again while operator and gateway run: that one went is noticed, and that it came back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -65,7 +65,7 @@ async fn claimed(world: &World) -> Result<usize> {
     Ok(world.claims().list(&Default::default()).await?.items.len())
 }
 
-/// A connected channel, and the operator that looks after it: it holds one claim, and its application another one.
+/// A connected channel, and the operator that manages it: it holds one claim, and its application another one.
 async fn connected(world: &World) -> Result<()> {
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
@@ -82,9 +82,9 @@ async fn while_the_policy_of_claims_is_away_no_claim_is_taken_and_it_is_told_and
 
     let binding = unbind(&world, "claims.metachannels.io").await?;
     says(&world, &operator, "claims_unguarded", 1.0, 10).await?;
-    warned(&world, &world.claims, &[&format!("{} ClaimsUnguarded", world.claims)]).await?;
+    warned(&world, &world.claims, &[&format!("{} ClaimPolicyMissing", world.claims)]).await?;
     world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
-    let waits = ["Claimed=Unknown/ClaimsUnguarded", "Ready=Unknown/ClaimsUnguarded"];
+    let waits = ["Claimed=Unknown/ClaimPolicyMissing", "Ready=Unknown/ClaimPolicyMissing"];
     world.channel_is(&world.tenant_b, "support", &waits).await?;
     assert_eq!(claimed(&world).await?, 2);
     // What holds its claim works on.
@@ -125,7 +125,7 @@ async fn an_offer_that_cannot_be_withdrawn_while_the_policy_is_away_is_told_and_
     tokio::time::sleep(FRESH).await;
     world.sandbox.clear_ledger();
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "connection: Disconnected")).await?;
-    let waits = ["Ready=False/ClaimsUnguarded", "Claimed=True/Held", "Reconciling=True"];
+    let waits = ["Ready=False/ClaimPolicyMissing", "Claimed=True/ClaimHeld", "Reconciling=True"];
     let told = world.channel_is(&world.tenant_a, "shop", &waits).await?.status.unwrap_or_default();
     let step = told.next_step.unwrap_or_default();
     ensure!(step.contains("policies.enabled"), "{step}");
@@ -189,7 +189,7 @@ async fn a_policy_that_keeps_a_server_from_secrets_of_others_is_missed_and_the_w
     let operator = world.operator();
     connected(&world).await?;
     let (gateway, _) = world.replica().await?;
-    for (policy, server) in [("secrets.metachannels.io", &operator), ("mail.metachannels.io", &gateway)] {
+    for (policy, server) in [("secrets.metachannels.io", &operator), ("inbox.metachannels.io", &gateway)] {
         says(&world, server, "secrets_unguarded", 0.0, 1).await?;
         let binding = unbind(&world, policy).await?;
         says(&world, server, "secrets_unguarded", 1.0, 10).await?;
@@ -264,7 +264,7 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Silenced<S> {
 async fn by_a_proof_that_is_older_than_an_hour_no_claim_is_taken() -> Result<()> {
     let (world, _turn) = world().await?;
     let silent = Arc::new(AtomicBool::new(false));
-    let kubeconfig = Kubeconfig::read_from(world.plane.service_account_kubeconfig(&world.mailbox, "operator").await?)?;
+    let kubeconfig = Kubeconfig::read_from(world.plane.service_account_kubeconfig(&world.inbox, "operator").await?)?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.proxy_url = None;
     let client: Client = ClientBuilder::try_from(config)?.with_layer(&Silence(Arc::clone(&silent))).build();

@@ -50,20 +50,15 @@ async fn is_ready(ready: &Readiness) -> Result<()> {
 fn role(world: &World, namespace: &str, account: &str) -> String {
     format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {account}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: [metachannels.io], resources: [metaapps, metagrants], verbs: [list, watch]}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {account}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {account}}}\nsubjects: [{{kind: ServiceAccount, name: {account}, namespace: {}}}]\n",
-        world.mailbox
+        world.inbox
     )
 }
 
 /// An account with the rights of a gateway in all watched namespaces but the last.
 async fn partial(world: &World) -> Result<Account> {
     let scopes = [world.platform.clone(), world.tenant_a.clone()];
-    Account::new(
-        world.plane,
-        &world.mailbox,
-        "partial",
-        &rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &world.mailbox)]),
-    )
-    .await
+    Account::new(world.plane, &world.inbox, "partial", &rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &world.inbox)]))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ const NEW: &str = "sandbox-app-secret-1111111111111111";
 
 impl World {
     pub fn keyring(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), &self.mailbox)
+        Api::namespaced(self.client.clone(), &self.inbox)
     }
 
     /// Tells the gateway of MetaApp acme in a namespace what an operator would, where none does.
@@ -265,7 +265,7 @@ async fn a_secret_of_somebody_elses_with_the_name_of_the_keyring_is_left_alone_a
     let message = sentence(&app.status.context("no status")?.conditions).context("no Ready")?.to_owned();
     for text in [
         "it is not the keyring of this release",
-        &format!("kubectl -n {} delete secret {DEFAULT_KEYRING}", world.mailbox),
+        &format!("kubectl -n {} delete secret {DEFAULT_KEYRING}", world.inbox),
     ] {
         ensure!(message.contains(text), "{message}");
     }
@@ -287,7 +287,7 @@ async fn whoever_takes_the_gateway_over_reads_no_secret_of_a_tenant_and_changes_
     answers(&world, APP_SECRET, StatusCode::OK).await?;
     let asked = world.gateway_account.asked();
     let read: Vec<_> = asked.keys().filter(|(right, _)| right.ends_with("secrets.")).collect();
-    ensure!(!read.is_empty() && read.iter().all(|(_, namespace)| *namespace == world.mailbox), "{read:?}");
+    ensure!(!read.is_empty() && read.iter().all(|(_, namespace)| *namespace == world.inbox), "{read:?}");
 
     let gateway = &world.gateway_account;
     gateway.is_refused_on_purpose();
@@ -307,8 +307,8 @@ async fn whoever_takes_the_gateway_over_reads_no_secret_of_a_tenant_and_changes_
         }
         Ok(())
     };
-    for namespace in [&world.platform, &world.tenant_a, &world.mailbox] {
+    for namespace in [&world.platform, &world.tenant_a, &world.inbox] {
         forbidden(namespace, "acme-app").await?;
     }
-    forbidden(&world.mailbox, DEFAULT_KEYRING).await
+    forbidden(&world.inbox, DEFAULT_KEYRING).await
 }

@@ -9,7 +9,8 @@ use crate::granting::*;
 use crate::props::*;
 use crate::world::*;
 
-const READY: &[&str] = &["Ready=True/Reached", "Valid=True/TokenValid", "SeedAccepted=True/SeedInUse"];
+const READY: &[&str] =
+    &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid", "SourceTokenAccepted=True/SourceTokenInUse"];
 
 /// Runs an operator that is killed after so many writes; whether it was, before it had nothing left to write.
 pub async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {

@@ -10,7 +10,7 @@ use crate::granted_props::*;
 use crate::props::*;
 use crate::world::*;
 
-const WELL: &[&str] = &["Ready=True/Reached", "Connected=True", "Authorized=True/TokenValid"];
+const WELL: &[&str] = &["Ready=True/ReconcileSucceeded", "Connected=True", "Authorized=True/TokenValid"];
 
 /// Has the grant look, and waits until its pages were listed and everything that follows is done.
 async fn listed(world: &World, operator: &Running, at: &str) -> Result<()> {
@@ -41,7 +41,7 @@ async fn an_empty_list_for_an_hour_disturbs_no_channel_while_the_pages_give_thei
         world.advance(10);
         quiet(&operator).await?;
     }
-    let grant = grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+    let grant = grant_is(&world, &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
     let used = grant.status.unwrap().pages.into_iter().filter(|page| page.in_use).map(|page| page.id);
     assert_eq!(used.collect::<Vec<_>>(), [PAGE_A, PAGE_B]);
     both_are(&world, WELL).await?;
@@ -84,7 +84,7 @@ async fn whatever_a_list_leaves_out_or_spells_otherwise_disturbs_no_channel() ->
         let applied = world.sandbox.preset(name, parameters)?;
         listed(&world, &operator, name).await?;
         advance_and_pass(&world, &operator, 2, "MetaGrant", 0).await?;
-        grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+        grant_is(&world, &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
         both_are(&world, WELL).await?;
         assert_eq!(all(&world).await?, before, "{name}");
         assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0], "{name}");
@@ -102,7 +102,7 @@ async fn lost_after_a_minute(world: &World, operator: &Running, reason: &str) ->
     listed(world, operator, "missing").await?;
     assert_eq!(all(world).await?, before, "one list changes nothing");
     assert_eq!(warnings(world, &world.tenant_a).await?, [""; 0]);
-    grant_is(world, &["Ready=True/Reached"]).await?;
+    grant_is(world, &["Ready=True/ReconcileSucceeded"]).await?;
     world.advance(1);
     let (ready, cut) = (format!("Ready=False/{reason}"), format!("Disconnected=True/{reason}"));
     world.channel_is(&world.tenant_a, "shop", &[&ready, &cut, "Expired=False", "Claimed=True"]).await?;
@@ -167,7 +167,7 @@ async fn pages_that_the_token_names_and_that_were_never_listed_are_ready_when_th
     let operator = world.operator();
     connected(&world, &operator).await?;
     both_are(&world, WELL).await?;
-    grant_is(&world, &["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+    grant_is(&world, &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     Ok(())
 }
@@ -202,7 +202,7 @@ async fn a_list_in_parts_is_read_to_its_end_whatever_is_refused_on_the_way() -> 
         more.map(|yaml| world.sandbox.add_fault(fault(yaml)));
         let operator = world.operator();
         connected(&world, &operator).await?;
-        let status = grant_is(&world, &["Ready=True/Reached"]).await?.status.unwrap();
+        let status = grant_is(&world, &["Ready=True/ReconcileSucceeded"]).await?.status.unwrap();
         assert_eq!((status.page_count, status.pages_truncated), (Some(123), true), "{name}");
         assert_eq!(met(&world) % times, 0, "{name}");
         assert!(met(&world) >= times, "{name}");

@@ -53,7 +53,7 @@ async fn a_secret_of_the_name_that_we_would_create_is_neither_read_nor_changed()
     for (labels, type_, annotations) in rows {
         let secret = Secret {
             metadata: ObjectMeta { name: Some(NAME.into()), labels, annotations, ..ObjectMeta::default() },
-            string_data: Some(BTreeMap::from([("verify-token".to_owned(), "chosen-by-somebody-else".to_owned())])),
+            string_data: Some(BTreeMap::from([("verify-token".to_owned(), "chosen-by-someone-else".to_owned())])),
             type_,
             ..Secret::default()
         };
@@ -106,7 +106,7 @@ async fn a_metaapp_that_was_deleted_and_is_applied_again_takes_up_its_verify_tok
     }
     assert_eq!(world.writes(), [], "Meta knows the verify token");
     warned(&world, &world.platform, &[""; 0]).await?;
-    // One that names another owner besides is somebody's.
+    // One that names another owner besides is someone's.
     let owners = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "another"}]);
     world.kubectl().run(&["-n", &world.platform, "delete", "mapp", "acme"]).await?;
     let theirs = Patch::Merge(json!({ "metadata": { "ownerReferences": owners } }));

@@ -1,4 +1,4 @@
-//! What somebody reads who has to mend something: the likeliest next step, and the full sentence once.
+//! What someone reads who has to mend something: the likeliest next step, and the full sentence once.
 
 use anyhow::Result;
 use base64::Engine;
@@ -20,7 +20,7 @@ fn step(status: &FacebookChannelStatus) -> &str {
     status.next_step.as_deref().unwrap_or_default()
 }
 
-/// Where it stands where a person authorises a grant again.
+/// Where it stands where a person authorizes a grant again.
 fn start(world: &World, grant: &str) -> String {
     format!("kubectl -n {} get mgrant {grant} -o jsonpath='{{.status.reauthorizeUrl}}'", world.tenant_a)
 }
@@ -48,7 +48,7 @@ async fn who_put_a_token_that_cannot_serve_into_the_secret_learns_what_to_put_th
             assert!(step(&status).contains(part), "{name}: no {part:?} in {}", step(&status));
         }
         assert!(step(&status).contains(&format!("{name}-token")), "{name}: {}", step(&status));
-        assert!(!step(&status).contains("authorise"), "nobody has to log in: {}", step(&status));
+        assert!(!step(&status).contains("authorize"), "nobody has to log in: {}", step(&status));
     }
     Ok(())
 }
@@ -61,9 +61,9 @@ async fn a_secret_without_its_label_is_not_called_missing() -> Result<()> {
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
-    let unlabelled = json!({ "metadata": { "labels": { "metachannels.io/purpose": null } } });
-    secrets.patch("shop-token", &PatchParams::default(), &Patch::Merge(unlabelled)).await?;
-    let status = world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretNotReleased"]).await?.status.unwrap();
+    let unlabeled = json!({ "metadata": { "labels": { "metachannels.io/purpose": null } } });
+    secrets.patch("shop-token", &PatchParams::default(), &Patch::Merge(unlabeled)).await?;
+    let status = world.channel_is(&world.tenant_a, "shop", &["Ready=False/SecretUnavailable"]).await?.status.unwrap();
     let message = sentence(&status.conditions).unwrap();
     assert!(message.contains("or it lacks the label metachannels.io/purpose=page-token"), "{message}");
     Ok(())
@@ -105,7 +105,7 @@ async fn a_new_grant_without_a_secret_can_begin_in_the_browser() -> Result<()> {
     let _operator = world.operator();
     world.put_app().await?;
     world.apply(&world.grant_manifest("{}")).await?;
-    let status = world.grant_is(&["Ready=False/SecretNotReleased"]).await?.status.unwrap();
+    let status = world.grant_is(&["Ready=False/SecretUnavailable"]).await?.status.unwrap();
     let step = status.next_step.unwrap();
     assert!(step.contains(&start(&world, "acme")) && step.contains("kubectl"), "{step}");
     Ok(())

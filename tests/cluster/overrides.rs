@@ -61,7 +61,7 @@ async fn a_page_that_an_administrator_moves_is_lost_with_one_warning_and_adopted
     assert!(message.contains(&format!("Namespace {} holds page", world.tenant_b)), "{message}");
     assert_eq!(shop.claim_name, None);
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Claimed=True"]).await?;
+    world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
     let copy = world.channels(&world.tenant_b).get("copy").await?;
     let claim = world.claims().get(CLAIM).await?;
     assert_eq!(Some(&claim.spec.holder.uid), copy.metadata.uid.as_ref());
@@ -91,7 +91,7 @@ async fn a_page_that_is_moved_to_where_nobody_wants_it_is_cleaned_up_and_reserve
     .await?;
     assert_eq!(subscribed(&world), [""; 0]);
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 
@@ -102,7 +102,7 @@ async fn a_tombstone_that_an_administrator_gives_away_is_taken() -> Result<()> {
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
     world.channel_is(&world.tenant_b, "copy", &["Ready=False/ClaimedElsewhere"]).await?;
     edit(&world, json!({ "transferTo": world.tenant_b })).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Claimed=True"]).await?;
+    world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
     let claim = world.claims().get(CLAIM).await?;
     assert_eq!((&claim.spec.holder.namespace, &claim.spec.transfer_to), (&world.tenant_b, &None));
     Ok(())
@@ -144,7 +144,7 @@ async fn change_app(world: &World) -> Result<()> {
     world.put_token(&world.tenant_a, "next", OTHER_TOKEN).await?;
     let manifest = world.channel_manifest(&world.tenant_a, "next", PAGE_A);
     world.apply(&manifest.replace("name: acme,", "name: other,")).await?;
-    world.channel_is(&world.tenant_a, "next", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "next", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     Ok(())
 }
 
@@ -157,7 +157,7 @@ async fn a_page_that_is_used_through_another_app_is_unsubscribed_from_the_one_be
     assert_eq!(subscribed(&world), [OTHER_APP]);
     let sent = world.writes();
     let mut writes: Vec<_> = sent.iter().map(|it| it.method.clone()).collect();
-    // What is unsubscribed and could not be recorded in the claim, since somebody else wrote first, is unsubscribed again.
+    // What is unsubscribed and could not be recorded in the claim, since someone else wrote first, is unsubscribed again.
     writes.dedup();
     assert_eq!(writes, ["DELETE", "POST"]);
     let claim = world.claims().get(CLAIM).await?;

@@ -1,4 +1,4 @@
-//! A panic in the work on one object: it is that object's failure, and the others are looked after all the same.
+//! A panic in the work on one object: it is that object's failure, and the others are managed all the same.
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
@@ -29,13 +29,13 @@ async fn a_pass_that_panics_is_told_by_its_object_and_ends_nothing_else() -> Res
     let failed = ["Ready=Unknown/InternalError", "Reconciling=True", "!Stalled"];
     let told = world.channel_is(&world.tenant_a, "shop", &failed).await?;
     panicked(&operator).await?;
-    // It is tried again when somebody asks, and told no second time.
+    // It is tried again when someone asks, and told no second time.
     advance_and_pass(&world, &operator, 121, "FacebookChannel", 1).await?;
     let later = world.channels(&world.tenant_a).get("shop").await?;
     assert_eq!(later.resource_version(), told.resource_version());
     operator.stop().await;
     let _operator = world.operator();
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!Reconciling"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Reconciling"]).await?;
     Ok(())
 }
 

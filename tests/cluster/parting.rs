@@ -13,7 +13,7 @@ use crate::restraint::repaired;
 use crate::world::*;
 
 const PARTED: [&str; 8] = [
-    "Ready=True/Reached",
+    "Ready=True/ReconcileSucceeded",
     "Disconnected=True/DeclaredDisconnected",
     "Connected=False",
     "Expired=False",
@@ -87,7 +87,7 @@ async fn a_page_is_disconnected_by_declaration_kept_so_and_connected_again() -> 
     let operator = rests(&world, operator).await?;
     warned(&world, &world.tenant_a, &[""; 0]).await?;
 
-    // Somebody subscribes the page again: undone within a slot.
+    // Someone subscribes the page again: undone within a slot.
     let subscription = Some(PageSubscriptionChange { app: APP_ID.parse()?, fields: Some(vec!["messages".to_owned()]) });
     world.sandbox.change_page(PAGE_A, PageChange { subscription, ..PageChange::default() })?;
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 1).await?;
@@ -149,7 +149,8 @@ async fn what_another_namespace_holds_is_not_disconnected() -> Result<()> {
     world.put_token(&world.tenant_b, "copy", &text("rival")).await?;
     let copy = world.channel_manifest_with(&world.tenant_b, "copy", PAGE_A, "connection: Disconnected");
     world.apply(&copy).await?;
-    let reached = ["Ready=True/Reached", "Disconnected=True/DeclaredDisconnected", "Claimed=False/ClaimedElsewhere"];
+    let reached =
+        ["Ready=True/ReconcileSucceeded", "Disconnected=True/DeclaredDisconnected", "Claimed=False/ClaimedElsewhere"];
     world.channel_is(&world.tenant_b, "copy", &reached).await?;
     assert_eq!(world.writes(), []);
     assert_eq!(made_with(&world, "rival"), []);

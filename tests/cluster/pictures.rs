@@ -25,7 +25,7 @@ const KIOSK: &str = "2200000000000004";
 /// How often the channels of an application are counted.
 const COUNTED: Duration = Duration::from_secs(60);
 
-/// When the pictures are taken, and when the authorisations end. All other times are shown as if they were the first.
+/// When the pictures are taken, and when the authorizations end. All other times are shown as if they were the first.
 const NOW: &str = "2026-11-20T09:30:00Z";
 const ENDS: &str = "2027-02-20T10:12:04Z";
 

@@ -49,16 +49,16 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
     let operator = world.operator();
     connected_then(&world, "Observe").await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
-    world.app_is(&["Ready=True/Reached"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     world.sandbox.clear_ledger();
 
     change_row(&world, PAGE_A, None)?;
     change_row(&world, PAGE_B, Some(&["messages"]))?;
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     // What is missing and not written back counts the second time.
     world.advance(1);
@@ -69,15 +69,15 @@ async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothi
         assert!(message.contains(what) && message.contains("Manage") && message.contains("standby"), "{message}");
     }
     warned(&world, &world.tenant_a, &["shop DriftObserved", "support DriftObserved"]).await?;
-    // Looking on goes on in the regular slots, and what is put right is found right.
+    // Looking on goes on at the regular times, and what is put right is found right.
     change_row(&world, PAGE_A, Some(meta_channel_operator::api::DEFAULT_FIELDS))?;
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!Stalled"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Stalled"]).await?;
 
     let fields = Some(vec!["messages".to_owned()]);
     change_app(&world, AppSubscriptionChange { fields, ..AppSubscriptionChange::default() })?;
     advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
-    world.app_is(&["Ready=True/Reached", "WebhookSubscribed=True"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded", "WebhookSubscribed=True"]).await?;
     // What is missing and not written back counts the second time.
     world.advance(1);
     let drift = ["Ready=False/DriftObserved", "WebhookSubscribed=False/DriftObserved", "Stalled=True"];
@@ -121,7 +121,7 @@ async fn new_objects_under_observe_are_the_plan_before_it_is_applied() -> Result
     world.advance(1);
     world.app_is(&["Ready=False/DriftObserved", "Stalled=True"]).await?;
     assert_eq!(world.writes(), []);
-    // Somebody else's callback is named, and nothing is written over it; leave to replace it changes nothing of that.
+    // Someone else's callback is named, and nothing is written over it; leave to replace it changes nothing of that.
     let callback_url = Some(FOREIGN.to_owned());
     let fields = Some(vec!["messages".to_owned()]);
     change_app(&world, AppSubscriptionChange { callback_url, fields, ..AppSubscriptionChange::default() })?;
@@ -151,7 +151,8 @@ async fn under_pause_meta_is_left_alone_and_nothing_grows_old() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
     connected_then(&world, "Pause").await?;
-    let paused = ["Ready=Unknown/Paused", "Connected=True/Linked", "Claimed=True", "!Reconciling", "!Stalled"];
+    let paused =
+        ["Ready=Unknown/Paused", "Connected=True/ConnectionVerified", "Claimed=True", "!Reconciling", "!Stalled"];
     for name in ["shop", "support"] {
         let channel = world.channel_is(&world.tenant_a, name, &paused).await?;
         let status = channel.status.unwrap();
@@ -206,7 +207,7 @@ async fn under_pause_meta_is_left_alone_and_nothing_grows_old() -> Result<()> {
     assert_eq!(untouched(versions(&world).await?), untouched(before));
     world.channel_is(&world.tenant_a, "shop", &paused).await?;
 
-    // Leaving it causes a look at once.
+    // Leaving it causes a check at once.
     declare(&world, "Manage").await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
     world.channel_is(&world.tenant_a, "support", &["Ready=False", "Expired=True"]).await?;

@@ -54,7 +54,7 @@ pub async fn connect_pages(world: &World, count: usize) -> Result<Vec<(String, S
         names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
     world.put_channels(&world.tenant_a, &channels).await?;
     for (name, _) in &names {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     Ok(names)
 }

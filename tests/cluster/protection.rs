@@ -12,7 +12,7 @@ use testkit::{ControlPlane, wait_for};
 use crate::world::PATIENCE;
 
 const CLAIMS: &str = include_str!("../../config/admission/policies/claims.yaml");
-const MAIL: &str = include_str!("../../config/admission/policies/mail.yaml");
+const MAIL: &str = include_str!("../../config/admission/policies/inbox.yaml");
 const SECRETS: &str = include_str!("../../config/admission/policies/secrets.yaml");
 const OWN_SECRETS: &str = include_str!("../../config/admission/policies/own_secrets.yaml");
 const DELETION: &str = include_str!("../../config/admission/policies/deletion.yaml");
@@ -20,7 +20,7 @@ const DELETION: &str = include_str!("../../config/admission/policies/deletion.ya
 /// Brings the kinds, and what protects claims and Secrets.
 pub async fn prepare(plane: &ControlPlane) -> Result<()> {
     plane.install_crds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).await?;
-    bind(plane, MAIL, "mail.metachannels.io").await?;
+    bind(plane, MAIL, "inbox.metachannels.io").await?;
     bind(plane, SECRETS, "secrets.metachannels.io").await?;
     bind(plane, OWN_SECRETS, "own-secrets.metachannels.io").await?;
     of_claims(plane).await

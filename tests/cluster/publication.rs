@@ -63,7 +63,9 @@ async fn publishing(world: &World) -> Result<FacebookChannel> {
 }
 
 async fn is_published(world: &World) -> Result<FacebookChannel> {
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True/Published"]).await
+    world
+        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "TokenPublished=True/SecretSynced"])
+        .await
 }
 
 fn secret_reads(operator: &Running) -> f64 {
@@ -146,7 +148,7 @@ async fn what_is_published_follows_the_token_and_an_unchanged_one_is_left_alone(
     quiet(&operator).await?;
     // A dead token neither takes its place nor withdraws it.
     world.put_token(&world.tenant_a, "shop", "EAAthis-token-was-never-issued-by-anybody").await?;
-    let dead = ["Disconnected=True/TokenUnknown", "TokenPublished=Unknown/NotProven"];
+    let dead = ["Disconnected=True/TokenUnknown", "TokenPublished=Unknown/CredentialUnverified"];
     let channel = world.channel_is(&world.tenant_a, "shop", &dead).await?;
     assert_eq!(channel.status.unwrap().published_secret_name.as_deref(), Some(NAME));
     world.put_token(&world.tenant_a, "shop", &text("fresh")).await?;
@@ -221,7 +223,8 @@ async fn a_published_token_goes_when_it_is_not_declared_any_more_and_when_the_pa
     publishing(&world).await?;
     declare(&world, "publishToken: false").await?;
     withdrawn(&world).await?;
-    let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    let channel =
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!TokenPublished"]).await?;
     assert_eq!(channel.status.unwrap().published_secret_name, None);
 
     declare(&world, "publishToken: true").await?;
@@ -229,7 +232,7 @@ async fn a_published_token_goes_when_it_is_not_declared_any_more_and_when_the_pa
     published(&world, TOKEN_A).await?;
     declare(&world, "publishToken: true\n  connection: Disconnected").await?;
     withdrawn(&world).await?;
-    let parted = ["Ready=True/Reached", "Disconnected=True/DeclaredDisconnected", "TokenPublished=False"];
+    let parted = ["Ready=True/ReconcileSucceeded", "Disconnected=True/DeclaredDisconnected", "TokenPublished=False"];
     world.channel_is(&world.tenant_a, "shop", &parted).await?;
 
     declare(&world, "publishToken: true").await?;
@@ -267,7 +270,7 @@ async fn a_secret_of_that_name_that_is_somebody_elses_is_neither_read_nor_change
     assert_eq!(secrets(&world).get(NAME).await?, foreign);
     // Not even when it is not to be published any more.
     declare(&world, "publishToken: false").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!TokenPublished"]).await?;
     assert_eq!(secrets(&world).get(NAME).await?, foreign);
 
     declare(&world, "publishToken: true").await?;
@@ -306,7 +309,7 @@ async fn under_observe_no_secret_is_written_or_deleted_and_what_differs_is_said(
     publishing(&world).await?;
     let before = published(&world, TOKEN_A).await?;
     declare(&world, "managementPolicy: Observe").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!TokenPublished"]).await?;
     quiet(&operator).await?;
     assert_eq!(secrets(&world).get(NAME).await?, before);
 

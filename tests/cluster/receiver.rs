@@ -48,13 +48,21 @@ async fn what_cannot_be_verified_blocks_only_where_it_must_be() -> Result<()> {
     let _operator = world.operator();
     world.put_app().await?;
     declare(&world, "NotContradicted").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "PrimaryReceiver=Unknown/NotVerifiable"]).await?;
+    world
+        .channel_is(
+            &world.tenant_a,
+            "shop",
+            &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=Unknown/NotVerifiable"],
+        )
+        .await?;
     declare(&world, "Verified").await?;
     let expected = ["Ready=Unknown/NotVerifiable", "Reconciling=True", "!Stalled", "Connected=Unknown"];
     world.channel_is(&world.tenant_a, "shop", &expected).await?;
     let word = "primaryReceiver: {requirement: Verified, attested: {by: ops@acme, at: \"2026-11-01T00:00:00Z\"}}";
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, word)).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "PrimaryReceiver=True/Attested"]).await?;
+    world
+        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=True/Attested"])
+        .await?;
     leaves_threads_alone(&world)
 }
 
@@ -66,7 +74,7 @@ async fn newer_evidence_takes_the_place_of_older() -> Result<()> {
     set_default_app(&world, APP_ID)?;
     person_writes(&world, json!({}))?;
     declare(&world, "NotContradicted").await?;
-    let ours = ["Ready=True/Reached", "Connected=True", "PrimaryReceiver=True/DefaultApp"];
+    let ours = ["Ready=True/ReconcileSucceeded", "Connected=True", "PrimaryReceiver=True/DefaultApp"];
     let channel = world.channel_is(&world.tenant_a, "shop", &ours).await?;
     let evidence = channel.status.unwrap().primary_receiver.unwrap();
     ensure!(evidence.evidence == ReceiverEvidence::ThreadsOwned, "{evidence:?}");
@@ -98,7 +106,7 @@ async fn staff_in_the_inbox_and_a_page_without_default_app_block_nothing() -> Re
     world
         .sandbox
         .staff_writes(PAGE_A, &serde_json::from_value(json!({"psid": PSID, "text": "staff here", "app": INBOX}))?)?;
-    let handed = ["Ready=True/Reached", "PrimaryReceiver=False/HandedToInbox", "Connected=True"];
+    let handed = ["Ready=True/ReconcileSucceeded", "PrimaryReceiver=False/HandedToInbox", "Connected=True"];
     for requirement in ["Verified", "NotContradicted"] {
         declare(&world, requirement).await?;
         world.channel_is(&world.tenant_a, "shop", &handed).await?;
@@ -106,7 +114,7 @@ async fn staff_in_the_inbox_and_a_page_without_default_app_block_nothing() -> Re
 
     set_default_app(&world, "none")?;
     advance_and_pass(&world, &operator, 75, "FacebookChannel", 1).await?;
-    let unset = ["Ready=True/Reached", "PrimaryReceiver=False/NoDefaultApp", "Connected=True"];
+    let unset = ["Ready=True/ReconcileSucceeded", "PrimaryReceiver=False/NoDefaultApp", "Connected=True"];
     world.channel_is(&world.tenant_a, "shop", &unset).await?;
     leaves_threads_alone(&world)
 }
@@ -121,7 +129,7 @@ async fn evidence_is_looked_for_once_an_hour_and_not_at_all_where_it_is_ignored(
     let ignored =
         world.channel_manifest_with(&world.tenant_a, "support", PAGE_B, "primaryReceiver: {requirement: Ignored}");
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     world.apply(&ignored).await?;
     world.channel_is(&world.tenant_a, "support", &["PrimaryReceiver=Unknown/NotRequired"]).await?;

@@ -1,11 +1,11 @@
 //! The API server refuses what the operator writes, each write in every way: it is told with the server's words and who has to act,
-//! nothing is destroyed, and it heals by itself within a minute.
+//! nothing is destroyed, and it heals on its own within a minute.
 
 mod claims;
 mod destroyed;
+mod inbox;
 mod keyring;
 mod lease;
-mod mail;
 mod obstacle;
 mod secrets;
 mod statuses;

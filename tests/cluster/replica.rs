@@ -32,7 +32,7 @@ impl World {
     /// A gateway that asks the API server in this way; where it listens, and whether it is ready.
     pub async fn gateway_by(&self, client: &Client) -> Result<(Running, String, Readiness)> {
         let ready = Readiness::default();
-        let (running, url) = start(client, &self.sandbox, &self.shift, self.scopes(), &self.mailbox, &ready).await?;
+        let (running, url) = start(client, &self.sandbox, &self.shift, self.scopes(), &self.inbox, &ready).await?;
         Ok((running, url, ready))
     }
 }
@@ -43,9 +43,9 @@ pub async fn start_gateway(
     sandbox: &Sandbox,
     shift: &Shift,
     scopes: Vec<String>,
-    mailbox: &str,
+    inbox: &str,
 ) -> Result<(Running, String)> {
-    start(client, sandbox, shift, scopes, mailbox, &Readiness::default()).await
+    start(client, sandbox, shift, scopes, inbox, &Readiness::default()).await
 }
 
 async fn start(
@@ -53,7 +53,7 @@ async fn start(
     sandbox: &Sandbox,
     shift: &Shift,
     scopes: Vec<String>,
-    mailbox: &str,
+    inbox: &str,
     ready: &Readiness,
 ) -> Result<(Running, String)> {
     let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
@@ -65,7 +65,7 @@ async fn start(
         clock: Clock::Shifted(shift.clone()),
         scopes,
         login_url: sandbox.url().parse()?,
-        mailbox_namespace: mailbox.to_owned(),
+        inbox_namespace: inbox.to_owned(),
         max_objects: 20_000,
         keyring: DEFAULT_KEYRING.to_owned(),
         trusted_proxies: 1,

@@ -30,12 +30,13 @@ async fn connects(parts: impl Fn(&World) -> Vec<Vec<String>>) -> Result<()> {
     let timeout = format!("--timeout={}s", PATIENCE.as_secs());
     let wait = ["-n", &world.tenant_a, "wait", "--for=condition=Ready", "fbc", "--all", &timeout];
     world.kubectl().run(&wait).await?;
-    let ready = ["Ready=True/Reached", "Connected=True", "Claimed=True", "Authorized=True/TokenValid", "!Stalled"];
+    let ready =
+        ["Ready=True/ReconcileSucceeded", "Connected=True", "Claimed=True", "Authorized=True/TokenValid", "!Stalled"];
     for name in ["shop", "support", "outlet"] {
         world.channel_is(&world.tenant_a, name, &ready).await?;
     }
-    grant_is(&world, &["Ready=True/Reached", "Valid=True"]).await?;
-    world.app_is(&["Ready=True/Reached"]).await?;
+    grant_is(&world, &["Ready=True/ReconcileSucceeded", "Valid=True"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     quiet(&operator).await?;
     for version in record.versions() {
         let conditions = version.status.map(|status| shown(&status.conditions)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Looks that somebody asks for: none is lost, and the status repeats the request once the look was taken.
+//! Looks that someone asks for: none is lost, and the status repeats the request once the check is done.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_look_that_is_asked_for_within_a_minute_of_the_last_conversations_look
     let operator = world.operator();
     crate::drift::connected(&world).await?;
     quiet(&operator).await?;
-    // They were looked at when the channel was connected, a moment ago.
+    // They were checked when the channel was connected, a moment ago.
     world.request_look(&world.tenant_a, "shop", "2026-03-01T12:00:00Z").await?;
     is_handled(&world, "shop", "2026-03-01T12:00:00Z").await?;
     quiet(&operator).await?;
@@ -64,7 +64,7 @@ async fn a_look_that_is_asked_for_within_a_minute_of_the_last_conversations_look
 async fn another_leader_takes_the_look_that_the_one_before_still_owed() -> Result<()> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let world = World::new().await?;
-    // A slot that comes by chance would bring a look that nobody asked for.
+    // A slot that comes by chance would bring a check that nobody asked for.
     let leader = || {
         world.operator_with(|operator| {
             let policy = &mut operator.policy;

@@ -88,7 +88,7 @@ async fn an_administrator_ends_the_wait_for_a_channel_or_forbids_that_its_page_i
     // It comes back, and what was said of the one before is not said of it.
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    let claim = claim_is(&world, ClaimState::Held, "Held").await?;
+    let claim = claim_is(&world, ClaimState::Held, "ClaimHeld").await?;
     assert!(!claim.annotations().contains_key("metachannels.io/cleanup"));
 
     operator.stop().await;
@@ -346,7 +346,7 @@ async fn all_ready(world: &World) -> Result<()> {
             for channel in channels {
                 let status = channel.status.as_ref().context("no status")?;
                 ensure!(Some(status.observed_generation) == channel.metadata.generation);
-                missing_in(&channel, &["Ready=True/Reached", "Claimed=True/Held"])?;
+                missing_in(&channel, &["Ready=True/ReconcileSucceeded", "Claimed=True/ClaimHeld"])?;
                 if channel.spec.publish_token {
                     missing_in(&channel, &["TokenPublished=True"])?;
                 }

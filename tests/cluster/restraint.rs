@@ -155,7 +155,7 @@ async fn edits_beyond_a_burst_wait_for_their_look_and_the_last_one_wins() -> Res
         world.channel_is(&world.tenant_a, "shop", &expected).await?;
     }
     let burst = looks() - before;
-    // A pass that finds its claim changed meanwhile begins again, and so looks again because of the same edit.
+    // A pass that finds its claim changed meanwhile begins again, and so checks again because of the same edit.
     assert!((5..=7).contains(&burst), "{burst} looks");
     world.channel_is(&world.tenant_a, "shop", &["Connected=True", "Subscribed=True", "!Stalled"]).await?;
     // Only the last edit needs the second field.
@@ -247,7 +247,7 @@ async fn who_waits_for_a_silence_says_since_when_and_is_not_rewritten_till_its_e
     Ok(())
 }
 
-/// Waits until a page was looked at this many times.
+/// Waits until a page was checked this many times.
 async fn looked_at(world: &World, page: &str, times: usize) -> Result<()> {
     wait_for(&format!("{times} looks at {page}"), PATIENCE, async || {
         let looks = looks_at(world, page);
@@ -290,7 +290,7 @@ async fn a_limit_silences_the_page_or_the_whole_app_until_it_is_over() -> Result
         for name in ["shop", "support"] {
             world.channel_is(&world.tenant_a, name, &["Ready=True", "Connected=True", "!Reconciling"]).await?;
         }
-        // It ends by itself.
+        // It ends on its own.
         world.advance(8);
         looked_at(&world, PAGE_A, 2).await?;
         looked_at(&world, PAGE_B, 1).await?;

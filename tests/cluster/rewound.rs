@@ -8,7 +8,7 @@ use testkit::{ControlPlane, wait_for};
 use crate::props::*;
 use crate::world::*;
 
-/// As whoever runs the operator does: when it ends, the next one is started.
+/// As the administrator does: when it ends, the next one is started.
 async fn wait_for_another(world: &World, operator: Running) -> Result<Running> {
     wait_for("the operator to end", PATIENCE, async || {
         ensure!(operator.task.is_finished(), "it goes on");

@@ -18,12 +18,12 @@ use crate::oauth::{Browser, grant_manifest, people};
 use crate::props::*;
 use crate::world::*;
 
-/// The rights of a rule set, as `verb resource.group`. By those to mailboxes, of which there are none, policies know who somebody is.
+/// The rights of a rule set, as `verb resource.group`. By those to inboxes, of which there are none, policies know who someone is.
 fn granted(set: Rules) -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for rule in rules(set)? {
         for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten().filter(|resource| *resource != "mailboxes") {
+            for resource in rule.resources.iter().flatten().filter(|resource| *resource != "inboxes") {
                 all.extend(rule.verbs.iter().map(|verb| format!("{verb} {resource}.{group}")));
             }
         }
@@ -52,15 +52,15 @@ async fn every_right_that_is_given_is_used() -> Result<()> {
     renewed_and_parted(&world, &operator).await?;
     repaired_twice(&world, &operator).await?;
     left_behind_twice(&world, &operator).await?;
-    authorised_by_a_person(&world, &operator).await?;
+    authorized_by_a_person(&world, &operator).await?;
 
     let watched = [world.platform.as_str(), &world.tenant_a, &world.tenant_b];
     let rows = [
         (&world.account, WATCHED, watched.as_slice()),
         (&world.account, CLAIMS, &[world.claims.as_str()]),
-        (&world.account, MAILBOX, &[world.mailbox.as_str()]),
+        (&world.account, MAILBOX, &[world.inbox.as_str()]),
         (&world.gateway_account, GATEWAY, watched.as_slice()),
-        (&world.gateway_account, GATEWAY_MAILBOX, &[world.mailbox.as_str()]),
+        (&world.gateway_account, GATEWAY_MAILBOX, &[world.inbox.as_str()]),
     ];
     let mut idle = Vec::new();
     for (account, set, namespaces) in rows {
@@ -151,7 +151,7 @@ async fn left_behind_twice(world: &World, operator: &Running) -> Result<()> {
     Ok(())
 }
 
-async fn authorised_by_a_person(world: &World, operator: &Running) -> Result<()> {
+async fn authorized_by_a_person(world: &World, operator: &Running) -> Result<()> {
     world.apply(&grant_manifest(world, &world.tenant_b)).await?;
     quiet(operator).await?;
     let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
@@ -163,7 +163,7 @@ async fn authorised_by_a_person(world: &World, operator: &Running) -> Result<()>
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     wait_for("the mail to be taken", PATIENCE, async || {
         let asked = world.account.asked();
-        ensure!(asked.contains_key(&("delete secrets.".to_owned(), world.mailbox.clone())));
+        ensure!(asked.contains_key(&("delete secrets.".to_owned(), world.inbox.clone())));
         Ok(())
     })
     .await

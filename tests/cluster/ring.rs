@@ -11,7 +11,7 @@ use testkit::wait_for;
 use crate::props::*;
 use crate::world::*;
 
-/// Threads are looked at once an hour.
+/// Threads are checked once an hour.
 const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
 const PAGE_NODE: &str = "/{version}/{page-id}";
 
@@ -29,7 +29,7 @@ pub async fn connected(world: &World, operator: &Running, count: usize) -> Resul
         let channels = world.channels(&world.tenant_a).list(&Default::default()).await?;
         let ready = |channel: &&meta_channel_operator::api::FacebookChannel| {
             let conditions = channel.status.as_ref().map(|status| shown(&status.conditions)).unwrap_or_default();
-            conditions.iter().any(|it| it == "Ready=True/Reached")
+            conditions.iter().any(|it| it == "Ready=True/ReconcileSucceeded")
         };
         let ready = channels.iter().filter(ready).count();
         ensure!(ready == count, "{ready} of {count}");
@@ -43,7 +43,7 @@ pub async fn connected(world: &World, operator: &Running, count: usize) -> Resul
     Ok(())
 }
 
-/// So many, or little more: the clock also runs by itself while a test moves it, so that a slot may come besides.
+/// So many, or little more: the clock also runs on its own while a test moves it, so that a slot may come besides.
 fn at_least(expected: usize, counted: usize) -> bool {
     (expected..=expected + 2 + expected / 6).contains(&counted)
 }
@@ -111,11 +111,11 @@ async fn a_page_that_hangs_leaves_the_others_looked_at_and_is_not_known_any_more
     world.advance(70);
     world.channel_is(&world.tenant_a, &name(2), &["Ready=Unknown/GraphUnavailable", "Reconciling=True"]).await?;
     for number in [0, 1, 3, 4, 5] {
-        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/ReconcileSucceeded"]).await?;
     }
     world.sandbox.clear_faults();
     world.advance(8);
-    world.channel_is(&world.tenant_a, &name(2), &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, &name(2), &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 

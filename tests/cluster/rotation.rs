@@ -30,7 +30,7 @@ fn secret(number: usize) -> String {
     format!("sandbox-app-secret-{number:016}")
 }
 
-/// Merges entries into the Secret, as somebody with kubectl would; `None` takes one out.
+/// Merges entries into the Secret, as someone with kubectl would; `None` takes one out.
 async fn write(world: &World, entries: &[(&str, Option<&str>)]) -> Result<()> {
     let encoded = |value: &str| json!(k8s_openapi::ByteString(value.as_bytes().to_vec()));
     let data: BTreeMap<_, _> = entries.iter().map(|(key, value)| (*key, value.map(encoded))).collect();

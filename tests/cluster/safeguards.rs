@@ -39,7 +39,7 @@ async fn another_comes_during_a_cleanup(safeguards: Safeguards) -> Result<bool> 
     });
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
     state_is(&world, ClaimState::CleanupPending).await?;
     let slow = fault(&format!(
@@ -58,7 +58,7 @@ async fn another_comes_during_a_cleanup(safeguards: Safeguards) -> Result<bool> 
         Ok(())
     })
     .await?;
-    world.channel_is(&world.tenant_a, "boutique", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "boutique", &["Ready=True/ReconcileSucceeded"]).await?;
     quiet(&operator).await?;
     Ok(!row(&world, PAGE_A).is_empty())
 }
@@ -87,7 +87,7 @@ async fn a_claim_moves_before_it_is_adopted(safeguards: Safeguards) -> Result<(W
     });
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
     state_is(&world, ClaimState::CleanupPending).await?;
     quiet(&operator).await?;
@@ -96,7 +96,7 @@ async fn a_claim_moves_before_it_is_adopted(safeguards: Safeguards) -> Result<(W
     world.claims().patch(CLAIM, &PatchParams::default(), &Patch::Merge(&moved)).await?;
     world.sandbox.clear_ledger();
     world.put_channel(&world.tenant_a, "boutique", PAGE_A, TOKEN_A).await?;
-    wait_for("the other channel to be looked at", PATIENCE, async || {
+    wait_for("the other channel to be checked", PATIENCE, async || {
         ensure!(world.channels(&world.tenant_a).get("boutique").await?.status.is_some());
         Ok(())
     })
@@ -131,7 +131,7 @@ async fn the_newest_token_dies(safeguards: Safeguards) -> Result<(bool, bool)> {
     });
     world.put_app().await?;
     world.put_grant(&text("robot"), "{}").await?;
-    world.grant_is(&["Ready=True/Reached"]).await?;
+    world.grant_is(&["Ready=True/ReconcileSucceeded"]).await?;
     let mut tokens = vec![text("robot")];
     for days in [2, 41] {
         advance_and_pass(&world, &operator, days * DAY, "MetaGrant", 1).await?;
@@ -154,7 +154,7 @@ async fn the_newest_token_dies(safeguards: Safeguards) -> Result<(bool, bool)> {
     .await?;
     quiet(&operator).await?;
     let conditions = world.grants().get("acme").await?.status.unwrap_or_default().conditions;
-    let says = missing(&conditions, &["Ready=True/Reached", "Valid=True/TokenValid"]).is_ok();
+    let says = missing(&conditions, &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).is_ok();
     Ok((says, world.works(&world.in_use().await?).await?))
 }
 

@@ -9,7 +9,7 @@ use crate::granting::*;
 use crate::props::*;
 use crate::world::*;
 
-const READY: &[&str] = &["Ready=True/Reached", "Valid=True/TokenValid"];
+const READY: &[&str] = &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_seed_is_adopted_and_an_older_a_dead_and_a_foreign_one_are_refused() -> Result<()> {
@@ -24,24 +24,24 @@ async fn a_newer_seed_is_adopted_and_an_older_a_dead_and_a_foreign_one_are_refus
     world.sandbox.invalidate_token("dead", Invalidation { subcode: Some(466), message: None })?;
     world.put_app().await?;
     world.put_grant(&text("robot"), "{}").await?;
-    world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    world.grant_is(&[READY, &["SourceTokenAccepted=True/SourceTokenInUse"]].concat()).await?;
 
-    let refused = [("older", "SeedOlder"), ("dead", "SessionInvalidated"), ("foreign", "WrongApp")];
+    let refused = [("older", "SourceTokenOlder"), ("dead", "SessionInvalidated"), ("foreign", "WrongApp")];
     for (number, (alias, reason)) in refused.into_iter().enumerate() {
         world.put_seed(&text(alias)).await?;
-        let seed = format!("SeedAccepted=False/{reason}");
+        let seed = format!("SourceTokenAccepted=False/{reason}");
         let grant = world.grant_is(&[READY, &[&seed, "!Stalled", "!Reconciling"]].concat()).await?;
         let step = grant.status.unwrap().next_step.unwrap();
         assert!(step.contains("acme-grant"), "{alias}: {step}");
         assert_eq!(world.in_use().await?, text("robot"), "{alias}");
-        warned(&world, &world.tenant_a, &vec!["acme SeedRefused"; number + 1]).await?;
+        warned(&world, &world.tenant_a, &vec!["acme SourceTokenRefused"; number + 1]).await?;
     }
     quiet(&operator).await?;
     assert_eq!(made_with(&world, "dead"), [], "a dead seed is not used");
     assert_eq!(made_with(&world, "foreign"), [], "nor is another application's");
 
     world.put_seed(&text("newer")).await?;
-    let grant = world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    let grant = world.grant_is(&[READY, &["SourceTokenAccepted=True/SourceTokenInUse"]].concat()).await?;
     assert_eq!((world.in_use().await?, grant.status.unwrap().next_step), (text("newer"), None));
     assert!(world.works(&text("robot")).await?, "the former seed is not revoked");
     assert_eq!(world.calls(REVOKE), []);
@@ -63,7 +63,7 @@ async fn whatever_works_takes_the_place_of_a_token_that_ended() -> Result<()> {
     world.sandbox.invalidate_token("robot", Invalidation { subcode: Some(466), message: None })?;
     advance_and_pass(&world, &operator, DAY, "MetaGrant", 1).await?;
     world.grant_is(&["Ready=False/SessionInvalidated", "Expired=True"]).await?;
-    // Older than the one that ended, of another kind, and somebody else's.
+    // Older than the one that ended, of another kind, and someone else's.
     world.put_seed(&text("alex")).await?;
     world.grant_is(READY).await?;
     assert_eq!(world.in_use().await?, text("alex"));
@@ -105,13 +105,13 @@ async fn a_seed_that_covers_less_than_what_is_in_use_is_refused_until_nobody_use
     world.put_grant(&text("alex"), "{}").await?;
     put_channels(&world).await?;
     world.put_seed(&text("billie")).await?;
-    world.grant_is(&[READY, &["SeedAccepted=Unknown/Pending"]].concat()).await?;
+    world.grant_is(&[READY, &["SourceTokenAccepted=Unknown/Pending"]].concat()).await?;
     quiet(&operator).await?;
     world.advance(1);
-    let refused = world.grant_is(&[READY, &["SeedAccepted=False/SeedNarrower"]].concat()).await?;
+    let refused = world.grant_is(&[READY, &["SourceTokenAccepted=False/SourceTokenNarrower"]].concat()).await?;
     let message = refused.status.unwrap().next_step.unwrap_or_default();
     assert!(message.contains("delete the channels"), "{message}");
-    warned(&world, &world.tenant_a, &["acme SeedRefused"]).await?;
+    warned(&world, &world.tenant_a, &["acme SourceTokenRefused"]).await?;
     assert_eq!(world.in_use().await?, text("alex"));
     for name in ["shop", "support"] {
         world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
@@ -121,7 +121,7 @@ async fn a_seed_that_covers_less_than_what_is_in_use_is_refused_until_nobody_use
     world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
     quiet(&operator).await?;
     world.advance(2);
-    let adopted = world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    let adopted = world.grant_is(&[READY, &["SourceTokenAccepted=True/SourceTokenInUse"]].concat()).await?;
     assert_eq!(world.in_use().await?, text("billie"));
     let status = adopted.status.unwrap();
     assert_eq!((status.channels, status.grantor_id.as_deref()), (Some(1), Some(other)));
@@ -129,7 +129,7 @@ async fn a_seed_that_covers_less_than_what_is_in_use_is_refused_until_nobody_use
     Ok(())
 }
 
-/// The person authorises again with one page only: Meta takes the other one from every token of that person.
+/// The person authorizes again with one page only: Meta takes the other one from every token of that person.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_from_a_login_with_fewer_pages_is_no_narrower_than_what_meta_left_of_the_grant() -> Result<()> {
     let world = World::seeded(|seed| {
@@ -153,7 +153,7 @@ async fn a_seed_from_a_login_with_fewer_pages_is_no_narrower_than_what_meta_left
         Ok(())
     })
     .await?;
-    world.grant_is(&[READY, &["SeedAccepted=True/SeedInUse"]].concat()).await?;
+    world.grant_is(&[READY, &["SourceTokenAccepted=True/SourceTokenInUse"]].concat()).await?;
     world.channel_is(&world.tenant_a, "shop", &["Ready=False/NotInGrant", "Expired=False"]).await?;
     world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
     warned(&world, &world.tenant_a, &["acme GrantShrunk", "shop NotInGrant"]).await?;

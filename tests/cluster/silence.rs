@@ -30,7 +30,7 @@ async fn readyz(url: &str, expected: (u16, &str)) -> Result<()> {
 async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is_missed() -> Result<()> {
     let world = World::new().await?;
     let proxy = Proxy::start(world.plane).await?;
-    let original = world.plane.service_account_kubeconfig(&world.mailbox, "operator").await?;
+    let original = world.plane.service_account_kubeconfig(&world.inbox, "operator").await?;
     let client = testkit::client(&proxy.kubeconfig(world.plane, &original)?).await?;
     let ready = Readiness::default();
     let operator = world.operator_with(|operator| {
@@ -43,7 +43,7 @@ async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is
     let serving = tokio::spawn(server::serve(listener, operator.metrics.clone(), ready, CancellationToken::new()));
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     readyz(&url, (200, "ok")).await?;
     let heard = || operator.gauge("watch_heard_timestamp_seconds{kind=\"MetaGrant\"}");
     let silences = |kind: &str| operator.count("watch_silences_total", kind);
@@ -68,7 +68,7 @@ async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is
     // What came and went meanwhile is noticed.
     world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
     proxy.thaw();
-    world.channel_is(&world.tenant_b, "support", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_b, "support", &["Ready=True/ReconcileSucceeded"]).await?;
     readyz(&url, (200, "ok")).await?;
     wait_for("every watch to be heard again", PATIENCE, async || {
         ensure!(heard() > silent, "heard at {}", heard());

@@ -1,4 +1,4 @@
-//! Statuses that somebody else writes: removed, or put back to an earlier one. They are repaired, and nobody else believes them.
+//! Statuses that someone else writes: removed, or put back to an earlier one. They are repaired, and nobody else believes them.
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};

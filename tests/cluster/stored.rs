@@ -113,7 +113,7 @@ fn statuses(versions: Vec<Value>) -> Vec<Value> {
     kept
 }
 
-/// Whether somebody had edited the spec when this status was written, which was of the generation before.
+/// Whether someone had edited the spec when this status was written, which was of the generation before.
 fn is_overtaken(version: &Value) -> bool {
     version["status"]["observedGeneration"].as_i64() < version["metadata"]["generation"].as_i64()
 }

@@ -13,7 +13,7 @@ use crate::releases::{bind, unbind};
 use crate::ring::{connected, name};
 use crate::world::*;
 
-/// An operator that looks after so many of each kind in each namespace.
+/// An operator that manages so many of each kind in each namespace.
 fn limited(world: &World, most: usize) -> Running {
     world.operator_with(|operator| operator.max_objects = most)
 }
@@ -76,7 +76,7 @@ async fn one_too_many_is_told_so_and_gets_its_turn_by_itself_and_who_has_a_place
     put(&world, "another", 4).await?;
     is(&world, "another", TOO_MANY).await?;
     delete(&world, "channel-0").await?;
-    is(&world, "channel-3", "Ready=True/Reached").await?;
+    is(&world, "channel-3", "Ready=True/ReconcileSucceeded").await?;
     is(&world, "another", TOO_MANY).await?;
 
     // There are too many Secrets, too: that of the fourth is used and its changes are heard of all the same.
@@ -85,7 +85,7 @@ async fn one_too_many_is_told_so_and_gets_its_turn_by_itself_and_who_has_a_place
     world.put_token(&world.tenant_a, "channel-3", &text("page-4")).await?;
     is(&world, "channel-3", "Ready=False/WrongPage").await?;
     world.put_token(&world.tenant_a, "channel-3", &text("page-3")).await?;
-    is(&world, "channel-3", "Ready=True/Reached").await?;
+    is(&world, "channel-3", "Ready=True/ReconcileSucceeded").await?;
     operator.stop().await;
 
     // The same after a restart.
@@ -100,7 +100,7 @@ async fn one_too_many_is_told_so_and_gets_its_turn_by_itself_and_who_has_a_place
     assert_eq!(operator.gauge(&gauge), 1.0);
     // Once it is in, nothing of that is left.
     delete(&world, "channel-1").await?;
-    world.channel_is(&world.tenant_a, "another", &["Ready=True/Reached", "!Stalled"]).await?;
+    world.channel_is(&world.tenant_a, "another", &["Ready=True/ReconcileSucceeded", "!Stalled"]).await?;
     assert_eq!(operator.gauge(&gauge), 0.0);
     Ok(())
 }

@@ -94,7 +94,7 @@ async fn labels_of_a_namespace_open_an_app_and_close_it() -> Result<()> {
     label(&world, &world.tenant_a, "team=shop").await?;
     world.advance(2);
     world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    grant_is(&world, "people", &["Ready=False/SecretNotReleased"]).await?;
+    grant_is(&world, "people", &["Ready=False/SecretUnavailable"]).await?;
     quiet(&operator).await?;
     let support = |all: Vec<(String, Option<String>)>| all.into_iter().find(|(name, _)| name == "support");
     assert_eq!(support(versions(&world).await?), support(before), "the other namespace is where it was");
@@ -134,14 +134,14 @@ async fn a_selector_that_selects_nothing_in_particular_is_refused_by_the_schema(
 async fn account(world: &World) -> Result<kube::Client> {
     let mut yaml = format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: partial, namespace: {}}}\n---\n{}",
-        world.mailbox,
+        world.inbox,
         role(world, &world.claims)
     );
-    for namespace in [&world.platform, &world.tenant_a, &world.mailbox] {
+    for namespace in [&world.platform, &world.tenant_a, &world.inbox] {
         yaml += &format!("---\n{}", role(world, namespace));
     }
     world.apply(&yaml).await?;
-    world.client_of(&world.mailbox, "partial").await
+    world.client_of(&world.inbox, "partial").await
 }
 
 /// Everything in a namespace that the operator needs, but reading the Namespace itself.
@@ -158,7 +158,7 @@ fn role(world: &World, namespace: &str) -> String {
 fn rights(world: &World, namespace: &str, name: &str, groups: &str, resources: &str) -> String {
     format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: {groups}, resources: {resources}, verbs: [get, list, watch, create, update, patch, delete]}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\nsubjects: [{{kind: ServiceAccount, name: partial, namespace: {}}}]\n",
-        world.mailbox
+        world.inbox
     )
 }
 

@@ -86,7 +86,7 @@ async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<
     let status = ended.status.clone().unwrap();
     assert_eq!(status.connection, Connection::Expired);
     let authorized = status.conditions.iter().find(|it| it.type_ == "Authorized").unwrap();
-    for part in ["460", "6600000000000001", "authorise", &format!("{}/shop-token", world.tenant_a)] {
+    for part in ["460", "6600000000000001", "authorize", &format!("{}/shop-token", world.tenant_a)] {
         assert!(authorized.message.contains(part), "no {part} in {}", authorized.message);
     }
 
@@ -95,13 +95,13 @@ async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<
     for _ in 0..23 {
         advance_and_pass(&world, &operator, 60, "FacebookChannel", 1).await?;
     }
-    wait_for("the last look", PATIENCE, async || {
+    wait_for("the last check", PATIENCE, async || {
         let probes = made_about(&world, "page-a").len();
         ensure!((11..=12).contains(&probes), "{probes} probes in 23 hours");
         Ok(())
     })
     .await?;
-    assert!(made_with(&world, "page-b").len() >= 20, "the healthy channel was looked at too");
+    assert!(made_with(&world, "page-b").len() >= 20, "the healthy channel was checked too");
     let later = world.channels(&world.tenant_a).get("shop").await?;
     assert_eq!(later.resource_version(), ended.resource_version(), "{later:?}");
     assert_eq!(made_with(&world, "page-a"), []);
@@ -110,7 +110,7 @@ async fn a_changed_password_is_found_in_the_next_slot_and_told_once() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_access_is_warned_of_in_time_and_ends_the_authorisation_while_the_token_lives() -> Result<()> {
+async fn data_access_is_warned_of_in_time_and_ends_the_authorization_while_the_token_lives() -> Result<()> {
     let ending = page_token("page-0", &page(0), ", data_access_expires_at: +20d");
     let world = World::seeded(|seed| {
         add_pages(seed, 1);
@@ -121,13 +121,13 @@ async fn data_access_is_warned_of_in_time_and_ends_the_authorisation_while_the_t
     let operator = world.operator();
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", &page(0), &text("page-0")).await?;
-    let well = world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?.status.unwrap();
+    let well = world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?.status.unwrap();
     quiet(&operator).await?;
     world.advance(7 * 24 * 60);
     let soon = world.channel_is(&world.tenant_a, "shop", &["Ready=True/ExpiresSoon"]).await?.status.unwrap();
     assert_eq!(soon.expires, well.expires);
     let (message, end) = (sentence(&soon.conditions).unwrap(), soon.expires.unwrap());
-    assert!(message.contains(&end) && soon.next_step.unwrap().contains("authorise"), "{message}");
+    assert!(message.contains(&end) && soon.next_step.unwrap().contains("authorize"), "{message}");
     quiet(&operator).await?;
     world.advance(14 * 24 * 60);
     let over = ["Ready=False/DataAccessExpired", "Expired=True/DataAccessExpired", "Connected=False", "Stalled=True"];
@@ -144,7 +144,7 @@ async fn a_requested_look_finds_a_restored_token_at_once() -> Result<()> {
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     let ended = world.channel_is(&world.tenant_a, "shop", &["Expired=True/PasswordChanged"]).await?;
     world.sandbox.restore_token("page-a")?;
-    // Not by itself before the next slot of a broken channel ...
+    // Not on its own before the next slot of a broken channel ...
     let passes = operator.passes("FacebookChannel");
     world.kubectl().run(&["-n", &world.tenant_a, "annotate", "secret", "shop-token", "touched=yes"]).await?;
     wait_for("a pass", PATIENCE, async || {
@@ -185,7 +185,7 @@ async fn a_channel_that_heals_after_a_restart_needs_no_two_hours() -> Result<()>
         .sandbox
         .add_fault(fault(&format!("{{match: {{method: POST, template: '{PAGE_ROWS}'}}, do: success_without_effect}}")));
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/WithoutEffect", "Reconciling=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=False/WriteHadNoEffect", "Reconciling=True"]).await?;
     operator.stop().await;
     world.sandbox.clear_faults();
     let _operator = world.operator();
@@ -210,16 +210,16 @@ async fn a_secret_that_holds_no_token_is_reported_with_the_next_step_and_delays_
     put("empty", "page-token", "token", "").await?;
     put("other-key", "page-token", "tokn", &token).await?;
     put("other-purpose", "app-secret", "token", &token).await?;
-    world.put_token(namespace, "unlabelled", &token).await?;
-    let label = ["-n", namespace, "label", "secret", "unlabelled-token"];
+    world.put_token(namespace, "unlabeled", &token).await?;
+    let label = ["-n", namespace, "label", "secret", "unlabeled-token"];
     world.kubectl().run(&[&label[..], &["metachannels.io/purpose-"]].concat()).await?;
-    world.apply(&world.channel_manifest(namespace, "unlabelled", &page(0))).await?;
+    world.apply(&world.channel_manifest(namespace, "unlabeled", &page(0))).await?;
     let cases = [
         ("broken-line", "SecretMalformed", "line break", "key token"),
         ("empty", "SecretMalformed", "empty", "key token"),
         ("other-key", "SecretMalformed", "no key token", "key token"),
-        ("other-purpose", "SecretNotReleased", "or it lacks the label", "metachannels.io/purpose=page-token"),
-        ("unlabelled", "SecretNotReleased", "or it lacks the label", "metachannels.io/purpose=page-token"),
+        ("other-purpose", "SecretUnavailable", "or it lacks the label", "metachannels.io/purpose=page-token"),
+        ("unlabeled", "SecretUnavailable", "or it lacks the label", "metachannels.io/purpose=page-token"),
     ];
     for (name, reason, seen, step) in cases {
         let kind = if reason == "SecretMalformed" { "Stalled=True" } else { "Reconciling=True" };
@@ -237,6 +237,6 @@ async fn a_secret_that_holds_no_token_is_reported_with_the_next_step_and_delays_
     world.put_channel(namespace, "fine", &page(1), &format!("{}\n", text("page-1"))).await?;
     world.channel_is(namespace, "fine", &["Ready=True"]).await?;
     world.kubectl().run(&[&label[..], &["metachannels.io/purpose=page-token"]].concat()).await?;
-    world.channel_is(namespace, "unlabelled", &["Ready=True"]).await?;
+    world.channel_is(namespace, "unlabeled", &["Ready=True"]).await?;
     Ok(())
 }

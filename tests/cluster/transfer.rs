@@ -17,7 +17,7 @@ use crate::world::*;
 const CLAIM: &str = "facebook-page-2200000000000001";
 
 const GIVEN: [&str; 7] = [
-    "Ready=True/Reached",
+    "Ready=True/ReconcileSucceeded",
     "Disconnected=True/Transferred",
     "Claimed=False/Transferred",
     "Connected=False",
@@ -25,8 +25,12 @@ const GIVEN: [&str; 7] = [
     "!Stalled",
     "!Reconciling",
 ];
-const OFFERED: [&str; 4] =
-    ["Ready=True/Reached", "Disconnected=True/Offered", "Claimed=True/Held", "Subscribed=False/Offered"];
+const OFFERED: [&str; 4] = [
+    "Ready=True/ReconcileSucceeded",
+    "Disconnected=True/TransferOffered",
+    "Claimed=True/ClaimHeld",
+    "Subscribed=False/TransferOffered",
+];
 
 /// A world in which each namespace has a token of its own for page A, and channel shop of the first is connected.
 async fn connected() -> Result<World> {
@@ -106,7 +110,9 @@ async fn a_page_that_is_given_away_is_taken_by_who_waits_for_it_and_the_giver_ma
     world.sandbox.clear_ledger();
 
     declare(&world, &format!("publishToken: true\n  {}", given_to(&world.tenant_b))).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Connected=True", "Claimed=True"]).await?;
+    world
+        .channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded", "Connected=True", "Claimed=True"])
+        .await?;
     let shop = world.channel_is(&world.tenant_a, "shop", &GIVEN).await?.status.unwrap();
     assert_eq!((shop.claim_name, shop.published_secret_name), (None, None));
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
@@ -155,7 +161,7 @@ async fn a_page_that_nobody_took_is_kept_unsubscribed_and_connected_again_when_i
     assert_eq!(claim.spec.transfer_to.as_ref(), Some(&world.tenant_b));
     assert_eq!(claim.spec.subscribed_fields, [""; 0]);
 
-    // Nothing more is written, also after a restart, and somebody else does not get it.
+    // Nothing more is written, also after a restart, and someone else does not get it.
     quiet(&operator).await?;
     let before = versions(&world).await?;
     operator.stop().await;
@@ -167,7 +173,7 @@ async fn a_page_that_nobody_took_is_kept_unsubscribed_and_connected_again_when_i
     world.channel_is(&world.platform, "other", &["Ready=False/ClaimedElsewhere"]).await?;
 
     declare(&world, "connection: Connected").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True", "Claimed=True/Held"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True", "Claimed=True/ClaimHeld"]).await?;
     assert_eq!(world.claims().get(CLAIM).await?.spec.transfer_to, None);
     assert_eq!(writes(&world), ["DELETE", "POST page-a"]);
     world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
@@ -213,7 +219,7 @@ async fn a_page_whose_giver_is_gone_can_be_taken_before_and_after_it_was_cleaned
             assert!(message.contains(&format!("given to namespace {}", world.tenant_b)), "{message}");
         }
         world.put_channel(&world.tenant_b, "copy", PAGE_A, &text("rival")).await?;
-        world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Claimed=True"]).await?;
+        world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
         let claim = claim_is(&world, "held", |it| it.state() == ClaimState::Held).await?;
         assert_eq!((&claim.spec.holder.namespace, &claim.spec.transfer_to), (&world.tenant_b, &None));
         world.advance(10);
@@ -237,10 +243,12 @@ async fn a_dead_token_keeps_nobody_from_giving_and_one_that_proves_nothing_from_
     declare(&world, &given_to(&world.tenant_b)).await?;
     world.channel_is(&world.tenant_a, "shop", &OFFERED).await?;
     assert!(!is_subscribed(&world));
-    world.channel_is(&world.tenant_b, "copy", &["Authorized=False/WrongPage", "Claimed=Unknown/NotProven"]).await?;
+    world
+        .channel_is(&world.tenant_b, "copy", &["Authorized=False/WrongPage", "Claimed=Unknown/CredentialUnverified"])
+        .await?;
     assert_eq!(world.claims().get(CLAIM).await?.spec.holder.namespace, world.tenant_a);
     world.put_token(&world.tenant_b, "copy", &text("rival")).await?;
-    world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded"]).await?;
     world.channel_is(&world.tenant_a, "shop", &GIVEN).await?;
     Ok(())
 }
@@ -287,7 +295,7 @@ async fn a_transfer_that_is_cut_off_after_any_write_is_made_up_for() -> Result<(
         // The request that was cut off may still be on its way; whoever succeeds waits a little.
         world.advance(2);
         let operator = world.operator();
-        world.channel_is(&world.tenant_b, "copy", &["Ready=True/Reached", "Claimed=True"]).await?;
+        world.channel_is(&world.tenant_b, "copy", &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
         world.channel_is(&world.tenant_a, "shop", &GIVEN).await?;
         quiet(&operator).await?;
         assert!(is_subscribed(&world), "cut off after write {after}");

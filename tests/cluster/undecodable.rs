@@ -77,7 +77,7 @@ async fn an_object_that_cannot_be_decoded_says_so_and_its_next_step_mends_it() -
         let step = told["status"]["nextStep"].as_str().context("a next step")?;
         let command = step.split_once("kubectl ").context("a command")?.1.trim_end_matches('.').replace('\'', "");
         world.kubectl().run(&command.split(' ').collect::<Vec<_>>()).await?;
-        let mended = is(&world, (kind, &namespace, name), ("True", "Reached")).await?;
+        let mended = is(&world, (kind, &namespace, name), ("True", "ReconcileSucceeded")).await?;
         assert_eq!(condition(&mended, "Stalled"), None);
         assert_eq!(mended["status"]["claimName"], before["status"]["claimName"]);
     }

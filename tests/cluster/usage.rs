@@ -53,7 +53,7 @@ fn of_app(level: UsageLevel, percent: u32) -> Option<UsageStatus> {
     Some(UsageStatus { app: Some(UsageShare { level, percent }), highest_page: None })
 }
 
-/// A person has a channel looked at, and so hears what every answer says by now.
+/// A person has a channel checked, and so hears what every answer says by now.
 async fn hear(world: &World, operator: &Running, number: usize, percent: u32) -> Result<()> {
     world.request_look(&world.tenant_a, &name(number), &format!("{percent} %")).await?;
     gauge_is(world, operator, percent).await?;
@@ -114,7 +114,7 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
     assert!(times_read(&world, COUNT) >= 3, "what is about to end was asked about");
     assert_eq!(versions(&world).await?, before);
 
-    // A person's change is looked at, and a new channel, and a new token.
+    // A person's change is checked, and a new channel, and a new token.
     let fields = row(&world, &page(1));
     for (connection, expected) in [("Disconnected", vec![]), ("Connected", fields)] {
         let patch = json!({ "spec": { "connection": connection } });
@@ -124,7 +124,7 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
         assert_eq!(row(&world, &page(1)), expected);
     }
     world.put_channel(&world.tenant_b, "new", &page(COUNT + 1), &text(&format!("page-{}", COUNT + 1))).await?;
-    world.channel_is(&world.tenant_b, "new", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_b, "new", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
 
     // It is over: the app hears it, and the ring catches up in batches.
     quiet(&operator).await?;
@@ -143,7 +143,7 @@ async fn at_96_percent_only_what_is_pressing_is_asked_and_everything_stays_as_it
     assert_eq!(reads(&world).into_iter().find(|it| it.batch.is_none()), None, "in batches");
     usage_is(&world, None).await?;
     for number in 0..COUNT {
-        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/Reached", "!Reconciling"]).await?;
+        world.channel_is(&world.tenant_a, &name(number), &["Ready=True/ReconcileSucceeded", "!Reconciling"]).await?;
     }
     assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
     warned(&world, &world.tenant_b, &["ending ExpiresSoon"]).await?;
@@ -159,12 +159,12 @@ async fn drift_that_was_found_is_repaired_at_96_percent() -> Result<()> {
     let fields = row(&world, &page(1));
     let subscription = PageSubscriptionChange { app: APP_ID.parse()?, fields: Some(vec!["messages".to_owned()]) };
     world.sandbox.change_page(&page(1), PageChange { subscription: Some(subscription), ..PageChange::default() })?;
-    // The answers that show it are the first to say how much is used: the app's own look may come before them.
+    // The answers that show it are the first to say how much is used: the app's own check may come before them.
     answers_say(&world, &format!("{{template: '{PAGE_ROWS}'}}"), 96);
     advance_and_pass(&world, &operator, 16, "FacebookChannel", 4).await?;
     gauge_is(&world, &operator, 96).await?;
     assert_eq!(row(&world, &page(1)), fields);
-    // Whether it lasts is looked at in time, though little else is.
+    // Whether it lasts is checked in time, though little else is.
     quiet(&operator).await?;
     world.sandbox.clear_ledger();
     world.advance(2);
@@ -233,7 +233,7 @@ async fn from_80_percent_on_slots_come_half_as_often() -> Result<()> {
     world.sandbox.clear_ledger();
     pass_time(&world, &operator, 120).await?;
     for number in 0..COUNT {
-        // The clock also runs by itself while it is moved.
+        // The clock also runs on its own while it is moved.
         assert!((4..=5).contains(&times_read(&world, number)), "{} of page {number}", times_read(&world, number));
     }
     assert_eq!(versions(&world).await?, before);
@@ -289,7 +289,7 @@ async fn a_tenant_who_asks_for_everything_at_once_keeps_no_other_from_its_turn()
     for number in 0..MANY {
         world.request_look(&world.tenant_a, &name(number), "at once").await?;
     }
-    let held_back = || operator.gauge("looks_held_back_total") as usize;
+    let held_back = || operator.gauge("checks_deferred_total") as usize;
     wait_for("most of them to stand in line", PATIENCE, async || {
         ensure!(held_back() >= MANY / 2, "{} held back", held_back());
         Ok(())

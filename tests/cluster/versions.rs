@@ -64,7 +64,7 @@ async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_
     let operator = world.operator();
     world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
     world.apply(&declaring(&world, "v21.0")).await?;
-    world.app_is(&["Ready=True/Reached", "VersionSupported=False/VersionEnding"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=False/VersionEnding"]).await?;
     quiet(&operator).await?;
     assert_eq!(told(&world, "VersionEnding").await?, 1);
     let before = world.apps().get("acme").await?.metadata.resource_version;
@@ -86,7 +86,7 @@ async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_
     );
     assert_eq!((told(&world, "VersionEnding").await?, told(&world, "VersionEnded").await?), (1, 1));
     world.apply(&declaring(&world, "v25.0")).await?;
-    world.app_is(&["Ready=True/Reached", "VersionSupported=True/VersionServed"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=True/VersionServed"]).await?;
     uses(&world, "v25.0").await
 }
 
@@ -99,18 +99,18 @@ async fn a_version_that_is_silently_served_as_another_is_known_also_when_a_chann
     world.app_is(&["VersionSupported=True/VersionServed"]).await?;
     quiet(&operator).await?;
     world.sandbox.preset("graph-version-served-as-another", &[("version", "v25.0"), ("served_as", "v24.0")])?;
-    // The sweep of the channels hears it: the app's own look is not due for a long time.
+    // The sweep of the channels hears it: the app's own check is not due for a long time.
     advance_and_sweep(&world, &operator, 16).await?;
-    // It is looked at within a minute, and once more a minute later.
+    // It is checked within a minute, and once more a minute later.
     for _ in 0..4 {
         world.advance(1);
         quiet(&operator).await?;
     }
-    world.app_is(&["VersionSupported=False/ServedAsAnother"]).await?;
-    world.app_is(&["Ready=True/Reached"]).await?;
-    assert_eq!(told(&world, "ServedAsAnother").await?, 1);
+    world.app_is(&["VersionSupported=False/ServedByOtherVersion"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+    assert_eq!(told(&world, "ServedByOtherVersion").await?, 1);
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     }
     world.sandbox.clear_faults();
     advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
@@ -148,14 +148,14 @@ async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> R
         ensure!(asked < 10, "{asked}");
         world.sandbox.clear_faults();
         world.apply(&declaring(&world, "v25.0")).await?;
-        world.app_is(&["Ready=True/Reached"]).await?;
+        world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     }
     // What both versions refuse is no fault of the new one's.
     let wrong = "{graph_error: {code: 10, message: '(#10) Application does not have permission for this action'}}";
     let only = "{template: '/{version}/{page-id}/conversations', method: GET}";
     world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
     world.apply(&declaring(&world, "v26.0")).await?;
-    world.app_is(&["Ready=True/Reached"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     uses(&world, "v26.0").await?;
     for version in record.versions() {
         let status = version.status.unwrap_or_default();
@@ -180,7 +180,7 @@ async fn a_version_that_could_not_be_tried_to_the_end_is_tried_again() -> Result
     world.sandbox.clear_faults();
     wait_for("another try", PATIENCE, async || {
         world.advance(1);
-        missing(&status(&world).await?.conditions, &["Ready=True/Reached"])
+        missing(&status(&world).await?.conditions, &["Ready=True/ReconcileSucceeded"])
     })
     .await?;
     uses(&world, "v26.0").await
@@ -213,7 +213,7 @@ async fn neither_a_page_that_never_answers_nor_one_that_does_not_just_now_keeps_
     world.sandbox.add_fault(fault(&format!("{{match: {page}, do: {{status: {{code: 503}}}}}}")));
     world.apply(&declaring(&world, "v21.0")).await?;
     uses(&world, "v21.0").await?;
-    world.app_is(&["Ready=True/Reached"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     world.sandbox.clear_faults();
     quiet(&operator).await?;
     // Meta serves the version in use no longer, and no page answers in the new one.
@@ -223,6 +223,6 @@ async fn neither_a_page_that_never_answers_nor_one_that_does_not_just_now_keeps_
     world.sandbox.add_fault(fault(&format!("{{match: {silent}, do: {{status: {{code: 503}}}}}}")));
     world.apply(&declaring(&world, "v25.0")).await?;
     uses(&world, "v25.0").await?;
-    world.app_is(&["Ready=True/Reached", "CredentialsValid=True"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded", "CredentialsValid=True"]).await?;
     Ok(())
 }

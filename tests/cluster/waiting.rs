@@ -72,7 +72,7 @@ async fn words_that_change_and_come_back_cause_no_passes_without_end() -> Result
     world.sandbox.clear_faults();
     world.advance(61);
     for (name, _) in CHANNELS {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ async fn channels_that_wait_for_an_app_do_not_repeat_each_change_of_its_words() 
     world.sandbox.clear_faults();
     world.advance(61);
     for (name, _) in CHANNELS {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     Ok(())
 }

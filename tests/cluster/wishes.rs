@@ -21,7 +21,9 @@ const FIELDS: &str = "[messages, messaging_postbacks, standby]";
 /// Every channel of the world is as it was when it was connected.
 async fn all_connected(world: &World) -> Result<()> {
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "Connected=True", "!Stalled"]).await?;
+        world
+            .channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True", "!Stalled"])
+            .await?;
     }
     Ok(())
 }
@@ -98,7 +100,7 @@ async fn a_field_that_meta_does_not_know_is_named_and_all_channels_stay_connecte
     })
     .await?;
     world.app_is(&["Ready=False/FieldRefused", "WebhookSubscribed=True"]).await?;
-    // Corrected, it heals by itself.
+    // Corrected, it heals on its own.
     declare("[messages, message_reads]").await?;
     world.app_is(&["Ready=True", "!Stalled"]).await?;
     all_connected(&world).await?;
@@ -121,7 +123,7 @@ async fn a_new_app_with_a_mistyped_field_connects_its_channels_with_all_others()
     world.apply(&world.app_manifest_with("webhook: {fields: [messages, mesage_reads, standby]}")).await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     world.app_is(&["Ready=False/FieldRefused", "WebhookSubscribed=True/FieldsMatch"]).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     quiet(&operator).await?;
     assert_eq!(row(&world, PAGE_A), ["messages", "standby"]);
     let posts = world.requests("POST", PAGE_ROWS);
@@ -360,7 +362,7 @@ async fn what_one_answer_about_an_observed_app_leaves_out_disconnects_nobody_and
     let operator = world.operator();
     connected(&world).await?;
     world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Observe")).await?;
-    world.app_is(&["Ready=True/Reached"]).await?;
+    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     quiet(&operator).await?;
     let told = async || {
         let status = status(&world).await?;
@@ -369,7 +371,7 @@ async fn what_one_answer_about_an_observed_app_leaves_out_disconnects_nobody_and
     let (before, steady) = (told().await?, Steady::watch(&world));
     let lists = [
         (APP_ROWS, "WebhookSubscribed", "DriftObserved"),
-        ("/{version}/{app-id}/permissions", "PermissionsApproved", "NotApproved"),
+        ("/{version}/{app-id}/permissions", "PermissionsApproved", "PermissionNotApproved"),
     ];
     for (template, ..) in lists {
         leaves_out(&world, template, ", times: 1");
@@ -384,16 +386,16 @@ async fn what_one_answer_about_an_observed_app_leaves_out_disconnects_nobody_and
     for (template, condition, reason) in lists {
         leaves_out(&world, template, "");
         advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
-        world.app_is(&["Ready=True/Reached", &format!("{condition}=True")]).await?;
+        world.app_is(&["Ready=True/ReconcileSucceeded", &format!("{condition}=True")]).await?;
         world.advance(1);
         world
             .app_is(&[&format!("Ready=False/{reason}"), &format!("{condition}=False/{reason}"), "Stalled=True"])
             .await?;
         world.sandbox.clear_faults();
         advance_and_pass(&world, &operator, 121, "MetaApp", 1).await?;
-        world.app_is(&["Ready=True/Reached"]).await?;
+        world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     }
-    warned(&world, &world.platform, &["acme DriftObserved", "acme NotApproved"]).await?;
+    warned(&world, &world.platform, &["acme DriftObserved", "acme PermissionNotApproved"]).await?;
     assert_eq!(world.writes(), []);
     Ok(())
 }

@@ -36,11 +36,11 @@ async fn a_page_that_may_not_be_read_for_want_of_a_permission_that_is_not_requir
     advance_and_sweep(&world, &operator, 16).await?;
     for ((name, page), code) in names.iter().zip(["code 100", "code 10"]) {
         let expected = [
-            "Ready=True/Reached",
+            "Ready=True/ReconcileSucceeded",
             "Connected=True",
             "Authorized=True",
             "Subscribed=True",
-            "PageUsable=Unknown/NotReadable",
+            "PageUsable=Unknown/ReadNotPermitted",
             "!Reconciling",
             "!Stalled",
         ];
@@ -89,7 +89,7 @@ async fn what_a_page_call_says_once_turns_nothing_and_sends_nobody_anywhere() ->
     assert!(witnessed[..3].iter().all(|asked| *asked == 1), "{witnessed:?}");
     world.sandbox.clear_ledger();
     world.advance(2);
-    wait_for("the pages to be looked at again", PATIENCE, async || {
+    wait_for("the pages to be checked again", PATIENCE, async || {
         for number in 0..3 {
             ensure!(!made_with(&world, &format!("page-{number}")).is_empty(), "page-{number}");
         }
@@ -144,7 +144,7 @@ async fn a_subscription_that_meta_refuses_though_the_permission_is_there_says_so
     let connected = world.channel_manifest(&world.tenant_a, "shop", PAGE_A);
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     world.apply(&connected).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     world.sandbox.preset("subscription-refused-1929002", &[("page", PAGE_A)])?;
     world.sandbox.add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{edit: {{{lost}}}}}}}")));
     change_row(&world, PAGE_A, APP_ID, None)?;
@@ -221,7 +221,7 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
         world.sandbox.preset(preset, &[("token", &format!("page-{number}"))])?;
         let (name, token) = (format!("channel-{number}"), text(&format!("page-{number}")));
         world.put_channel(&world.tenant_a, &name, &page(number), &token).await?;
-        world.channel_is(&world.tenant_a, &name, &["Ready=True/Reached", "Claimed=True"]).await?;
+        world.channel_is(&world.tenant_a, &name, &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
     }
     // As long as nobody tells, nothing is proven, and no page is claimed by it.
     world.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
@@ -230,9 +230,13 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
     ));
     world.put_channel(&world.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
     world
-        .channel_is(&world.tenant_a, "untold", &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/NotProven"])
+        .channel_is(
+            &world.tenant_a,
+            "untold",
+            &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/CredentialUnverified"],
+        )
         .await?;
-    // A page that debug_token says is out of reach: nobody can help by authorising again.
+    // A page that debug_token says is out of reach: nobody can help by authorizing again.
     let last = NOT_TOLD.len();
     world.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
     world.put_channel(&world.tenant_a, "gone", &page(last), &text(&format!("page-{last}"))).await?;
@@ -247,7 +251,7 @@ async fn a_mistyped_field_of_a_channel_is_named_and_undoes_nothing() -> Result<(
     let operator = world.operator();
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     let record = world.record(&world.tenant_a);
     world.sandbox.clear_ledger();
     let wish = "subscribedFields: [messages, messaging_postbacks, mesage_reads]";
@@ -268,7 +272,7 @@ async fn a_mistyped_field_of_a_channel_is_named_and_undoes_nothing() -> Result<(
         assert_ne!(connected.status, "False", "{connected:?}");
     }
     world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 
@@ -290,7 +294,7 @@ async fn a_list_whose_paging_is_null_is_whole() -> Result<()> {
     world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
     let rows = format!("page: {PAGE_A}, template: '{PAGE_ROWS}'");
     world.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {{paging: null}}}}}}}}")));
-    world.channel_is(&world.tenant_b, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 
@@ -346,11 +350,11 @@ async fn what_is_not_understood_is_told_with_code_and_words_when_it_lasts_and_an
     // Of a new channel nothing is known before.
     world.sandbox.preset("other-page-id", &[("page", &page(2)), ("new_id", PAGE_B)])?;
     world.put_channel(&world.tenant_a, "new", &page(2), &text("page-2")).await?;
-    world.channel_is(&world.tenant_a, "new", &["Ready=Unknown/NotUnderstood", "PageUsable=Unknown"]).await?;
+    world.channel_is(&world.tenant_a, "new", &["Ready=Unknown/UnrecognizedError", "PageUsable=Unknown"]).await?;
     advance_and_sweep(&world, &operator, 16).await?;
     advance_and_sweep(&world, &operator, 2).await?;
     for (name, word) in names.iter().map(|(name, _)| name).zip(["code ", "another object"]) {
-        let expected = ["Ready=True/Reached", "Connected=True", "PageUsable=True", "!Stalled"];
+        let expected = ["Ready=True/ReconcileSucceeded", "Connected=True", "PageUsable=True", "!Stalled"];
         let channel = world.channel_is(&world.tenant_a, name, &expected).await?;
         assert!(message(&channel, "PageUsable").contains(word), "{}", message(&channel, "PageUsable"));
         assert!(channel.status.unwrap().next_step.unwrap().contains(word));
@@ -364,7 +368,8 @@ async fn what_is_not_understood_is_told_with_code_and_words_when_it_lasts_and_an
     world.sandbox.clear_faults();
     advance_and_sweep(&world, &operator, 16).await?;
     for (name, _) in &names {
-        let channel = world.channel_is(&world.tenant_a, name, &["Ready=True/Reached", "PageUsable=True"]).await?;
+        let channel =
+            world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "PageUsable=True"]).await?;
         assert!(channel.status.as_ref().unwrap().next_step.is_none(), "{:?}", message(&channel, "PageUsable"));
     }
     Ok(())

@@ -52,7 +52,7 @@ pub struct World {
     pub tenant_a: String,
     pub tenant_b: String,
     pub claims: String,
-    pub mailbox: String,
+    pub inbox: String,
     pub release: String,
     /// Whom the operator acts as, and whom the gateway.
     pub account: Account,
@@ -139,9 +139,9 @@ impl World {
         install_crypto_provider();
         let client = plane.client().await?;
         let (platform, tenant_a) = (name("platform"), name("tenant-a"));
-        let (tenant_b, claims, mailbox) = (name("tenant-b"), name("claims"), name("mailbox"));
+        let (tenant_b, claims, inbox) = (name("tenant-b"), name("claims"), name("inbox"));
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        for name in [&platform, &tenant_a, &tenant_b, &claims, &mailbox] {
+        for name in [&platform, &tenant_a, &tenant_b, &claims, &inbox] {
             let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
             namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
         }
@@ -154,17 +154,17 @@ impl World {
         let options = Options { callback_limit: PATIENCE, ..Options::default() };
         let sandbox = Sandbox::start(seed, options).await?;
         let scopes = vec![platform.clone(), tenant_a.clone(), tenant_b.clone()];
-        let release = format!("{mailbox}/acme");
+        let release = format!("{inbox}/acme");
         bind_all(&client, &scopes, &release).await?;
         let stored = Stored::of(plane, scopes.clone());
         let shift = Shift::default();
-        let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &mailbox)]);
-        let gateways = rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &mailbox)]);
+        let operators = rights(&scopes, WATCHED, &[(CLAIMS, &claims), (MAILBOX, &inbox)]);
+        let gateways = rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &inbox)]);
         let (account, gateway_account) = tokio::try_join!(
-            Account::new(plane, &mailbox, "operator", &operators),
-            Account::new(plane, &mailbox, "gateway", &gateways),
+            Account::new(plane, &inbox, "operator", &operators),
+            Account::new(plane, &inbox, "gateway", &gateways),
         )?;
-        let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &mailbox).await?;
+        let (gateway, url) = start_gateway(&gateway_account.client, &sandbox, &shift, scopes, &inbox).await?;
         sandbox.set_resolve(BTreeMap::from([("hooks.example.com".to_owned(), url)]))?;
         Ok(Self {
             plane,
@@ -175,7 +175,7 @@ impl World {
             tenant_a,
             tenant_b,
             claims,
-            mailbox,
+            inbox,
             release,
             account,
             gateway_account,
@@ -198,7 +198,7 @@ impl World {
                 panic_over: Default::default(),
                 safeguards: Default::default(),
                 claims_namespace: self.claims.clone(),
-                mailbox_namespace: self.mailbox.clone(),
+                inbox_namespace: self.inbox.clone(),
                 keyring: DEFAULT_KEYRING.to_owned(),
                 graph_url: self.sandbox.url(),
                 gateway_url: Some("https://hooks.example.com".into()),
@@ -251,7 +251,7 @@ impl World {
         self.plane.kubectl()
     }
 
-    /// Applies manifests as somebody with kubectl would.
+    /// Applies manifests as someone with kubectl would.
     pub async fn apply(&self, yaml: &str) -> Result<()> {
         self.kubectl().apply(yaml).await.map(|_| ())
     }

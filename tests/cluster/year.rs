@@ -1,5 +1,5 @@
 //! A year of two grants, every other day: a system user's with fifty channels, which nobody has to think of, and a person's,
-//! who is warned, lets it end or not, and authorises again in the browser.
+//! who is warned, lets it end or not, and authorizes again in the browser.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const STEP: i64 = 2 * DAY;
 const STEPS: usize = 183;
 /// Steps until the person notices.
 const SLOW: usize = 2;
-const HEALTHY: &[&str] = &["Ready=True/Reached", "Connected=True"];
+const HEALTHY: &[&str] = &["Ready=True/ReconcileSucceeded", "Connected=True"];
 
 /// What Meta was asked in a year, by template. Operations of a batch are no requests of their own.
 #[derive(Default)]
@@ -60,7 +60,7 @@ struct Persons<'a> {
     /// Steps since it ended, and since the person was first warned.
     ended: usize,
     warned: usize,
-    /// How often the person authorised again before the end, and after it.
+    /// How often the person authorized again before the end, and after it.
     in_time: usize,
     too_late: usize,
 }
@@ -94,13 +94,13 @@ impl<'a> Persons<'a> {
         let status = self.get().await?.status.context("no status")?;
         let ready = find(&status.conditions, ConditionType::Ready).context("not Ready")?.reason.clone();
         match ready.as_str() {
-            "Reached" => self.channel_is(HEALTHY).await,
+            "ReconcileSucceeded" => self.channel_is(HEALTHY).await,
             "ExpiresSoon" => {
                 self.channel_is(&["Connected=True"]).await?;
                 self.warned += 1;
                 if self.warned > SLOW && self.in_time < self.too_late {
                     self.in_time += 1;
-                    return self.authorise_again(operator).await;
+                    return self.authorize_again(operator).await;
                 }
                 Ok(())
             }
@@ -118,14 +118,14 @@ impl<'a> Persons<'a> {
                 self.ended += 1;
                 if self.ended > SLOW {
                     self.too_late += 1;
-                    return self.authorise_again(operator).await;
+                    return self.authorize_again(operator).await;
                 }
                 Ok(())
             }
         }
     }
 
-    async fn authorise_again(&mut self, operator: &Running) -> Result<()> {
+    async fn authorize_again(&mut self, operator: &Running) -> Result<()> {
         (self.ended, self.warned) = (0, 0);
         let offer = self.browser.up_to_the_offer(&self.name, PERSON, &[]).await?;
         self.browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
@@ -174,7 +174,7 @@ async fn in_a_year_nothing_ends_that_could_be_renewed_and_a_person_is_asked_in_t
     .await?;
     let day = Duration::from_secs(24 * 60 * 60);
     let operator = world.operator_with(|operator| {
-        // Who is looked at every 15 minutes would not be answered in time.
+        // Who is checked every 15 minutes would not be answered in time.
         let policy = &mut operator.policy;
         (policy.token_period, policy.channel_period, policy.app_period) = (day, 2 * day, day);
         policy.staleness_limit = 5 * day;
@@ -210,7 +210,7 @@ async fn in_a_year_nothing_ends_that_could_be_renewed_and_a_person_is_asked_in_t
     // One look for each grant, and a few more after each change of its token.
     asked.at_most(DEBUG_TOKEN, 2 * STEPS + 6 * again + 40);
     asked.at_most(LIST, 2 * STEPS + 6 * again + 40);
-    assert_eq!(asked.0[EXCHANGE], 9 + 2 * again, "one every forty days; two for each authorisation");
+    assert_eq!(asked.0[EXCHANGE], 9 + 2 * again, "one every forty days; two for each authorization");
     asked.at_most("/{version}/", 8 * STEPS);
     let all: usize = asked.0.values().sum();
     assert!(all <= 16 * STEPS, "{all} requests");

@@ -122,13 +122,13 @@ fn the_gateway_leaves_mail_that_only_the_operator_can_read_and_reads_the_keyring
     let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
     let rows = [
         (
-            ("acme-meta-channel-operator-gateway-mailbox", "meta-channel-gateway-mailbox"),
-            vec!["create secrets.", "post mailboxes.metachannels.io"],
+            ("acme-meta-channel-operator-gateway-inbox", "meta-channel-gateway-inbox"),
+            vec!["create secrets.", "post inboxes.metachannels.io"],
             "list,watch",
         ),
         (
-            ("acme-meta-channel-operator-mailbox", "meta-channel-operator-mailbox"),
-            vec!["get,list,watch,create,delete secrets.", "collect mailboxes.metachannels.io"],
+            ("acme-meta-channel-operator-inbox", "meta-channel-operator-inbox"),
+            vec!["get,list,watch,create,delete secrets.", "collect inboxes.metachannels.io"],
             "patch",
         ),
     ];
@@ -143,7 +143,7 @@ fn the_gateway_leaves_mail_that_only_the_operator_can_read_and_reads_the_keyring
         assert_eq!(rights_of(&base, "Role", in_base, Some("meta-channel-system")), expected(keyring));
     }
     let without = Chart::OPERATOR.render(&Chart::OPERATOR.example("minimal")).unwrap();
-    assert!(without.one("Role", "acme-meta-channel-operator-mailbox").is_err(), "without a gateway there is no mail");
+    assert!(without.one("Role", "acme-meta-channel-operator-inbox").is_err(), "without a gateway there is no mail");
 }
 
 /// Who gets each role, as `RoleBinding namespace/role -> account`.
@@ -169,8 +169,8 @@ fn the_chart_binds_roles_in_the_namespaces_it_was_given() {
     let mut expected = vec![
         format!("meta-channels: ops.acme-meta-channel-operator-claims -> {operator}"),
         format!("ops: acme-meta-channel-operator-leases -> {operator}"),
-        format!("ops: acme-meta-channel-operator-mailbox -> {operator}"),
-        format!("ops: acme-meta-channel-operator-gateway-mailbox -> {operator}-gateway"),
+        format!("ops: acme-meta-channel-operator-inbox -> {operator}"),
+        format!("ops: acme-meta-channel-operator-gateway-inbox -> {operator}-gateway"),
     ];
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         expected.push(format!("{namespace}: ops.acme-meta-channel-operator -> {operator}"));
@@ -194,8 +194,8 @@ fn the_default_base_binds_nothing_everywhere() {
         expected.push(format!("{namespace}: meta-channel-operator -> {operator}"));
     }
     assert_eq!(bindings(&kustomize("config/default").unwrap()), expected);
-    expected.push(format!("meta-channel-system: meta-channel-operator-mailbox -> {operator}"));
-    expected.push(format!("meta-channel-system: meta-channel-gateway-mailbox -> {gateway}"));
+    expected.push(format!("meta-channel-system: meta-channel-operator-inbox -> {operator}"));
+    expected.push(format!("meta-channel-system: meta-channel-gateway-inbox -> {gateway}"));
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         expected.push(format!("{namespace}: meta-channel-gateway -> {gateway}"));
     }

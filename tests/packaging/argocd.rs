@@ -44,7 +44,7 @@ fn finding(status: Status, reason: Reason) -> Finding {
 
 fn blocked_by(status: Status, reason: Reason) -> Value {
     let blocking = finding(status, reason);
-    object(2, 2, &readiness(&[&blocking], 2, finding(Status::True, Reason::Reached)))
+    object(2, 2, &readiness(&[&blocking], 2, finding(Status::True, Reason::ReconcileSucceeded)))
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn every_reason_shows_who_is_waited_for() {
     for reason in Reason::ALL {
         let expected = match reason.actor() {
             Actor::Person => "Degraded",
-            // Nothing stays False for a reason that is well, but if it did the operator would look again.
+            // Nothing stays False for a reason that is well, but if it did the operator would check again.
             Actor::Operator | Actor::Nobody => "Progressing",
         };
         if *reason == Reason::Paused {
@@ -65,7 +65,7 @@ fn every_reason_shows_who_is_waited_for() {
 
 #[test]
 fn what_is_reached_is_healthy_and_what_is_paused_is_suspended() {
-    let reached = object(2, 2, &readiness(&[], 2, finding(Status::True, Reason::Reached)));
+    let reached = object(2, 2, &readiness(&[], 2, finding(Status::True, Reason::ReconcileSucceeded)));
     assert_eq!(judged(KINDS, reached).0, "Healthy");
     let warned = object(2, 2, &readiness(&[], 2, finding(Status::True, Reason::ExpiresSoon)));
     assert_eq!(judged(KINDS, warned), ("Healthy".into(), "ExpiresSoon: Seen. Next.".into()));
@@ -76,8 +76,9 @@ fn what_is_reached_is_healthy_and_what_is_paused_is_suspended() {
 
 #[test]
 fn what_the_operator_has_not_looked_at_is_in_progress() {
-    let reached = readiness(&[], 2, finding(Status::True, Reason::Reached));
-    let stalled = readiness(&[&finding(Status::False, Reason::WrongPage)], 2, finding(Status::True, Reason::Reached));
+    let reached = readiness(&[], 2, finding(Status::True, Reason::ReconcileSucceeded));
+    let stalled =
+        readiness(&[&finding(Status::False, Reason::WrongPage)], 2, finding(Status::True, Reason::ReconcileSucceeded));
     let fresh = json!({"metadata": {"name": "shop", "generation": 1}, "status": {"observedGeneration": -1}});
     let empty =
         json!({"metadata": {"name": "shop", "generation": 1}, "status": {"observedGeneration": 1, "conditions": []}});

@@ -104,7 +104,7 @@ async fn everything_that_is_rendered_is_valid_to_the_api_server() {
     }
 }
 
-/// The folders below this one that kubectl can render by themselves.
+/// The folders below this one that kubectl can render on their own.
 fn kustomizations(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {

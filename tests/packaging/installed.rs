@@ -109,7 +109,7 @@ async fn what_the_charts_install_connects_the_samples() {
     wait(&cluster, &operator, "Ready", "facebookchannel/support", "tenant-a").await.unwrap();
     wait(&cluster, &operator, "Expired", "facebookchannel/outlet", "tenant-b").await.unwrap();
     owners(&cluster).await.unwrap();
-    reauthorised(&cluster, &graph, &format!("http://127.0.0.1:{port}")).await.unwrap();
+    reauthorized(&cluster, &graph, &format!("http://127.0.0.1:{port}")).await.unwrap();
 
     let exit = operator.terminate(PATIENCE).await.unwrap();
     assert!(exit.status.success(), "{}\n{}", exit.status, operator.last_lines(20));
@@ -124,9 +124,9 @@ async fn what_the_charts_install_connects_the_samples() {
     }
 }
 
-/// A person authorises in the browser for a grant that has no token yet: the gateway may leave what came of it, and the
+/// A person authorizes in the browser for a grant that has no token yet: the gateway may leave what came of it, and the
 /// operator may take it and throw it away.
-async fn reauthorised(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) -> Result<()> {
+async fn reauthorized(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) -> Result<()> {
     let grant = "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {name: people, namespace: tenant-a}\nspec:\n  appRef: {name: acme, namespace: platform}\n  tokenSecretRef: {name: not-there}\n";
     let kubectl = cluster.kubectl();
     kubectl.apply(grant).await?;
@@ -158,7 +158,7 @@ async fn reauthorised(cluster: &ControlPlane, graph: &Sandbox, gateway: &str) ->
     wait_for("the token to be kept and the mail to be thrown away", PATIENCE, async || {
         kubectl.get(&["secret", "metagrant-people-token", "--namespace=tenant-a"]).await?;
         let mail =
-            kubectl.get(&["secrets", "--namespace=ops", "--selector=metachannels.io/purpose=grant-mailbox"]).await?;
+            kubectl.get(&["secrets", "--namespace=ops", "--selector=metachannels.io/purpose=grant-inbox"]).await?;
         let left: Vec<_> =
             mail["items"].as_array().context("a list")?.iter().map(|it| &it["metadata"]["name"]).collect();
         ensure!(left.len() == 1 && left[0].as_str().is_some_and(|name| name.starts_with("grant-state-")), "{left:?}");

@@ -20,7 +20,7 @@ fn each_is_bound(manifests: &Manifests) {
         .of_kind("ConfigMap")
         .filter(|it| it["metadata"]["name"] == BINDING)
         .map(|binding| {
-            assert_eq!(binding["immutable"], true, "whoever may write ConfigMaps cannot bend it");
+            assert_eq!(binding["immutable"], true, "anyone who may write ConfigMaps cannot bend it");
             assert_eq!(binding["data"], json!({"release": release}));
             binding["metadata"]["namespace"].as_str().unwrap().to_owned()
         })

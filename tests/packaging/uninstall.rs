@@ -9,7 +9,7 @@ use testkit::{Kubectl, wait_for};
 use crate::cluster::established;
 use crate::installed::PATIENCE;
 use crate::tools::{Chart, helm, helm3, read};
-use crate::upgrade::{Helm, Releases, cluster, labelled, remembered};
+use crate::upgrade::{Helm, Releases, cluster, labeled, remembered};
 
 const HELD: &str = "holds its page and is not declared Disconnected";
 
@@ -64,7 +64,7 @@ impl Shops<'_> {
     /// What is left of the release in the cluster.
     async fn left(&self) -> Result<BTreeSet<String>> {
         let place = format!(" {}/", self.namespace);
-        let all = labelled(&self.kubectl, "shops").await?;
+        let all = labeled(&self.kubectl, "shops").await?;
         Ok(all.into_iter().filter(|it| it.contains(&place)).map(|it| it.replace(&place, " ")).collect())
     }
 }

@@ -51,7 +51,7 @@ impl Releases<'_> {
 }
 
 /// Everything in the cluster that carries the label of a release, of whatever kind.
-pub(crate) async fn labelled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> {
+pub(crate) async fn labeled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> {
     let kinds = kubectl.text(&["api-resources", "--verbs=list,delete", "--output=name", "--no-headers"]).await?;
     let kinds: Vec<_> = kinds.split_whitespace().collect();
     assert!(kinds.contains(&"deployments.apps") && kinds.contains(&"facebookchannels.metachannels.io"), "{kinds:?}");
@@ -89,27 +89,27 @@ async fn an_upgrade_brings_this_version_and_an_uninstallation_leaves_kinds_claim
     releases.put("install", "acme", "ops", &former(&Chart::OPERATOR), &values).unwrap();
     let samples = path("config/samples/facebookchannels.yaml").display().to_string();
     kubectl.run(&["apply", "--server-side", "--filename", &samples]).await.unwrap();
-    let before = labelled(&kubectl, "acme").await.unwrap();
+    let before = labeled(&kubectl, "acme").await.unwrap();
     assert!(before.contains("Deployment ops/acme-meta-channel-operator"), "{before:#?}");
 
     releases.put("upgrade", "admin", "default", &Chart::ADMIN.path(), &defaults).unwrap();
     established(&kubectl).await.unwrap();
     releases.put("upgrade", "acme", "ops", &Chart::OPERATOR.path(), &values).unwrap();
     let expected = Chart::OPERATOR.render(&values).unwrap();
-    assert_eq!(labelled(&kubectl, "acme").await.unwrap(), names(&expected), "what went, what came, and no more");
+    assert_eq!(labeled(&kubectl, "acme").await.unwrap(), names(&expected), "what went, what came, and no more");
     let installed = Manifests::list(&kubectl.get(&["deployments", "--namespace=ops"]).await.unwrap()).unwrap();
     for component in ["operator", "gateway"] {
         let launch = |manifests| Launch::of(manifests, component, "pod").unwrap();
         assert_eq!(launch(&installed), launch(&expected));
     }
     let admin = names(&Chart::ADMIN.render(&defaults).unwrap());
-    assert_eq!(labelled(&kubectl, "admin").await.unwrap(), admin);
+    assert_eq!(labeled(&kubectl, "admin").await.unwrap(), admin);
 
     releases.uninstall("acme", "ops").unwrap();
-    assert_eq!((labelled(&kubectl, "acme").await.unwrap().len(), remembered(&kubectl, "acme").await.unwrap()), (0, 0));
+    assert_eq!((labeled(&kubectl, "acme").await.unwrap().len(), remembered(&kubectl, "acme").await.unwrap()), (0, 0));
     releases.uninstall("admin", "default").unwrap();
     let kept = |name: &&String| name.starts_with("CustomResourceDefinition ") || *name == "Namespace meta-channels";
-    let left = labelled(&kubectl, "admin").await.unwrap();
+    let left = labeled(&kubectl, "admin").await.unwrap();
     assert_eq!(left, admin.iter().filter(kept).cloned().collect());
     assert_eq!((left.len(), remembered(&kubectl, "admin").await.unwrap()), (5, 0));
     let channels = kubectl.get(&["facebookchannels", "--all-namespaces"]).await.unwrap();
@@ -130,10 +130,10 @@ async fn what_a_tenant_takes_out_of_the_values_goes() {
         let mut expected = names(&Chart::CHANNELS.render_as("shops", "tenant-a", &values, &[]).unwrap());
         // It is annotated to be kept.
         expected.insert("MetaApp tenant-a/acme".to_owned());
-        assert_eq!(labelled(&kubectl, "shops").await.unwrap(), expected, "{example}");
+        assert_eq!(labeled(&kubectl, "shops").await.unwrap(), expected, "{example}");
     }
     releases.uninstall("shops", "tenant-a").unwrap();
-    assert_eq!(labelled(&kubectl, "shops").await.unwrap(), ["MetaApp tenant-a/acme".to_owned()].into());
+    assert_eq!(labeled(&kubectl, "shops").await.unwrap(), ["MetaApp tenant-a/acme".to_owned()].into());
 }
 
 /// Nobody is forced to Helm 4.
@@ -158,9 +158,9 @@ async fn helm_3_renders_the_same_and_installs_it() {
     releases.put("install", "acme", "ops", &Chart::OPERATOR.path(), &values).unwrap();
     releases.put("install", "shops", "tenant-a", &Chart::CHANNELS.path(), &Chart::CHANNELS.example("tenant")).unwrap();
     releases.put("upgrade", "acme", "ops", &Chart::OPERATOR.path(), &values).unwrap();
-    assert_eq!(labelled(&kubectl, "acme").await.unwrap(), names(&Chart::OPERATOR.render(&values).unwrap()));
+    assert_eq!(labeled(&kubectl, "acme").await.unwrap(), names(&Chart::OPERATOR.render(&values).unwrap()));
     for (release, namespace) in [("shops", "tenant-a"), ("acme", "ops")] {
         releases.uninstall(release, namespace).unwrap();
-        assert_eq!(labelled(&kubectl, release).await.unwrap().len(), 0, "{release}");
+        assert_eq!(labeled(&kubectl, release).await.unwrap().len(), 0, "{release}");
     }
 }

@@ -55,10 +55,10 @@
 {{- end }}
 
 {{/*
-In the release's namespace, with a gateway: what people authorised in the browser is taken and thrown away there, and the gateway's keyring
+In the release's namespace, with a gateway: what people authorized in the browser is taken and thrown away there, and the gateway's keyring
 is made and kept. RBAC cannot name what is created; the policy secrets.metachannels.io can.
 */}}
-{{- define "mco.operatorMailboxRules" -}}
+{{- define "mco.operatorInboxRules" -}}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, delete]
@@ -68,12 +68,12 @@ is made and kept. RBAC cannot name what is created; the policy secrets.metachann
   verbs: [patch]
 # There are no such objects: by this verb the policy secrets.metachannels.io knows the operator.
 - apiGroups: [metachannels.io]
-  resources: [mailboxes]
+  resources: [inboxes]
   verbs: [collect]
 {{- end }}
 
-{{/* In the release's namespace. Whoever takes the gateway over can read there the keyring, and neither mail nor anything else. */}}
-{{- define "mco.gatewayMailboxRules" -}}
+{{/* In the release's namespace. Whoever takes the gateway over can read there the keyring, and neither inbox messages nor anything else. */}}
+{{- define "mco.gatewayInboxRules" -}}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create]
@@ -81,9 +81,9 @@ is made and kept. RBAC cannot name what is created; the policy secrets.metachann
   resources: [secrets]
   resourceNames: [{{ include "mco.keyringName" . }}]
   verbs: [list, watch]
-# There are no such objects: by this verb the policy mail.metachannels.io knows who makes mail and no other Secret.
+# There are no such objects: by this verb the policy inbox.metachannels.io knows who makes inbox messages and no other Secret.
 - apiGroups: [metachannels.io]
-  resources: [mailboxes]
+  resources: [inboxes]
   verbs: [post]
 {{- end }}
 

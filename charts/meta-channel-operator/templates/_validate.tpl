@@ -1,10 +1,10 @@
 {{/* What a schema cannot say, or says obscurely. */}}
 {{- define "mco.validate" -}}
 {{- if not .Values.watchNamespaces }}
-{{- fail "watchNamespaces is empty: name at least one namespace whose MetaApps and FacebookChannels this release looks after, e.g. --set 'watchNamespaces={tenant-a}'" }}
+{{- fail "watchNamespaces is empty: name at least one namespace whose MetaApps and FacebookChannels this release manages, e.g. --set 'watchNamespaces={tenant-a}'" }}
 {{- end }}
 {{- if has .Values.claimsNamespace .Values.watchNamespaces }}
-{{- fail (printf "claimsNamespace %q is also in watchNamespaces: whoever may write in a watched namespace could then forge claims; use a namespace of its own" .Values.claimsNamespace) }}
+{{- fail (printf "claimsNamespace %q is also in watchNamespaces: anyone who may write in a watched namespace could then forge claims; use a namespace of its own" .Values.claimsNamespace) }}
 {{- end }}
 {{- if and (gt (int .Values.operator.replicas) 1) (not .Values.operator.leaderElection.enabled) }}
 {{- fail "operator.replicas is above 1 but operator.leaderElection.enabled is false: two operators would work against each other" }}

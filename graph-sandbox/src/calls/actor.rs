@@ -11,7 +11,7 @@ use crate::world::{Actor, World};
 
 const FIELDS: &[&str] = &["name", "id"];
 
-/// Reads the node of somebody who has authorized the calling app.
+/// Reads the node of someone who has authorized the calling app.
 pub(super) fn get(call: &Call) -> Result<Value, GraphError> {
     let world = call.core.world.lock();
     let actor = readable(call, &world)?;

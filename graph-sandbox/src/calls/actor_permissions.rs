@@ -1,4 +1,4 @@
-//! `/{user-id}/permissions`: what somebody authorized the calling app to do.
+//! `/{user-id}/permissions`: what someone authorized the calling app to do.
 
 use serde_json::{Value, json};
 

@@ -83,7 +83,7 @@ fn add(call: &Call, node: Option<Node>, to: &mut Value, edge: Route, selected: &
     Ok(())
 }
 
-/// The call that reads an edge by itself: its parameters are the modifiers, its `fields` what is selected inside.
+/// The call that reads an edge on its own: its parameters are the modifiers, its `fields` what is selected inside.
 fn inner_call(call: &Call, node: Node, selected: &Selected) -> Call {
     let mut params = Params::default();
     let format = call.params.get("date_format").map(|format| ("date_format", format));

@@ -68,7 +68,7 @@ fn refuses_challenge(world: &World, params: &Params) -> bool {
     world.switches.login_pkce == LoginPkce::Refused && params.get("code_challenge").is_some()
 }
 
-/// Sends the browser back without a decision, with parameters of somebody's choice.
+/// Sends the browser back without a decision, with parameters of someone's choice.
 pub(crate) fn send_back(core: &Core, request: &GraphRequest, parameters: &BTreeMap<String, String>) -> Reply {
     let world = core.world.lock();
     let query: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -31,7 +31,7 @@ const FIELDS: &[&str] = &[
 const DEFAULT: &[&str] = &["id", "created_time"];
 /// How many rows a part has at most.
 const MOST: usize = 500;
-/// How many messages of a conversation can be read by themselves.
+/// How many messages of a conversation can be read on their own.
 const NEWEST: usize = 20;
 
 /// Lists what was said in a conversation, the latest first.

@@ -16,7 +16,7 @@ use crate::world::{DAY, PAGE_INBOX, Page, Thread, World, after};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerMessage {
-    /// The person's id at this page; somebody new without it.
+    /// The person's id at this page; someone new without it.
     #[serde(default)]
     pub psid: Option<Id>,
     /// What they write.

@@ -72,7 +72,7 @@ pub struct BusinessChange {
     pub verification_status: Option<VerificationStatus>,
 }
 
-/// What somebody authorized an app to do.
+/// What someone authorized an app to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GrantView {
     /// The app.

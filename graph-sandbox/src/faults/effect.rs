@@ -49,7 +49,7 @@ pub enum FaultEffect {
     Usage(UsageReport),
     /// An operation of a batch does not finish: its item is null.
     Null,
-    /// After a successful write on a subscription somebody else writes over it.
+    /// After a successful write on a subscription someone else writes over it.
     Overwrite(ForeignWrite),
     /// Carry the call out and answer with another body.
     Edit(OneOrMore<Edit>),
@@ -201,7 +201,7 @@ impl<T> OneOrMore<T> {
     }
 }
 
-/// What somebody else writes over a subscription; what is absent stays as it is.
+/// What someone else writes over a subscription; what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForeignWrite {

@@ -124,7 +124,7 @@ impl Bill {
         }
     }
 
-    /// The header that reports a usage of somebody's choice.
+    /// The header that reports a usage of someone's choice.
     pub(super) fn reported(&self, report: &UsageReport) -> (HeaderName, HeaderValue) {
         let meter = match (&self.meter, report.kind) {
             (Meter::Page(page, _), Some(kind)) => Meter::Page(page.clone(), kind),

@@ -102,7 +102,7 @@ fn note_params(entry: &mut LedgerEntry, request: &GraphRequest) {
         }
         let value = match name {
             "callback_url" | "redirect_uri" => plain_url(value),
-            // Somebody might put a secret there by mistake, but no secret is an id or one of these words.
+            // Someone might put a secret there by mistake, but no secret is an id or one of these words.
             "client_id" if value.parse::<Id>().is_ok() => value.to_owned(),
             "grant_type" if GRANT_TYPES.contains(&value) => value.to_owned(),
             _ if PLAIN_PARAMETERS.contains(&name) => plain_word(value),

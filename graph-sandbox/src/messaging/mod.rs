@@ -63,7 +63,7 @@ pub(crate) enum Refusal {
 pub(crate) enum Sight {
     /// The owner and the end of its control.
     Owner(Id, Timestamp),
-    /// That somebody's control ends then.
+    /// That someone's control ends then.
     Expiration(Timestamp),
     Nothing,
 }

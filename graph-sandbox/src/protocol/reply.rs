@@ -66,7 +66,7 @@ impl Reply {
         reply
     }
 
-    /// A status and body of somebody's choice.
+    /// A status and body of someone's choice.
     pub(crate) fn verbatim(status: u16, body: &str) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()), error: None }
     }
@@ -85,7 +85,7 @@ impl Reply {
         let mut reply = Self::verbatim(status, page);
         reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         reply.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // The page runs no scripts and loads nothing, whatever somebody might have put into a name.
+        // The page runs no scripts and loads nothing, whatever someone might have put into a name.
         let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
         reply.headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         reply.headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -1,4 +1,4 @@
-//! Drift: subscriptions that somebody else changes, past the app that made them.
+//! Drift: subscriptions that someone else changes, past the app that made them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::id::Id;
 use crate::protocol::webhook_fields;
 use crate::seed::{default_object, default_version};
 
-/// A change to an app's webhook subscription, made by somebody else as it were.
+/// A change to an app's webhook subscription, made by someone else as it were.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppSubscriptionChange {

@@ -1,6 +1,6 @@
 //! What a page holds for messaging: who controls which thread and until when, and profiles.
 //!
-//! Nothing here lapses by itself: a control that is over is one whose end is past.
+//! Nothing here lapses on its own: a control that is over is one whose end is past.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct Messaging {
     pub(crate) attachments: BTreeMap<Id, Saved>,
 }
 
-/// Somebody the page speaks as.
+/// Someone the page speaks as.
 #[derive(Clone, Debug)]
 pub(crate) struct Persona {
     pub(crate) name: String,
@@ -108,7 +108,7 @@ pub(crate) struct Thread {
     pub(crate) message_count: u64,
     pub(crate) unread_count: u64,
     pub(crate) snippet: String,
-    /// The oldest first; shared, since a thread is copied whenever somebody acts in it.
+    /// The oldest first; shared, since a thread is copied whenever someone acts in it.
     pub(crate) messages: Vec<Arc<Message>>,
     /// Whether the person's profile can be read.
     pub(crate) profile: ProfileAccess,

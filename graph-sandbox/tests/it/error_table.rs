@@ -1,6 +1,6 @@
 //! The error table of section 1.6 of the contract, row by row.
 //!
-//! A row is what somebody does, the call that meets it, and code and subcode of the answer.
+//! A row is what someone does, the call that meets it, and code and subcode of the answer.
 
 use graph_sandbox::{AppChange, Block, Id, Invalidation, Meter, PageChange, Sandbox, UsageKind};
 use jiff::SignedDuration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What Meta does by itself, and a fault does here: code, subcode, meaning.
+/// What Meta does on its own, and a fault does here: code, subcode, meaning.
 const MISHAPS: &[(i64, Option<i64>, &str)] = &[
     (1, None, "unknown, maybe an outage"),
     (1, Some(99), "permission or verification missing"),

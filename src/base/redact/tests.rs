@@ -20,7 +20,7 @@ fn known_secrets_are_masked_in_every_form() {
         ("base64", STANDARD_NO_PAD.encode(TOKEN)),
         ("base64 behind one byte", STANDARD_NO_PAD.encode(format!("a{TOKEN}"))),
         ("base64 behind two bytes", URL_SAFE_NO_PAD.encode(format!("ab{TOKEN}"))),
-        ("base64 of basic authorisation", basic),
+        ("base64 of basic authorization", basic),
         ("hex", hex::encode(TOKEN)),
         ("split by an invisible character", TOKEN.replace("456", "4\u{200b}5\u{0}6")),
     ];

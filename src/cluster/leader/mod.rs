@@ -170,7 +170,7 @@ pub async fn lead<T>(
     metrics: &Metrics,
     work: impl Future<Output = T>,
 ) -> anyhow::Result<Option<T>> {
-    // The election tries again by itself, and knows until when.
+    // The election tries again on its own, and knows until when.
     config.default_retry = false;
     let (won, is_won) = oneshot::channel();
     let (done, is_done) = oneshot::channel();

@@ -39,7 +39,7 @@ impl Teller {
     }
 
     /// Takes note of a write that was refused. It is told once for each cause: at once, or when it happens again if
-    /// it was no refusal but a failure of the API server's own. That somebody else wrote first is neither.
+    /// it was no refusal but a failure of the API server's own. That someone else wrote first is neither.
     pub(super) fn refused(&mut self, method: &Method, status: StatusCode, body: &[u8]) {
         // An answer that is none of the API server's own, as of a proxy before it, has a code alone.
         let answer = serde_json::from_slice(body).unwrap_or_else(|_| Answer {

@@ -154,7 +154,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Seen<K> {
         self.misfits.retain(|key, (seen, _)| there(key, *seen));
     }
 
-    /// Whether an object is to be looked at, as one that the watch brings: it has a place, and this is news of it.
+    /// Whether an object is to be checked, as one that the watch brings: it has a place, and this is news of it.
     pub(super) fn lets_in(&mut self, object: &ObjectMeta, report: &mut impl FnMut(Change<'_, K>)) -> bool {
         let key = key_of(object);
         if let Some(version) = version(object) {

@@ -77,7 +77,7 @@ fn a_refusal_names_what_was_to_be_written_why_who_acts_and_what_the_api_server_s
     let finding = refused(403, QUOTA_FULL, &json!([])).finding(3);
     assert_eq!(
         finding.message(),
-        "The API server refuses to create Secret made in namespace tenant-a: ResourceQuota full is used up. Whoever maintains the ResourceQuota must make room in it (kubectl -n tenant-a describe resourcequota full). The operator tries again within a minute. The API server said: \"403 exceeded quota: full, requested: secrets=1, used: secrets=2, limited: secrets=2\""
+        "The API server refuses to create Secret made in namespace tenant-a: ResourceQuota full is used up. The maintainer of the ResourceQuota must make room in it (kubectl -n tenant-a describe resourcequota full). The operator tries again within a minute. The API server said: \"403 exceeded quota: full, requested: secrets=1, used: secrets=2, limited: secrets=2\""
     );
     let unknown = WriteRefused::unanswered(Write::status("MetaApp", &Key::new("a", "acme")));
     assert_eq!(unknown.finding(3).status, Status::Unknown);

@@ -47,7 +47,7 @@ pub struct Pass<S> {
     pub confirms: bool,
     /// Whether Meta has not answered for longer than a value may be kept.
     pub stale: bool,
-    /// The look that somebody asked for and that was not taken yet.
+    /// The look that someone asked for and that was not taken yet.
     pub requested: Option<String>,
     edit: Edit,
     memory: ObjectState<S>,
@@ -142,7 +142,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         }
     }
 
-    /// Whether the slot that just came is also one of those in which broken objects are looked at.
+    /// Whether the slot that just came is also one of those in which broken objects are checked.
     pub fn is_broken_slot(&self, ctx: &Context) -> bool {
         self.is_slot_of(ctx, ctx.policy.broken_period)
     }
@@ -157,7 +157,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         self.now.duration_since(last_slot(&self.uid, self.now, longer)) < period
     }
 
-    /// Whether a person changed the object since the last look that was answered.
+    /// Whether a person changed the object since the last check that was answered.
     pub fn is_edited(&self) -> bool {
         self.memory.answered_edit.as_ref() != Some(&self.edit)
     }
@@ -250,7 +250,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Ok(self.unchanged(kind))
     }
 
-    /// Whether what is stored is not what was decided last: somebody else wrote it, or ours was refused.
+    /// Whether what is stored is not what was decided last: someone else wrote it, or ours was refused.
     fn owes(&self, status: &S) -> bool {
         self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(status)
     }
@@ -339,7 +339,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         Some(Note { warning: true, reason: "InvalidRequest", action: "Reconcile", text })
     }
 
-    /// Whether a repair restored what somebody else had changed, or was given up just now.
+    /// Whether a repair restored what someone else had changed, or was given up just now.
     fn repair<K: Reconciler<Status = S>>(&self, report: &Report<S>) -> Option<bool> {
         let fought = |status| K::conditions(status).iter().any(|it| it.reason == Reason::RepairFight.as_str());
         match report.effect {

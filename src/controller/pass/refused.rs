@@ -1,5 +1,5 @@
 //! What a pass makes of writes that the API server refuses: they are told once, and tried again within a minute for as long as it
-//! lasts, without a look at Meta.
+//! lasts, without a check at Meta.
 
 use jiff::Timestamp;
 use kube::Resource;

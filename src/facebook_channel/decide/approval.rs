@@ -25,11 +25,13 @@ pub(super) fn beside(case: &Case<'_>, found: Finding) -> Finding {
     Finding { seen: told, next_step, ..found }
 }
 
-/// A status that says what is missing of the approvals now, where nothing else is to be looked at.
+/// A status that says what is missing of the approvals now, where nothing else is to be checked.
 pub(super) fn retold(case: &Case<'_>, status: FacebookChannelStatus) -> FacebookChannelStatus {
     let ready = find(&status.conditions, ConditionType::Ready);
     let found = ready.and_then(|it| Finding::from_condition(it, status.next_step.as_deref()));
-    let told = |it: &Finding| it.status == Status::True && matches!(it.reason, Reason::Reached | Reason::ExpiresSoon);
+    let told = |it: &Finding| {
+        it.status == Status::True && matches!(it.reason, Reason::ReconcileSucceeded | Reason::ExpiresSoon)
+    };
     let Some(found) = found.filter(|it| told(it) && !case.parts()) else { return status };
     let now = beside(case, found.clone());
     if now == found {

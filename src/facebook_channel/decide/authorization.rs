@@ -1,4 +1,4 @@
-//! Whether the channel is authorised: right application, right page, a page token, with what it needs.
+//! Whether the channel is authorized: right application, right page, a page token, with what it needs.
 
 use super::super::policy::token;
 use super::case::Case;
@@ -49,12 +49,12 @@ fn token_missing(case: &Case<'_>) -> Option<Finding> {
             let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);
             Some(case.found(
                 Status::False,
-                Reason::SecretNotReleased,
+                Reason::SecretUnavailable,
                 format!(
                     "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=page-token."
                 ),
                 format!(
-                    "Somebody who may write Secrets there must create it with the key {key}, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
+                    "Someone who may write Secrets there must create it with the key {key}, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=page-token"
                 ),
             ))
         }
@@ -149,7 +149,7 @@ fn unwitnessed(case: &Case<'_>, refusal: &Refusal) -> Finding {
         "A call with the page token was refused, and Meta does not say whether the token is valid ({}).",
         refusal.fact
     );
-    case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+    case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.")
 }
 
 /// Calls with the token have been refused for long, though Meta calls it valid.
@@ -157,7 +157,7 @@ fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let page = &case.channel.spec.page_id;
     let seen = format!("Meta calls the token valid in debug_token, and refuses it for page {page} ({}).", refusal.fact);
     let step = format!(
-        "Somebody with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
+        "Someone with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
         authorize_again(case)
     );
     case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.quote())
@@ -202,7 +202,7 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
         Reason::RoleLost => (
             format!("{} has no fitting role on page {page} any more", grantor(case)),
             format!(
-                "Somebody with full control of page {page} must give back the tasks MESSAGING and MODERATE, which the operator finds out within two hours. Else: {}",
+                "Someone with full control of page {page} must give back the tasks MESSAGING and MODERATE, which the operator finds out within two hours. Else: {}",
                 authorize_again(case)
             ),
         ),
@@ -288,7 +288,7 @@ pub(super) fn authorize_again(case: &Case<'_>) -> String {
     let (page, namespace) = (&case.channel.spec.page_id, case.namespace());
     let app = case.seen.app.id().unwrap_or("of this channel");
     let person =
-        format!("A person with the tasks MESSAGING and MODERATE on page {page} must authorise app {app} again");
+        format!("A person with the tasks MESSAGING and MODERATE on page {page} must authorize app {app} again");
     match case.channel.spec.credentials.source() {
         Some(CredentialSource::PageToken(declared)) => {
             let (secret, key) = (&declared.secret_ref.name, &declared.secret_ref.key);

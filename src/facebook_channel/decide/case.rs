@@ -66,7 +66,7 @@ impl Case<'_> {
         self.channel.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The command that has the channel looked at now.
+    /// The command that has the channel checked now.
     pub(super) fn look_again(&self) -> String {
         look_again("fbc", &self.channel.metadata)
     }
@@ -117,7 +117,7 @@ impl Case<'_> {
 impl Findings {
     /// The parts in the order in which they explain why a channel is not ready.
     pub(super) fn blocking(&self) -> Vec<&Finding> {
-        let page = Some(&self.page_usable).filter(|page| page.reason != Reason::NotReadable);
+        let page = Some(&self.page_usable).filter(|page| page.reason != Reason::ReadNotPermitted);
         let before = [&self.authorized, &self.claimed].into_iter().chain(page).chain([&self.subscribed]);
         let after = [&self.receiving, &self.endpoint].into_iter().chain(&self.published);
         let parts = || before.chain(&self.wish).chain(after).collect();

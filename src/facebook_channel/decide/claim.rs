@@ -28,8 +28,8 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
         // What the namespace proved before it may part from without a proof: that takes nothing from anybody.
         let parts = matches!(mutation, Mutation::AdoptClaim { .. }) && case.parts();
         if !case.proven(authorized) && !parts {
-            let seen = "The page is claimed once a credential has proven it.";
-            return (case.found(Status::Unknown, Reason::NotProven, seen, ""), None);
+            let seen = "The page is claimed once a credential is verified for it.";
+            return (case.found(Status::Unknown, Reason::CredentialUnverified, seen, ""), None);
         }
         let pending = || case.found(Status::Unknown, Reason::Pending, "The page is being claimed.", "");
         (case.refused(ownership::KIND).unwrap_or_else(pending), (!tried).then_some(mutation))
@@ -38,7 +38,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
         // Who gives a page away begins no possession: it may be the receiver's that is free for a moment.
         ClaimSeen::Free | ClaimSeen::Offered { .. } if case.channel.spec.transfer_to.is_some() => {
             let seen = format!("Page {page} is not claimed by a channel that gives it away.");
-            (case.found(Status::Unknown, Reason::NotProven, seen, ""), None)
+            (case.found(Status::Unknown, Reason::CredentialUnverified, seen, ""), None)
         }
         ClaimSeen::Free => pending(Mutation::AcquireClaim),
         ClaimSeen::Offered { namespace } => pending(Mutation::TakeClaim { from: namespace.clone() }),
@@ -81,7 +81,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
 
 /// This namespace holds the page. Where claims are out of reach, what it says of its use may be what was so before.
 fn held(case: &Case<'_>) -> Finding {
-    let held = case.found(Status::True, Reason::Held, "This namespace holds the page.", "");
+    let held = case.found(Status::True, Reason::ClaimHeld, "This namespace holds the page.", "");
     match &case.seen.asked.unrecorded {
         Some(why) if case.seen.record != Record::Current => {
             let seen = format!("{} How it is used now is not written into the claim yet: {}", held.seen, why.seen());
@@ -91,7 +91,7 @@ fn held(case: &Case<'_>) -> Finding {
     }
 }
 
-/// Whether our claim gives the page away, and should not, and that cannot be withdrawn: somebody may take the page at any moment, so that
+/// Whether our claim gives the page away, and should not, and that cannot be withdrawn: someone may take the page at any moment, so that
 /// nothing is written at Meta.
 pub(super) fn is_given_away(case: &Case<'_>) -> bool {
     let ours = matches!(case.seen.claim, ClaimSeen::Ours { .. });

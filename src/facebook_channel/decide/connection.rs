@@ -62,7 +62,7 @@ fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionTy
     use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, PrimaryReceiver, Subscribed};
     let finding = |status, seen: &str| Finding { status, seen: seen.to_owned(), ..parted.clone() };
     let not_judged = match parted.reason {
-        Reason::Offered | Reason::Transferred => "It is not judged while the channel gives the page away.",
+        Reason::TransferOffered | Reason::Transferred => "It is not judged while the channel gives the page away.",
         _ => "It is not judged while the channel is declared Disconnected.",
     };
     let subscribed = match parts.claimed.status {
@@ -105,7 +105,7 @@ pub(super) fn paused(previous: &[Condition], publishes: bool, generation: i64) -
 
 /// What makes the link. A page that only who has more permissions may see is no part of it: Meta delivers all the same.
 fn linking(parts: &Findings) -> Vec<&Finding> {
-    let page = Some(&parts.page_usable).filter(|page| page.reason != Reason::NotReadable);
+    let page = Some(&parts.page_usable).filter(|page| page.reason != Reason::ReadNotPermitted);
     let before = [&parts.authorized, &parts.claimed].into_iter().chain(page);
     before.chain([&parts.subscribed, &parts.receiving]).collect()
 }
@@ -138,21 +138,21 @@ fn three(parts: &Findings, connection: Connection, grant_ended: Option<Reason>) 
         words: None,
         observed_generation: oldest,
     };
-    let linked = "The page is authorised, usable and subscribed.";
+    let linked = "The page is authorized, usable and subscribed.";
     let [connected, expired, disconnected] = match connection {
         Connection::Connected => [
-            finding(Status::True, Reason::Linked, linked),
-            finding(Status::False, Reason::NotExpired, "The authorisation has not ended."),
-            finding(Status::False, Reason::Linked, linked),
+            finding(Status::True, Reason::ConnectionVerified, linked),
+            finding(Status::False, Reason::NotExpired, "The authorization has not ended."),
+            finding(Status::False, Reason::ConnectionVerified, linked),
         ],
         Connection::Expired => [
             cause.with_status(Status::False),
             Finding { reason: grant_ended.unwrap_or(cause.reason), ..cause.with_status(Status::True) },
-            finding(Status::False, cause.reason, "The link is not cut; its authorisation ended."),
+            finding(Status::False, cause.reason, "The link is not cut; its authorization ended."),
         ],
         Connection::Disconnected => [
             cause.with_status(Status::False),
-            finding(Status::False, Reason::NotExpired, "The authorisation has not ended by itself."),
+            finding(Status::False, Reason::NotExpired, "The authorization has not ended on its own."),
             cause.with_status(Status::True),
         ],
         Connection::Pending => [Status::Unknown; 3].map(|status| cause.with_status(status)),

@@ -68,9 +68,9 @@ fn parted(case: &Case<'_>) -> Finding {
     if let Some(to) = disconnected::receiver(case.channel) {
         let page = &case.channel.spec.page_id;
         let seen = format!(
-            "The page is not subscribed to the app any more and is given to namespace {to}: a FacebookChannel there for page {page} takes it with a credential of its own. Whoever maintains that namespace must create one."
+            "The page is not subscribed to the app any more and is given to namespace {to}: a FacebookChannel there for page {page} takes it with a credential of its own. The maintainer of that namespace must create one."
         );
-        return case.found(Status::True, Reason::Offered, seen, "");
+        return case.found(Status::True, Reason::TransferOffered, seen, "");
     }
     let seen = "The page is disconnected as declared: it is not subscribed to the app.";
     case.found(Status::True, Reason::DeclaredDisconnected, seen, "")
@@ -78,7 +78,7 @@ fn parted(case: &Case<'_>) -> Finding {
 
 fn to_itself(case: &Case<'_>) -> Finding {
     let seen = "spec.transferTo names the channel's own namespace, which the page belongs to.";
-    let step = "Whoever maintains this channel must name another namespace there, or remove it.";
+    let step = "The maintainer of this channel must name another namespace there, or remove it.";
     case.found(Status::False, Reason::InvalidSpec, seen, step)
 }
 
@@ -128,7 +128,7 @@ fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
         Status::False,
         Reason::RequestRejected,
         format!("Meta refuses to end the subscription of the page ({fact})."),
-        "Somebody with full control of the page can remove the app in the page's settings; please report this to the maintainers of the operator.",
+        "Someone with full control of the page can remove the app in the page's settings; please report this to the maintainers of the operator.",
     )
 }
 

@@ -10,7 +10,7 @@ impl Case<'_> {
         match self.channel.spec.endpoint.kind() {
             Some(Direct) => {
                 let seen = "The application's own callback handles the traffic.";
-                self.found(Status::True, Reason::Resolved, seen, "")
+                self.found(Status::True, Reason::EndpointResolved, seen, "")
             }
             Some(External | Bot | Chat) if !self.seen.gateway => self.found(
                 Status::False,

@@ -1,5 +1,5 @@
 //! What the answers of a pass count for. Each condition has its witnesses; an answer of anything else raises a doubt, has
-//! the witness asked, and turns nothing by itself.
+//! the witness asked, and turns nothing on its own.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -136,7 +136,7 @@ fn weigh_token<'a>(
         }
         // What the witness holds against it is told by the witness.
         Some(Ok(_)) => TokenSays::Nothing,
-        // The application's credentials are at fault, which its own look finds out.
+        // The application's credentials are at fault, which its own check finds out.
         Some(answer) if token_check::blames_the_app(answer) => TokenSays::Doubted,
         Some(Err(_)) => TokenSays::Unwitnessed(refusal),
         // By our own restraint, which makes nobody's token a bad one; for as long as a value may be kept.
@@ -201,7 +201,7 @@ pub(super) fn is_received(refusal: &Refusal) -> bool {
     }
 }
 
-/// Whether our row lacks what it held when it was looked at last. Where a write follows, what is read back decides.
+/// Whether our row lacks what it held when it was checked last. Where a write follows, what is read back decides.
 fn weigh_row(
     previous: &FacebookChannelStatus,
     seen: &Observed,

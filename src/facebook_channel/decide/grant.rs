@@ -16,7 +16,7 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
     let name = format!("{}/{}", case.namespace(), declared.name);
     Some(match trouble {
         DependencyError::Broken(told) => {
-            // The authorisation is the grant's: when it ended, that of its channels did.
+            // The authorization is the grant's: when it ended, that of its channels did.
             let status = if ended.is_some() { Status::False } else { Status::Unknown };
             let step = told.step_or(|| format!("Do what MetaGrant {name} asks for; nothing has to be done here then."));
             let seen = format!("MetaGrant {name} is not usable: {}", told.why);
@@ -29,7 +29,7 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// Why the authorisation of the grant ended, if it did.
+/// Why the authorization of the grant ended, if it did.
 pub(super) fn ended(case: &Case<'_>) -> Option<Reason> {
     if let TokenSeen::GrantTrouble { ended, .. } = &case.seen.token { *ended } else { None }
 }

@@ -1,4 +1,4 @@
-//! The reports of passes in which nothing is looked at.
+//! The reports of passes in which nothing is checked.
 
 use super::case::Case;
 use super::connection;

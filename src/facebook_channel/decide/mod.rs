@@ -38,7 +38,7 @@ pub struct Plan {
     pub report: Report<FacebookChannelStatus>,
 }
 
-/// Decides about a channel; `None` if nothing has changed since it was looked at.
+/// Decides about a channel; `None` if nothing has changed since it was checked.
 pub fn decide(
     channel: &FacebookChannel,
     previous: &FacebookChannelStatus,

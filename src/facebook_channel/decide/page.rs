@@ -21,12 +21,12 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
         PageSays::Unasked => unread(case, type_, authorized, claimed),
         PageSays::Node(node) if node.is_published == Some(false) => case.found(
             Status::False,
-            Reason::Unpublished,
+            Reason::PageUnpublished,
             format!("Page {page} is not published."),
-            "Somebody with full control of the page must publish it in its settings.",
+            "Someone with full control of the page must publish it in its settings.",
         ),
         PageSays::Node(_) => {
-            case.found(Status::True, Reason::Usable, "The page is visible, published and not restricted.", "")
+            case.found(Status::True, Reason::PageReachable, "The page is visible, published and not restricted.", "")
         }
         PageSays::Fault(refusal) => match page_fault(case, refusal) {
             Some(finding) => restriction::lasting(case, finding),
@@ -51,7 +51,7 @@ fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
         "Meta shows page {} only with the permission{name}, which is not required ({}); whether it is published is not known.",
         case.channel.spec.page_id, refusal.fact
     );
-    case.found(Status::Unknown, Reason::NotReadable, seen, "").quoting(refusal.quote())
+    case.found(Status::Unknown, Reason::ReadNotPermitted, seen, "").quoting(refusal.quote())
 }
 
 /// Stands in the message of a value that is kept while Meta refuses to tell it again.
@@ -77,7 +77,7 @@ fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) ->
         "Meta has refused to show it for a day ({}), for a reason that the operator does not know.",
         refusal.fact
     );
-    let step = "Somebody who administers the app must ask Meta's developer support, with the words that follow.";
+    let step = "Someone who administers the app must ask Meta's developer support, with the words that follow.";
     case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
 }
 
@@ -88,20 +88,20 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
     let (what, step) = match reason {
         PageReason::NotVisible => (
             "does not exist, is restricted by Meta, or cannot be seen with this token",
-            "Somebody with full control of the page must check that it exists, whether Meta restricts it (its Page Quality tab), and that the person behind the token has access to it.",
+            "Someone with full control of the page must check that it exists, whether Meta restricts it (its Page Quality tab), and that the person behind the token has access to it.",
         ),
         PageReason::SendBlocked => {
-            ("may not send messages for now", "Somebody who manages the page must look at its Page Quality tab.")
+            ("may not send messages for now", "Someone who manages the page must look at its Page Quality tab.")
         }
         PageReason::Migrated => {
             let new = refusal.subject().unwrap_or("another one");
-            let step = format!("Whoever maintains this channel must declare a channel for page {new} in its place.");
+            let step = format!("The maintainer of this channel must declare a channel for page {new} in its place.");
             let seen = format!("Page {page} has another id now: {new} ({fact}).");
             return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.quote()));
         }
         PageReason::Restricted => (
             "is restricted by Meta",
-            "Somebody who manages the page must look at its Page Quality tab and ask for a review there.",
+            "Someone who manages the page must look at its Page Quality tab and ask for a review there.",
         ),
     };
     let found = case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step);
@@ -292,6 +292,6 @@ fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: 
 
 /// Nothing is known of what only a proven credential and the claim let the operator read.
 pub(super) fn not_read(case: &Case<'_>) -> Finding {
-    let seen = "It is read once the credential is proven and the page is claimed.";
-    case.found(Status::Unknown, Reason::Unreadable, seen, "")
+    let seen = "It is read once the credential is verified and the page is claimed.";
+    case.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "")
 }

@@ -30,13 +30,13 @@ pub(super) fn in_the_way(case: &Case<'_>) -> Option<Finding> {
         let name = former.name();
         seen = format!("{seen} {name} cannot be used now: {why}");
         step = format!(
-            "Whoever maintains {name} must repair it; or delete it, and the page is used without looking back. The operator goes on by itself."
+            "The maintainer of {name} must repair it; or delete it, and the page is used without looking back. The operator goes on on its own."
         );
     }
     Some(case.found(Status::Unknown, Reason::Pending, seen, step))
 }
 
-/// Ends its subscription, or leaves it where it cannot be ended. Before another credential is proven nothing is ended that works.
+/// Ends its subscription, or leaves it where it cannot be ended. Before another credential is verified nothing is ended that works.
 pub(super) fn mutation(case: &Case<'_>, proven: bool) -> Option<Mutation> {
     let former = standing(case).filter(|_| proven || case.parts())?;
     let leave = |why: String| Some(Mutation::LeaveFormer { why });

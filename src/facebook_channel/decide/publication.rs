@@ -1,5 +1,5 @@
 //! Whether the page token is published where that is declared, and what to do about it. Meta is not asked for that, so a
-//! Secret that somebody deleted comes back without a look.
+//! Secret that someone deleted comes back without a look.
 
 use super::super::model::Mutation;
 use super::super::publication as secret;
@@ -37,7 +37,7 @@ pub(super) fn secret_name(case: &Case<'_>, findings: &Findings) -> Option<String
     (ours && !withdrawn).then(|| secret::secret_name(name))
 }
 
-/// Whether the token may not be published any longer. That an authorisation ended withdraws nothing: a dead token opens
+/// Whether the token may not be published any longer. That an authorization ended withdraws nothing: a dead token opens
 /// nothing, and a bot that is started meanwhile finds its Secret.
 fn is_withdrawn(case: &Case<'_>, authorized: &Finding) -> bool {
     let spec = &case.channel.spec;
@@ -88,12 +88,12 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         );
     }
     if !may_be_published(case, authorized, claimed) {
-        let seen = "The page token is published once the credential is proven and the page is claimed.";
-        return case.found(Status::Unknown, Reason::NotProven, seen, "");
+        let seen = "The page token is published once the credential is verified and the page is claimed.";
+        return case.found(Status::Unknown, Reason::CredentialUnverified, seen, "");
     }
     match case.seen.publication {
         PublicationSeen::Ours(Content::Current) => {
-            case.found(Status::True, Reason::Published, format!("The page token lies in Secret {name}."), "")
+            case.found(Status::True, Reason::SecretSynced, format!("The page token lies in Secret {name}."), "")
         }
         _ if case.is_deleted() => {
             let seen = format!("Secret {name} does not hold the page token.");
@@ -103,7 +103,7 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
             Status::False,
             Reason::DriftObserved,
             format!("Secret {name} does not hold the page token. The channel is only observed, so no Secret is written."),
-            "Whoever maintains this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
+            "The maintainer of this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
         ),
         _ => case.refused(secret::KIND).unwrap_or_else(|| {
             let seen = format!("The page token is being put into Secret {name}.");

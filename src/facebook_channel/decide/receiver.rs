@@ -83,7 +83,7 @@ fn attested<'a>(case: &Case<'a>) -> Option<&'a Attestation> {
 /// The condition PrimaryReceiver.
 pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>) -> Finding {
     if requirement(case) == ReceiverRequirement::Ignored {
-        return case.found(Status::Unknown, Reason::NotRequired, "It is not looked at, as declared.", "");
+        return case.found(Status::Unknown, Reason::NotRequired, "It is not checked, as declared.", "");
     }
     let attested = attested(case).filter(|word| evidence.is_none_or(|evidence| evidence.observed_at < word.at));
     match (attested, evidence) {
@@ -108,17 +108,17 @@ fn is_readable(case: &Case<'_>) -> bool {
     match &case.debugged {
         Some(answer @ Err(refusal)) if refusal.says_nothing() || blames_the_app(answer) => {
             let before = find(&case.previous.conditions, ConditionType::PrimaryReceiver);
-            before.is_none_or(|it| it.reason != Reason::Unreadable.as_str())
+            before.is_none_or(|it| it.reason != Reason::AwaitingAuthorization.as_str())
         }
         _ => case.proves() && matches!(case.seen.claim, ClaimSeen::Ours { .. }),
     }
 }
 
 /// Where a person sees and sets the default app; no call can.
-const SETTINGS: &str = "Somebody with full control of the page can look at facebook.com/settings?tab=msgr_conversation_routing and attest it in spec.primaryReceiver.attested.";
+const SETTINGS: &str = "Someone with full control of the page can look at facebook.com/settings?tab=msgr_conversation_routing and attest it in spec.primaryReceiver.attested.";
 
 fn measured(case: &Case<'_>, evidence: ReceiverEvidence) -> Finding {
-    let set = "Somebody with full control of the page must make our application the default app at facebook.com/settings?tab=msgr_conversation_routing.";
+    let set = "Someone with full control of the page must make our application the default app at facebook.com/settings?tab=msgr_conversation_routing.";
     match evidence {
         ReceiverEvidence::ForeignOwnerVisible => {
             let seen = "Meta shows us threads of other applications, as it does to the default app.";

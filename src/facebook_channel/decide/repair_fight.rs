@@ -7,7 +7,7 @@ use crate::controller::repair_fight::Fight;
 use crate::graph::PageSubscription;
 
 impl Case<'_> {
-    /// Whether somebody else wrote our row after these fields were written, as it seems. Of who did that once nothing else is
+    /// Whether someone else wrote our row after these fields were written, as it seems. Of who did that once nothing else is
     /// expected.
     pub(super) fn is_overwritten(
         &self,

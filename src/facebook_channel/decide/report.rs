@@ -1,4 +1,4 @@
-//! What a pass reports: the status, Events, and when to look again.
+//! What a pass reports: the status, Events, and when to check again.
 
 use jiff::Timestamp;
 
@@ -32,10 +32,10 @@ impl Case<'_> {
         let authorization = self.authorization(info, findings);
         let clocks = |it: &AuthorizationStatus| [it.expires_at, it.data_access_expires_at];
         let expires = authorization.as_ref().map(clocks).unwrap_or_default();
-        // An authorisation that ended has no end in the future, whatever its clocks say.
+        // An authorization that ended has no end in the future, whatever its clocks say.
         let ended = findings.authorized.reason.ends_authorization();
         let expires = expires.into_iter().flatten().filter(|at| !ended || *at <= self.now).min();
-        // Who is disconnected as declared relies on no authorisation.
+        // Who is disconnected as declared relies on no authorization.
         let expires = expires.filter(|_| findings.parting.is_none());
         let reached =
             findings.parting.clone().map_or_else(|| approval::beside(self, self.reached(expires)), reached_by_parting);
@@ -87,7 +87,7 @@ impl Case<'_> {
         Report { status, class, answered, until, effect, notes, suspicions, refused }
     }
 
-    /// The request for a look that was handled: it was not while Meta leaves something unanswered, or while nothing can be
+    /// The request for a check that was handled: it was not while Meta leaves something unanswered, or while nothing can be
     /// asked before something else is there.
     pub(super) fn handled(&self, class: Class, refusals: &[&Refusal]) -> Option<String> {
         let asked = class != Class::Waiting || self.seen.asked.calls.reach() == Reachability::Answered;
@@ -96,7 +96,7 @@ impl Case<'_> {
         requests::handled(self.seen.requested.as_ref(), before, asked && !owed)
     }
 
-    /// What the pass came to for the page's subscription, and what somebody else had done to it.
+    /// What the pass came to for the page's subscription, and what someone else had done to it.
     pub(super) fn effect(&self, findings: &Findings) -> (RepairOutcome, &'static str) {
         let (standing, asked) = (self.seen.standing, &self.seen.asked);
         match &findings.parting {
@@ -140,18 +140,18 @@ impl Case<'_> {
             Some(at) => self.found(
                 Status::True,
                 Reason::ExpiresSoon,
-                format!("The page is connected; its authorisation ends at {at}."),
+                format!("The page is connected; its authorization ends at {at}."),
                 authorization::authorize_again(self),
             ),
             None => {
                 let refused = self.weighed.refused_again().map(|refusal| {
                     format!(
-                        "Nothing has to be done now. Meta refuses to tell more ({}); if it stays so, somebody who administers the app must ask Meta's developer support.",
+                        "Nothing has to be done now. Meta refuses to tell more ({}); if it stays so, someone who administers the app must ask Meta's developer support.",
                         refusal.fact
                     )
                 });
                 let step = refused.unwrap_or_default();
-                self.found(Status::True, Reason::Reached, "The page is connected as declared.", step)
+                self.found(Status::True, Reason::ReconcileSucceeded, "The page is connected as declared.", step)
             }
         }
     }
@@ -187,5 +187,5 @@ impl Case<'_> {
 
 /// What Ready says of a channel that is parted from its page.
 fn reached_by_parting(parted: Finding) -> Finding {
-    Finding { reason: Reason::Reached, ..parted }
+    Finding { reason: Reason::ReconcileSucceeded, ..parted }
 }

@@ -1,4 +1,4 @@
-//! How long Meta has restricted a page. Such a block often goes by itself within a day or two; one that outlasts that is worth a
+//! How long Meta has restricted a page. Such a block often goes on its own within a day or two; one that outlasts that is worth a
 //! word of its own, once.
 
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -9,7 +9,7 @@ use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::base::clock::Moment;
 use crate::cluster::events::Note;
 
-/// How long a restriction may be expected to go by itself.
+/// How long a restriction may be expected to go on its own.
 const GRACE: SignedDuration = SignedDuration::from_hours(48);
 /// Stands in the message of a restriction that outlasted it; that it was told is remembered by it.
 const OUTLASTED: &str = "This has lasted for more than 48 hours.";

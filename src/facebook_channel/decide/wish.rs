@@ -48,7 +48,7 @@ pub(super) fn refused_fields(case: &Case<'_>) -> Option<Finding> {
     if !unknown.is_empty() {
         let seen = format!("Meta has no webhook field {} for pages; the others are subscribed.", listed(&unknown));
         let step = format!(
-            "Whoever maintains this channel must correct in spec.subscribedFields: {}.",
+            "The maintainer of this channel must correct in spec.subscribedFields: {}.",
             listed(&Page.corrected(&unknown))
         );
         let said = case.seen.asked.subscribed.as_ref().and_then(|it| it.as_ref().err()?.quote());
@@ -62,7 +62,7 @@ pub(super) fn refused_fields(case: &Case<'_>) -> Option<Finding> {
         listed(&undelivered)
     );
     let step =
-        "Whoever maintains the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.";
+        "The maintainer of the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.";
     Some(case.found(Status::False, Reason::AppFieldsMissing, seen, step))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Findin
     let fact = &refusal.fact;
     let (reason, seen, step) = match &refusal.verdict {
         Verdict::ApprovalMissing(_) => (
-            Reason::NotApproved,
+            Reason::PermissionNotApproved,
             format!("Meta does not let the app subscribe to this page yet ({fact})."),
             "An administrator of the app must request advanced access in the App Dashboard, App Review, or the person behind the token needs a role in the app.",
         ),
@@ -95,18 +95,18 @@ pub(super) fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Findin
                 format!(
                     "Meta refuses to subscribe the page for want of the permission{scope}, though debug_token lists it ({fact})."
                 ),
-                "An administrator of the app must look in the App Dashboard whether it has advanced access and the business is verified; somebody with full control of the page must see that the person behind the token has the task MODERATE there.",
+                "An administrator of the app must look in the App Dashboard whether it has advanced access and the business is verified; someone with full control of the page must see that the person behind the token has the task MODERATE there.",
             )
         }
         Verdict::RequestRejected | Verdict::FieldUnknown(_) => (
             Reason::RequestRejected,
             format!("Meta refused the subscription of the page ({fact})."),
-            "Whoever maintains this channel must compare spec.subscribedFields, or the fields of the MetaApp, with what Meta accepts.",
+            "The maintainer of this channel must compare spec.subscribedFields, or the fields of the MetaApp, with what Meta accepts.",
         ),
         Verdict::PageFault(_) | Verdict::Refused | Verdict::NotChannelHealth => (
             Reason::SubscriptionRefused,
             format!("Meta refused the subscription of the page ({fact})."),
-            "Somebody with full control of the page must look at its Page Quality tab; if nothing is wrong there, somebody who administers the app must ask Meta's developer support, with the words that follow.",
+            "Someone with full control of the page must look at its Page Quality tab; if nothing is wrong there, someone who administers the app must ask Meta's developer support, with the words that follow.",
         ),
         _ => return None,
     };

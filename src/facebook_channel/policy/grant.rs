@@ -1,4 +1,4 @@
-//! What a grant gives for the page of a channel, judged. It is known without asking Meta: the grant's own look is the proof.
+//! What a grant gives for the page of a channel, judged. It is known without asking Meta: the grant's own check is the proof.
 
 use jiff::Timestamp;
 
@@ -30,7 +30,7 @@ pub fn flaw(token: &TokenSeen) -> Option<Flaw> {
     })
 }
 
-/// Whether what a grant gives makes another condition than the status shows, so that it has to be looked at. That a token
+/// Whether what a grant gives makes another condition than the status shows, so that it has to be checked. That a token
 /// was renewed is none. `now` is `None` while our clock is in doubt.
 pub fn is_news(
     channel: &FacebookChannel,
@@ -69,7 +69,7 @@ fn is_another(token: &TokenSeen, previous: &FacebookChannelStatus) -> bool {
     known != token.fingerprint()
 }
 
-/// Whether the end of the authorisation makes Ready another one.
+/// Whether the end of the authorization makes Ready another one.
 fn ends_otherwise(info: &TokenInfo, previous: &FacebookChannelStatus, now: Option<Timestamp>) -> bool {
     if status_of(&previous.conditions, ConditionType::Ready) != Some(Status::True) {
         return false;

@@ -26,7 +26,7 @@ pub fn is_doubted(seen: &Observed, previous: &FacebookChannelStatus) -> bool {
     let asked = &seen.asked;
     // That the page cannot be read for want of a permission is asked about once.
     let known = find(&previous.conditions, ConditionType::PageUsable)
-        .is_some_and(|it| it.reason == Reason::NotReadable.as_str());
+        .is_some_and(|it| it.reason == Reason::ReadNotPermitted.as_str());
     let unread = asked.page.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission) && !known;
     let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
     let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);

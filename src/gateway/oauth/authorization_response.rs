@@ -1,13 +1,13 @@
 //! What the login dialog brings back: a code, or why there is none.
 //!
-//! Only `access_denied` is a person's no. Whatever else comes instead of a code is told to whoever maintains the application,
+//! Only `access_denied` is a person's no. Whatever else comes instead of a code is told to the maintainer of the application,
 //! by its name or number and in Meta's words. The browser brings these, so they are foreign text, and no more than a hint.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::flow::{AppFailure, Refusal};
-use crate::api::mailbox::AppTrouble;
+use crate::api::inbox::AppTrouble;
 use crate::base::redact::redact;
 
 /// Codes by which Meta says that the redirect URI is not one of the application's.
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    const STATE: &str = "state-of-somebody-0123456789";
+    const STATE: &str = "state-of-someone-0123456789";
 
     fn answer(query: &str) -> Result<SecretString, Refusal> {
         let uri = format!("/oauth/callback?state={STATE}&{query}").parse().unwrap();

@@ -45,7 +45,7 @@ pub(super) async fn callback(
     };
     let Session { grant, app, flow, secret } = session;
     let Step::Begun { challenge } = flow.step else {
-        // Somebody went back or reloaded. The code was exchanged, or never will be.
+        // Someone went back or reloaded. The code was exchanged, or never will be.
         return see_other(&confirm(&flow), Vec::new());
     };
     if challenge && answer.rejects_challenge() {
@@ -98,13 +98,13 @@ async fn receive(
     // Before the state: who has to come again can.
     let _turn = turn(oauth).await?;
     // Before the code: however often and on however many replicas a state comes back, one exchange follows.
-    oauth.mailbox.spend(grant, flow).await?;
+    oauth.inbox.spend(grant, flow).await?;
     let result = match answer.code() {
         Ok(code) => candidate(oauth, grant, app, &code, verifier.as_ref()).await,
         Err(refusal) => Err(refusal),
     };
     if let Err(refusal) = &result {
-        oauth.mailbox.report(grant, flow, refusal).await;
+        oauth.inbox.report(grant, flow, refusal).await;
     }
     result
 }

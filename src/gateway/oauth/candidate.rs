@@ -12,7 +12,7 @@ use super::grants::{Grant, Page};
 use super::pkce::CodeVerifier;
 use super::redeem::redeem;
 use super::state::OAuth;
-use crate::api::mailbox::AppTrouble;
+use crate::api::inbox::AppTrouble;
 use crate::base::clock::Moment;
 use crate::graph::{
     AppReason, CutReason, EndReason, Exchange, GraphError, Operation, Token, TokenInfo, TokenKind, Verdict, classify,
@@ -135,7 +135,7 @@ fn refusal(error: &GraphError, operation: Operation) -> Refusal {
     }
 }
 
-/// What whoever maintains the application has to know of an error.
+/// What the maintainer of the application has to know of an error.
 fn app_failure(trouble: AppTrouble, error: &GraphError) -> Refusal {
     let (fact, words) = match error {
         GraphError::Fault(fault) => (fault.fact(), fault.words()),

@@ -1,4 +1,4 @@
-//! What became of a reauthorisation, and the click that puts it to use.
+//! What became of a reauthorization, and the click that puts it to use.
 
 use std::sync::Arc;
 
@@ -22,18 +22,18 @@ use super::state::OAuth;
 /// The person's decision.
 #[derive(Deserialize)]
 pub(super) struct Decision {
-    /// Which reauthorisation the page was about: the same browser may have others under way.
+    /// Which reauthorization the page was about: the same browser may have others under way.
     flow: String,
     decision: String,
 }
 
-/// Which reauthorisation is asked about.
+/// Which reauthorization is asked about.
 #[derive(Deserialize)]
 pub(super) struct Which {
     flow: String,
 }
 
-/// Shows what the browser knows of its reauthorisation. The cluster is not asked, and neither is Meta.
+/// Shows what the browser knows of its reauthorization. The cluster is not asked, and neither is Meta.
 pub(super) async fn show(
     State(oauth): State<Arc<OAuth>>,
     headers: HeaderMap,
@@ -56,7 +56,7 @@ pub(super) async fn show(
     }
 }
 
-/// Puts the authorisation to use, or does not.
+/// Puts the authorization to use, or does not.
 pub(super) async fn decide(
     State(oauth): State<Arc<OAuth>>,
     headers: HeaderMap,
@@ -78,7 +78,7 @@ pub(super) async fn decide(
     };
     let agrees = decision.is_some_and(|decision| decision.decision == "use");
     let waits = Some(&offer.grantor).filter(|grantor| !grant.admits(grantor)).cloned();
-    // Whoever is none of its people brings one authorisation for each address that they were given.
+    // Whoever is none of its people brings one authorization for each address that they were given.
     let is_spent = waits.is_some() && grant.address() != Some(flow.address());
     let result = match (is_spent || flow.is_over(oauth.clock.now()), agrees) {
         (true, _) => Err(Refusal::Expired),
@@ -99,9 +99,9 @@ pub(super) async fn decide(
 
 async fn hand_over(oauth: &OAuth, grant: &Grant, app: &LoginApp, flow: &Flow, offer: &Offer) -> Result<(), Refusal> {
     match long_lived(oauth, app, offer).await {
-        Ok(token) => oauth.mailbox.hand_over(grant, flow, &offer.grantor, &token).await,
+        Ok(token) => oauth.inbox.hand_over(grant, flow, &offer.grantor, &token).await,
         Err(refusal) => {
-            oauth.mailbox.report(grant, flow, &refusal).await;
+            oauth.inbox.report(grant, flow, &refusal).await;
             Err(refusal)
         }
     }

@@ -1,4 +1,4 @@
-//! The cookies, one for each reauthorisation under way: until when, which grant, and what is sealed about it.
+//! The cookies, one for each reauthorization under way: until when, which grant, and what is sealed about it.
 //!
 //! The prefix `__Host-` makes browsers take them only over HTTPS, for this host alone and from no other. The name ends with
 //! the id of the flow: whatever another tab brings back meanwhile, no step overwrites what it did not read. Many flows would
@@ -51,13 +51,13 @@ pub(super) fn set(request: &HeaderMap, grant: &Key, flow: &Flow, sealed: &str) -
     headers
 }
 
-/// The grant that the browser reauthorises in the flow with this id, as it says, and what is sealed.
+/// The grant that the browser reauthorizes in the flow with this id, as it says, and what is sealed.
 pub(super) fn read<'a>(headers: &'a HeaderMap, id: &str) -> Option<(Key, &'a str)> {
     let mut found = ours(headers).filter(|(other, _)| *other == id);
     let (_, value) = found.next()?;
     let mut parts = value.splitn(4, '/').skip(1);
     let (namespace, name, sealed) = (parts.next()?, parts.next()?, parts.next()?);
-    // A browser has one of the name; two were put together by somebody.
+    // A browser has one of the name; two were put together by someone.
     found.next().is_none().then(|| (Key::new(namespace, name), sealed))
 }
 

@@ -1,4 +1,4 @@
-//! One reauthorisation under way, as the browser keeps it from step to step.
+//! One reauthorization under way, as the browser keeps it from step to step.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::api::mailbox::AppTrouble;
+use crate::api::inbox::AppTrouble;
 use crate::base::clock::Moment;
 use crate::graph::Token;
 
@@ -17,7 +17,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// Letters of an id.
 pub(super) const ID: usize = 32;
 
-/// A reauthorisation that a browser began.
+/// A reauthorization that a browser began.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Flow {
     /// Digest of the state that Meta repeats, in hex. The state itself is kept by nobody.
@@ -31,7 +31,7 @@ pub(super) struct Flow {
     pub(super) step: Step,
 }
 
-/// How far a reauthorisation is.
+/// How far a reauthorization is.
 #[derive(Deserialize, Serialize)]
 pub(super) enum Step {
     /// The person was sent to Meta.
@@ -50,7 +50,7 @@ pub(super) enum Step {
     },
 }
 
-/// An authorisation that would do.
+/// An authorization that would do.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Offer {
     /// Its token.
@@ -72,7 +72,7 @@ pub(super) struct Offer {
     pub(super) more: usize,
 }
 
-/// Why a reauthorisation ended without effect.
+/// Why a reauthorization ended without effect.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Refusal {
     /// The person said no at Meta.
@@ -109,7 +109,7 @@ pub(super) enum Refusal {
     TooOften,
     /// Our own API server did not answer.
     Unreachable,
-    /// Nobody can authorise before somebody mends the application.
+    /// Nobody can authorize before someone mends the application.
     App(AppFailure),
 }
 
@@ -120,7 +120,7 @@ pub(super) struct AppFailure {
     pub(super) trouble: AppTrouble,
     /// How Meta names it.
     pub(super) fact: String,
-    /// What Meta said, redacted. It is for whoever maintains the application and not kept in the browser.
+    /// What Meta said, redacted. It is for the maintainer of the application and not kept in the browser.
     #[serde(skip)]
     pub(super) words: String,
 }
@@ -130,7 +130,7 @@ impl Refusal {
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
             Self::Declined => "declined",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled => "canceled",
             Self::Expired => "expired",
             Self::Used => "used",
             Self::NotAccepted => "not_accepted",

@@ -88,7 +88,7 @@ impl Grant {
         self.status.reauthorize_url.as_deref().and_then(address::secret_part)
     }
 
-    /// Whether somebody is one of its people. What others bring waits.
+    /// Whether someone is one of its people. What others bring waits.
     pub(super) fn admits(&self, grantor: &str) -> bool {
         grantors::admits(&self.spec.grantors, self.status.grantor_id.as_deref(), Some(grantor))
     }

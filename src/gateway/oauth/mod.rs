@@ -1,11 +1,11 @@
-//! Reauthorising in the browser: a long user token cannot be renewed without its person.
+//! Reauthorizing in the browser: a long user token cannot be renewed without its person.
 //!
 //! 1. `start`: a constant page without secrets says what is asked for. Only a click begins: it mints a state, keeps it
 //!    in the browser's cookie and sends the person to Meta's login dialog.
 //! 2. `callback`: where Meta sends the person back to. It checks the state, reads what Meta says (`authorization_response`), exchanges the
 //!    code, looks at what was granted (`candidate`), and leads away at once, so that neither code nor state stays in address
 //!    bar or history.
-//! 3. `confirm`: says what became of it. Only when the person agrees there, the token is put into the mailbox (`mailbox`),
+//! 3. `confirm`: says what became of it. Only when the person agrees there, the token is put into the inbox (`inbox`),
 //!    from which the operator takes it. What does not do ends in `pages::refusals`.
 //!
 //! What lies between the steps is kept by the browser, in a cookie for each flow (`cookie`) that is sealed with a key derived from the app secret
@@ -17,9 +17,9 @@
 //!
 //! `gateway/oauth`: `start.rs`, `callback.rs` and `confirm.rs` are the three steps, `pages.rs` and `pages/refusals.rs` what people see; `authorization_response.rs` reads
 //! what the login dialog brings back. The browser keeps what lies between them, sealed and in a cookie for each flow (`seal.rs`, `flow.rs`, `cookie.rs`); the gateway may only create Secrets in the release's namespace, and creating one of a name is what makes a
-//! state good for once. How often a client comes back is bounded for each apart (`returning.rs`). A code that comes to another browser is thrown away behind the answer (`discard.rs`). What somebody agreed to use is mail (`api/mailbox.rs`) for the operator, which watches the mailbox (`meta_grant/inbox.rs`),
+//! state good for once. How often a client comes back is bounded for each apart (`returning.rs`). A code that comes to another browser is thrown away behind the answer (`discard.rs`). What someone agreed to use is mail (`api/inbox.rs`) for the operator, which watches the inbox (`meta_grant/inbox.rs`),
 //! judges a token as a rival of the one in use, as it judges a new source token (`meta_grant/decide/token.rs`: `is_accepted`), and throws it away
-//! then. Refusals become Events, and old mail goes, in `meta_grant/messages.rs`; what is wrong with the application is told on the MetaApp (`messages/trouble.rs`), and its
+//! then. Refusals become Events, and old messages go, in `meta_grant/messages.rs`; what is wrong with the application is told on the MetaApp (`messages/trouble.rs`), and its
 //! mail stays for an hour under a name of its own, so that it is told once.
 
 mod app;
@@ -32,7 +32,7 @@ mod discard;
 mod flow;
 mod grants;
 mod http;
-mod mailbox;
+mod inbox;
 mod pages;
 mod paths;
 mod pkce;

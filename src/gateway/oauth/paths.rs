@@ -3,7 +3,7 @@
 use super::flow::Flow;
 use crate::base::key::Key;
 
-/// Where a reauthorisation begins.
+/// Where a reauthorization begins.
 pub(super) const START: &str = "/oauth/{namespace}/{grant}/{address}/start";
 
 /// Where Meta sends people back to.
@@ -15,7 +15,7 @@ pub(super) const CONFIRM: &str = "/oauth/confirm";
 /// Where a browser is told that what it brought does not belong to it.
 pub(super) const OTHER_BROWSER: &str = "/oauth/other-browser";
 
-/// Where the reauthorisation of this grant begins, at this address of it.
+/// Where the reauthorization of this grant begins, at this address of it.
 pub(super) fn start(grant: &Key, address: &str) -> String {
     format!("/oauth/{}/{}/{address}/start", grant.namespace, grant.name)
 }

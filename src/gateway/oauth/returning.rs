@@ -1,5 +1,5 @@
-//! How often somebody may come back with a code. Each one that is looked at costs an exchange at Meta and some objects in the
-//! mailbox, whether it is a code or not; so it is bounded, and for each client apart: nobody uses up the turns of others.
+//! How often someone may come back with a code. Each one that is checked costs an exchange at Meta and some objects in the
+//! inbox, whether it is a code or not; so it is bounded, and for each client apart: nobody uses up the turns of others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use crate::server::connections::peer;
 const BURST: i32 = 20;
 const EVERY: SignedDuration = SignedDuration::from_secs(10);
 
-/// Clients that are told apart. If there are more who came often, only what is looked at together is bounded.
+/// Clients that are told apart. If there are more who came often, only what is checked together is bounded.
 const MOST: usize = 10_000;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -32,7 +32,7 @@ impl Returning {
         Self { proxies: proxies.into(), clients: Mutex::default() }
     }
 
-    /// Whether somebody may come back now.
+    /// Whether someone may come back now.
     pub(super) fn admits(&self, address: SocketAddr, headers: &HeaderMap, now: Timestamp) -> bool {
         let client = peer(self.client(address.ip(), headers));
         let mut clients = self.clients.lock();

@@ -18,7 +18,7 @@ pub(super) struct Sealer(LessSafeKey);
 impl Sealer {
     /// For the grant with this UID. What was sealed for another grant does not open, nor what was for one of the same name.
     pub(super) fn new(secret: &AppSecret, grant_uid: &str) -> Option<Self> {
-        let key = secret.derived_key(&format!("reauthorisation/{grant_uid}"));
+        let key = secret.derived_key(&format!("reauthorization/{grant_uid}"));
         UnboundKey::new(&CHACHA20_POLY1305, &key).ok().map(LessSafeKey::new).map(Self)
     }
 

@@ -1,4 +1,4 @@
-//! What the browser brings back of a reauthorisation that it began.
+//! What the browser brings back of a reauthorization that it began.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::seal::Sealer;
 use super::state::OAuth;
 use crate::graph::AppSecret;
 
-/// What the browser knows of a reauthorisation that it began.
+/// What the browser knows of a reauthorization that it began.
 pub(super) struct Session {
     pub(super) grant: Arc<Grant>,
     pub(super) app: LoginApp,

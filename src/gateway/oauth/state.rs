@@ -1,4 +1,4 @@
-//! What every request of a reauthorisation shares.
+//! What every request of a reauthorization shares.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::app::{LoginApp, config_id};
 use super::grants::{Grant, Grants};
-use super::mailbox::Mailbox;
+use super::inbox::Inbox;
 use super::returning::Returning;
 use super::unsolicited_codes::UnsolicitedCodes;
 use crate::base::clock::Clock;
@@ -30,7 +30,7 @@ pub(in crate::gateway) struct OAuth {
     pub(super) keyring: Arc<Keyring>,
     pub(super) login_url: Url,
     pub(super) logins: Semaphore,
-    pub(super) mailbox: Mailbox,
+    pub(super) inbox: Inbox,
     pub(super) metrics: Metrics,
     /// Whether Meta refused a proof of a code.
     proof_was_refused: AtomicBool,
@@ -42,8 +42,8 @@ pub(in crate::gateway) struct OAuth {
 pub(in crate::gateway) struct OAuthConfig {
     /// Base URL of the login dialog.
     pub(in crate::gateway) url: Url,
-    /// Namespace of the mailbox.
-    pub(in crate::gateway) mailbox_namespace: String,
+    /// Namespace of the inbox.
+    pub(in crate::gateway) inbox_namespace: String,
     /// Proxies of ours that a request passes.
     pub(in crate::gateway) proxies: u8,
     /// The one clock.
@@ -59,8 +59,8 @@ impl OAuth {
         keyring: Arc<Keyring>,
         metrics: Metrics,
     ) -> Self {
-        let OAuthConfig { url: login_url, mailbox_namespace, proxies, clock } = config;
-        let mailbox = Mailbox(Api::namespaced(client, &mailbox_namespace));
+        let OAuthConfig { url: login_url, inbox_namespace, proxies, clock } = config;
+        let inbox = Inbox(Api::namespaced(client, &inbox_namespace));
         let (logins, returning) = (Semaphore::new(LOGINS), Returning::new(proxies));
         let unsolicited = UnsolicitedCodes::new(proxies);
         let proof_was_refused = AtomicBool::new(false);
@@ -71,7 +71,7 @@ impl OAuth {
             keyring,
             login_url,
             logins,
-            mailbox,
+            inbox,
             metrics,
             proof_was_refused,
             returning,
@@ -100,16 +100,16 @@ impl OAuth {
 
     /// Counts and logs how a step ended. What anybody may cause at any rate fills no log.
     pub(super) fn record(&self, grant: Option<&Key>, outcome: &'static str) {
-        self.metrics.gateway().reauthorisation(outcome);
+        self.metrics.gateway().reauthorization(outcome);
         match grant {
-            Some(grant) => tracing::info!(%grant, outcome, "reauthorisation in the browser"),
-            None => tracing::debug!(outcome, "reauthorisation in the browser"),
+            Some(grant) => tracing::info!(%grant, outcome, "reauthorization in the browser"),
+            None => tracing::debug!(outcome, "reauthorization in the browser"),
         }
     }
 
     /// Says that Meta does not take the proof: in the log once.
     pub(super) fn record_refused_proof(&self) {
-        self.metrics.gateway().reauthorisation("proof_refused");
+        self.metrics.gateway().reauthorization("proof_refused");
         if !self.proof_was_refused.swap(true, Ordering::Relaxed) {
             tracing::warn!("Meta refuses the proof that goes with a code (PKCE); codes are redeemed without it");
         }

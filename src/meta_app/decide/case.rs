@@ -72,7 +72,7 @@ impl Case<'_> {
             refusal,
         );
         let said = previous.is_some_and(|it| it.reason == Reason::RefusedByMeta.as_str());
-        let for_good = kept.reason == Reason::NotUnderstood && (said || self.refused_for_a_day);
+        let for_good = kept.reason == Reason::UnrecognizedError && (said || self.refused_for_a_day);
         if for_good { self.refused_for_good(kept) } else { kept }
     }
 
@@ -142,7 +142,7 @@ impl Case<'_> {
 
     pub(super) fn unread(&self) -> Finding {
         let seen = "It cannot be read while the application's credentials do not work.";
-        self.found(Status::Unknown, Reason::Unreadable, seen, "")
+        self.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "")
     }
 
     pub(super) fn report(
@@ -161,7 +161,7 @@ impl Case<'_> {
         }
         blocking.extend(webhook.iter().map(|webhook| &webhook.finding));
         blocking.extend(&wishes);
-        let reached = self.found(Status::True, Reason::Reached, "The application is as declared.", "");
+        let reached = self.found(Status::True, Reason::ReconcileSucceeded, "The application is as declared.", "");
         let refusals: Vec<_> = self.node_refusal().into_iter().chain(self.list_refusals()).collect();
         let brake = reasons_to_wait::told(&refusals, &self.previous.conditions, self.now);
         let ready = readiness(&blocking, self.generation, reached).held_by(brake.as_deref());
@@ -198,7 +198,7 @@ impl Case<'_> {
         of_app.chain(self.write_refusal()).chain(untried).collect()
     }
 
-    /// The request for a look that was handled: it was not while Meta leaves something unanswered, or what has to be there
+    /// The request for a check that was handled: it was not while Meta leaves something unanswered, or what has to be there
     /// before it can be asked.
     pub(super) fn handled(&self, class: Class) -> Option<String> {
         let taken = class != Class::Waiting && !self.refusals().into_iter().any(Refusal::may_pass);
@@ -206,7 +206,7 @@ impl Case<'_> {
     }
 
     /// When to act again. What is not known because it waits for its confirmation is asked then, and not before. A wish
-    /// that Meta refuses puts no regular look off: everything else goes on.
+    /// that Meta refuses puts no regular check off: everything else goes on.
     pub(super) fn class(&self, blocking: &[&Finding]) -> Class {
         let class = class(blocking, &self.refusals(), self.now);
         let mut open = blocking.iter().filter(|it| it.status != Status::True);
@@ -265,7 +265,7 @@ impl Case<'_> {
     }
 }
 
-/// The status of an application of which nothing is to be looked at: it may say something else of the usage, or count
+/// The status of an application of which nothing is to be checked: it may say something else of the usage, or count
 /// other channels.
 pub fn amended(previous: &MetaAppStatus, seen: &Observed) -> MetaAppStatus {
     let channels = seen.channels.clone().or_else(|| previous.channels.clone());

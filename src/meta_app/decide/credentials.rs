@@ -15,12 +15,12 @@ impl Case<'_> {
         let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
         match &self.seen.secret {
             SecretSeen::NotReleased => self.gone(
-                Reason::SecretNotReleased,
+                Reason::SecretUnavailable,
                 format!(
                     "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=app-secret."
                 ),
                 format!(
-                    "Somebody who may write Secrets there must create it with the key app-secret and release it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
+                    "Someone who may write Secrets there must create it with the key app-secret and label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=app-secret"
                 ),
             ),
             SecretSeen::Malformed(why) => self.gone(
@@ -32,7 +32,7 @@ impl Case<'_> {
             SecretSeen::Present => match &self.seen.asked.node {
                 Some(Ok(_)) => {
                     self.heard.drop(Matter::Credentials);
-                    self.found(Status::True, Reason::Accepted, format!("Meta accepts the credentials of app {id}."), "")
+                    self.found(Status::True, Reason::CredentialsAccepted, format!("Meta accepts the credentials of app {id}."), "")
                 }
                 Some(Err(refusal)) => match refusal.verdict {
                     Verdict::AppBroken(reason) => self.rejected(reason, refusal),

@@ -27,7 +27,7 @@ pub fn beforehand(seen: &Observed) -> Option<Mutation> {
     (seen.keyring == KeyringSeen::Outdated && !tried).then_some(Mutation::TellGateway)
 }
 
-/// Decides about an application; `None` if nothing has changed since it was looked at.
+/// Decides about an application; `None` if nothing has changed since it was checked.
 pub fn decide(app: &MetaApp, previous: &MetaAppStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
     if app.spec.management_policy == ManagementPolicy::Pause {
         return Some(Plan { mutation: None, report: paused(app, previous, seen, now) });

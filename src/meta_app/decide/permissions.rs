@@ -40,7 +40,7 @@ impl Case<'_> {
             let seen = format!("Meta did not list {} among the app's permissions.", listed(&missing));
             return self.heard_once(ConditionType::PermissionsApproved, seen, None);
         }
-        self.found(Status::True, Reason::Approved, "Meta approved every required permission.", "")
+        self.found(Status::True, Reason::PermissionsApproved, "Meta approved every required permission.", "")
     }
 
     fn not_approved(&self, open: &[String]) -> Finding {
@@ -51,7 +51,7 @@ impl Case<'_> {
             Audience::Testers => "Nothing is to be done while the app serves testers only.",
         };
         let seen = format!("Meta has not approved {} for the app.", open.join(", "));
-        self.found(Status::False, Reason::NotApproved, seen, next_step)
+        self.found(Status::False, Reason::PermissionNotApproved, seen, next_step)
     }
 
     /// The required permissions for the status. One that was missing once is told as before, or not yet.

@@ -40,7 +40,7 @@ impl Case<'_> {
         let seen =
             format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
         let corrected = listed(&Page.corrected(refused));
-        let step = format!("Whoever maintains this MetaApp must correct in spec.webhook.fields: {corrected}.");
+        let step = format!("The maintainer of this MetaApp must correct in spec.webhook.fields: {corrected}.");
         let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
         Some(self.found(Status::False, Reason::FieldRefused, seen, step).quoting(words))
     }

@@ -1,5 +1,5 @@
 //! The entries of the Secret while the app secret is rotated: what Meta says of the one that is not in use, what is to be done
-//! about them, and when the application is looked at again meanwhile.
+//! about them, and when the application is checked again meanwhile.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +15,7 @@ use crate::controller::evidence::Matter;
 /// that is signed with a secret which Meta does not accept any more.
 const REPEATED: SignedDuration = SignedDuration::from_hours(36);
 
-/// How soon an application is looked at again while either of two entries may be the one that Meta accepts.
+/// How soon an application is checked again while either of two entries may be the one that Meta accepts.
 const WHILE_ROTATED: SignedDuration = SignedDuration::from_mins(5);
 
 /// How soon while Meta rejects what took the place of a secret that it accepted: most likely it is about to switch.
@@ -25,7 +25,7 @@ const WHILE_AWAITED: SignedDuration = SignedDuration::from_mins(1);
 const AWAITED: SignedDuration = SignedDuration::from_hours(1);
 
 impl Case<'_> {
-    /// What is known of the entry that is not in use. That Meta refuses it counts the second time: somebody removes it then.
+    /// What is known of the entry that is not in use. That Meta refuses it counts the second time: someone removes it then.
     pub(super) fn other_secret(&mut self) -> Option<OtherSecret> {
         let known = self.known_other_secret();
         let Some((name, accepted)) = self.seen.asked.other_secret.clone() else { return known };
@@ -70,7 +70,7 @@ impl Case<'_> {
             "Secret {secret} holds no current app secret: {why}. Everything goes on with its key {PREVIOUS_APP_SECRET_KEY}."
         );
         let step = format!(
-            "Whoever maintains it must put the app secret, as the App Dashboard shows it under Settings, Basic, into the key {APP_SECRET_KEY}, and keep {PREVIOUS_APP_SECRET_KEY} until then."
+            "Its maintainer must put the app secret, as the App Dashboard shows it under Settings, Basic, into the key {APP_SECRET_KEY}, and keep {PREVIOUS_APP_SECRET_KEY} until then."
         );
         Some(self.found(Status::False, Reason::SecretMalformed, seen, step))
     }
@@ -88,7 +88,7 @@ impl Case<'_> {
     /// What is to be done about the entries while everything works, if there is something to say.
     pub(super) fn entries_step(&self, other: Option<&OtherSecret>) -> Option<String> {
         let (secret, id) = (&self.app.spec.app_secret_ref.name, &self.app.spec.app_id);
-        let whoever = format!("Whoever maintains Secret {secret}");
+        let whoever = format!("The maintainer of Secret {secret}");
         Some(match (&self.seen.flaw, other) {
             (Some(Flaw::Former(why)), _) => format!(
                 "{whoever} must put the former app secret alone into the key {PREVIOUS_APP_SECRET_KEY}, or remove that key: {why}."
@@ -109,7 +109,7 @@ impl Case<'_> {
         })
     }
 
-    /// When to look again, while Secret and Meta are on their way to each other.
+    /// When to check again, while Secret and Meta are on their way to each other.
     pub(super) fn rotation_goes_on(&self, credentials: &Finding, other: Option<&OtherSecret>) -> Option<Timestamp> {
         let entries = &self.seen.entries;
         let before = self.previous.secret_in_use.as_ref();

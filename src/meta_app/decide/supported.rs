@@ -40,7 +40,12 @@ impl Case<'_> {
             (_, Some(by)) => {
                 let seen = format!("Meta answers {what} as version {by}.");
                 if self.heard.hear(Matter::Served, &by.to_string(), self.now).is_confirmed() {
-                    return self.found(Status::False, Reason::ServedAsAnother, seen, self.newer_version(version, ""));
+                    return self.found(
+                        Status::False,
+                        Reason::ServedByOtherVersion,
+                        seen,
+                        self.newer_version(version, ""),
+                    );
                 }
                 self.heard_once(ConditionType::VersionSupported, seen, None)
             }
@@ -57,7 +62,7 @@ impl Case<'_> {
                 let seen = format!("This release of the operator does not know {what} nor when it ends.");
                 let (status, reason) = match says_so {
                     true => (Status::True, Reason::VersionServed),
-                    false => (Status::Unknown, Reason::VersionNotKnown),
+                    false => (Status::Unknown, Reason::VersionNotInCalendar),
                 };
                 self.found(status, reason, seen, "")
             }
@@ -70,10 +75,10 @@ impl Case<'_> {
         let example = newest.map(|newest| format!(", such as {newest}")).unwrap_or_default();
         match self.app.spec.graph_version {
             Some(_) => format!(
-                "Whoever maintains this MetaApp must set spec.graphVersion to a newer version{when}{example}; it is tried before it is used."
+                "The maintainer of this MetaApp must set spec.graphVersion to a newer version{when}{example}; it is tried before it is used."
             ),
             None => format!(
-                "Whoever maintains the operator must upgrade it{when}; until then spec.graphVersion may name a newer version{example}."
+                "The maintainer of the operator must upgrade it{when}; until then spec.graphVersion may name a newer version{example}."
             ),
         }
     }

@@ -37,10 +37,10 @@ impl Case<'_> {
         let example = if example == version { String::new() } else { format!(", such as {example}") };
         let next_step = match self.app.spec.graph_version {
             Some(_) => format!(
-                "Whoever maintains this MetaApp must set spec.graphVersion to a version that Meta serves{example}."
+                "The maintainer of this MetaApp must set spec.graphVersion to a version that Meta serves{example}."
             ),
             None => format!(
-                "Whoever maintains the operator must upgrade it; until then spec.graphVersion may name a version that Meta serves{example}."
+                "The maintainer of the operator must upgrade it; until then spec.graphVersion may name a version that Meta serves{example}."
             ),
         };
         Some(self.found(Status::False, self.version_reason(version), seen, next_step).quoting(refusal.quote()))
@@ -57,7 +57,7 @@ impl Case<'_> {
                 let seen = format!(
                     "Before {what} is used everything is tried in it, and Meta has not answered all of it ({fact}). Version {in_use} stays in use."
                 );
-                self.found(Status::Unknown, Reason::Pending, seen, "The operator tries again by itself.")
+                self.found(Status::Unknown, Reason::Pending, seen, "The operator tries again on its own.")
             }
             Trial::Refused(read, refusal) => {
                 let (call, fact) = (read.template(), &refusal.fact);
@@ -65,7 +65,7 @@ impl Case<'_> {
                     "In {what} Meta refuses {call} ({fact}), which it answers in version {in_use}. That one stays in use."
                 );
                 let back = format!(
-                    "Whoever maintains this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
+                    "The maintainer of this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
                 );
                 let unusable = self.found(Status::False, Reason::GraphVersionUnusable, seen, back);
                 self.heard_of(&format!("{version} {call} {fact}"), unusable.quoting(refusal.quote()))
@@ -73,7 +73,7 @@ impl Case<'_> {
             Trial::ServedAs(other) => {
                 let seen = format!("Meta answers {what} as version {other}. Version {in_use} stays in use.");
                 let or = if *other == in_use { String::new() } else { format!(", or to {other}, which answers") };
-                let step = format!("Whoever maintains this MetaApp must set spec.graphVersion to {in_use}{or}.");
+                let step = format!("The maintainer of this MetaApp must set spec.graphVersion to {in_use}{or}.");
                 let reason = match version.stage(self.now) {
                     Stage::Served(Some(_)) | Stage::Ending(_) => Reason::GraphVersionUnusable,
                     _ => self.version_reason(version),

@@ -88,7 +88,7 @@ impl Case<'_> {
         let Some(callback_url) = &self.seen.callback_url else {
             let step = "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.";
             let seen = "There is no callback URL to give to Meta.";
-            return self.found(Status::False, Reason::CallbackUnknown, seen, step).into();
+            return self.found(Status::False, Reason::CallbackNotConfigured, seen, step).into();
         };
         if let Some(finding) = self.taken() {
             return finding.into();
@@ -193,7 +193,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether somebody else wrote the row after these fields were written, as it seems: they are somebody else's, or the
+    /// Whether someone else wrote the row after these fields were written, as it seems: they are someone else's, or the
     /// callback is. Of who did that once nothing else is expected.
     fn is_overwritten(&self, row: Option<&AppSubscription>, callback_url: &str, written: &[String]) -> bool {
         let foreign = row.is_some_and(|row| row.callback_url != callback_url);
@@ -224,7 +224,7 @@ impl Case<'_> {
         Some(self.found(Status::True, Reason::FieldsMatch, seen, ""))
     }
 
-    /// What somebody else holds, so that the subscription at Meta may not be written. It is known without Meta.
+    /// What someone else holds, so that the subscription at Meta may not be written. It is known without Meta.
     fn taken(&self) -> Option<Finding> {
         let id = &self.app.spec.app_id;
         let (reason, seen, step) = match (&self.seen.claim, self.seen.verify_token) {
@@ -307,12 +307,12 @@ impl Case<'_> {
     }
 
     /// Another callback than the declared one stands at Meta. Once ours stood there, that is drift like any other. Before, the
-    /// app is somebody else's, who would lose its events.
+    /// app is someone else's, who would lose its events.
     fn other_callback(&self, found: &str) -> Finding {
         let written = matches!(self.seen.asked.subscribed, Some(Ok(())));
         let ours_before = written || self.previous.subscription.as_ref().is_some_and(|it| it.callback_url.is_some());
         let shown = crate::base::redact::redact(found, &[]);
-        // The URL as it was shown will do: it is all that somebody who reads the message can write down.
+        // The URL as it was shown will do: it is all that someone who reads the message can write down.
         let take_over = self.app.spec.webhook.as_ref().and_then(|it| it.take_over_from.as_deref());
         let take_over = take_over.is_some_and(|named| named == found || named == shown);
         let seen = format!("The app's callback at Meta is {shown}");
@@ -330,17 +330,17 @@ impl Case<'_> {
             Verdict::CallbackFailed { answered: false } => (
                 Reason::CallbackVerificationFailed,
                 format!("Meta could not verify the callback {callback_url} ({fact})."),
-                "The operator tries again by itself; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.".to_owned(),
+                "The operator tries again on its own; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.".to_owned(),
             ),
             Verdict::CallbackFailed { answered: true } => (
                 Reason::CallbackVerificationFailed,
                 format!("Something answers at the callback {callback_url}, but not the gateway: Meta did not get its challenge back ({fact})."),
-                "The operator tries again by itself; whoever runs the gateway must see that Ingress or load balancer lead that very path, and requests without a login or a page in between, to the gateway's Service.".to_owned(),
+                "The operator tries again on its own; whoever runs the gateway must see that Ingress or load balancer lead that very path, and requests without a login or a page in between, to the gateway's Service.".to_owned(),
             ),
             _ => (
                 Reason::RequestRejected,
                 format!("Meta refused the subscription of the webhook ({fact})."),
-                "Whoever maintains this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
+                "The maintainer of this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
             ),
         };
         self.found(Status::False, reason, seen, step).quoting(refusal.quote())
@@ -374,7 +374,7 @@ impl Case<'_> {
         let token = token.or_else(|| now.clone().filter(|_| declared));
         let mut fields = row.fields.clone();
         fields.sort();
-        // What Meta accepted was there, though somebody else wrote over it since.
+        // What Meta accepted was there, though someone else wrote over it since.
         let accepted = self.seen.callback_url.clone().filter(|_| declared || given);
         let callback_url = accepted.or(before.callback_url);
         Some(AppSubscriptionStatus {

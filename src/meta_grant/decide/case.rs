@@ -83,7 +83,7 @@ impl Case<'_> {
         Key::new(self.namespace(), self.name())
     }
 
-    /// Whether somebody is one of the grant's people. Who was the first is known from before, or by the token in use.
+    /// Whether someone is one of the grant's people. Who was the first is known from before, or by the token in use.
     pub(super) fn admits(&self, grantor: Option<&str>) -> bool {
         let of_token = match token::in_use(self.seen, self.now) {
             TokenVerdict::Good(info) | TokenVerdict::Flawed(Some(info), _) if self.seen.in_use != self.seen.message => {

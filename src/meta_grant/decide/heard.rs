@@ -17,8 +17,8 @@ impl Heard {
     pub(super) fn of(case: &Case<'_>) -> Self {
         let mut heard = Self { suspicions: case.seen.suspicions.clone(), ..Self::default() };
         heard.list(case);
-        heard.source_token = heard.rival(case, Candidate::SourceToken, Matter::Seed);
-        heard.message = heard.rival(case, Candidate::Message, Matter::Mail);
+        heard.source_token = heard.rival(case, Candidate::SourceToken, Matter::SourceToken);
+        heard.message = heard.rival(case, Candidate::Message, Matter::Message);
         heard
     }
 

@@ -80,13 +80,13 @@ fn why_not(case: &Case<'_>) -> Option<Mutation> {
 }
 
 fn refused(why: &str) -> Mutation {
-    refused_until(why, "The person must authorise again with all pages in use selected.")
+    refused_until(why, "The person must authorize again with all pages in use selected.")
 }
 
 fn refused_until(why: &str, step: &str) -> Mutation {
     let why = why.trim_end_matches('.');
     let text =
-        format!("What a person authorised in the browser was refused: {why}. The token that is in use stays. {step}");
+        format!("What a person authorized in the browser was refused: {why}. The token that is in use stays. {step}");
     Mutation::Discard { refused: Some(text) }
 }
 
@@ -96,10 +96,10 @@ fn of_a_stranger(case: &Case<'_>, info: &TokenInfo) -> Mutation {
         return refused("Meta does not say whose token it is");
     };
     let step = to_accept(case, std::slice::from_ref(id)).unwrap_or_default();
-    refused_until(&format!("{id} is none of the grant's people"), &format!("{step} Then {id} must authorise again."))
+    refused_until(&format!("{id} is none of the grant's people"), &format!("{step} Then {id} must authorize again."))
 }
 
-/// What somebody has to do if these are to be among the grant's people; none if there are none.
+/// What someone has to do if these are to be among the grant's people; none if there are none.
 pub(super) fn to_accept(case: &Case<'_>, ids: &[String]) -> Option<String> {
     if ids.is_empty() {
         return None;
@@ -111,7 +111,7 @@ pub(super) fn to_accept(case: &Case<'_>, ids: &[String]) -> Option<String> {
     let all: Vec<_> = stay.iter().chain(ids).map(|id| format!("\"{id}\"")).collect();
     let (namespace, name) = (case.namespace(), case.name());
     Some(format!(
-        "If {} may authorise this grant, somebody with the verb accept on metagrants must say so, else nothing has to be done: kubectl -n {namespace} patch mgrant {name} --type=merge -p '{{\"spec\":{{\"grantors\":[{}]}}}}'",
+        "If {} may authorize this grant, someone with the verb accept on metagrants must say so, else nothing has to be done: kubectl -n {namespace} patch mgrant {name} --type=merge -p '{{\"spec\":{{\"grantors\":[{}]}}}}'",
         listed(ids),
         all.join(",")
     ))

@@ -31,7 +31,7 @@ use token::{Candidate, TokenVerdict};
 
 pub use status::counted;
 
-/// Decides about a grant; `None` if nothing has changed since it was looked at.
+/// Decides about a grant; `None` if nothing has changed since it was checked.
 pub fn decide(grant: &MetaGrant, previous: &MetaGrantStatus, seen: &Observed, now: Timestamp) -> Option<Plan> {
     if !seen.look {
         return None;
@@ -71,7 +71,7 @@ impl Case<'_> {
             (ConditionType::Expired, valid::expired(&parts.valid)),
             (ConditionType::Valid, parts.valid.clone()),
             (ConditionType::Renewed, parts.renewed.clone()),
-            (ConditionType::SeedAccepted, parts.source_token.clone()),
+            (ConditionType::SourceTokenAccepted, parts.source_token.clone()),
         ]);
         findings.sort_by_key(|(type_, _)| *type_);
         let notes = notes::notes(self, &ready.cause, parts);
@@ -87,7 +87,7 @@ impl Case<'_> {
     }
 
     /// The next step of a grant that serves: what a refused renewal or source token asks for, though nothing is broken yet; or what
-    /// somebody waits for.
+    /// someone waits for.
     fn advice(&self, parts: &Findings) -> Option<String> {
         let asked_for = [&parts.renewed, &parts.source_token].into_iter().find(|it| it.status == Status::False);
         let step = asked_for.map(|it| it.next_step.clone()).filter(|step| !step.is_empty());
@@ -104,7 +104,7 @@ impl Case<'_> {
                 format!("The grant works; it ends at {at}."),
                 valid::authorize_again(self),
             ),
-            None => self.found(Status::True, Reason::Reached, "The grant works as declared.", ""),
+            None => self.found(Status::True, Reason::ReconcileSucceeded, "The grant works as declared.", ""),
         }
     }
 

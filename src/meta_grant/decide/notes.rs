@@ -27,7 +27,7 @@ pub(super) fn notes(case: &Case<'_>, ready: &Finding, parts: &Findings) -> Vec<N
     notes.extend(newly_refused(case, ConditionType::Renewed, &parts.renewed, "Renew"));
     // Of a grant whose source token itself is in use, Ready says it.
     if matches!(case.seen.token_secret, TokenSecretSeen::Present { .. }) {
-        notes.extend(newly_refused(case, ConditionType::SeedAccepted, &parts.source_token, "AdoptSeed"));
+        notes.extend(newly_refused(case, ConditionType::SourceTokenAccepted, &parts.source_token, "AdoptSourceToken"));
     }
     notes
 }
@@ -43,7 +43,7 @@ fn replaced(case: &Case<'_>) -> Option<Note> {
     if old == new {
         return None;
     }
-    let same_source_token = |of: &String| case.previous.seed_fingerprint.as_ref() == Some(of);
+    let same_source_token = |of: &String| case.previous.source_token_fingerprint.as_ref() == Some(of);
     let renewed = matches!(&case.seen.token_secret, TokenSecretSeen::Present { minted: true, source_token, .. } if same_source_token(source_token));
     let end = |at: Option<Timestamp>| at.map_or_else(|| "has no end".to_owned(), |at| format!("ends at {at}"));
     let text = format!(
@@ -59,17 +59,17 @@ fn other_grantor(case: &Case<'_>) -> Option<Note> {
     let TokenVerdict::Good(info) = token::in_use(case.seen, case.now) else { return None };
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
     let text = format!("The grant is now {new}'s; before it was {old}'s.");
-    (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSeed", text })
+    (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSourceToken", text })
 }
 
-/// That somebody authorised in the browser who is none of the grant's people.
+/// That someone authorized in the browser who is none of the grant's people.
 fn newcomers(case: &Case<'_>) -> Option<Note> {
     let is_new = |id: &&String| !case.previous.waiting_grantors.contains(id);
     let ids: Vec<_> = case.seen.waiting.iter().filter(is_new).cloned().collect();
     let step = message::to_accept(case, &ids)?;
     let who = listed(&ids);
     let text = format!(
-        "{who} authorised in the browser and is none of the grant's people. Nothing was changed; what was authorised waits for a day. {step}"
+        "{who} authorized in the browser and is none of the grant's people. Nothing was changed; what was authorized waits for a day. {step}"
     );
     Some(warning("AuthorizationWaits", "AdoptMail", text))
 }
@@ -84,7 +84,7 @@ fn shrunk(case: &Case<'_>) -> Option<Note> {
     let left = case.seen.dependents.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));
     let left: Vec<String> = left.cloned().collect();
     let text = || {
-        let step = "Authorise again with them selected, or delete their channels.";
+        let step = "Authorize again with them selected, or delete their channels.";
         format!("Pages that channels use are not part of the grant any more: {}. {step}", listed(&left))
     };
     (!left.is_empty()).then(|| warning("GrantShrunk", "Reconcile", text()))
@@ -95,6 +95,6 @@ fn newly_refused(case: &Case<'_>, type_: ConditionType, finding: &Finding, actio
     let old = find(&case.previous.conditions, type_);
     let same = old.is_some_and(|old| old.status == finding.status.as_str() && old.reason == finding.reason.as_str());
     let told = finding.status == Status::False && finding.reason != Reason::SecretNameTaken;
-    let reason = if type_ == ConditionType::Renewed { "RenewalRefused" } else { "SeedRefused" };
+    let reason = if type_ == ConditionType::Renewed { "RenewalRefused" } else { "SourceTokenRefused" };
     (told && !same).then(|| warning(reason, action, finding.news()))
 }

@@ -25,7 +25,7 @@ pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
         }
         _ => {
             let seen = "A token that does not serve, or is not known to, is not renewed.";
-            return case.found(Status::Unknown, Reason::Unreadable, seen, "");
+            return case.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "");
         }
     };
     match &case.seen.asked.exchanged {
@@ -79,7 +79,7 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
         Some(due) if case.seen.clock_doubted && due <= case.now => {
             let seen = "The clock of the operator's machine and Meta's are too far apart, so that whether the token has to be renewed is not known.";
             let step =
-                "Whoever maintains the cluster must set the clock of that machine; the operator goes on by itself.";
+                "The maintainer of the cluster must set the clock of that machine; the operator goes on on its own.";
             case.found(Status::Unknown, Reason::Pending, seen, step)
         }
         Some(due) => {
@@ -104,7 +104,7 @@ fn taken(case: &Case<'_>) -> Finding {
         Status::False,
         Reason::SecretNameTaken,
         format!("A Secret {name} exists in namespace {namespace} and is not the operator's, so the token in use cannot be kept."),
-        format!("Somebody who may write Secrets there must make room: kubectl -n {namespace} delete secret {name}"),
+        format!("Someone who may write Secrets there must make room: kubectl -n {namespace} delete secret {name}"),
     )
 }
 

@@ -21,7 +21,7 @@ const LISTED: usize = 100;
 /// Tasks that a status lists.
 const TASKS: usize = 20;
 
-/// The status of a grant that was looked at.
+/// The status of a grant that was checked.
 pub(super) fn status(
     case: &Case<'_>,
     conditions: Vec<Condition>,
@@ -31,7 +31,7 @@ pub(super) fn status(
     let (seen, previous) = (case.seen, case.previous);
     let known = match token::in_use(seen, case.now) {
         TokenVerdict::Good(info) | TokenVerdict::Flawed(Some(info), _) if info.is_valid => described(info),
-        // An ended token tells little; what was known of it before helps whoever has to authorise again.
+        // An ended token tells little; what was known of it before helps whoever has to authorize again.
         _ => previous.clone(),
     };
     // Whose it is stays known also of a token that has ended, for nobody else's takes its place in the browser.
@@ -41,7 +41,7 @@ pub(super) fn status(
     };
     let grantor_id = known.grantor_id.clone().or_else(|| previous.grantor_id.clone()).or(of_token);
     let inputs = Some(seen.inputs.clone());
-    // An authorisation that ended has no end in the future, whatever its clocks say.
+    // An authorization that ended has no end in the future, whatever its clocks say.
     let ended = conditions.iter().any(|it| it.type_ == "Expired" && it.status == "True");
     let expires = case.expires().filter(|at| !ended || *at <= case.now);
     let status = MetaGrantStatus {
@@ -50,7 +50,7 @@ pub(super) fn status(
         expires: expires.map(|at| at.to_string()),
         living_secret_name: matches!(seen.token_secret, TokenSecretSeen::Present { .. })
             .then(|| token_secret::name(case.name())),
-        seed_fingerprint: of_source_token(seen),
+        source_token_fingerprint: of_source_token(seen),
         token_fingerprint: seen.in_use.clone(),
         grantor_id,
         waiting_grantors: seen.waiting.clone(),
@@ -128,7 +128,7 @@ fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> 
     missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
 }
 
-/// Pages in use of which nothing is known: a channel named them, and nobody has authorised anything yet, or nothing since.
+/// Pages in use of which nothing is known: a channel named them, and nobody has authorized anything yet, or nothing since.
 fn unchecked(seen: &Observed, missing: &[MissingPageStatus], is_told: impl Fn(&String) -> bool) -> Vec<String> {
     let is_missing = |id: &String| missing.iter().any(|page| page.id == *id);
     let unchecked = seen.dependents.pages.iter().filter(|id| !is_told(id) && !is_missing(id));

@@ -108,7 +108,7 @@ pub fn is_newer(which: Candidate, seen: &Observed, now: Timestamp) -> bool {
 pub fn known_kind(seen: &Observed, previous: &MetaGrantStatus) -> Option<TokenKind> {
     let same = seen.in_use.is_some() && seen.in_use == previous.token_fingerprint;
     // What was obtained for it is of the same kind.
-    let renewed = matches!(&seen.token_secret, TokenSecretSeen::Present { source_token, minted: true, .. } if Some(source_token) == previous.seed_fingerprint.as_ref());
+    let renewed = matches!(&seen.token_secret, TokenSecretSeen::Present { source_token, minted: true, .. } if Some(source_token) == previous.source_token_fingerprint.as_ref());
     let kind = previous.token_type.as_deref().filter(|_| same || renewed).map(TokenKind::parse);
     kind.filter(|kind| matches!(kind, TokenKind::User | TokenKind::SystemUser))
 }

@@ -34,7 +34,7 @@ pub(super) fn expired(valid: &Finding) -> Finding {
         Status::True | Status::False => Finding {
             status: Status::False,
             reason: Reason::NotExpired,
-            seen: "The authorisation has not ended.".to_owned(),
+            seen: "The authorization has not ended.".to_owned(),
             next_step: String::new(),
             ..valid.clone()
         },
@@ -62,7 +62,7 @@ pub(super) fn unusable_source_token(case: &Case<'_>) -> Option<Finding> {
     match &case.seen.source_token {
         SourceTokenSeen::NotReleased => Some(case.found(
             Status::False,
-            Reason::SecretNotReleased,
+            Reason::SecretUnavailable,
             format!(
                 "There is no Secret {secret} in namespace {namespace}, or it lacks the label {PURPOSE_LABEL}=grant-token."
             ),
@@ -82,7 +82,7 @@ pub(super) fn unusable_source_token(case: &Case<'_>) -> Option<Finding> {
 fn begin(case: &Case<'_>) -> String {
     let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
     let create = format!(
-        "Somebody who may write Secrets there must create it with the key token, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
+        "Someone who may write Secrets there must create it with the key token, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
     );
     match &case.seen.reauthorize_url {
         Some(_) => format!("Begin in a browser {}; or without one: {create}", address::told(&case.key())),
@@ -110,11 +110,11 @@ fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
     }
     if matches!(refusal.verdict, Verdict::NoAnswer | Verdict::Throttled { .. }) {
         let seen = "Meta gives no usable answer about the token.";
-        return case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.");
+        return case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.");
     }
     let seen = format!("Meta refuses to say anything about the token ({}); why is not known yet.", refusal.fact);
     let step = "The operator asks again every few minutes.";
-    case.found(Status::Unknown, Reason::NotUnderstood, seen, step).quoting(refusal.quote())
+    case.found(Status::Unknown, Reason::UnrecognizedError, seen, step).quoting(refusal.quote())
 }
 
 /// The token is good; what listing its pages came to may still say otherwise.
@@ -152,14 +152,14 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
     let found = if refusal.verdict == Verdict::NoAnswer {
         let seen =
             format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
-        case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again by itself.")
+        case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.")
     } else {
         let seen = format!("Meta confirms the token, but refuses to list its pages ({fact}).");
         let step = format!(
             "The operator asks again every few minutes. If it stays so, look at what Meta says of the grant ({fact}): {}",
             authorize_again(case)
         );
-        case.found(Status::Unknown, Reason::NotUnderstood, seen, step)
+        case.found(Status::Unknown, Reason::UnrecognizedError, seen, step)
     };
     found.quoting(refusal.quote())
 }
@@ -169,7 +169,7 @@ fn refused_for_long(case: &Case<'_>, what: &str, refusal: &Refusal) -> Finding {
     let seen =
         format!("Meta has refused {what} for a day ({}), for a reason that the operator does not know.", refusal.fact);
     let step = format!(
-        "Somebody who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
+        "Someone who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
         authorize_again(case)
     );
     case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
@@ -244,8 +244,8 @@ pub(super) fn authorize_again(case: &Case<'_>) -> String {
     match &case.seen.reauthorize_url {
         Some(_) => {
             let at = address::told(&case.key());
-            format!("{person} must authorise app {app} again, with all of them selected: {at}, or elsewhere and {put}.")
+            format!("{person} must authorize app {app} again, with all of them selected: {at}, or elsewhere and {put}.")
         }
-        None => format!("{person} must authorise app {app} again, with all of them selected, and {put}."),
+        None => format!("{person} must authorize app {app} again, with all of them selected, and {put}."),
     }
 }

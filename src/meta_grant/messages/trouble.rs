@@ -1,7 +1,7 @@
-//! What keeps people from authorising an application, told to whoever maintains it.
+//! What keeps people from authorizing an application, told to its maintainer.
 
 use crate::api::MetaApp;
-use crate::api::mailbox::AppTrouble;
+use crate::api::inbox::AppTrouble;
 use crate::base::key::Key;
 use crate::base::redact::redact;
 use crate::cluster::events::Note;
@@ -9,7 +9,7 @@ use crate::cluster::events::Note;
 /// The reason of the Event on the MetaApp.
 pub const LOGIN_FAILED: &str = "LoginFailed";
 
-/// What a person met who wanted to authorise this grant. `said` is how Meta names it, and its words.
+/// What a person met who wanted to authorize this grant. `said` is how Meta names it, and its words.
 pub fn note(app: &MetaApp, grant: &Key, trouble: AppTrouble, said: (&str, &str)) -> Note {
     let (fact, words) = (redact(said.0, &[]), redact(said.1, &[]));
     let words = match trouble {
@@ -21,12 +21,12 @@ pub fn note(app: &MetaApp, grant: &Key, trouble: AppTrouble, said: (&str, &str))
         _ => format!(" Meta said: {words}"),
     };
     let (seen, step) = told(app, trouble);
-    let text = format!("A person could not authorise MetaGrant {grant} in the browser: {seen} ({fact}). {step}{words}");
+    let text = format!("A person could not authorize MetaGrant {grant} in the browser: {seen} ({fact}). {step}{words}");
     Note { warning: true, reason: LOGIN_FAILED, action: "AuthorizeAgain", text }
 }
 
 fn told(app: &MetaApp, trouble: AppTrouble) -> (&'static str, String) {
-    let dashboard = "Whoever maintains the application at Meta must";
+    let dashboard = "The maintainer of the application at Meta must";
     match trouble {
         AppTrouble::DialogUnavailable => (
             "the login dialog had a fault of its own",
@@ -42,7 +42,7 @@ fn told(app: &MetaApp, trouble: AppTrouble) -> (&'static str, String) {
         AppTrouble::RedirectUriRefused => ("Meta refuses the redirect URI", redirect_uri(app)),
         AppTrouble::CredentialsRejected => (
             "Meta does not accept the application's id and secret",
-            "Whoever maintains this MetaApp must check spec.appId and the key app-secret of its Secret; the condition CredentialsValid follows.".to_owned(),
+            "The maintainer of this MetaApp must check spec.appId and the key app-secret of its Secret; the condition CredentialsValid follows.".to_owned(),
         ),
         AppTrouble::AppBlocked => {
             ("Meta blocks the application", format!("{dashboard} answer the alerts in the App Dashboard."))
@@ -62,14 +62,14 @@ fn told(app: &MetaApp, trouble: AppTrouble) -> (&'static str, String) {
 fn redirect_uri(app: &MetaApp) -> String {
     let uri = app.status.as_ref().and_then(|status| status.oauth_redirect_uri.as_deref()).unwrap_or("none yet");
     format!(
-        "Whoever maintains the application at Meta must list status.oauthRedirectUri of this MetaApp, {uri}, letter for letter in the App Dashboard: Facebook Login (for Business), Settings, Valid OAuth Redirect URIs, with Client OAuth Login and Web OAuth Login on; and its host among the App Domains of Settings, Basic."
+        "The maintainer of the application at Meta must list status.oauthRedirectUri of this MetaApp, {uri}, letter for letter in the App Dashboard: Facebook Login (for Business), Settings, Valid OAuth Redirect URIs, with Client OAuth Login and Web OAuth Login on; and its host among the App Domains of Settings, Basic."
     )
 }
 
 fn configuration(app: &MetaApp) -> String {
     let id = app.spec.login.as_ref().and_then(|login| login.config_id.as_deref()).unwrap_or("none any more");
     format!(
-        "Whoever maintains the application at Meta must add them to the configuration of spec.login.configId, {id} (Facebook Login for Business, Configurations), or whoever maintains this MetaApp must take them from spec.requiredPermissions."
+        "The maintainer of the application at Meta must add them to the configuration of spec.login.configId, {id} (Facebook Login for Business, Configurations), or the maintainer of this MetaApp must take them from spec.requiredPermissions."
     )
 }
 
@@ -102,7 +102,7 @@ mod tests {
         for trouble in AppTrouble::ALL {
             let text = text(*trouble, "");
             assert!(text.contains("MetaGrant tenant-a/acme") && text.contains("(code 191)."), "{text}");
-            let acts = text.contains("Whoever maintains") || *trouble == AppTrouble::DialogUnavailable;
+            let acts = text.contains("The maintainer of") || *trouble == AppTrouble::DialogUnavailable;
             assert!(acts && text.ends_with('.') && text.chars().count() < 700, "{text}");
         }
     }

@@ -34,7 +34,7 @@ impl Modules {
 }
 
 /// Whether an arrow stays in its top module, comes from the root, or leads to a lower layer. Modules without a
-/// layer are told of by themselves.
+/// layer are told of on their own.
 fn points_down(layers: Layers<'_>, arrow: &Arrow) -> bool {
     let (from, to) = (top(&arrow.from), top(&arrow.to));
     let layer = |name| layers.iter().position(|layer| layer.contains(&name));

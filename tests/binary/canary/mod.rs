@@ -49,7 +49,7 @@ async fn tell(format: &str) -> Result<()> {
     let stage = Stage::with_seed(&seed()).await?;
     let talkative = [format, "--log-filter=trace"];
     let (gateway, gateway_url) = stage.gateway(&talkative).await?;
-    // Objects are edited over and over to be looked at.
+    // Objects are edited over and over to be checked.
     let finest = [format, "--log-filter=trace", "--edit-interval=1s"];
     let operator = stage.operator("first", &finest).await?;
     operator.leads().await?;
@@ -76,11 +76,11 @@ impl Story {
         // One token is also published in a Secret for a bot.
         let channels = channels.replacen("spec:\n", "spec:\n  publishToken: true\n", 1);
         stage.apply(&(app + &channels)).await?;
-        stage.channel_is("shop", "Ready=True/Reached").await?;
-        stage.channel_is("shop", "TokenPublished=True/Published").await?;
-        stage.channel_is("support", "Ready=True/Reached").await?;
+        stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+        stage.channel_is("shop", "TokenPublished=True/SecretSynced").await?;
+        stage.channel_is("support", "Ready=True/ReconcileSucceeded").await?;
         stage.channel_is("outlet", "Expired=True/PasswordChanged").await?;
-        stage.app_is("Ready=True/Reached").await.map(|_| ())
+        stage.app_is("Ready=True/ReconcileSucceeded").await.map(|_| ())
     }
 
     async fn secrets_are_malformed(&self) -> Result<()> {
@@ -94,7 +94,7 @@ impl Story {
         stage.apply(&stage.channel("support", PAGE_B, NOBODYS_TOKEN)).await?;
         stage.channel_is("support", "Authorized=False/TokenUnknown").await?;
         stage.apply(&stage.channel("support", PAGE_B, PAGE_B_TOKEN)).await?;
-        stage.channel_is("support", "Ready=True/Reached").await.map(|_| ())
+        stage.channel_is("support", "Ready=True/ReconcileSucceeded").await.map(|_| ())
     }
 
     async fn graph_quotes_tokens(&mut self) -> Result<()> {
@@ -111,7 +111,7 @@ impl Story {
     /// A grant's token is asked about, used, and quoted by what refuses it.
     async fn a_grant_is_quoted(&mut self) -> Result<()> {
         self.stage.apply(&self.stage.grant(GRANT_TOKEN)).await?;
-        self.stage.grant_is("Ready=True/Reached").await?;
+        self.stage.grant_is("Ready=True/ReconcileSucceeded").await?;
         for (template, code, subcode, expected) in [
             // It counts when it is said again a minute later, and is told with Meta's words.
             ("/{version}/{user-id}/accounts", 190, Some(467), Some("Valid=False/SessionInvalidated")),
@@ -128,7 +128,7 @@ impl Story {
             }
             self.stage.sandbox.clear_faults();
             self.look_at_grant().await?;
-            self.stage.grant_is("Ready=True/Reached").await?;
+            self.stage.grant_is("Ready=True/ReconcileSucceeded").await?;
         }
         Ok(())
     }
@@ -159,8 +159,8 @@ impl Story {
         self.stage.apply(&put(WRONG_APP_SECRET)).await?;
         self.stage.app_is("CredentialsValid=False/SecretMismatch").await?;
         self.stage.apply(&put(bait::APP_SECRET)).await?;
-        self.stage.app_is("Ready=True/Reached").await?;
-        self.stage.channel_is("shop", "Ready=True/Reached").await.map(|_| ())
+        self.stage.app_is("Ready=True/ReconcileSucceeded").await?;
+        self.stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await.map(|_| ())
     }
 
     /// Meta quotes what a callback answers, and this one answers with the verify token.
@@ -206,7 +206,7 @@ impl Story {
         self.operator.leads().await?;
         ensure!(self.operator.metric("invalid_objects_total").await? >= misfits::COUNT);
         self.look_at_shop().await?;
-        self.stage.app_is("Ready=True/Reached").await?;
+        self.stage.app_is("Ready=True/ReconcileSucceeded").await?;
         Ok(log)
     }
 
@@ -218,7 +218,7 @@ impl Story {
         wait_for("passes to meet the misfits", 5 * PATIENCE, async || {
             stage.sandbox.clear_faults();
             stage.apply(&stage.channel("support", PAGE_B, PAGE_B_TOKEN)).await?;
-            stage.channel_is("support", "Ready=True/Reached").await?;
+            stage.channel_is("support", "Ready=True/ReconcileSucceeded").await?;
             stage.sandbox.clear_ledger();
             stage.fault("GET", None, FaultEffect::Slow { ms: 6000 });
             stage.apply(&secret(&stage.tenant, "support-token", "page-token", "token", NOBODYS_TOKEN)).await?;
@@ -280,8 +280,8 @@ impl Story {
         Ok(())
     }
 
-    /// Puts a fault in force, has channel and app looked at, and lifts it when it has struck. The channel comes first:
-    /// those of a broken app are not looked at.
+    /// Puts a fault in force, has channel and app checked, and lifts it when it has struck. The channel comes first:
+    /// those of a broken app are not checked.
     async fn struck_by(&mut self, template: Option<&str>, effect: FaultEffect) -> Result<()> {
         self.stage.sandbox.clear_ledger();
         self.stage.fault("GET", template, effect);
@@ -304,9 +304,9 @@ impl Story {
 
     async fn recover(&mut self) -> Result<()> {
         self.look_at_app().await?;
-        self.stage.app_is("Ready=True/Reached").await?;
+        self.stage.app_is("Ready=True/ReconcileSucceeded").await?;
         self.annotate_shop().await?;
-        self.stage.channel_is("shop", "Ready=True/Reached").await.map(|_| ())
+        self.stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await.map(|_| ())
     }
 
     /// Asks for a look at the channel, and waits for it.

@@ -41,7 +41,7 @@ impl Needles {
     fn add(&mut self, name: String, secret: &str) {
         self.0.push((name.clone(), secret.to_owned()));
         self.0.push((format!("{name}, percent-encoded"), secret.replace('|', "%7C")));
-        // Inside a longer text, base64 begins at one of three offsets; what it shares with its neighbours is left out.
+        // Inside a longer text, base64 begins at one of three offsets; what it shares with its neighbors is left out.
         for before in 0..3_usize {
             let padded = [&[0_u8; 2][..before], secret.as_bytes()].concat();
             let inner = (before * 8).div_ceil(6)..padded.len() * 8 / 6;

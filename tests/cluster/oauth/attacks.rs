@@ -1,4 +1,4 @@
-//! What somebody with bad intentions may try; in no case is anything stored.
+//! What someone with bad intentions may try; in no case is anything stored.
 
 use anyhow::Result;
 use kube::ResourceExt;
@@ -38,7 +38,7 @@ async fn a_forged_state_is_refused() -> Result<()> {
     assert!(scene.mail().await?.is_empty());
     assert_eq!(scene.exchanges(), [0_u16; 0]);
     // The right one still serves: nobody can spoil what another browser began.
-    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
     // Whoever brings a code with the state of something else has used it up.
     for forged in [state.to_lowercase(), parameter(other.as_str(), "state")?] {
         let code = parameter(&browser.log_in(&dialog, PERSON, &[]).await?, "code")?;
@@ -57,9 +57,9 @@ async fn a_replayed_state_is_refused_even_with_a_fresh_code_and_the_old_cookie()
     let dialog = browser.begin(&scene.grant).await?;
     let begun = browser.cookies.clone();
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
-    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
     // Going back or reloading shows the same offer, and exchanges nothing.
-    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
     assert_eq!(scene.exchanges(), [200]);
     let fresh = browser.log_in(&dialog, PERSON, &[]).await?;
     assert_ne!(parameter(&fresh, "code")?, parameter(&callback, "code")?);
@@ -92,7 +92,7 @@ async fn a_state_that_comes_back_many_times_at_once_serves_once() -> Result<()> 
     Ok(())
 }
 
-/// Somebody began, and sends the address of the login dialog to a person who may authorise.
+/// Someone began, and sends the address of the login dialog to a person who may authorize.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_was_sent_somebody_elses_link_gives_nothing_away() -> Result<()> {
     let scene = Scene::new().await?;
@@ -101,14 +101,14 @@ async fn a_person_who_was_sent_somebody_elses_link_gives_nothing_away() -> Resul
     let callback = victim.log_in(&dialog, PERSON, &[]).await?;
     let answer = victim.return_with(&callback).await?;
     answer.is(StatusCode::FORBIDDEN, FOREIGN)?;
-    assert!(answer.text.contains("If somebody sent you this link, do not go on"));
+    assert!(answer.text.contains("If someone sent you this link, do not go on"));
     nothing_came_of_it(&scene, "foreign_browser").await?;
     // Also if the victim has something of its own under way.
     let own = victim.begin(&scene.grant).await?;
     assert_eq!(victim.get(&callback).await?.leads_to()?, "/oauth/other-browser");
     let callback = victim.log_in(&own, PERSON, &[]).await?;
-    victim.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
-    attacker.get(&outcome(&dialog)?).await?.is(StatusCode::OK, "Authorise again")
+    victim.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
+    attacker.get(&outcome(&dialog)?).await?.is(StatusCode::OK, "Authorize again")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,7 +249,7 @@ async fn come_back_forged(browser: &mut Browser, grant: &str) -> Result<String> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_begins_and_comes_back_all_the_time_keeps_nobody_else_from_authorising() -> Result<()> {
+async fn who_begins_and_comes_back_all_the_time_keeps_nobody_else_from_authorizing() -> Result<()> {
     let scene = Scene::new().await?;
     let mut stranger = scene.browser();
     stranger.client_address = Some("203.0.113.9".to_owned());
@@ -277,7 +277,7 @@ async fn who_begins_and_comes_back_all_the_time_keeps_nobody_else_from_authorisi
     person.client_address = Some("198.51.100.7".to_owned());
     let dialog = person.begin(&scene.grant).await?;
     let back = person.log_in(&dialog, PERSON, &[]).await?;
-    person.return_with(&back).await?.is(StatusCode::OK, "Use this authorisation?")?;
+    person.return_with(&back).await?.is(StatusCode::OK, "Use this authorization?")?;
     Ok(())
 }
 

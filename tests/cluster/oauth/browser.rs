@@ -1,4 +1,4 @@
-//! A browser, as far as the gateway sees one: it keeps the cookies, follows nothing by itself and remembers what it was shown.
+//! A browser, as far as the gateway sees one: it keeps the cookies, follows nothing on its own and remembers what it was shown.
 
 use anyhow::{Context, Result, ensure};
 use kube::Api;
@@ -185,7 +185,7 @@ pub fn outcome(dialog: &Url) -> Result<String> {
     Ok(format!("/oauth/confirm?flow={}", &digest[..32]))
 }
 
-/// Which reauthorisation a page is about, as its form says.
+/// Which reauthorization a page is about, as its form says.
 pub fn flow(offer: &Answer) -> Result<&str> {
     let (_, rest) = offer.text.split_once("name=\"flow\" value=\"").with_context(|| offer.text.clone())?;
     rest.split('"').next().context("a value")

@@ -68,17 +68,17 @@ async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is
     assert!(parameter(dialog.as_str(), "scope").is_err() && parameter(dialog.as_str(), "auth_type").is_err());
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
     let offer = browser.return_with(&callback).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    offer.is(StatusCode::OK, "Use this authorization?")?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     assert!(world.requests("GET", "/{version}/oauth/access_token").is_empty(), "there is nothing to make longer");
-    let grant = grant_is(&world, &["Ready=True/Reached", "Renewed=True/UpToDate"]).await?;
+    let grant = grant_is(&world, &["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
     assert_eq!(grant.status.context("no status")?.token_type.as_deref(), Some("SYSTEM_USER"));
 
-    // It may be authorised again the same way.
+    // It may be authorized again the same way.
     let first = living(&world).await?;
     wait_for("the gateway to know", PATIENCE, async || {
         let path = browser.start(&name).await?;
-        browser.get(&path).await?.is(StatusCode::OK, "Authorise again")
+        browser.get(&path).await?.is(StatusCode::OK, "Authorize again")
     })
     .await?;
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
@@ -96,7 +96,7 @@ async fn a_persons_token_does_not_take_the_place_of_a_system_users_that_works() 
     let name = format!("{}/acme", world.tenant_a);
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    grant_is(&world, &["Ready=True/Reached"]).await?;
+    grant_is(&world, &["Ready=True/ReconcileSucceeded"]).await?;
     world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{OF_PERSON}\"}}"))).await?;
     wait_for("the other configuration", PATIENCE, async || {
         let dialog = browser.begin(&name).await?;
@@ -112,7 +112,7 @@ async fn a_persons_token_does_not_take_the_place_of_a_system_users_that_works() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_lacks_permissions_is_told_on_the_metaapp() -> Result<()> {
     let (world, _operator, mut browser) = world(NARROW).await?;
-    // Somebody who never authorised more.
+    // Someone who never authorized more.
     let answer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
     assert!(answer.text.contains("pages_messaging"), "{}", answer.text);
@@ -125,7 +125,7 @@ async fn a_configuration_that_lacks_permissions_is_told_on_the_metaapp() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorised() -> Result<()> {
+async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorized() -> Result<()> {
     let world = World::seeded(people).await?;
     world.put_app().await?;
     world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
@@ -153,7 +153,7 @@ async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorised()
     .await?;
     // What is covered of them is said before it is agreed to.
     let offer = browser.up_to_the_offer(&name, PERSON, &[PAGE_A]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    offer.is(StatusCode::OK, "Use this authorization?")?;
     let (covered, missing) = offer.text.split_once("still missing").context("nothing is missing")?;
     assert!(covered.contains(PAGE_A) && !covered.contains(PAGE_B) && missing.contains(PAGE_B), "{}", offer.text);
     Ok(())

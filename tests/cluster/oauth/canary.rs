@@ -14,7 +14,7 @@ async fn nothing_secret_is_shown() -> Result<()> {
     let scene = Scene::new().await?;
     let (mut browser, mut stranger) = (scene.browser(), scene.browser());
     let mut secrets = vec![APP_SECRET.to_owned()];
-    // A refusal that repeats what it was asked with, an authorisation that is too narrow, one that does, and a stranger.
+    // A refusal that repeats what it was asked with, an authorization that is too narrow, one that does, and a stranger.
     let echo = "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {graph_error: {code: 100, message: no, echo_token: true}}}";
     scene.world.sandbox.add_fault(fault(echo));
     for pages in [vec![], vec![PAGE_B], vec![]] {

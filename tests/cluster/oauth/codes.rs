@@ -31,7 +31,7 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
             assert!(parameter(dialog.as_str(), "code_challenge").is_err(), "{dialog}");
         }
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
-        browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")?;
+        browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
         refused += refusals;
         assert_eq!(scene.outcomes("proof_refused"), refused, "{position}");
     }
@@ -45,7 +45,7 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
     answer.is(StatusCode::FORBIDDEN, "The application does not work")
 }
 
-/// A code of somebody who began for one grant, brought by who began for another one of the same application.
+/// A code of someone who began for one grant, brought by who began for another one of the same application.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_was_overheard_is_of_no_use_in_anybody_elses_login_where_meta_checks_the_proof() -> Result<()> {
     let scene = Scene::new().await?;
@@ -59,7 +59,7 @@ async fn a_code_that_was_overheard_is_of_no_use_in_anybody_elses_login_where_met
     answer.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
     assert!(scene.told().await?.is_empty());
     assert_eq!(scene.exchanges(), [400, 400], "neither with the thief's proof nor without one");
-    person.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")
+    person.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +74,7 @@ async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_no
         let mut thief = scene.browser();
         let own = parameter(thief.begin(&scene.other).await?.as_str(), "state")?;
         let offer = thief.return_with(&format!("/oauth/callback?code={code}&state={own}")).await?;
-        anyhow::ensure!(offer.text.contains("You are none of those who authorised"), "{}", offer.text);
+        anyhow::ensure!(offer.text.contains("You are none of those who authorized"), "{}", offer.text);
         thief.answer(&offer, "use").await?.is(StatusCode::OK, "You have to be accepted")
     })
     .await?;
@@ -120,7 +120,7 @@ async fn who_brings_codes_that_nobody_asked_for_has_few_looked_at_and_keeps_nobo
     }
     // Also from where the stranger is.
     let offer = person.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")
+    offer.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! What a login ends with that no person can mend: the page says so, and whoever maintains the application is told.
+//! What a login ends with that no person can mend: the page says so, and the maintainer of the application is told.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::events::v1::Event;
@@ -51,7 +51,7 @@ async fn what_the_login_dialog_brings_instead_of_a_code_is_told_for_what_it_is()
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains("Start again") || answer.text.contains("start again"), "{}", answer.text);
         assert_eq!(scene.outcomes(outcome), before + 1, "{query}");
-        // Of one trouble of an application there is one piece of mail, however often it is met.
+        // Of one trouble of an application there is one inbox message, however often it is met.
         told.extend(Some(mail).filter(|mail| !mail.is_empty()).map(str::to_owned));
         let mut found = scene.told().await?;
         found.sort();
@@ -161,9 +161,9 @@ async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Resul
         })
         .await?;
     }
-    // The one piece of mail stays for an hour; then the same trouble is told again.
+    // The one inbox message stays for an hour; then the same trouble is told again.
     let mail = || async {
-        let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+        let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.client.clone(), &world.inbox);
         let all = secrets.list(&Default::default()).await?.items;
         let names = all.into_iter().filter_map(|it| it.metadata.name).filter(|name| name.starts_with("grant-app-"));
         anyhow::Ok(names.collect::<Vec<_>>())
@@ -235,7 +235,7 @@ async fn a_short_seed_that_meta_gives_back_is_kept_and_asked_about_once() -> Res
         let status = grants.get("acme").await?.status.unwrap_or_default();
         let shown = shown(&status.conditions);
         ensure!(shown.contains(&"Renewed=False/NotRenewable".to_owned()), "{shown:?}");
-        ensure!(shown.contains(&"SeedAccepted=True/SeedInUse".to_owned()), "{shown:?}");
+        ensure!(shown.contains(&"SourceTokenAccepted=True/SourceTokenInUse".to_owned()), "{shown:?}");
         ensure!(status.living_secret_name.is_some(), "it is kept");
         Ok(())
     })

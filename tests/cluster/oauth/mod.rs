@@ -1,4 +1,4 @@
-//! Authorising again in a browser: the gateway against a real API server and the simulated login dialog.
+//! Authorizing again in a browser: the gateway against a real API server and the simulated login dialog.
 
 mod attacks;
 mod browser;

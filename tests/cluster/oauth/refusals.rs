@@ -10,7 +10,7 @@ use crate::props::*;
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authorisation_without_a_page_in_use_is_refused_by_name() -> Result<()> {
+async fn an_authorization_without_a_page_in_use_is_refused_by_name() -> Result<()> {
     let scene = Scene::new().await?;
     let mut browser = scene.browser();
     let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_B, PAGE_C]).await?;
@@ -22,12 +22,12 @@ async fn an_authorisation_without_a_page_in_use_is_refused_by_name() -> Result<(
     let told = mail.iter().find(|mail| mail.annotations().contains_key("metachannels.io/missing"));
     assert_eq!(told.map(|mail| mail.annotations()["metachannels.io/missing"].as_str()), Some(PAGE_A));
     assert!(mail.iter().all(|mail| mail.data.is_none()), "no token is stored");
-    // Somebody without a role on the page cannot help.
+    // Someone without a role on the page cannot help.
     let answer = scene.browser().up_to_the_offer(&scene.grant, COLLEAGUE, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "Pages are missing")?;
     // With all of them it goes.
     let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")
+    offer.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +46,10 @@ async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<(
     })
     .await?;
     let without = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B]).await?;
-    without.is(StatusCode::OK, "Use this authorisation?")?;
+    without.is(StatusCode::OK, "Use this authorization?")?;
     assert!(without.text.contains("still missing") && without.text.contains("Lost Outlet"), "{}", without.text);
     let with = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B, PAGE_C]).await?;
-    with.is(StatusCode::OK, "Use this authorisation?")?;
+    with.is(StatusCode::OK, "Use this authorization?")?;
     assert!(!with.text.contains("still missing"), "{}", with.text);
     Ok(())
 }
@@ -85,7 +85,7 @@ async fn a_person_may_say_no_twice() -> Result<()> {
     // Not even a second look brings it back.
     browser.answer(&offer, "use").await?.is(StatusCode::FORBIDDEN, "Not used")?;
     assert!(scene.told().await?.is_empty());
-    assert_eq!(["declined", "cancelled"].map(|outcome| scene.outcomes(outcome)), [1, 1]);
+    assert_eq!(["declined", "canceled"].map(|outcome| scene.outcomes(outcome)), [1, 1]);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-//! With an operator: what a person authorised in the browser takes the place of a token that is about to end.
+//! With an operator: what a person authorized in the browser takes the place of a token that is about to end.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use meta_channel_operator::api::MetaGrant;
-use meta_channel_operator::api::mailbox::MAIL_TYPE;
+use meta_channel_operator::api::inbox::INBOX_TYPE;
 use reqwest::StatusCode;
 use testkit::sandbox::Seed;
 use testkit::wait_for;
@@ -26,7 +26,7 @@ fn ending(seed: &mut Seed) {
     seed.tokens.push(serde_yaml_ng::from_str(&yaml).unwrap());
 }
 
-/// A grant that the operator looks after.
+/// A grant that the operator manages.
 pub async fn world() -> Result<(World, Running)> {
     let world = World::seeded(ending).await?;
     let operator = world.operator();
@@ -56,9 +56,9 @@ pub async fn living(world: &World) -> Result<String> {
 }
 
 pub async fn mail(world: &World) -> Result<Vec<Secret>> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
     let all = secrets.list(&Default::default()).await?;
-    Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(MAIL_TYPE)).collect())
+    Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(INBOX_TYPE)).collect())
 }
 
 /// The browser of a person, once the gateway knows the grant.
@@ -68,7 +68,7 @@ pub async fn browser(world: &World) -> Result<Browser> {
     let name = format!("{}/acme", world.tenant_a);
     wait_for("the start page", PATIENCE, async || {
         let path = browser.start(&name).await?;
-        browser.get(&path).await?.is(StatusCode::OK, "Authorise again")
+        browser.get(&path).await?.is(StatusCode::OK, "Authorize again")
     })
     .await?;
     Ok(browser)
@@ -89,15 +89,19 @@ async fn a_grant_that_is_about_to_end_is_renewed_by_its_person() -> Result<()> {
     let name = format!("{}/acme", world.tenant_a);
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    let grant = grant_is(&world, "True/Reached").await?;
+    let grant = grant_is(&world, "True/ReconcileSucceeded").await?;
     let kept = living(&world).await?;
     assert!(kept != text(ENDING) && kept.starts_with("EAA"));
     let after = grant.status.context("no status")?;
     assert_ne!(after.reauthorize_url, Some(start), "the address was used");
     assert!(after.token_fingerprint != status.token_fingerprint && after.expires_at > status.expires_at);
-    // The seed is neither written nor judged anew, and no token stays in the mailbox.
-    assert!(shown(&after.conditions).contains(&"SeedAccepted=True/SeedInUse".to_owned()), "{:?}", after.conditions);
-    wait_for("the mailbox to be empty", PATIENCE, async || {
+    // The seed is neither written nor judged anew, and no token stays in the inbox.
+    assert!(
+        shown(&after.conditions).contains(&"SourceTokenAccepted=True/SourceTokenInUse".to_owned()),
+        "{:?}",
+        after.conditions
+    );
+    wait_for("the inbox to be empty", PATIENCE, async || {
         let tokens = mail(&world).await?.into_iter().filter(|mail| mail.data.is_some()).count();
         ensure!(tokens == 0, "{tokens} tokens");
         Ok(())
@@ -153,7 +157,7 @@ async fn what_was_confirmed_waits_until_an_operator_is_there() -> Result<()> {
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     assert_eq!(living(&world).await?, text(ENDING));
     let _operator = world.operator();
-    grant_is(&world, "True/Reached").await?;
+    grant_is(&world, "True/ReconcileSucceeded").await?;
     assert_ne!(living(&world).await?, text(ENDING));
     Ok(())
 }

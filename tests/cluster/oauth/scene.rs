@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use meta_channel_operator::api::MetaGrant;
-use meta_channel_operator::api::mailbox::MAIL_TYPE;
+use meta_channel_operator::api::inbox::INBOX_TYPE;
 use serde_json::json;
 use testkit::sandbox::Seed;
 use testkit::wait_for;
@@ -14,7 +14,7 @@ use super::browser::Browser;
 use crate::world::*;
 
 pub const PERSON: &str = "6600000000000001";
-/// Has a role on page B only, and never authorised anything.
+/// Has a role on page B only, and never authorized anything.
 pub const COLLEAGUE: &str = "6600000000000002";
 pub const CALLBACK: &str = "https://hooks.example.com/oauth/callback";
 /// The redirect URI of the other application, on the same host.
@@ -24,7 +24,7 @@ pub const SCOPES: &str = "pages_show_list,pages_manage_metadata,pages_messaging"
 const ADDRESS: &str = "YS1yYW5kb20tYWRkcmVzcw";
 pub const MARKUP: &str = "<b onclick=\"x\">'&amp;</b>";
 
-/// The path of the start page of a grant that no operator looks after.
+/// The path of the start page of a grant that no operator manages.
 pub fn start(grant: &str) -> String {
     format!("/oauth/{grant}/{ADDRESS}/start")
 }
@@ -108,19 +108,19 @@ impl Scene {
         Browser::new(&self.world.sandbox.resolve()["hooks.example.com"])
     }
 
-    fn mailbox(&self) -> Api<Secret> {
-        Api::namespaced(self.world.client.clone(), &self.world.mailbox)
+    fn inbox(&self) -> Api<Secret> {
+        Api::namespaced(self.world.client.clone(), &self.world.inbox)
     }
 
-    /// What lies in the mailbox.
+    /// What lies in the inbox.
     pub async fn mail(&self) -> Result<Vec<Secret>> {
-        let all = self.mailbox().list(&Default::default()).await?;
-        Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(MAIL_TYPE)).collect())
+        let all = self.inbox().list(&Default::default()).await?;
+        Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(INBOX_TYPE)).collect())
     }
 
-    /// What lies in the mailbox but notes of used states, by what the annotation says of it.
+    /// What lies in the inbox but notes of used states, by what the annotation says of it.
     pub async fn told(&self) -> Result<Vec<String>> {
-        let content = |mail: &Secret| mail.annotations().get("metachannels.io/mail").cloned().unwrap_or_default();
+        let content = |mail: &Secret| mail.annotations().get("metachannels.io/message").cloned().unwrap_or_default();
         let all = self.mail().await?;
         Ok(all.iter().map(content).filter(|content| content != "SpentState").collect())
     }
@@ -142,7 +142,7 @@ impl Scene {
 
     /// How often a step ended so.
     pub fn outcomes(&self, outcome: &str) -> u64 {
-        let label = format!("meta_channel_operator_reauthorisations_total{{outcome=\"{outcome}\"}} ");
+        let label = format!("meta_channel_operator_reauthorizations_total{{outcome=\"{outcome}\"}} ");
         let text = self.world.gateway_metrics().text();
         text.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok()).unwrap_or_default()
     }

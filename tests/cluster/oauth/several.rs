@@ -1,4 +1,4 @@
-//! Several reauthorisations under way in one browser, and cookies of others beside ours.
+//! Several reauthorizations under way in one browser, and cookies of others beside ours.
 
 use anyhow::Result;
 use kube::ResourceExt;
@@ -19,7 +19,7 @@ async fn what_was_begun_in_two_tabs_comes_back_right_in_any_order() -> Result<()
         for tab in order {
             let callback = browser.log_in(&dialogs[tab], PERSON, &[]).await?;
             let offer = browser.return_with(&callback).await?;
-            offer.is(StatusCode::OK, "Use this authorisation?")?;
+            offer.is(StatusCode::OK, "Use this authorization?")?;
             assert!(offer.text.contains(grants[tab]) && !offer.text.contains(grants[1 - tab]), "{}", offer.text);
             offers.push(offer);
         }
@@ -51,7 +51,7 @@ async fn tabs_of_one_grant_that_come_back_at_once_do_not_hinder_each_other() -> 
         async move { tab.return_with(&callback).await }
     });
     for offer in futures::future::try_join_all(attempts).await? {
-        offer.is(StatusCode::OK, "Use this authorisation?")?;
+        offer.is(StatusCode::OK, "Use this authorization?")?;
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ async fn a_browser_keeps_a_bounded_number_and_the_first_gives_way() -> Result<()
     let callback = browser.log_in(&first, PERSON, &[]).await?;
     browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
     let callback = browser.log_in(&second, PERSON, &[]).await?;
-    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorisation?")
+    browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +84,7 @@ async fn cookies_of_other_sites_on_the_host_do_not_matter() -> Result<()> {
         browser.cookies.insert(0, foreign.to_owned());
         browser.cookies.push(foreign.to_owned());
         let offer = browser.return_with(&callback).await?;
-        offer.is(StatusCode::OK, "Use this authorisation?")?;
+        offer.is(StatusCode::OK, "Use this authorization?")?;
         scene.world.advance(1);
     }
     Ok(())

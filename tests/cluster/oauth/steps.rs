@@ -15,7 +15,7 @@ async fn the_start_page_is_constant_and_begins_nothing() -> Result<()> {
     let mut browser = scene.browser();
     let path = start(&scene.grant);
     let first = browser.get(&path).await?;
-    first.is(StatusCode::OK, "Authorise again")?;
+    first.is(StatusCode::OK, "Authorize again")?;
     for part in [&scene.grant, "Acme Shop", PAGE_A, PAGE_B] {
         assert!(first.text.contains(part), "{part}: {}", first.text);
     }
@@ -99,7 +99,7 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
     let away = browser.get(&callback).await?;
     assert_eq!(away.leads_to()?, outcome(&dialog)?, "neither code nor state stays in the address");
     let offer = browser.get(&away.leads_to()?).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    offer.is(StatusCode::OK, "Use this authorization?")?;
     for part in ["Alex Grantor", &scene.grant, "Acme Shop", PAGE_B, "Acme Outlet"] {
         assert!(offer.text.contains(part), "{part}: {}", offer.text);
     }
@@ -107,11 +107,11 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
 
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     let mail = scene.mail().await?;
-    let mut tokens = mail.iter().filter(|mail| mail.annotations()["metachannels.io/mail"] == "Token");
+    let mut tokens = mail.iter().filter(|mail| mail.annotations()["metachannels.io/message"] == "Token");
     let token = tokens.next().context("no token")?;
     assert!(tokens.next().is_none());
-    assert_eq!(token.type_.as_deref(), Some("metachannels.io/grant-mailbox"));
-    assert_eq!(token.labels()["metachannels.io/purpose"], "grant-mailbox");
+    assert_eq!(token.type_.as_deref(), Some("metachannels.io/grant-inbox"));
+    assert_eq!(token.labels()["metachannels.io/purpose"], "grant-inbox");
     assert_eq!(token.annotations()["metachannels.io/grant-namespace"], scene.world.tenant_a);
     assert_eq!(token.annotations()["metachannels.io/grant-name"], "acme");
     assert!(!token.annotations()["metachannels.io/grant-uid"].is_empty());
@@ -129,12 +129,12 @@ async fn a_list_that_is_empty_when_the_person_comes_back_is_no_refusal_while_the
     let scene = Scene::new().await?;
     scene.world.sandbox.preset("listing-empty", &[])?;
     let offer = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    offer.is(StatusCode::OK, "Use this authorization?")?;
     // What Meta leaves open is offered, and judged by the operator.
     let silent = "{match: {template: '/{version}/{page-id}'}, do: {status: {code: 503}}}";
     scene.world.sandbox.add_fault(fault(silent));
     let offer = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
+    offer.is(StatusCode::OK, "Use this authorization?")?;
     assert_eq!(scene.told().await?, [""; 0]);
     // What was not selected stays missing, whatever the pages say.
     let less = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[PAGE_B]).await?;
@@ -150,7 +150,7 @@ async fn another_replica_goes_on_where_one_began() -> Result<()> {
     // The replica has to know the grant too.
     testkit::wait_for("the replica", PATIENCE, async || {
         let mut other = super::browser::Browser::new(&browser.base);
-        other.get(&start(&scene.grant)).await?.is(StatusCode::OK, "Authorise again")
+        other.get(&start(&scene.grant)).await?.is(StatusCode::OK, "Authorize again")
     })
     .await?;
     let second = std::mem::replace(&mut browser.base, first.clone());

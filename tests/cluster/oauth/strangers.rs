@@ -1,4 +1,4 @@
-//! Who authorises in the browser and is none of a grant's people: with an operator, for a grant that no channel uses yet.
+//! Who authorizes in the browser and is none of a grant's people: with an operator, for a grant that no channel uses yet.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
@@ -33,7 +33,7 @@ async fn waiting_are(world: &World, ids: &[&str]) -> Result<MetaGrantStatus> {
     .await
 }
 
-/// Tokens that lie in the mailbox.
+/// Tokens that lie in the inbox.
 async fn tokens(world: &World) -> Result<usize> {
     Ok(renewed::mail(world).await?.into_iter().filter(|mail| mail.data.is_some()).count())
 }
@@ -47,12 +47,12 @@ async fn told_of(world: &World, reason: &str) -> Result<()> {
     .await
 }
 
-/// Somebody with a page of their own, who is let in at Facebook as anybody is.
-async fn authorised_by_a_stranger(world: &World) -> Result<()> {
+/// Someone with a page of their own, who is let in at Facebook as anybody is.
+async fn authorized_by_a_stranger(world: &World) -> Result<()> {
     let mut stranger = browser(world).await?;
     let offer = stranger.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
-    offer.is(StatusCode::OK, "Use this authorisation?")?;
-    ensure!(offer.text.contains("You are none of those who authorised"), "{}", offer.text);
+    offer.is(StatusCode::OK, "Use this authorization?")?;
+    ensure!(offer.text.contains("You are none of those who authorized"), "{}", offer.text);
     let done = stranger.answer(&offer, "use").await?;
     done.is(StatusCode::OK, "You have to be accepted")?;
     ensure!(done.text.contains(COLLEAGUE) && !done.text.contains(PERSON), "{}", done.text);
@@ -65,8 +65,8 @@ async fn accept(world: &World, ids: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Authorises as one of the grant's people.
-async fn authorised_by(world: &World, browser: &mut Browser, person: &str) -> Result<()> {
+/// Authorizes as one of the grant's people.
+async fn authorized_by(world: &World, browser: &mut Browser, person: &str) -> Result<()> {
     let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), person, &[]).await?;
     ensure!(!offer.text.contains("You are none of those"), "{}", offer.text);
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")
@@ -87,11 +87,11 @@ fn gives(status: &MetaGrantStatus) -> impl std::fmt::Debug + PartialEq + use<> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_who_authorises_for_a_grant_that_no_channel_uses_yet_changes_nothing() -> Result<()> {
+async fn a_stranger_who_authorizes_for_a_grant_that_no_channel_uses_yet_changes_nothing() -> Result<()> {
     let (world, _operator) = renewed::world().await?;
     let before = status(&world).await?;
     assert_eq!((before.grantor_id.as_deref(), before.page_count), (Some(PERSON), Some(3)));
-    authorised_by_a_stranger(&world).await?;
+    authorized_by_a_stranger(&world).await?;
     let after = waiting_are(&world, &[COLLEAGUE]).await?;
     assert_eq!(gives(&after), gives(&before));
     assert_eq!(living(&world).await?, text(ENDING));
@@ -128,13 +128,13 @@ async fn a_stranger_is_not_taken_for_a_token_that_ended_and_the_grants_person_an
     ended(&world).await?;
     let before = status(&world).await?;
     assert_eq!(before.grantor_id.as_deref(), Some(PERSON));
-    authorised_by_a_stranger(&world).await?;
+    authorized_by_a_stranger(&world).await?;
     let after = waiting_are(&world, &[COLLEAGUE]).await?;
     assert_eq!(gives(&after), gives(&before));
     assert_eq!(living(&world).await?, text(ENDING));
 
-    authorised_by(&world, &mut browser(&world).await?, PERSON).await?;
-    let mended = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    authorized_by(&world, &mut browser(&world).await?, PERSON).await?;
+    let mended = grant_is(&world, "True/ReconcileSucceeded").await?.status.context("no status")?;
     assert_eq!((mended.grantor_id.as_deref(), mended.page_count), (Some(PERSON), Some(3)));
     assert_eq!(mended.waiting_grantors, [COLLEAGUE], "what others bring does not push it aside");
     Ok(())
@@ -143,7 +143,7 @@ async fn a_stranger_is_not_taken_for_a_token_that_ended_and_the_grants_person_an
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_more() -> Result<()> {
     let (world, _operator) = renewed::world().await?;
-    authorised_by_a_stranger(&world).await?;
+    authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
     told_of(&world, "AuthorizationWaits").await?;
     let told = notes(&world, &world.tenant_a, "AuthorizationWaits", |_| true).await?;
@@ -156,11 +156,11 @@ async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_mo
     assert_eq!((status.grantor_id.as_deref(), living(&world).await?), (Some(PERSON), text(ENDING)));
 
     ended(&world).await?;
-    authorised_by(&world, &mut browser(&world).await?, COLLEAGUE).await?;
-    let taken = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    authorized_by(&world, &mut browser(&world).await?, COLLEAGUE).await?;
+    let taken = grant_is(&world, "True/ReconcileSucceeded").await?.status.context("no status")?;
     assert_eq!((taken.grantor_id.as_deref(), taken.page_count), (Some(COLLEAGUE), Some(1)));
-    // Whoever is declared may authorise also if somebody else did last.
-    authorised_by(&world, &mut browser(&world).await?, PERSON).await?;
+    // Whoever is declared may authorize also if someone else did last.
+    authorized_by(&world, &mut browser(&world).await?, PERSON).await?;
     wait_for("the person's token", PATIENCE, async || {
         let status = self::status(&world).await?;
         ensure!(status.grantor_id.as_deref() == Some(PERSON), "{:?}", status.grantor_id);
@@ -173,10 +173,10 @@ async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_mo
 async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
     let (world, _operator) = renewed::world().await?;
     ended(&world).await?;
-    authorised_by_a_stranger(&world).await?;
+    authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
     accept(&world, &[COLLEAGUE]).await?;
-    let taken = grant_is(&world, "True/Reached").await?.status.context("no status")?;
+    let taken = grant_is(&world, "True/ReconcileSucceeded").await?.status.context("no status")?;
     assert_eq!(taken.grantor_id.as_deref(), Some(COLLEAGUE));
     assert_eq!(taken.waiting_grantors, [""; 0]);
     Ok(())
@@ -185,12 +185,12 @@ async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_somebody_throws_away_is_waited_for_no_more() -> Result<()> {
     let (world, operator) = renewed::world().await?;
-    authorised_by_a_stranger(&world).await?;
+    authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
     quiet(&operator).await?;
-    let mailbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    let inbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
     for mail in renewed::mail(&world).await?.into_iter().filter(|mail| mail.data.is_some()) {
-        mailbox.delete(&mail.name_any(), &DeleteParams::default()).await?;
+        inbox.delete(&mail.name_any(), &DeleteParams::default()).await?;
     }
     waiting_are(&world, &[]).await?;
     Ok(())

@@ -52,7 +52,7 @@ async fn what_a_claim_has_to_say_and_may_not_is_told_while_the_page_stays_connec
         stays_quiet(&world, &operator, "AssetClaim").await?;
         obstacle.remove().await?;
         world.advance(1);
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
         let claim = world.claims().get(&name).await?;
         assert_eq!(serde_json::to_value(claim.spec.deletion_policy)?, policy);
         nothing_is_destroyed(&world)?;

@@ -15,7 +15,7 @@ async fn publishing(world: &World) -> Result<Secret> {
     world.put_app().await?;
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "TokenPublished=True"]).await?;
     Ok(world.secrets().get(PUBLISHED).await?)
 }
 
@@ -38,7 +38,7 @@ async fn a_published_secret_that_was_made_immutable_is_made_anew_only_when_the_n
         assert_eq!(world.secrets().get(PUBLISHED).await?, before);
         obstacle.remove().await?;
         world.advance(1);
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "TokenPublished=True"]).await?;
         let after = world.secrets().get(PUBLISHED).await?;
         assert!(after.uid() != before.uid() && after.immutable.is_none(), "{:?}", after.metadata);
     }
@@ -62,7 +62,7 @@ async fn what_an_earlier_channel_published_stays_until_it_may_be_taken_over() ->
     assert_eq!(world.secrets().get(PUBLISHED).await?, before);
     obstacle.remove().await?;
     world.advance(1);
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "TokenPublished=True"]).await?;
     let taken = world.secrets().get(PUBLISHED).await?;
     assert!(
         taken.uid() == before.uid() && taken.owner_references() != before.owner_references(),

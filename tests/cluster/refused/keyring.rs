@@ -12,7 +12,7 @@ use crate::rotation::switch;
 const NEW: &str = "sandbox-app-secret-1111111111111111";
 
 fn of_the_keyring(world: &World, verb: &'static str, name: &str) -> Target {
-    Target { rules: MAILBOX, ..of_secrets(&world.mailbox, verb, name) }
+    Target { rules: MAILBOX, ..of_secrets(&world.inbox, verb, name) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn a_new_app_secret_that_the_gateway_may_not_be_told_disconnects_nobody_an
         let standing = [&ready, &other, "WebhookSubscribed=True", "CredentialsValid=True"];
         let app = world.app_is(&standing).await?;
         says(way, &app.status.unwrap().conditions)?;
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
         is_tried_again(&world, &operator, "Secret").await?;
 
         // Meta signs with the new one from now on, and the MetaApp says so.
@@ -89,7 +89,7 @@ async fn what_the_gateway_may_not_be_made_to_forget_is_tried_again_within_a_minu
     is_tried_again(&world, &operator, "Secret").await?;
     obstacle.remove().await?;
     world.advance(1);
-    let keyring: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+    let keyring: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
     wait_for("the keyring to be empty", PATIENCE, async || {
         let left = keyring.get(DEFAULT_KEYRING).await?.data.unwrap_or_default().len();
         ensure!(left == 0, "{left} entries");

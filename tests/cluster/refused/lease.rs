@@ -32,11 +32,11 @@ struct Standing {
 
 impl Standing {
     async fn start(world: &World, lease: &str) -> Result<Self> {
-        let kubeconfig = world.plane.service_account_kubeconfig(&world.mailbox, "operator").await?;
+        let kubeconfig = world.plane.service_account_kubeconfig(&world.inbox, "operator").await?;
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let candidate = Candidate {
-            namespace: world.mailbox.clone(),
+            namespace: world.inbox.clone(),
             lease: lease.to_owned(),
             identity: "first".to_owned(),
             timing: TIMING,
@@ -90,7 +90,7 @@ impl Standing {
 }
 
 fn of_leases(world: &World, verb: &'static str, sample: Value) -> Target {
-    let namespace = world.mailbox.clone();
+    let namespace = world.inbox.clone();
     let (group, version, kind, resource) = ("coordination.k8s.io", "v1", "Lease", "leases");
     Target { namespace, group, version, kind, resource, verb, rules: LEASES, sample }
 }
@@ -99,15 +99,15 @@ fn of_leases(world: &World, verb: &'static str, sample: Value) -> Target {
 async fn a_lease_that_may_not_be_made_is_told_once_on_it_and_is_had_once_it_may() -> Result<()> {
     let world = World::new().await?;
     world.account.is_refused_on_purpose();
-    bind(&world.client, &world.mailbox, "operator", LEASES, &world.mailbox).await?;
+    bind(&world.client, &world.inbox, "operator", LEASES, &world.inbox).await?;
     for way in ALL {
         let sample = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "probe"}});
         let obstacle = Obstacle::put(&world, way, &of_leases(&world, "create", sample)).await?;
         let lease = format!("{way:?}").to_lowercase();
         let standing = Standing::start(&world, &lease).await?;
-        told_by_event(&world, &world.mailbox, &lease, way, 1).await?;
+        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
         standing.is_refused_again(way.reason(), 2.0).await?;
-        told_by_event(&world, &world.mailbox, &lease, way, 1).await?;
+        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
         ensure!(!standing.led.is_cancelled(), "{way:?}: nobody leads without a Lease");
         obstacle.remove().await?;
         standing.is_renewed().await?;
@@ -121,15 +121,15 @@ async fn a_lease_that_may_not_be_made_is_told_once_on_it_and_is_had_once_it_may(
 async fn a_lease_that_may_not_be_renewed_is_told_once_on_it_and_the_leader_stays_if_it_soon_may() -> Result<()> {
     let world = World::new().await?;
     world.account.is_refused_on_purpose();
-    bind(&world.client, &world.mailbox, "operator", LEASES, &world.mailbox).await?;
+    bind(&world.client, &world.inbox, "operator", LEASES, &world.inbox).await?;
     for way in BUT_QUOTA {
         let lease = format!("{way:?}").to_lowercase();
         let standing = Standing::start(&world, &lease).await?;
         standing.is_renewed().await?;
         let obstacle = Obstacle::put(&world, way, &of_leases(&world, "update", json!(lease))).await?;
-        told_by_event(&world, &world.mailbox, &lease, way, 1).await?;
+        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
         standing.is_refused_again(way.reason(), 2.0).await?;
-        told_by_event(&world, &world.mailbox, &lease, way, 1).await?;
+        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
         obstacle.remove().await?;
         standing.is_renewed().await?;
         standing.ends().await?;

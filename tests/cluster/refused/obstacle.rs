@@ -54,7 +54,7 @@ impl Way {
     /// What the API server says, and who has to act.
     pub fn texts(self) -> [&'static str; 2] {
         match self {
-            Self::Quota => ["exceeded quota: full", "Whoever maintains the ResourceQuota must make room"],
+            Self::Quota => ["exceeded quota: full", "The maintainer of the ResourceQuota must make room"],
             Self::Invalid | Self::Denied => ["the house says no", "must let the operator's ServiceAccount do this"],
             Self::Right => ["cannot ", "must give its ServiceAccount this right"],
             Self::Failing => ["failed calling webhook", "Nobody has to act"],
@@ -170,7 +170,7 @@ impl<'a> Obstacle<'a> {
                 Api::<ValidatingAdmissionPolicy>::all(client.clone()).delete(&name, &params).await.map(drop)?;
             }
             Way::Right => {
-                bind(client, &self.world.mailbox, "operator", self.target.rules, namespace).await?;
+                bind(client, &self.world.inbox, "operator", self.target.rules, namespace).await?;
                 Api::<RoleBinding>::namespaced(client.clone(), namespace).delete("partial", &params).await?;
                 Api::<Role>::namespaced(client.clone(), namespace).delete("partial", &params).await.map(drop)?;
             }
@@ -212,7 +212,7 @@ impl<'a> Obstacle<'a> {
     }
 
     fn is_the_operator(&self) -> Value {
-        let account = format!("system:serviceaccount:{}:operator", self.world.mailbox);
+        let account = format!("system:serviceaccount:{}:operator", self.world.inbox);
         json!({"name": "operator", "expression": format!("request.userInfo.username == '{account}'")})
     }
 
@@ -262,7 +262,7 @@ impl<'a> Obstacle<'a> {
         let binding = json!({
             "metadata": metadata,
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "partial"},
-            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": self.world.mailbox}],
+            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": self.world.inbox}],
         });
         create(&bindings, binding).await?;
         bindings.delete(&format!("operator-{}", set.1), &DeleteParams::default()).await?;

@@ -20,12 +20,14 @@ pub(super) async fn connected(world: &World, more: &str) -> Result<()> {
     world.put_app().await?;
     world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
     declare(world, more).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     world.app_is(&["Ready=True"]).await.map(drop)
 }
 
 async fn is_published(world: &World) -> Result<Secret> {
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "TokenPublished=True/Published"]).await?;
+    world
+        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "TokenPublished=True/SecretSynced"])
+        .await?;
     Ok(world.secrets().get(PUBLISHED).await?)
 }
 
@@ -105,7 +107,7 @@ async fn a_published_token_that_may_not_be_deleted_is_told_until_it_is_gone() ->
         stays_quiet(&world, &operator, "Secret").await?;
         obstacle.remove().await?;
         world.advance(1);
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "!TokenPublished"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!TokenPublished"]).await?;
         assert_eq!(world.secrets().get_opt(PUBLISHED).await?, None);
         declare(&world, "publishToken: true").await?;
     }
@@ -149,7 +151,7 @@ async fn a_verify_token_that_is_lost_and_may_not_be_made_anew_disconnects_nobody
     secrets.delete(VERIFY_TOKEN, &DeleteParams::default()).await?;
     let app = world.app_is(&["Ready=False/QuotaExceeded", "WebhookSubscribed=True", "Stalled=True"]).await?;
     says(Way::Quota, &app.status.unwrap().conditions)?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached", "Connected=True"]).await?;
+    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     obstacle.remove().await?;
     world.advance(1);
     world.app_is(&["Ready=True", "WebhookSubscribed=True"]).await?;
@@ -174,7 +176,7 @@ async fn a_token_of_a_grant_that_may_not_be_kept_is_told_and_the_grant_works() -
         stays_quiet(&world, &operator, "Secret").await?;
         obstacle.remove().await?;
         world.advance(1);
-        world.grant_is(&["Ready=True/Reached", "Renewed=True"]).await?;
+        world.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True"]).await?;
         assert_eq!(world.kept("token").await?, Some(text("robot")));
         nothing_is_destroyed(&world)?;
         world.grants().delete("acme", &DeleteParams::default()).await?;
@@ -190,7 +192,7 @@ async fn a_token_that_could_not_be_kept_is_not_asked_for_until_it_may() -> Resul
     let operator = eager(&world);
     world.put_app().await?;
     world.put_grant(&text("robot"), "{}").await?;
-    world.grant_is(&["Ready=True/Reached", "Renewed=True"]).await?;
+    world.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True"]).await?;
     world.app_is(&["Ready=True"]).await?;
     settled(&world, &operator).await?;
     for (way, way_said) in [(Way::Denied, "False/AdmissionDenied"), (Way::Failing, "Unknown/WriteFailed")] {
@@ -199,7 +201,7 @@ async fn a_token_that_could_not_be_kept_is_not_asked_for_until_it_may() -> Resul
         let obstacle =
             Obstacle::put(&world, way, &of_secrets(&world.tenant_a, "update", "metagrant-acme-token")).await?;
         advance_and_pass(&world, &operator, 2 * DAY, "MetaGrant", 1).await?;
-        let grant = world.grant_is(&["Ready=True/Reached", &format!("Renewed={way_said}")]).await?;
+        let grant = world.grant_is(&["Ready=True/ReconcileSucceeded", &format!("Renewed={way_said}")]).await?;
         let conditions = grant.status.unwrap().conditions;
         let renewed = conditions.iter().find(|it| it.type_ == "Renewed").unwrap();
         way.is_told_by(&renewed.message)?;
@@ -209,7 +211,7 @@ async fn a_token_that_could_not_be_kept_is_not_asked_for_until_it_may() -> Resul
         assert_eq!(world.calls(EXCHANGE).len(), exchanges, "it would be valid for weeks, and nobody's");
         obstacle.remove().await?;
         world.advance(1);
-        world.grant_is(&["Ready=True/Reached", "Renewed=True"]).await?;
+        world.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True"]).await?;
         wait_for("the new token", PATIENCE, async || {
             ensure!(world.secrets().get("metagrant-acme-token").await? != before);
             Ok(())
@@ -251,7 +253,7 @@ async fn a_verify_token_that_was_left_over_and_may_not_be_taken_up_stays_and_dis
         let after = secrets.get(VERIFY_TOKEN).await?;
         assert_eq!((after.uid(), after.data.clone()), (before.uid(), before.data.clone()));
         assert_ne!(after.metadata.owner_references, before.metadata.owner_references);
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True/Reached"]).await?;
+        world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
         assert_eq!(world.writes().len(), calls, "Meta knows the verify token");
         nothing_is_destroyed(&world)?;
     }

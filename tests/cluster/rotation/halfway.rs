@@ -132,7 +132,7 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
     uses(&world, FORMER, &new, Some(false)).await?;
     says(&["must keep both entries", "put the one that the App Dashboard shows"]).await?;
     steady.holds();
-    // The former one alone: everything goes on with it, and somebody has to write the current one.
+    // The former one alone: everything goes on with it, and someone has to write the current one.
     write(&world, &[(CURRENT, None)]).await?;
     gateway_takes(&world, &[&new], &[&old]).await?;
     quiet(&operator).await?;

@@ -88,7 +88,7 @@ async fn no_event_is_lost_and_no_condition_moves_in_whichever_order_the_app_secr
         sent += while_events_come(&world, async {
             for step in order {
                 rotation.step(step).await?;
-                // Somebody looks on in every state.
+                // Someone looks on in every state.
                 ask(&world, &format!("{number}-{step:?}")).await?;
                 quiet(&operator).await?;
                 tokio::time::sleep(Duration::from_millis(400)).await;

@@ -26,7 +26,7 @@ async fn a_verify_token_is_replaced_over_restarts_of_gateway_and_operator() -> R
     let old = verify_token(&world).await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
     let remove = async || secrets.delete("metaapp-acme-verify-token", &DeleteParams::default()).await;
-    // Deleted while no operator is there, by somebody who restarts the gateway too.
+    // Deleted while no operator is there, by someone who restarts the gateway too.
     operator.stop().await;
     remove().await?;
     let (_replica, url) = world.replica().await?;

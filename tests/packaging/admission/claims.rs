@@ -12,7 +12,7 @@ fn claims(who: &Client) -> Api<AssetClaim> {
     Api::namespaced(who.clone(), CLAIMS)
 }
 
-/// Makes a claim as somebody, and says under which name.
+/// Makes a claim as someone, and says under which name.
 async fn create(who: &Client, claim: Value) -> kube::Result<String> {
     let claim = claims(who).create(&PostParams::default(), &object(claim)).await?;
     Ok(claim.metadata.name.unwrap_or_default())

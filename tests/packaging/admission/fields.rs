@@ -133,7 +133,7 @@ async fn a_field_that_pages_are_not_known_to_have_is_let_in_with_a_warning_that_
     Ok(())
 }
 
-/// What a hand does to a name: a letter missing, doubled, or changed with its neighbour; another prefix, another ending.
+/// What a hand does to a name: a letter missing, doubled, or changed with its neighbor; another prefix, another ending.
 fn slips(name: &str) -> Vec<String> {
     let at = name.len() / 2;
     let (before, letter, after) = (&name[..at], &name[at..=at], &name[at + 1..]);

@@ -133,7 +133,7 @@ impl Governed {
         refused(claim("tenant-a", "tenant-a").await, "nobody looks for them")?;
         let secret = object::<Secret>(json!({"metadata": {"name": "trial"}}));
         let secrets = |who: &Client, namespace| Api::<Secret>::namespaced(who.clone(), namespace);
-        refused(secrets(&self.gateway, "acme-ops").create(&trial, &secret).await, "is no mail")?;
+        refused(secrets(&self.gateway, "acme-ops").create(&trial, &secret).await, "is no inbox message")?;
         refused(secrets(&self.acme, "tenant-a").create(&trial, &secret).await, "not made by an operator")?;
         let bindings: Api<ConfigMap> = Api::namespaced(self.ed.clone(), "tenant-a");
         let tried = DeleteParams::default().dry_run();
@@ -215,7 +215,7 @@ pub(super) fn refused<T>(answer: kube::Result<T>, words: &str) -> Result<()> {
     }
 }
 
-/// Merges this into an object as somebody.
+/// Merges this into an object as someone.
 pub(super) async fn patch<K>(who: &Client, namespace: &str, name: &str, change: Value) -> kube::Result<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>

@@ -1,4 +1,4 @@
-//! Who may say whose authorisations a grant takes from the browser.
+//! Who may say whose authorizations a grant takes from the browser.
 
 use anyhow::Result;
 use kube::api::PostParams;
@@ -23,7 +23,7 @@ fn grant(name: &str, grantors: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn saying_who_may_authorise_takes_the_verb_accept_and_taking_somebody_off_the_list_does_not() -> Result<()> {
+async fn saying_who_may_authorize_takes_the_verb_accept_and_taking_somebody_off_the_list_does_not() -> Result<()> {
     let cluster = governed().await?;
     let words = "spec.grantors needs the verb accept on metagrants in namespace tenant-a";
     let create = async |who: &Client, grant: Value| {

@@ -24,7 +24,7 @@ async fn without_the_policy_no_claim_is_taken_and_with_it_the_channels_connect()
             let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let claimed = conditions.iter().find(|it| it["type"] == type_);
             ensure!(
-                claimed.is_some_and(|it| it["status"] == "Unknown" && it["reason"] == "ClaimsUnguarded"),
+                claimed.is_some_and(|it| it["status"] == "Unknown" && it["reason"] == "ClaimPolicyMissing"),
                 "{conditions:?}"
             );
             let step = object["status"]["nextStep"].as_str().unwrap_or_default();
@@ -43,7 +43,7 @@ async fn without_the_policy_no_claim_is_taken_and_with_it_the_channels_connect()
         &Chart::ADMIN,
         &Chart::ADMIN.example("default"),
     )?;
-    // The operator looks again at growing distances, three minutes at most.
+    // The operator checks again at growing distances, three minutes at most.
     let ready = ["wait", "--for=condition=Ready", "--timeout=240s", "facebookchannel/shop", "--namespace=tenant-a"];
     kubectl.run(&ready).await.with_context(|| format!("the operator's last lines:\n{}", operator.last_lines(20)))?;
     ensure!(operator.logs().contains("claims are protected"), "{}", operator.last_lines(20));

@@ -31,7 +31,7 @@ async fn who_may_edit_or_administer_a_namespace_does_not_take_it_from_its_releas
     for who in [&cluster.ed, &cluster.ann] {
         let ours = bindings(who, "tenant-a");
         refused(ours.delete(RELEASE_BINDING, &DeleteParams::default()).await.map(drop), WORDS)?;
-        let owned = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}});
+        let owned = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "someone"}}});
         refused(patch::<ConfigMap>(who, "tenant-a", RELEASE_BINDING, owned).await, WORDS)?;
         // Of what is deleted at once, each is judged.
         let all = ListParams::default().fields(&format!("metadata.name={RELEASE_BINDING}"));

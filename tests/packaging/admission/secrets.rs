@@ -4,7 +4,9 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use meta_channel_operator::api::mailbox::{AppTrouble, MAIL_TOKEN_KEY, MAIL_TYPE, Mail, MailContent, MailRefusal};
+use meta_channel_operator::api::inbox::{
+    AppTrouble, INBOX_TOKEN_KEY, INBOX_TYPE, InboxMessage, MessageContent, MessageRefusal,
+};
 use meta_channel_operator::api::references::NamespacedName;
 use serde_json::{Value, json};
 
@@ -33,45 +35,45 @@ fn revision(name: &str, type_: &str) -> Value {
     forged
 }
 
-/// Mail as the gateway makes it.
-fn mail(id: &str, content: MailContent, token: Option<String>) -> Secret {
+/// InboxMessage as the gateway makes it.
+fn mail(id: &str, content: MessageContent, token: Option<String>) -> Secret {
     let longest = "n".repeat(63);
-    let mail = Mail {
+    let mail = InboxMessage {
         grant: NamespacedName { namespace: longest.clone(), name: longest },
         grant_uid: "0".repeat(36),
         content,
     };
-    let metadata = json!({"name": mail.name(id), "labels": Mail::labels(), "annotations": mail.annotations()});
-    let data = token.map(|token| json!({MAIL_TOKEN_KEY: token}));
-    object(json!({"metadata": metadata, "type": MAIL_TYPE, "immutable": true, "stringData": data}))
+    let metadata = json!({"name": mail.name(id), "labels": InboxMessage::labels(), "annotations": mail.annotations()});
+    let data = token.map(|token| json!({INBOX_TOKEN_KEY: token}));
+    object(json!({"metadata": metadata, "type": INBOX_TYPE, "immutable": true, "stringData": data}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_service_account() -> Result<()> {
     let cluster = governed().await?;
     let forge = async |forged: Value, words: &str| refused(create(&cluster.gateway, "acme-ops", &forged).await, words);
-    forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is no mail").await?;
+    forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is no inbox message").await?;
     let mut token = secret("grant-token-0", "kubernetes.io/service-account-token");
     token["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "acme-meta-channel-operator"});
-    forge(token, "makes Secrets of type metachannels.io/grant-mailbox named grant-… alone").await?;
-    forge(secret("grant-token-0", "Opaque"), "is no mail").await?;
-    forge(secret("anything", MAIL_TYPE), "is no mail").await?;
+    forge(token, "makes Secrets of type metachannels.io/grant-inbox named grant-… alone").await?;
+    forge(secret("grant-token-0", "Opaque"), "is no inbox message").await?;
+    forge(secret("anything", INBOX_TYPE), "is no inbox message").await?;
     // What is of the right type is not acted on by others either.
-    forge(revision("grant-token-0", MAIL_TYPE), "no ownerReferences and no finalizers").await?;
+    forge(revision("grant-token-0", INBOX_TYPE), "no ownerReferences and no finalizers").await?;
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u1"}]);
     for (field, value) in [
         ("annotations", json!({"replicator.example.com/to": "*"})),
         ("ownerReferences", owner),
         ("finalizers", json!(["example.com/stays"])),
     ] {
-        let mut forged = secret("grant-token-0", MAIL_TYPE);
+        let mut forged = secret("grant-token-0", INBOX_TYPE);
         forged["metadata"][field] = value;
-        forge(forged, "mail bears only labels and annotations of metachannels.io").await?;
+        forge(forged, "an inbox message has only labels and annotations of metachannels.io").await?;
     }
-    let mut large = secret("grant-token-0", MAIL_TYPE);
+    let mut large = secret("grant-token-0", INBOX_TYPE);
     large["stringData"]["token"] = "x".repeat(3073).into();
     forge(large, "4096 bytes with its annotations, not 4100").await?;
-    let mut other = secret("grant-token-0", MAIL_TYPE);
+    let mut other = secret("grant-token-0", INBOX_TYPE);
     other["stringData"]["release"] = "x".into();
     forge(other, "holds the key token at most").await?;
     let helm =
@@ -86,23 +88,23 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
     let id = "0123456789abcdef0123456789abcdef";
     let ids = || (0..10).map(|number| format!("{number:020}")).collect::<Vec<_>>();
     let contents = [
-        (MailContent::SpentState, None),
-        (MailContent::Token { grantor: Some("9".repeat(20)) }, Some("x".repeat(1024))),
-        (MailContent::Refused(MailRefusal::WrongApp), None),
-        (MailContent::Refused(MailRefusal::PagesMissing(ids())), None),
-        (MailContent::Refused(MailRefusal::ScopesMissing(vec!["s".repeat(100); 10])), None),
+        (MessageContent::SpentState, None),
+        (MessageContent::Token { grantor: Some("9".repeat(20)) }, Some("x".repeat(1024))),
+        (MessageContent::Refused(MessageRefusal::WrongApp), None),
+        (MessageContent::Refused(MessageRefusal::PagesMissing(ids())), None),
+        (MessageContent::Refused(MessageRefusal::ScopesMissing(vec!["s".repeat(100); 10])), None),
     ];
     let troubles = AppTrouble::ALL.iter().map(|trouble| {
-        let content = MailContent::AppTrouble { trouble: *trouble, fact: "f".repeat(100), words: "w".repeat(600) };
+        let content = MessageContent::AppTrouble { trouble: *trouble, fact: "f".repeat(100), words: "w".repeat(600) };
         (content, None)
     });
     for (content, token) in contents.into_iter().chain(troubles) {
-        // Of the refusals there is one piece of mail for each login.
+        // Of the refusals there is one inbox message for each login.
         let trial = PostParams { dry_run: true, ..PostParams::default() };
         secrets(&cluster.gateway, "acme-ops").create(&trial, &mail(id, content, token)).await?;
     }
     // Where it may post nothing it makes nothing, as before.
-    let elsewhere = create(&cluster.gateway, "tenant-a", &secret("grant-token-0", MAIL_TYPE)).await;
+    let elsewhere = create(&cluster.gateway, "tenant-a", &secret("grant-token-0", INBOX_TYPE)).await;
     ensure!(elsewhere.is_err_and(|error| error.to_string().contains("cannot create resource")));
     Ok(())
 }
@@ -112,13 +114,13 @@ async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<
     let cluster = governed().await?;
     let words = "is not made by an operator, which writes Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring alone";
     let ours = secrets(&cluster.acme, "tenant-a");
-    for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", MAIL_TYPE] {
+    for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", INBOX_TYPE] {
         let mut forged = secret("made", type_);
         forged["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "default"});
         refused(create(&cluster.acme, "tenant-a", &forged).await, words)?;
     }
     let forged = revision("made", "metachannels.io/grant-token");
-    refused(create(&cluster.acme, "tenant-a", &forged).await, "is labelled owner=helm")?;
+    refused(create(&cluster.acme, "tenant-a", &forged).await, "is labeled owner=helm")?;
 
     create(&cluster.ed, "tenant-a", &secret("a-persons", "Opaque")).await?;
     let mut theirs = ours.get("a-persons").await?;
@@ -147,7 +149,7 @@ async fn an_operator_throws_mail_away_and_nothing_else_in_the_namespace_of_its_r
     let cluster = governed().await?;
     let delete =
         async |name: &str| secrets(&cluster.acme, "acme-ops").delete(name, &DeleteParams::default()).await.map(drop);
-    create(&cluster.gateway, "acme-ops", &secret("grant-token-0", MAIL_TYPE)).await?;
+    create(&cluster.gateway, "acme-ops", &secret("grant-token-0", INBOX_TYPE)).await?;
     delete("grant-token-0").await?;
     refused(delete("sh.helm.release.v1.acme.v1").await, "is not made by an operator")
 }
@@ -180,7 +182,7 @@ async fn an_operator_keeps_the_keyring_in_the_namespace_of_its_release_and_its_g
     // The right to make Secrets there is for the keyring alone.
     refused(create(&cluster.acme, "acme-ops", &secret("made", "Opaque")).await, "is not made by an operator")?;
     let forged = revision("sh.helm.release.v1.acme.v9", "metachannels.io/gateway-keyring");
-    refused(create(&cluster.acme, "acme-ops", &forged).await, "is labelled owner=helm")
+    refused(create(&cluster.acme, "acme-ops", &forged).await, "is labeled owner=helm")
 }
 
 #[tokio::test(flavor = "multi_thread")]

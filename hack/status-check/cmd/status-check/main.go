@@ -69,7 +69,7 @@ func judge(object *unstructured.Unstructured) (verdict, error) {
 		return verdict{}, err
 	}
 	if observed < 0 {
-		// Nobody has looked at the object yet: it has no conditions, and must not pass for finished.
+		// Nobody has checked the object yet: it has no conditions, and must not pass for finished.
 		if result.Status != status.InProgressStatus {
 			judged.Violations = append(judged.Violations, "an object that was never observed is "+result.Status.String())
 		}

@@ -61,7 +61,7 @@ fn a_channel_that_lives_after_all_keeps_its_page() {
         for seen in [checked(Checked::Lives), Observed { lives: true, ..gone() }] {
             let plan = decided(&claim(state, 600), &seen);
             assert!(!plan.release);
-            assert_eq!(shown(&plan), Some((ClaimState::Held, "Held".to_owned())), "{state:?} {seen:?}");
+            assert_eq!(shown(&plan), Some((ClaimState::Held, "ClaimHeld".to_owned())), "{state:?} {seen:?}");
             assert_eq!((plan.report.then, plan.report.note), (Then::Never, None));
         }
     }
@@ -185,7 +185,7 @@ fn the_grave_of_an_earlier_holder_says_nothing_about_the_next() {
     let mut claim = claim(ClaimState::Tombstone, 6000);
     claim.spec.holder.uid = "u2".to_owned();
     let plan = decided(&claim, &Observed { lives: true, ..gone() });
-    assert_eq!(shown(&plan), Some((ClaimState::Held, "Held".to_owned())));
+    assert_eq!(shown(&plan), Some((ClaimState::Held, "ClaimHeld".to_owned())));
     let plan = decided(&claim, &gone());
     assert_eq!(shown(&plan), Some((ClaimState::CleanupPending, "CleanupPending".to_owned())));
     assert_eq!(plan.report.status.unwrap().gone_since, Some(now()), "the grace begins anew");

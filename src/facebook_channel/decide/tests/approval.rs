@@ -13,7 +13,7 @@ fn unapproved(scene: &mut Scene) {
 #[test]
 fn a_connected_channel_stays_ready_and_names_what_is_not_approved() {
     let outcome = Scene::with(unapproved).decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Connected, "True/Linked")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Connected, "True/ConnectionVerified")]);
     let (message, step) = (outcome.message(Ready), outcome.status().next_step.as_deref().unwrap_or_default());
     assert!(message.contains("not approved pages_messaging") && message.ends_with(step), "{message}");
     assert!(step.contains("MetaApp platform/acme"), "{step}");
@@ -31,7 +31,7 @@ fn what_else_is_to_be_done_stands_before_it() {
     let outcome = ending.decide();
     outcome.shows(&[(Ready, "True/ExpiresSoon")]);
     let step = outcome.status().next_step.as_deref().unwrap_or_default();
-    assert!(step.contains("must authorise") && step.ends_with("MetaApp platform/acme asks for."), "{step}");
+    assert!(step.contains("must authorize") && step.ends_with("MetaApp platform/acme asks for."), "{step}");
 }
 
 #[test]
@@ -60,6 +60,6 @@ fn who_is_not_connected_says_nothing_of_it() {
         scene.seen.asked.page = Some(Ok(node));
     });
     let outcome = unpublished.decide();
-    outcome.stalled("Unpublished");
+    outcome.stalled("PageUnpublished");
     assert!(!outcome.message(Ready).contains("not approved"));
 }

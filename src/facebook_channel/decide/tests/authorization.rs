@@ -1,4 +1,4 @@
-//! Whether the channel is authorised.
+//! Whether the channel is authorized.
 
 use jiff::SignedDuration;
 
@@ -15,7 +15,7 @@ pub(super) fn invalid(code: u32, subcode: impl Into<Option<u32>>, text: &str) ->
     TokenInfo { is_valid: false, error: Some(GraphFault::new(code, subcode.into(), text)), ..token_info() }
 }
 
-/// Expired is True, and a person must authorise again.
+/// Expired is True, and a person must authorize again.
 pub(super) fn is_expired(outcome: &Outcome, reason: &str) {
     outcome.stalled(reason);
     let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
@@ -23,7 +23,7 @@ pub(super) fn is_expired(outcome: &Outcome, reason: &str) {
     outcome.no_mutation();
 }
 
-/// Disconnected is True: the authorisation did not end, but the link is cut.
+/// Disconnected is True: the authorization did not end, but the link is cut.
 pub(super) fn is_cut(outcome: &Outcome, reason: &str) {
     outcome.stalled(reason);
     let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
@@ -35,10 +35,10 @@ pub(super) fn is_cut(outcome: &Outcome, reason: &str) {
 fn a_fitting_token_is_authorized_and_everything_is_ready() {
     let outcome = Scene::healthy().decide();
     outcome.shows(&[
-        (Ready, "True/Reached"),
-        (Connected, "True/Linked"),
+        (Ready, "True/ReconcileSucceeded"),
+        (Connected, "True/ConnectionVerified"),
         (Expired, "False/NotExpired"),
-        (Disconnected, "False/Linked"),
+        (Disconnected, "False/ConnectionVerified"),
         (Authorized, "True/TokenValid"),
     ]);
     assert_eq!(outcome.status().next_step, None);
@@ -66,7 +66,7 @@ fn a_token_that_debug_token_calls_invalid_is_expired_with_the_cause() {
         let outcome = Scene::debugged(Ok(info)).decide();
         is_expired(&outcome, reason);
         let step = outcome.status().next_step.as_deref().unwrap();
-        assert!(step.contains("must authorise app 1111000011110000 again"), "{step}");
+        assert!(step.contains("must authorize app 1111000011110000 again"), "{step}");
         assert!(step.contains("key token of Secret tenant-a/shop-token"), "{step}");
         let log_in_first = ["CheckpointRequired", "UserInvalid"].contains(&reason);
         assert_eq!(step.starts_with("The person must first log in"), log_in_first, "{step}");
@@ -102,7 +102,7 @@ fn a_token_that_meta_calls_valid_does_not_end_by_a_clock_that_is_in_doubt() {
             scene.seen.clock_doubted = true;
         })
     };
-    scene(info).decide().shows(&[(Authorized, "True/TokenValid"), (Ready, "True/Reached")]);
+    scene(info).decide().shows(&[(Authorized, "True/TokenValid"), (Ready, "True/ReconcileSucceeded")]);
     let cut = TokenInfo { app_id: Some("9999000099990000".to_owned()), ..token_info() };
     scene(cut).decide().shows(&[(Authorized, "False/WrongApp")]);
 }
@@ -157,7 +157,7 @@ fn a_refused_debug_token_blames_the_app_or_a_token_of_another_app_but_nothing_el
     is_cut(&Scene::debugged(Err(other_app)).decide(), "WrongApp");
     let rejected = || Scene::debugged(Err(fault(Operation::DebugToken, 2500, None, "Unknown path components")));
     let outcome = rejected().decide();
-    outcome.reconciling("Unknown/NotUnderstood");
+    outcome.reconciling("Unknown/UnrecognizedError");
     assert!(outcome.message(Authorized).contains("code 2500") && outcome.message(Authorized).contains("Unknown path"));
     rejected().after(&Scene::healthy().decide()).decide().shows(&[(Authorized, "True/TokenValid")]);
 
@@ -207,12 +207,16 @@ fn what_a_page_call_says_once_turns_nothing_while_debug_token_calls_the_token_va
         for (code, subcode) in refusals {
             let scene = refused(call, fault(Operation::ReadPage, code, subcode, "x")).after(&before);
             let outcome = scene.decide();
-            let kept = if call == "page" && [10, 200].contains(&code) { "Unknown/NotReadable" } else { "True/Usable" };
+            let kept = if call == "page" && [10, 200].contains(&code) {
+                "Unknown/ReadNotPermitted"
+            } else {
+                "True/PageReachable"
+            };
             outcome.shows(&[
                 (Authorized, "True/TokenValid"),
                 (PageUsable, kept),
-                (Connected, "True/Linked"),
-                (Ready, "True/Reached"),
+                (Connected, "True/ConnectionVerified"),
+                (Ready, "True/ReconcileSucceeded"),
             ]);
             outcome.no_mutation();
             assert!(outcome.plan.report.notes.is_empty(), "{call} {code}");
@@ -258,7 +262,7 @@ fn a_refusal_that_says_no_more_is_disputed_after_an_hour_and_never_ends_the_auth
         let scene = || refused("page", fault(Operation::ReadPage, code, None, text)).after(&Scene::healthy().decide());
         let first = scene().decide();
         let mut outcome = scene().again(&first, SignedDuration::from_mins(59));
-        outcome.shows(&[(Authorized, "True/TokenValid"), (Ready, "True/Reached")]);
+        outcome.shows(&[(Authorized, "True/TokenValid"), (Ready, "True/ReconcileSucceeded")]);
         outcome = scene().again(&first, SignedDuration::from_hours(1));
         outcome.stalled("TokenRefused");
         outcome.shows(&[(Authorized, "Unknown/TokenRefused"), (Connected, "Unknown/TokenRefused")]);
@@ -276,11 +280,11 @@ fn a_doubt_whose_witness_gives_no_answer_makes_it_unknown_and_one_that_was_not_a
     let outcome = silent.decide();
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.shows(&[(Authorized, "Unknown/GraphUnavailable"), (Connected, "Unknown/GraphUnavailable")]);
-    // The secret of the application was changed: that is no matter of the token, and its own look finds out.
+    // The secret of the application was changed: that is no matter of the token, and its own check finds out.
     let mut broken = doubted();
     broken.seen.asked.page = Some(Err(fault(Operation::ReadPage, 100, None, "Invalid appsecret_proof provided")));
     broken.seen.asked.token = Some(Err(fault(Operation::DebugToken, 100, None, "Invalid appsecret_proof provided")));
-    broken.decide().shows(&[(Authorized, "True/TokenValid"), (Connected, "True/Linked")]);
+    broken.decide().shows(&[(Authorized, "True/TokenValid"), (Connected, "True/ConnectionVerified")]);
     // What is remembered of the token bears no witness.
     let unasked = || {
         let mut scene = refused("page", fault(Operation::ReadPage, 190, None, "x")).after(&before);
@@ -306,7 +310,7 @@ fn a_refused_subscription_is_no_matter_of_the_token_when_debug_token_lists_the_p
         (3, None, "capability"),
     ] {
         let outcome = refused("subscribe", fault(Operation::SubscribePage, code, subcode, text)).decide();
-        let reason = if code == 3 { "NotApproved" } else { "SubscriptionRefused" };
+        let reason = if code == 3 { "PermissionNotApproved" } else { "SubscriptionRefused" };
         outcome.stalled(reason);
         outcome.shows(&[(Authorized, "True/TokenValid"), (Subscribed, &format!("False/{reason}"))]);
         let message = outcome.message(Subscribed);
@@ -327,13 +331,17 @@ fn a_read_that_meta_rejects_keeps_what_is_known_and_is_for_a_person_after_a_day(
         let once = scene().after(&known).decide();
         assert_eq!(
             (once.status(), once.of(PageUsable).as_str()),
-            (known.status(), "True/Usable"),
+            (known.status(), "True/PageReachable"),
             "it may be a hiccup"
         );
         // The second time the value stays, and what Meta says is told beside it, once.
         let mut twice = scene().again(&once, SignedDuration::from_mins(1));
         for _ in 0..2 {
-            twice.shows(&[(PageUsable, "True/Usable"), (Ready, "True/Reached"), (Connected, "True/Linked")]);
+            twice.shows(&[
+                (PageUsable, "True/PageReachable"),
+                (Ready, "True/ReconcileSucceeded"),
+                (Connected, "True/ConnectionVerified"),
+            ]);
             let message = twice.message(PageUsable);
             assert_eq!(message.matches(&format!("code {code}")).count(), 1, "{message}");
             assert!(message.contains(text), "{message}");
@@ -342,7 +350,7 @@ fn a_read_that_meta_rejects_keeps_what_is_known_and_is_for_a_person_after_a_day(
             twice = scene().again(&twice, SignedDuration::from_mins(15));
         }
         let first = scene().decide();
-        first.reconciling("Unknown/NotUnderstood");
+        first.reconciling("Unknown/UnrecognizedError");
         assert!(
             first.message(PageUsable).contains(&format!("code {code}")) && first.message(PageUsable).contains(text)
         );
@@ -359,11 +367,11 @@ fn a_permission_that_is_not_required_is_no_reason_to_disconnect() {
         let scene = || refused("page", fault(Operation::ReadPage, code, None, text));
         let outcome = scene().decide();
         outcome.shows(&[
-            (PageUsable, "Unknown/NotReadable"),
-            (Ready, "True/Reached"),
+            (PageUsable, "Unknown/ReadNotPermitted"),
+            (Ready, "True/ReconcileSucceeded"),
             (Reconciling, ""),
             (Stalled, ""),
-            (Connected, "True/Linked"),
+            (Connected, "True/ConnectionVerified"),
         ]);
         let message = outcome.message(PageUsable);
         assert!(
@@ -379,14 +387,14 @@ fn a_permission_that_is_not_required_is_no_reason_to_disconnect() {
     }
     let mut required = refused("page", fault(Operation::ReadPage, 10, None, "pages_messaging is needed"));
     required.seen.asked.witnessed = true;
-    required.decide().reconciling("Unknown/NotUnderstood");
+    required.decide().reconciling("Unknown/UnrecognizedError");
 }
 
 #[test]
 fn what_only_concerns_a_message_leaves_the_authorization_alone() {
     let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(Verdict::NotChannelHealth)))).decide();
-    outcome.shows(&[(Authorized, "True/TokenValid"), (PageUsable, "Unknown/NotUnderstood")]);
-    outcome.reconciling("Unknown/NotUnderstood");
+    outcome.shows(&[(Authorized, "True/TokenValid"), (PageUsable, "Unknown/UnrecognizedError")]);
+    outcome.reconciling("Unknown/UnrecognizedError");
     assert!(outcome.message(PageUsable).contains("code 1"), "{}", outcome.message(PageUsable));
-    outcome.shows(&[(Claimed, "True/Held")]);
+    outcome.shows(&[(Claimed, "True/ClaimHeld")]);
 }

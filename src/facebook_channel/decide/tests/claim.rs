@@ -47,7 +47,7 @@ fn a_page_is_never_claimed_without_proof() {
             scene.seen.claim = seen;
             let outcome = scene.decide();
             outcome.no_mutation();
-            outcome.shows(&[(Claimed, "Unknown/NotProven")]);
+            outcome.shows(&[(Claimed, "Unknown/CredentialUnverified")]);
         }
     }
 }
@@ -59,7 +59,7 @@ fn an_authorization_that_is_only_remembered_proves_nothing() {
         let mut scene = claim(seen).after(&before);
         scene.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
         let outcome = scene.decide();
-        outcome.shows(&[(Authorized, "True/TokenValid"), (Claimed, "Unknown/NotProven")]);
+        outcome.shows(&[(Authorized, "True/TokenValid"), (Claimed, "Unknown/CredentialUnverified")]);
         outcome.no_mutation();
     }
 }
@@ -67,7 +67,7 @@ fn an_authorization_that_is_only_remembered_proves_nothing() {
 #[test]
 fn a_held_claim_is_named() {
     let outcome = Scene::healthy().decide();
-    outcome.shows(&[(Claimed, "True/Held")]);
+    outcome.shows(&[(Claimed, "True/ClaimHeld")]);
     assert_eq!(outcome.status().claim_name.as_deref(), Some("facebook-page-2200000000000001"));
 }
 
@@ -126,8 +126,8 @@ fn claims_out_of_reach_are_named_with_the_step_that_brings_them_back() {
     let rows = [
         (BlockedBy::NoNamespace, "Unknown/ClaimsUnavailable", "kubectl create namespace meta-channels"),
         (BlockedBy::Forbidden, "Unknown/ClaimsUnavailable", "Role on assetclaims"),
-        (BlockedBy::Unproven, "Unknown/ClaimsUnavailable", "asks again by itself"),
-        (BlockedBy::Unguarded, "Unknown/ClaimsUnguarded", "meta-channel-operator-admin with policies.enabled"),
+        (BlockedBy::Unproven, "Unknown/ClaimsUnavailable", "asks again on its own"),
+        (BlockedBy::Unguarded, "Unknown/ClaimPolicyMissing", "meta-channel-operator-admin with policies.enabled"),
     ];
     for (obstacle, reason, step) in rows {
         let why = ClaimsBlocked { namespace: "meta-channels".to_owned(), by: obstacle };

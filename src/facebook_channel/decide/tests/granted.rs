@@ -1,4 +1,4 @@
-//! Channels that a grant authorises: what it gives is judged without asking Meta, and what became of it is told by it alone.
+//! Channels that a grant authorizes: what it gives is judged without asking Meta, and what became of it is told by it alone.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -64,7 +64,11 @@ fn a_page_that_the_grant_gives_is_connected_and_shows_the_clocks_of_the_grant() 
         grant.at = now() - SignedDuration::from_hours(3);
     });
     let outcome = scene.decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Authorized, "True/TokenValid"), (Connected, "True/Linked")]);
+    outcome.shows(&[
+        (Ready, "True/ReconcileSucceeded"),
+        (Authorized, "True/TokenValid"),
+        (Connected, "True/ConnectionVerified"),
+    ]);
     let status = outcome.status();
     let expected = AuthorizationStatus {
         token_type: Some("PAGE".to_owned()),
@@ -89,7 +93,7 @@ fn a_page_that_the_grant_gives_is_connected_and_shows_the_clocks_of_the_grant() 
 #[test]
 fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
     let url = "https://hooks.example.com/oauth/tenant-a/acme/start";
-    let told = Told { why: "PasswordChanged: It ended.".to_owned(), next_step: format!("Authorise at {url}.") };
+    let told = Told { why: "PasswordChanged: It ended.".to_owned(), next_step: format!("Authorize at {url}.") };
     let ended = Some(crate::api::Reason::PasswordChanged);
     let outcome = without(TokenSeen::GrantTrouble { trouble: DependencyError::Broken(told), ended }).decide();
     outcome.shows(&[
@@ -97,7 +101,7 @@ fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
         (Authorized, "False/GrantNotReady"),
         (Expired, "True/PasswordChanged"),
     ]);
-    assert_eq!(outcome.status().next_step, Some(format!("Authorise at {url}.")));
+    assert_eq!(outcome.status().next_step, Some(format!("Authorize at {url}.")));
     let told =
         Told { why: "SecretMismatch: Meta rejects it.".to_owned(), next_step: "Put the secret there.".to_owned() };
     let mut scene = Scene::granted(|_| ());
@@ -108,7 +112,7 @@ fn what_the_grant_asks_for_is_what_its_channels_ask_for() {
 }
 
 #[test]
-fn who_has_to_authorise_again_is_led_to_the_gateway_and_a_system_user_s_page_is_assigned() {
+fn who_has_to_authorize_again_is_led_to_the_gateway_and_a_system_user_s_page_is_assigned() {
     let url = "kubectl -n tenant-a get mgrant acme-grant -o jsonpath";
     for change in [lost as fn(&mut PageGrant), without_token, |grant| without_role(grant, &[])] {
         let mut scene = Scene::granted(change);
@@ -126,11 +130,11 @@ fn who_has_to_authorise_again_is_led_to_the_gateway_and_a_system_user_s_page_is_
         grant.of_system_user = true;
     });
     let step = assigned.decide().status().next_step.clone().unwrap();
-    assert!(step.contains("assign page") && !step.contains("authorise"), "{step}");
+    assert!(step.contains("assign page") && !step.contains("authorize"), "{step}");
 }
 
 #[test]
-fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
+fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorization() {
     let elsewhere = || GranularScope { scope: SCOPES[2].to_owned(), target_ids: Some(words(&[OTHER_PAGE])) };
     type Row = (&'static str, fn(&mut PageGrant), &'static str, &'static str);
     let rows: [Row; 6] = [
@@ -155,7 +159,7 @@ fn what_the_grant_does_not_give_cuts_the_link_and_is_no_ended_authorisation() {
             (Authorized, &authorized),
             (Disconnected, &disconnected),
             (Expired, "False/NotExpired"),
-            (Claimed, "True/Held"),
+            (Claimed, "True/ClaimHeld"),
         ]);
         outcome.no_mutation();
         assert!(outcome.message(Ready).contains(word), "{name}: {}", outcome.message(Ready));
@@ -182,11 +186,11 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         for scene in [without(token.clone()), without(token.clone()).after(&before)] {
             let outcome = scene.decide();
             outcome.reconciling(ready);
-            // An authorisation that ended for the grant has ended for its channels.
+            // An authorization that ended for the grant has ended for its channels.
             let ended = ready == "False/GrantNotReady";
             let connected = if ended { ready.to_owned() } else { ready.replace("False", "Unknown") };
             let expired = if ended { "True/PasswordChanged" } else { &connected };
-            outcome.shows(&[(Connected, &connected), (Expired, expired), (Claimed, "True/Held"), (Stalled, "")]);
+            outcome.shows(&[(Connected, &connected), (Expired, expired), (Claimed, "True/ClaimHeld"), (Stalled, "")]);
             assert_eq!(outcome.status().connection == Connection::Expired, ended);
             outcome.no_mutation();
             assert!(outcome.message(Ready).contains(word), "{}", outcome.message(Ready));
@@ -221,7 +225,7 @@ fn while_it_is_not_known_what_the_grant_gives_everything_stays_as_it_was() {
     }
     let outcome = not_listed().decide();
     outcome.shows(&[(Ready, "Unknown/GrantUnverified"), (Authorized, "Unknown/GrantUnverified")]);
-    outcome.shows(&[(Reconciling, "True/GrantUnverified"), (PageUsable, "Unknown/Unreadable")]);
+    outcome.shows(&[(Reconciling, "True/GrantUnverified"), (PageUsable, "Unknown/AwaitingAuthorization")]);
 }
 
 #[test]
@@ -231,7 +235,7 @@ fn a_page_is_parted_from_without_a_grant() {
         scene.channel.spec.connection = DeclaredConnection::Disconnected;
         assert_eq!(scene.decide().plan.mutation, Some(Mutation::Unsubscribe));
         scene.seen.asked.unsubscribed = Some(Ok(()));
-        scene.decide().shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
+        scene.decide().shows(&[(Ready, "True/ReconcileSucceeded"), (Disconnected, "True/DeclaredDisconnected")]);
     }
 }
 
@@ -245,12 +249,12 @@ fn the_published_token_goes_with_the_page_and_stays_with_a_grant_that_is_not_rea
     assert_eq!(publishing(Scene::granted(lost)).plan.mutation, Some(Mutation::Withdraw));
     let waiting = publishing(without(broken()));
     waiting.no_mutation();
-    waiting.shows(&[(TokenPublished, "Unknown/NotProven")]);
+    waiting.shows(&[(TokenPublished, "Unknown/CredentialUnverified")]);
     assert!(waiting.status().published_secret_name.is_some());
     let well = publishing(Scene::granted(|_| ()));
-    well.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+    well.shows(&[(TokenPublished, "True/SecretSynced"), (Ready, "True/ReconcileSucceeded")]);
     let silent = publishing(not_listed().after(&well));
-    silent.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+    silent.shows(&[(TokenPublished, "True/SecretSynced"), (Ready, "True/ReconcileSucceeded")]);
 }
 
 #[test]
@@ -364,5 +368,5 @@ fn not_exactly_one_credential_is_for_a_person() {
     (scene.seen.app, scene.seen.app_key) = (AppSeen::NotFound, None);
     let outcome = scene.decide();
     outcome.stalled("InvalidSpec");
-    outcome.shows(&[(Authorized, "False/InvalidSpec"), (Subscribed, "Unknown/Unreadable")]);
+    outcome.shows(&[(Authorized, "False/InvalidSpec"), (Subscribed, "Unknown/AwaitingAuthorization")]);
 }

@@ -103,7 +103,7 @@ fn run(
         scene.channel.spec.subscribed_fields = Some(words(held));
     })
     .decide();
-    prop_assert_eq!(before.of(ConditionType::Ready), "True/Reached");
+    prop_assert_eq!(before.of(ConditionType::Ready), "True/ReconcileSucceeded");
     for answers in history {
         let mut scene = Scene::with(publishing);
         scene.channel.spec.subscribed_fields = Some(words(held));

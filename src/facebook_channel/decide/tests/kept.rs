@@ -44,7 +44,7 @@ fn silence_rewrites_no_status() {
         let outcome = scene.decide();
         assert_eq!(outcome.status(), before.status(), "{name}");
         assert!(!outcome.plan.report.answered, "{name}");
-        // What was received and refused is refused again: it is asked for in the regular slots.
+        // What was received and refused is refused again: it is asked for at the regular times.
         let again = matches!(outcome.plan.report.class, Class::Transient | Class::Throttled(_));
         assert_eq!(again, name != "an unknown code", "{name}");
         assert!(outcome.plan.report.notes.is_empty(), "{name}");
@@ -75,7 +75,7 @@ fn silence_rewrites_no_status_of_a_broken_channel_either() {
     ];
     for scene in broken {
         let before = scene.decide();
-        assert_ne!(before.of(Ready), "True/Reached");
+        assert_ne!(before.of(Ready), "True/ReconcileSucceeded");
         let mut after = scene.after(&before);
         after.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
         let outcome = after.decide();
@@ -124,7 +124,7 @@ fn a_first_look_without_an_answer_knows_nothing() {
     let outcome = Scene::debugged(Err(no_answer())).decide();
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.shows(&[(Authorized, "Unknown/GraphUnavailable")]);
-    assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+    assert_eq!(outcome.status().inputs, None, "so that the next pass checks again");
 }
 
 #[test]
@@ -135,7 +135,11 @@ fn a_value_of_an_older_generation_is_kept_but_does_not_make_the_new_one_ready() 
         scene.channel.metadata.generation = Some(2);
         scene.seen.asked = asked;
         let outcome = scene.decide();
-        outcome.shows(&[(Ready, "Unknown/Pending"), (Reconciling, "True/Pending"), (Connected, "True/Linked")]);
+        outcome.shows(&[
+            (Ready, "Unknown/Pending"),
+            (Reconciling, "True/Pending"),
+            (Connected, "True/ConnectionVerified"),
+        ]);
         assert!(outcome.message(Ready).starts_with("Generation 2 has not been verified"), "{name}");
         let kept = outcome.status().conditions.iter().filter(|it| it.observed_generation == Some(1)).count();
         assert!(kept >= 2, "{name}: the kept part, and what follows from it: {:#?}", outcome.status());

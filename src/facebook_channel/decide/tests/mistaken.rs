@@ -1,4 +1,4 @@
-//! What somebody put into the Secret by mistake, and what debug_token says of it.
+//! What someone put into the Secret by mistake, and what debug_token says of it.
 
 use super::authorization::{invalid, is_cut, is_expired};
 use super::scene::*;
@@ -30,14 +30,14 @@ fn a_person_learns_what_is_wrong_with_the_token_in_the_secret_and_the_nearest_wa
         let outcome = Scene::debugged(Ok(info)).decide();
         let (message, step) = (outcome.message(Authorized), outcome.status().next_step.as_deref().unwrap());
         assert!(message.contains(seen), "{message}");
-        assert!(!step.contains("authorise"), "nobody has to: {step}");
+        assert!(!step.contains("authorize"), "nobody has to: {step}");
         for part in steps {
             assert!(step.contains(part), "no {part:?} in {step}");
         }
     }
     // An application's token leads to no page.
     let outcome = Scene::debugged(Ok(TokenInfo { kind: Some(TokenKind::App), ..user })).decide();
-    assert!(outcome.status().next_step.as_deref().unwrap().contains("must authorise"));
+    assert!(outcome.status().next_step.as_deref().unwrap().contains("must authorize"));
 }
 
 /// What debug_token says of something that is no token of Meta's: the error, and nothing else.
@@ -60,7 +60,7 @@ fn a_token_that_meta_does_not_know_was_not_copied_as_it_is_unless_it_was_known_b
         is_cut(&outcome, "TokenUnknown");
         let step = outcome.status().next_step.as_deref().unwrap();
         assert!(step.starts_with("Was all of it copied?") && step.contains("tenant-a/shop-token"), "{step}");
-        assert!(!step.contains("authorise"), "{step}");
+        assert!(!step.contains("authorize"), "{step}");
     }
     let before = Scene::healthy().decide();
     let mut scene = Scene::debugged(Ok(unknown_token("Malformed access token"))).after(&before);

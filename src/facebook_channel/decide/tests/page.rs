@@ -11,12 +11,12 @@ use crate::graph::{Operation, PageNode, Verdict};
 #[test]
 fn a_page_is_usable_unless_meta_says_that_it_is_not_published() {
     for (is_published, expected) in
-        [(Some(true), "True/Usable"), (None, "True/Usable"), (Some(false), "False/Unpublished")]
+        [(Some(true), "True/PageReachable"), (None, "True/PageReachable"), (Some(false), "False/PageUnpublished")]
     {
         let node = PageNode { is_published, ..page_node() };
         let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Ok(node))).decide();
         outcome.shows(&[(PageUsable, expected), (Authorized, "True/TokenValid")]);
-        assert_eq!(outcome.of(Ready) == "True/Reached", expected.starts_with("True"));
+        assert_eq!(outcome.of(Ready) == "True/ReconcileSucceeded", expected.starts_with("True"));
     }
 }
 
@@ -35,7 +35,7 @@ fn a_faulty_page_is_disconnected_when_the_page_itself_tells() {
         // What Meta only does not show is not gone before it was not shown twice.
         let definite = reason != "NotVisible";
         let once = scene().after(&Scene::healthy().decide()).decide();
-        assert_eq!(once.of(Ready) == "True/Reached", !definite, "{reason}");
+        assert_eq!(once.of(Ready) == "True/ReconcileSucceeded", !definite, "{reason}");
         {
             let outcome = if definite { scene().decide() } else { Scene::twice(scene) };
             let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
@@ -62,7 +62,7 @@ fn a_faulty_page_is_disconnected_when_the_page_itself_tells() {
                     scene.seen.asked.subscribed = (call == 1).then(|| Err(refusal()));
                 })
             });
-            outcome.shows(&[(PageUsable, "True/Usable")]);
+            outcome.shows(&[(PageUsable, "True/PageReachable")]);
         }
     }
 }
@@ -103,7 +103,7 @@ fn a_restriction_that_lasts_for_48_hours_is_told_once_more_and_never_again() {
     for code in [368, 2022] {
         let first = restricted(code).decide();
         assert_eq!((first.status().restricted_since, outlasting(&first).len()), (Some(now()), 0));
-        assert_eq!(first.plan.report.until, Some(now() + SignedDuration::from_hours(48)), "looked at then");
+        assert_eq!(first.plan.report.until, Some(now() + SignedDuration::from_hours(48)), "checked then");
         let after = |hours: i64, before: &Outcome| {
             let mut scene = restricted(code).after(before);
             scene.now = now() + SignedDuration::from_hours(hours);
@@ -143,7 +143,7 @@ fn a_restriction_is_counted_over_silence_and_not_over_a_page_that_was_usable() {
 fn a_page_that_cannot_be_shown_for_another_reason_is_not_known() {
     for verdict in [Verdict::VersionRetired, Verdict::FieldUnknown(None), Verdict::CallbackFailed { answered: false }] {
         let outcome = Scene::with(|scene| scene.seen.asked.page = Some(Err(refusal(verdict)))).decide();
-        outcome.shows(&[(PageUsable, "Unknown/NotUnderstood"), (Connected, "Unknown/NotUnderstood")]);
+        outcome.shows(&[(PageUsable, "Unknown/UnrecognizedError"), (Connected, "Unknown/UnrecognizedError")]);
         assert!(outcome.message(PageUsable).contains("(code 1)"));
     }
 }

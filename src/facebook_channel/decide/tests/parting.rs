@@ -66,12 +66,12 @@ fn a_page_that_is_parted_from_as_declared_is_ready_and_judged_no_further() {
         let outcome = scene.decide();
         outcome.no_mutation();
         outcome.shows(&[
-            (Ready, "True/Reached"),
+            (Ready, "True/ReconcileSucceeded"),
             (Stalled, ""),
             (Connected, "False/DeclaredDisconnected"),
             (Expired, "False/DeclaredDisconnected"),
             (Disconnected, "True/DeclaredDisconnected"),
-            (Claimed, "True/Held"),
+            (Claimed, "True/ClaimHeld"),
             (Authorized, "Unknown/DeclaredDisconnected"),
             (PageUsable, "Unknown/DeclaredDisconnected"),
             (Subscribed, "False/DeclaredDisconnected"),
@@ -89,7 +89,7 @@ fn what_was_unsubscribed_without_a_living_token_is_remembered_until_the_declarat
     for scene in [dead(), missing(), silent()] {
         let outcome = scene.after(&before).decide();
         outcome.no_mutation();
-        outcome.shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Disconnected, "True/DeclaredDisconnected")]);
         assert_eq!(outcome.status().conditions, before.status().conditions);
     }
     let mut edited = dead().after(&before);
@@ -114,7 +114,7 @@ fn without_the_claim_nothing_is_ended_and_the_declaration_counts_as_reached() {
         scene.seen.claim = claim;
         let outcome = scene.decide();
         outcome.no_mutation();
-        outcome.shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Disconnected, "True/DeclaredDisconnected")]);
         outcome.shows(&[(Subscribed, "Unknown/DeclaredDisconnected")]);
         assert!(outcome.message(Ready).contains("does not hold it"), "{}", outcome.message(Ready));
     }
@@ -135,7 +135,7 @@ fn until_the_page_is_parted_from_what_is_true_is_shown() {
     let outcome = scene.decide();
     outcome.no_mutation();
     outcome.reconciling("False/StillSubscribed");
-    outcome.shows(&[(Connected, "True/Linked"), (Subscribed, "True/FieldsMatch")]);
+    outcome.shows(&[(Connected, "True/ConnectionVerified"), (Subscribed, "True/FieldsMatch")]);
     assert_eq!(outcome.plan.report.class, Class::Transient);
 
     let outcome = ended(dead(), Err(throttled())).decide();
@@ -148,7 +148,7 @@ fn until_the_page_is_parted_from_what_is_true_is_shown() {
 fn an_end_without_effect_is_looked_at_again_rarely() {
     let outcome = ended(parting(Scene::healthy()), Ok(())).decide();
     outcome.no_mutation();
-    outcome.reconciling("False/WithoutEffect");
+    outcome.reconciling("False/WriteHadNoEffect");
     assert_eq!(outcome.plan.report.class, Class::WithoutEffect);
 }
 
@@ -193,7 +193,7 @@ fn nothing_is_ended_through_an_app_that_cannot_be_used() {
         outcome.no_mutation();
         outcome.shows(&[(Ready, ready)]);
         // What was ended before stays ended.
-        scene.after(&parted).decide().shows(&[(Ready, "True/Reached")]);
+        scene.after(&parted).decide().shows(&[(Ready, "True/ReconcileSucceeded")]);
     }
 }
 
@@ -202,7 +202,7 @@ fn an_undone_disconnection_is_drift_under_observe_and_silence_is_none() {
     let outcome = observed(parting(Scene::healthy())).decide();
     outcome.no_mutation();
     outcome.stalled("DriftObserved");
-    outcome.shows(&[(Connected, "True/Linked"), (Subscribed, "True/FieldsMatch")]);
+    outcome.shows(&[(Connected, "True/ConnectionVerified"), (Subscribed, "True/FieldsMatch")]);
     assert!(outcome.message(Ready).contains("ends the page's subscription"), "{}", outcome.message(Ready));
     assert_eq!(outcome.plan.report.class, Class::Settled);
     // What lacks fields is not subscribed to more of them.
@@ -259,7 +259,7 @@ fn what_a_channel_before_it_left_is_taken_over_without_a_proof_to_be_ended() {
         let mut proven = parting(Scene::debugged(Ok(token_info())));
         proven.seen.claim = scene.seen.claim.clone();
         assert_eq!(proven.decide().plan.mutation, adopt(true));
-        // Once a pass; the claim may be another application's, or somebody else may be faster.
+        // Once a pass; the claim may be another application's, or someone else may be faster.
         scene.seen.asked.claimed = true;
         let outcome = scene.decide();
         outcome.no_mutation();

@@ -47,7 +47,11 @@ fn drift_is_told_under_observe_when_it_was_seen_twice() {
     let before = observed(Scene::healthy()).decide();
     let lost = || observed(Scene::rows(vec![]));
     let once = lost().after(&before).decide();
-    once.shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/Reached"), (Connected, "True/Linked")]);
+    once.shows(&[
+        (Subscribed, "True/FieldsMatch"),
+        (Ready, "True/ReconcileSucceeded"),
+        (Connected, "True/ConnectionVerified"),
+    ]);
     assert!(once.plan.report.notes.is_empty());
     lost().again(&once, jiff::SignedDuration::from_mins(1)).stalled("DriftObserved");
     // Seen again meanwhile it was never gone.
@@ -57,7 +61,9 @@ fn drift_is_told_under_observe_when_it_was_seen_twice() {
 
 #[test]
 fn what_fits_under_observe_is_ready_and_what_is_broken_says_why() {
-    observed(Scene::healthy()).decide().shows(&[(Ready, "True/Reached"), (Connected, "True/Linked")]);
+    observed(Scene::healthy())
+        .decide()
+        .shows(&[(Ready, "True/ReconcileSucceeded"), (Connected, "True/ConnectionVerified")]);
     let ended = fault(crate::graph::Operation::ReadPage, 190, Some(460), "x");
     let scene = || observed(Scene::with(|scene| scene.seen.asked.page = Some(Err(ended.clone()))));
     let outcome = Scene::twice(scene);
@@ -88,7 +94,12 @@ fn a_pause_keeps_what_was_known_with_the_generation_it_is_about() {
     scene.seen.token = TokenSeen::NotReleased;
     let outcome = scene.decide();
     outcome.no_mutation();
-    outcome.shows(&[(Ready, "Unknown/Paused"), (Reconciling, ""), (Stalled, ""), (Connected, "True/Linked")]);
+    outcome.shows(&[
+        (Ready, "Unknown/Paused"),
+        (Reconciling, ""),
+        (Stalled, ""),
+        (Connected, "True/ConnectionVerified"),
+    ]);
     assert!(outcome.message(Ready).contains("spec.managementPolicy"));
     let status = outcome.status();
     assert_eq!((status.observed_generation, status.connection), (2, Connection::Connected));
@@ -128,6 +139,9 @@ fn a_channel_that_is_no_longer_paused_is_verified_before_it_is_ready() {
     let mut silent = Scene::debugged(Err(no_answer())).after(&pause);
     silent.channel.metadata.generation = Some(2);
     let outcome = silent.decide();
-    outcome.shows(&[(Ready, "Unknown/Pending"), (Reconciling, "True/Pending"), (Connected, "True/Linked")]);
-    Scene::healthy().after(&pause).decide().shows(&[(Ready, "True/Reached"), (Connected, "True/Linked")]);
+    outcome.shows(&[(Ready, "Unknown/Pending"), (Reconciling, "True/Pending"), (Connected, "True/ConnectionVerified")]);
+    Scene::healthy()
+        .after(&pause)
+        .decide()
+        .shows(&[(Ready, "True/ReconcileSucceeded"), (Connected, "True/ConnectionVerified")]);
 }

@@ -61,7 +61,7 @@ proptest! {
         let outcome = scene.decide();
         let judged = outcome.of(ConditionType::Authorized);
         let proven = is_proven(&scene.channel, &scene.seen, scene.now)
-            && ["True/TokenValid", "Unknown/DeclaredDisconnected", "Unknown/Offered"].contains(&judged.as_str());
+            && ["True/TokenValid", "Unknown/DeclaredDisconnected", "Unknown/TransferOffered"].contains(&judged.as_str());
         let managed = policy == ManagementPolicy::Manage;
         match &outcome.plan.mutation {
             Some(mutation) if policy == ManagementPolicy::Pause => {
@@ -126,7 +126,7 @@ proptest! {
         let outcome = scene.decide();
         for type_ in open_conditions(&scene.seen) {
             if status_of(&outcome.status().conditions, type_) == Some(Status::False) {
-                let known_here = ["SecretNotReleased", "SecretMalformed"];
+                let known_here = ["SecretUnavailable", "SecretMalformed"];
                 let reason = outcome.of(type_).replace("False/", "");
                 let was_false = status_of(&scene.previous.conditions, type_) == Some(Status::False);
                 let paused = scene.channel.spec.management_policy == ManagementPolicy::Pause;
@@ -165,7 +165,7 @@ proptest! {
         let subscribed = world.is_subscribed();
         let first = world.pass(&previous, SignedDuration::ZERO);
         prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True));
-        prop_assert_eq!(world.is_subscribed(), subscribed && !ours, "what somebody else holds is left alone");
+        prop_assert_eq!(world.is_subscribed(), subscribed && !ours, "what someone else holds is left alone");
         prop_assert!(world.mutations <= 1 + usize::from(world.to.is_some()), "the end, and the offer");
         prop_assert_eq!(&world.offered, if ours { &world.to } else { &None });
         world.mutations = 0;
@@ -224,7 +224,7 @@ proptest! {
 
 /// Worlds in which nothing is wrong that the operator could not put right.
 fn healthy_worlds() -> impl Strategy<Value = World> {
-    let claims = claims().prop_filter("not somebody else's", |claim| {
+    let claims = claims().prop_filter("not someone else's", |claim| {
         matches!(
             claim,
             ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. } | ClaimSeen::Offered { .. }
@@ -236,7 +236,7 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
         use ReceiverRequirement::{Ignored, NotContradicted, Verified};
         select(vec![Ignored, NotContradicted, Verified])
     };
-    let published = (any::<bool>(), publications()).prop_filter("not somebody else's, nor in the way", |(_, seen)| {
+    let published = (any::<bool>(), publications()).prop_filter("not someone else's, nor in the way", |(_, seen)| {
         !matches!(seen, PublicationSeen::Taken | PublicationSeen::Leftover)
     });
     let link = (connections, receivers(), receivers(), formers());
@@ -260,7 +260,7 @@ fn receivers() -> impl Strategy<Value = Option<String>> {
     prop_oneof![2 => Just(None), 1 => select(vec!["tenant-b", "tenant-c"]).prop_map(|it| Some(it.to_owned()))]
 }
 
-/// One pass is enough, in which every thing is written once at most; and whenever it is looked at again nothing is written.
+/// One pass is enough, in which every thing is written once at most; and whenever it is checked again nothing is written.
 fn reaches_ready_and_rests(previous: FacebookChannelStatus, mut world: World) -> Result<(), TestCaseError> {
     let subscribed = world.is_subscribed();
     let first = world.pass(&previous, SignedDuration::ZERO);

@@ -62,7 +62,7 @@ fn who_is_being_deleted_is_connected_no_more_and_says_who_holds_it_up() {
         outcome.shows(&[(Claimed, "False/BeingDeleted")]);
     }
     publishing(Missing, being_deleted).decide().shows(&[(TokenPublished, "False/BeingDeleted")]);
-    lost(|_| ()).shows(&[(Ready, "True/Reached")]);
+    lost(|_| ()).shows(&[(Ready, "True/ReconcileSucceeded")]);
 }
 
 fn not_in_grant(scene: &mut Scene) {
@@ -80,7 +80,7 @@ fn the_secret_is_written_while_it_may_be_and_deleted_when_it_may_not() {
         ("it is missing", Missing, |_| (), Some(Publish)),
         ("it is as it should be", Ours(Current), |_| (), None),
         ("it holds something else", Ours(Outdated), |_| (), Some(Publish)),
-        ("somebody changed it", Ours(Touched), |_| (), Some(Publish)),
+        ("someone changed it", Ours(Touched), |_| (), Some(Publish)),
         ("it is an earlier channel's", Leftover, |_| (), Some(Publish)),
         ("an earlier channel's, and the token ended", Leftover, ended, None),
         (
@@ -101,7 +101,7 @@ fn the_secret_is_written_while_it_may_be_and_deleted_when_it_may_not() {
             },
             Some(Withdraw),
         ),
-        ("it is somebody else's", Taken, |_| (), None),
+        ("it is someone else's", Taken, |_| (), None),
         ("it was tried", Missing, |scene| scene.seen.asked.published = true, None),
         ("not declared", Missing, |scene| scene.channel.spec.publish_token = false, None),
         ("not declared any more", Ours(Current), |scene| scene.channel.spec.publish_token = false, Some(Withdraw)),
@@ -156,26 +156,26 @@ fn a_page_is_claimed_subscribed_and_then_published() {
 #[test]
 fn the_condition_says_where_the_token_is_or_why_it_is_not() {
     let published = publishing(Ours(Current), |_| ()).decide();
-    published.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+    published.shows(&[(TokenPublished, "True/SecretSynced"), (Ready, "True/ReconcileSucceeded")]);
     assert_eq!(published.status().published_secret_name.as_deref(), Some(NAME));
     Scene::healthy().decide().shows(&[(TokenPublished, "")]);
 
     let taken = publishing(Taken, |_| ()).decide();
     taken.stalled("SecretNameTaken");
-    taken.shows(&[(TokenPublished, "False/SecretNameTaken"), (Connected, "True/Linked")]);
+    taken.shows(&[(TokenPublished, "False/SecretNameTaken"), (Connected, "True/ConnectionVerified")]);
     assert!(taken.message(TokenPublished).contains(NAME), "{}", taken.message(TokenPublished));
     assert_eq!((taken.status().published_secret_name.as_ref(), taken.plan.report.class), (None, Class::Terminal));
 
     let dead = publishing(Ours(Current), ended).decide();
     dead.stalled("PasswordChanged");
-    dead.shows(&[(TokenPublished, "Unknown/NotProven")]);
+    dead.shows(&[(TokenPublished, "Unknown/CredentialUnverified")]);
     assert_eq!(dead.status().published_secret_name.as_deref(), Some(NAME), "it is left as it is");
 
     let cut = publishing(Ours(Current), not_in_grant).decide();
     cut.shows(&[
         (Authorized, "False/NotInGrant"),
         (Disconnected, "True/NotInGrant"),
-        (TokenPublished, "Unknown/NotProven"),
+        (TokenPublished, "Unknown/CredentialUnverified"),
     ]);
     assert_eq!(cut.status().published_secret_name, None);
 }
@@ -188,7 +188,7 @@ fn what_is_disconnected_as_declared_publishes_nothing_and_is_ready() {
     })
     .decide();
     outcome.no_mutation();
-    outcome.shows(&[(Ready, "True/Reached"), (TokenPublished, "False/DeclaredDisconnected")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (TokenPublished, "False/DeclaredDisconnected")]);
 }
 
 #[test]
@@ -198,9 +198,13 @@ fn who_only_looks_on_is_told_what_would_be_published() {
     for seen in [Missing, Ours(Outdated), Ours(Touched)] {
         let outcome = observed(seen);
         outcome.stalled("DriftObserved");
-        outcome.shows(&[(TokenPublished, "False/DriftObserved"), (Connected, "True/Linked")]);
+        outcome.shows(&[(TokenPublished, "False/DriftObserved"), (Connected, "True/ConnectionVerified")]);
     }
-    observed(Ours(Current)).shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached"), (Stalled, "")]);
+    observed(Ours(Current)).shows(&[
+        (TokenPublished, "True/SecretSynced"),
+        (Ready, "True/ReconcileSucceeded"),
+        (Stalled, ""),
+    ]);
 }
 
 #[test]
@@ -208,7 +212,7 @@ fn a_pause_keeps_what_was_said_of_it() {
     let before = publishing(Ours(Current), |_| ()).decide();
     let paused = |scene: &mut Scene| scene.channel.spec.management_policy = ManagementPolicy::Pause;
     let outcome = publishing(Missing, paused).after(&before).decide();
-    outcome.shows(&[(Ready, "Unknown/Paused"), (TokenPublished, "True/Published")]);
+    outcome.shows(&[(Ready, "Unknown/Paused"), (TokenPublished, "True/SecretSynced")]);
     assert_eq!(outcome.status().published_secret_name.as_deref(), Some(NAME));
     let other = publishing(Missing, paused).after(&Scene::healthy().decide()).decide();
     other.shows(&[(TokenPublished, "Unknown/Paused")]);
@@ -240,7 +244,7 @@ fn no_answer_about_the_token_withdraws_nothing() {
     let silent = |scene: &mut Scene| scene.seen.asked = Asked { token: Some(Err(no_answer())), ..Asked::default() };
     let outcome = publishing(Ours(Current), silent).after(&before).decide();
     outcome.no_mutation();
-    outcome.shows(&[(TokenPublished, "True/Published"), (Ready, "True/Reached")]);
+    outcome.shows(&[(TokenPublished, "True/SecretSynced"), (Ready, "True/ReconcileSucceeded")]);
     let outcome = publishing(Missing, silent).after(&before).decide();
     assert_eq!(outcome.plan.mutation, Some(Mutation::Publish), "it is about the very token that Meta confirmed");
 }

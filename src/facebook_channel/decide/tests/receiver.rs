@@ -75,7 +75,7 @@ fn threads_tell_who_is_the_primary_receiver() {
 #[test]
 fn what_blocks_depends_on_what_is_demanded() {
     let (cut, pending) = ("False/NotPrimaryReceiver", "Unknown/NotVerifiable");
-    let (fine, any) = ("True/Linked", "True/Reached");
+    let (fine, any) = ("True/ConnectionVerified", "True/ReconcileSucceeded");
     let rows = [
         ("NotContradicted", vec![ours()], fine, any),
         ("NotContradicted", vec![hidden()], cut, cut),
@@ -131,11 +131,11 @@ fn evidence_counts_for_a_week_unless_newer_evidence_contradicts_it() {
 fn unreadable_threads_say_nothing() {
     for refusal in [no_answer(), throttled()] {
         let fresh = Scene::with(|scene| scene.seen.asked.threads = Some(Err(refusal.clone()))).decide();
-        fresh.shows(&[(Receiver, "Unknown/NotVerifiable"), (Ready, "True/Reached")]);
+        fresh.shows(&[(Receiver, "Unknown/NotVerifiable"), (Ready, "True/ReconcileSucceeded")]);
         let known = scene("NotContradicted", vec![ours()]).decide();
         let mut next = scene("NotContradicted", vec![]).after(&known);
         next.seen.asked.threads = Some(Err(refusal));
-        next.decide().shows(&[(Receiver, "True/DefaultApp"), (Ready, "True/Reached")]);
+        next.decide().shows(&[(Receiver, "True/DefaultApp"), (Ready, "True/ReconcileSucceeded")]);
     }
 }
 
@@ -150,7 +150,7 @@ fn a_word_counts_until_newer_evidence_says_otherwise() {
         .decide()
     };
     let word = with("2026-02-20T00:00:00Z", vec![]);
-    word.shows(&[(Receiver, "True/Attested"), (Ready, "True/Reached")]);
+    word.shows(&[(Receiver, "True/Attested"), (Ready, "True/ReconcileSucceeded")]);
     assert!(word.message(Receiver).contains("ops@acme"));
     with("2026-02-20T00:00:00Z", vec![hidden()]).shows(&[(Receiver, "False/AnotherAppControls")]);
     with("2026-02-20T00:00:00Z", vec![ours()]).shows(&[(Receiver, "True/DefaultApp")]);
@@ -197,10 +197,10 @@ fn what_cannot_be_read_is_not_called_unverifiable_and_silence_changes_neither_wo
     };
     for unreadable in [dead(), elsewhere()] {
         let outcome = unreadable.decide();
-        outcome.shows(&[(Receiver, "Unknown/Unreadable")]);
+        outcome.shows(&[(Receiver, "Unknown/AwaitingAuthorization")]);
         assert!(!outcome.message(Receiver).contains("msgr_conversation_routing"), "{}", outcome.message(Receiver));
         let silent = Scene::debugged(Err(no_answer())).after(&outcome).decide();
-        silent.shows(&[(Receiver, "Unknown/Unreadable")]);
+        silent.shows(&[(Receiver, "Unknown/AwaitingAuthorization")]);
     }
     let verifiable = scene("NotContradicted", vec![]).decide();
     let silent = Scene::debugged(Err(no_answer())).after(&verifiable).decide();

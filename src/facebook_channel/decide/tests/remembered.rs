@@ -32,11 +32,11 @@ fn a_token_has_one_slot_a_day_and_one_an_hour_in_its_last() {
     assert_eq!(slots(&FacebookChannelStatus::default()), 2);
     assert_eq!(slots(&ending(now() + HOUR * 49)), 2);
     assert_eq!(slots(&ending(now() + HOUR * 23)), 25);
-    assert_eq!(slots(&ending(now() - HOUR)), 25, "what should have ended is looked at as often");
+    assert_eq!(slots(&ending(now() - HOUR)), 25, "what should have ended is checked as often");
 }
 
 #[test]
-fn a_good_authorisation_is_about_to_end_on_its_last_day_and_a_dead_one_is_not() {
+fn a_good_authorization_is_about_to_end_on_its_last_day_and_a_dead_one_is_not() {
     let mut well = Scene::healthy().decide().status().clone();
     let mut ends = |at: Option<Timestamp>| {
         let authorization = well.authorization.as_mut().unwrap();

@@ -301,7 +301,7 @@ impl Outcome {
         assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
     }
 
-    /// The operator goes on by itself: Ready is False or Unknown, and Reconciling.
+    /// The operator goes on on its own: Ready is False or Unknown, and Reconciling.
     pub(super) fn reconciling(&self, ready: &str) {
         let reason = ready.split('/').nth(1).unwrap();
         self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);

@@ -1,4 +1,4 @@
-//! What a status tells beyond its conditions, and when to look again.
+//! What a status tells beyond its conditions, and when to check again.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,10 +21,10 @@ fn the_earliest_clock_is_shown_and_warned_about_for_two_weeks() {
     let days = |days: i64| Some(now() + DAY * i32::try_from(days).unwrap());
     let just_before = |at: Option<Timestamp>| at.map(|at| at - SignedDuration::from_millis(1));
     let rows = [
-        (None, None, "True/Reached", None, None),
-        (days(60), None, "True/Reached", days(60), days(46)),
-        (days(60), days(90), "True/Reached", days(60), days(46)),
-        (days(60), days(20), "True/Reached", days(20), days(6)),
+        (None, None, "True/ReconcileSucceeded", None, None),
+        (days(60), None, "True/ReconcileSucceeded", days(60), days(46)),
+        (days(60), days(90), "True/ReconcileSucceeded", days(60), days(46)),
+        (days(60), days(20), "True/ReconcileSucceeded", days(20), days(6)),
         // Whoever is woken at the very moment finds the warning due.
         (days(14), None, "True/ExpiresSoon", days(14), days(14)),
         (just_before(days(14)), None, "True/ExpiresSoon", just_before(days(14)), just_before(days(14))),
@@ -32,12 +32,12 @@ fn the_earliest_clock_is_shown_and_warned_about_for_two_weeks() {
     ];
     for (token, data, ready, expires, until) in rows {
         let outcome = ending(token, data).decide();
-        outcome.shows(&[(Ready, ready), (Connected, "True/Linked")]);
+        outcome.shows(&[(Ready, ready), (Connected, "True/ConnectionVerified")]);
         assert_eq!(outcome.status().expires, expires.map(|at| at.to_string()));
         assert_eq!(outcome.plan.report.until, until, "{ready}");
         assert_eq!(outcome.plan.report.class, Class::Settled);
         let step = outcome.status().next_step.as_deref().unwrap_or_default();
-        assert_eq!(step.contains("must authorise app"), ready == "True/ExpiresSoon", "{step}");
+        assert_eq!(step.contains("must authorize app"), ready == "True/ExpiresSoon", "{step}");
     }
 }
 

@@ -207,7 +207,7 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
     prop::collection::vec(thread, 0..4)
 }
 
-/// Observations, also such as cannot be: a decision has to be safe by itself.
+/// Observations, also such as cannot be: a decision has to be safe on its own.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let writes = (answers(Just(())), answers(Just(())), any::<bool>(), any::<bool>(), any::<bool>());
     let asked = (answers(token_infos()), answers(pages()), answers(rows()), answers(threads()), writes);

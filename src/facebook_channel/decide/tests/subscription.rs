@@ -67,13 +67,13 @@ fn a_write_without_effect_is_not_repeated_in_the_same_pass() {
     for rows in [vec![], vec![row(APP, &["messages"])]] {
         let outcome = written(rows, Ok(())).decide();
         outcome.no_mutation();
-        outcome.reconciling("False/WithoutEffect");
-        outcome.shows(&[(Subscribed, "False/WithoutEffect")]);
+        outcome.reconciling("False/WriteHadNoEffect");
+        outcome.shows(&[(Subscribed, "False/WriteHadNoEffect")]);
         assert_eq!(outcome.plan.report.class, Class::WithoutEffect);
     }
     written(vec![row(APP, &FIELDS)], Ok(()))
         .decide()
-        .shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/Reached")]);
+        .shows(&[(Subscribed, "True/FieldsMatch"), (Ready, "True/ReconcileSucceeded")]);
 }
 
 #[test]
@@ -106,12 +106,12 @@ fn a_row_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_sec
     // The same fields in another order are what was there before.
     let mut same = written(vec![row(APP, &["feed", "messages"])], Ok(()));
     same.seen.asked.before = Some(vec![row(APP, &["messages", "feed"])]);
-    same.decide().reconciling("False/WithoutEffect");
+    same.decide().reconciling("False/WriteHadNoEffect");
     // So is a part of what was written.
     for before in [vec![], vec![row(APP, &[])], vec![row(APP, &["feed"])]] {
         let mut part = written(vec![row(APP, &["messages"])], Ok(()));
         part.seen.asked.before = Some(before);
-        part.decide().reconciling("False/WithoutEffect");
+        part.decide().reconciling("False/WriteHadNoEffect");
     }
 }
 
@@ -120,7 +120,7 @@ fn the_row_that_is_read_back_decides_whatever_the_write_said() {
     let before = Scene::healthy().decide();
     for refusal in [no_answer(), throttled()] {
         let done = written(vec![row(APP, &FIELDS)], Err(refusal.clone())).after(&before).decide();
-        done.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+        done.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/ConnectionVerified")]);
         let lost = written(vec![], Err(refusal)).after(&before).decide();
         lost.shows(&[(Subscribed, "False/NotSubscribed"), (Disconnected, "True/NotSubscribed")]);
         lost.reconciling("False/NotSubscribed");
@@ -140,8 +140,8 @@ fn a_refused_write_says_what_has_to_change() {
 
     let unapproved = refusal(Verdict::ApprovalMissing(ApprovalReason::RoleHoldersOnly));
     let outcome = written(vec![], Err(unapproved)).decide();
-    outcome.stalled("NotApproved");
-    outcome.shows(&[(Subscribed, "False/NotApproved"), (Authorized, "True/TokenValid")]);
+    outcome.stalled("PermissionNotApproved");
+    outcome.shows(&[(Subscribed, "False/PermissionNotApproved"), (Authorized, "True/TokenValid")]);
     outcome.no_mutation();
 }
 
@@ -153,7 +153,7 @@ fn a_page_is_not_subscribed_to_an_app_that_does_not_deliver() {
         (WebhookVerdict::NotSubscribed(Told::only("ForeignCallback: left alone.")), None, "False/AppNotReady"),
         // That the application's state is not known says nothing bad about the page.
         (WebhookVerdict::Unknown(Told::only("GraphUnavailable: no answer.")), None, "Unknown/AppUnverified"),
-        // What the application declares itself it is about to subscribe to; what it does not, somebody must add.
+        // What the application declares itself it is about to subscribe to; what it does not, someone must add.
         (lacking(), None, "Unknown/AppUnverified"),
         (lacking(), own.clone(), "Unknown/AppUnverified"),
     ];
@@ -185,7 +185,7 @@ fn what_the_app_does_not_deliver_undoes_nothing_of_what_it_does() {
         };
         let outcome = scene(vec![row(APP, &["messages"])]).decide();
         outcome.stalled(reason);
-        outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+        outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/ConnectionVerified")]);
         assert!(outcome.message(Ready).contains(word), "{}", outcome.message(Ready));
         outcome.no_mutation();
         assert_eq!(scene(vec![]).decide().plan.mutation, subscribe(&["messages"]), "what can be had is");
@@ -200,7 +200,7 @@ fn a_field_that_meta_refuses_is_left_out_and_the_others_stay() {
     scene.seen.asked.refused_fields = words(&["mesages"]);
     let outcome = scene.decide();
     outcome.stalled("FieldRefused");
-    outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    outcome.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/ConnectionVerified")]);
     let step = outcome.status().next_step.as_deref().unwrap();
     assert!(step.contains("spec.subscribedFields: mesages (did you mean messages?)"), "{step}");
     assert_eq!(outcome.status().subscription.as_ref().unwrap().refused, ["mesages"]);
@@ -221,7 +221,7 @@ fn a_refused_write_of_more_fields_leaves_what_was_verified() {
     let mut first = Scene::rows(vec![row(APP, &["messages"])]);
     first.channel.spec.subscribed_fields = Some(words(&["messages"]));
     let before = first.decide();
-    before.shows(&[(Ready, "True/Reached")]);
+    before.shows(&[(Ready, "True/ReconcileSucceeded")]);
     let wished = |held: &[&str], answer| {
         let mut scene = written(vec![row(APP, held)], answer).after(&before);
         scene.channel.spec.subscribed_fields = Some(words(&FIELDS));
@@ -231,10 +231,10 @@ fn a_refused_write_of_more_fields_leaves_what_was_verified() {
     let refusal = || fault(Operation::SubscribePage, 200, None, "(#200) Requires pages_messaging");
     let refused = wished(&["messages"], Err(refusal()));
     refused.stalled("SubscriptionRefused");
-    refused.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    refused.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/ConnectionVerified")]);
     assert!(!refused.plan.report.notes.iter().any(|note| note.reason == "NotSubscribed"));
     let silent = wished(&["messages"], Err(no_answer()));
-    silent.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/Linked")]);
+    silent.shows(&[(Subscribed, "True/FieldsMatch"), (Connected, "True/ConnectionVerified")]);
     // What was verified and is lost is lost.
     wished(&[], Err(refusal())).shows(&[(Subscribed, "False/SubscriptionRefused")]);
 }

@@ -75,7 +75,7 @@ fn while_an_offer_cannot_be_withdrawn_nothing_is_written_at_meta_and_that_is_tol
         scene.seen.asked.unrecorded = Some(unguarded.clone());
         let outcome = scene.decide();
         outcome.no_mutation();
-        outcome.shows(&[(Ready, "False/ClaimsUnguarded"), (Claimed, "True/Held")]);
+        outcome.shows(&[(Ready, "False/ClaimPolicyMissing"), (Claimed, "True/ClaimHeld")]);
         let told = outcome.message(Ready);
         assert!(
             told.contains("still gives page 2200000000000001 away") && told.contains("policies.enabled"),
@@ -110,12 +110,12 @@ fn who_has_given_a_page_is_ready_and_says_who_has_to_take_it() {
         let outcome = scene.decide();
         outcome.no_mutation();
         outcome.shows(&[
-            (Ready, "True/Reached"),
-            (Connected, "False/Offered"),
-            (Disconnected, "True/Offered"),
-            (Claimed, "True/Held"),
-            (Authorized, "Unknown/Offered"),
-            (Subscribed, "False/Offered"),
+            (Ready, "True/ReconcileSucceeded"),
+            (Connected, "False/TransferOffered"),
+            (Disconnected, "True/TransferOffered"),
+            (Claimed, "True/ClaimHeld"),
+            (Authorized, "Unknown/TransferOffered"),
+            (Subscribed, "False/TransferOffered"),
         ]);
         assert_eq!(outcome.status().connection, Connection::Disconnected);
         let told = outcome.message(Ready);
@@ -134,7 +134,7 @@ fn once_the_page_was_taken_the_giver_is_ready_for_good_and_tells_it_once() {
     let outcome = claimed(giving(dead()), elsewhere("tenant-b")).after(&before).decide();
     outcome.no_mutation();
     outcome.shows(&[
-        (Ready, "True/Reached"),
+        (Ready, "True/ReconcileSucceeded"),
         (Connected, "False/Transferred"),
         (Disconnected, "True/Transferred"),
         (Claimed, "False/Transferred"),
@@ -164,7 +164,7 @@ fn who_gives_a_page_away_neither_claims_nor_takes_one() {
     for claim in [ClaimSeen::Free, ClaimSeen::Offered { namespace: "tenant-c".to_owned() }, elsewhere("tenant-c")] {
         let outcome = claimed(giving(proving()), claim).decide();
         outcome.no_mutation();
-        outcome.shows(&[(Ready, "True/Reached"), (Disconnected, "True/DeclaredDisconnected")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Disconnected, "True/DeclaredDisconnected")]);
     }
     // What its namespace held before it has it for giving away.
     let adopt = Mutation::AdoptClaim { of: "gone".to_owned(), proven: false };
@@ -194,7 +194,7 @@ fn an_offered_page_is_taken_with_proof_and_waits_for_one() {
     for info in [Ok(TokenInfo { is_valid: false, ..token_info() }), Err(no_answer())] {
         let outcome = claimed(Scene::debugged(info), offered()).decide();
         outcome.no_mutation();
-        outcome.shows(&[(Claimed, "Unknown/NotProven")]);
+        outcome.shows(&[(Claimed, "Unknown/CredentialUnverified")]);
     }
     let mut parted = claimed(proving(), offered());
     parted.channel.spec.connection = DeclaredConnection::Disconnected;

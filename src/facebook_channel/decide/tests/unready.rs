@@ -18,9 +18,9 @@ fn unasked(change: impl FnOnce(&mut Scene)) -> Outcome {
     let outcome = scene.decide();
     outcome.no_mutation();
     outcome.shows(&[
-        (Claimed, "Unknown/NotProven"),
-        (PageUsable, "Unknown/Unreadable"),
-        (Subscribed, "Unknown/Unreadable"),
+        (Claimed, "Unknown/CredentialUnverified"),
+        (PageUsable, "Unknown/AwaitingAuthorization"),
+        (Subscribed, "Unknown/AwaitingAuthorization"),
     ]);
     outcome
 }
@@ -66,7 +66,7 @@ fn whether_an_app_may_be_used_is_waited_for() {
 #[test]
 fn a_secret_that_is_not_released_is_waited_for_with_the_exact_command() {
     let outcome = unasked(|scene| scene.seen.token = TokenSeen::NotReleased);
-    outcome.reconciling("False/SecretNotReleased");
+    outcome.reconciling("False/SecretUnavailable");
     let step = outcome.status().next_step.as_deref().unwrap();
     let command = "kubectl -n tenant-a label secret shop-token metachannels.io/purpose=page-token";
     assert!(step.contains(command) && step.contains("key token"), "{step}");
@@ -96,7 +96,7 @@ fn only_the_direct_endpoint_is_ready() {
     let chat = serde_json::json!({"chat": {"serviceRef": {"name": "chat", "port": 80}}});
     let two = serde_json::json!({"direct": {}, "external": {"url": "https://x.example/"}});
     let rows = [
-        (serde_json::json!({"direct": {}}), false, "True/Resolved"),
+        (serde_json::json!({"direct": {}}), false, "True/EndpointResolved"),
         (external.clone(), false, "False/GatewayNotInstalled"),
         (bot.clone(), false, "False/GatewayNotInstalled"),
         (chat.clone(), false, "False/GatewayNotInstalled"),
@@ -113,10 +113,10 @@ fn only_the_direct_endpoint_is_ready() {
         });
         let outcome = scene.decide();
         // The link to Meta stands, whoever handles the traffic.
-        outcome.shows(&[(EndpointReady, expected), (Connected, "True/Linked")]);
+        outcome.shows(&[(EndpointReady, expected), (Connected, "True/ConnectionVerified")]);
         match expected.strip_prefix("False/") {
             Some(reason) => outcome.stalled(reason),
-            None => outcome.shows(&[(crate::api::conditions::ConditionType::Ready, "True/Reached")]),
+            None => outcome.shows(&[(crate::api::conditions::ConditionType::Ready, "True/ReconcileSucceeded")]),
         }
         outcome.no_mutation();
     }

@@ -35,9 +35,9 @@ fn document(title: &str, body: Markup) -> Markup {
 /// What is asked for, and the button that begins.
 pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
     document(
-        "Authorise again",
+        "Authorize again",
         html! {
-            p { "An authorisation at Facebook ends from time to time. This page renews one:" }
+            p { "An authorization at Facebook ends from time to time. This page renews one:" }
             (facts(grant, app, None))
             (relying(grant, "Pages that rely on it", grant.unchecked_pages(), 0))
             @if !grant.missing_pages().is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
                 ul { @for page in grant.missing_pages() { (page_row(grant, &page.id)) } }
             }
             p.note {
-                "Go on only if you look after these pages and somebody you know asked you to. "
+                "Go on only if you manage these pages and someone you know asked you to. "
                 "If a stranger sent you here, close this page."
             }
             p {
@@ -61,9 +61,9 @@ pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
 /// What the person brought back, to be agreed to.
 pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> Markup {
     document(
-        "Use this authorisation?",
+        "Use this authorization?",
         html! {
-            p { "Facebook has authorised the application. Nothing was stored yet." }
+            p { "Facebook has authorized the application. Nothing was stored yet." }
             (facts(grant, app, Some(offer.person.as_deref().unwrap_or("a person without a name"))))
             (relying(grant, "Pages that rely on it, all covered", offer.regained.0.iter().map(String::as_str), offer.regained.1))
             @if !offer.uncovered.is_empty() {
@@ -83,7 +83,7 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
             }
             @if !grant.admits(&offer.grantor) {
                 p.note {
-                    "You are none of those who authorised " strong { (grant.key()) } " before. What you hand over changes "
+                    "You are none of those who authorized " strong { (grant.key()) } " before. What you hand over changes "
                     "nothing until whoever runs it accepts you."
                 }
             }
@@ -104,7 +104,7 @@ pub(super) fn done(grant: &Grant, waits: Option<&str>) -> Markup {
     document(
         "Thank you",
         html! {
-            p { "The new authorisation for " strong { (grant.key()) } " was handed over. It is checked once more and then put to use, which takes about a minute." }
+            p { "The new authorization for " strong { (grant.key()) } " was handed over. It is checked once more and then put to use, which takes about a minute." }
             p { "You can close this page. Nothing else is to be done." }
         },
     )
@@ -115,18 +115,18 @@ fn waiting(grant: &Grant, id: &str) -> Markup {
     document(
         "You have to be accepted",
         html! {
-            p { "The new authorisation for " strong { (grant.key()) } " was handed over and is not used yet, since you are none of those who authorised it before." }
+            p { "The new authorization for " strong { (grant.key()) } " was handed over and is not used yet, since you are none of those who authorized it before." }
             p { "Tell whoever sent you here your number: " strong { (id) } ". They accept you by putting it into the field grantors of the MetaGrant. What you handed over waits for a day; after that you have to begin again." }
         },
     )
 }
 
-/// People cannot authorise now. The reason is for those who run it, and this page is public.
+/// People cannot authorize now. The reason is for those who run it, and this page is public.
 pub(super) fn not_possible(grant: &Grant) -> Markup {
     document(
         "Not possible now",
         html! {
-            p { "The authorisation " strong { (grant.key()) } " cannot be renewed here at the moment." }
+            p { "The authorization " strong { (grant.key()) } " cannot be renewed here at the moment." }
             p { "You cannot repair that: tell whoever sent you here. They find the reason in the status of the MetaApp and of the MetaGrant." }
         },
     )
@@ -137,7 +137,7 @@ pub(super) fn of_system_user(grant: &Grant) -> Markup {
     document(
         "Nothing to do for you",
         html! {
-            p { "The authorisation " strong { (grant.key()) } " is a system user's. It is renewed without anybody's help, and no person's can take its place." }
+            p { "The authorization " strong { (grant.key()) } " is a system user's. It is renewed without anybody's help, and no person's can take its place." }
             p { "If it does not work any more, an administrator of the business must generate a new token of the system user." }
         },
     )
@@ -148,7 +148,7 @@ pub(super) fn not_yet() -> Markup {
     document(
         "Not yet",
         html! {
-            p { "The authorisation that this is about cannot be read at the moment. Nothing is lost: reload this page in a minute." }
+            p { "The authorization that this is about cannot be read at the moment. Nothing is lost: reload this page in a minute." }
         },
     )
 }
@@ -159,7 +159,7 @@ pub(super) fn other_browser() -> Markup {
         "Not begun in this browser",
         html! {
             p { "This step belongs to something that was not begun in this browser, was begun more than an hour ago, or gave way to newer ones. Nothing was stored." }
-            p.note { "If somebody sent you this link, do not go on: it would have given your authorisation to them. Close this page." }
+            p.note { "If someone sent you this link, do not go on: it would have given your authorization to them. Close this page." }
             p { "If you began yourself, open the first page again in this browser and let it set cookies." }
         },
     )
@@ -199,7 +199,7 @@ fn begin(grant: &Grant, address: &str, label: &str) -> Markup {
 fn facts(grant: &Grant, app: &str, person: Option<&str>) -> Markup {
     html! {
         dl {
-            @if let Some(person) = person { dt { "Authorised by" } dd { (person) } }
+            @if let Some(person) = person { dt { "Authorized by" } dd { (person) } }
             dt { "Grant" } dd { (grant.key()) }
             dt { "Application" } dd { (app) }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{and_more, begin, document, facts, page_row};
-use crate::api::mailbox::AppTrouble;
+use crate::api::inbox::AppTrouble;
 use crate::gateway::oauth::flow::{AppFailure, Flow, Refusal};
 use crate::gateway::oauth::grants::Grant;
 use crate::gateway::oauth::paths;
@@ -39,13 +39,13 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         Refusal::Declined => (
             "You did not agree at Facebook",
             html! {
-                p { "Facebook says that you did not authorise the application. If that was a mistake, start again." }
+                p { "Facebook says that you did not authorize the application. If that was a mistake, start again." }
             },
         ),
         Refusal::Cancelled => (
             "Not used",
             html! {
-                p { "You chose not to use this authorisation." }
+                p { "You chose not to use this authorization." }
             },
         ),
         Refusal::Expired => (
@@ -69,19 +69,19 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         Refusal::WrongApp => (
             "Another application",
             html! {
-                p { "What you authorised is another application than the one below. Start again from this page, and tell whoever sent you here if it happens again." }
+                p { "What you authorized is another application than the one below. Start again from this page, and tell whoever sent you here if it happens again." }
             },
         ),
         Refusal::AccountTrouble => (
             "Facebook wants something from you first",
             html! {
-                p { "Facebook does not let your account authorise anything at the moment: it wants you to confirm the account, or to log in once more. Open facebook.com, do what it asks for, then start again." }
+                p { "Facebook does not let your account authorize anything at the moment: it wants you to confirm the account, or to log in once more. Open facebook.com, do what it asks for, then start again." }
             },
         ),
         Refusal::NotOfSystemUser => (
             "Nothing to do for you",
             html! {
-                p { "The authorisation in use is a system user's and works. Yours is a person's, and no person's takes its place." }
+                p { "The authorization in use is a system user's and works. Yours is a person's, and no person's takes its place." }
             },
         ),
         Refusal::ScopesMissing(scopes) => (
@@ -96,13 +96,13 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         Refusal::PagesMissing(missing, more) => (
             "Pages are missing",
             html! {
-                p { "These pages rely on the authorisation, and yours does not cover them:" }
+                p { "These pages rely on the authorization, and yours does not cover them:" }
                 ul {
                     @for id in missing { (page_row(grant, id)) }
                     (and_more(*more))
                 }
                 (at_once())
-                p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: somebody who has it must authorise instead, or give it to you." }
+                p { "Start again, and choose every page of this list at Facebook. If it does not offer one of them, you lack a role on that page: someone who has it must authorize instead, or give it to you." }
             },
         ),
         Refusal::App(failure) => of_app(failure),
@@ -122,7 +122,7 @@ fn silent(refusal: &Refusal) -> Markup {
         Refusal::Empty => "Facebook sent you back without an answer.",
         Refusal::TimedOut => "Facebook did not answer in time.",
         Refusal::Throttled => "Facebook takes no more questions of this application at the moment.",
-        Refusal::TooOften => "From where you are, somebody came back from Facebook very often in a short time.",
+        Refusal::TooOften => "From where you are, someone came back from Facebook very often in a short time.",
         Refusal::Busy => "Too many people are coming back from Facebook just now.",
         Refusal::Unreachable => "The system behind this page did not answer.",
         _ => "Facebook gave no answer that can be used.",
@@ -130,7 +130,7 @@ fn silent(refusal: &Refusal) -> Markup {
     html! { p { (what) " You did nothing wrong. Wait a minute and start again." } }
 }
 
-/// What only whoever maintains the application can mend, and is told by an Event.
+/// What only the maintainer of the application can mend, and is told by an Event.
 fn of_app(failure: &AppFailure) -> (&'static str, Markup) {
     let what = match failure.trouble {
         AppTrouble::DialogUnavailable => {
@@ -153,16 +153,16 @@ fn of_app(failure: &AppFailure) -> (&'static str, Markup) {
     };
     let body = html! {
         p { (what) " (" (failure.fact) ")" }
-        p { "You cannot repair that, and starting again does not help before it is repaired: tell whoever sent you here. Whoever maintains the application finds it in the Events of the MetaApp." }
+        p { "You cannot repair that, and starting again does not help before it is repaired: tell whoever sent you here. The maintainer of the application finds it in the Events of the MetaApp." }
     };
     ("The application does not work", body)
 }
 
-/// What people do not expect: a narrower choice counts for what was authorised before, too.
+/// What people do not expect: a narrower choice counts for what was authorized before, too.
 fn at_once() -> Markup {
     html! {
         p.note {
-            "Facebook applies your choice at once. If it is your authorisation that is in use, what is missing has stopped "
+            "Facebook applies your choice at once. If it is your authorization that is in use, what is missing has stopped "
             "working until you choose it again."
         }
     }

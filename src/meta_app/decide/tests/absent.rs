@@ -80,7 +80,7 @@ fn what_is_written_back_is_decided_by_the_answer_after_the_write() {
     let mut written = Scene::rows(vec![]).after(&before);
     written.seen.asked.subscribed = Some(Ok(()));
     let outcome = written.decide();
-    outcome.shows(&[(WebhookSubscribed, "False/WithoutEffect")]);
+    outcome.shows(&[(WebhookSubscribed, "False/WriteHadNoEffect")]);
     assert!(outcome.plan.report.suspicions.is_empty());
 }
 

@@ -12,7 +12,7 @@ use crate::meta_app::model::{Asked, SecretSeen};
 #[test]
 fn an_app_whose_node_can_be_read_is_ready() {
     let outcome = Scene::healthy().decide();
-    outcome.shows(&[(Ready, "True/Reached"), (CredentialsValid, "True/Accepted")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (CredentialsValid, "True/CredentialsAccepted")]);
     assert_eq!(outcome.status().app_name.as_deref(), Some("Acme Messaging"));
     assert_eq!(outcome.status().next_step, None);
     outcome.no_mutation();
@@ -25,10 +25,13 @@ fn a_secret_that_is_not_released_is_waited_for_with_the_exact_command() {
         scene.seen.asked = Asked::default();
     });
     let outcome = scene.decide();
-    outcome.reconciling("False/SecretNotReleased");
+    outcome.reconciling("False/SecretUnavailable");
     let step = outcome.status().next_step.as_deref().unwrap();
     assert!(step.contains("kubectl -n platform label secret acme-app metachannels.io/purpose=app-secret"), "{step}");
-    outcome.shows(&[(WebhookSubscribed, "Unknown/Unreadable"), (PermissionsApproved, "Unknown/Unreadable")]);
+    outcome.shows(&[
+        (WebhookSubscribed, "Unknown/AwaitingAuthorization"),
+        (PermissionsApproved, "Unknown/AwaitingAuthorization"),
+    ]);
     outcome.no_mutation();
 }
 
@@ -63,8 +66,8 @@ fn credentials_that_are_rejected_twice_say_what_is_wrong_and_stop_everything() {
         outcome.stalled(reason);
         outcome.shows(&[
             (CredentialsValid, &format!("False/{reason}")),
-            (WebhookSubscribed, "Unknown/Unreadable"),
-            (PermissionsApproved, "Unknown/Unreadable"),
+            (WebhookSubscribed, "Unknown/AwaitingAuthorization"),
+            (PermissionsApproved, "Unknown/AwaitingAuthorization"),
         ]);
         let message = outcome.message(CredentialsValid);
         assert!(message.contains(&format!("(code {code})")), "{message}");
@@ -90,9 +93,9 @@ fn one_rejection_changes_nothing_and_is_asked_about_a_minute_later() {
         let again = Scene::refused(fault(code, None, text)).later(&once, soon).decide();
         assert_eq!(again.status().conditions, before.status().conditions);
         let works = Scene::healthy().later(&again, soon).decide();
-        works.shows(&[(Ready, "True/Reached")]);
+        works.shows(&[(Ready, "True/ReconcileSucceeded")]);
         let later = Scene::refused(fault(code, None, text)).later(&works, soon).decide();
-        later.shows(&[(CredentialsValid, "True/Accepted")]);
+        later.shows(&[(CredentialsValid, "True/CredentialsAccepted")]);
     }
 }
 
@@ -107,7 +110,7 @@ fn a_new_app_with_a_wrong_secret_is_unknown_until_meta_has_said_it_twice() {
         Class::Held(once.now + SignedDuration::from_mins(1)),
         "asked then, and not before"
     );
-    assert_eq!(once.status().inputs, None, "so that a restart looks again");
+    assert_eq!(once.status().inputs, None, "so that a restart checks again");
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn a_refusal_that_says_nothing_about_the_credentials_keeps_them_until_it_is_too_
         let mut old = odd(code, text).after(&before);
         old.seen.stale = true;
         let outcome = old.decide();
-        outcome.reconciling("Unknown/NotUnderstood");
+        outcome.reconciling("Unknown/UnrecognizedError");
         let message = outcome.message(CredentialsValid);
         assert!(message.contains(&format!("(code {code})")) && message.contains(text), "{message}");
     }
@@ -164,9 +167,9 @@ fn a_refusal_that_says_nothing_about_the_credentials_keeps_them_until_it_is_too_
 fn what_meta_refuses_for_a_day_is_for_a_person() {
     for (code, text) in ODD {
         let first = odd(code, text).decide();
-        first.reconciling("Unknown/NotUnderstood");
+        first.reconciling("Unknown/UnrecognizedError");
         let almost = odd(code, text).later(&first, SignedDuration::from_hours(23)).decide();
-        almost.reconciling("Unknown/NotUnderstood");
+        almost.reconciling("Unknown/UnrecognizedError");
         let day = odd(code, text).later(&almost, SignedDuration::from_hours(1)).decide();
         day.stalled("RefusedByMeta");
         day.shows(&[(CredentialsValid, "Unknown/RefusedByMeta")]);
@@ -176,7 +179,7 @@ fn what_meta_refuses_for_a_day_is_for_a_person() {
         let mut scene = odd(code, text).after(&day);
         scene.seen.suspicions = Default::default();
         scene.decide().stalled("RefusedByMeta");
-        Scene::healthy().after(&day).decide().shows(&[(Ready, "True/Reached")]);
+        Scene::healthy().after(&day).decide().shows(&[(Ready, "True/ReconcileSucceeded")]);
     }
 }
 
@@ -184,7 +187,7 @@ fn what_meta_refuses_for_a_day_is_for_a_person() {
 fn other_words_do_not_begin_the_day_anew() {
     let mut before = odd(ODD[0].0, ODD[0].1).decide();
     for hour in 1..=24 {
-        before.reconciling("Unknown/NotUnderstood");
+        before.reconciling("Unknown/UnrecognizedError");
         // By turns another code, and another call that is refused.
         let mut scene = odd(ODD[hour % 2].0, ODD[hour % 2].1);
         if hour % 3 == 0 {

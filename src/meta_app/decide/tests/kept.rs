@@ -61,12 +61,12 @@ fn silence_rewrites_no_status_of_a_broken_app_either() {
         Scene::with(|scene| scene.seen.callback_url = None).decide(),
     ];
     for before in broken {
-        assert_ne!(before.of(Ready), "True/Reached");
+        assert_ne!(before.of(Ready), "True/ReconcileSucceeded");
         let mut scene = Scene::refused(no_answer()).after(&before);
         match before.of(Ready).as_str() {
             "False/ClaimedElsewhere" => scene.seen.claim = elsewhere().seen.claim,
             "False/SecretNameTaken" => scene.seen.verify_token = VerifyTokenSeen::Taken,
-            "False/CallbackUnknown" => scene.seen.callback_url = None,
+            "False/CallbackNotConfigured" => scene.seen.callback_url = None,
             _ => {}
         }
         let outcome = scene.decide();
@@ -101,7 +101,7 @@ fn a_first_look_without_an_answer_knows_nothing_and_claims_nothing() {
     let outcome = scene.decide();
     outcome.reconciling("Unknown/GraphUnavailable");
     outcome.no_mutation();
-    assert_eq!(outcome.status().inputs, None, "so that the next pass looks again");
+    assert_eq!(outcome.status().inputs, None, "so that the next pass checks again");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_remembered_acceptance_is_no_proof_for_a_claim() {
     for claim in [ClaimSeen::Free, ClaimSeen::Orphaned { of: "gone".to_owned() }] {
         let mut scene = Scene::refused(no_answer()).after(&before);
         scene.seen.claim = claim;
-        // Such an answer cannot be without the node, but a decision has to be safe by itself.
+        // Such an answer cannot be without the node, but a decision has to be safe on its own.
         scene.seen.asked.subscriptions = Some(Ok(vec![]));
         scene.decide().no_mutation();
     }
@@ -126,7 +126,7 @@ fn a_value_of_an_older_generation_is_kept_but_does_not_make_the_new_one_ready() 
         outcome.shows(&[
             (Ready, "Unknown/Pending"),
             (Reconciling, "True/Pending"),
-            (CredentialsValid, "True/Accepted"),
+            (CredentialsValid, "True/CredentialsAccepted"),
         ]);
         assert!(outcome.message(Ready).starts_with("Generation 2 has not been verified"), "{name}");
     }

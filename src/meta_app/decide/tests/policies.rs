@@ -52,7 +52,7 @@ fn who_only_looks_on_takes_neither_claim_nor_verify_token() {
     scene.seen.verify_token = VerifyTokenSeen::Missing;
     let outcome = scene.decide();
     outcome.no_mutation();
-    outcome.shows(&[(Ready, "True/Reached"), (WebhookSubscribed, "True/FieldsMatch")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (WebhookSubscribed, "True/FieldsMatch")]);
     scene.seen.asked.subscriptions = Some(Ok(vec![]));
     let outcome = scene.confirmed();
     outcome.no_mutation();

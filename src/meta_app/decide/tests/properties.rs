@@ -27,7 +27,7 @@ proptest! {
         // Checks the laws of Ready, of messages and of transition times.
         let outcome = scene.decide();
         let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
-        prop_assert!(managed, "{mutation:?} by somebody who only looks on, or does not even that");
+        prop_assert!(managed, "{mutation:?} by someone who only looks on, or does not even that");
         let asked = &scene.seen.asked;
         let proven = scene.seen.secret == SecretSeen::Present && matches!(asked.node, Some(Ok(_)));
         prop_assert!(proven, "{mutation:?} without a call with the app token that worked");
@@ -69,7 +69,7 @@ proptest! {
         for (type_, open) in open {
             let is_false = |conditions| status_of(conditions, type_) == Some(Status::False);
             let found_here = [
-                "SecretNotReleased", "SecretMalformed", "SecretNameTaken", "CallbackUnknown", "ClaimedElsewhere",
+                "SecretUnavailable", "SecretMalformed", "SecretNameTaken", "CallbackNotConfigured", "ClaimedElsewhere",
                 "DuplicateInNamespace",
             ];
             let reason = outcome.of(type_).replace("False/", "");
@@ -109,17 +109,17 @@ proptest! {
 
 /// Worlds in which nothing is wrong that the operator could not put right, but for a callback that never was ours.
 fn healthy_worlds() -> impl Strategy<Value = World> {
-    let claims = claims().prop_filter("not somebody else's", |claim| {
+    let claims = claims().prop_filter("not someone else's", |claim| {
         matches!(claim, ClaimSeen::Ours { .. } | ClaimSeen::Free | ClaimSeen::Orphaned { .. })
     });
-    let tokens = verify_tokens().prop_filter("not somebody else's", |it| *it != VerifyTokenSeen::Taken);
+    let tokens = verify_tokens().prop_filter("not someone else's", |it| *it != VerifyTokenSeen::Taken);
     (claims, tokens, rows()).prop_map(|(claim, verify_token, rows)| {
         let (policy, mutations) = Default::default();
         World { claim, verify_token, rows, policy, mutations }
     })
 }
 
-/// One pass is enough, in which every thing is written once at most; and whenever it is looked at again nothing is written.
+/// One pass is enough, in which every thing is written once at most; and whenever it is checked again nothing is written.
 fn reaches_ready_and_rests(previous: MetaAppStatus, mut world: World) -> Result<(), TestCaseError> {
     let first = world.pass(&previous, SignedDuration::ZERO);
     prop_assert_eq!(status_of(&first.conditions, ConditionType::Ready), Some(Status::True), "{:#?}", first);

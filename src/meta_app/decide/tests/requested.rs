@@ -1,10 +1,10 @@
-//! A look that somebody asked for: when it counts as taken.
+//! A look that someone asked for: when it counts as taken.
 
 use super::scene::*;
 use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::model::{Asked, SecretSeen, Trial};
 
-/// What the status repeats after a look that was asked for with `b`, where it repeated `a` before.
+/// What the status repeats after a check that was asked for with `b`, where it repeated `a` before.
 fn handled(mut scene: Scene) -> Option<String> {
     scene.previous.last_handled_requested_at = Some("a".to_owned());
     scene.seen.requested = Some("b".to_owned());

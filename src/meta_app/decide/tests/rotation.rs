@@ -73,7 +73,7 @@ fn before_meta_switches_both_entries_are_to_be_kept() {
     let once = rotated(false, true).after(&Scene::healthy().decide()).decide();
     assert_eq!((entries(once.status()), once.asks_again_in()), ((FORMER, None, None), Some(60)));
     let outcome = rotated(false, true).later(&once, minutes(1)).decide();
-    outcome.shows(&[(Ready, "True/Reached"), (CredentialsValid, "True/Accepted")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (CredentialsValid, "True/CredentialsAccepted")]);
     assert_eq!((entries(outcome.status()), looks_in(&outcome)), ((FORMER, Some(false), None), Some(5)));
     assert!(step(&outcome).contains("must keep both entries"), "{}", step(&outcome));
     assert!(step(&outcome).contains("If the secret of app 1111000011110000 was reset already, put the one"));
@@ -98,7 +98,7 @@ fn when_the_former_one_can_go_is_told_once_meta_has_refused_it_twice() {
     let from = outcome.now + SignedDuration::from_hours(36);
     assert_eq!(entries(outcome.status()), (CURRENT, Some(false), Some(from)));
     assert!(step(&outcome).contains(&format!("can remove the key previous-app-secret from {from} on")));
-    outcome.shows(&[(Ready, "True/Reached")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded")]);
     assert_eq!((looks_in(&outcome), outcome.asks_again_in()), (None, None), "there is nothing to wait for");
     // Nothing more is asked about it, and nothing is rewritten, also over a restart and when the time has come.
     let mut quiet = rotated(true, false).later(&outcome, SignedDuration::from_hours(100));
@@ -204,12 +204,15 @@ fn a_secret_that_is_written_anew_within_a_minute_was_never_gone() {
         let soon = gone(secret()).later(&once, SignedDuration::from_secs(59)).decide();
         assert_eq!(soon.status().conditions, before.status().conditions);
         let back = Scene::healthy().later(&soon, SignedDuration::from_secs(59)).decide();
-        back.shows(&[(Ready, "True/Reached")]);
+        back.shows(&[(Ready, "True/ReconcileSucceeded")]);
         // The next time begins anew.
         let again = gone(secret()).later(&back, minutes(1)).decide();
-        again.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        again.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
         let over = gone(secret()).later(&again, minutes(1)).decide();
-        over.shows(&[(WebhookSubscribed, "Unknown/Unreadable"), (PermissionsApproved, "Unknown/Unreadable")]);
+        over.shows(&[
+            (WebhookSubscribed, "Unknown/AwaitingAuthorization"),
+            (PermissionsApproved, "Unknown/AwaitingAuthorization"),
+        ]);
         assert!(over.of(CredentialsValid).starts_with("False/Secret"));
         assert!(!step(&over).is_empty());
         // Known to be gone, it is gone at once after a restart too.
@@ -233,10 +236,10 @@ fn a_current_entry_that_cannot_be_used_is_for_a_person_and_undoes_nothing() {
     let flaw = || flawed(Flaw::Current("it has no key app-secret".to_owned()));
     let before = Scene::healthy().decide();
     let once = flaw().after(&before).decide();
-    once.shows(&[(Ready, "True/Reached")]);
+    once.shows(&[(Ready, "True/ReconcileSucceeded")]);
     let outcome = flaw().later(&once, minutes(1)).decide();
     outcome.stalled("SecretMalformed");
-    outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+    outcome.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
     assert!(
         outcome
             .message(Ready)
@@ -248,7 +251,7 @@ fn a_current_entry_that_cannot_be_used_is_for_a_person_and_undoes_nothing() {
     let mut scene = flaw().after(&outcome);
     scene.seen.suspicions = Default::default();
     assert_eq!(scene.decide().status(), outcome.status());
-    Scene::healthy().after(&outcome).decide().shows(&[(Ready, "True/Reached")]);
+    Scene::healthy().after(&outcome).decide().shows(&[(Ready, "True/ReconcileSucceeded")]);
     // Of a new application there is nothing to wait for.
     flaw().decide().stalled("SecretMalformed");
 }
@@ -279,6 +282,6 @@ fn other_steps_come_before_those_about_the_entries() {
     let mut scene = rotated(true, true);
     scene.seen.callback_url = None;
     let outcome = scene.decide();
-    outcome.stalled("CallbackUnknown");
+    outcome.stalled("CallbackNotConfigured");
     assert_eq!(outcome.status().other_secret.as_ref().map(|it: &OtherSecret| it.accepted), Some(true));
 }

@@ -207,13 +207,13 @@ impl Outcome {
         assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
     }
 
-    /// The operator goes on by itself: Ready is False or Unknown, and Reconciling.
+    /// The operator goes on on its own: Ready is False or Unknown, and Reconciling.
     pub(super) fn reconciling(&self, ready: &str) {
         let reason = ready.split('/').nth(1).unwrap();
         self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
     }
 
-    /// When the application is looked at again because of what was heard, in seconds from now.
+    /// When the application is checked again because of what was heard, in seconds from now.
     pub(super) fn asks_again_in(&self) -> Option<i64> {
         let next = self.plan.report.suspicions.next(self.now);
         next.map(|next| next.duration_since(self.now).as_secs())

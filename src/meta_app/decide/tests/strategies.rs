@@ -85,7 +85,7 @@ pub(super) fn declarations() -> impl Strategy<Value = MetaApp> {
     })
 }
 
-/// Observations, also such as cannot be: a decision has to be safe by itself.
+/// Observations, also such as cannot be: a decision has to be safe on its own.
 pub(super) fn observations() -> impl Strategy<Value = Observed> {
     let secrets = prop_oneof![
         8 => Just(SecretSeen::Present),

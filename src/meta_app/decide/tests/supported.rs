@@ -24,15 +24,21 @@ fn using(used: &str, served: Option<&str>, day: &str) -> Scene {
 fn how_long_a_version_lives_is_told_by_the_calendar_and_what_it_is_by_the_answers() {
     let same = |used: &'static str| (used, Some(used));
     let rows = [
-        (same("v25.0"), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/Reached"),
-        (("v25.0", None), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/Reached"),
-        (same("v26.0"), "2026-12-01", "True/VersionServed", "its end is not announced", "True/Reached"),
-        (same("v21.0"), "2026-12-01", "False/VersionEnding", "ends on 2027-01-21", "True/Reached"),
-        (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still answers it.", "True/Reached"),
+        (same("v25.0"), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/ReconcileSucceeded"),
+        (("v25.0", None), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/ReconcileSucceeded"),
+        (same("v26.0"), "2026-12-01", "True/VersionServed", "its end is not announced", "True/ReconcileSucceeded"),
+        (same("v21.0"), "2026-12-01", "False/VersionEnding", "ends on 2027-01-21", "True/ReconcileSucceeded"),
+        (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still answers it.", "True/ReconcileSucceeded"),
         (("v21.0", None), "2027-02-01", "False/VersionEnded", "ended on 2027-01-21.", "False/VersionEnded"),
         (("v21.0", Some("v22.0")), "2027-02-01", "False/VersionEnded", "as version v22.0", "False/VersionEnded"),
-        (same("v27.0"), "2027-08-01", "True/VersionServed", "does not know version v27.0", "True/Reached"),
-        (("v27.0", None), "2027-08-01", "Unknown/VersionNotKnown", "does not know version v27.0", "True/Reached"),
+        (same("v27.0"), "2027-08-01", "True/VersionServed", "does not know version v27.0", "True/ReconcileSucceeded"),
+        (
+            ("v27.0", None),
+            "2027-08-01",
+            "Unknown/VersionNotInCalendar",
+            "does not know version v27.0",
+            "True/ReconcileSucceeded",
+        ),
         (
             ("v18.0", Some("v21.0")),
             "2026-12-01",
@@ -76,8 +82,8 @@ fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
     let ending = ending.decide();
     ending.shows(&[
         (VersionSupported, "False/VersionEnding"),
-        (Ready, "True/Reached"),
-        (CredentialsValid, "True/Accepted"),
+        (Ready, "True/ReconcileSucceeded"),
+        (CredentialsValid, "True/CredentialsAccepted"),
     ]);
     let told: Vec<_> = ending.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
     assert_eq!(told, [(true, "VersionEnding")]);
@@ -100,7 +106,7 @@ fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
     over.shows(&[(VersionSupported, "False/VersionEnded"), (WebhookSubscribed, "True/FieldsMatch")]);
     let told: Vec<_> = over.plan.report.notes.iter().map(|note| note.reason).collect();
     assert_eq!(told, ["VersionEnded"], "by one Event and not two");
-    assert_eq!(over.plan.report.class, crate::api::outcome::Class::Settled, "looked at again in the regular slot");
+    assert_eq!(over.plan.report.class, crate::api::outcome::Class::Settled, "checked again in the regular slot");
     let silent = Scene::with(|scene| {
         scene.app.spec.graph_version = Some("v21.0".to_owned());
         scene.seen.served = None;
@@ -119,9 +125,9 @@ fn another_version_that_answers_counts_once_it_is_heard_again() {
     assert_eq!(once.status().conditions, before.status().conditions);
     assert_eq!(once.asks_again_in(), Some(60));
     let twice = served().later(&once, SignedDuration::from_mins(1)).decide();
-    twice.shows(&[(VersionSupported, "False/ServedAsAnother"), (Ready, "True/Reached")]);
+    twice.shows(&[(VersionSupported, "False/ServedByOtherVersion"), (Ready, "True/ReconcileSucceeded")]);
     assert!(twice.message(VersionSupported).contains("v25.0 of the Graph API as version v26.0"));
-    assert_eq!(twice.plan.report.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["ServedAsAnother"]);
+    assert_eq!(twice.plan.report.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["ServedByOtherVersion"]);
     // After a restart it is heard anew, and stays told meanwhile.
     let mut restarted = served().after(&twice);
     restarted.seen.suspicions = Default::default();
@@ -151,7 +157,7 @@ fn without_an_answer_what_was_known_of_the_version_stays() {
 #[test]
 fn a_version_that_is_answered_though_it_is_over_is_not_given_up_after_a_restart_without_an_answer() {
     let before = using("v19.0", Some("v19.0"), "2026-12-01").decide();
-    before.shows(&[(VersionSupported, "False/VersionEnded"), (Ready, "True/Reached")]);
+    before.shows(&[(VersionSupported, "False/VersionEnded"), (Ready, "True/ReconcileSucceeded")]);
     for asked in [None, Some(version("v19.0")), Some(version("v25.0"))] {
         let mut restarted = using("v19.0", None, "2026-12-01").after(&before);
         restarted.seen.asked = Scene::refused(no_answer()).seen.asked;

@@ -34,7 +34,7 @@ fn a_usage_is_told_when_its_level_changes_and_not_when_its_number_does() {
         let mut scene = Scene::healthy().after(&Scene::healthy().decide());
         scene.previous.usage.clone_from(&before);
         scene.seen.usage.clone_from(&heard);
-        // With a look at Meta, and without one.
+        // With a check at Meta, and without one.
         assert_eq!(scene.decide().status().usage, told, "{before:?}, then {heard:?}");
         let amended = amended(&scene.previous, &scene.seen);
         let expected = MetaAppStatus { usage: told, ..scene.previous.clone() };

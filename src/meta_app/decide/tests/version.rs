@@ -33,7 +33,7 @@ fn a_version_that_meta_refuses_is_told_while_everything_goes_on_with_the_one_bef
     {
         let outcome = declared(version, Some("v25.0")).after(&before).decide();
         outcome.stalled(reason);
-        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        outcome.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
         let message = outcome.message(Ready);
         assert!(
             message.contains(&format!(
@@ -43,7 +43,7 @@ fn a_version_that_meta_refuses_is_told_while_everything_goes_on_with_the_one_bef
         );
         assert!(message.contains("spec.graphVersion"), "{message}");
         assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
-        assert_eq!(outcome.plan.report.class, Class::Settled, "looked at again in the regular slot");
+        assert_eq!(outcome.plan.report.class, Class::Settled, "checked again in the regular slot");
         assert!(outcome.plan.report.answered);
         assert_eq!(outcome.plan.report.notes.len(), 1);
         // A drift is repaired all the same.
@@ -77,14 +77,14 @@ fn the_version_in_use_is_over_once_meta_has_said_so_twice() {
     assert_eq!(once.asks_again_in(), Some(60));
     let twice = over().later(&once, SignedDuration::from_mins(1)).decide();
     twice.stalled("GraphVersionRetired");
-    twice.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+    twice.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
     let mut old = over().after(&twice);
     old.seen.stale = true;
     let old = old.decide();
     old.stalled("GraphVersionRetired");
     old.shows(&[(CredentialsValid, "Unknown/GraphVersionRetired")]);
     let back = Scene::healthy().after(&old).decide();
-    back.shows(&[(Ready, "True/Reached")]);
+    back.shows(&[(Ready, "True/ReconcileSucceeded")]);
     assert!(back.plan.report.suspicions.is_empty());
 }
 
@@ -95,7 +95,7 @@ fn a_version_that_answers_is_in_use_from_then_on() {
     let newer: Version = "v26.0".parse().unwrap();
     (scene.seen.version, scene.seen.asked.version) = (newer, Some(newer));
     let outcome = scene.decide();
-    outcome.shows(&[(Ready, "True/Reached")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded")]);
     assert_eq!(outcome.status().graph_version.as_deref(), Some("v26.0"));
 }
 
@@ -122,7 +122,7 @@ fn a_version_in_which_something_is_refused_that_is_read_is_told_and_not_used() {
     for (trial, reason, words) in rows {
         let outcome = trying(trial.clone()).after(&before).confirmed();
         outcome.stalled(reason);
-        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        outcome.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
         let message = outcome.message(Ready);
         assert!(message.contains(words) && message.contains("set spec.graphVersion to v25.0"), "{message}");
         assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
@@ -142,7 +142,7 @@ fn a_version_that_could_not_be_tried_is_tried_again_and_not_used() {
         assert_eq!(outcome.status().graph_version.as_deref(), Some("v25.0"));
         assert!(!outcome.plan.report.answered && outcome.plan.report.class != Class::Settled);
         assert!(outcome.plan.report.notes.is_empty());
-        outcome.shows(&[(CredentialsValid, "True/Accepted"), (WebhookSubscribed, "True/FieldsMatch")]);
+        outcome.shows(&[(CredentialsValid, "True/CredentialsAccepted"), (WebhookSubscribed, "True/FieldsMatch")]);
     }
 }
 
@@ -177,7 +177,7 @@ fn what_is_heard_once_of_a_declared_version_is_no_verdict() {
         let mut well = Scene::healthy().after(&once);
         well.app.metadata.generation = Some(2);
         let well = well.decide();
-        well.shows(&[(Ready, "True/Reached")]);
+        well.shows(&[(Ready, "True/ReconcileSucceeded")]);
         assert!(well.plan.report.suspicions.is_empty(), "it was contradicted");
     }
 }

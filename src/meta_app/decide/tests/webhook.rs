@@ -77,11 +77,11 @@ fn a_callback_of_ours_is_known_again_after_the_declared_one_changed() {
     let mut before = Scene::rows(vec![row(old, true, &FIELDS)]);
     before.seen.callback_url = Some(old.to_owned());
     let before = before.decide();
-    before.shows(&[(Ready, "True/Reached")]);
+    before.shows(&[(Ready, "True/ReconcileSucceeded")]);
     let moved = Scene::rows(vec![row(old, true, &FIELDS)]).after(&before).decide();
     moved.shows(&[(WebhookSubscribed, "False/NotSubscribed")]);
     assert_eq!(moved.plan.mutation, subscribe());
-    // What somebody else put in its place is drift, however long it stands there.
+    // What someone else put in its place is drift, however long it stands there.
     let mut rewritten = Scene::rows(vec![row(FOREIGN, true, &FIELDS)]).after(&before);
     assert_eq!(rewritten.decide().plan.mutation, subscribe());
     rewritten.seen.asked.subscribed = Some(Err(no_answer()));
@@ -95,7 +95,7 @@ fn a_callback_of_ours_is_known_again_after_the_declared_one_changed() {
 #[test]
 fn without_a_callback_url_there_is_nothing_to_subscribe() {
     let outcome = Scene::with(|scene| scene.seen.callback_url = None).decide();
-    outcome.stalled("CallbackUnknown");
+    outcome.stalled("CallbackNotConfigured");
     outcome.no_mutation();
 }
 
@@ -109,7 +109,7 @@ fn a_webhook_that_is_not_declared_is_not_looked_at() {
         scene.seen.asked.subscriptions = None;
     })
     .decide();
-    outcome.shows(&[(Ready, "True/Reached"), (WebhookSubscribed, "")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (WebhookSubscribed, "")]);
     outcome.no_mutation();
     assert_eq!(outcome.status().subscription, None);
     assert_eq!(outcome.status().verify_token_secret_name, None);
@@ -169,7 +169,7 @@ fn what_others_hold_is_left_alone() {
         taken(&mut scene);
         let outcome = scene.decide();
         outcome.stalled(reason);
-        outcome.shows(&[(CredentialsValid, "True/Accepted")]);
+        outcome.shows(&[(CredentialsValid, "True/CredentialsAccepted")]);
         outcome.no_mutation();
         assert!(outcome.message(WebhookSubscribed).starts_with(message), "{}", outcome.message(WebhookSubscribed));
     }
@@ -181,7 +181,7 @@ fn nothing_is_written_while_claims_are_out_of_reach_or_the_claim_is_in_other_han
     let rows = [
         (ClaimSeen::Unavailable(unavailable(BlockedBy::NoNamespace)), "Unknown/ClaimsUnavailable"),
         (ClaimSeen::Unavailable(unavailable(BlockedBy::Forbidden)), "Unknown/ClaimsUnavailable"),
-        (ClaimSeen::Unavailable(unavailable(BlockedBy::Unguarded)), "Unknown/ClaimsUnguarded"),
+        (ClaimSeen::Unavailable(unavailable(BlockedBy::Unguarded)), "Unknown/ClaimPolicyMissing"),
         (ClaimSeen::Releasing, "Unknown/Pending"),
     ];
     for (claim, expected) in rows {
@@ -190,7 +190,7 @@ fn nothing_is_written_while_claims_are_out_of_reach_or_the_claim_is_in_other_han
         let outcome = scene.decide();
         outcome.no_mutation();
         outcome.reconciling(expected);
-        outcome.shows(&[(WebhookSubscribed, expected), (CredentialsValid, "True/Accepted")]);
+        outcome.shows(&[(WebhookSubscribed, expected), (CredentialsValid, "True/CredentialsAccepted")]);
     }
 }
 
@@ -216,7 +216,7 @@ fn a_refused_subscription_is_for_a_person() {
 fn the_row_that_is_read_back_decides_whatever_the_write_said() {
     let before = Scene::healthy().decide();
     let rows = [
-        (Ok(()), "False/WithoutEffect"),
+        (Ok(()), "False/WriteHadNoEffect"),
         (Err(no_answer()), "False/NotSubscribed"),
         (Err(throttled()), "False/NotSubscribed"),
     ];
@@ -296,7 +296,7 @@ fn a_write_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_s
             first.no_mutation();
             first.reconciling("False/Overwritten");
             assert_eq!((first.plan.report.class, first.plan.report.notes.len()), (Class::WithoutEffect, 0));
-            // It is looked at again, and is not as declared: that is written once more, whoever's callback stands there.
+            // It is checked again, and is not as declared: that is written once more, whoever's callback stands there.
             let mut found_again = Scene::rows(after.clone().into_iter().collect());
             found_again.seen.standing = DriftState::New;
             assert_eq!(found_again.later(&first, MINUTE).decide().plan.mutation, subscribe());
@@ -312,7 +312,7 @@ fn a_write_that_somebody_else_overwrites_before_it_is_read_back_is_a_fight_the_s
             assert!(message.contains(found) && !message.contains("hidden"), "{message}");
             let notes: Vec<_> = second.plan.report.notes.iter().map(|note| (note.warning, note.reason)).collect();
             assert_eq!((notes, second.plan.report.effect), (vec![(true, "RepairFight")], RepairOutcome::GaveUp));
-            // From then on it is only looked at, also by a process that remembers nothing else, and nothing is rewritten.
+            // From then on it is only checked, also by a process that remembers nothing else, and nothing is rewritten.
             let mut later = Scene::rows(after.clone().into_iter().collect());
             later.seen.standing = DriftState::Fought;
             let later = later.later(&second, MINUTE * 120).decide();
@@ -328,7 +328,7 @@ fn a_write_after_which_all_is_as_before_is_without_effect_and_no_fight() {
     let mut same = written(vec![row(CALLBACK, true, &["messages", "feed"])], Ok(()));
     same.seen.asked.before = Some(vec![row(CALLBACK, true, &["feed", "messages"])]);
     let first = same.after(&healthy).decide();
-    first.reconciling("False/WithoutEffect");
+    first.reconciling("False/WriteHadNoEffect");
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn a_write_of_which_a_part_shows_is_without_effect_and_no_fight() {
     for before in [vec![], vec![row(CALLBACK, true, &[])], vec![row(FOREIGN, true, &["feed"])]] {
         let mut part = written(vec![row(CALLBACK, true, &["messages"])], Ok(()));
         part.seen.asked.before = Some(before);
-        part.decide().reconciling("False/WithoutEffect");
+        part.decide().reconciling("False/WriteHadNoEffect");
     }
 }
 

@@ -61,14 +61,14 @@ fn a_field_that_meta_does_not_know_is_left_out_and_named_with_what_is_likely_mea
     let outcome = refused(declaring(&with_typo, &FIELDS).after(&before), "mesage_reads").decide();
     outcome.no_mutation();
     outcome.stalled("FieldRefused");
-    outcome.shows(&[(WebhookSubscribed, "True/FieldsMatch"), (CredentialsValid, "True/Accepted")]);
+    outcome.shows(&[(WebhookSubscribed, "True/FieldsMatch"), (CredentialsValid, "True/CredentialsAccepted")]);
     let message = outcome.message(Ready);
     assert!(message.starts_with("Meta does not know the webhook field mesage_reads;"), "{message}");
     let step = "spec.webhook.fields: mesage_reads (did you mean message_reads?).";
     assert!(message.contains(step) && message.contains(TYPO), "{message}");
     assert!(outcome.status().next_step.as_deref().unwrap().ends_with(step));
     assert_eq!(outcome.status().subscription.as_ref().unwrap().refused, words(&["mesage_reads"]));
-    assert_eq!(outcome.plan.report.class, Class::Settled, "everything else is looked at as ever");
+    assert_eq!(outcome.plan.report.class, Class::Settled, "everything else is checked as ever");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_refused_field_is_remembered_until_the_declaration_changes_or_a_look_is_aske
     let mut repaired = same();
     repaired.seen.standing = DriftState::Known;
     assert_eq!(written(repaired, Ok(())).decide().plan.report.effect, RepairOutcome::Repaired);
-    // Somebody asks for a look, or changes something.
+    // Someone asks for a check, or changes something.
     let mut asked = same();
     asked.seen.inputs = "another requested-at".to_owned();
     assert_eq!(asked.decide().plan.mutation, subscribe(&with_typo));
@@ -191,7 +191,7 @@ fn another_callback_that_meta_refuses_leaves_the_one_that_is_verified() {
 fn a_write_without_an_answer_or_an_effect_undoes_nothing_either() {
     let before = Scene::healthy().decide();
     let more = ["messages", "messaging_postbacks", "feed"];
-    let rows = [(Ok(()), "False/WithoutEffect"), (Err(refusal(GraphError::Timeout)), "False/FieldsMissing")];
+    let rows = [(Ok(()), "False/WriteHadNoEffect"), (Err(refusal(GraphError::Timeout)), "False/FieldsMissing")];
     for (answer, ready) in rows {
         let outcome = written(declaring(&more, &FIELDS).after(&before), answer).decide();
         outcome.reconciling(ready);
@@ -254,7 +254,7 @@ fn another_verify_token_is_given_to_meta_and_nothing_else_changes() {
     };
     let given = |outcome: &Outcome| outcome.status().subscription.clone().unwrap().verify_token_fingerprint.unwrap();
     let done = introduced(Ok(()));
-    done.shows(&[(Ready, "True/Reached")]);
+    done.shows(&[(Ready, "True/ReconcileSucceeded")]);
     assert_eq!((given(&done).as_str(), done.plan.report.effect), ("another", RepairOutcome::None));
     done.no_mutation();
     let open = introduced(Err(refusal(GraphError::Timeout)));

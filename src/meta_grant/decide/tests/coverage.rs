@@ -24,7 +24,7 @@ fn an_empty_list_for_an_hour_disturbs_nobody_while_the_pages_give_their_tokens()
             let outcome = passes.pass(60, Ok(vec![]), gives);
             assert_eq!((outcome.notes(), passes.absence(PAGE_A)), (vec![], None), "in minute {minute}");
             assert!(passes.gives_token(PAGE_A) && passes.gives_token(PAGE_B));
-            outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+            outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid")]);
             assert_eq!(*outcome.status(), before, "nothing is written");
             assert_eq!(passes.asked.len(), if minute == 0 { 2 } else { 0 }, "who vouched is not asked again");
         }
@@ -51,7 +51,7 @@ fn what_list_and_page_deny_twice_a_minute_apart_is_lost_and_told_once() {
         assert_eq!((first.status(), first.notes(), passes.absence(PAGE_A)), (&before, vec![], None));
         assert!(passes.gives_token(PAGE_A), "the former row stays in force");
         let later = jiff::SignedDuration::from_secs(60);
-        assert_eq!(first.plan.report.until, Some(first.now + later), "it is looked at again");
+        assert_eq!(first.plan.report.until, Some(first.now + later), "it is checked again");
         let early = passes.pass(30, Passes::lacking(&[PAGE_A]), node);
         assert_eq!((early.notes(), passes.absence(PAGE_A), passes.asked.len()), (vec![], None, 0));
         let second = passes.pass(30, Passes::lacking(&[PAGE_A]), node);

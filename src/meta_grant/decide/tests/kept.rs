@@ -69,7 +69,7 @@ fn silence_about_a_token_that_was_just_renewed_leaves_the_grant_ready() {
     let mut scene = silent(no_answer()).after(&before);
     scene.seen.in_use = Some("renewed".to_owned());
     let outcome = scene.decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "True/UpToDate")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid"), (Renewed, "True/UpToDate")]);
     assert_eq!(outcome.status().inputs, before.status().inputs);
 }
 

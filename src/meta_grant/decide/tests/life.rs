@@ -24,11 +24,11 @@ fn a_year_with_tokens_of_sixty_days_never_leaves_ready() {
     for revoke in [false, true] {
         let mut model = Model::new(json!({"revokeOld": revoke}), system_user(3));
         live(&mut model, 365, |model| {
-            assert!(model.ready() && model.told().starts_with("Reached"), "{}: {}", model.now, model.told());
+            assert!(model.ready() && model.told().starts_with("ReconcileSucceeded"), "{}: {}", model.now, model.told());
             assert!(model.lives(model.in_use()));
         });
         assert_eq!(model.minted, 9, "one every forty days");
-        assert_eq!(model.revoked.len(), if revoke { 8 } else { 0 }, "what was obtained, and never the seed");
+        assert_eq!(model.revoked.len(), if revoke { 8 } else { 0 }, "what was obtained, and never the source token");
     }
 }
 
@@ -58,7 +58,7 @@ fn a_revoked_token_gives_way_to_the_one_before_or_to_the_seed() {
     model.revoked.insert(renewed);
     model.pass(None);
     assert!(model.ready() && model.lives(model.in_use()), "{}", model.told());
-    assert_eq!(model.minted, 2, "the seed was taken up again, and was due to be renewed itself");
+    assert_eq!(model.minted, 2, "the source token was taken up again, and was due to be renewed itself");
 }
 
 proptest! {

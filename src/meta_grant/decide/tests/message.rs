@@ -8,7 +8,7 @@ use serde_json::json;
 use super::model::Model;
 use super::scene::*;
 use crate::api::MetaGrantStatus;
-use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
+use crate::api::conditions::ConditionType::{Ready, SourceTokenAccepted, Valid};
 use crate::graph::{Operation, TokenInfo};
 use crate::meta_grant::model::Covered;
 use crate::meta_grant::model::{Mutation, Which};
@@ -27,7 +27,7 @@ fn refused(outcome: &Outcome, words: &str) {
         panic!("{words}: {:?}", outcome.plan.mutation)
     };
     assert!(text.contains(words) && text.contains("The token that is in use stays."), "{text}");
-    assert!(text.contains("must authorise again"), "{text}");
+    assert!(text.contains("must authorize again"), "{text}");
 }
 
 /// A person's token that Meta ended.
@@ -119,7 +119,7 @@ fn who_waits_is_told_once_with_the_step_that_accepts_and_changes_nothing_else() 
     let more = again.decide();
     assert_eq!(more.notes(), ["AuthorizationWaits!"]);
     let event = &more.plan.report.notes[0].text;
-    assert!(event.starts_with("6600000000000067 authorised"), "{event}");
+    assert!(event.starts_with("6600000000000067 authorized"), "{event}");
     let mut fewer = again.after(&more);
     fewer.seen.waiting.clear();
     assert_eq!((fewer.decide().status().next_step.clone(), fewer.decide().notes()), (None, vec![]));
@@ -149,7 +149,11 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     for (info, pages, words) in rows {
         let outcome = Scene::mailed(info, pages).after(&before).judged();
         refused(&outcome, words);
-        outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (SeedAccepted, "True/SeedInUse")]);
+        outcome.shows(&[
+            (Ready, "True/ReconcileSucceeded"),
+            (Valid, "True/TokenValid"),
+            (SourceTokenAccepted, "True/SourceTokenInUse"),
+        ]);
     }
     let mut of_a_business = Scene::mailed(long_user(0), &BOTH);
     of_a_business.seen.asked.token = Some(Ok(system_user(10)));
@@ -210,7 +214,7 @@ fn what_is_left_open_is_asked_again_after_a_minute_and_then_every_five() {
         let again = |outcome: &Outcome| {
             let report = &outcome.plan.report;
             let confirmed = report.suspicions.next(outcome.now);
-            let at = report.until.into_iter().chain(confirmed).min().expect("it looks again");
+            let at = report.until.into_iter().chain(confirmed).min().expect("it checks again");
             at.duration_since(outcome.now).as_secs()
         };
         let mut outcome = scene().decide();
@@ -273,7 +277,7 @@ fn a_grant_without_a_seed_begins_with_it() {
     scene.decide().mutates(None);
 }
 
-/// A person authorises again shortly before the end; wherever the operator is killed, the new token is in use after the
+/// A person authorizes again shortly before the end; wherever the operator is killed, the new token is in use after the
 /// next pass and the mail is gone.
 #[test]
 fn mail_outlives_an_operator_that_is_killed() {
@@ -287,7 +291,7 @@ fn mail_outlives_an_operator_that_is_killed() {
         assert!(model.lives(model.in_use()));
         model.pass(None);
         assert_eq!((model.in_use(), &model.message), ("mail", &None), "{killed_before:?}");
-        assert!(model.told().starts_with("Reached"), "{}", model.told());
+        assert!(model.told().starts_with("ReconcileSucceeded"), "{}", model.told());
         assert_eq!(model.kept.as_ref().map(|kept| kept.token.as_str()), Some("mail"));
     }
 }

@@ -79,7 +79,7 @@ impl Model {
         if self.revoked.contains(name) { TokenInfo { is_valid: false, ..info } } else { info }
     }
 
-    /// A pass of the operator, which is killed before the change of this number if one is given. When it looks again.
+    /// A pass of the operator, which is killed before the change of this number if one is given. When it checks again.
     pub(super) fn pass(&mut self, killed_before: Option<usize>) -> Timestamp {
         let mut asked = Asked::default();
         for change in 0.. {
@@ -124,7 +124,10 @@ impl Model {
             }
             Mutation::Revoke => {
                 let previous = self.kept.as_ref().unwrap().previous.clone().unwrap();
-                assert!(previous.fingerprint != self.source_token && previous.minted, "the seed is never revoked");
+                assert!(
+                    previous.fingerprint != self.source_token && previous.minted,
+                    "the source token is never revoked"
+                );
                 assert!(self.now >= previous.replaced_at + GRACE);
                 self.revoked.insert(previous.fingerprint);
                 asked.revoked = Some(Ok(()));

@@ -21,7 +21,7 @@ fn a_renewed_token_is_told_with_both_names_and_ends() {
         assert!(text.contains(part), "no {part} in {text}");
     }
     scene.seen.token_secret = token_secret("another-seed", false, None);
-    assert_eq!(scene.decide().notes(), ["TokenReplaced"], "a seed that was adopted is no renewal");
+    assert_eq!(scene.decide().notes(), ["TokenReplaced"], "a source token that was adopted is no renewal");
     assert!(scene.after(&outcome).decide().notes().is_empty());
 }
 
@@ -48,7 +48,7 @@ fn pages_in_use_that_left_are_named_once_and_after_a_restart_too() {
         assert_eq!(outcome.notes(), ["GrantShrunk!"]);
         let text = text(&outcome, "GrantShrunk");
         assert!(text.contains(PAGE_A) && !text.contains(PAGE_B), "{text}");
-        outcome.shows(&[(Ready, "True/Reached")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded")]);
         assert_eq!(passes.pass(60, Passes::lacking(&[PAGE_A]), refuses).notes(), [""; 0]);
         passes.scene.seen.dependents.pages.clear();
         assert_eq!(passes.pass(60, Ok(vec![]), refuses).notes(), [""; 0], "nobody uses it");
@@ -58,12 +58,12 @@ fn pages_in_use_that_left_are_named_once_and_after_a_restart_too() {
 #[test]
 fn a_grant_that_ends_soon_is_told_at_first_and_then_once_a_day() {
     let far = Scene::of(long_user(45)).decide();
-    far.shows(&[(Ready, "True/Reached")]);
-    assert_eq!(far.plan.report.until, Some(now() + days(1)), "looked at again when it ends soon");
+    far.shows(&[(Ready, "True/ReconcileSucceeded")]);
+    assert_eq!(far.plan.report.until, Some(now() + days(1)), "checked again when it ends soon");
     let near = Scene::of(long_user(46)).after(&far).decide();
     near.shows(&[(Ready, "True/ExpiresSoon")]);
     assert_eq!(near.notes(), ["ExpiresSoon!"]);
-    assert!(near.status().next_step.as_deref().unwrap().contains("authorise"), "{:?}", near.status());
+    assert!(near.status().next_step.as_deref().unwrap().contains("authorize"), "{:?}", near.status());
     let mut again = Scene::of(long_user(46)).after(&near);
     assert_eq!(again.decide().notes(), [""; 0]);
     again.seen.remind = true;

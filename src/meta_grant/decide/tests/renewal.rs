@@ -59,7 +59,7 @@ fn by_a_clock_that_is_in_doubt_no_token_ends_is_renewed_or_revoked() {
         scene.seen.clock_doubted = true;
         let outcome = scene.decide();
         outcome.mutates(None);
-        outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "Unknown/Pending")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid"), (Renewed, "Unknown/Pending")]);
     }
 }
 
@@ -89,7 +89,7 @@ fn what_renewal_there_is_to_expect_is_told() {
         let mut scene = Scene::of(info);
         scene.grant = meta_grant(renewal);
         let outcome = scene.decide();
-        outcome.shows(&[(Renewed, expected), (Ready, "True/Reached")]);
+        outcome.shows(&[(Renewed, expected), (Ready, "True/ReconcileSucceeded")]);
         assert!(outcome.message(Renewed).contains(words), "{}", outcome.message(Renewed));
     }
 }
@@ -129,7 +129,7 @@ fn a_refused_renewal_leaves_the_grant_ready_and_is_told_once() {
         scene
     };
     let outcome = scene().decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "False/RenewalRefused")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid"), (Renewed, "False/RenewalRefused")]);
     outcome.mutates(None);
     assert_eq!(outcome.notes(), ["RenewalRefused!"]);
     assert_eq!(outcome.plan.report.class, Class::Settled);
@@ -157,7 +157,7 @@ fn the_same_token_again_is_an_answer_that_is_told_once_and_asked_for_again_later
         scene
     };
     let outcome = scene().decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid"), (Renewed, "False/NotRenewable")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid"), (Renewed, "False/NotRenewable")]);
     outcome.mutates(None);
     assert_eq!(outcome.notes(), ["RenewalRefused!"]);
     assert_eq!(outcome.plan.report.until, Some(outcome.now + SignedDuration::from_hours(2)));
@@ -177,7 +177,7 @@ fn a_short_token_that_meta_gives_back_is_kept_as_it_is_and_told_not_to_be_renewa
     kept.mutates(None);
     kept.shows(&[(Ready, "True/ExpiresSoon"), (Renewed, "False/NotRenewable")]);
     let message = kept.message(Renewed);
-    assert!(message.contains("none that lives for weeks") && message.contains("must authorise app"), "{message}");
+    assert!(message.contains("none that lives for weeks") && message.contains("must authorize app"), "{message}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_renewal_that_meta_leaves_open_changes_nothing_and_is_tried_again_soon() {
     let mut scene = Scene::of(system_user(40)).after(&before);
     scene.seen.asked.exchanged = Some(Err(no_answer()));
     let outcome = scene.decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Renewed, "True/UpToDate")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Renewed, "True/UpToDate")]);
     assert_eq!(outcome.notes(), [""; 0]);
     assert!(outcome.plan.report.answered, "the grant itself was answered about");
     assert_eq!(outcome.plan.report.until, Some(scene.now + SignedDuration::from_mins(15)));

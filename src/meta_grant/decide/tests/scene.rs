@@ -241,7 +241,7 @@ impl Scene {
         })
     }
 
-    /// A person authorised again in the browser.
+    /// A person authorized again in the browser.
     pub(super) fn mailed(info: TokenInfo, pages: &[&str]) -> Self {
         Self::with(|scene| {
             scene.seen.asked.token = Some(Ok(long_user(10)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Ready, SeedAccepted, Valid};
+use crate::api::conditions::ConditionType::{Ready, SourceTokenAccepted, Valid};
 use crate::graph::{Exchange, GranularScope, Operation, TokenInfo};
 use crate::meta_grant::model::Covered;
 use crate::meta_grant::model::SourceTokenSeen;
@@ -41,21 +41,26 @@ fn an_older_a_dead_a_foreign_and_a_narrower_seed_are_refused_and_the_token_in_us
         TokenInfo { granular_scopes, ..system_user(1) }
     };
     let rows: [(TokenInfo, &[&str], &str, &str); 6] = [
-        (system_user(11), &[PAGE_A, PAGE_B], "SeedOlder", "before the token in use"),
-        (ended(458), &[PAGE_A, PAGE_B], "AppRemoved", "The seed ended"),
-        (foreign, &[PAGE_A, PAGE_B], "WrongApp", "The seed belongs"),
-        (TokenInfo { scopes: Some(vec![]), ..system_user(1) }, &[PAGE_A, PAGE_B], "ScopeMissing", "The seed lacks"),
-        (system_user(1), &[PAGE_A], "SeedNarrower", PAGE_B),
-        (limited(PAGE_A), &[PAGE_A, PAGE_B], "SeedNarrower", PAGE_B),
+        (system_user(11), &[PAGE_A, PAGE_B], "SourceTokenOlder", "before the token in use"),
+        (ended(458), &[PAGE_A, PAGE_B], "AppRemoved", "The source token ended"),
+        (foreign, &[PAGE_A, PAGE_B], "WrongApp", "The source token belongs"),
+        (
+            TokenInfo { scopes: Some(vec![]), ..system_user(1) },
+            &[PAGE_A, PAGE_B],
+            "ScopeMissing",
+            "The source token lacks",
+        ),
+        (system_user(1), &[PAGE_A], "SourceTokenNarrower", PAGE_B),
+        (limited(PAGE_A), &[PAGE_A, PAGE_B], "SourceTokenNarrower", PAGE_B),
     ];
     for (info, pages, reason, words) in rows {
         let outcome = Scene::new_seed(info, pages).after(&before).judged();
-        outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
-        outcome.shows(&[(SeedAccepted, &format!("False/{reason}"))]);
-        let message = outcome.message(SeedAccepted);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid")]);
+        outcome.shows(&[(SourceTokenAccepted, &format!("False/{reason}"))]);
+        let message = outcome.message(SourceTokenAccepted);
         assert!(message.contains(words) && message.contains("The token that is in use stays."), "{message}");
         assert!(message.contains("tenant-a/acme-grant"), "{message}");
-        assert_eq!(outcome.notes(), ["SeedRefused!"], "{reason}");
+        assert_eq!(outcome.notes(), ["SourceTokenRefused!"], "{reason}");
         assert_eq!(outcome.status().token_fingerprint.as_deref(), Some("in-use"));
         outcome.mutates(None);
     }
@@ -68,7 +73,7 @@ fn a_token_of_another_application_is_one_about_which_meta_says_nothing_else() {
     let mut scene = Scene::new_seed(system_user(1), &[]);
     scene.seen.asked.source_token = Some(foreign());
     let outcome = scene.decide();
-    outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, "False/WrongApp")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (SourceTokenAccepted, "False/WrongApp")]);
     outcome.mutates(None);
     // And whatever serves takes the place of such a one.
     let mut scene = Scene::new_seed(system_user(1), &[PAGE_A]);
@@ -124,7 +129,7 @@ fn a_seed_is_not_judged_while_meta_is_silent_about_it_or_about_the_token_in_use(
         change(&mut scene);
         let outcome = scene.decide();
         outcome.mutates(None);
-        outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, "Unknown/Pending")]);
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (SourceTokenAccepted, "Unknown/Pending")]);
         assert!(!outcome.plan.report.answered && outcome.notes().is_empty());
     };
     silent(|scene| scene.seen.asked.source_token = Some(Err(no_answer())));
@@ -144,19 +149,19 @@ fn a_seed_that_covers_less_is_refused_once_that_was_said_twice() {
         let mut scene = Scene::new_seed(system_user(1), &[]).after(&before);
         scene.seen.asked.source_token_pages = Some(Ok(pages));
         let first = scene.decide();
-        first.shows(&[(SeedAccepted, "Unknown/Pending")]);
+        first.shows(&[(SourceTokenAccepted, "Unknown/Pending")]);
         assert_eq!(first.notes(), [""; 0]);
         first.mutates(None);
         let second = scene.again(&first).decide();
-        second.shows(&[(SeedAccepted, "False/SeedNarrower")]);
-        assert_eq!(second.notes(), ["SeedRefused!"]);
+        second.shows(&[(SourceTokenAccepted, "False/SourceTokenNarrower")]);
+        assert_eq!(second.notes(), ["SourceTokenRefused!"]);
     }
     let mut open = Scene::new_seed(system_user(1), &[]).after(&before);
     let unheard = Covered { pages: covered(&[PAGE_A]).pages, open: covered(&[PAGE_B]).pages, ..Covered::default() };
     open.seen.asked.source_token_pages = Some(Ok(unheard));
     for _ in 0..3 {
         let outcome = open.decide();
-        outcome.shows(&[(SeedAccepted, "Unknown/Pending")]);
+        outcome.shows(&[(SourceTokenAccepted, "Unknown/Pending")]);
         outcome.mutates(None);
         open = open.again(&outcome);
     }
@@ -167,6 +172,6 @@ fn a_seed_that_is_the_token_in_use_is_accepted_as_it_is() {
     let mut scene = Scene::healthy();
     scene.seen.source_token = SourceTokenSeen::Present { fingerprint: "in-use".to_owned() };
     let outcome = scene.decide();
-    outcome.shows(&[(SeedAccepted, "True/SeedInUse")]);
+    outcome.shows(&[(SourceTokenAccepted, "True/SourceTokenInUse")]);
     outcome.mutates(None);
 }

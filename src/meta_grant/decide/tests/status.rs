@@ -38,7 +38,7 @@ fn channels_that_come_and_go_are_counted_without_a_look() {
 
 #[test]
 fn pages_of_which_nothing_is_known_are_named_until_something_is() {
-    // Channels name pages, and nobody has authorised anything yet.
+    // Channels name pages, and nobody has authorized anything yet.
     let mut new = Scene::of(ended(460));
     (new.seen.asked.pages, new.seen.before) = (None, None);
     let new = new.decide();

@@ -3,7 +3,7 @@
 use super::super::token;
 use super::passes::*;
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SeedAccepted, Stalled, Valid};
+use crate::api::conditions::ConditionType::{Expired, Ready, Renewed, SourceTokenAccepted, Stalled, Valid};
 use crate::api::outcome::Class;
 use crate::controller::dependency::Told;
 use crate::graph::{GranularScope, GraphFault, Operation, TokenInfo, TokenKind};
@@ -14,11 +14,11 @@ use crate::meta_grant::model::{AppSeen, SourceTokenSeen, TokenSecretSeen};
 fn a_token_that_meta_confirms_is_ready_and_told() {
     let outcome = Scene::healthy().decide();
     outcome.shows(&[
-        (Ready, "True/Reached"),
+        (Ready, "True/ReconcileSucceeded"),
         (Valid, "True/TokenValid"),
         (Expired, "False/NotExpired"),
         (Renewed, "True/UpToDate"),
-        (SeedAccepted, "True/SeedInUse"),
+        (SourceTokenAccepted, "True/SourceTokenInUse"),
     ]);
     let status = outcome.status();
     assert_eq!(
@@ -52,7 +52,11 @@ fn a_token_that_cannot_serve_is_named_with_who_must_act() {
         for scene in [Scene::of(info.clone()), Scene::fresh(info.clone())] {
             let outcome = scene.decide();
             outcome.stalled(reason);
-            outcome.shows(&[(Valid, &format!("False/{reason}")), (Expired, expired), (Renewed, "Unknown/Unreadable")]);
+            outcome.shows(&[
+                (Valid, &format!("False/{reason}")),
+                (Expired, expired),
+                (Renewed, "Unknown/AwaitingAuthorization"),
+            ]);
             let step = outcome.status().next_step.as_deref().unwrap();
             assert!(step.contains("tenant-a/acme-grant") && step.contains(APP), "{step}");
             assert_eq!(outcome.notes(), [format!("{reason}!")]);
@@ -63,7 +67,7 @@ fn a_token_that_cannot_serve_is_named_with_who_must_act() {
 }
 
 #[test]
-fn who_authorises_again_depends_on_whose_token_it_was() {
+fn who_authorizes_again_depends_on_whose_token_it_was() {
     let before = Scene::of(long_user(10)).decide();
     let mut scene = Scene::of(ended(460)).after(&before);
     scene.seen.reauthorize_url = Some("https://hooks.example.com/oauth/tenant-a/acme/start".to_owned());
@@ -97,7 +101,7 @@ fn what_is_missing_is_waited_for_and_what_is_wrong_is_not() {
         (app(AppSeen::Unjudged), "Unknown/NamespaceUnverified", "Reconciling"),
         (broken(DependencyError::Broken(Told::only("AppBlocked: x"))), "False/AppNotReady", "Reconciling"),
         (broken(DependencyError::Unknown(Told::only("x"))), "Unknown/AppUnverified", "Reconciling"),
-        (source_token(SourceTokenSeen::NotReleased), "False/SecretNotReleased", "Reconciling"),
+        (source_token(SourceTokenSeen::NotReleased), "False/SecretUnavailable", "Reconciling"),
         (source_token(SourceTokenSeen::Malformed("it is empty".into())), "False/SecretMalformed", "Stalled"),
         (Scene::with(|scene| scene.seen.asked.token = None), "Unknown/AppUnverified", "Reconciling"),
     ];
@@ -150,12 +154,12 @@ fn a_token_that_meta_does_not_know_was_not_copied_as_it_is_unless_it_was_known_b
 #[test]
 fn a_seed_that_is_gone_ends_nothing_while_a_token_is_kept() {
     for (source_token, reason) in [
-        (SourceTokenSeen::NotReleased, "SecretNotReleased"),
+        (SourceTokenSeen::NotReleased, "SecretUnavailable"),
         (SourceTokenSeen::Malformed("it is empty".into()), "SecretMalformed"),
     ] {
         let outcome = Scene::with(|scene| scene.seen.source_token = source_token).decide();
-        outcome.shows(&[(Ready, "True/Reached"), (SeedAccepted, &format!("False/{reason}"))]);
-        assert!(outcome.message(SeedAccepted).contains("The token that is in use stays."));
+        outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (SourceTokenAccepted, &format!("False/{reason}"))]);
+        assert!(outcome.message(SourceTokenAccepted).contains("The token that is in use stays."));
         assert!(outcome.status().next_step.is_some(), "who puts it right is told all the same");
         outcome.mutates(None);
     }
@@ -187,7 +191,7 @@ fn a_list_that_is_refused_with_a_code_of_the_token_counts_when_it_is_refused_so_
         let silence = passes.pass(60, Err(no_answer()), silent);
         silence.shows(&[(Valid, &format!("False/{reason}"))]);
         let well = passes.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent);
-        well.shows(&[(Valid, "True/TokenValid"), (Ready, "True/Reached")]);
+        well.shows(&[(Valid, "True/TokenValid"), (Ready, "True/ReconcileSucceeded")]);
     }
 }
 
@@ -268,7 +272,7 @@ fn a_grant_that_was_never_listed_is_for_a_person_once_its_list_was_refused_for_a
         never.pass(60, Err(no_answer()), silent).shows(&for_a_person);
         let mut never = never.restart();
         never.pass(60, list(), silent).shows(&for_a_person);
-        never.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent).shows(&[(Ready, "True/Reached")]);
+        never.pass(60, Ok(accounts(&[PAGE_A, PAGE_B])), silent).shows(&[(Ready, "True/ReconcileSucceeded")]);
     }
     let mut outage = Passes::restarted();
     outage.scene.previous = Default::default();
@@ -277,7 +281,7 @@ fn a_grant_that_was_never_listed_is_for_a_person_once_its_list_was_refused_for_a
     }
     let mut listed = Passes::listed();
     for _ in 0..30 {
-        listed.pass(3_600, refused(4242, None, "x"), silent).shows(&[(Ready, "True/Reached")]);
+        listed.pass(3_600, refused(4242, None, "x"), silent).shows(&[(Ready, "True/ReconcileSucceeded")]);
     }
 }
 
@@ -300,7 +304,11 @@ fn a_debug_token_that_is_refused_is_no_verdict() {
         let before = Scene::healthy().decide();
         for once in [refused(Scene::healthy()).after(&before), refused(Scene::healthy()).again(&before)] {
             let outcome = once.decide();
-            outcome.shows(&[(Valid, "True/TokenValid"), (Ready, "True/Reached"), (Expired, "False/NotExpired")]);
+            outcome.shows(&[
+                (Valid, "True/TokenValid"),
+                (Ready, "True/ReconcileSucceeded"),
+                (Expired, "False/NotExpired"),
+            ]);
             assert_eq!(outcome.notes(), [""; 0], "{text}");
             let report = &outcome.plan.report;
             assert!(!report.answered, "{text}");
@@ -308,7 +316,7 @@ fn a_debug_token_that_is_refused_is_no_verdict() {
         }
         for never in [Scene::healthy, || Scene::fresh(system_user(10))] {
             let outcome = refused(never()).decide();
-            outcome.shows(&[(Valid, "Unknown/NotUnderstood"), (Ready, "Unknown/NotUnderstood")]);
+            outcome.shows(&[(Valid, "Unknown/UnrecognizedError"), (Ready, "Unknown/UnrecognizedError")]);
             let message = outcome.message(Valid);
             assert!(message.contains(&format!("code {code}")) && message.contains("Meta said"), "{message}");
             let mut day = refused(never()).again(&outcome);
@@ -325,7 +333,7 @@ fn a_debug_token_that_is_refused_is_no_verdict() {
 fn a_kind_that_is_not_told_is_the_one_that_was_known() {
     let untold = TokenInfo { kind: None, ..system_user(10) };
     let outcome = Scene::of(untold.clone()).decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid")]);
     assert_eq!(outcome.status().token_type, None);
     let before = Scene::healthy().decide();
     let scene = Scene::of(untold).after(&before);
@@ -346,7 +354,7 @@ fn a_kind_that_is_not_told_is_the_one_that_was_known() {
 fn permissions_that_are_not_told_are_not_missing_and_those_known_before_stay() {
     let untold = || TokenInfo { scopes: None, ..system_user(10) };
     let outcome = Scene::of(untold()).decide();
-    outcome.shows(&[(Ready, "True/Reached"), (Valid, "True/TokenValid")]);
+    outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid")]);
     outcome.mutates(None);
     let before = Scene::healthy().decide();
     let scene = Scene::of(untold()).after(&before);

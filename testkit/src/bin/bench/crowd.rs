@@ -28,7 +28,7 @@ const SCOPES: &str = "[pages_show_list, pages_manage_metadata, pages_messaging]"
 /// Creations at once.
 const AT_ONCE: usize = 16;
 
-/// What authorises the channels.
+/// What authorizes the channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum By {
     /// One grant of the first tenant.

@@ -15,7 +15,7 @@ const PUBLIC_HOST: &str = "hooks.example.com";
 
 const CLAIMS_NAMESPACE: &str = "meta-channels";
 
-/// Short, so that drift made by hand is repaired while somebody looks.
+/// Short, so that drift made by hand is repaired while someone looks.
 const PROBE_PERIOD: &str = "15s";
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -71,11 +71,11 @@ impl Cast {
         self.sandbox.url()
     }
 
-    /// Says which of the children ended by itself, if one did.
+    /// Says which of the children ended on its own, if one did.
     pub(crate) fn ended(&self) -> Result<Option<String>> {
         for (role, process) in self.children() {
             if let Some(status) = process.exit_status()? {
-                return Ok(Some(format!("the {role} ended by itself: {status}")));
+                return Ok(Some(format!("the {role} ended on its own: {status}")));
             }
         }
         Ok(None)

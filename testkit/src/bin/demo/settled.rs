@@ -75,11 +75,11 @@ mod tests {
     }
 
     fn apps() -> Value {
-        json!({"items": [object("acme", &[("Ready", "True", "Reached")])]})
+        json!({"items": [object("acme", &[("Ready", "True", "ReconcileSucceeded")])]})
     }
 
     fn channels() -> Value {
-        let ready = [("Ready", "True", "Reached"), ("Expired", "False", "NotExpired")];
+        let ready = [("Ready", "True", "ReconcileSucceeded"), ("Expired", "False", "NotExpired")];
         let expired = [("Ready", "False", "PasswordChanged"), ("Expired", "True", "PasswordChanged")];
         json!({"items": [object("shop", &ready), object("support", &ready), object("outlet", &expired)]})
     }

@@ -51,7 +51,7 @@ impl Report {
         self.written = (self.written.0 + self.written.1, 0.0);
     }
 
-    /// Looks at the process and at the Lease. What gives no answer now is looked at the next time.
+    /// Looks at the process and at the Lease. What gives no answer now is checked the next time.
     pub async fn look(&mut self, operator: &Operator, after: Duration) {
         self.after = after;
         if let Ok(Some(spec)) = self.leases.get(crowd::LEASE).await.map(|lease| lease.spec) {

@@ -36,7 +36,7 @@ pub async fn start(stage: &Stage, ready: &mut Ready, channels: usize, patience: 
     Ok((operator, phase))
 }
 
-/// Kills an operator, starts another in its place, and waits until that has looked at every channel.
+/// Kills an operator, starts another in its place, and waits until that has checked every channel.
 pub async fn restart(
     stage: &Stage,
     operator: &Operator,

@@ -27,7 +27,7 @@ const ARRIVALS: usize = 50;
 /// How long the Graph API takes for a request. Meta takes ten times as long, and longer would only measure waiting.
 const LATENCY_MS: u64 = 20;
 
-/// Short, so that whole sweeps can be measured; each object is looked at as often as others are in a day.
+/// Short, so that whole sweeps can be measured; each object is checked as often as others are in a day.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// Who starts again is the same to the election, as a container that ended is in its Pod: it need not wait for the Lease.

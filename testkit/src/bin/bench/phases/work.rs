@@ -28,7 +28,7 @@ pub async fn sweep(stage: &Stage, operator: &Operator, channels: usize) -> Resul
     check(visits(operator).await? - before, channels)?;
 
     let times = channels * usize::try_from(SWEEPS)?;
-    let mut phase = Phase::new("2 unchanged sweep: every channel looked at once, nothing changed");
+    let mut phase = Phase::new("2 unchanged sweep: every channel checked once, nothing changed");
     phase.cpu("CPU time in a sweep", (ended.cpu - began.cpu) / SWEEPS);
     phase.mebibytes("steady RSS", ended.resident_kib);
     phase.per_channel("Graph requests", reading.requests, times);
@@ -43,7 +43,7 @@ async fn visits(operator: &Operator) -> Result<f64> {
     Ok(metrics::sum_of_channels(&text, "sweep_visits_total"))
 }
 
-/// The ring goes with the clock, so that each is looked at once in a period, give or take a round.
+/// The ring goes with the clock, so that each is checked once in a period, give or take a round.
 #[allow(clippy::cast_precision_loss)]
 fn check(visits: f64, channels: usize) -> Result<()> {
     let expected = channels as f64 * f64::from(SWEEPS);

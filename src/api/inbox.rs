@@ -1,4 +1,4 @@
-//! The mailbox: Secrets that the gateway leaves in the release's namespace for the operator, one for each thing it has to
+//! The inbox: Secrets that the gateway leaves in the release's namespace for the operator, one for each thing it has to
 //! tell. The gateway may create them and nothing else; the operator reads and deletes them.
 
 use std::collections::BTreeMap;
@@ -10,15 +10,15 @@ use super::references::{NamespacedName, Purpose};
 use crate::base::redact::is_id;
 
 /// The type of the Secrets.
-pub const MAIL_TYPE: &str = "metachannels.io/grant-mailbox";
+pub const INBOX_TYPE: &str = "metachannels.io/grant-inbox";
 
 /// Key of the token in a Secret with one.
-pub const MAIL_TOKEN_KEY: &str = "token";
+pub const INBOX_TOKEN_KEY: &str = "token";
 
 const GRANT_NAMESPACE: &str = "metachannels.io/grant-namespace";
 const GRANT_NAME: &str = "metachannels.io/grant-name";
 const GRANT_UID: &str = "metachannels.io/grant-uid";
-const CONTENT: &str = "metachannels.io/mail";
+const CONTENT: &str = "metachannels.io/message";
 const MISSING: &str = "metachannels.io/missing";
 const FACT: &str = "metachannels.io/fact";
 const WORDS: &str = "metachannels.io/words";
@@ -26,28 +26,28 @@ const GRANTOR: &str = "metachannels.io/grantor-id";
 
 /// One thing that the gateway tells about a MetaGrant, as labels and annotations of a Secret say it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mail {
+pub struct InboxMessage {
     /// The MetaGrant.
     pub grant: NamespacedName,
     /// Its UID: mail is not for another object of the same name.
     pub grant_uid: String,
     /// What is told.
-    pub content: MailContent,
+    pub content: MessageContent,
 }
 
 /// What the gateway tells.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum MailContent {
+pub enum MessageContent {
     /// A state of the login was used. It is there so that it cannot be used again, and may go when it is old.
     SpentState,
-    /// A person authorised again and agreed; the token is in the Secret.
+    /// A person authorized again and agreed; the token is in the Secret.
     Token {
         /// Id of the person at Meta, as the gateway found it.
         grantor: Option<String>,
     },
-    /// A person authorised again, but not what is needed.
-    Refused(MailRefusal),
-    /// Nobody can authorise again before somebody mends the application.
+    /// A person authorized again, but not what is needed.
+    Refused(MessageRefusal),
+    /// Nobody can authorize again before someone mends the application.
     AppTrouble {
         /// What is wrong.
         trouble: AppTrouble,
@@ -60,7 +60,7 @@ pub enum MailContent {
 
 macro_rules! app_troubles {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
-        /// What keeps people from authorising an application, whatever they do.
+        /// What keeps people from authorizing an application, whatever they do.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
         pub enum AppTrouble { $($(#[$doc])+ $name,)+ }
 
@@ -97,9 +97,9 @@ app_troubles! {
     RefusedByMeta,
 }
 
-/// Why an authorisation in the browser was refused.
+/// Why an authorization in the browser was refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum MailRefusal {
+pub enum MessageRefusal {
     /// Its token is another application's.
     WrongApp,
     /// It lacks these permissions.
@@ -108,15 +108,15 @@ pub enum MailRefusal {
     PagesMissing(Vec<String>),
 }
 
-impl Mail {
+impl InboxMessage {
     /// The name of the Secret, for an id of the login: the same thing is told once. Of an application's trouble the id is that
     /// of the application.
     pub fn name(&self, id: &str) -> String {
         let kind = match &self.content {
-            MailContent::SpentState => "state",
-            MailContent::Token { .. } => "token",
-            MailContent::Refused(_) => "refusal",
-            MailContent::AppTrouble { trouble, .. } => {
+            MessageContent::SpentState => "state",
+            MessageContent::Token { .. } => "token",
+            MessageContent::Refused(_) => "refusal",
+            MessageContent::AppTrouble { trouble, .. } => {
                 return format!("grant-app-{id}-{}", trouble.as_str().to_ascii_lowercase());
             }
         };
@@ -125,21 +125,21 @@ impl Mail {
 
     /// The label by which the operator finds it.
     pub fn labels() -> BTreeMap<String, String> {
-        BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::GrantMailbox.as_str().to_owned())])
+        BTreeMap::from([(PURPOSE_LABEL.to_owned(), Purpose::GrantInbox.as_str().to_owned())])
     }
 
     /// The annotations that say all of it but the token.
     pub fn annotations(&self) -> BTreeMap<String, String> {
         let missing = |all: &[String]| vec![(MISSING, all.join(","))];
         let (content, more) = match &self.content {
-            MailContent::SpentState => ("SpentState", vec![]),
-            MailContent::Token { grantor } => {
+            MessageContent::SpentState => ("SpentState", vec![]),
+            MessageContent::Token { grantor } => {
                 ("Token", grantor.iter().map(|grantor| (GRANTOR, grantor.clone())).collect())
             }
-            MailContent::Refused(MailRefusal::WrongApp) => ("WrongApp", vec![]),
-            MailContent::Refused(MailRefusal::ScopesMissing(scopes)) => ("ScopesMissing", missing(scopes)),
-            MailContent::Refused(MailRefusal::PagesMissing(pages)) => ("PagesMissing", missing(pages)),
-            MailContent::AppTrouble { trouble, fact, words } => {
+            MessageContent::Refused(MessageRefusal::WrongApp) => ("WrongApp", vec![]),
+            MessageContent::Refused(MessageRefusal::ScopesMissing(scopes)) => ("ScopesMissing", missing(scopes)),
+            MessageContent::Refused(MessageRefusal::PagesMissing(pages)) => ("PagesMissing", missing(pages)),
+            MessageContent::AppTrouble { trouble, fact, words } => {
                 (trouble.as_str(), vec![(FACT, fact.clone()), (WORDS, words.clone())])
             }
         };
@@ -158,14 +158,14 @@ impl Mail {
         let missing =
             || annotations.get(MISSING).into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
         let content = match annotations.get(CONTENT)?.as_str() {
-            "SpentState" => MailContent::SpentState,
-            "Token" => MailContent::Token { grantor: text(GRANTOR).filter(|id| is_id(id)) },
-            "WrongApp" => MailContent::Refused(MailRefusal::WrongApp),
-            "ScopesMissing" => MailContent::Refused(MailRefusal::ScopesMissing(missing())),
-            "PagesMissing" => MailContent::Refused(MailRefusal::PagesMissing(missing())),
+            "SpentState" => MessageContent::SpentState,
+            "Token" => MessageContent::Token { grantor: text(GRANTOR).filter(|id| is_id(id)) },
+            "WrongApp" => MessageContent::Refused(MessageRefusal::WrongApp),
+            "ScopesMissing" => MessageContent::Refused(MessageRefusal::ScopesMissing(missing())),
+            "PagesMissing" => MessageContent::Refused(MessageRefusal::PagesMissing(missing())),
             other => {
                 let trouble = AppTrouble::ALL.iter().copied().find(|trouble| trouble.as_str() == other)?;
-                MailContent::AppTrouble { trouble, fact: text(FACT)?, words: text(WORDS)? }
+                MessageContent::AppTrouble { trouble, fact: text(FACT)?, words: text(WORDS)? }
             }
         };
         let grant = NamespacedName { namespace: text(GRANT_NAMESPACE)?, name: text(GRANT_NAME)? };
@@ -181,38 +181,38 @@ mod tests {
     fn what_is_written_is_read() {
         let ids = || vec!["2200000000000001".to_owned(), "2200000000000002".to_owned()];
         let contents = [
-            MailContent::SpentState,
-            MailContent::Token { grantor: None },
-            MailContent::Token { grantor: Some("6600000000000001".to_owned()) },
-            MailContent::Refused(MailRefusal::WrongApp),
-            MailContent::Refused(MailRefusal::ScopesMissing(vec!["pages_messaging".to_owned()])),
-            MailContent::Refused(MailRefusal::PagesMissing(ids())),
+            MessageContent::SpentState,
+            MessageContent::Token { grantor: None },
+            MessageContent::Token { grantor: Some("6600000000000001".to_owned()) },
+            MessageContent::Refused(MessageRefusal::WrongApp),
+            MessageContent::Refused(MessageRefusal::ScopesMissing(vec!["pages_messaging".to_owned()])),
+            MessageContent::Refused(MessageRefusal::PagesMissing(ids())),
         ];
-        let troubles = AppTrouble::ALL.iter().map(|trouble| MailContent::AppTrouble {
+        let troubles = AppTrouble::ALL.iter().map(|trouble| MessageContent::AppTrouble {
             trouble: *trouble,
             fact: "code 191".to_owned(),
             words: String::new(),
         });
         for content in contents.into_iter().chain(troubles) {
             let grant = NamespacedName { namespace: "tenant-a".to_owned(), name: "acme".to_owned() };
-            let mail = Mail { grant, grant_uid: "u-1".to_owned(), content };
-            assert_eq!(Mail::read(&mail.annotations()), Some(mail));
+            let mail = InboxMessage { grant, grant_uid: "u-1".to_owned(), content };
+            assert_eq!(InboxMessage::read(&mail.annotations()), Some(mail));
         }
     }
 
     #[test]
     fn what_is_no_mail_is_none() {
         let mut annotations = BTreeMap::from([(CONTENT.to_owned(), "Token".to_owned())]);
-        assert_eq!(Mail::read(&annotations), None, "whose it is");
+        assert_eq!(InboxMessage::read(&annotations), None, "whose it is");
         annotations.extend([GRANT_NAMESPACE, GRANT_NAME, GRANT_UID].map(|name| (name.to_owned(), "x".to_owned())));
-        assert!(Mail::read(&annotations).is_some());
+        assert!(InboxMessage::read(&annotations).is_some());
         // Whose it is, is a number or not told.
         for forged in ["", "66 or 67", "<b>", "123456789012345678901"] {
             annotations.insert(GRANTOR.to_owned(), forged.to_owned());
-            let content = Mail::read(&annotations).map(|mail| mail.content);
-            assert_eq!(content, Some(MailContent::Token { grantor: None }), "{forged}");
+            let content = InboxMessage::read(&annotations).map(|mail| mail.content);
+            assert_eq!(content, Some(MessageContent::Token { grantor: None }), "{forged}");
         }
         annotations.insert(CONTENT.to_owned(), "Other".to_owned());
-        assert_eq!(Mail::read(&annotations), None, "what it says");
+        assert_eq!(InboxMessage::read(&annotations), None, "what it says");
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, PostParams};
-use meta_channel_operator::api::mailbox::MAIL_TYPE;
+use meta_channel_operator::api::inbox::INBOX_TYPE;
 use reqwest::StatusCode;
 use testkit::wait_for;
 
@@ -15,10 +15,10 @@ use crate::oauth::renewed;
 /// A Secret that the obstacle is tried out on. It is of the type of mail, and says nothing.
 const PROBE: &str = "probe";
 
-/// How many tokens lie in the mailbox.
-async fn tokens(mailbox: &Api<Secret>) -> Result<usize> {
-    let all = mailbox.list(&ListParams::default()).await?;
-    Ok(all.iter().filter(|mail| mail.type_.as_deref() == Some(MAIL_TYPE) && mail.data.is_some()).count())
+/// How many tokens lie in the inbox.
+async fn tokens(inbox: &Api<Secret>) -> Result<usize> {
+    let all = inbox.list(&ListParams::default()).await?;
+    Ok(all.iter().filter(|mail| mail.type_.as_deref() == Some(INBOX_TYPE) && mail.data.is_some()).count())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,32 +26,32 @@ async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_o
     for way in BUT_QUOTA {
         let (world, operator) = renewed::world().await?;
         world.account.is_refused_on_purpose();
-        let mailbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.mailbox);
+        let inbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
         let metadata = ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() };
-        mailbox
+        inbox
             .create(
                 &PostParams::default(),
-                &Secret { metadata, type_: Some(MAIL_TYPE.to_owned()), ..Secret::default() },
+                &Secret { metadata, type_: Some(INBOX_TYPE.to_owned()), ..Secret::default() },
             )
             .await?;
-        let target = Target { rules: MAILBOX, ..of_secrets(&world.mailbox, "delete", PROBE) };
+        let target = Target { rules: MAILBOX, ..of_secrets(&world.inbox, "delete", PROBE) };
         let obstacle = Obstacle::put(&world, way, &target).await?;
 
         let mut browser = renewed::browser(&world).await?;
         let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), PERSON, &[]).await?;
         browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-        world.grant_is(&["Ready=True/Reached", "Valid=True/TokenValid"]).await?;
+        world.grant_is(&["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
         if way != Way::Failing {
             told_by_event(&world, &world.tenant_a, "acme", way, 1).await?;
         }
         let kept = world.kept("token").await?;
         is_tried_again(&world, &operator, "Secret").await?;
         assert_eq!(world.kept("token").await?, kept);
-        assert_eq!(tokens(&mailbox).await?, 1);
+        assert_eq!(tokens(&inbox).await?, 1);
         obstacle.remove().await?;
         world.advance(1);
-        wait_for("the mailbox to be empty", PATIENCE, async || {
-            let left = tokens(&mailbox).await?;
+        wait_for("the inbox to be empty", PATIENCE, async || {
+            let left = tokens(&inbox).await?;
             ensure!(left == 0, "{left} tokens");
             Ok(())
         })

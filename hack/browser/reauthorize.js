@@ -1,4 +1,4 @@
-// A person with a phone authorises again: start page, login dialog, confirmation; and meets some of what can go wrong.
+// A person with a phone authorizes again: start page, login dialog, confirmation; and meets some of what can go wrong.
 //
 // SCENE: {"start": URL of the start page, "port": of the TLS front, "spki": digest of its key, "person", "pages": {"used",
 // "unused"}}. All hosts are the real ones; they are mapped to the front, which leads to gateway and sandbox.
@@ -51,11 +51,11 @@ async function open(context) {
   return page;
 }
 
-/** Where pictures are looked at: no page that is tested may do that. */
+/** Where pictures are checked: no page that is tested may do that. */
 const bench = await open(browser);
 
-/** The colours in a picture of part of a page, each as often as it occurs. */
-async function colours(page, selector) {
+/** The colors in a picture of part of a page, each as often as it occurs. */
+async function colors(page, selector) {
   const clip = await page.$eval(selector, element => {
     const { x, y, width, height } = element.getBoundingClientRect();
     return { x: x + scrollX, y: y + scrollY, width, height };
@@ -69,7 +69,7 @@ async function colours(page, selector) {
     canvas.drawImage(image, 0, 0);
     const { data } = canvas.getImageData(0, 0, image.width, image.height);
     const counts = {};
-    for (const colour of new Uint32Array(data.buffer)) counts[colour] = (counts[colour] ?? 0) + 1;
+    for (const color of new Uint32Array(data.buffer)) counts[color] = (counts[color] ?? 0) + 1;
     return counts;
   }, picture);
 }
@@ -79,7 +79,7 @@ async function canDrawText() {
   const page = await open(browser);
   const letters = ['i', 'W', '\u{10FFFE}'];
   await page.setContent(letters.map((letter, n) => `<p id="l${n}" style="width: 2em; font-size: 40px">${letter}</p>`).join(''));
-  const drawn = await Promise.all(letters.map(async (_, n) => JSON.stringify(await colours(page, `#l${n}`))));
+  const drawn = await Promise.all(letters.map(async (_, n) => JSON.stringify(await colors(page, `#l${n}`))));
   assert.equal(new Set(drawn).size, letters.length, 'each letter is drawn otherwise, and not as one that no font has');
 }
 
@@ -150,8 +150,8 @@ async function seen({ context, page, session }, name, title, path) {
     assert(cookie.httpOnly && cookie.secure && cookie.sameSite === 'Lax' && cookie.path === '/', cookie.name);
     assert(cookie.name.startsWith('__Host-') && !cookie.value.includes('EAA'), cookie.name);
   }
-  const drawn = Object.keys(await colours(page, 'h1')).length;
-  assert(drawn > 4, `${name}: the heading has ${drawn} colours, so no letters`);
+  const drawn = Object.keys(await colors(page, 'h1')).length;
+  assert(drawn > 4, `${name}: the heading has ${drawn} colors, so no letters`);
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
 
@@ -160,7 +160,7 @@ const click = (page, selector) => Promise.all([page.waitForNavigation(), page.cl
 /** From the start page to the login dialog. */
 async function begin(tab, name) {
   await tab.page.goto(scene.start);
-  await seen(tab, `${name}-1-start`, 'Authorise again', new URL(scene.start).pathname);
+  await seen(tab, `${name}-1-start`, 'Authorize again', new URL(scene.start).pathname);
   await click(tab.page, 'button');
   assert.equal(new URL(tab.page.url()).origin, 'https://www.facebook.com');
   await seen(tab, `${name}-2-dialog`, 'Log in');
@@ -177,13 +177,13 @@ async function agree({ page }, pages) {
 const CONFIRM = '/oauth/confirm';
 const FLOW = /\?flow=[0-9a-f]{32}$/;
 
-async function authorisesAgain() {
+async function authorizesAgain() {
   const tab = await fresh();
   await begin(tab, 'good');
   await agree(tab);
-  await seen(tab, 'good-3-confirm', 'Use this authorisation?', CONFIRM);
+  await seen(tab, 'good-3-confirm', 'Use this authorization?', CONFIRM);
   await tab.page.reload();
-  await seen(tab, 'good-3-confirm', 'Use this authorisation?', CONFIRM);
+  await seen(tab, 'good-3-confirm', 'Use this authorization?', CONFIRM);
   await click(tab.page, 'button[value=use]');
   await seen(tab, 'good-4-done', 'Thank you', CONFIRM);
   await tab.page.goBack();
@@ -198,7 +198,7 @@ async function choosesTooFewPages() {
   // The way out is on the page.
   await click(tab.page, 'button');
   await agree(tab, [scene.pages.used]);
-  await seen(tab, 'few-4-confirm', 'Use this authorisation?', CONFIRM);
+  await seen(tab, 'few-4-confirm', 'Use this authorization?', CONFIRM);
   await click(tab.page, 'button[value=drop]');
   await seen(tab, 'few-5-dropped', 'Not used', CONFIRM);
 }
@@ -210,7 +210,7 @@ async function saysNo() {
   await seen(tab, 'no-3-declined', 'You did not agree at Facebook', CONFIRM);
 }
 
-/** Somebody else's browser, with an address that was sent to it. */
+/** Someone else's browser, with an address that was sent to it. */
 async function followsAStrangersLink() {
   const [attacker, victim] = [await fresh(), await fresh()];
   await begin(attacker, 'stranger');
@@ -228,7 +228,7 @@ async function isUsedByAnotherSite() {
 }
 
 let failed = 0;
-for (const story of [authorisesAgain, choosesTooFewPages, saysNo, followsAStrangersLink, isUsedByAnotherSite]) {
+for (const story of [authorizesAgain, choosesTooFewPages, saysNo, followsAStrangersLink, isUsedByAnotherSite]) {
   try {
     await story();
     console.log(`ok ${story.name}`);
