@@ -16,7 +16,7 @@ pub struct Cli {
     /// What to do; without a subcommand, run the operator.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Flags of the operator.
+    /// Flags for the operator.
     #[command(flatten)]
     pub run: RunSettings,
 }
@@ -32,25 +32,25 @@ pub enum Command {
     Crds(CrdsSettings),
 }
 
-/// Flags that every server has.
+/// Flags for all servers.
 #[derive(Args, Clone, Debug)]
 pub struct CommonSettings {
     /// Namespaces to watch, separated by commas; none means all.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
     pub watch_namespaces: Vec<String>,
-    /// Objects of each kind, and Secrets with a purpose label, that are managed in one namespace; the oldest are.
+    /// Maximum number of objects of each kind, and of Secrets with a purpose label, that are managed in one namespace. The oldest ones are managed.
     #[arg(long, env = "MAX_OBJECTS_PER_NAMESPACE", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub max_objects_per_namespace: u32,
-    /// How logs are written.
+    /// Format of the logs.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Which logs are written, such as info or meta_channel_operator=debug. Libraries never log below info.
+    /// Filter for the logs, such as info or meta_channel_operator=debug. Libraries never log below info.
     #[arg(long, env = "LOG_FILTER", default_value = "info", value_name = "FILTER")]
     pub log_filter: String,
 }
 
 impl CommonSettings {
-    /// The watched namespaces; one empty name stands for all.
+    /// The watched namespaces; one empty name means all.
     pub fn scopes(&self) -> Vec<String> {
         let mut named: Vec<_> = self.watch_namespaces.iter().map(|name| name.trim().to_owned()).collect();
         named.retain(|name| !name.is_empty());
@@ -64,14 +64,14 @@ impl CommonSettings {
         usize::try_from(self.max_objects_per_namespace).unwrap_or(usize::MAX)
     }
 
-    /// The watched namespaces for people.
+    /// The watched namespaces in readable form.
     pub fn shown_scopes(&self) -> String {
         let scopes = self.scopes().join(",");
         if scopes.is_empty() { "all".to_owned() } else { scopes }
     }
 }
 
-/// Flags of every server that asks Meta.
+/// Flags for all servers that call Meta.
 #[derive(Args, Clone, Debug)]
 pub struct GraphSettings {
     /// Base URL of the Graph API.
@@ -80,7 +80,7 @@ pub struct GraphSettings {
     /// Allow a Graph URL that is not Meta's. Tokens and app secrets are sent there.
     #[arg(long, env = "ALLOW_TEST_GRAPH")]
     pub allow_test_graph: bool,
-    /// Longest wait for one answer of the Graph API, 30s at most.
+    /// How long to wait for one answer from the Graph API; at most 30s.
     #[arg(long, env = "GRAPH_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub graph_timeout: Duration,
 }
@@ -89,8 +89,8 @@ impl GraphSettings {
     /// Checks what clap cannot check flag by flag.
     ///
     /// # Errors
-    /// When the Graph URL is not Meta's and that was not allowed: who may set it would get everybody's tokens. When an answer is waited
-    /// for longer than a request counts as on its way.
+    /// When the Graph URL is not Meta's and that is not allowed: anyone who may set the URL would get everybody's tokens. When the timeout
+    /// is longer than a request counts as in flight.
     pub fn validate(&self) -> anyhow::Result<()> {
         let timeout = self.graph_timeout;
         if timeout > LONGEST_ANSWER {
@@ -110,10 +110,10 @@ impl GraphSettings {
     }
 }
 
-/// Flags of the operator.
+/// Flags for the operator.
 #[derive(Args, Clone, Debug)]
 pub struct RunSettings {
-    /// Flags that every server has.
+    /// Flags for all servers.
     #[command(flatten)]
     pub common: CommonSettings,
     /// Namespace of the claims.
@@ -122,55 +122,55 @@ pub struct RunSettings {
     /// Where the Graph API is.
     #[command(flatten)]
     pub graph: GraphSettings,
-    /// Where the gateway leaves what people authorized in the browser; the pod's namespace by default.
+    /// Namespace where the gateway leaves what people authorized in the browser; by default the pod's namespace.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub inbox_namespace: String,
-    /// Name of the Secret there that the gateway reads app secrets and verify tokens from; the same as the gateway's.
+    /// Name of the Secret in the inbox namespace from which the gateway reads app secrets and verify tokens. Must match the gateway's --keyring.
     #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
     pub keyring: String,
-    /// Public base URL of the gateway, such as https://hooks.example.com; absent when none is installed.
+    /// Public base URL of the gateway, such as https://hooks.example.com. Leave it unset if no gateway is installed.
     #[arg(long, env = "GATEWAY_URL", value_parser = https_url, value_name = "URL")]
     pub gateway_url: Option<String>,
     /// Address of the probes and metrics listener.
     #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub metrics_addr: SocketAddr,
-    /// Passes that may run at once.
+    /// Number of passes that may run at the same time.
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     pub concurrency: u16,
     /// How often a working channel is checked.
     #[arg(long, env = "PROBE_PERIOD", default_value = "15m", value_parser = period, value_name = "DURATION")]
     pub probe_period: Duration,
-    /// How often the token of a working channel is checked; near its end 24 times as often.
+    /// How often the token of a working channel is checked; near its expiry, 24 times as often.
     #[arg(long, env = "TOKEN_PROBE_PERIOD", default_value = "24h", value_parser = period, value_name = "DURATION")]
     pub token_probe_period: Duration,
     /// How often a working application is checked.
     #[arg(long, env = "APP_PROBE_PERIOD", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub app_probe_period: Duration,
-    /// How often an object that is edited over and over is checked, after the first five edits.
+    /// How often an object that is edited repeatedly is checked, after the first five edits.
     #[arg(long, env = "EDIT_INTERVAL", default_value = "1m", value_parser = period, value_name = "DURATION")]
     pub edit_interval: Duration,
     /// How long a value is kept without an answer from Meta before it becomes Unknown.
     #[arg(long, env = "STALENESS_LIMIT", default_value = "1h", value_parser = period, value_name = "DURATION")]
     pub staleness_limit: Duration,
-    /// Take part in leader election; needed with more than one replica.
+    /// Take part in leader election. Required with more than one replica.
     #[arg(long, env = "LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub leader_elect: bool,
-    /// Namespace of the Lease; the pod's by default.
+    /// Namespace of the Lease; by default the pod's namespace.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub leader_election_namespace: String,
     /// Name of the Lease.
     #[arg(long, env = "LEADER_ELECTION_ID", default_value = "meta-channel-operator", value_name = "NAME")]
     pub leader_election_id: String,
-    /// How long a Lease that is not renewed is left to its holder; the same for all replicas.
+    /// How long a Lease that is not renewed stays with its holder. Must be the same for all replicas.
     #[arg(long, env = "LEASE_DURATION", default_value = "60s", value_parser = period, value_name = "DURATION")]
     pub lease_duration: Duration,
     /// How long the holder of the Lease tries to renew it before it gives up; shorter than --lease-duration.
     #[arg(long, env = "LEASE_RENEW_DEADLINE", default_value = "40s", value_parser = period, value_name = "DURATION")]
     pub lease_renew_deadline: Duration,
-    /// How often the Lease is renewed, and checked by who waits for it; at most half of --lease-renew-deadline.
+    /// How often the leader renews the Lease, and waiting replicas check it; at most half of --lease-renew-deadline.
     #[arg(long, env = "LEASE_RETRY_PERIOD", default_value = "5s", value_parser = period, value_name = "DURATION")]
     pub lease_retry_period: Duration,
-    /// Unique name of this instance; the pod's name.
+    /// Unique name of this instance, normally the pod's name.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub identity: Option<String>,
 }
@@ -185,16 +185,16 @@ pub const META_GRAPH_URL: &str = "https://graph.facebook.com";
 pub const META_LOGIN_URL: &str = "https://www.facebook.com";
 
 impl RunSettings {
-    /// The name of this release, by which namespaces are bound to it: namespace and name of its Lease, which two releases
+    /// The name of this release, to which namespaces are bound: the namespace and name of its Lease, which two releases
     /// can never share.
     pub fn release(&self) -> String {
         format!("{}/{}", self.leader_election_namespace, self.leader_election_id)
     }
 
-    /// Where and as whom this instance stands for election.
+    /// Where this instance takes part in leader election, and under which name.
     ///
     /// # Errors
-    /// When the times do not fit together: two could lead at once, or one slow answer would end the leader.
+    /// When the times do not fit together: two instances could lead at once, or one slow answer would end the leader.
     pub fn candidate(&self) -> anyhow::Result<Candidate> {
         let (lease, renew_deadline, retry_period) =
             (self.lease_duration, self.lease_renew_deadline, self.lease_retry_period);
@@ -225,7 +225,7 @@ impl RunSettings {
         })
     }
 
-    /// The name of this instance: the given one, else host and process.
+    /// The name of this instance: the configured name, or else host and process.
     pub fn instance(&self) -> String {
         self.identity.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| {
             let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
@@ -234,10 +234,10 @@ impl RunSettings {
     }
 }
 
-/// Flags of the gateway.
+/// Flags for the gateway.
 #[derive(Args, Clone, Debug)]
 pub struct GatewaySettings {
-    /// Flags that every server has.
+    /// Flags for all servers.
     #[command(flatten)]
     pub common: CommonSettings,
     /// Where the Graph API is.
@@ -246,17 +246,17 @@ pub struct GatewaySettings {
     /// Base URL of the login dialog that people are sent to. One that is not Meta's needs --allow-test-graph.
     #[arg(long, env = "LOGIN_URL", default_value = META_LOGIN_URL, value_name = "URL")]
     pub login_url: String,
-    /// Where to leave what people authorized in the browser, for the operator; the pod's namespace by default.
+    /// Namespace in which to leave what people authorized in the browser, for the operator; by default the pod's namespace.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub inbox_namespace: String,
-    /// Name of the Secret there with the app secrets and verify tokens, which the operator writes.
+    /// Name of the Secret in the inbox namespace with the app secrets and verify tokens. The operator writes it.
     #[arg(long, env = "KEYRING", default_value = DEFAULT_KEYRING, value_name = "NAME")]
     pub keyring: String,
-    /// Address of the public listener; TLS ends before it.
+    /// Address of the public listener. TLS must be terminated in front of it.
     #[arg(long, env = "LISTEN_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen_addr: SocketAddr,
-    /// Proxies before it that each add to X-Forwarded-For whom they got a request from: by the address that the outermost
-    /// names people are told apart. At least the one where TLS ends; 0 if that adds none.
+    /// Number of proxies in front of the gateway that each add the address they got a request from to X-Forwarded-For. The address
+    /// that the outermost proxy adds tells people apart. Count at least the proxy that terminates TLS; 0 if that one adds no address.
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=8), value_name = "N")]
     pub trusted_proxies: u8,
     /// Address of the probes and metrics listener.
@@ -268,7 +268,7 @@ impl GatewaySettings {
     /// Checks what clap cannot check flag by flag.
     ///
     /// # Errors
-    /// When a URL is not Meta's and that was not allowed: a login page elsewhere could ask people for their passwords.
+    /// When a URL is not Meta's and that is not allowed: a login page elsewhere could ask people for their passwords.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.graph.validate()?;
         if self.login_url.trim_end_matches('/') != META_LOGIN_URL && !self.graph.allow_test_graph {
@@ -280,10 +280,10 @@ impl GatewaySettings {
     }
 }
 
-/// Flags of the generator.
+/// Flags for the generator.
 #[derive(Args, Clone, Debug)]
 pub struct CrdsSettings {
-    /// Write one file for each kind into this folder instead of printing them.
+    /// Write one file for each kind into this directory instead of printing them.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
