@@ -3,14 +3,13 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps,
 };
-use kube::CustomResourceExt;
 use serde_json::json;
 
-use super::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
+use super::kinds;
 
 /// All CustomResourceDefinitions, ready to be applied.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![AssetClaim::crd(), FacebookChannel::crd(), MetaApp::crd(), MetaGrant::crd()];
+    let mut crds = kinds::definitions();
     crds.iter_mut().for_each(|crd| {
         // A claim is made by who holds it, so that nothing has to be written to say so.
         let claim = crd.spec.names.kind == "AssetClaim";

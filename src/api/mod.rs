@@ -11,6 +11,7 @@ mod crds;
 mod facebook_channel;
 pub mod inbox;
 pub mod keyring;
+mod kinds;
 #[cfg(test)]
 pub(crate) mod laws;
 mod management_policy;

@@ -36,7 +36,7 @@ pub async fn release(
     access: &Access,
 ) -> Result<(AssetClaim, Answer<()>), Failure> {
     let (key, page) = (Key::of(claim), &claim.spec.asset_id);
-    leads(&claims.ctx, KindName::AssetClaim, &key)?;
+    leads(&claims.ctx, KindName::ASSET_CLAIM, &key)?;
     let (mut status, since) = (claim.status.clone().unwrap_or_default(), Stamp::now());
     status.releasing_since = Some(claims.ctx.clock.now());
     let marked = if claims.ctx.policy.safeguards.mark { write(claims, claim, status).await? } else { claim.clone() };
@@ -45,7 +45,7 @@ pub async fn release(
     let result = claim_fence::marked(&claims.ownership, &marked, since, end).await?;
     let mut calls = Calls::default();
     let answer = calls.answer(Operation::UnsubscribePage, result);
-    calls.log(KindName::AssetClaim, &key, &Told::default());
+    calls.log(KindName::ASSET_CLAIM, &key, &Told::default());
     if let (Err(refusal), Some(app)) = (&answer, &claim.spec.app_ref)
         && matches!(refusal.verdict, Verdict::AppBroken(_))
     {
@@ -65,9 +65,9 @@ pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, no
         write(claims, claim, status).await?;
         if is_told {
             // From now on the claim remembers it.
-            claims.departed.forget(&claim.spec.holder.uid);
+            claims.ownership.departed.forget(&claim.spec.holder.uid);
         }
-        claims.ctx.metrics.status_written(KindName::AssetClaim);
+        claims.ctx.metrics.status_written(KindName::ASSET_CLAIM);
         if state != claim.state() {
             log(&key, claim, state);
         }
@@ -84,7 +84,7 @@ pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, no
         Then::At(at) => at,
         Then::Class(class) => {
             let attempts = claims.states.count_failure(&key, &uid);
-            next_try(class, attempts, now, slots(&claims.ctx, KindName::AssetClaim, &uid, now))
+            next_try(class, attempts, now, slots::<AssetClaims>(&claims.ctx, &uid, now))
         }
     };
     if report.then == Then::Never {

@@ -32,15 +32,20 @@ use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
 use crate::base::key::{Key, KindName};
 use crate::base::schedule::NEVER;
 use crate::cluster::error::Failure;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Policy};
 use crate::controller::object_state::ObjectStates;
-use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::reconciler::{Next, Periods, Reconciler};
 use crate::controller::rounds;
 
 impl Reconciler for AssetClaims {
     type Object = AssetClaim;
     type Status = AssetClaimStatus;
-    const NAME: KindName = KindName::AssetClaim;
+    const NAME: KindName = KindName::ASSET_CLAIM;
+
+    fn periods(policy: &Policy) -> Periods {
+        // A claim has no regular turn: nothing is checked while it is held.
+        Periods::of(policy.broken_period, policy)
+    }
 
     fn ctx(&self) -> &Arc<Context> {
         &self.ctx

@@ -29,9 +29,9 @@ pub async fn observe(
     now: Timestamp,
 ) -> Result<Observed, Failure> {
     let (holder, key) = (&claim.spec.holder, Key::of(claim));
-    let dependent = (KindName::AssetClaim, key.clone());
+    let dependent = (KindName::ASSET_CLAIM, key.clone());
     let lives = claims.ownership.lives(holder);
-    let departed = claims.departed.contains(&holder.uid) || !lives && is_another(claims, claim);
+    let departed = claims.ownership.departed.contains(&holder.uid) || !lives && is_another(claims, claim);
     let mut seen = Observed {
         lives,
         departed,
@@ -130,7 +130,7 @@ fn is_another(claims: &AssetClaims, claim: &AssetClaim) -> bool {
             .shown(key)
             .is_some_and(|it| it.uid().as_ref() == Some(&claim.spec.holder.uid))
     };
-    declare_the_page.iter().any(|(kind, key)| *kind == KindName::FacebookChannel && is(key))
+    declare_the_page.iter().any(|(kind, key)| *kind == KindName::FACEBOOK_CHANNEL && is(key))
 }
 
 fn app_key(claim: &AssetClaim) -> Option<Key> {

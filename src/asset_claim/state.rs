@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use super::pace::Pacer;
 use crate::api::AssetClaimStatus;
-use crate::base::key::{Key, KindName};
-use crate::cluster::departed::Departed;
 use crate::controller::context::Context;
 use crate::controller::object_state::ObjectStates;
 use crate::meta_app::MetaApps;
@@ -19,8 +17,6 @@ pub struct AssetClaims {
     pub ownership: Arc<Ownership>,
     /// The applications through which pages are used.
     pub apps: Arc<MetaApps>,
-    /// Which channels were seen to go.
-    pub departed: Departed,
     pub(super) states: ObjectStates<AssetClaimStatus>,
     /// Turns of those that clean up.
     pub(super) pace: Pacer,
@@ -29,13 +25,8 @@ pub struct AssetClaims {
 impl AssetClaims {
     /// Nothing is known of any claim yet.
     pub fn new(ownership: &Arc<Ownership>, apps: &Arc<MetaApps>) -> Self {
-        let (departed, states, pace) = Default::default();
+        let (states, pace) = Default::default();
         let ctx = Arc::clone(&ownership.ctx);
-        Self { ctx, ownership: Arc::clone(ownership), apps: Arc::clone(apps), departed, states, pace }
-    }
-
-    /// Wakes the claim of this name.
-    pub fn wake(&self, name: &str) {
-        self.ctx.wakeups.wake(KindName::AssetClaim, Key::new(&self.ctx.policy.claims_namespace, name));
+        Self { ctx, ownership: Arc::clone(ownership), apps: Arc::clone(apps), states, pace }
     }
 }

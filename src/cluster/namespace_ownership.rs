@@ -9,23 +9,9 @@ use tokio::sync::watch;
 
 use crate::base::unlisted::Unlisted;
 
-/// What has to be listed in a watched namespace before anything is done there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum List {
-    /// MetaApps.
-    Apps,
-    /// MetaGrants.
-    Grants,
-    /// FacebookChannels.
-    Channels,
-    /// Released Secrets.
-    Secrets,
-    /// The binding.
-    Binding,
-}
-
-/// How many there are.
-const LISTS: usize = 5;
+/// What has to be listed in a watched namespace besides the kinds: labeled Secrets, and the binding.
+pub const SECRETS: &str = "Secret";
+pub const BINDING: &str = "ConfigMap";
 
 /// Why a namespace is left alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,11 +51,14 @@ pub struct Namespaces {
     changed: watch::Sender<()>,
 }
 
+/// What became of each list; `None` before there is an answer.
+type Lists = BTreeMap<&'static str, Option<Result<(), Unlisted>>>;
+
 #[derive(Default)]
 struct State {
     /// What was listed, for each watched namespace; "" is all.
-    lists: BTreeMap<String, [Option<Result<(), Unlisted>>; LISTS]>,
-    /// Watched namespaces whose channels were listed once, so that one that is not shown is not there.
+    lists: BTreeMap<String, Lists>,
+    /// Watched namespaces where everything was listed once, so that an object that is not shown is not there.
     shown: BTreeSet<String>,
     /// The releases that bindings name, by their namespaces.
     releases: BTreeMap<String, String>,
@@ -79,9 +68,10 @@ struct State {
 
 impl Namespaces {
     /// Of the release of this name, with these watched namespaces; one empty name stands for all. Where all are watched, a
-    /// namespace without a binding is ours.
-    pub fn new(release: String, scopes: &[String]) -> Self {
-        let lists = scopes.iter().map(|scope| (scope.clone(), Default::default())).collect();
+    /// namespace without a binding is ours. In each the objects of these kinds have to be listed.
+    pub fn new(release: String, scopes: &[String], kinds: impl IntoIterator<Item = &'static str>) -> Self {
+        let lists: Lists = kinds.into_iter().chain([SECRETS, BINDING]).map(|list| (list, None)).collect();
+        let lists = scopes.iter().map(|scope| (scope.clone(), lists.clone())).collect();
         let mut state = State { lists, ..State::default() };
         state.judge(&release);
         Self { release, state: RwLock::new(state), changed: watch::Sender::default() }
@@ -115,12 +105,11 @@ impl Namespaces {
     }
 
     /// Notes that something was listed in a watched namespace, or cannot be.
-    pub fn listed(&self, scope: &str, list: List, outcome: Result<(), Unlisted>) {
+    pub fn listed(&self, scope: &str, list: &'static str, outcome: Result<(), Unlisted>) {
         self.change(|state| {
-            if let Some(lists) = state.lists.get_mut(scope) {
-                lists[list as usize] = Some(outcome);
-            }
-            if (list, outcome) == (List::Channels, Ok(())) {
+            let Some(lists) = state.lists.get_mut(scope) else { return };
+            lists.insert(list, Some(outcome));
+            if lists.values().all(|outcome| *outcome == Some(Ok(()))) {
                 state.shown.insert(scope.to_owned());
             }
         });
@@ -177,10 +166,10 @@ impl State {
 
     fn verdict(&self, namespace: &str, release: &str) -> Option<Result<(), Refusal>> {
         let (scope, lists) = self.lists.get_key_value(namespace).or_else(|| self.lists.get_key_value(""))?;
-        if let Some(unlisted) = lists.iter().flatten().find_map(|outcome| outcome.err()) {
+        if let Some(unlisted) = lists.values().flatten().find_map(|outcome| outcome.err()) {
             return Some(Err(Refusal::Unlisted(unlisted)));
         }
-        if lists.iter().any(Option::is_none) {
+        if lists.values().any(Option::is_none) {
             return None;
         }
         Some(match self.releases.get(namespace) {
@@ -196,11 +185,11 @@ impl State {
 mod tests {
     use super::*;
 
-    const ALL: [List; LISTS] = [List::Apps, List::Grants, List::Channels, List::Secrets, List::Binding];
+    const ALL: [&str; 3] = ["FacebookChannel", SECRETS, BINDING];
 
     fn bindings(scopes: &[&str]) -> Namespaces {
         let scopes: Vec<_> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Namespaces::new("ops/acme".to_owned(), &scopes)
+        Namespaces::new("ops/acme".to_owned(), &scopes, ["FacebookChannel"])
     }
 
     fn list_all(bindings: &Namespaces, scope: &str) {
@@ -240,12 +229,12 @@ mod tests {
         }
         bind(&it, "a", "ops/acme");
         assert!(it.is_ours("a"));
-        it.listed("a", List::Secrets, Err(Unlisted::Forbidden));
+        it.listed("a", SECRETS, Err(Unlisted::Forbidden));
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("Forbidden")));
         assert_eq!((it.knows_to_be_ours("a"), it.knows_to_be_ours("b")), (None, Some(false)));
-        it.listed("a", List::Secrets, Err(Unlisted::NotFound));
+        it.listed("a", SECRETS, Err(Unlisted::NotFound));
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("NotFound")));
-        it.listed("a", List::Secrets, Ok(()));
+        it.listed("a", SECRETS, Ok(()));
         assert!(it.is_ours("a") && it.knows_to_be_ours("a") == Some(true));
         it.bound("a", None);
         assert_eq!((it.is_ours("a"), refusal(&it, "a")), (false, Some("Unbound")));
@@ -255,7 +244,7 @@ mod tests {
     #[test]
     fn a_namespace_is_left_once_it_was_seen_and_belongs_to_nobody() {
         let it = bindings(&["a"]);
-        it.listed("a", List::Channels, Err(Unlisted::Forbidden));
+        it.listed("a", "FacebookChannel", Err(Unlisted::Forbidden));
         assert!(!it.is_left("a"), "what is there was never seen");
         list_all(&it, "a");
         assert!(it.is_left("a"));
@@ -263,7 +252,7 @@ mod tests {
             it.bound("a", release.map(str::to_owned));
             assert_eq!(it.is_left("a"), expected, "{release:?}");
         }
-        it.listed("a", List::Channels, Err(Unlisted::Forbidden));
+        it.listed("a", "FacebookChannel", Err(Unlisted::Forbidden));
         assert!(it.is_left("a"));
     }
 
@@ -278,7 +267,7 @@ mod tests {
         assert_eq!((refusal(&it, ""), refusal(&it, "b")), (None, Some("OtherRelease")));
         it.bound("b", None);
         assert!(it.is_ours("b"));
-        it.listed("", List::Apps, Err(Unlisted::Forbidden));
+        it.listed("", "FacebookChannel", Err(Unlisted::Forbidden));
         assert!(!it.is_ours("a") && !it.is_ours("b"));
     }
 

@@ -52,6 +52,11 @@ impl Dependents {
         maps.dependencies.insert(dependent.clone(), dependencies);
     }
 
+    /// Whether it is known what an object depends on.
+    pub fn knows(&self, dependent: &Dependent) -> bool {
+        self.0.lock().dependencies.get(dependent).is_some_and(|all| !all.is_empty())
+    }
+
     /// Forgets an object that is gone, and says what it depended on.
     pub fn forget(&self, dependent: &Dependent) -> Vec<Dependency> {
         self.0.lock().remove(dependent)
@@ -87,8 +92,8 @@ mod tests {
     fn only_who_depends_on_it_now_is_found() {
         let index = Dependents::default();
         let secret = |name: &str| Dependency::Secret(Key::new("a", name));
-        let one = (KindName::FacebookChannel, Key::new("a", "one"));
-        let two = (KindName::FacebookChannel, Key::new("a", "two"));
+        let one = (KindName::FACEBOOK_CHANNEL, Key::new("a", "one"));
+        let two = (KindName::FACEBOOK_CHANNEL, Key::new("a", "two"));
         index.set(&one, vec![secret("x")]);
         index.set(&two, vec![secret("x"), secret("y")]);
         assert_eq!(index.dependents(&secret("x")), vec![one.clone(), two.clone()]);

@@ -12,7 +12,7 @@
 //! Each condition has its witnesses (the table in docs/conditions.md). `decide/evidence.rs` sorts the answers before any condition is decided:
 //! what the witness says counts; what another call says is a doubt, for which `witness.rs` has the witness asked in the same pass; what one answer
 //! does not contain, or says without being definite, is a suspicion (`controller/evidence.rs`), kept in memory until the same is heard a minute
-//! later or contradicted. More than twenty doubts of one app in a minute (`facebook_channel/suspect_tokens.rs`) have the app checked, and wait for their slots.
+//! later or contradicted. More than twenty doubts of one app in a minute (`limits/suspect_tokens.rs`) have the app checked, and wait for their slots.
 //! What is newly declared and refused (`decide/wish.rs`) makes `Ready` False and touches no other condition.
 
 use std::collections::BTreeMap;

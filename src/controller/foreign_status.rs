@@ -9,7 +9,7 @@ use crate::base::key::{Key, version};
 /// it here.
 pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
     if kind.states().wrote(key, uid, version, is_shown) {
-        kind.ctx().wakeups.wake_dependents_of(K::NAME, key);
+        wake_dependents(kind, key);
     }
 }
 
@@ -38,5 +38,12 @@ pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
         }
         Some(_) => ctx.wakeups.wake(K::NAME, key),
         None => {}
+    }
+}
+
+/// Wakes everything that depends on the object of this name.
+pub fn wake_dependents<K: Reconciler>(kind: &K, key: &Key) {
+    if let Some(dependency) = K::as_dependency(key) {
+        kind.ctx().wakeups.wake_dependents(&dependency);
     }
 }

@@ -8,6 +8,7 @@
 pub mod batch_resync;
 pub mod context;
 pub mod counts;
+pub mod declared;
 pub mod deletion;
 pub mod dependency;
 pub mod dependents;

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -10,7 +11,8 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::context::Context;
+use super::context::{Context, Policy};
+use super::dependents::Dependency;
 use super::object_state::ObjectStates;
 use crate::api::outcome::Class;
 use crate::base::key::{Key, KindName};
@@ -25,6 +27,22 @@ pub struct Next {
     pub at: Timestamp,
     /// Why then; for metrics and logs.
     pub class: Class,
+}
+
+/// How often objects of a kind are checked although nothing changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Periods {
+    /// Those that are well.
+    pub regular: Duration,
+    /// Those that only a person can mend.
+    pub broken: Duration,
+}
+
+impl Periods {
+    /// Broken objects are checked no more often than those that are well.
+    pub fn of(regular: Duration, policy: &Policy) -> Self {
+        Self { regular, broken: policy.broken_period.max(regular) }
+    }
 }
 
 /// A kind, as the controller sees it: a value that owns what is remembered of its objects.
@@ -46,6 +64,14 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// Whether the slots of resting objects are the [sweep](crate::controller::batch_resync)'s. If not, each is a pass.
     const BATCHED: bool = false;
+
+    /// How often its objects are checked.
+    fn periods(policy: &Policy) -> Periods;
+
+    /// What others depend on if they depend on the object of this name; `None` of a kind on which none depends.
+    fn as_dependency(_key: &Key) -> Option<Dependency> {
+        None
+    }
 
     /// What it shares with the other kinds.
     fn ctx(&self) -> &Arc<Context>;
@@ -93,19 +119,7 @@ pub(super) fn status_of<'a, K: Reconciler>(ctx: &'a Context, object: &'a K::Obje
 }
 
 /// The regular slots of an object.
-pub fn slots(ctx: &Context, kind: KindName, uid: &str, now: Timestamp) -> Slots {
-    let period = match kind {
-        KindName::MetaApp => ctx.policy.app_period,
-        KindName::MetaGrant => ctx.policy.token_period,
-        KindName::FacebookChannel => ctx.policy.channel_period,
-        // A claim has no regular turn: nothing is checked while it is held.
-        KindName::AssetClaim => ctx.policy.broken_period,
-    };
-    let broken = match kind {
-        // A grant that works is checked more rarely than what is broken, so that a broken one is not found well too late.
-        KindName::MetaGrant => ctx.policy.broken_period,
-        _ => ctx.policy.broken_period.max(period),
-    };
-    let broken = next_slot(uid, now, broken);
-    Slots { regular: next_slot(uid, now, period), broken, again: None }
+pub fn slots<K: Reconciler>(ctx: &Context, uid: &str, now: Timestamp) -> Slots {
+    let Periods { regular, broken } = K::periods(&ctx.policy);
+    Slots { regular: next_slot(uid, now, regular), broken: next_slot(uid, now, broken), again: None }
 }

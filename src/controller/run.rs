@@ -88,7 +88,7 @@ fn failed<K: Reconciler>(object: Arc<K::Object>, failure: &Failure, kind: Arc<K>
         let now = ctx.clock.now();
         let (key, uid) = (Key::of(&*object), object.uid().unwrap_or_default());
         let attempts = kind.states().count_failure(&key, &uid);
-        let at = next_try(failure.class(), attempts, now, slots(ctx, K::NAME, &uid, now));
+        let at = next_try(failure.class(), attempts, now, slots::<K>(ctx, &uid, now));
         if failure.class() == Class::Conflict {
             tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "someone else wrote first; trying again");
         } else if matches!(failure, Failure::Refused(_)) {

@@ -64,7 +64,7 @@ impl Wakeups {
 
     /// Whether a namespace is watched here, though it may be another release's.
     pub fn watches(&self, namespace: &str) -> bool {
-        self.timer(KindName::FacebookChannel, namespace).is_some()
+        self.timer(KindName::META_APP, namespace).is_some()
     }
 
     /// Wakes one object.
@@ -78,15 +78,6 @@ impl Wakeups {
     pub fn wake_dependents(&self, dependency: &Dependency) {
         for (kind, key) in self.dependents.dependents(dependency) {
             self.wake(kind, key);
-        }
-    }
-
-    /// Wakes everything that depends on the status of an object.
-    pub fn wake_dependents_of(&self, kind: KindName, key: &Key) {
-        match kind {
-            KindName::MetaApp => self.wake_dependents(&Dependency::MetaApp(key.clone())),
-            KindName::MetaGrant => self.wake_dependents(&Dependency::MetaGrant(key.clone())),
-            KindName::FacebookChannel | KindName::AssetClaim => {}
         }
     }
 }

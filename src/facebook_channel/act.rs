@@ -60,8 +60,9 @@ pub async fn act(
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
             let page_id = &channel.spec.page_id;
             let subscribe = channels.ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
-            let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, &wanted, subscribe)
-                .await?;
+            let sent =
+                claim_fence::held(&channels.ownership, KindName::FACEBOOK_CHANNEL, &pass.key, &wanted, subscribe)
+                    .await?;
             let Some(written) = sent else { return Ok(asked) };
             asked.before = asked.subscriptions.take().and_then(Result::ok);
             let written = asked.calls.answer(Operation::SubscribePage, written);
@@ -128,7 +129,7 @@ async fn unsubscribe(
     let credentials = meta_app::secrets::find_credentials(&channels.apps, &app).await?.ok_or_else(inputs_changed)?;
     let version = meta_app::facts::version(&app);
     let end = channels.ctx.graph.unsubscribe_page(&version, &credentials, page_id);
-    let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let sent = claim_fence::held(&channels.ownership, KindName::FACEBOOK_CHANNEL, &pass.key, wanted, end).await?;
     let Some(written) = sent else { return Ok(asked) };
     let written = asked.calls.answer(Operation::UnsubscribePage, written);
     if token_check::blames_the_app(&written) {

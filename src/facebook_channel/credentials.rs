@@ -166,7 +166,7 @@ fn granted(
     }
     let Some(page) = granted.pages.get(page_id) else {
         // The grant was listed before the page was in use, and without it: what it gives for it is yet to be found out.
-        channels.ctx.wakeups.wake(KindName::MetaGrant, key.clone());
+        channels.ctx.wakeups.wake(KindName::META_GRANT, key.clone());
         return (TokenSeen::NotListed, None);
     };
     if page.token.is_none() && page.absence().is_none() {

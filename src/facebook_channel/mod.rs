@@ -4,6 +4,7 @@ pub mod act;
 pub mod batched_reads;
 pub mod credentials;
 pub mod decide;
+mod declared;
 pub mod disconnected;
 mod lenders;
 pub mod model;
@@ -14,7 +15,6 @@ pub mod previous_app;
 pub mod publication;
 pub mod rate_limits;
 mod state;
-pub mod suspect_tokens;
 pub mod threads;
 pub mod token_check_schedule;
 pub mod token_witness;
@@ -28,18 +28,22 @@ pub use state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Policy};
 use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
-use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::reconciler::{Next, Periods, Reconciler};
 use crate::controller::rounds;
 use crate::controller::rounds::{InRounds, Round};
 
 impl Reconciler for FacebookChannels {
     type Object = FacebookChannel;
     type Status = FacebookChannelStatus;
-    const NAME: KindName = KindName::FacebookChannel;
+    const NAME: KindName = KindName::FACEBOOK_CHANNEL;
     const BATCHED: bool = true;
+
+    fn periods(policy: &Policy) -> Periods {
+        Periods::of(policy.channel_period, policy)
+    }
 
     fn ctx(&self) -> &Arc<Context> {
         &self.ctx

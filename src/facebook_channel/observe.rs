@@ -43,7 +43,7 @@ pub async fn observe(
         let wanted = wanted(channel, pass, seen.app_key.as_ref(), &seen.app, &seen.asked);
         seen.record = ownership::observe_record(&channels.ownership, &wanted).unwrap_or(seen.record);
     }
-    seen.asked.calls.log(KindName::FacebookChannel, &pass.key, pass.told());
+    seen.asked.calls.log(KindName::FACEBOOK_CHANNEL, &pass.key, pass.told());
     channels.ctx.limits.heed(&restraint.budgets, seen.asked.calls.refusals(), pass.now);
     channels.ctx.limits.reached(&restraint.app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)
@@ -65,7 +65,7 @@ pub async fn survey(
     dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(&channels.apps, key, &pass.key.namespace)));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
-    let dependent = (KindName::FacebookChannel, pass.key.clone());
+    let dependent = (KindName::FACEBOOK_CHANNEL, pass.key.clone());
     channels.ctx.wakeups.dependents.set(&dependent, dependencies.clone());
 
     let (app, app_object) = seen::look(&channels.apps, app_key.as_ref(), &pass.key.namespace).await?;
@@ -100,7 +100,7 @@ pub async fn survey(
     // What everybody doubts at the same time is checked again in the regular slot.
     let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
     let handed = channels.prefetched.has(&pass.key, &inputs, pass.now);
-    let put_off = pass.confirms && !handed && channels.doubts.are_many(&app_uid, pass.now);
+    let put_off = pass.confirms && !handed && channels.ctx.limits.suspect_tokens.are_many(&app_uid, pass.now);
     let asked_for = pass.due && !put_off || news || pass.requested.is_some();
     let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
     let look = !paused && (asked_for || changed || is_let_in_again(channels, &wanted, &claim, pass, &asked).await?);

@@ -47,7 +47,7 @@ pub async fn unsubscribe(
     })?;
     let page_id = &wanted.id;
     let end = channels.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
-    let sent = claim_fence::held(&channels.ownership, KindName::FacebookChannel, &pass.key, wanted, end).await?;
+    let sent = claim_fence::held(&channels.ownership, KindName::FACEBOOK_CHANNEL, &pass.key, wanted, end).await?;
     let Some(result) = sent else { return Ok(None) };
     let ended = answer(Operation::UnsubscribePage, result);
     if token_check::blames_the_app(&ended) {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::prefetched::{PageNews, Prefetched};
-use super::suspect_tokens::SuspectTokens;
 use crate::api::FacebookChannelStatus;
 use crate::controller::context::Context;
 use crate::controller::last_look::LastLook;
@@ -26,8 +25,6 @@ pub struct FacebookChannels {
     pub grants: Arc<MetaGrants>,
     /// Published Secrets as they were written.
     pub published: Written,
-    /// How many channels of each application doubt their tokens.
-    pub doubts: SuspectTokens,
     /// What a sweep read about channels that it wakes.
     pub(super) prefetched: Prefetched<PageNews>,
     /// When evidence of the primary receiver was looked for.
@@ -46,7 +43,6 @@ impl FacebookChannels {
             apps: Arc::clone(&grants.apps),
             grants: Arc::clone(grants),
             published: Written::default(),
-            doubts: SuspectTokens::default(),
             prefetched: Prefetched::default(),
             evidence_looks: LastLook::new(ctx.clock.now()),
             evidence_requests: Taken::default(),

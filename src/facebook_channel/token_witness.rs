@@ -43,7 +43,7 @@ pub async fn ask_if_doubted(
     if token::is_app_suspected(&seen.asked) {
         look_at_app(channels, seen);
     }
-    if !channels.doubts.admit(app, pass.now) {
+    if !channels.ctx.limits.suspect_tokens.admit(app, pass.now) {
         // So many at once are the application's, or nobody's: its own check decides.
         look_at_app(channels, seen);
         return Ok(());

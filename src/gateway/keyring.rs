@@ -136,7 +136,7 @@ impl Keyring {
             let (store, writer) = reflector::store();
             let all: Api<DeserializeGuard<MetaApp>> = scoped(client, &namespace);
             let (counters, known) = (metrics.clone(), Arc::clone(namespaces));
-            let room = surplus.room(KindName::MetaApp.as_str(), &namespace);
+            let room = surplus.room(KindName::META_APP.as_str(), &namespace);
             watches.spawn(async move {
                 let report = |change: Change<'_, MetaApp>| {
                     known.note(&namespace, List::Apps, &change);

@@ -73,6 +73,7 @@ pub mod reasons_to_wait;
 pub mod repair_limiter;
 pub mod round_robin;
 pub mod served_version;
+pub mod suspect_tokens;
 pub mod token_bucket;
 pub mod usage_recorder;
 pub mod wait_queue;
@@ -93,6 +94,7 @@ use crate::limits::circuit_breaker::{CircuitBreakers, Reachability};
 use crate::limits::clock_skew::ClockSkew;
 use crate::limits::edit_limiter::EditLimiter;
 use crate::limits::served_version::ServedVersions;
+use crate::limits::suspect_tokens::SuspectTokens;
 use crate::limits::usage_recorder::UsageRecorder;
 use crate::metrics::Metrics;
 
@@ -106,6 +108,8 @@ pub struct Limits {
     pub served_versions: Arc<ServedVersions>,
     /// How far our clock is from Meta's.
     pub clock_skew: Arc<ClockSkew>,
+    /// How many channels of each application doubt their tokens.
+    pub suspect_tokens: SuspectTokens,
     /// How often changed objects may be checked.
     pub edit_limiter: EditLimiter,
     clock: Clock,
@@ -120,6 +124,7 @@ impl Limits {
             usage: Arc::default(),
             served_versions: Arc::default(),
             clock_skew: Arc::default(),
+            suspect_tokens: SuspectTokens::default(),
             edit_limiter: EditLimiter::new(edit_interval),
             clock,
             metrics,

@@ -116,7 +116,7 @@ async fn subscribe(
         });
     };
     let subscribe = apps.ctx.graph.subscribe_app(&version, &credentials, callback_url, &token, fields);
-    let sent = claim_fence::held(&apps.ownership, KindName::MetaApp, key, wanted, subscribe).await?;
+    let sent = claim_fence::held(&apps.ownership, KindName::META_APP, key, wanted, subscribe).await?;
     let Some(written) = sent else { return Ok(asked) };
     asked.before = asked.subscriptions.take().and_then(Result::ok);
     let written = asked.calls.answer(Operation::SubscribeApp, written);

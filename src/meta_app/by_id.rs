@@ -48,9 +48,9 @@ pub async fn see(apps: &MetaApps, app_id: &str, key: Option<&Key>) -> Result<(Ap
         return Ok((if gone { AppState::Missing } else { AppState::NotReady(why) }, None));
     }
     let Some(app) = apps.get(key) else {
-        let why = if apps.ctx.cluster.undecodable.uid(KindName::MetaApp, key).is_some() {
+        let why = if apps.ctx.cluster.undecodable.uid(KindName::META_APP, key).is_some() {
             Some("It cannot be decoded.")
-        } else if apps.ctx.cluster.surplus.holds(KindName::MetaApp.as_str(), key) {
+        } else if apps.ctx.cluster.surplus.holds(KindName::META_APP.as_str(), key) {
             Some("There are too many in its namespace.")
         } else {
             None

@@ -278,7 +278,7 @@ fn wake(ctx: &Context, keyring: &Keyring, apps: Vec<Key>) {
     }
     let from = keyring.repair_from(ctx.clock.now());
     for app in apps {
-        if let Some(timer) = ctx.wakeups.timer(KindName::MetaApp, &app.namespace) {
+        if let Some(timer) = ctx.wakeups.timer(KindName::META_APP, &app.namespace) {
             timer.no_later(app, from);
         }
     }

@@ -5,6 +5,7 @@ pub mod allowed;
 mod ask;
 pub mod by_id;
 pub mod decide;
+mod declared;
 pub mod facts;
 pub mod keyring;
 pub mod keyring_secret;
@@ -27,18 +28,27 @@ pub use state::MetaApps;
 use crate::api::{MetaApp, MetaAppStatus};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Policy};
 pub use crate::controller::dependency::DependencyError;
+use crate::controller::dependents::Dependency;
 use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
-use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::reconciler::{Next, Periods, Reconciler};
 use crate::controller::rounds;
 use crate::controller::rounds::{InRounds, Round};
 
 impl Reconciler for MetaApps {
     type Object = MetaApp;
     type Status = MetaAppStatus;
-    const NAME: KindName = KindName::MetaApp;
+    const NAME: KindName = KindName::META_APP;
+
+    fn periods(policy: &Policy) -> Periods {
+        Periods::of(policy.app_period, policy)
+    }
+
+    fn as_dependency(key: &Key) -> Option<Dependency> {
+        Some(Dependency::MetaApp(key.clone()))
+    }
 
     fn ctx(&self) -> &Arc<Context> {
         &self.ctx

@@ -38,7 +38,7 @@ pub async fn observe(
         Dependency::Secret(token_key.clone()),
         Dependency::Claim(wanted.claim_name()),
     ];
-    apps.ctx.wakeups.dependents.set(&(KindName::MetaApp, pass.key.clone()), dependencies);
+    apps.ctx.wakeups.dependents.set(&(KindName::META_APP, pass.key.clone()), dependencies);
 
     let released = apps.ctx.read(apps.ctx.cluster.secrets.get(&secret_key, Purpose::AppSecret)).await??.ok();
     let entries = released.as_deref().map(|released| secrets::entries(apps, app, released));
@@ -79,7 +79,7 @@ pub async fn observe(
         KeyringSeen::Unneeded => keyring::look(apps, app, pass, is_accepted(&asked)).await?,
         known => known,
     };
-    asked.calls.log(KindName::MetaApp, &pass.key, pass.told());
+    asked.calls.log(KindName::META_APP, &pass.key, pass.told());
     apps.ctx.limits.reached(&pass.uid, &pass.uid, asked.calls.reach());
     apps.ctx.limits.heed(&[Budget::app(&pass.uid)], asked.calls.refusals(), pass.now);
     let standing = pass.standing::<MetaApps>(ConditionType::WebhookSubscribed, &inputs);
@@ -148,8 +148,8 @@ async fn look_at_claim(apps: &MetaApps, wanted: &Wanted, pass: &Pass<MetaAppStat
     let look = ownership::observe_claim(&apps.ownership, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
-        if apps.ctx.cluster.undecodable.uid(KindName::MetaApp, &key).as_deref() == Some(&holder.uid)
-            || apps.ctx.cluster.is_surplus(KindName::MetaApp, &key, &holder.uid)
+        if apps.ctx.cluster.undecodable.uid(KindName::META_APP, &key).as_deref() == Some(&holder.uid)
+            || apps.ctx.cluster.is_surplus(KindName::META_APP, &key, &holder.uid)
         {
             return true;
         }

@@ -73,7 +73,7 @@ async fn pages(
         // What Meta says of the page is no news of the application.
         let (mut calls, page) = (Calls::default(), PageReads { apps, credentials, lent });
         let heard = try_page(&page, &mut calls, change).await?;
-        calls.log(KindName::MetaApp, &pass.key, pass.told());
+        calls.log(KindName::META_APP, &pass.key, pass.told());
         apps.ctx.limits.heed(&lent.budgets(&pass.uid), calls.refusals(), pass.now);
         match heard {
             Heard::Well => return Ok(None),

@@ -62,7 +62,7 @@ impl MetaApps {
     /// Wakes an application for a check at Meta, though nothing about it changed; at most once a minute.
     pub fn look_at(&self, key: Key) {
         if self.states.ask_for_look(&key, self.ctx.clock.now()) {
-            self.ctx.wakeups.wake(KindName::MetaApp, key);
+            self.ctx.wakeups.wake(KindName::META_APP, key);
         }
     }
 }

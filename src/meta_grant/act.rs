@@ -36,7 +36,7 @@ pub async fn act(
             let let_in = token_secret::try_out(grants, &pass.key, token_secret, over).await;
             let exchanged = match &let_in {
                 Ok(()) => {
-                    Some(leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.exchange(of, exchange)).await?)
+                    Some(leading(&grants.ctx, KindName::META_GRANT, &pass.key, acts.exchange(of, exchange)).await?)
                 }
                 Err(_) => None,
             };
@@ -71,7 +71,7 @@ pub async fn act(
             Ok(Asked { message_refused: refused.or(asked.message_refused), changes, ..asked })
         }
         Mutation::Revoke => {
-            let revoked = leading(&grants.ctx, KindName::MetaGrant, &pass.key, acts.revoke()).await?;
+            let revoked = leading(&grants.ctx, KindName::META_GRANT, &pass.key, acts.revoke()).await?;
             let mut asked = seen.asked;
             asked.calls.note(Operation::RevokeToken, &revoked);
             Ok(Asked { revoked: Some(revoked), changes, ..asked })

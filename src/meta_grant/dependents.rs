@@ -50,7 +50,7 @@ pub async fn run(grants: Arc<MetaGrants>) {
             Some(status.channels)
         };
         for key in grants.counts.replace(counted, said) {
-            grants.ctx.wakeups.wake(KindName::MetaGrant, key);
+            grants.ctx.wakeups.wake(KindName::META_GRANT, key);
         }
     }
 }

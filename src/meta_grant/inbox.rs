@@ -122,7 +122,7 @@ pub fn newest_first(envelope: &Envelope) -> Reverse<(Timestamp, String)> {
 pub async fn watch(ctx: &Context, inbox: &Inbox, writer: Writer<Envelope>) {
     let all: Api<Envelope> = Api::namespaced(ctx.cluster.client.clone(), &ctx.policy.inbox_namespace);
     let labeled = Config::default().labels(&format!("{PURPOSE_LABEL}={}", Purpose::GrantInbox.as_str()));
-    let wake = |grant: &Key| ctx.wakeups.wake(KindName::MetaGrant, grant.clone());
+    let wake = |grant: &Key| ctx.wakeups.wake(KindName::META_GRANT, grant.clone());
     // The grants that tokens are for: of what is gone nothing but its name is told.
     let mut tokens = HashMap::new();
     let report = |change: Change<'_, Envelope>| match change {

@@ -17,6 +17,7 @@ pub mod act;
 pub mod address;
 pub mod coverage;
 pub mod decide;
+mod declared;
 pub mod dependents;
 mod fetch;
 pub mod grantors;
@@ -41,10 +42,11 @@ pub use state::MetaGrants;
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Policy};
+use crate::controller::dependents::Dependency;
 use crate::controller::object_state::ObjectStates;
 use crate::controller::pass::Pass;
-use crate::controller::reconciler::{Next, Reconciler};
+use crate::controller::reconciler::{Next, Periods, Reconciler};
 use crate::controller::rounds;
 use crate::controller::rounds::{InRounds, Round};
 use crate::meta_grant::page_tokens::{Granted, Pages};
@@ -55,7 +57,16 @@ pub use verdict::{Verdict, verdict};
 impl Reconciler for MetaGrants {
     type Object = MetaGrant;
     type Status = MetaGrantStatus;
-    const NAME: KindName = KindName::MetaGrant;
+    const NAME: KindName = KindName::META_GRANT;
+
+    fn periods(policy: &Policy) -> Periods {
+        // One that works is checked more rarely than what is broken, so that a broken one is not found well too late.
+        Periods { regular: policy.token_period, broken: policy.broken_period }
+    }
+
+    fn as_dependency(key: &Key) -> Option<Dependency> {
+        Some(Dependency::MetaGrant(key.clone()))
+    }
 
     fn ctx(&self) -> &Arc<Context> {
         &self.ctx

@@ -39,7 +39,7 @@ pub async fn observe(
     let budgets = fetch::budgets(&app, &seen);
     fetch::fetch(grants, grant, &mut seen, pass, &app, &budgets).await?;
     seen.clock_doubted = grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock);
-    seen.asked.calls.log(KindName::MetaGrant, &pass.key, pass.told());
+    seen.asked.calls.log(KindName::META_GRANT, &pass.key, pass.told());
     grants.ctx.limits.heed(&budgets, seen.asked.calls.refusals(), pass.now);
     grants.ctx.limits.reached(&app, &pass.uid, seen.asked.calls.reach());
     Ok(seen)
@@ -56,7 +56,7 @@ async fn survey(
     let source_key = Key::new(&pass.key.namespace, &grant.spec.token_secret_ref.name);
     let mut dependencies = seen::dependencies(&grants.apps, &app_key, &pass.key.namespace);
     dependencies.extend([source_key.clone(), token_secret::key(&pass.key)].map(Dependency::Secret));
-    grants.ctx.wakeups.dependents.set(&(KindName::MetaGrant, pass.key.clone()), dependencies);
+    grants.ctx.wakeups.dependents.set(&(KindName::META_GRANT, pass.key.clone()), dependencies);
 
     let (app, app_object) = seen::look(&grants.apps, Some(&app_key), &pass.key.namespace).await?;
     let context = token_secret::context(&pass.key);

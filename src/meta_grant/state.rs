@@ -57,7 +57,7 @@ impl MetaGrants {
     /// Wakes a grant for a check at Meta, though nothing about it changed; at most once a minute.
     pub fn look_at(&self, key: Key) {
         if self.states.ask_for_look(&key, self.ctx.clock.now()) {
-            self.ctx.wakeups.wake(KindName::MetaGrant, key);
+            self.ctx.wakeups.wake(KindName::META_GRANT, key);
         }
     }
 

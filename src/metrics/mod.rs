@@ -13,8 +13,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Resource;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -23,8 +21,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::api::{AssetClaim, FacebookChannel, MetaApp, MetaGrant};
-use crate::base::key::{Key, KindName};
+use crate::base::key::{Key, KindName, SECRET};
 use crate::base::priority::Priority;
 use crate::base::watch_health::WatchHealth;
 use crate::graph::CallObserver;
@@ -193,13 +190,12 @@ impl Metrics {
 
     /// Shows what may be alerted on before it ever happened: of a series that begins with 1, nobody sees the increase.
     fn begin_with_nought(&self) {
-        let kinds = [MetaApp::kind(&()), MetaGrant::kind(&()), FacebookChannel::kind(&()), AssetClaim::kind(&())];
-        for kind in kinds.into_iter().chain([Secret::kind(&())]) {
-            let label = KindLabel { kind: kind.into_owned() };
+        for kind in KindName::ALL.iter().map(|kind| kind.as_str()).chain([SECRET]) {
+            let label = KindLabel { kind: kind.to_owned() };
             drop(self.invalid_objects.get_or_create(&label));
             self.api_server.begin_with_nought(&label);
         }
-        for kind in [KindName::MetaApp, KindName::FacebookChannel] {
+        for kind in KindName::ALL {
             for result in ["restored", "given_up"] {
                 drop(self.repairs.get_or_create(&RepairLabels { kind: kind.as_str().into(), result }));
             }

@@ -33,8 +33,7 @@ impl Writes {
     /// Shows all of them from the begin: of a series that begins with 1, nobody sees the increase.
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("refused_writes", "Writes that the API server refused", self.refused.clone());
-        let kinds = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel, KindName::AssetClaim];
-        for kind in kinds.map(KindName::as_str).into_iter().chain([SECRET, EVENT, LEASE]) {
+        for kind in KindName::ALL.iter().map(|kind| kind.as_str()).chain([SECRET, EVENT, LEASE]) {
             for reason in Reason::ALL.iter().filter(|reason| reason.is_refused_write()) {
                 drop(self.refused.get_or_create(&RefusedLabels { kind, reason: reason.as_str() }));
             }

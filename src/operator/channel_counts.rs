@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kinds::Kinds;
-use crate::api::{ChannelCounts, Connection, FacebookChannel};
+use crate::api::{ChannelCounts, Connection};
 use crate::base::key::{Key, KindName};
-use crate::controller::batch_resync::BatchResync;
 use crate::meta_app::allowed::Answers;
 
 /// Counts in every period until the shutdown, and wakes the applications whose statuses say something else. That is all a
@@ -14,24 +13,18 @@ use crate::meta_app::allowed::Answers;
 pub(super) async fn run(kinds: Arc<Kinds>) {
     let (ctx, stores) = (&kinds.ctx, &kinds.ctx.cluster.stores);
     while ctx.rest(ctx.policy.count_period).await {
-        let (apps, channels) = (stores.apps.all(), stores.channels.all());
-        let connection =
-            |channel: &FacebookChannel| channel.status.as_ref().map(|it| it.connection).unwrap_or_default();
-        let mut answers = Answers::new(&kinds.apps);
-        let channels = channels.iter().map(|it| (kinds.channels.group(it), it));
+        let (apps, mut answers) = (stores.apps.all(), Answers::new(&kinds.apps));
+        let channels = kinds.declared.iter().flat_map(|kind| kind.channels());
         // Who merely names an application is none of its channels.
-        let channels: Vec<_> = channels
-            .filter(|(app, it)| answers.allowed(app, it.metadata.namespace.as_deref().unwrap_or_default()))
-            .map(|(app, it)| (app, connection(it)))
-            .collect();
-        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels.into_iter());
+        let channels = channels.filter(|it| answers.allowed(&it.app, &it.namespace)).map(|it| (it.app, it.connection));
+        let counted = count(apps.iter().map(|app| Key::of(&**app)), channels);
         let said = |key: &Key| {
             let app = kinds.apps.get(key)?;
             let status = app.status.as_ref().filter(|status| status.observed_generation >= 0)?;
             Some(status.channels.clone())
         };
         for key in kinds.apps.counts.replace(counted, said) {
-            ctx.wakeups.wake(KindName::MetaApp, key);
+            ctx.wakeups.wake(KindName::META_APP, key);
         }
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
-use kube::Resource;
 use kube::core::ObjectMeta;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -13,14 +12,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::kinds::Kinds;
-use crate::api::conditions::{ConditionType, Status, find};
+use super::registered::Readiness;
+use crate::api::conditions::{ConditionType, find};
 use crate::api::outcome::Class;
 use crate::api::{FacebookChannel, MetaGrant, Reason};
 use crate::base::key::{Key, KindName};
 use crate::controller::reconciler::Reconciler;
-use crate::facebook_channel::FacebookChannels;
-use crate::meta_app::MetaApps;
-use crate::meta_grant::MetaGrants;
 
 /// What the gauges are read from.
 #[derive(Debug)]
@@ -42,11 +39,9 @@ impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(kinds) = self.kinds.upgrade() else { return Ok(()) };
         let channels = kinds.ctx.cluster.stores.channels.all();
-        let apps = kinds.ctx.cluster.stores.apps.all();
-        let ready = apps.iter().filter_map(|app| readiness::<MetaApps>(app));
         let grants = kinds.ctx.cluster.stores.grants.all();
-        let ready = ready.chain(grants.iter().filter_map(|grant| readiness::<MetaGrants>(grant)));
-        let ready = ready.chain(channels.iter().filter_map(|channel| readiness::<FacebookChannels>(channel)));
+        let ready: Vec<_> = kinds.declared.iter().flat_map(|kind| kind.readiness()).collect();
+        let ready = ready.iter().map(sample);
         family(&mut encoder, "ready", "1 if an object is Ready, else 0; the reason says why", ready)?;
         let connections = channels.iter().map(|channel| {
             let connection = channel.status.as_ref().map(|status| status.connection).unwrap_or_default();
@@ -63,7 +58,7 @@ impl Collector for Gauges {
         let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
         family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorization of a channel ends", ends)?;
         let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&kinds, channel));
-        let longest = ([("kind", KindName::FacebookChannel.as_str())], ages.fold(0.0, f64::max));
+        let longest = ([("kind", KindName::FACEBOOK_CHANNEL.as_str())], ages.fold(0.0, f64::max));
         let help = "Age of the oldest answer about one of the channels that are checked in every period";
         family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
         let tenures = kinds.ctx.cluster.namespaces.tenures();
@@ -104,11 +99,10 @@ fn object(metadata: &ObjectMeta) -> Pair<'_> {
     [("namespace", namespace.unwrap_or_default()), ("name", name.unwrap_or_default())]
 }
 
-/// Labels and value of what Ready says of an object; `None` before its first pass.
-fn readiness<K: Reconciler>(of: &K::Object) -> Option<((Pair<'_>, Pair<'_>), f64)> {
-    let ready = find(K::conditions(K::status(of)?), ConditionType::Ready)?;
-    let labels = (object(of.meta()), [("kind", K::NAME.as_str()), ("reason", ready.reason.as_str())]);
-    Some((labels, if ready.status == Status::True.as_str() { 1.0 } else { 0.0 }))
+fn sample(of: &Readiness) -> ((Pair<'_>, Pair<'_>), f64) {
+    let object = [("namespace", of.of.namespace.as_str()), ("name", of.of.name.as_str())];
+    let labels = (object, [("kind", of.kind.as_str()), ("reason", of.reason.as_str())]);
+    (labels, if of.ready { 1.0 } else { 0.0 })
 }
 
 /// When an authorization ends, or ended.

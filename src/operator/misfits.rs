@@ -8,13 +8,13 @@ use std::time::Duration;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::kinds::Kinds;
+use super::registered::AnyKind;
+use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
 use crate::base::key::{Key, KindName};
-use crate::base::redact::redact;
 use crate::cluster::error::{Failure, kubernetes};
 use crate::cluster::events::on_transition;
 use crate::cluster::status::{StatusOf, conditions, with_ready};
@@ -24,7 +24,8 @@ use crate::controller::context::Context;
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Tells of each of them until the shutdown.
-pub(super) async fn run(ctx: Arc<Context>) {
+pub(super) async fn run(kinds: Arc<Kinds>) {
+    let ctx = &kinds.ctx;
     // With what was said last of why they could not be told.
     let mut left: HashMap<(KindName, Key), Option<String>> = HashMap::new();
     loop {
@@ -38,13 +39,9 @@ pub(super) async fn run(ctx: Arc<Context>) {
             left.entry(name).or_default();
         }
         for ((kind, key), said) in std::mem::take(&mut left) {
-            let told = match kind {
-                KindName::MetaApp => tell::<MetaApp>(&ctx, kind, &key).await,
-                KindName::MetaGrant => tell::<MetaGrant>(&ctx, kind, &key).await,
-                KindName::FacebookChannel => tell::<FacebookChannel>(&ctx, kind, &key).await,
-                // Nobody declares a claim: who needs it says that it cannot be read.
-                KindName::AssetClaim => Ok(()),
-            };
+            // Nobody declares a claim: who needs it says that it cannot be read.
+            let Some(of) = kinds.declared.iter().find(|of| of.name() == kind) else { continue };
+            let told = tell(ctx, &**of, &key).await;
             if let Err(failure) = told.map_err(|failure| failure.to_string()) {
                 if said.as_ref() != Some(&failure) {
                     tracing::warn!(kind = kind.as_str(), object = %key, failure, "an object that cannot be decoded could not be told so");
@@ -55,60 +52,48 @@ pub(super) async fn run(ctx: Arc<Context>) {
     }
 }
 
-async fn tell<K>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure>
-where
-    K: Resource<DynamicType = ()> + DeserializeOwned,
-{
-    if !ctx.cluster.undecodable.holds(kind, key) || !ctx.cluster.is_ours(&key.namespace) {
+async fn tell(ctx: &Context, kind: &dyn AnyKind, key: &Key) -> Result<(), Failure> {
+    if !ctx.cluster.undecodable.holds(kind.name(), key) || !ctx.cluster.is_ours(&key.namespace) {
         return Ok(());
     }
-    let Some(object) = read::<K>(ctx, key).await? else { return Ok(()) };
-    let Some(field) = unreadable::<K>(&object) else { return Ok(()) };
+    let resource = kind.resource();
+    let Some(object) = read(ctx, &resource, key).await? else { return Ok(()) };
+    let Some(field) = kind.unreadable(&object) else { return Ok(()) };
     let generation = object.metadata.generation.unwrap_or_default();
-    let finding = finding(&ApiResource::erase::<K>(&()), key, &field, generation);
-    say::<K>(ctx, kind, &object, &finding).await
+    say(ctx, kind, &object, &finding(&resource, key, &field, generation)).await
 }
 
-fn api<K: Resource<DynamicType = ()>>(ctx: &Context, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(ctx.cluster.client.clone(), namespace, &ApiResource::erase::<K>(&()))
+fn api(ctx: &Context, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(ctx.cluster.client.clone(), namespace, resource)
 }
 
 /// An object as it is stored.
-pub(super) async fn read<K: Resource<DynamicType = ()>>(
-    ctx: &Context,
-    key: &Key,
-) -> Result<Option<DynamicObject>, Failure> {
+pub(super) async fn read(ctx: &Context, resource: &ApiResource, key: &Key) -> Result<Option<DynamicObject>, Failure> {
     // Listing is what the operator may do anyway.
     let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
-    Ok(kubernetes("reading an object", api::<K>(ctx, &key.namespace).list(&named)).await?.items.pop())
+    Ok(kubernetes("reading an object", api(ctx, resource, &key.namespace).list(&named)).await?.items.pop())
 }
 
 /// Says in the status of an object why nothing is done for it, unless it says so.
-pub(super) async fn say<K: Resource<DynamicType = ()>>(
+pub(super) async fn say(
     ctx: &Context,
-    kind: KindName,
+    kind: &dyn AnyKind,
     object: &DynamicObject,
     finding: &Finding,
 ) -> Result<(), Failure> {
-    let (resource, api) = (ApiResource::erase::<K>(&()), api::<K>(ctx, &object.namespace().unwrap_or_default()));
+    let resource = kind.resource();
+    let api = api(ctx, &resource, &object.namespace().unwrap_or_default());
     let before = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
     let status = with_ready(&before, finding, ctx.clock.now());
     if status == before {
         return Ok(());
     }
-    let (metrics, kind) = (&ctx.metrics, kind.as_str());
+    let (metrics, kind) = (&ctx.metrics, kind.name().as_str());
     StatusOf { metrics, kind, api, object }.write(&status).await?;
     for note in on_transition(&conditions(&before), finding, "") {
         ctx.cluster.events.publish_about(&object.object_ref(&resource), &note).await;
     }
     Ok(())
-}
-
-/// The field that cannot be read. What serde says about it quotes the value, so only the place is told.
-fn unreadable<K: DeserializeOwned>(object: &DynamicObject) -> Option<String> {
-    let value = serde_json::to_value(object).ok()?;
-    let error = serde_path_to_error::deserialize::<_, K>(value).err()?;
-    Some(redact(&error.path().to_string(), &[]))
 }
 
 fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> Finding {

@@ -2,34 +2,35 @@
 
 mod channel_counts;
 mod clock_skew;
+mod feeds;
 mod gauges;
 mod kinds;
 mod misfits;
 mod namespaces;
 mod queue;
-mod queues;
+mod registered;
 mod surplus;
 mod triggers;
 mod watches;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use feeds::Timers;
+use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt, StreamExt};
 use gauges::Gauges;
-use kinds::Kinds;
+use k8s_openapi::api::core::v1::Secret;
+use kinds::{KindFeeds, Kinds};
 use kube::Client;
-use kube_runtime::reflector::{self, Store};
-use queues::{Queue, Queues, Timers};
+use kube::core::PartialObjectMeta;
+use kube_runtime::reflector;
+use kube_runtime::reflector::store::Writer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use watches::Scope;
 
-use crate::api::AssetClaim;
 use crate::base::clock::Clock;
-use crate::base::key::{Key, KindName};
+use crate::base::key::Key;
 use crate::base::watch_health;
 use crate::cluster::error::Failure;
 use crate::cluster::events::Events;
@@ -40,17 +41,14 @@ use crate::cluster::secrets::Secrets;
 use crate::cluster::stores::Objects;
 use crate::cluster::surplus::Surplus;
 use crate::cluster::undecodable::Undecodable;
-use crate::cluster::{Cluster, Stores, backpressure};
-use crate::controller::batch_resync;
+use crate::cluster::{Cluster, backpressure};
 use crate::controller::context::{Context, Policy};
-use crate::controller::timer::wakes;
+use crate::controller::run;
 use crate::controller::wakeups::Wakeups;
 use crate::graph::GraphClient;
 use crate::limits::Limits;
-use crate::meta_app::keyring_secret::Keyring;
-use crate::meta_app::{self, allowed, keyring_secret};
-use crate::meta_grant::inbox::Inbox;
-use crate::meta_grant::{self, dependents, inbox};
+use crate::meta_app::keyring_secret::{self, Keyring};
+use crate::meta_grant::inbox::{self, Inbox};
 use crate::metrics::Metrics;
 use crate::ownership;
 use crate::server::Readiness;
@@ -85,6 +83,12 @@ pub struct Operator {
     pub shutdown: CancellationToken,
 }
 
+/// Claims that may be cleaned up after at once: it is nothing that people wait for.
+const CLEANUP_CONCURRENCY: u16 = 2;
+
+/// What fills the stores of labeled Secrets, by watched namespace.
+type SecretWriters = Vec<(String, Writer<PartialObjectMeta<Secret>>)>;
+
 /// How long running passes may take to end after the shutdown began. Reads are given up at once; a write that Meta
 /// does not answer is not waited for any longer, so that the lease can be released in time.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -96,27 +100,31 @@ impl Operator {
     /// When a watch ended, which it never does on its own: what it shows would stay as it is.
     pub async fn run(mut self) -> anyhow::Result<()> {
         self.client = backpressure::eased(self.client, self.concurrency, &self.metrics);
-        let (concurrency, ready) = (self.concurrency, self.ready.clone());
-        let guarded = self.scopes.clone();
-        let scopes: Vec<_> = self.scopes.iter().map(|namespace| Scope::new(namespace)).collect();
-        let (claims, claims_writer) = reflector::store();
-        let (timers, queues) = self.queues(&scopes, &claims);
+        let (concurrency, ready, scopes) = (self.concurrency, self.ready.clone(), self.scopes.clone());
         let (inbox, inbox_writer) = Inbox::new(&self.client, &self.policy.inbox_namespace, &self.metrics);
         let keyring = Key::new(&self.policy.inbox_namespace, &self.policy.keyring);
         let (keyring, keyring_writer) = Keyring::new(&self.client, keyring, &self.release, &self.metrics);
-        let kinds = Arc::new(Kinds::new(self.context(&scopes, claims, timers), keyring, inbox));
+        let (feeds, timers) = KindFeeds::new(&scopes, &self.policy.claims_namespace, &self.clock);
+        let (ctx, secrets) = self.context(&feeds, timers);
+        let (kinds, claims) = Kinds::new(ctx, feeds, keyring, inbox);
+        let (kinds, mut watches) = (Arc::new(kinds), JoinSet::new());
         let ctx = &kinds.ctx;
-        let mut watches = JoinSet::new();
-        watches::spawn_claims(&mut watches, &kinds, claims_writer);
-        // Without a gateway there is neither inbox messages nor a keyring, and no right to look for them.
+        watches::spawn_claims(&mut watches, &kinds, claims.writer);
+        // Without a gateway there is neither an inbox nor a keyring, and no right to look for them.
         if ctx.policy.gateway_url.is_some() {
             let (of_apps, of_grants) = (Arc::clone(&kinds.apps), Arc::clone(&kinds.grants));
             watches.spawn(async move { keyring_secret::watch(&of_apps.ctx, &of_apps.keyring, keyring_writer).await });
             watches.spawn(async move { inbox::watch(&of_grants.ctx, &of_grants.inbox, inbox_writer).await });
         }
-        for scope in scopes {
-            scope.spawn(&mut watches, &kinds);
+        let mut work = Vec::new();
+        for kind in &kinds.declared {
+            work.extend(kind.start(&mut watches, concurrency));
         }
+        for (namespace, writer) in secrets {
+            watches::spawn_secrets(&mut watches, &kinds, &namespace, writer);
+            watches::spawn_binding(&mut watches, &kinds, &namespace);
+        }
+        work.push(run::run(Arc::clone(&kinds.claims), claims.store, claims.wakes, CLEANUP_CONCURRENCY).boxed());
         let told = tokio::select! {
             biased;
             error = watch_health::first_end(&mut watches) => return Err(error),
@@ -126,34 +134,30 @@ impl Operator {
             ctx.metrics.collect(Gauges::of(&kinds));
             ready.set(true);
             tracing::info!("every store is filled; reconciling");
-            let work = queues.controllers(&kinds, concurrency).chain(loops(&kinds, told, &guarded));
+            work.extend(loops(&kinds, told, &scopes));
             drain(ctx, &mut watches, join_all(work)).await?;
         }
         Ok(())
     }
 
-    /// What the kinds share.
-    fn context(self, scopes: &[Scope], claims: Store<AssetClaim>, timers: Timers) -> Context {
-        let bindings = Arc::new(Namespaces::new(self.release, &self.scopes));
+    /// What the kinds share, and what fills the stores of labeled Secrets.
+    fn context(self, feeds: &KindFeeds, timers: Timers) -> (Context, SecretWriters) {
+        let namespaces = Arc::new(Namespaces::new(self.release, &self.scopes, feeds.declared.iter().copied()));
+        let stores = feeds.stores(&namespaces);
         let surplus = Arc::new(Surplus::new(self.max_objects));
-        let secrets = Objects::new(scopes.iter().map(|scope| scope.secrets.0.clone()).collect(), &bindings);
-        let stores = Stores {
-            apps: Objects::new(scopes.iter().map(|scope| scope.apps.0.clone()).collect(), &bindings),
-            grants: Objects::new(scopes.iter().map(|scope| scope.grants.0.clone()).collect(), &bindings),
-            channels: Objects::new(scopes.iter().map(|scope| scope.channels.0.clone()).collect(), &bindings),
-            claims,
-        };
+        let (secrets, writers): (Vec<_>, Vec<_>) = self.scopes.iter().map(|_| reflector::store()).unzip();
+        let secrets = Objects::new(secrets, &namespaces);
         let cluster = Cluster {
             secrets: Secrets::new(self.client.clone(), secrets, &surplus, self.metrics.clone()),
             events: Events::new(self.client.clone(), &self.instance, self.metrics.clone()),
             client: self.client,
             lease: self.lease,
-            namespaces: bindings,
+            namespaces,
             stores,
             undecodable: Undecodable::default(),
             surplus,
         };
-        Context {
+        let ctx = Context {
             cluster,
             graph: self.graph,
             limits: Limits::new(self.policy.edit_interval, self.clock.clone(), self.metrics.clone()),
@@ -162,30 +166,8 @@ impl Operator {
             policy: self.policy,
             metrics: self.metrics,
             shutdown: self.shutdown,
-        }
-    }
-
-    /// The timers of all kinds in all scopes, and what they feed.
-    fn queues(&self, scopes: &[Scope], claims: &Store<AssetClaim>) -> (Timers, Queues) {
-        let mut timers = HashMap::new();
-        let mut queues = Queues::default();
-        for Scope { namespace, apps, grants, channels, .. } in scopes {
-            queues.apps.push(self.queue(&mut timers, KindName::MetaApp, namespace, &apps.0));
-            queues.grants.push(self.queue(&mut timers, KindName::MetaGrant, namespace, &grants.0));
-            queues.channels.push(self.queue(&mut timers, KindName::FacebookChannel, namespace, &channels.0));
-        }
-        let namespace = &self.policy.claims_namespace;
-        queues.claims.push(self.queue(&mut timers, KindName::AssetClaim, namespace, claims));
-        (timers, queues)
-    }
-
-    fn queue<K>(&self, timers: &mut Timers, kind: KindName, namespace: &str, store: &Store<K>) -> Queue<K>
-    where
-        K: kube::Resource<DynamicType = ()> + Clone + 'static,
-    {
-        let (timer, wakes) = wakes(self.clock.clone());
-        timers.insert((kind, namespace.to_owned()), timer);
-        (store.clone(), wakes.boxed())
+        };
+        (ctx, self.scopes.into_iter().zip(writers).collect())
     }
 }
 
@@ -194,21 +176,18 @@ impl Operator {
 fn loops(kinds: &Arc<Kinds>, told: namespaces::Told, scopes: &[String]) -> Vec<BoxFuture<'static, ()>> {
     let (ctx, ownership) = (Arc::clone(&kinds.ctx), Arc::clone(&kinds.ownership));
     let guard = guard(&ctx, scopes);
-    vec![
-        batch_resync::run(Arc::clone(&kinds.channels)).boxed(),
+    let mut loops = kinds.loops();
+    loops.extend([
         queue::run(Arc::clone(kinds)).boxed(),
         channel_counts::run(Arc::clone(kinds)).boxed(),
-        dependents::run(Arc::clone(&kinds.grants)).boxed(),
-        meta_grant::messages::run(Arc::clone(&kinds.grants)).boxed(),
-        meta_app::keyring::run(Arc::clone(&kinds.apps)).boxed(),
-        misfits::run(Arc::clone(&ctx)).boxed(),
-        surplus::run(Arc::clone(&ctx)).boxed(),
+        misfits::run(Arc::clone(kinds)).boxed(),
+        surplus::run(Arc::clone(kinds)).boxed(),
         namespaces::run(Arc::clone(kinds), told).boxed(),
-        allowed::run(Arc::clone(&kinds.apps)).boxed(),
         async move { ownership::admission_check::run(&ownership).await }.boxed(),
         async move { drop(ctx.read(Box::pin(guard.run())).await) }.boxed(),
         clock_skew::run(Arc::clone(kinds)).boxed(),
-    ]
+    ]);
+    loops
 }
 
 /// Waits for every store to be filled; `None` if the shutdown came first. No pass starts before: an object that is not in

@@ -9,28 +9,16 @@ use kube::{Api, Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
 
 use super::kinds::Kinds;
-use super::triggers;
 use crate::api::{RELEASE_BINDING, RELEASE_KEY};
-use crate::base::key::{Key, KindName};
 use crate::base::redact::redact;
 use crate::base::unlisted::Unlisted;
 use crate::cluster::error::kubernetes;
 use crate::cluster::events::Note;
-use crate::cluster::namespace_ownership::{List, Refusal, Tenure};
+use crate::cluster::namespace_ownership::{Refusal, Tenure};
 use crate::cluster::watch::Change;
-use crate::controller::dependents::Dependency;
 
 /// What was told of each namespace.
 pub(super) type Told = BTreeMap<String, Tenure>;
-
-/// Notes whether something is listed in a watched namespace.
-pub(super) fn note<K>(kinds: &Kinds, scope: &str, list: List, change: &Change<'_, K>) {
-    match change {
-        Change::Listed => kinds.ctx.cluster.namespaces.listed(scope, list, Ok(())),
-        Change::Unlisted(why) => kinds.ctx.cluster.namespaces.listed(scope, list, Err(*why)),
-        _ => {}
-    }
-}
 
 /// A binding, of which nothing is kept but the release that it names.
 #[derive(Clone, Debug, Deserialize, Resource)]
@@ -125,22 +113,10 @@ fn news<'a>(told: &Told, found: &'a Told) -> impl Iterator<Item = (&'a str, &'a 
 /// Wakes everything in a namespace that is ours now, and who depends on it.
 fn begin(kinds: &Kinds, namespace: &str) {
     tracing::info!(namespace = shown(namespace), "the namespace belongs to this release; its objects are managed");
-    for app in kinds.ctx.cluster.stores.apps.shown_in(namespace) {
-        kinds.ctx.wakeups.wake(KindName::MetaApp, Key::of(&*app));
-        kinds.ctx.wakeups.wake_dependents(&Dependency::MetaApp(Key::of(&*app)));
-    }
-    for grant in kinds.ctx.cluster.stores.grants.shown_in(namespace) {
-        kinds.ctx.wakeups.wake(KindName::MetaGrant, Key::of(&*grant));
-    }
-    for channel in kinds.ctx.cluster.stores.channels.shown_in(namespace) {
-        kinds.ctx.wakeups.wake(KindName::FacebookChannel, Key::of(&*channel));
-    }
-    for kind in [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel] {
-        kinds.ctx.cluster.surplus.tell_all_again(kind.as_str(), namespace);
-    }
+    kinds.declared.iter().for_each(|kind| kind.wake_all(namespace));
     for claim in kinds.ctx.cluster.stores.claims.state() {
         if namespace.is_empty() || claim.spec.holder.namespace == namespace {
-            kinds.claims.wake(&claim.name_any());
+            kinds.ownership.wake(&claim.name_any());
         }
     }
 }
@@ -148,18 +124,9 @@ fn begin(kinds: &Kinds, namespace: &str) {
 /// Forgets everything in a namespace that is not ours any more, its Secrets before all.
 fn end(kinds: &Kinds, namespace: &str) {
     for key in kinds.ctx.cluster.secrets.shown_in(namespace) {
-        kinds.ctx.cluster.secrets.forget(&key);
-        kinds.channels.published.forget(&key);
+        kinds.secret_went(&key);
     }
-    for app in kinds.ctx.cluster.stores.apps.shown_in(namespace) {
-        triggers::app_went(kinds, &Key::of(&*app));
-    }
-    for grant in kinds.ctx.cluster.stores.grants.shown_in(namespace) {
-        triggers::grant_went(kinds, &Key::of(&*grant));
-    }
-    for channel in kinds.ctx.cluster.stores.channels.shown_in(namespace) {
-        triggers::channel_went(kinds, &Key::of(&*channel));
-    }
+    kinds.declared.iter().for_each(|kind| kind.forget_all(namespace));
 }
 
 /// Says that a namespace is left alone, and what to do about it: in the log, and with an Event where its owner sees it. Nobody

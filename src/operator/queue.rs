@@ -24,7 +24,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
         let now = ctx.clock.now();
         for called in ctx.limits.usage.call(now) {
             channels.states().request(&called.key, &called.uid);
-            ctx.wakeups.wake(KindName::FacebookChannel, called.key);
+            ctx.wakeups.wake(KindName::FACEBOOK_CHANNEL, called.key);
         }
         if now.duration_since(seen_to) >= SEE_TO {
             seen_to = now;
@@ -48,6 +48,6 @@ fn see_to(kinds: &Kinds, app: &MetaApp, now: Timestamp) {
     }
     let told = app.status.as_ref().and_then(|status| status.usage.as_ref());
     if !are_alike(told, ctx.limits.usage.usage(&uid, now).as_ref()) {
-        ctx.wakeups.wake(KindName::MetaApp, key);
+        ctx.wakeups.wake(KindName::META_APP, key);
     }
 }

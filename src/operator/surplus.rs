@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Resource;
 use kube::core::{ApiResource, DynamicObject};
 
+use super::kinds::Kinds;
 use super::misfits;
+use super::registered::AnyKind;
+use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::api::{FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::base::key::{Key, KindName};
+use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::controller::context::Context;
 
@@ -20,10 +21,9 @@ const PACE: Duration = Duration::from_millis(200);
 /// How long to wait before what could not be told is tried again.
 const PAUSE: Duration = Duration::from_secs(60);
 
-const KINDS: [KindName; 3] = [KindName::MetaApp, KindName::MetaGrant, KindName::FacebookChannel];
-
 /// Tells of each of them until the shutdown, and in the log of each namespace that has too many.
-pub(super) async fn run(ctx: Arc<Context>) {
+pub(super) async fn run(kinds: Arc<Kinds>) {
+    let ctx = &kinds.ctx;
     let (mut logged, mut is_left) = (BTreeSet::new(), false);
     loop {
         tokio::select! {
@@ -31,16 +31,16 @@ pub(super) async fn run(ctx: Arc<Context>) {
             () = ctx.cluster.surplus.news() => {}
             () = tokio::time::sleep(PAUSE), if is_left => {}
         }
-        logged = log(&ctx, &logged);
+        logged = log(ctx, &logged);
         let mut left = Vec::new();
         loop {
-            let untold: Vec<_> = KINDS.into_iter().flat_map(|kind| untold(&ctx, kind)).collect();
+            let untold: Vec<_> = kinds.declared.iter().flat_map(|kind| untold(ctx, &**kind)).collect();
             if untold.is_empty() {
                 break;
             }
             for (kind, key) in untold {
-                if let Err(failure) = tell(&ctx, kind, &key).await {
-                    tracing::warn!(kind = kind.as_str(), object = %key, %failure, "an object that is one too many could not be told so");
+                if let Err(failure) = tell(ctx, kind, &key).await {
+                    tracing::warn!(kind = kind.name().as_str(), object = %key, %failure, "an object that is one too many could not be told so");
                     left.push((kind, key));
                 }
                 if ctx.read(tokio::time::sleep(PACE)).await.is_err() {
@@ -49,12 +49,12 @@ pub(super) async fn run(ctx: Arc<Context>) {
             }
         }
         is_left = !left.is_empty();
-        left.iter().for_each(|(kind, key)| ctx.cluster.surplus.leave_untold(kind.as_str(), key));
+        left.iter().for_each(|(kind, key)| ctx.cluster.surplus.leave_untold(kind.name().as_str(), key));
     }
 }
 
-fn untold(ctx: &Context, kind: KindName) -> impl Iterator<Item = (KindName, Key)> {
-    ctx.cluster.surplus.take_untold(kind.as_str()).into_iter().map(move |key| (kind, key))
+fn untold<'a>(ctx: &Context, kind: &'a dyn AnyKind) -> impl Iterator<Item = (&'a dyn AnyKind, Key)> + use<'a> {
+    ctx.cluster.surplus.take_untold(kind.name().as_str()).into_iter().map(move |key| (kind, key))
 }
 
 /// Says of which namespaces it is news that they have too many. Those that do.
@@ -75,28 +75,18 @@ fn log(ctx: &Context, logged: &BTreeSet<(&'static str, String)>) -> BTreeSet<(&'
     counts.into_iter().map(|(kind, namespace, _)| (kind, namespace)).collect()
 }
 
-async fn tell(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
-    match kind {
-        KindName::MetaApp => tell_of::<MetaApp>(ctx, kind, key).await,
-        KindName::MetaGrant => tell_of::<MetaGrant>(ctx, kind, key).await,
-        KindName::FacebookChannel => tell_of::<FacebookChannel>(ctx, kind, key).await,
-        // There is a place for every claim.
-        KindName::AssetClaim => Ok(()),
-    }
-}
-
-async fn tell_of<K: Resource<DynamicType = ()>>(ctx: &Context, kind: KindName, key: &Key) -> Result<(), Failure> {
+async fn tell(ctx: &Context, kind: &dyn AnyKind, key: &Key) -> Result<(), Failure> {
     // Of a namespace that is not ours it is told once it is.
     if !ctx.cluster.is_ours(&key.namespace) {
         return Ok(());
     }
-    let Some(object) = misfits::read::<K>(ctx, key).await? else { return Ok(()) };
+    let resource = kind.resource();
+    let Some(object) = misfits::read(ctx, &resource, key).await? else { return Ok(()) };
     // It may have got a place meanwhile.
-    if !ctx.cluster.is_surplus(kind, key, object.metadata.uid.as_deref().unwrap_or_default()) {
+    if !ctx.cluster.is_surplus(kind.name(), key, object.metadata.uid.as_deref().unwrap_or_default()) {
         return Ok(());
     }
-    let resource = ApiResource::erase::<K>(&());
-    misfits::say::<K>(ctx, kind, &object, &finding(&resource, key, &object, ctx.cluster.surplus.most())).await
+    misfits::say(ctx, kind, &object, &finding(&resource, key, &object, ctx.cluster.surplus.most())).await
 }
 
 fn finding(resource: &ApiResource, key: &Key, object: &DynamicObject, most: usize) -> Finding {

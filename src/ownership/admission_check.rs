@@ -233,12 +233,12 @@ fn wake_those_who_wait(ownership: &Ownership) {
         let waits = |type_| channel.status.as_ref().is_some_and(|status| waits(&status.conditions, type_));
         // Who holds the page may wait for that the claim says something else of it.
         if waits(ConditionType::Claimed) || waits(ConditionType::Ready) {
-            ownership.ctx.wakeups.wake(KindName::FacebookChannel, Key::of(&*channel));
+            ownership.ctx.wakeups.wake(KindName::FACEBOOK_CHANNEL, Key::of(&*channel));
         }
     }
     for app in ownership.ctx.cluster.stores.apps.all() {
         if app.status.as_ref().is_some_and(|status| waits(&status.conditions, ConditionType::WebhookSubscribed)) {
-            ownership.ctx.wakeups.wake(KindName::MetaApp, Key::of(&*app));
+            ownership.ctx.wakeups.wake(KindName::META_APP, Key::of(&*app));
         }
     }
 }

@@ -59,7 +59,7 @@ pub async fn marked<T>(
     since: Stamp,
     write: impl Future<Output = T>,
 ) -> Result<T, Failure> {
-    let (key, kind) = (Key::of(claim), KindName::AssetClaim);
+    let (key, kind) = (Key::of(claim), KindName::ASSET_CLAIM);
     let same = |found: &AssetClaim| found.uid() == claim.uid() && version(&found.metadata) == version(&claim.metadata);
     if confirmed(ownership, kind, &key, &key.name, Some(since), same).await?.is_err() {
         return Err(lease_fence::withhold(&ownership.ctx, kind, &key, Withheld::Claim));

@@ -7,8 +7,9 @@ use tokio::sync::watch;
 
 use super::blocked::AdmissionCheck;
 use super::freshness::Freshness;
-use crate::api::ClaimHolder;
+use crate::api::{AssetClaim, ClaimHolder};
 use crate::base::key::{Key, KindName};
+use crate::cluster::departed::Departed;
 use crate::controller::context::Context;
 
 /// What is known of claims beyond what the watch shows of them.
@@ -19,6 +20,8 @@ pub struct Ownership {
     pub freshness: Freshness,
     /// Whether claims are protected.
     pub admission_check: AdmissionCheck,
+    /// Which holders were seen to go.
+    pub departed: Departed,
     /// Whether the claims may not be listed.
     pub forbidden: watch::Sender<bool>,
 }
@@ -26,15 +29,35 @@ pub struct Ownership {
 impl Ownership {
     /// Nothing is known of claims yet.
     pub fn new(ctx: &Arc<Context>) -> Self {
-        let (freshness, admission_check, forbidden) = Default::default();
-        Self { ctx: Arc::clone(ctx), freshness, admission_check, forbidden }
+        let (freshness, admission_check, departed, forbidden) = Default::default();
+        Self { ctx: Arc::clone(ctx), freshness, admission_check, departed, forbidden }
+    }
+
+    /// Wakes the claim of this name.
+    pub fn wake(&self, name: &str) {
+        self.ctx.wakeups.wake(KindName::ASSET_CLAIM, Key::new(&self.ctx.policy.claims_namespace, name));
+    }
+
+    /// Notes that an object was seen to go, by the mark of its UID, and wakes the claim that it may hold. If what it depended on is
+    /// known, its claim among it, that is woken anyway.
+    pub fn departs(&self, key: &Key, mark: u64, known: bool) {
+        self.departed.note(mark);
+        if !known {
+            // Rare, so that it may search.
+            let holds = |claim: &AssetClaim| {
+                let holder = &claim.spec.holder;
+                holder.namespace == key.namespace && holder.name == key.name
+            };
+            let claims = self.ctx.cluster.stores.claims.state();
+            claims.iter().filter(|claim| holds(claim)).for_each(|claim| self.wake(&claim.name_any()));
+        }
     }
 
     /// Whether the channel that holds a page is there, be it one that cannot be decoded or one too many.
     pub fn lives(&self, holder: &ClaimHolder) -> bool {
         let (cluster, key) = (&self.ctx.cluster, Key::new(&holder.namespace, &holder.name));
         let uid = cluster.stores.channels.get(&key).and_then(|channel| channel.uid());
-        uid.or_else(|| cluster.undecodable.uid(KindName::FacebookChannel, &key)).as_deref() == Some(&holder.uid)
-            || cluster.is_surplus(KindName::FacebookChannel, &key, &holder.uid)
+        uid.or_else(|| cluster.undecodable.uid(KindName::FACEBOOK_CHANNEL, &key)).as_deref() == Some(&holder.uid)
+            || cluster.is_surplus(KindName::FACEBOOK_CHANNEL, &key, &holder.uid)
     }
 }

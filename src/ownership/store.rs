@@ -10,7 +10,7 @@ use crate::api::AssetClaim;
 use crate::base::key::{KindName, version};
 
 /// Kind of the claims.
-pub const KIND: &str = KindName::AssetClaim.as_str();
+pub const KIND: &str = KindName::ASSET_CLAIM.as_str();
 
 /// The API of the claims.
 pub fn api(ownership: &Ownership) -> Api<AssetClaim> {

@@ -115,7 +115,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if memory.answered_edit.is_none() && verified == Some(generation) && open.is_none() {
             memory.answered_edit = Some(edit.clone());
         }
-        let slots = slots(ctx, K::NAME, &uid, now);
+        let slots = slots::<K>(ctx, &uid, now);
         if memory.due.is_none()
             && let Some(since) = without_effect(K::conditions(&previous))
         {

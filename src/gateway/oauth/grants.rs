@@ -155,7 +155,7 @@ impl Grants {
     ) -> Self {
         let watch = |namespace: String| {
             let (store, writer) = reflector::store();
-            let view = View { store: writer, room: surplus.room(KindName::MetaGrant.as_str(), &namespace) };
+            let view = View { store: writer, room: surplus.room(KindName::META_GRANT.as_str(), &namespace) };
             let all: Api<DeserializeGuard<Grant>> = scoped(client, &namespace);
             let (metrics, known) = (metrics.clone(), Arc::clone(namespaces));
             watches.spawn(async move {

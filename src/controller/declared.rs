@@ -1,0 +1,67 @@
+//! A kind that people declare, as the watches of the operator see it: what is to be done when its objects come, change and go, beyond
+//! what is done for every kind.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::Resource;
+
+use super::reconciler::Reconciler;
+use crate::api::Connection;
+use crate::base::key::Key;
+use crate::cluster::stores::Objects;
+
+/// A channel, as its application counts it.
+pub struct ConnectedThrough {
+    /// The MetaApp that it names.
+    pub app: Key,
+    /// Its own namespace, which the MetaApp may not allow.
+    pub namespace: String,
+    /// What has become of it.
+    pub connection: Connection,
+}
+
+/// A kind that people declare.
+pub trait Declared: Reconciler
+where
+    Self::Object: Resource<DynamicType = ()>,
+{
+    /// What the watches show of its objects.
+    fn objects(&self) -> &Objects<Self::Object>;
+
+    /// Hears of an object that the watch shows, whether or not anything about it changed.
+    fn shown(&self, _key: &Key, _object: &Self::Object) {}
+
+    /// Hears that an object is new, or that its declaration changed or a check was asked for; its pass comes in any case.
+    fn changed(&self, _object: &Self::Object) {}
+
+    /// A digest of what others see of an object; `None` if they see nothing.
+    fn outside(&self, _key: &Key, _object: &Self::Object) -> Option<u64> {
+        None
+    }
+
+    /// Hears that this digest is another one.
+    fn outside_changed(&self, _key: &Key, _object: &Self::Object) {}
+
+    /// Hears that an object was seen to go, by the mark of its UID; `known` if what it depended on was known.
+    fn departed(&self, _key: &Key, _mark: u64, _known: bool) {}
+
+    /// Forgets an object that is gone, cannot be decoded any more, or lies in a namespace that is not ours any more.
+    fn went(&self, key: &Key) {
+        self.forget(key);
+    }
+
+    /// Hears that a labeled Secret is gone.
+    fn secret_went(&self, _key: &Key) {}
+
+    /// Its objects that are channels of an application.
+    fn channels(&self) -> Vec<ConnectedThrough> {
+        Vec::new()
+    }
+}
+
+/// A digest of a value, good within this process.
+pub fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
