@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo bench bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
+.PHONY: help build image image-check demo bench bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -24,6 +24,13 @@ help: ## Show this list
 
 build: ## Build the release binary, with the command of the Dockerfile
 	cargo build --release --locked --package meta-channel-operator
+
+image: ## Build the images of operator and sandbox for amd64 and arm64 into target/image, without a container engine; PLATFORMS=amd64 builds fewer
+	$(BUILD)
+	hack/image/build.sh target/image "$$("$(BIN)/control-plane" image)"
+
+image-check: image ## Install charts and images from a registry on this machine and see the samples connected, without a container engine
+	cargo test --locked --package meta-channel-operator --test packaging image:: -- --ignored
 
 demo: ## Run control plane, Graph sandbox, operator and three channels until Ctrl-C; CHECK=1 ends once they have settled
 	$(BUILD)

@@ -125,6 +125,38 @@ pub fn helm_docs() -> Result<PathBuf> {
     pinned("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs", "")
 }
 
+/// What unpacks images of an OCI layout, built on first use.
+pub(crate) fn umoci() -> Result<PathBuf> {
+    let source = Path::new(HACK).join("container");
+    GoModule::pinning(&source, &cache_root()?.join("umoci"), "github.com/opencontainers/umoci/cmd/umoci", "")?
+        .program("umoci")
+}
+
+/// What runs containers, built on first use.
+pub(crate) fn runc() -> Result<PathBuf> {
+    let source = Path::new(HACK).join("container");
+    let module = GoModule::pinning(&source, &cache_root()?.join("runc"), "github.com/opencontainers/runc", "")?;
+    module.with_c().program("runc")
+}
+
+/// What copies images, and serves them as a registry does, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn crane() -> Result<PathBuf> {
+    let source = Path::new(HACK).join("image");
+    GoModule::pinning(&source, &cache_root()?.join("crane"), "github.com/google/go-containerregistry/cmd/crane", "")?
+        .program("crane")
+}
+
+/// What puts binaries into an OCI layout, built on first use.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn image() -> Result<PathBuf> {
+    own("image")
+}
+
 /// A program of others, at the version that the module `hack/NAME` pins.
 fn pinned(name: &str, import: &'static str, tags: &'static str) -> Result<PathBuf> {
     GoModule::pinning(&Path::new(HACK).join(name), &cache_root()?.join(name), import, tags)?.program(name)

@@ -23,6 +23,8 @@ pub(crate) struct GoModule {
     pub(crate) link_flags: String,
     /// Import path of the one program, if it is not the module's own, and the build tags that leave parts of it out.
     foreign: Option<(&'static str, &'static str)>,
+    /// Whether a part of it is written in C.
+    with_c: bool,
     /// The compiler.
     pub(crate) go: PathBuf,
 }
@@ -32,13 +34,18 @@ impl GoModule {
     pub(crate) fn new(source: &Path, cache: &Path, programs: &[&str], link_flags: String) -> Result<Self> {
         let key = key(source, programs, &link_flags)?;
         let cache = std::path::absolute(cache)?.join(key);
-        Ok(Self { source: source.to_owned(), cache, link_flags, foreign: None, go: PathBuf::from("go") })
+        Ok(Self { source: source.to_owned(), cache, link_flags, foreign: None, with_c: false, go: PathBuf::from("go") })
     }
 
     /// The module at `source`, which pins the version of a program of others: the package `import`, built with `tags`.
     pub(crate) fn pinning(source: &Path, cache: &Path, import: &'static str, tags: &'static str) -> Result<Self> {
         let module = Self::new(source, cache, &[], format!("-s -w -tags={tags}"))?;
         Ok(Self { link_flags: "-s -w".to_owned(), foreign: Some((import, tags)), ..module })
+    }
+
+    /// The same for a program that has a part in C.
+    pub(crate) fn with_c(self) -> Self {
+        Self { with_c: true, ..self }
     }
 
     /// Path of a program; it is built if it is not there yet.
@@ -99,7 +106,7 @@ impl GoModule {
             .arg("-o")
             .arg(output)
             .arg(package)
-            .env("CGO_ENABLED", "0")
+            .env("CGO_ENABLED", if self.with_c { "1" } else { "0" })
             .env("GOWORK", "off");
         Process::spawn_in(&go, work)
     }

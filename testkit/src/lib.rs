@@ -3,6 +3,7 @@
 mod audit;
 mod binaries;
 mod certificates;
+mod container;
 mod control_plane;
 mod controllers;
 mod go_module;
@@ -23,8 +24,9 @@ pub use graph_sandbox as sandbox;
 
 pub use audit::{AuditEvent, AuditObject};
 pub use binaries::{
-    Binaries, argocd_health, browser, helm_docs, helm3, prometheus_operator_crds, promtool, status_check,
+    Binaries, argocd_health, browser, crane, helm_docs, helm3, image, prometheus_operator_crds, promtool, status_check,
 };
+pub use container::Image;
 pub use control_plane::{ControlPlane, client};
 pub use judges::{Health, Verdict, health, verdicts};
 pub use kubectl::Kubectl;

@@ -12,6 +12,7 @@ mod dockerfile;
 #[path = "../binary/families.rs"]
 mod families;
 mod flags;
+mod image;
 mod installed;
 mod launch;
 mod monitoring;

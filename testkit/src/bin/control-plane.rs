@@ -21,6 +21,9 @@ const PROGRAMS: [Program; 9] = [
     ("promtool", |_| testkit::promtool()),
 ];
 
+/// Needed for images alone, and so built only by name.
+const FOR_IMAGES: [Program; 1] = [("image", |_| testkit::image())];
+
 fn main() -> Result<()> {
     let binaries = Binaries::locate()?;
     let Some(wanted) = std::env::args().nth(1) else {
@@ -30,7 +33,7 @@ fn main() -> Result<()> {
         print(&format!("{:<15} {}\n", "helm 3", testkit::helm3()?.display()))?;
         return Ok(());
     };
-    let Some((_, path)) = PROGRAMS.iter().find(|(name, _)| *name == wanted) else {
+    let Some((_, path)) = PROGRAMS.iter().chain(&FOR_IMAGES).find(|(name, _)| *name == wanted) else {
         bail!("{wanted} is none of {}", PROGRAMS.map(|(name, _)| name).join(", "));
     };
     print(&format!("{}\n", path(&binaries)?.display()))?;

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the images of the operator and of the Graph sandbox as OCI layouts, for amd64 and arm64, without a container engine:
+# static binaries linked by zig, and the files of the Dockerfile around them. hack/image/build.sh DIRECTORY TOOL
+# DIRECTORY gets one layout for each image; TOOL is the program built from hack/image/cmd/image. PLATFORMS="amd64" builds fewer.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=$1 tool=$2
+
+requirements=hack/image/requirements.txt
+tools=.cache/image-$(cksum <"$requirements" | cut -d' ' -f1)
+if [[ ! -e $tools/installed ]]; then
+  rm -rf "$tools"
+  python3 -m venv "$tools"
+  "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+    --requirement "$requirements"
+  touch "$tools/installed"
+fi
+certificates=$("$tools/bin/python" -m certifi)
+
+version=$(cargo metadata --locked --no-deps --format-version=1 \
+  | python3 -c 'import json, sys; print(next(p["version"] for p in json.load(sys.stdin)["packages"] if p["name"] == "meta-channel-operator"))')
+revision=$(git describe --always --dirty --abbrev=40 --exclude='*')
+created=$(git log -1 --format=%ct)
+
+declare -A triples=([amd64]=x86_64-unknown-linux-musl [arm64]=aarch64-unknown-linux-musl)
+operator=() sandbox=()
+for platform in ${PLATFORMS:-amd64 arm64}; do
+  triple=${triples[$platform]}
+  rustup target add "$triple" >/dev/null 2>&1 || { echo "rustup cannot add the target $triple" >&2; exit 1; }
+  PATH="$PWD/$tools/bin:$PATH" cargo zigbuild --release --locked --target "$triple" \
+    --package meta-channel-operator --package graph-sandbox --bin meta-channel-operator --bin graph-sandbox
+  built=target/$triple/release
+  operator+=("linux/$platform=$built/meta-channel-operator")
+  sandbox+=("linux/$platform=$built/graph-sandbox")
+done
+
+# image NAME DESCRIPTION PLATFORM=BINARY...
+image() {
+  local name=$1 description=$2
+  shift 2
+  rm -rf "${out:?}/$name"
+  mkdir -p "$out"
+  "$tool" --title "$name" --description "$description" --version "$version" --revision "$revision" --created "$created" \
+    --certificates "$certificates" --out "$out/$name" "$@"
+  printf '%s: %s\n' "$out/$name" "$(du -sh "$out/$name" | cut -f1)"
+}
+image meta-channel-operator "Keeps messaging channels on Meta's Graph API the way they are declared in Kubernetes" "${operator[@]}"
+image graph-sandbox "Simulates Meta's Graph API" "${sandbox[@]}"
