@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build image image-check demo bench bench-leader test suites repeat clients browser control-plane generate generated pictures lint tools
+.PHONY: help build image image-check demo bench bench-leader test suites repeat clients browser control-plane generate generated doc-outputs lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -91,8 +91,8 @@ generated: ## Fail if `make generate` would change something
 	cp -r charts "$$fresh/"; $(HELM_DOCS) --chart-search-root="$$fresh/charts"; \
 	diff --recursive --unified charts "$$fresh/charts" || { echo "charts is out of date: run make generate" >&2; exit 1; }
 
-pictures: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
-	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster pictures
+doc-outputs: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
+	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster doc_outputs
 
 lint: tools ## Check format, clippy's lints, dependencies and the Dockerfile
 	cargo fmt --all --check

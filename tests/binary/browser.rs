@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use testkit::{Process, TlsFront, wait_for};
 
-use crate::server::PATIENCE;
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::server::PATIENCE;
 
 /// Installing the browser takes a minute, and a slow machine some more. For its steps the driver has limits of its own.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -33,24 +33,24 @@ fn secrets(output: &str) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_authorizes_again_in_a_browser() -> Result<()> {
-    let stage = Stage::with_seed(&seed()).await?;
-    let graph = format!("--graph-url={}", stage.sandbox.url());
+    let env = Env::with_seed(&seed()).await?;
+    let graph = format!("--graph-url={}", env.sandbox.url());
     let flags = [graph.as_str(), "--allow-test-graph", "--log-filter=trace"];
-    let (gateway, url) = stage.gateway(&flags).await?;
+    let (gateway, url) = env.gateway(&flags).await?;
     // The login dialog sends people to the real address; the front leads them back.
-    stage.sandbox.set_resolve(Default::default())?;
+    env.sandbox.set_resolve(Default::default())?;
     let local = |url: &str| -> Result<SocketAddr> { Ok(url.trim_start_matches("http://").parse()?) };
     let hosts =
-        HashMap::from([(HOST.to_owned(), local(&url)?), ("www.facebook.com".to_owned(), local(&stage.sandbox.url())?)]);
+        HashMap::from([(HOST.to_owned(), local(&url)?), ("www.facebook.com".to_owned(), local(&env.sandbox.url())?)]);
     let front = TlsFront::start(hosts).await?;
 
-    stage.apply(&stage.app("")).await?;
-    stage.tell_gateway().await?;
-    stage.apply(&grant(&stage)).await?;
+    env.apply(&env.app("")).await?;
+    env.tell_gateway().await?;
+    env.apply(&grant(&env)).await?;
     status(
-        &stage,
+        &env,
         "metaapp/acme",
-        &stage.platform,
+        &env.platform,
         &json!({"appName": "Acme Messaging", "oauthRedirectUri": format!("https://{HOST}/oauth/callback")}),
     )
     .await?;
@@ -58,10 +58,10 @@ async fn a_person_authorizes_again_in_a_browser() -> Result<()> {
         {"id": PAGE_A, "name": "Acme Shop", "inUse": true},
         {"id": PAGE_B, "name": "Acme Support"},
     ]);
-    let start = format!("/oauth/{}/acme/YS1yYW5kb20tYWRkcmVzcw/start", stage.tenant);
+    let start = format!("/oauth/{}/acme/YS1yYW5kb20tYWRkcmVzcw/start", env.tenant);
     let address = format!("https://{HOST}{start}");
     let of_grant = json!({ "pages": pages, "reauthorizeUrl": address });
-    status(&stage, "metagrant/acme", &stage.tenant, &of_grant).await?;
+    status(&env, "metagrant/acme", &env.tenant, &of_grant).await?;
     meta_channel_operator::install_crypto_provider();
     let http = reqwest::Client::builder().no_proxy().build()?;
     wait_for("the start page", PATIENCE, async || {
@@ -85,7 +85,7 @@ async fn a_person_authorizes_again_in_a_browser() -> Result<()> {
     ensure!(ended?.success(), "{output}\n{}", gateway.process.last_lines(20));
 
     // What the finest logs, the metrics and the mail say of it.
-    let mail = stage.plane.kubectl().get(&["secrets", "-n", &stage.claims]).await?;
+    let mail = env.plane.kubectl().get(&["secrets", "-n", &env.claims]).await?;
     let tokens: Vec<_> =
         mail["items"].as_array().context("a list")?.iter().filter_map(|it| it["data"]["token"].as_str()).collect();
     ensure!(tokens.len() == 1, "{} tokens in the inbox", tokens.len());
@@ -99,16 +99,16 @@ async fn a_person_authorizes_again_in_a_browser() -> Result<()> {
     gateway.ends_well("after the browser").await.map(|_| ())
 }
 
-fn grant(stage: &Stage) -> String {
+fn grant(env: &Env) -> String {
     format!(
         "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
-        stage.tenant, stage.platform
+        env.tenant, env.platform
     )
 }
 
 /// What an operator would have written.
-async fn status(stage: &Stage, object: &str, namespace: &str, status: &Value) -> Result<()> {
+async fn status(env: &Env, object: &str, namespace: &str, status: &Value) -> Result<()> {
     let patch = json!({ "status": status }).to_string();
     let command = ["patch", object, "-n", namespace, "--subresource=status", "--type=merge", "-p", &patch];
-    stage.plane.kubectl().run(&command).await.map(|_| ())
+    env.plane.kubectl().run(&command).await.map(|_| ())
 }

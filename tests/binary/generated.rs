@@ -11,16 +11,16 @@ use serde_json::Value;
 use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
 use testkit::{ODD_MEMBERS, odd_values, wait_for};
 
-use crate::many::*;
-use crate::server::{PATIENCE, Server};
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::many_pages::*;
+use crate::support::server::{PATIENCE, Server};
 
 /// How many pages get the same value, each in other members.
 const ROWS: usize = 2;
 
 /// Each page gets one such value in one member of each answer; which one moves on with the round.
-fn break_answers(stage: &Stage, values: &[Value], pages: usize, round: usize) -> Result<()> {
-    stage.sandbox.clear_faults();
+fn break_answers(env: &Env, values: &[Value], pages: usize, round: usize) -> Result<()> {
+    env.sandbox.clear_faults();
     for page in 0..pages {
         for (template, at, members) in ODD_MEMBERS {
             let member = members[(page / values.len() + ROWS * round) % members.len()];
@@ -28,19 +28,19 @@ fn break_answers(stage: &Stage, values: &[Value], pages: usize, round: usize) ->
             let edit = Edit { at: at.into(), set, ..Edit::default() };
             let (template, id) = (Some(template.to_owned()), Some(many_page(page).parse()?));
             let matching = FaultMatch { template, page: id, ..FaultMatch::default() };
-            stage.sandbox.add_fault(Fault::new(matching, FaultEffect::Edit(OneOrMore::One(edit))));
+            env.sandbox.add_fault(Fault::new(matching, FaultEffect::Edit(OneOrMore::One(edit))));
         }
     }
     Ok(())
 }
 
 /// Waits until all were asked about, and says how many answers were broken.
-async fn answered(stage: &Stage, pages: usize) -> Result<u64> {
+async fn answered(env: &Env, pages: usize) -> Result<u64> {
     let mut broken = 0;
     wait_for("all to be asked about", PATIENCE, async || {
         // Faults hold large values, so that they are not copied all the time.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let faults = stage.sandbox.faults();
+        let faults = env.sandbox.faults();
         let asked = faults.chunks(ODD_MEMBERS.len()).filter(|of_page| of_page.iter().any(|it| it.matched > 0)).count();
         broken = faults.iter().map(|it| it.matched).sum();
         ensure!(asked == pages, "{asked} of {pages}");
@@ -62,32 +62,32 @@ async fn whatever_stands_in_an_answer_the_operator_goes_on_and_all_heals() -> Re
     let rounds = std::env::var("ANSWERS").ok().and_then(|many| many.parse().ok()).unwrap_or(2_usize);
     let values = odd_values();
     let pages = values.len() * ROWS;
-    let stage = Stage::with_seed(&seed_of_many(pages)).await?;
-    let operator = stage.operator("before", &[]).await?;
-    stage.apply(&(stage.app("") + &stage.channel("other", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("other", "Ready=True/ReconcileSucceeded").await?;
+    let env = Env::with_seed(&seed_of_many(pages)).await?;
+    let operator = env.operator("before", &[]).await?;
+    env.apply(&(env.app("") + &env.channel("other", PAGE_A, TOKEN_A))).await?;
+    env.channel_is("other", "Ready=True/ReconcileSucceeded").await?;
     operator.ends_well("before strange answers").await?;
-    let channels = (0..pages).map(|n| stage.channel(&format!("shop-{n}"), &many_page(n), &many_token(n)));
-    stage.apply(&channels.collect::<String>()).await?;
+    let channels = (0..pages).map(|n| env.channel(&format!("shop-{n}"), &many_page(n), &many_token(n)));
+    env.apply(&channels.collect::<String>()).await?;
     let look_again = async |at: &str| {
         let at = format!("metachannels.io/requested-at={at}");
-        stage.plane.kubectl().run(&["-n", &stage.tenant, "annotate", "--overwrite", "--all", "fbc", &at]).await
+        env.plane.kubectl().run(&["-n", &env.tenant, "annotate", "--overwrite", "--all", "fbc", &at]).await
     };
     let mut answers = 0;
     for round in 0..rounds {
-        break_answers(&stage, &values, pages, round)?;
+        break_answers(&env, &values, pages, round)?;
         look_again(&round.to_string()).await?;
         // Each with a process of its own, for which no pause of an application is left.
-        let operator = stage.operator("strange", &[]).await?;
-        answers += answered(&stage, pages).await?;
+        let operator = env.operator("strange", &[]).await?;
+        answers += answered(&env, pages).await?;
         goes_on(operator).await?;
     }
     println!("{answers} answers");
 
-    let operator = stage.operator("after", &[]).await?;
-    stage.sandbox.clear_faults();
+    let operator = env.operator("after", &[]).await?;
+    env.sandbox.clear_faults();
     look_again("healed").await?;
-    let api: Api<FacebookChannel> = Api::namespaced(stage.client.clone(), &stage.tenant);
+    let api: Api<FacebookChannel> = Api::namespaced(env.client.clone(), &env.tenant);
     wait_for("all to heal", PATIENCE, async || {
         let channels = api.list(&ListParams::default()).await?.items;
         let is_ready = |it: &&FacebookChannel| {

@@ -11,28 +11,19 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use meta_channel_operator::api::{MetaGrant, PURPOSE_LABEL};
 use serde_json::json;
-use testkit::{Process, wait_for};
+use testkit::wait_for;
 
-use crate::server::PATIENCE;
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::memory::memory;
+use crate::support::server::PATIENCE;
 
 const MIB: usize = 1 << 20;
 const SECRETS: usize = 120;
 const OBJECTS: usize = 250;
 
-/// Memory that a process takes now, and the most that it ever took, in bytes.
-pub fn memory(process: &Process) -> Result<(usize, usize)> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
-    let value = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
-        anyhow::Ok(line.trim().trim_end_matches(" kB").trim().parse::<usize>()? * 1024)
-    };
-    Ok((value("VmRSS:")?, value("VmHWM:")?))
-}
-
 /// Secrets as large as they may be, released as app secrets: half of it under the key that is read, half beside it.
-async fn put_secrets(stage: &Stage) -> Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.tenant);
+async fn put_secrets(env: &Env) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant);
     let put = |number: usize| {
         let half = || ByteString(vec![b'x'; 450_000]);
         let secret = Secret {
@@ -58,15 +49,15 @@ async fn put_secrets(stage: &Stage) -> Result<()> {
 }
 
 /// Objects with annotations as large as they may be, of ours and of others.
-async fn put_objects(stage: &Stage) -> Result<()> {
-    let grants: Api<MetaGrant> = Api::namespaced(stage.client.clone(), &stage.tenant);
+async fn put_objects(env: &Env) -> Result<()> {
+    let grants: Api<MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant);
     let put = |number: usize| {
         let grants = &grants;
         async move {
             let name = if number.is_multiple_of(2) { "example.com/note" } else { "metachannels.io/requested-at" };
             let grant = serde_json::from_value(json!({
                 "metadata": {"name": format!("large-{number}"), "annotations": {name: "x".repeat(240_000)}},
-                "spec": {"appRef": {"name": "acme", "namespace": stage.platform}, "tokenSecretRef": {"name": "not-there"}},
+                "spec": {"appRef": {"name": "acme", "namespace": env.platform}, "tokenSecretRef": {"name": "not-there"}},
             }))?;
             anyhow::Ok(grants.create(&PostParams::default(), &grant).await.map(drop)?)
         }
@@ -76,19 +67,19 @@ async fn put_objects(stage: &Stage) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_operator() -> Result<()> {
-    let stage = Stage::new().await?;
-    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    let (gateway, _) = stage.gateway(&[]).await?;
-    let operator = stage.operator("first", &["--leader-elect=false"]).await?;
+    let env = Env::new().await?;
+    env.apply(&(env.app("") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
+    let (gateway, _) = env.gateway(&[]).await?;
+    let operator = env.operator("first", &["--leader-elect=false"]).await?;
     operator.leads().await?;
-    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     let (empty, _) = memory(&gateway.process)?;
     let (empty_operator, _) = memory(&operator.process)?;
 
-    put_secrets(&stage).await?;
-    put_objects(&stage).await?;
+    put_secrets(&env).await?;
+    put_objects(&env).await?;
     // It reads no Secret of a tenant; of grants it keeps what pages need.
-    let (again, _) = stage.gateway(&[]).await?;
+    let (again, _) = env.gateway(&[]).await?;
     let (restarted, peak) = memory(&again.process)?;
     let (full, _) = memory(&gateway.process)?;
     let grown = [full, restarted, peak].map(|it| it.saturating_sub(empty) / MIB);
@@ -99,7 +90,7 @@ async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_oper
     ensure!(grown.iter().all(|grown| *grown < 32), "the gateway grew by {grown:?} MiB");
 
     wait_for("the operator to have seen all", PATIENCE, async || {
-        let grants: Api<MetaGrant> = Api::namespaced(stage.client.clone(), &stage.tenant);
+        let grants: Api<MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant);
         for name in [format!("large-{}", OBJECTS - 1), format!("large-{}", OBJECTS - 2)] {
             let status = grants.get(&name).await?.status.context("no status")?;
             ensure!(status.observed_generation == 1, "{name}");
@@ -109,7 +100,7 @@ async fn large_secrets_and_annotations_of_a_tenant_fill_neither_gateway_nor_oper
     .await?;
     let (full, _) = memory(&operator.process)?;
     drop(operator);
-    let again = stage.operator("second", &["--leader-elect=false"]).await?;
+    let again = env.operator("second", &["--leader-elect=false"]).await?;
     again.leads().await?;
     let (restarted, peak) = memory(&again.process)?;
     let grown = [full, restarted, peak].map(|it| it.saturating_sub(empty_operator) / MIB);

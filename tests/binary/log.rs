@@ -6,8 +6,8 @@ use serde_json::Value;
 use testkit::sandbox::FaultEffect;
 use testkit::wait_for;
 
-use crate::server::{PATIENCE, Server};
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::server::{PATIENCE, Server};
 
 fn lines(operator: &Server) -> Result<Vec<Value>> {
     let logs = operator.process.logs();
@@ -22,11 +22,11 @@ fn reasons(lines: &[Value], object: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_not() -> Result<()> {
-    let stage = Stage::new().await?;
-    let operator = stage.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
+    let env = Env::new().await?;
+    let operator = env.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
     operator.leads().await?;
-    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    env.apply(&(env.app("") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
+    env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     let quiet = lines(&operator)?.len();
     let before = operator.metric("reconcile_duration_seconds_count").await?;
     wait_for("several passes over both objects", PATIENCE, async || {
@@ -37,19 +37,19 @@ async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_n
     .await?;
     let told = lines(&operator)?;
     ensure!(told.len() <= quiet + 1, "passes without a change are told: {:?}", &told[quiet..]);
-    let writes: Vec<_> = told.iter().filter(|it| it["object"] == format!("{}/shop", stage.tenant)).collect();
+    let writes: Vec<_> = told.iter().filter(|it| it["object"] == format!("{}/shop", env.tenant)).collect();
     for write in ["claiming the page", "subscribing the page at Meta"] {
         let times = writes.iter().filter(|it| it["message"] == write).count();
         ensure!(times == 1, "{write} is told {times} times: {writes:?}");
     }
 
-    stage.sandbox.invalidate_token("page-a", serde_json::from_value(serde_json::json!({ "subcode": 460 }))?)?;
-    stage.channel_is("shop", "Expired=True/PasswordChanged").await?;
-    stage.sandbox.restore_token("page-a")?;
-    let secret = secret(&stage.platform, "acme-app", "app-secret", "app-secret", "another-secret-0123456789abcdef");
-    stage.apply(&secret).await?;
-    stage.app_is("Ready=False/SecretMismatch").await?;
-    let (shop, acme) = (format!("{}/shop", stage.tenant), format!("{}/acme", stage.platform));
+    env.sandbox.invalidate_token("page-a", serde_json::from_value(serde_json::json!({ "subcode": 460 }))?)?;
+    env.channel_is("shop", "Expired=True/PasswordChanged").await?;
+    env.sandbox.restore_token("page-a")?;
+    let secret = secret(&env.platform, "acme-app", "app-secret", "app-secret", "another-secret-0123456789abcdef");
+    env.apply(&secret).await?;
+    env.app_is("Ready=False/SecretMismatch").await?;
+    let (shop, acme) = (format!("{}/shop", env.tenant), format!("{}/acme", env.platform));
     wait_for("the transitions", PATIENCE, async || {
         let told = lines(&operator)?;
         let of_shop = reasons(&told, &shop);
@@ -76,15 +76,15 @@ async fn transitions_are_told_once_with_object_and_reason_and_quiet_passes_are_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_meta_is_silent_the_log_is_nearly_so() -> Result<()> {
-    let stage = Stage::new().await?;
-    let operator = stage.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
+    let env = Env::new().await?;
+    let operator = env.operator("first", &["--probe-period=1s", "--app-probe-period=1s"]).await?;
     operator.leads().await?;
-    stage.apply(&(stage.app("") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
-    stage.sandbox.clear_ledger();
-    stage.fault("GET", None, FaultEffect::Status { code: 503, body: String::new(), echo_token: false });
+    env.apply(&(env.app("") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
+    env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    env.sandbox.clear_ledger();
+    env.fault("GET", None, FaultEffect::Status { code: 503, body: String::new(), echo_token: false });
     wait_for("several calls in vain", PATIENCE, async || {
-        let vain = stage.sandbox.ledger().iter().filter(|it| it.fault.is_some()).count();
+        let vain = env.sandbox.ledger().iter().filter(|it| it.fault.is_some()).count();
         ensure!(vain >= 6, "{vain}");
         Ok(())
     })

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testkit::{Process, Proxy, free_port, wait_for};
 
-use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
-use crate::openmetrics::families;
-use crate::server::{PATIENCE, Server, loopback};
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::metric_families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
+use crate::support::openmetrics::families;
+use crate::support::server::{PATIENCE, Server, loopback};
 
 async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()> {
     for probe in ["/healthz", "/readyz"] {
@@ -37,22 +37,22 @@ fn dumps_no_core(server: &Server) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_operator_or_gateway_leaves_no_image_of_their_memory() -> Result<()> {
-    let stage = Stage::new().await?;
-    dumps_no_core(&stage.gateway(&[]).await?.0)?;
-    dumps_no_core(&stage.operator("first", &[]).await?)
+    let env = Env::new().await?;
+    dumps_no_core(&env.gateway(&[]).await?.0)?;
+    dumps_no_core(&env.operator("first", &[]).await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_names_only_of_objects() -> Result<()> {
-    let stage = Stage::new().await?;
-    let (gateway, url) = stage.gateway(&[]).await?;
-    let operator = stage.operator("first", &[]).await?;
+    let env = Env::new().await?;
+    let (gateway, url) = env.gateway(&[]).await?;
+    let operator = env.operator("first", &[]).await?;
     operator.leads().await?;
-    stage.apply(&(stage.app("webhook: {}") + &stage.channel("shop", PAGE_A, TOKEN_A))).await?;
-    stage.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
-    stage.app_is("Ready=True/ReconcileSucceeded").await?;
+    env.apply(&(env.app("webhook: {}") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
+    env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    env.app_is("Ready=True/ReconcileSucceeded").await?;
     let forged = reqwest::Client::builder().no_proxy().build()?;
-    let forged = forged.post(format!("{url}/webhooks/{}/acme", stage.platform)).body("{}").send().await?;
+    let forged = forged.post(format!("{url}/webhooks/{}/acme", env.platform)).body("{}").send().await?;
     ensure!(forged.status() == 403);
 
     let of_operator = [&OF_PASSES[..], &OF_OBJECTS[..], &FAMILIES[..]].concat();
@@ -71,7 +71,7 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
     let of_objects = |line: &str| OF_OBJECTS.iter().chain(&OF_WEBHOOKS).any(|(name, _)| named(line, name));
     for text in [operator.get("/metrics").await?.1, gateway.get("/metrics").await?.1] {
         let others: String = text.lines().filter(|line| !of_objects(line)).collect();
-        for name in ["shop", "acme", stage.tenant.as_str()] {
+        for name in ["shop", "acme", env.tenant.as_str()] {
             ensure!(!others.contains(name), "{name} is in\n{text}");
         }
         for id in [PAGE_A, APP_ID] {
@@ -88,10 +88,10 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_lives_but_is_not_ready_while_the_api_server_does_not_answer() -> Result<()> {
-    let stage = Stage::new().await?;
-    let proxy = Proxy::start(stage.plane).await?;
+    let env = Env::new().await?;
+    let proxy = Proxy::start(env.plane).await?;
     proxy.freeze();
-    let operator = stage.operator_by(&stage.by(&proxy)?, "first", &[]).await?;
+    let operator = env.operator_by(&env.by(&proxy)?, "first", &[]).await?;
     ensure!(operator.get("/healthz").await?.0 == 200);
     ensure!(operator.get("/readyz").await? == (503, "not ready".to_owned()));
     let log = operator.fails().await?;
@@ -102,11 +102,11 @@ async fn an_operator_lives_but_is_not_ready_while_the_api_server_does_not_answer
 /// The best of several starts: other people's work on the machine can only make one slower.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_started_operator_answers_within_a_second() -> Result<()> {
-    let stage = Stage::new().await?;
+    let env = Env::new().await?;
     let mut best = Duration::MAX;
     for _ in 0..10 {
         let metrics = loopback(free_port());
-        let mut command = stage.operator_command(stage.plane.kubeconfig(), "first", &["--leader-elect=false"]);
+        let mut command = env.operator_command(env.plane.kubeconfig(), "first", &["--leader-elect=false"]);
         command.arg(format!("--metrics-addr={metrics}"));
         let started = Instant::now();
         let process = Process::spawn(&command)?;

@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use anyhow::{Result, ensure};
 use testkit::Process;
 
-use crate::server::{Server, loopback, program};
-use crate::stage::plane;
+use crate::support::env::plane;
+use crate::support::server::{Server, loopback, program};
 
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
 

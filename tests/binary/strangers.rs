@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::growth::memory;
-use crate::server::{PATIENCE, Server};
-use crate::stage::*;
+use crate::support::env::*;
+use crate::support::memory::memory;
+use crate::support::server::{PATIENCE, Server};
 
 const EVENT: &str = r#"{"object":"page","entry":[]}"#;
 const MIB: usize = 1 << 20;
@@ -22,7 +22,7 @@ const MIB: usize = 1 << 20;
 const LATE: Duration = Duration::from_secs(10);
 
 struct Scene {
-    stage: Stage,
+    env: Env,
     gateway: Server,
     address: SocketAddr,
     http: reqwest::Client,
@@ -30,20 +30,20 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
-        let (gateway, url) = stage.gateway(&[]).await?;
-        stage.apply(&stage.app("")).await?;
-        stage.tell_gateway().await?;
+        let env = Env::new().await?;
+        let (gateway, url) = env.gateway(&[]).await?;
+        env.apply(&env.app("")).await?;
+        env.tell_gateway().await?;
         let address = url.trim_start_matches("http://").parse()?;
         // As whoever comes for the first time: without a connection that is open already.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
-        let scene = Self { stage, gateway, address, http };
+        let scene = Self { env, gateway, address, http };
         wait_for("a signed event to be accepted", PATIENCE, async || scene.deliver().await).await?;
         Ok(scene)
     }
 
     fn path(&self) -> String {
-        format!("/webhooks/{}/acme", self.stage.platform)
+        format!("/webhooks/{}/acme", self.env.platform)
     }
 
     /// Delivers an event as Meta does, and says how long that took.

@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use testkit::wait_for;
 
-use crate::drift::connected;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::subscriptions::connected;
 
 fn set_permission(world: &World, status: &str) -> Result<()> {
     let change = format!("permissions: {{pages_messaging: {status}}}");

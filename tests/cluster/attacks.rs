@@ -14,9 +14,10 @@ use testkit::wait_for;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::calm::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::schedule::*;
 
 const OTHER_APP: &str = "9999000099990000";
 const OTHER_SECRET: &str = "sandbox-other-secret-000000000000000";

@@ -11,10 +11,11 @@ use meta_channel_operator::api::AssetClaim;
 use testkit::sandbox::LedgerEntry;
 use testkit::wait_for;
 
-use crate::granting::{LIST, PERSON, grant_token};
-use crate::props::*;
-use crate::releases::{bind_all, put_another_app};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::{ACCOUNTS, PERSON, grant_token};
+use crate::support::observe::*;
+use crate::support::release_binding::{bind_all, put_another_app};
 
 fn claim_name(page: &str) -> String {
     format!("facebook-page-{page}")
@@ -299,7 +300,7 @@ async fn of_a_refused_grant_only_what_it_covers_is_asked_and_nothing_about_the_p
         templates.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     assert_eq!(templates(made_about(&world, "grant")), ["/{version}/debug_token"]);
-    assert_eq!(templates(made_with(&world, "grant")), [LIST]);
+    assert_eq!(templates(made_with(&world, "grant")), [ACCOUNTS]);
     assert_eq!(world.writes(), []);
     // Everything else was made by the holder, or with the app token alone.
     let about_pages = world.sandbox.ledger().into_iter().filter(|it| it.path.contains(PAGE_A));

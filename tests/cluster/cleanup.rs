@@ -8,8 +8,9 @@ use meta_channel_operator::api::{AssetClaim, ClaimState, DeletionPolicy};
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 

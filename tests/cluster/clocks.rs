@@ -11,9 +11,9 @@ use meta_channel_operator::api::ClaimState;
 use meta_channel_operator::api::inbox::INBOX_TYPE;
 use testkit::wait_for;
 
-use crate::granting::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::*;
 
 /// Longer than answers that count as one.
 const SECOND: Duration = Duration::from_millis(1500);

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use meta_channel_operator::api::Connection;
 use testkit::wait_for;
 
-use crate::props::{quiet, versions};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::observe::{quiet, versions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_pages_are_connected_and_a_third_is_expired_with_its_reason() -> Result<()> {

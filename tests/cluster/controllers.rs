@@ -1,41 +1,24 @@
 //! With the controllers of a real cluster and the protection of what is in use: what goes when its owner or its namespace goes,
 //! and that nothing hangs.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use meta_channel_operator::api::ClaimState;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use testkit::sandbox::Seed;
-use testkit::{ControlPlane, wait_for};
-use tokio::sync::OnceCell;
+use testkit::wait_for;
 
-use crate::props::*;
-use crate::protection;
-use crate::world::*;
+use crate::support::controllers::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
 async fn governed() -> Result<World> {
     governed_with(|_| ()).await
-}
-
-/// A world on a control plane with controllers, on which what is in use cannot simply be deleted.
-pub async fn governed_with(add: impl FnOnce(&mut Seed)) -> Result<World> {
-    static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let plane = PLANE.get_or_try_init(async || {
-        let plane = ControlPlane::start_with_controllers().await?;
-        protection::prepare(&plane).await?;
-        protection::of_what_is_in_use(&plane).await?;
-        anyhow::Ok(plane)
-    });
-    let (plane, number) = (plane.await?, NUMBER.fetch_add(1, Ordering::Relaxed));
-    World::on(plane, |role| format!("{role}-{number}"), add).await
 }
 
 /// A connected channel for page A that publishes its token, and the protection in force.
@@ -46,24 +29,6 @@ async fn connected(world: &World) -> Result<()> {
     world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
     world.app_is(&["Ready=True"]).await?;
     protected(&world.channels(&world.tenant_a), "shop", HELD).await
-}
-
-/// What a refusal says of a channel.
-pub const HELD: &str = "holds its page and is not declared Disconnected: it is not deleted";
-
-/// Waits until an object would not be deleted, for this reason.
-pub async fn protected<K: Clone + std::fmt::Debug + DeserializeOwned>(
-    api: &Api<K>,
-    name: &str,
-    why: &str,
-) -> Result<()> {
-    wait_for(&format!("{name} to be protected"), PATIENCE, async || {
-        let refusal = api.delete(name, &DeleteParams::default().dry_run()).await.map(drop);
-        let refusal = refusal.err().context("it would be deleted")?.to_string();
-        ensure!(refusal.contains(why), "{refusal}");
-        Ok(())
-    })
-    .await
 }
 
 async fn gone<K: Clone + std::fmt::Debug + DeserializeOwned>(api: &Api<K>, name: &str) -> Result<()> {

@@ -7,9 +7,9 @@ use kube::ResourceExt;
 use meta_channel_operator::api::ChannelCounts;
 use testkit::wait_for;
 
-use crate::drift::connected;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::observe::*;
+use crate::support::subscriptions::connected;
 
 /// Longer than any test takes, so that channels are counted only when the clock is moved.
 const PERIOD: i64 = 60;

@@ -9,8 +9,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomR
 use kube::Api;
 use serde_json::json;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
 
 /// Every field below a schema, as a path.
 fn paths(schema: &JSONSchemaProps, path: &str, into: &mut BTreeSet<String>) {

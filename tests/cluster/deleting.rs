@@ -9,8 +9,10 @@ use meta_channel_operator::api::ClaimState;
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::subscriptions;
 
 const PUBLISHED: &str = "facebookchannel-shop-page-token";
 
@@ -33,7 +35,7 @@ async fn a_channel_that_is_being_deleted_is_neither_subscribed_nor_published_ane
     quiet(&operator).await?;
     world.sandbox.clear_ledger();
     // Someone ends what it had.
-    crate::drift::change_row(&world, PAGE_A, APP_ID, None)?;
+    subscriptions::change_row(&world, PAGE_A, APP_ID, None)?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
     secrets.delete(PUBLISHED, &DeleteParams::default()).await?;
     world.advance(16);
@@ -82,7 +84,7 @@ async fn a_channel_that_is_being_deleted_before_it_was_connected_claims_no_page(
 async fn a_metaapp_that_is_being_deleted_is_not_subscribed_anew_and_its_channels_go_on() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     world.app_is(&["Ready=True"]).await?;
     world.apps().patch("acme", &PatchParams::default(), &finalizers(&["example.com/hold"])).await?;
     world.apps().delete("acme", &DeleteParams::default()).await?;

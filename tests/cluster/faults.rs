@@ -12,10 +12,11 @@ use serde_json::json;
 use testkit::sandbox::AppChange;
 use testkit::wait_for;
 
-use crate::calm::settled;
-use crate::granting::add_system_user;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::add_system_user;
+use crate::support::observe::*;
+use crate::support::schedule::settled;
 
 /// Everything that Meta may do instead of answering, but for the limit of a whole app.
 const EFFECTS: [&str; 8] = [

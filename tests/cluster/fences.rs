@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 use testkit::sandbox::AppSubscriptionChange;
 use testkit::wait_for;
 
-use crate::drift::{change_app, change_row, row};
-use crate::held::{Held, What};
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::holding_proxy::{Hold, HoldingProxy};
+use crate::support::observe::*;
+use crate::support::subscriptions::{change_app, change_row, row};
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 const ELSEWHERE: &[&str] = &["Claimed=False/ClaimedElsewhere"];
@@ -28,13 +29,13 @@ const ELSEWHERE: &[&str] = &["Claimed=False/ClaimedElsewhere"];
 struct Former {
     world: World,
     operator: Running,
-    watch: Held,
+    watch: HoldingProxy,
 }
 
 impl Former {
     async fn new(safeguards: Safeguards) -> Result<Self> {
         let world = World::seeded(|seed| seed.tokens.push(page_token("next", PAGE_A, ""))).await?;
-        let watch = Held::new(&world.account.client, What::Watch("assetclaims")).await?;
+        let watch = HoldingProxy::new(&world.account.client, Hold::Watch("assetclaims")).await?;
         let operator = world.operator_with(|operator| {
             operator.client = watch.client.clone();
             operator.scopes.retain(|it| *it != world.tenant_b);
@@ -214,7 +215,7 @@ async fn the_webhook_of_an_app_whose_claim_moved_is_not_written_by_an_operator_t
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_api_server_does_not_say_who_holds_a_page_nothing_is_written_at_meta() -> Result<()> {
     let world = World::new().await?;
-    let way = Held::new(&world.account.client, What::Claims).await?;
+    let way = HoldingProxy::new(&world.account.client, Hold::Claims).await?;
     let operator = world.operator_with(|operator| operator.client = way.client.clone());
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;

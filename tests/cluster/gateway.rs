@@ -1,73 +1,14 @@
 //! The gateway: Meta's challenge, signatures of events, and one answer for everything unknown.
 
-use anyhow::{Context, Result, ensure};
-use hmac::{Hmac, KeyInit, Mac};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use anyhow::{Result, ensure};
 use reqwest::StatusCode;
-use sha2::Sha256;
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::webhook_calls::*;
 
-pub const BODY: &str = r#"{"object":"page","entry":[{"id":"2200000000000001","messaging":[{"text":"\u00e4"}]}]}"#;
 const OTHER_SECRET: &str = "sandbox-other-secret-000000000000000";
-
-pub fn signature(secret: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-/// Someone on the Internet.
-pub struct Caller {
-    client: reqwest::Client,
-    base: String,
-}
-
-impl Caller {
-    pub fn new(world: &World) -> Self {
-        Self::at(world.sandbox.resolve()["hooks.example.com"].clone())
-    }
-
-    /// Of the gateway that listens there.
-    pub fn at(base: String) -> Self {
-        Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), base }
-    }
-
-    pub async fn get(&self, path: &str) -> Result<(StatusCode, String)> {
-        let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
-        Ok((answer.status(), answer.text().await?))
-    }
-
-    pub async fn post(&self, path: &str, signature: Option<&str>) -> Result<StatusCode> {
-        let request = self.client.post(format!("{}{path}", self.base)).body(BODY);
-        let request = signature.into_iter().fold(request, |it, value| it.header("x-hub-signature-256", value));
-        Ok(request.send().await?.status())
-    }
-}
-
-fn counter(world: &World, name: &str) -> u64 {
-    let name = format!("meta_channel_operator_{name}");
-    let text = world.gateway_metrics().text();
-    let line = text.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(' '));
-    line.and_then(|count| count.parse().ok()).unwrap_or_default()
-}
-
-/// Signatures that were made with this entry of the Secret of a MetaApp, or with none.
-pub fn signatures(world: &World, app: &str, entry: &str) -> u64 {
-    let result = if entry == "none" { "invalid" } else { "valid" };
-    let (namespace, labels) = (&world.platform, format!("entry=\"{entry}\",result=\"{result}\""));
-    counter(world, &format!("webhook_signatures_total{{namespace=\"{namespace}\",name=\"{app}\",{labels}}}"))
-}
-
-pub async fn verify_token(world: &World) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
-    let secret = secrets.get("metaapp-acme-verify-token").await?;
-    let token = secret.data.and_then(|mut data| data.remove("verify-token")).context("no key verify-token")?;
-    Ok(String::from_utf8(token.0)?)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_right_challenge_of_a_known_app_is_answered() -> Result<()> {
@@ -137,8 +78,7 @@ async fn everything_unknown_gets_the_same_answer() -> Result<()> {
         assert_eq!(posted, StatusCode::NOT_FOUND, "POST {path}");
     }
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let request = caller.client.request(method.parse()?, format!("{}{known}", caller.base));
-        assert_eq!(request.send().await?.status(), StatusCode::NOT_FOUND, "{method}");
+        assert_eq!(caller.status(method, &known).await?, StatusCode::NOT_FOUND, "{method}");
     }
 
     // An app that is deleted is unknown from then on, and its counters go with it.

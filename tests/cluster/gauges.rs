@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use testkit::wait_for;
 
-use crate::drift::connected;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::subscriptions::connected;
 
 const ENDS: &str = "2031-02-20T10:12:04Z";
 

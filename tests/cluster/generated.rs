@@ -7,8 +7,9 @@ use anyhow::{Result, ensure};
 use testkit::sandbox::{Edit, Fault, FaultEffect, FaultMatch, OneOrMore};
 use testkit::{ODD_MEMBERS, odd_values, wait_for};
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -> Result<()> {

@@ -8,9 +8,10 @@ use meta_channel_operator::api::{MetaGrant, MetaGrantStatus};
 use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
-use crate::granting::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::*;
+use crate::support::observe::*;
 
 const READY: &[&str] = &[
     "Ready=True/ReconcileSucceeded",
@@ -59,7 +60,7 @@ async fn a_grant_is_looked_at_once_kept_and_told_and_then_left_alone() -> Result
     assert_eq!(kept.type_.as_deref(), Some("metachannels.io/grant-token"));
     assert_eq!(world.kept("token").await?, Some(text("robot")));
     quiet(&operator).await?;
-    assert_eq!((made_about(&world, "robot").len(), world.calls(LIST).len()), (1, 1));
+    assert_eq!((made_about(&world, "robot").len(), world.calls(ACCOUNTS).len()), (1, 1));
 
     let before = stored(&world).await?;
     world.sandbox.clear_ledger();
@@ -71,12 +72,12 @@ async fn a_grant_is_looked_at_once_kept_and_told_and_then_left_alone() -> Result
     assert_eq!(before[1..], after[1..], "the annotation alone changed the grant");
     world.advance(DAY - 61);
     wait_for("the look of the day", PATIENCE, async || {
-        ensure!(!world.calls(LIST).is_empty());
+        ensure!(!world.calls(ACCOUNTS).is_empty());
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    assert_eq!((made_about(&world, "robot").len(), world.calls(LIST).len()), (1, 1), "once a day");
+    assert_eq!((made_about(&world, "robot").len(), world.calls(ACCOUNTS).len()), (1, 1), "once a day");
     assert_eq!(after, stored(&world).await?);
     Ok(())
 }
@@ -94,12 +95,12 @@ async fn after_a_restart_a_grant_is_listed_once_and_nothing_is_written() -> Resu
     world.sandbox.clear_ledger();
     let operator = world.daily();
     wait_for("the listing", PATIENCE, async || {
-        ensure!(!world.calls(LIST).is_empty());
+        ensure!(!world.calls(ACCOUNTS).is_empty());
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    assert_eq!((made_about(&world, "robot").len(), world.calls(LIST).len()), (1, 1));
+    assert_eq!((made_about(&world, "robot").len(), world.calls(ACCOUNTS).len()), (1, 1));
     assert_eq!(before, stored(&world).await?);
     Ok(())
 }
@@ -223,7 +224,7 @@ async fn a_persons_token_of_some_hours_is_exchanged_before_it_is_kept() -> Resul
     let kept = world.in_use().await?;
     assert!(kept != text("alex") && world.works(&kept).await?);
     let listed: Vec<_> =
-        made_with(&world, "alex").into_iter().filter(|it| it.template.as_deref() == Some(LIST)).collect();
+        made_with(&world, "alex").into_iter().filter(|it| it.template.as_deref() == Some(ACCOUNTS)).collect();
     assert!(listed.len() <= 1, "page tokens come from the token that lives longer: {listed:?}");
     Ok(())
 }

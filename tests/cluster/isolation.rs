@@ -14,12 +14,11 @@ use testkit::wait_for;
 use tokio::net::TcpListener;
 use tower::{Layer, Service};
 
-use crate::accounts::{Account, GATEWAY, GATEWAY_MAILBOX, rights};
-use crate::gateway::{Caller, signature};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::service_accounts::{Account, GATEWAY, GATEWAY_MAILBOX, rights};
+use crate::support::webhook_calls::{BODY, Caller, signature};
 
 const NEW: &str = "sandbox-app-secret-1111111111111111";
-const BODY: &str = crate::gateway::BODY;
 
 /// An application in a namespace, with this app secret, that the gateway was told of.
 async fn put_app(world: &World, namespace: &str, secret: &str) -> Result<()> {

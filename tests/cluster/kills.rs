@@ -4,37 +4,14 @@ use anyhow::{Result, ensure};
 use meta_channel_operator::api::MetaGrant;
 use testkit::wait_for;
 
-use crate::fuse::Fuse;
-use crate::granting::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::*;
+use crate::support::kill_after::killed;
+use crate::support::observe::*;
 
 const READY: &[&str] =
     &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid", "SourceTokenAccepted=True/SourceTokenInUse"];
-
-/// Runs an operator that is killed after so many writes; whether it was, before it had nothing left to write.
-pub async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {
-    let fuse = Fuse::after(world, after).await?;
-    let operator = fuse.operator(world)?;
-    let finished = async {
-        wait_for("the work to be done", PATIENCE, async || {
-            ensure!(done(world).await?);
-            Ok(())
-        })
-        .await?;
-        quiet(&operator).await
-    };
-    let burnt = tokio::select! {
-        biased;
-        () = fuse.burns() => true,
-        finished = finished => {
-            finished?;
-            fuse.writes() >= after
-        }
-    };
-    drop(operator);
-    Ok(burnt)
-}
 
 /// Whether the status is about the token that is kept.
 async fn is_told(world: &World, than: &MetaGrant) -> Result<bool> {

@@ -6,9 +6,10 @@ use kube::{Api, ResourceExt};
 use testkit::sandbox::Seed;
 use testkit::wait_for;
 
-use crate::granted_props::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_channels::*;
+use crate::support::observe::*;
 
 const WELL: &[&str] = &["Ready=True/ReconcileSucceeded", "Connected=True", "Authorized=True/TokenValid"];
 

@@ -8,9 +8,10 @@ use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::calm::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::observe::*;
+use crate::support::schedule::*;
+use crate::support::subscriptions;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_does_not_allow_a_namespace_is_not_used_from_there() -> Result<()> {
@@ -83,7 +84,7 @@ async fn a_metaapp_that_was_deleted_and_is_applied_again_takes_up_its_verify_tok
     const NAME: &str = "metaapp-acme-verify-token";
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
     let first = secrets.get(NAME).await?;
     // Nothing collects garbage here: it still names the one that is gone. `--cascade=orphan` leaves it without an owner, and a

@@ -9,10 +9,11 @@ use meta_channel_operator::api::FacebookChannelStatus;
 use serde_json::json;
 use testkit::sandbox::Invalidation;
 
-use crate::granted::regrant;
-use crate::granted_props::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_channels::regrant;
+use crate::support::grant_channels::*;
+use crate::support::observe::*;
 
 const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
 

@@ -6,8 +6,9 @@ use meta_channel_operator::api::{AssetClaim, ClaimState};
 use serde_json::{Value, json};
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 const OTHER_APP: &str = "9999000099990000";

@@ -5,9 +5,10 @@ use kube::ResourceExt;
 use meta_channel_operator::base::key::Key;
 use testkit::wait_for;
 
-use crate::drift::{change_row, connected, row};
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::subscriptions::{change_row, connected, row};
 
 async fn panicked(operator: &Running) -> Result<()> {
     wait_for("a panic", PATIENCE, async || {

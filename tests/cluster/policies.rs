@@ -7,10 +7,11 @@ use meta_channel_operator::api::Connection;
 use testkit::sandbox::{AppChange, AppSubscriptionChange, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
 
-use crate::calm::*;
-use crate::drift::FOREIGN;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::schedule::*;
+use crate::support::subscriptions::FOREIGN;
 
 /// Puts the row of our application at a page; `None` removes it.
 fn change_row(world: &World, page: &str, fields: Option<&[&str]>) -> Result<()> {

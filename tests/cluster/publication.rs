@@ -10,9 +10,10 @@ use meta_channel_operator::api::FacebookChannel;
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::calm::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::schedule::*;
 
 const NAME: &str = "facebookchannel-shop-page-token";
 

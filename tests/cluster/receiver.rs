@@ -6,8 +6,9 @@ use meta_channel_operator::api::{Connection, ReceiverEvidence};
 use serde_json::{Value, json};
 use testkit::sandbox::RoutingChange;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const PSID: &str = "7700000000000001";
 /// The page's inbox is an application too.

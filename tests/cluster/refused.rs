@@ -6,7 +6,6 @@ mod destroyed;
 mod inbox;
 mod keyring;
 mod lease;
-mod obstacle;
 mod secrets;
 mod statuses;
 
@@ -17,11 +16,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::accounts::{CLAIMS, MAILBOX, WATCHED};
-use crate::calm::*;
-use crate::props::*;
-use crate::world::*;
-use obstacle::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::schedule::*;
+use crate::support::service_accounts::{CLAIMS, MAILBOX, WATCHED};
+use crate::support::write_obstacles::*;
 use secrets::connected;
 
 /// An operator that looks at what is changed as often as it is changed, and for which no slot comes by chance.

@@ -5,9 +5,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 
-use crate::granted_props::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_channels::*;
+use crate::support::observe::*;
 
 /// What a repository declares: an app, a grant, two channels by it, one with a token of its own, and the Secrets.
 fn repository(world: &World) -> Vec<String> {

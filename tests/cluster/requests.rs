@@ -7,15 +7,17 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use testkit::wait_for;
 
-use crate::granted_props::{self, ACCOUNTS, grant_is, grants, look_at_grant, person_manages_pages};
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_channels::{self, ACCOUNTS, grant_is, grants, look_at_grant, person_manages_pages};
+use crate::support::observe::*;
+use crate::support::subscriptions;
 
 const CONVERSATIONS: &str = "/{version}/{page-id}/conversations";
 
 /// Looks at the conversations of a page.
 fn conversations(world: &World, page: &str) -> usize {
-    crate::drift::methods(world, CONVERSATIONS, page).len()
+    subscriptions::methods(world, CONVERSATIONS, page).len()
 }
 
 async fn handled(world: &World, name: &str) -> Result<Option<String>> {
@@ -43,14 +45,14 @@ async fn ask_app(world: &World, at: &str) -> Result<()> {
 async fn a_look_that_is_asked_for_within_a_minute_of_the_last_conversations_looks_at_them_too() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     quiet(&operator).await?;
     // They were checked when the channel was connected, a moment ago.
     world.request_look(&world.tenant_a, "shop", "2026-03-01T12:00:00Z").await?;
     is_handled(&world, "shop", "2026-03-01T12:00:00Z").await?;
     quiet(&operator).await?;
     assert_eq!((conversations(&world, PAGE_A), conversations(&world, PAGE_B)), (1, 0));
-    assert_eq!(crate::drift::methods(&world, "/{version}/{page-id}", PAGE_A).len(), 1, "one look is enough");
+    assert_eq!(subscriptions::methods(&world, "/{version}/{page-id}", PAGE_A).len(), 1, "one look is enough");
     // Then it is as if nobody had asked: nothing is written.
     let before = versions(&world).await?;
     for _ in 0..2 {
@@ -72,7 +74,7 @@ async fn another_leader_takes_the_look_that_the_one_before_still_owed() -> Resul
         })
     };
     let operator = leader();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     quiet(&operator).await?;
     world.sandbox.add_fault(fault(&format!("{{match: {{template: '{CONVERSATIONS}'}}, do: html}}")));
     world.request_look(&world.tenant_a, "shop", "owed").await?;
@@ -106,7 +108,7 @@ async fn another_leader_takes_the_look_that_the_one_before_still_owed() -> Resul
 async fn the_last_of_many_requests_is_handled_once_the_brake_lets_it() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     world.advance(10);
     quiet(&operator).await?;
     for number in 1..=9 {
@@ -122,7 +124,7 @@ async fn the_last_of_many_requests_is_handled_once_the_brake_lets_it() -> Result
 async fn a_look_that_meta_leaves_unanswered_stays_owed_also_over_a_restart() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     world.advance(2);
     quiet(&operator).await?;
     world.sandbox.add_fault(fault("{match: {}, do: html}"));
@@ -152,7 +154,7 @@ async fn a_look_that_meta_leaves_unanswered_stays_owed_also_over_a_restart() -> 
 async fn a_request_to_a_grant_lists_its_pages_once_and_is_repeated() -> Result<()> {
     let world = World::seeded(person_manages_pages).await?;
     let operator = world.operator();
-    granted_props::connected(&world, &operator).await?;
+    grant_channels::connected(&world, &operator).await?;
     look_at_grant(&world, "now").await?;
     wait_for("the look", PATIENCE, async || {
         let handled = grants(&world).get("acme-grant").await?.status.context("no status")?.last_handled_requested_at;
@@ -170,10 +172,10 @@ async fn a_request_to_a_grant_lists_its_pages_once_and_is_repeated() -> Result<(
 async fn a_value_that_no_status_can_repeat_is_told_of_once_and_the_look_is_taken() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator();
-    crate::drift::connected(&world).await?;
+    subscriptions::connected(&world).await?;
     world.advance(2);
     quiet(&operator).await?;
-    let looks = || crate::drift::methods(&world, "/{version}/{page-id}", PAGE_A).len();
+    let looks = || subscriptions::methods(&world, "/{version}/{page-id}", PAGE_A).len();
     world.sandbox.clear_ledger();
     world.request_look(&world.tenant_a, "shop", &"x".repeat(200)).await?;
     warned(&world, &world.tenant_a, &["shop InvalidRequest"]).await?;

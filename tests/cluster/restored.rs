@@ -9,8 +9,11 @@ use meta_channel_operator::api::{AssetClaim, ClaimState, FacebookChannel, MetaAp
 use serde_json::json;
 use testkit::{ControlPlane, wait_for};
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::admission_policies;
+use crate::support::env;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
@@ -113,7 +116,7 @@ fn commands() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_page_about_backups_bring_everything_back() -> Result<()> {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await?));
-    crate::protection::prepare(plane).await?;
+    admission_policies::prepare(plane).await?;
     let name = |role: &str| if role == "claims" { "meta-channels" } else { role }.to_owned();
     let world = World::on(plane, name, |_| ()).await?;
     let operator = world.operator();
@@ -359,5 +362,5 @@ async fn all_ready(world: &World) -> Result<()> {
 
 fn missing_in(channel: &FacebookChannel, expected: &[&str]) -> Result<()> {
     let conditions = &channel.status.as_ref().context("no status")?.conditions;
-    crate::world::missing(conditions, expected).with_context(|| channel.name_any())
+    env::missing(conditions, expected).with_context(|| channel.name_any())
 }

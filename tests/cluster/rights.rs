@@ -11,12 +11,14 @@ use meta_channel_operator::api::AssetClaim;
 use reqwest::StatusCode;
 use testkit::wait_for;
 
-use crate::accounts::*;
-use crate::drift::change_row;
-use crate::granting::*;
-use crate::oauth::{Browser, grant_manifest, people};
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser::Browser;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::*;
+use crate::support::oauth_fixture::{grant_manifest, people};
+use crate::support::observe::*;
+use crate::support::service_accounts::*;
+use crate::support::subscriptions::change_row;
 
 /// The rights of a rule set, as `verb resource.group`. By those to inboxes, of which there are none, policies know who someone is.
 fn granted(set: Rules) -> Result<BTreeSet<String>> {

@@ -8,19 +8,20 @@ mod verify_token;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaAppStatus};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use testkit::sandbox::{AppChange, WebhookItem};
+use testkit::sandbox::WebhookItem;
 use testkit::wait_for;
 
-use crate::drift::connected;
-use crate::gateway::{BODY, Caller, signature};
-use crate::props::*;
-use crate::record::Record;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::record::Record;
+use crate::support::subscriptions::connected;
+use crate::support::webhook_calls::{BODY, Caller, signature};
 
 const CURRENT: &str = "app-secret";
 const FORMER: &str = "previous-app-secret";
@@ -37,10 +38,6 @@ async fn write(world: &World, entries: &[(&str, Option<&str>)]) -> Result<()> {
     let patch = json!({ "data": data }).to_string();
     let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
     world.kubectl().run(&patch).await.map(drop)
-}
-
-async fn status(world: &World) -> Result<MetaAppStatus> {
-    world.apps().get("acme").await?.status.context("no status")
 }
 
 async fn accepts(caller: &Caller, world: &World, secret: &str) -> Result<bool> {
@@ -68,19 +65,13 @@ async fn uses(world: &World, key: &str, secret: &str, other: Option<bool>) -> Re
     let app = world.apps().get("acme").await?;
     let fingerprint = AppSecret::parse(secret.as_bytes())?.fingerprint(&app.metadata.uid.unwrap_or_default());
     wait_for(&format!("{key} to be in use, the other one accepted: {other:?}"), PATIENCE, async || {
-        let status = status(world).await?;
+        let status = app_status(world).await?;
         let used = status.secret_in_use.clone().unwrap_or_default();
         ensure!(used.key == key && used.fingerprint == fingerprint, "{used:?}");
         ensure!(status.other_secret.as_ref().map(|it| it.accepted) == other, "{:?}", status.other_secret);
         Ok(status)
     })
     .await
-}
-
-/// Meta has another app secret from now on, and signs with it.
-pub fn switch(world: &World, secret: &str) -> Result<()> {
-    let change = AppChange { secret: Some(secret.into()), ..AppChange::default() };
-    Ok(world.sandbox.change_app(APP_ID, change)?)
 }
 
 /// Asks for a look at the application and at a channel.

@@ -11,11 +11,12 @@ use serde_json::json;
 use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
-use crate::drift::row;
-use crate::granting::*;
-use crate::held::{Held, What};
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::*;
+use crate::support::holding_proxy::{Hold, HoldingProxy};
+use crate::support::observe::*;
+use crate::support::subscriptions::row;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
@@ -80,7 +81,7 @@ async fn without_the_mark_a_cleanup_cuts_off_who_has_the_page_by_then() -> Resul
 /// channel of the first namespace wants the page. The namespace that has it at the end.
 async fn a_claim_moves_before_it_is_adopted(safeguards: Safeguards) -> Result<(World, String)> {
     let world = World::new().await?;
-    let watch = Held::new(&world.account.client, What::Watch("assetclaims")).await?;
+    let watch = HoldingProxy::new(&world.account.client, Hold::Watch("assetclaims")).await?;
     let operator = world.operator_with(|operator| {
         operator.client = watch.client.clone();
         operator.policy.safeguards = safeguards;

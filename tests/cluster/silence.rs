@@ -9,7 +9,7 @@ use meta_channel_operator::server::{self, Readiness};
 use testkit::{Proxy, wait_for};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::*;
+use crate::support::env::*;
 
 /// A fraction of the times that people wait for, in the same relation.
 const LIMITS: Patience = Patience { watch: Duration::from_secs(12), server: Duration::from_secs(16) };

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
-use crate::granted_props::*;
-use crate::held::{Held, What};
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::grant_channels::*;
+use crate::support::holding_proxy::{Hold, HoldingProxy};
+use crate::support::observe::*;
 
 /// Versions of the channels of a namespace: who wrote none did not change its mind.
 async fn channel_versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
@@ -85,7 +85,7 @@ async fn a_metaapp_whose_status_is_removed_or_put_back_is_looked_at_and_its_chan
     wait_for("the wrong secret to be told", PATIENCE, async || {
         world.advance(1);
         let app = world.apps().get("acme").await?;
-        crate::world::missing(&app.status.context("no status")?.conditions, &["CredentialsValid=False"])
+        missing(&app.status.context("no status")?.conditions, &["CredentialsValid=False"])
     })
     .await?;
     let broken = status_of(&world.apps().get("acme").await?);
@@ -180,7 +180,7 @@ async fn what_was_decided_about_an_object_is_not_written_to_another_one_of_its_n
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_a_former_leader_writes_over_a_newer_one_is_repaired_by_the_one_that_leads() -> Result<()> {
     let world = World::new().await?;
-    let way = Held::new(&world.account.client, What::Statuses).await?;
+    let way = HoldingProxy::new(&world.account.client, Hold::Statuses).await?;
     let former = world.operator_with(|operator| operator.client = way.client.clone());
     world.put_app().await?;
     world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;

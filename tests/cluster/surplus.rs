@@ -8,10 +8,11 @@ use kube::api::DeleteParams;
 use meta_channel_operator::api::{AssetClaim, ClaimState};
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::releases::{bind, unbind};
-use crate::ring::{connected, name};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::many_channels::{connected, name};
+use crate::support::observe::*;
+use crate::support::release_binding::{bind, unbind};
 
 /// An operator that manages so many of each kind in each namespace.
 fn limited(world: &World, most: usize) -> Running {

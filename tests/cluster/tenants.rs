@@ -7,8 +7,8 @@ use kube::Api;
 use meta_channel_operator::api::MetaGrant;
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::observe::*;
 
 const TEAM: &str = "allowedNamespaces: {from: Selector, selector: {matchLabels: {team: shop}}}";
 

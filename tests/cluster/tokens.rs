@@ -6,8 +6,9 @@ use meta_channel_operator::api::Connection;
 use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
 
 const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
 const TOKEN_OF_OTHER_APP: &str = "EAAsandbox-other-app-page-a-00000000";

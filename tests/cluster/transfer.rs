@@ -9,10 +9,12 @@ use serde_json::json;
 use testkit::sandbox::LedgerEntry;
 use testkit::wait_for;
 
-use crate::kills::killed;
-use crate::props::*;
-use crate::releases::{bind, put_another_app, unbind};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::kill_after::killed;
+use crate::support::observe::*;
+use crate::support::release_binding::{bind, put_another_app, unbind};
+use crate::support::subscriptions;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
@@ -191,7 +193,7 @@ async fn a_page_subscribed_again_while_it_is_offered_is_withdrawn_unsubscribed_a
     quiet(&operator).await?;
     let before = world.claims().get(CLAIM).await?.metadata.generation.unwrap();
     world.sandbox.clear_ledger();
-    crate::drift::change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
+    subscriptions::change_row(&world, PAGE_A, APP_ID, Some(&["messages".to_owned()]))?;
     advance_and_sweep(&world, &operator, 16).await?;
     assert!(!is_subscribed(&world));
     assert_eq!(writes(&world), ["DELETE"]);

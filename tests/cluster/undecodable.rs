@@ -4,10 +4,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::wait_for;
 
-use crate::granting::{PERSON, grant_token};
-use crate::props::*;
+use crate::support::fixtures::*;
+use crate::support::grant_fixtures::{PERSON, grant_token};
+use crate::support::observe::*;
 
-use crate::world::*;
+use crate::support::env::*;
 
 /// A kind, an object of it, and something in its status that the schema allows and that no clock of ours can hold.
 fn cases(world: &World) -> [(&'static str, String, &'static str, Value); 3] {

@@ -10,10 +10,11 @@ use serde_json::json;
 use testkit::sandbox::{LedgerEntry, PageChange, PageSubscriptionChange};
 use testkit::wait_for;
 
-use crate::drift::row;
-use crate::props::*;
-use crate::ring::{connected, name, reads};
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::many_channels::{connected, name, reads};
+use crate::support::observe::*;
+use crate::support::subscriptions::row;
 
 /// Every answer says that so much of the app's limit is used.
 fn app_is_used(world: &World, percent: u32) {

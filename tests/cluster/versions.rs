@@ -4,9 +4,10 @@ use anyhow::{Context, Result, ensure};
 use meta_channel_operator::api::{Connection, MetaApp, MetaAppStatus};
 use testkit::wait_for;
 
-use crate::drift::connected;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+use crate::support::subscriptions::connected;
 
 /// A day on which v21.0 lives, though not for long.
 const TODAY: &str = "2026-12-01T00:00:00Z";

@@ -7,9 +7,10 @@ use meta_channel_operator::api::FacebookChannel;
 use meta_channel_operator::api::conditions::{ConditionType, find};
 use testkit::wait_for;
 
-use crate::granted_props::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::grant_channels::*;
+use crate::support::observe::*;
 
 const CHANNELS: [(&str, &str); 3] = [("shop", PAGE_A), ("support", PAGE_B), ("outlet", PAGE_C)];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::tools::{Chart, Manifests, kustomize};
+use crate::support::{Chart, Manifests, kustomize};
 
 /// What an account may do, as `verb resource.group`, one each, with `/name` if it is about one object; how rules are grouped
 /// makes no difference.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::tools::{Chart, Manifests, kustomize, yaml_files};
+use crate::support::{Chart, Manifests, kustomize, yaml_files};
 
 const COPIES: &str = "charts/meta-channel-operator-admin/files/crds";
 

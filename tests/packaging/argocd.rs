@@ -10,7 +10,7 @@ use meta_channel_operator::api::reasons::Actor;
 use serde_json::{Value, json};
 use testkit::{ControlPlane, health};
 
-use crate::tools::{kustomize, path, run};
+use crate::support::{kustomize, path, run};
 
 const KINDS: &str = "config/argocd/health.lua";
 const CLAIMS: &str = "config/argocd/assetclaim_health.lua";

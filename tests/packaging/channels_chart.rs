@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::tools::{Chart, Manifests, path, read};
+use crate::support::{Chart, Manifests, path, read};
 
 fn example(name: &str) -> Manifests {
     Chart::CHANNELS.render(&Chart::CHANNELS.example(name)).unwrap()

@@ -3,53 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
-use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::{Value, json};
 use testkit::{ControlPlane, Kubectl, client};
 
-use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, helm, helm_at, kustomize, path, run};
-
-/// Whether this client may do this; asked of the API server.
-async fn allowed(client: &Client, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
-    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
-    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    let review: SelfSubjectAccessReview = serde_json::from_value(json!({
-        "metadata": {},
-        "spec": {"resourceAttributes": {
-            "verb": verb,
-            "group": group,
-            "resource": resource,
-            "subresource": subresource,
-            "namespace": namespace,
-        }},
-    }))?;
-    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(answer.status.context("a review has an answer")?.allowed)
-}
-
-/// Compares what an account may do with what is meant: verb, resource, namespace, answer.
-pub(crate) async fn check(account: &Client, expected: &[(&str, &str, &str, bool)]) -> Result<()> {
-    for (verb, resource, namespace, answer) in expected {
-        let found = allowed(account, verb, resource, namespace).await?;
-        ensure!(found == *answer, "may {verb} {resource} in {namespace:?}: {found}, expected {answer}");
-    }
-    Ok(())
-}
+use crate::support::cluster::{check, established, make_namespaces};
+use crate::support::launch::Launch;
+use crate::support::{Chart, Manifests, helm, helm_at, kustomize, path, run};
 
 /// A client that has no rights but those of this ServiceAccount, which must exist.
 async fn acting_as(cluster: &ControlPlane, namespace: &str, account: &str) -> Result<Client> {
     cluster.kubectl().run(&["get", "serviceaccount", account, "--namespace", namespace]).await?;
     client(&cluster.service_account_kubeconfig(namespace, account).await?).await
-}
-
-pub(crate) async fn make_namespaces(kubectl: &Kubectl, names: &[&str]) -> Result<()> {
-    for name in names {
-        kubectl.run(&["create", "namespace", name]).await?;
-    }
-    Ok(())
 }
 
 /// Applies objects for trial, unknown fields refused.
@@ -60,13 +25,6 @@ async fn try_out(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
     }
     let arguments = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "--filename=-"];
     kubectl.run_with_input(&arguments, Some(&manifests.to_yaml())).await?;
-    Ok(())
-}
-
-/// Waits until the kinds that were applied can be used.
-pub(crate) async fn established(kubectl: &Kubectl) -> Result<()> {
-    let crds = ["wait", "--for=condition=Established", "--timeout=180s", "customresourcedefinition", "--all"];
-    kubectl.run(&crds).await?;
     Ok(())
 }
 

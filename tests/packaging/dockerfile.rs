@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::tools::{path, read, run};
+use crate::support::{path, read, run};
 
 /// The instructions, continued lines joined, comments gone.
 fn instructions() -> Vec<String> {

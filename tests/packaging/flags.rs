@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, kustomize, run};
+use crate::support::launch::Launch;
+use crate::support::{Chart, Manifests, kustomize, run};
 
 /// Fails if the program's help does not name one of the flags.
 fn check(manifests: &Manifests, component: &str) {

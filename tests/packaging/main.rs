@@ -9,19 +9,18 @@ mod argocd;
 mod channels_chart;
 mod cluster;
 mod dockerfile;
-#[path = "../binary/families.rs"]
+#[path = "../binary/support/metric_families.rs"]
 mod families;
 mod flags;
 mod image;
 mod installed;
-mod launch;
 mod monitoring;
 mod operator_chart;
 mod readme;
 mod releases;
 mod samples;
 mod side_by_side;
-mod tools;
+mod support;
 mod uninstall;
 mod upgrade;
 mod values;

@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
-use crate::tools::{Chart, Manifests, path, read, run};
+use crate::support::{Chart, Manifests, path, read, run};
 
 const KINDS: [&str; 3] = ["MetaApp", "MetaGrant", "FacebookChannel"];
 const PREFIX: &str = "meta_channel_operator_";

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, kustomize, read};
+use crate::support::launch::Launch;
+use crate::support::{Chart, Manifests, kustomize, read};
 
 /// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
 const KINDS: [&str; 10] = [

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use testkit::sandbox::{Options, Sandbox, Seed};
 use testkit::{Binaries, ControlPlane, Process};
 
-use crate::installed::{installed_launch, run_as_installed, wait};
-use crate::tools::{helm, path, read, run};
+use crate::support::installed::{installed_launch, run_as_installed, wait};
+use crate::support::{helm, path, read, run};
 
 /// The commands in the first block below a heading.
 fn commands(heading: &str) -> Result<String> {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use testkit::ControlPlane;
 
-use crate::cluster::make_namespaces;
-use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, helm_at, kustomize, run};
+use crate::support::cluster::make_namespaces;
+use crate::support::launch::Launch;
+use crate::support::{Chart, Manifests, helm_at, kustomize, run};
 
 const BINDING: &str = "metachannels-release";
 
@@ -72,7 +72,7 @@ async fn helm_refuses_a_second_release_for_a_namespace_until_the_first_gives_it_
     helm("install", "other", "ops-2", "{tenant-a,tenant-b}").unwrap();
     assert_eq!(bound("tenant-a").await.unwrap(), "ops-2/other-meta-channel-operator");
     let uninstall = ["uninstall", "other", "--namespace=ops-2", "--kubeconfig"];
-    run(crate::tools::helm().unwrap().args(uninstall).arg(cluster.kubeconfig())).unwrap();
+    run(crate::support::helm().unwrap().args(uninstall).arg(cluster.kubeconfig())).unwrap();
     assert_eq!(bound("tenant-a").await, None);
     assert_eq!(bound("platform").await.unwrap(), "ops/acme-meta-channel-operator");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::tools::{Manifests, kustomize, read};
+use crate::support::{Manifests, kustomize, read};
 
 /// Every string and number in the sandbox's seed, as text.
 fn seed() -> BTreeSet<String> {
@@ -114,7 +114,7 @@ fn the_default_base_watches_the_namespaces_of_the_samples() {
     let names: Vec<_> = samples.of_kind("Namespace").map(|it| it["metadata"]["name"].as_str().unwrap()).collect();
     let base = kustomize("tests/packaging/overlays/with-gateway").unwrap();
     for component in ["operator", "gateway"] {
-        let launch = crate::launch::Launch::of(&base, component, "pod").unwrap();
+        let launch = crate::support::launch::Launch::of(&base, component, "pod").unwrap();
         assert_eq!(launch.flag("--watch-namespaces"), Some(names.join(",").as_str()));
     }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 use testkit::sandbox::{Options, Sandbox, Seed};
 use testkit::{AuditEvent, ControlPlane, Process, wait_for};
 
-use crate::cluster::{established, make_namespaces};
-use crate::installed::{PATIENCE, start_in};
-use crate::tools::{Chart, helm_at};
+use crate::support::cluster::{established, make_namespaces};
+use crate::support::installed::{PATIENCE, start_in};
+use crate::support::{Chart, helm_at};
 
 const CHANNELS: usize = 20;
 const CLAIMS: &str = "meta-channels";

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use testkit::{Kubectl, wait_for};
 
-use crate::cluster::established;
-use crate::installed::PATIENCE;
-use crate::tools::{Chart, helm, helm3, read};
-use crate::upgrade::{Helm, Releases, cluster, labeled, remembered};
+use crate::support::cluster::established;
+use crate::support::installed::PATIENCE;
+use crate::support::releases::{Helm, Releases, cluster, labeled, remembered};
+use crate::support::{Chart, helm, helm3, read};
 
 const HELD: &str = "holds its page and is not declared Disconnected";
 

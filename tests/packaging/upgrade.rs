@@ -1,15 +1,12 @@
 //! From the former version of the charts to this one, and away again: nothing is left behind but what must stay.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use testkit::{ControlPlane, Kubectl};
-
-use crate::cluster::{established, make_namespaces};
-use crate::launch::Launch;
-use crate::tools::{Chart, Manifests, helm, helm3, path, run};
+use crate::support::cluster::established;
+use crate::support::launch::Launch;
+use crate::support::releases::{Releases, cluster, labeled, remembered};
+use crate::support::{Chart, Manifests, helm, helm3, path, run};
 
 /// The charts as they were before, packed by `helm package`. After a release: that one.
 const FORMER: &str = "0.1.0-alpha.1";
@@ -18,63 +15,8 @@ fn former(chart: &Chart) -> PathBuf {
     path(&format!("tests/packaging/data/{}-{FORMER}.tgz", chart.name()))
 }
 
-/// Begins a call of one version of Helm.
-pub(crate) type Helm = fn() -> Result<Command>;
-
-/// A Helm on a cluster.
-pub(crate) struct Releases<'a> {
-    pub(crate) cluster: &'a ControlPlane,
-    pub(crate) helm: Helm,
-}
-
-impl Releases<'_> {
-    pub(crate) fn run(&self, verb: &str, release: &str, namespace: &str, rest: &[&Path]) -> Result<String> {
-        let mut helm = (self.helm)()?;
-        helm.args([verb, release, "--namespace", namespace, "--kubeconfig"]).arg(self.cluster.kubeconfig()).args(rest);
-        run(&mut helm)
-    }
-
-    pub(crate) fn put(
-        &self,
-        verb: &str,
-        release: &str,
-        namespace: &str,
-        chart: &Path,
-        values: &Path,
-    ) -> Result<String> {
-        self.run(verb, release, namespace, &[chart, Path::new("--values"), values])
-    }
-
-    pub(crate) fn uninstall(&self, release: &str, namespace: &str) -> Result<String> {
-        self.run("uninstall", release, namespace, &[])
-    }
-}
-
-/// Everything in the cluster that carries the label of a release, of whatever kind.
-pub(crate) async fn labeled(kubectl: &Kubectl, release: &str) -> Result<BTreeSet<String>> {
-    let kinds = kubectl.text(&["api-resources", "--verbs=list,delete", "--output=name", "--no-headers"]).await?;
-    let kinds: Vec<_> = kinds.split_whitespace().collect();
-    assert!(kinds.contains(&"deployments.apps") && kinds.contains(&"facebookchannels.metachannels.io"), "{kinds:?}");
-    let selector = format!("--selector=app.kubernetes.io/instance={release}");
-    let list = kubectl.get(&[&kinds.join(","), "--all-namespaces", &selector]).await?;
-    Ok(Manifests::list(&list)?.names().into_iter().collect())
-}
-
-/// What Helm itself remembers of a release.
-pub(crate) async fn remembered(kubectl: &Kubectl, release: &str) -> Result<usize> {
-    let selector = format!("--selector=owner=helm,name={release}");
-    let list = kubectl.get(&["secrets", "--all-namespaces", &selector]).await?;
-    Ok(list["items"].as_array().context("a list")?.len())
-}
-
 fn names(manifests: &Manifests) -> BTreeSet<String> {
     manifests.names().into_iter().collect()
-}
-
-pub(crate) async fn cluster() -> ControlPlane {
-    let cluster = ControlPlane::start().await.unwrap();
-    make_namespaces(&cluster.kubectl(), &["ops", "platform", "tenant-a", "tenant-b"]).await.unwrap();
-    cluster
 }
 
 /// Installs the former version, upgrades, and takes everything away.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::tools::{Chart, read};
+use crate::support::{Chart, read};
 
 fn schema(chart: &Chart) -> Value {
     serde_json::from_str(&read(&chart.file("values.schema.json")).unwrap()).unwrap()

@@ -8,10 +8,11 @@ use reqwest::StatusCode;
 use testkit::sandbox::Seed;
 use testkit::wait_for;
 
-use super::browser::{Browser, parameter};
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser::{Browser, parameter};
+use crate::support::env::*;
+use crate::support::oauth_fixture::*;
+use crate::support::observe::*;
+use crate::support::reauthorization;
 
 const ROBOT: &str = "6600000000000009";
 const OF_ROBOT: &str = "8800000000000001";
@@ -42,7 +43,7 @@ async fn world(config_id: &str) -> Result<(World, Running, Browser)> {
     world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{config_id}\"}}"))).await?;
     world.app_is(&["Ready=True"]).await?;
     world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
-    let browser = super::renewed::browser(&world).await?;
+    let browser = reauthorization::browser(&world).await?;
     Ok((world, operator, browser))
 }
 
@@ -135,7 +136,7 @@ async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorized()
     );
     world.apply(&channel).await?;
     let _operator = world.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
-    let mut browser = super::renewed::browser(&world).await?;
+    let mut browser = reauthorization::browser(&world).await?;
     let name = format!("{}/acme", world.tenant_a);
     let shows = async |browser: &mut Browser, page: &str| {
         let path = browser.start(&name).await?;

@@ -4,21 +4,21 @@ use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
 use reqwest::StatusCode;
 
-use super::browser::parameter;
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser::parameter;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::oauth_fixture::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_shown() -> Result<()> {
-    let scene = Scene::new().await?;
-    let (mut browser, mut stranger) = (scene.browser(), scene.browser());
+    let fixture = Fixture::new().await?;
+    let (mut browser, mut stranger) = (fixture.browser(), fixture.browser());
     let mut secrets = vec![APP_SECRET.to_owned()];
     // A refusal that repeats what it was asked with, an authorization that is too narrow, one that does, and a stranger.
     let echo = "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {graph_error: {code: 100, message: no, echo_token: true}}}";
-    scene.world.sandbox.add_fault(fault(echo));
+    fixture.world.sandbox.add_fault(fault(echo));
     for pages in [vec![], vec![PAGE_B], vec![]] {
-        let dialog = browser.begin(&scene.grant).await?;
+        let dialog = browser.begin(&fixture.grant).await?;
         let callback = browser.log_in(&dialog, PERSON, &pages).await?;
         secrets.extend([parameter(&callback, "code")?, parameter(&callback, "state")?]);
         secrets.extend(browser.cookies.iter().filter_map(|it| it.rsplit('/').next()).map(str::to_owned));
@@ -30,10 +30,10 @@ async fn nothing_secret_is_shown() -> Result<()> {
         }
     }
     let token = |mail: &Secret| Some(String::from_utf8(mail.data.as_ref()?.get("token")?.0.clone()).unwrap());
-    let tokens: Vec<_> = scene.mail().await?.iter().filter_map(token).collect();
+    let tokens: Vec<_> = fixture.mail().await?.iter().filter_map(token).collect();
     assert_eq!(tokens.len(), 1);
     secrets.extend(tokens);
-    let metrics = scene.world.gateway_metrics().text();
+    let metrics = fixture.world.gateway_metrics().text();
     let shown = browser.shown.iter().chain(&stranger.shown).chain([&metrics]);
     for text in shown {
         for secret in &secrets {
@@ -42,7 +42,7 @@ async fn nothing_secret_is_shown() -> Result<()> {
         assert!(!text.contains("EAA"), "a token in {text}");
     }
     // What is told in the cluster holds no secret either, but for the one token.
-    for mail in scene.mail().await? {
+    for mail in fixture.mail().await? {
         let metadata = serde_json::to_string(&mail.metadata)?;
         assert!(secrets.iter().all(|secret| !metadata.contains(secret.as_str())), "{metadata}");
     }

@@ -7,22 +7,22 @@ use reqwest::StatusCode;
 use serde_json::json;
 use testkit::wait_for;
 
-use super::browser::parameter;
-use super::scene::*;
-use crate::props::fault;
-use crate::world::PATIENCE;
+use crate::support::browser::parameter;
+use crate::support::env::PATIENCE;
+use crate::support::fixtures::fault;
+use crate::support::oauth_fixture::*;
 
 const SWITCH: &str = "login_pkce";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let rows = [("ignored", false, 0), ("enforced", false, 0), ("refused", true, 1), ("refused_at_exchange", false, 1)];
     let mut refused = 0;
     for (position, comes_back, refusals) in rows {
-        scene.world.sandbox.set_switch(SWITCH, position)?;
-        let mut browser = scene.browser();
-        let mut dialog = browser.begin(&scene.grant).await?;
+        fixture.world.sandbox.set_switch(SWITCH, position)?;
+        let mut browser = fixture.browser();
+        let mut dialog = browser.begin(&fixture.grant).await?;
         if comes_back {
             let form = [("decision", "continue"), ("person", PERSON)];
             let callback = browser.decide(&dialog, &form).await?;
@@ -33,12 +33,12 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
         browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")?;
         refused += refusals;
-        assert_eq!(scene.outcomes("proof_refused"), refused, "{position}");
+        assert_eq!(fixture.outcomes("proof_refused"), refused, "{position}");
     }
-    assert_eq!(scene.exchanges(), [200, 200, 200, 400, 200]);
+    assert_eq!(fixture.exchanges(), [200, 200, 200, 400, 200]);
     // A dialog that refuses more than the challenge is not asked for ever.
-    let mut browser = scene.browser();
-    let first = browser.begin(&scene.grant).await?;
+    let mut browser = fixture.browser();
+    let first = browser.begin(&fixture.grant).await?;
     let back = |state: String| format!("/oauth/callback?error=invalid_request&state={state}");
     let again = browser.get(&back(parameter(first.as_str(), "state")?)).await?.leads_to()?;
     let answer = browser.return_with(&back(parameter(&again, "state")?)).await?;
@@ -48,37 +48,38 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
 /// A code of someone who began for one grant, brought by who began for another one of the same application.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_was_overheard_is_of_no_use_in_anybody_elses_login_where_meta_checks_the_proof() -> Result<()> {
-    let scene = Scene::new().await?;
-    scene.world.sandbox.set_switch(SWITCH, "enforced")?;
-    let (mut person, mut thief) = (scene.browser(), scene.browser());
-    let dialog = person.begin(&scene.grant).await?;
+    let fixture = Fixture::new().await?;
+    fixture.world.sandbox.set_switch(SWITCH, "enforced")?;
+    let (mut person, mut thief) = (fixture.browser(), fixture.browser());
+    let dialog = person.begin(&fixture.grant).await?;
     let callback = person.log_in(&dialog, PERSON, &[]).await?;
     let code = parameter(&callback, "code")?;
-    let own = parameter(thief.begin(&scene.other).await?.as_str(), "state")?;
+    let own = parameter(thief.begin(&fixture.other).await?.as_str(), "state")?;
     let answer = thief.return_with(&format!("/oauth/callback?code={code}&state={own}")).await?;
     answer.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
-    assert!(scene.told().await?.is_empty());
-    assert_eq!(scene.exchanges(), [400, 400], "neither with the thief's proof nor without one");
+    assert!(fixture.told().await?.is_empty());
+    assert_eq!(fixture.exchanges(), [400, 400], "neither with the thief's proof nor without one");
     person.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_not_check_the_proof() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let patch = json!({"status": {"grantorId": "6600000000000066"}}).to_string();
-    let of_others = ["patch", "mgrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p"];
-    scene.world.kubectl().run(&[&of_others[..], &[patch.as_str()]].concat()).await?;
-    let dialog = scene.browser().begin(&scene.grant).await?;
+    let of_others =
+        ["patch", "mgrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p"];
+    fixture.world.kubectl().run(&[&of_others[..], &[patch.as_str()]].concat()).await?;
+    let dialog = fixture.browser().begin(&fixture.grant).await?;
     wait_for("the gateway to know whose the grant is", PATIENCE, async || {
-        let code = parameter(&scene.browser().log_in(&dialog, PERSON, &[]).await?, "code")?;
-        let mut thief = scene.browser();
-        let own = parameter(thief.begin(&scene.other).await?.as_str(), "state")?;
+        let code = parameter(&fixture.browser().log_in(&dialog, PERSON, &[]).await?, "code")?;
+        let mut thief = fixture.browser();
+        let own = parameter(thief.begin(&fixture.other).await?.as_str(), "state")?;
         let offer = thief.return_with(&format!("/oauth/callback?code={code}&state={own}")).await?;
         anyhow::ensure!(offer.text.contains("You are none of those who authorized"), "{}", offer.text);
         thief.answer(&offer, "use").await?.is(StatusCode::OK, "You have to be accepted")
     })
     .await?;
-    let mail = scene.mail().await?;
+    let mail = fixture.mail().await?;
     let mut grantors =
         mail.iter().filter_map(|mail| mail.metadata.annotations.as_ref()?.get("metachannels.io/grantor-id"));
     assert_eq!(grantors.next().map(String::as_str), Some(PERSON), "the operator is told whose it is");
@@ -88,52 +89,52 @@ async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_no
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_comes_to_another_browser_is_redeemed_and_thrown_away() -> Result<()> {
     for position in ["ignored", "enforced"] {
-        let scene = Scene::new().await?;
-        scene.world.sandbox.set_switch(SWITCH, position)?;
-        let (mut thief, mut person) = (scene.browser(), scene.browser());
+        let fixture = Fixture::new().await?;
+        fixture.world.sandbox.set_switch(SWITCH, position)?;
+        let (mut thief, mut person) = (fixture.browser(), fixture.browser());
         // The person was sent a link of the thief's: its code would fit into the thief's login.
-        let dialog = thief.begin(&scene.other).await?;
+        let dialog = thief.begin(&fixture.other).await?;
         let callback = person.log_in(&dialog, PERSON, &[]).await?;
         person.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
-        scene.exchanged(&[200]).await?;
+        fixture.exchanged(&[200]).await?;
         thief.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
-        assert!(scene.told().await?.is_empty());
+        assert!(fixture.told().await?.is_empty());
         // What names no application of ours is not asked about.
         let state = "x".repeat(43);
         for state in [state.clone(), format!("{state}.1"), format!("{state}.9999000099990000")] {
             person.get(&format!("/oauth/callback?code=x&state={state}")).await?;
         }
-        assert_eq!(scene.exchanges(), [200, 400], "{position}");
+        assert_eq!(fixture.exchanges(), [200, 400], "{position}");
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_brings_codes_that_nobody_asked_for_has_few_looked_at_and_keeps_nobody_from_coming_back() -> Result<()> {
-    let scene = Scene::new().await?;
-    let (mut stranger, mut person) = (scene.browser(), scene.browser());
+    let fixture = Fixture::new().await?;
+    let (mut stranger, mut person) = (fixture.browser(), fixture.browser());
     let state = format!("{}.1111000011110000", "x".repeat(43));
     for count in 0..30_usize {
         let answer = stranger.get(&format!("/oauth/callback?code=forged&state={state}")).await?;
         assert_eq!(answer.leads_to()?, "/oauth/other-browser");
-        scene.exchanged(&vec![400; 20.min(count + 1)]).await?;
+        fixture.exchanged(&vec![400; 20.min(count + 1)]).await?;
     }
     // Also from where the stranger is.
-    let offer = person.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let offer = person.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
     offer.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_long_an_answer_takes_tells_nobody_which_applications_there_are() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let slow = "{match: {template: '/{version}/oauth/access_token'}, do: {slow: {ms: 8000}}}";
-    scene.world.sandbox.add_fault(fault(slow));
+    fixture.world.sandbox.add_fault(fault(slow));
     for app in ["1111000011110000", "9999000099990000"] {
         let asked = Instant::now();
         let state = format!("{}.{app}", "x".repeat(43));
-        let answer = scene.browser().get(&format!("/oauth/callback?code=forged&state={state}")).await?;
+        let answer = fixture.browser().get(&format!("/oauth/callback?code=forged&state={state}")).await?;
         assert_eq!(answer.leads_to()?, "/oauth/other-browser");
         assert!(asked.elapsed() < Duration::from_secs(4), "{app}: {:?}", asked.elapsed());
     }
-    scene.exchanged(&[400]).await
+    fixture.exchanged(&[400]).await
 }

@@ -6,10 +6,12 @@ use kube::Api;
 use reqwest::StatusCode;
 use testkit::wait_for;
 
-use super::browser::parameter;
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser::parameter;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::oauth_fixture::*;
+use crate::support::observe::*;
+use crate::support::reauthorization;
 
 /// What the Warning Events on the MetaApp of this reason say.
 async fn login_failed(world: &World) -> Result<Vec<String>> {
@@ -22,7 +24,7 @@ async fn login_failed(world: &World) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_login_dialog_brings_instead_of_a_code_is_told_for_what_it_is() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let rows = [
         (
             "error=access_denied&error_code=200&error_reason=user_denied",
@@ -44,27 +46,27 @@ async fn what_the_login_dialog_brings_instead_of_a_code_is_told_for_what_it_is()
     ];
     let mut told = Vec::new();
     for (query, title, outcome, mail) in rows {
-        let mut browser = scene.browser();
-        let before = scene.outcomes(outcome);
-        let state = parameter(browser.begin(&scene.grant).await?.as_str(), "state")?;
+        let mut browser = fixture.browser();
+        let before = fixture.outcomes(outcome);
+        let state = parameter(browser.begin(&fixture.grant).await?.as_str(), "state")?;
         let answer = browser.return_with(&format!("/oauth/callback?state={state}&{query}")).await?;
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains("Start again") || answer.text.contains("start again"), "{}", answer.text);
-        assert_eq!(scene.outcomes(outcome), before + 1, "{query}");
+        assert_eq!(fixture.outcomes(outcome), before + 1, "{query}");
         // Of one trouble of an application there is one inbox message, however often it is met.
         told.extend(Some(mail).filter(|mail| !mail.is_empty()).map(str::to_owned));
-        let mut found = scene.told().await?;
+        let mut found = fixture.told().await?;
         found.sort();
         told.sort();
         assert_eq!(found, told, "{query}");
     }
-    assert_eq!(scene.exchanges(), [0_u16; 0]);
+    assert_eq!(fixture.exchanges(), [0_u16; 0]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_to_happen_at_meta_ends_as_it_should() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let broken = "The application does not work";
     let rows = [
         ("login-error-1349048", broken, "send you back to"),
@@ -74,13 +76,13 @@ async fn what_is_known_to_happen_at_meta_ends_as_it_should() -> Result<()> {
         ("code-exchange-redirect-uri-differs", broken, "send you back to"),
     ];
     for (preset, title, words) in rows {
-        scene.world.sandbox.clear_faults();
-        scene.world.sandbox.preset(preset, &[])?;
-        let answer = scene.browser().up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+        fixture.world.sandbox.clear_faults();
+        fixture.world.sandbox.preset(preset, &[])?;
+        let answer = fixture.browser().up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains(words), "{preset}: {}", answer.text);
     }
-    let mut told = scene.told().await?;
+    let mut told = fixture.told().await?;
     told.sort();
     assert_eq!(told, ["DialogUnavailable", "RedirectUriBlocked", "RedirectUriRefused"]);
     Ok(())
@@ -88,22 +90,22 @@ async fn what_is_known_to_happen_at_meta_ends_as_it_should() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_told_of_what_was_not_begun() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let state = parameter(browser.begin(&scene.grant).await?.as_str(), "state")?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let state = parameter(browser.begin(&fixture.grant).await?.as_str(), "state")?;
     let error = "error_code=1349048&error_message=x";
-    let mut stranger = scene.browser();
+    let mut stranger = fixture.browser();
     for (browser, state) in [(&mut stranger, state.as_str()), (&mut browser, "x")] {
         let answer = browser.get(&format!("/oauth/callback?state={state}&{error}")).await?;
         assert_eq!(answer.leads_to()?, "/oauth/other-browser");
     }
-    assert!(scene.mail().await?.is_empty());
+    assert!(fixture.mail().await?.is_empty());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let error = |code: &str| format!("graph_error: {{code: {code}, message: Because.}}");
     let broken = "The application does not work";
     let rows = [
@@ -121,26 +123,26 @@ async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
     let mut told: Vec<String> = Vec::new();
     for (effect, title, words, mail) in rows {
         let place = "{template: '/{version}/oauth/access_token'}";
-        scene.world.sandbox.add_fault(fault(&format!("{{match: {place}, times: 1, do: {{{effect}}}}}")));
-        let answer = scene.browser().up_to_the_offer(&scene.other, PERSON, &[]).await?;
+        fixture.world.sandbox.add_fault(fault(&format!("{{match: {place}, times: 1, do: {{{effect}}}}}")));
+        let answer = fixture.browser().up_to_the_offer(&fixture.other, PERSON, &[]).await?;
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains(words), "{effect}: {}", answer.text);
         told.extend(mail.map(str::to_owned));
-        let mut found = scene.told().await?;
+        let mut found = fixture.told().await?;
         found.sort();
         told.sort();
         assert_eq!(found, told, "{effect}");
-        scene.world.advance(1);
+        fixture.world.advance(1);
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Result<()> {
-    let (world, _operator) = super::renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     let name = format!("{}/acme", world.tenant_a);
     for _ in 0..3 {
-        let mut browser = super::renewed::browser(&world).await?;
+        let mut browser = reauthorization::browser(&world).await?;
         let dialog = browser.begin(&name).await?;
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
         let refused = "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {graph_error: {code: 191, message: Cannot load URL, echo_token: true}}}";
@@ -179,8 +181,8 @@ async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn words_that_a_browser_brings_are_told_as_such() -> Result<()> {
-    let (world, _operator) = super::renewed::world().await?;
-    let mut browser = super::renewed::browser(&world).await?;
+    let (world, _operator) = reauthorization::world().await?;
+    let mut browser = reauthorization::browser(&world).await?;
     let state = parameter(browser.begin(&format!("{}/acme", world.tenant_a)).await?.as_str(), "state")?;
     let query = format!("state={state}&error_code=1349126&error_message=App+Not+Setup:+EAAB0123456789abcdef0123456789");
     browser
@@ -198,9 +200,9 @@ async fn words_that_a_browser_brings_are_told_as_such() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_meta_gives_back_as_it_is_is_handed_over_and_told_not_to_be_renewable() -> Result<()> {
-    let (world, _operator) = super::renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     world.sandbox.preset("exchange-gives-same-token", &[])?;
-    let mut browser = super::renewed::browser(&world).await?;
+    let mut browser = reauthorization::browser(&world).await?;
     let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     let grants: Api<meta_channel_operator::api::MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);

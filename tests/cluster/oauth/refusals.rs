@@ -5,50 +5,51 @@ use kube::ResourceExt;
 use reqwest::StatusCode;
 use testkit::wait_for;
 
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::oauth_fixture::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorization_without_a_page_in_use_is_refused_by_name() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_B, PAGE_C]).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let answer = browser.up_to_the_offer(&fixture.grant, PERSON, &[PAGE_B, PAGE_C]).await?;
     answer.is(StatusCode::FORBIDDEN, "Pages are missing")?;
     assert!(answer.text.contains("Acme Shop") && answer.text.contains(PAGE_A), "{}", answer.text);
     assert!(!answer.text.contains(PAGE_B), "what is covered is not missing: {}", answer.text);
-    assert_eq!(scene.told().await?, ["PagesMissing"]);
-    let mail = scene.mail().await?;
+    assert_eq!(fixture.told().await?, ["PagesMissing"]);
+    let mail = fixture.mail().await?;
     let told = mail.iter().find(|mail| mail.annotations().contains_key("metachannels.io/missing"));
     assert_eq!(told.map(|mail| mail.annotations()["metachannels.io/missing"].as_str()), Some(PAGE_A));
     assert!(mail.iter().all(|mail| mail.data.is_none()), "no token is stored");
     // Someone without a role on the page cannot help.
-    let answer = scene.browser().up_to_the_offer(&scene.grant, COLLEAGUE, &[]).await?;
+    let answer = fixture.browser().up_to_the_offer(&fixture.grant, COLLEAGUE, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "Pages are missing")?;
     // With all of them it goes.
-    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
+    let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
     offer.is(StatusCode::OK, "Use this authorization?")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     let lost = "{\"status\":{\"missingPages\":[{\"id\":\"2200000000000003\",\"name\":\"Lost Outlet\"}]}}";
     let patch =
-        ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
-    scene.world.kubectl().run(&patch).await?;
-    let mut browser = scene.browser();
-    let path = start(&scene.other);
+        ["patch", "metagrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
+    fixture.world.kubectl().run(&patch).await?;
+    let mut browser = fixture.browser();
+    let path = start(&fixture.other);
     wait_for("the lost page on the start page", PATIENCE, async || {
         let text = browser.get(&path).await?.text;
         anyhow::ensure!(text.contains("Lost Outlet"), "{text}");
         Ok(())
     })
     .await?;
-    let without = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B]).await?;
+    let without = browser.up_to_the_offer(&fixture.other, PERSON, &[PAGE_B]).await?;
     without.is(StatusCode::OK, "Use this authorization?")?;
     assert!(without.text.contains("still missing") && without.text.contains("Lost Outlet"), "{}", without.text);
-    let with = browser.up_to_the_offer(&scene.other, PERSON, &[PAGE_B, PAGE_C]).await?;
+    let with = browser.up_to_the_offer(&fixture.other, PERSON, &[PAGE_B, PAGE_C]).await?;
     with.is(StatusCode::OK, "Use this authorization?")?;
     assert!(!with.text.contains("still missing"), "{}", with.text);
     Ok(())
@@ -56,9 +57,9 @@ async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_permissions_are_named() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let dialog = browser.begin(&scene.other).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let dialog = browser.begin(&fixture.other).await?;
     let narrow = [("decision", "continue"), ("person", COLLEAGUE), ("scope", "pages_show_list")];
     let callback = browser.decide(&dialog, &narrow).await?;
     let answer = browser.return_with(&callback).await?;
@@ -66,67 +67,67 @@ async fn missing_permissions_are_named() -> Result<()> {
     for (scope, told) in [("pages_manage_metadata", true), ("pages_messaging", true), ("pages_show_list", false)] {
         assert_eq!(answer.text.contains(scope), told, "{scope}: {}", answer.text);
     }
-    assert_eq!(scene.told().await?, ["ScopesMissing"]);
+    assert_eq!(fixture.told().await?, ["ScopesMissing"]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_may_say_no_twice() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let dialog = browser.begin(&scene.grant).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let dialog = browser.begin(&fixture.grant).await?;
     let callback = browser.decide(&dialog, &[("decision", "cancel")]).await?;
     assert!(callback.contains("error=access_denied"), "{callback}");
     browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "You did not agree at Facebook")?;
-    assert_eq!(scene.exchanges(), [0_u16; 0]);
+    assert_eq!(fixture.exchanges(), [0_u16; 0]);
 
-    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
     browser.answer(&offer, "drop").await?.is(StatusCode::FORBIDDEN, "Not used")?;
     // Not even a second look brings it back.
     browser.answer(&offer, "use").await?.is(StatusCode::FORBIDDEN, "Not used")?;
-    assert!(scene.told().await?.is_empty());
-    assert_eq!(["declined", "canceled"].map(|outcome| scene.outcomes(outcome)), [1, 1]);
+    assert!(fixture.told().await?.is_empty());
+    assert_eq!(["declined", "canceled"].map(|outcome| fixture.outcomes(outcome)), [1, 1]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_meta_does_not_answer_the_person_may_try_again() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
     let silent =
         "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {status: {code: 503, body: busy}}}";
-    scene.world.sandbox.add_fault(fault(silent));
-    let answer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    fixture.world.sandbox.add_fault(fault(silent));
+    let answer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "No answer")?;
-    assert!(answer.text.contains(&format!("action=\"{}\"", start(&scene.grant))), "{}", answer.text);
+    assert!(answer.text.contains(&format!("action=\"{}\"", start(&fixture.grant))), "{}", answer.text);
 
-    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
-    scene.world.sandbox.add_fault(fault(silent));
-    let form = [("flow", super::browser::flow(&offer)?), ("decision", "use")];
+    let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
+    fixture.world.sandbox.add_fault(fault(silent));
+    let form = [("flow", browser::flow(&offer)?), ("decision", "use")];
     let answer = browser.click("/oauth/confirm", &form).await?;
     answer.is(StatusCode::SERVICE_UNAVAILABLE, "No answer")?;
-    assert!(scene.told().await?.is_empty());
+    assert!(fixture.told().await?.is_empty());
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    assert_eq!(scene.told().await?, ["Token"]);
+    assert_eq!(fixture.told().await?, ["Token"]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let dialog = browser.begin(&scene.grant).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let dialog = browser.begin(&fixture.grant).await?;
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
-    let page = super::browser::outcome(&dialog)?;
-    let (platform, new) = (&scene.world.platform, "x".repeat(32));
-    scene.world.tell_gateway(platform, &[("app-secret", &new)]).await?;
+    let page = browser::outcome(&dialog)?;
+    let (platform, new) = (&fixture.world.platform, "x".repeat(32));
+    fixture.world.tell_gateway(platform, &[("app-secret", &new)]).await?;
     // What was sealed with the former secret does not open any more; with it beside the new one it does.
     wait_for("the new secret", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::FORBIDDEN);
         Ok(())
     })
     .await?;
-    scene.world.tell_gateway(platform, &[("app-secret", &new), ("previous-app-secret", APP_SECRET)]).await?;
+    fixture.world.tell_gateway(platform, &[("app-secret", &new), ("previous-app-secret", APP_SECRET)]).await?;
     wait_for("the former secret to count", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::OK);
         Ok(())
@@ -135,7 +136,7 @@ async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Resul
     let answer = browser.return_with(&callback).await?;
     answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
     assert!(answer.text.contains("credentials of the application"), "{}", answer.text);
-    assert_eq!(scene.told().await?, ["CredentialsRejected"]);
+    assert_eq!(fixture.told().await?, ["CredentialsRejected"]);
     Ok(())
 }
 
@@ -145,15 +146,15 @@ async fn what_strangers_wrote_is_shown_as_text() -> Result<()> {
         people(seed);
         seed.pages[2].name = MARKUP.to_owned();
     };
-    let scene = Scene::seeded(page).await?;
-    let mut browser = scene.browser();
+    let fixture = Fixture::seeded(page).await?;
+    let mut browser = fixture.browser();
     let (bold, italic) = ("&lt;b onclick=&quot;x&quot;&gt;", "Acme &lt;i&gt;Messaging");
-    let start = browser.get(&start(&scene.grant)).await?;
+    let start = browser.get(&start(&fixture.grant)).await?;
     // A page in use by name, the application.
     assert!(start.text.contains(bold) && start.text.contains(italic), "{}", start.text);
-    let offer = browser.up_to_the_offer(&scene.grant, PERSON, &[]).await?;
+    let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
     assert_eq!(offer.text.matches(bold).count(), 2, "a page in use and another one: {}", offer.text);
-    let stranger = scene.browser().up_to_the_offer(&scene.other, COLLEAGUE, &[]).await?;
+    let stranger = fixture.browser().up_to_the_offer(&fixture.other, COLLEAGUE, &[]).await?;
     assert_eq!(stranger.text.matches(bold).count(), 2, "the person and a page in use: {}", stranger.text);
     for page in [start, offer, stranger] {
         assert!(!page.text.contains("<b") || !page.text.contains("<b onclick"), "{}", page.text);
@@ -164,31 +165,31 @@ async fn what_strangers_wrote_is_shown_as_text() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let offer = browser.up_to_the_offer(&scene.other, PERSON, &[]).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let offer = browser.up_to_the_offer(&fixture.other, PERSON, &[]).await?;
     let kind = "{\"status\":{\"tokenType\":\"SYSTEM_USER\"}}";
     let patch =
-        ["patch", "metagrant/acme", "-n", &scene.world.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
-    scene.world.kubectl().run(&patch).await?;
-    let path = start(&scene.other);
+        ["patch", "metagrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
+    fixture.world.kubectl().run(&patch).await?;
+    let path = start(&fixture.other);
     wait_for("the start page", PATIENCE, async || {
         browser.get(&path).await?.is(StatusCode::OK, "Nothing to do for you")
     })
     .await?;
     browser.click(&path, &[]).await?.is(StatusCode::OK, "Nothing to do for you")?;
-    let form = [("flow", super::browser::flow(&offer)?), ("decision", "use")];
+    let form = [("flow", browser::flow(&offer)?), ("decision", "use")];
     browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
-    assert!(scene.told().await?.is_empty());
+    assert!(fixture.told().await?.is_empty());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_whose_application_is_not_there_cannot_be_begun() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    scene.world.kubectl().run(&["-n", &scene.world.platform, "delete", "mapp", "acme"]).await?;
-    let path = start(&scene.grant);
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    fixture.world.kubectl().run(&["-n", &fixture.world.platform, "delete", "mapp", "acme"]).await?;
+    let path = start(&fixture.grant);
     wait_for("the gateway to forget the app", PATIENCE, async || {
         browser.get(&path).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")
     })

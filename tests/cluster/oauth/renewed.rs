@@ -1,78 +1,14 @@
 //! With an operator: what a person authorized in the browser takes the place of a token that is about to end.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use meta_channel_operator::api::MetaGrant;
-use meta_channel_operator::api::inbox::INBOX_TYPE;
 use reqwest::StatusCode;
-use testkit::sandbox::Seed;
 use testkit::wait_for;
 
-use super::browser::Browser;
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
-
-/// Alias of the token that the grant begins with. It lives for another five days.
-pub const ENDING: &str = "ending";
-
-fn ending(seed: &mut Seed) {
-    people(seed);
-    let text = text(ENDING);
-    let yaml = format!(
-        "{{alias: {ENDING}, token: {text}, kind: user, app: {APP_ID}, user: {PERSON}, scopes: [{SCOPES}], issued_at: -55d, expires_at: +5d}}"
-    );
-    seed.tokens.push(serde_yaml_ng::from_str(&yaml).unwrap());
-}
-
-/// A grant that the operator manages.
-pub async fn world() -> Result<(World, Running)> {
-    let world = World::seeded(ending).await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.put_secret(&world.tenant_a, "acme-grant", "grant-token", "token", &text(ENDING)).await?;
-    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
-    grant_is(&world, "True/ExpiresSoon").await?;
-    Ok((world, operator))
-}
-
-pub async fn grant_is(world: &World, ready: &str) -> Result<MetaGrant> {
-    let grants: Api<MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
-    wait_for(&format!("the grant to be {ready}"), PATIENCE, async || {
-        let grant = grants.get("acme").await?;
-        let shown = shown(&grant.status.as_ref().context("no status")?.conditions);
-        ensure!(shown.contains(&format!("Ready={ready}")), "{shown:?}");
-        Ok(grant)
-    })
-    .await
-}
-
-pub async fn living(world: &World) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
-    let secret = secrets.get("metagrant-acme-token").await?;
-    Ok(String::from_utf8(secret.data.context("no data")?["token"].0.clone())?)
-}
-
-pub async fn mail(world: &World) -> Result<Vec<Secret>> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
-    let all = secrets.list(&Default::default()).await?;
-    Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(INBOX_TYPE)).collect())
-}
-
-/// The browser of a person, once the gateway knows the grant.
-pub async fn browser(world: &World) -> Result<Browser> {
-    let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
-    browser.cluster = Some(world.client.clone());
-    let name = format!("{}/acme", world.tenant_a);
-    wait_for("the start page", PATIENCE, async || {
-        let path = browser.start(&name).await?;
-        browser.get(&path).await?.is(StatusCode::OK, "Authorize again")
-    })
-    .await?;
-    Ok(browser)
-}
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::oauth_fixture::*;
+use crate::support::observe::*;
+use crate::support::reauthorization::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_is_about_to_end_is_renewed_by_its_person() -> Result<()> {

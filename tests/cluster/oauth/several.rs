@@ -4,16 +4,16 @@ use anyhow::Result;
 use kube::ResourceExt;
 use reqwest::StatusCode;
 
-use super::scene::*;
+use crate::support::oauth_fixture::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_begun_in_two_tabs_comes_back_right_in_any_order() -> Result<()> {
     for first_comes_first in [true, false] {
-        let scene = Scene::new().await?;
-        let mut browser = scene.browser();
-        let first = browser.begin(&scene.grant).await?;
-        let second = browser.begin(&scene.other).await?;
-        let (grants, dialogs) = ([&scene.grant, &scene.other], [first, second]);
+        let fixture = Fixture::new().await?;
+        let mut browser = fixture.browser();
+        let first = browser.begin(&fixture.grant).await?;
+        let second = browser.begin(&fixture.other).await?;
+        let (grants, dialogs) = ([&fixture.grant, &fixture.other], [first, second]);
         let order = if first_comes_first { [0, 1] } else { [1, 0] };
         let mut offers = Vec::new();
         for tab in order {
@@ -26,27 +26,27 @@ async fn what_was_begun_in_two_tabs_comes_back_right_in_any_order() -> Result<()
         for offer in &offers {
             browser.answer(offer, "use").await?.is(StatusCode::OK, "Thank you")?;
         }
-        let mail = scene.mail().await?;
+        let mail = fixture.mail().await?;
         let mut to: Vec<_> = mail.iter().filter(|it| it.data.is_some()).map(|it| it.annotations().clone()).collect();
         to.sort_by_key(|it| it["metachannels.io/grant-namespace"].clone());
         let namespaces: Vec<_> = to.iter().map(|it| it["metachannels.io/grant-namespace"].as_str()).collect();
-        assert_eq!(namespaces, [&scene.world.tenant_a, &scene.world.tenant_b]);
+        assert_eq!(namespaces, [&fixture.world.tenant_a, &fixture.world.tenant_b]);
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tabs_of_one_grant_that_come_back_at_once_do_not_hinder_each_other() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
     let mut tabs = Vec::new();
     for _ in 0..3 {
-        let dialog = browser.begin(&scene.grant).await?;
+        let dialog = browser.begin(&fixture.grant).await?;
         tabs.push(browser.log_in(&dialog, PERSON, &[]).await?);
     }
     let begun = browser.cookies.clone();
     let attempts = tabs.into_iter().map(|callback| {
-        let mut tab = scene.browser();
+        let mut tab = fixture.browser();
         tab.cookies.clone_from(&begun);
         async move { tab.return_with(&callback).await }
     });
@@ -58,12 +58,12 @@ async fn tabs_of_one_grant_that_come_back_at_once_do_not_hinder_each_other() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_keeps_a_bounded_number_and_the_first_gives_way() -> Result<()> {
-    let scene = Scene::new().await?;
-    let mut browser = scene.browser();
-    let first = browser.begin(&scene.grant).await?;
-    let second = browser.begin(&scene.grant).await?;
+    let fixture = Fixture::new().await?;
+    let mut browser = fixture.browser();
+    let first = browser.begin(&fixture.grant).await?;
+    let second = browser.begin(&fixture.grant).await?;
     for _ in 0..7 {
-        browser.begin(&scene.other).await?;
+        browser.begin(&fixture.other).await?;
         let header = browser.cookies.join("; ").len();
         assert!(browser.cookies.len() <= 8 && header <= 6 * 1024, "{} cookies, {header} bytes", browser.cookies.len());
     }
@@ -76,16 +76,16 @@ async fn a_browser_keeps_a_bounded_number_and_the_first_gives_way() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cookies_of_other_sites_on_the_host_do_not_matter() -> Result<()> {
-    let scene = Scene::new().await?;
+    let fixture = Fixture::new().await?;
     for foreign in ["name=café", "\u{1f36a}=\u{1f36a}", "=; ;;", "broken", "__Host-meta-channels=old", "q=\"a b\""] {
-        let mut browser = scene.browser();
-        let dialog = browser.begin(&scene.other).await?;
+        let mut browser = fixture.browser();
+        let dialog = browser.begin(&fixture.other).await?;
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
         browser.cookies.insert(0, foreign.to_owned());
         browser.cookies.push(foreign.to_owned());
         let offer = browser.return_with(&callback).await?;
         offer.is(StatusCode::OK, "Use this authorization?")?;
-        scene.world.advance(1);
+        fixture.world.advance(1);
     }
     Ok(())
 }

@@ -10,11 +10,12 @@ use serde_json::json;
 use testkit::sandbox::Invalidation;
 use testkit::wait_for;
 
-use super::browser::Browser;
-use super::renewed::{self, ENDING, browser, grant_is, living};
-use super::scene::*;
-use crate::props::*;
-use crate::world::*;
+use crate::support::browser::Browser;
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::oauth_fixture::*;
+use crate::support::observe::*;
+use crate::support::reauthorization::{self, ENDING, browser, grant_is, living};
 
 fn grants(world: &World) -> Api<MetaGrant> {
     Api::namespaced(world.client.clone(), &world.tenant_a)
@@ -35,7 +36,7 @@ async fn waiting_are(world: &World, ids: &[&str]) -> Result<MetaGrantStatus> {
 
 /// Tokens that lie in the inbox.
 async fn tokens(world: &World) -> Result<usize> {
-    Ok(renewed::mail(world).await?.into_iter().filter(|mail| mail.data.is_some()).count())
+    Ok(reauthorization::mail(world).await?.into_iter().filter(|mail| mail.data.is_some()).count())
 }
 
 async fn told_of(world: &World, reason: &str) -> Result<()> {
@@ -88,7 +89,7 @@ fn gives(status: &MetaGrantStatus) -> impl std::fmt::Debug + PartialEq + use<> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_authorizes_for_a_grant_that_no_channel_uses_yet_changes_nothing() -> Result<()> {
-    let (world, _operator) = renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     let before = status(&world).await?;
     assert_eq!((before.grantor_id.as_deref(), before.page_count), (Some(PERSON), Some(3)));
     authorized_by_a_stranger(&world).await?;
@@ -124,7 +125,7 @@ async fn a_stranger_who_authorizes_for_a_grant_that_no_channel_uses_yet_changes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_not_taken_for_a_token_that_ended_and_the_grants_person_and_a_new_seed_are() -> Result<()> {
-    let (world, _operator) = renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     ended(&world).await?;
     let before = status(&world).await?;
     assert_eq!(before.grantor_id.as_deref(), Some(PERSON));
@@ -142,7 +143,7 @@ async fn a_stranger_is_not_taken_for_a_token_that_ended_and_the_grants_person_an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_more() -> Result<()> {
-    let (world, _operator) = renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
     told_of(&world, "AuthorizationWaits").await?;
@@ -171,7 +172,7 @@ async fn who_is_accepted_is_taken_and_never_for_a_token_that_works_and_covers_mo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
-    let (world, _operator) = renewed::world().await?;
+    let (world, _operator) = reauthorization::world().await?;
     ended(&world).await?;
     authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
@@ -184,12 +185,12 @@ async fn what_waits_is_taken_once_its_person_is_accepted() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_somebody_throws_away_is_waited_for_no_more() -> Result<()> {
-    let (world, operator) = renewed::world().await?;
+    let (world, operator) = reauthorization::world().await?;
     authorized_by_a_stranger(&world).await?;
     waiting_are(&world, &[COLLEAGUE]).await?;
     quiet(&operator).await?;
     let inbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
-    for mail in renewed::mail(&world).await?.into_iter().filter(|mail| mail.data.is_some()) {
+    for mail in reauthorization::mail(&world).await?.into_iter().filter(|mail| mail.data.is_some()) {
         inbox.delete(&mail.name_any(), &DeleteParams::default()).await?;
     }
     waiting_are(&world, &[]).await?;

@@ -9,8 +9,8 @@ use reqwest::StatusCode;
 use testkit::wait_for;
 
 use super::*;
-use crate::oauth::PERSON;
-use crate::oauth::renewed;
+use crate::support::oauth_fixture::PERSON;
+use crate::support::reauthorization;
 
 /// A Secret that the obstacle is tried out on. It is of the type of mail, and says nothing.
 const PROBE: &str = "probe";
@@ -24,7 +24,7 @@ async fn tokens(inbox: &Api<Secret>) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_once_it_may() -> Result<()> {
     for way in BUT_QUOTA {
-        let (world, operator) = renewed::world().await?;
+        let (world, operator) = reauthorization::world().await?;
         world.account.is_refused_on_purpose();
         let inbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
         let metadata = ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() };
@@ -37,7 +37,7 @@ async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_o
         let target = Target { rules: MAILBOX, ..of_secrets(&world.inbox, "delete", PROBE) };
         let obstacle = Obstacle::put(&world, way, &target).await?;
 
-        let mut browser = renewed::browser(&world).await?;
+        let mut browser = reauthorization::browser(&world).await?;
         let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), PERSON, &[]).await?;
         browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
         world.grant_is(&["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;

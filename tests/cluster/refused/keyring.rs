@@ -6,8 +6,8 @@ use meta_channel_operator::settings::DEFAULT_KEYRING;
 use reqwest::StatusCode;
 
 use super::*;
-use crate::gateway::{BODY, Caller, signature};
-use crate::rotation::switch;
+use crate::support::fixtures::change_app_secret;
+use crate::support::webhook_calls::{BODY, Caller, signature};
 
 const NEW: &str = "sandbox-app-secret-1111111111111111";
 
@@ -54,7 +54,7 @@ async fn a_new_app_secret_that_the_gateway_may_not_be_told_disconnects_nobody_an
         is_tried_again(&world, &operator, "Secret").await?;
 
         // Meta signs with the new one from now on, and the MetaApp says so.
-        switch(&world, NEW)?;
+        change_app_secret(&world, NEW)?;
         let look = "metachannels.io/requested-at=now";
         world.kubectl().run(&["-n", &world.platform, "annotate", "mapp", "acme", look]).await?;
         let (caller, path) = (Caller::new(&world), format!("/webhooks/{}/acme", world.platform));

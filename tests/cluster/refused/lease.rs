@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::accounts::{LEASES, bind};
+use crate::support::service_accounts::{LEASES, bind};
 
 /// With the renewals of an operator whose chart says nothing else, but more of them.
 const TIMING: Timing = Timing {

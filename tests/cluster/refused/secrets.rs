@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 use testkit::wait_for;
 
 use super::*;
-use crate::granting::*;
+use crate::support::grant_fixtures::*;
 
 const PUBLISHED: &str = "facebookchannel-shop-page-token";
 const VERIFY_TOKEN: &str = "metaapp-acme-verify-token";

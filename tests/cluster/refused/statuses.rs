@@ -4,7 +4,7 @@ use anyhow::Result;
 use kube::api::{Patch, PatchParams};
 
 use super::*;
-use crate::granting::*;
+use crate::support::grant_fixtures::*;
 
 /// A write of the statuses of a kind.
 fn of_status(namespace: &str, kind: &'static str, resource: &'static str, name: &str) -> Target {

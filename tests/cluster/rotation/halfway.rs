@@ -5,7 +5,7 @@ use testkit::sandbox::AppChange;
 use testkit::wait_for;
 
 use super::*;
-use crate::granted_props;
+use crate::support::grant_channels;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_that_is_left_half_done_is_told_and_heals_by_itself() -> Result<()> {
@@ -33,7 +33,7 @@ async fn a_rotation_that_is_left_half_done_is_told_and_heals_by_itself() -> Resu
     };
     while_events_come(&world, async {
         // Meta switched first, and nobody writes the Secret.
-        switch(&world, &new)?;
+        change_app_secret(&world, &new)?;
         ask(&world, "switched").await?;
         let step = told("SecretMismatch").await?;
         ensure!(step.contains("put the current app secret into the key app-secret"), "{step}");
@@ -50,7 +50,7 @@ async fn a_rotation_that_is_left_half_done_is_told_and_heals_by_itself() -> Resu
         gateway_takes(&world, &[&newest], &[&new]).await?;
         told("SecretMismatch").await?;
         advance_and_sweep(&world, &operator, 20).await?;
-        switch(&world, &newest)?;
+        change_app_secret(&world, &newest)?;
         world.advance(1);
         let took = heals().await?;
         ensure!(took.as_secs() < 60, "{took}");
@@ -80,7 +80,7 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
     let (old, new) = (secret(0), secret(1));
     let says = async |parts: &[&str]| {
         wait_for(&format!("the next step to say {parts:?}"), PATIENCE, async || {
-            let step = status(&world).await?.next_step.unwrap_or_default();
+            let step = app_status(&world).await?.next_step.unwrap_or_default();
             ensure!(parts.iter().all(|part| step.contains(part)) && (parts.is_empty() == step.is_empty()), "{step}");
             Ok(())
         })
@@ -124,7 +124,7 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
     }
     let looks = world.requests("GET", "/{version}/{app-id}").len();
     assert!(looks <= 1, "but in the regular slot: {looks}");
-    assert_eq!(status(&world).await?, before);
+    assert_eq!(app_status(&world).await?, before);
     // Exchanged: what Meta accepts is known again by its content.
     write(&world, &[(CURRENT, Some(&old)), (FORMER, Some(&new))]).await?;
     uses(&world, FORMER, &new, None).await?;
@@ -153,10 +153,10 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_and_its_channels_do_not_notice_that_the_secret_is_written_anew() -> Result<()> {
-    let world = World::seeded(granted_props::person_manages_pages).await?;
+    let world = World::seeded(grant_channels::person_manages_pages).await?;
     let operator = world.operator();
-    granted_props::connected(&world, &operator).await?;
-    let (steady, grant) = (Steady::watch(&world), granted_props::grants(&world));
+    grant_channels::connected(&world, &operator).await?;
+    let (steady, grant) = (Steady::watch(&world), grant_channels::grants(&world));
     let conditions = async || {
         let all = grant.list(&Default::default()).await?.into_iter();
         let conditions = all.flat_map(|it| it.status.unwrap_or_default().conditions);
@@ -165,7 +165,7 @@ async fn a_grant_and_its_channels_do_not_notice_that_the_secret_is_written_anew(
     let before = conditions().await?;
     write(&world, &[(CURRENT, None)]).await?;
     gateway_takes(&world, &[], &[&secret(0)]).await?;
-    granted_props::look_at_grant(&world, "gone").await?;
+    grant_channels::look_at_grant(&world, "gone").await?;
     world.request_look(&world.tenant_a, "shop", "gone").await?;
     quiet(&operator).await?;
     assert_eq!(conditions().await?, before);

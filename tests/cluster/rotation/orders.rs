@@ -46,7 +46,7 @@ impl<'a> Rotation<'a> {
         let (world, old, new) = (self.world, self.old.as_str(), self.new.as_str());
         let (before, covered) = (world.now(), self.is_covered());
         match step {
-            Step::Switch => switch(world, new)?,
+            Step::Switch => change_app_secret(world, new)?,
             Step::Add if self.is_done(Step::Remove) => write(world, &[(CURRENT, Some(new))]).await?,
             Step::Add => write(world, &[(CURRENT, Some(new)), (FORMER, Some(old))]).await?,
             Step::Remove if self.is_done(Step::Add) => write(world, &[(FORMER, None)]).await?,
@@ -112,7 +112,7 @@ async fn no_event_is_lost_and_no_condition_moves_in_whichever_order_the_app_secr
     let taken = world.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200)).count();
     assert!(sent > 100 && taken >= sent, "{taken} of {sent}");
     steady.holds();
-    assert!(status(&world).await?.next_step.is_none());
+    assert!(app_status(&world).await?.next_step.is_none());
     for namespace in [&world.platform, &world.tenant_a] {
         warned(&world, namespace, &[""; 0]).await?;
     }
@@ -150,7 +150,7 @@ async fn an_operator_that_sees_the_secret_late_tells_the_gateway_late_and_no_eve
             door.send_replace(false);
             write(&world, &[(CURRENT, Some(&new)), (FORMER, Some(&old))]).await?;
             gateway_takes(&world, &[&old], &[&new]).await?;
-            switch(&world, &new)?;
+            change_app_secret(&world, &new)?;
             ask(&world, &format!("{number}")).await?;
             pause().await;
             door.send_replace(true);

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use testkit::wait_for;
 
 use super::*;
-use crate::gateway::verify_token;
+use crate::support::webhook_calls::verify_token;
 
 /// Whether the gateway answers Meta's challenge with this verify token.
 async fn answers(world: &World, token: &str) -> Result<bool> {

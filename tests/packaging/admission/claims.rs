@@ -6,7 +6,7 @@ use kube::{Api, Client};
 use meta_channel_operator::api::AssetClaim;
 use serde_json::{Value, json};
 
-use super::governed::*;
+use crate::support::admission_env::*;
 
 fn claims(who: &Client) -> Api<AssetClaim> {
     Api::namespaced(who.clone(), CLAIMS)
@@ -44,7 +44,7 @@ fn offered(to: &str) -> impl FnOnce(&mut AssetClaim) + use<> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_claims_for_its_own_namespaces_only() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = |namespace: &str, rights: &str| {
         format!("a claim for namespace {namespace} needs the right to patch {rights}/status there")
     };
@@ -63,7 +63,7 @@ async fn an_operator_claims_for_its_own_namespaces_only() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_name_of_a_claim_follows_from_its_asset() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let named = |name: &str, kind: &str| {
         let mut claim = page_claim("3300000000000002", "tenant-a");
         claim["metadata"]["name"] = name.into();
@@ -85,7 +85,7 @@ async fn the_name_of_a_claim_follows_from_its_asset() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_owners_operator_changes_a_claim_and_its_status() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let name = create(&cluster.acme, page_claim("3300000000000004", "tenant-a")).await?;
     let owned = "belongs to namespace tenant-a: changing or deleting the claim needs the right to patch facebookchannels/status there";
     let renamed = |claim: &mut AssetClaim| claim.spec.holder.name = "boutique".to_owned();
@@ -103,7 +103,7 @@ async fn only_the_owners_operator_changes_a_claim_and_its_status() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_is_offered_is_taken_by_the_operator_of_that_namespace_and_no_other() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let name = create(&cluster.acme, page_claim("3300000000000005", "tenant-a")).await?;
     change(&cluster.acme, &name, offered("tenant-c")).await?;
     refused(change(&cluster.rival, &name, moved("tenant-b")).await, "belongs to namespace tenant-a")?;
@@ -120,7 +120,7 @@ async fn a_claim_that_is_offered_is_taken_by_the_operator_of_that_namespace_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_deleted_namespace_left_is_reported_by_who_looks_after_the_app() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     // As root, who may do everything: the namespace is gone, and with it the operator's Role.
     let name = create(&cluster.root, page_claim("3300000000000006", "gone")).await?;
     refused(report(&cluster.rival, &name).await, "belongs to namespace gone")?;
@@ -131,7 +131,7 @@ async fn what_a_deleted_namespace_left_is_reported_by_who_looks_after_the_app() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_of_the_claims_namespace_moves_and_deletes_any_claim() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let name = create(&cluster.acme, page_claim("3300000000000007", "tenant-a")).await?;
     // Rights on claims alone are not enough.
     let kubectl = cluster.plane.kubectl();
@@ -153,7 +153,7 @@ async fn an_admin_of_the_claims_namespace_moves_and_deletes_any_claim() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_outside_the_claims_namespace_is_refused_to_everybody() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let elsewhere: Api<AssetClaim> = Api::namespaced(cluster.root.clone(), "tenant-a");
     let answer = elsewhere.create(&PostParams::default(), &object(page_claim("3300000000000008", "tenant-a"))).await;
     refused(answer, "AssetClaims lie in the claims namespace alone; in namespace tenant-a nobody looks for them")?;
@@ -163,7 +163,7 @@ async fn a_claim_outside_the_claims_namespace_is_refused_to_everybody() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_patch_is_judged_as_any_other_change() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let name = create(&cluster.acme, page_claim("3300000000000009", "tenant-a")).await?;
     let theft = json!({"spec": {"holder": {"namespace": "tenant-b"}}});
     // The Roles of operators know no patch; a person's role does.
@@ -183,7 +183,7 @@ async fn a_merge_patch_is_judged_as_any_other_change() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_about_the_cleanup_of_a_claim_is_now_or_never() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let name = create(&cluster.acme, page_claim("3300000000000019", "tenant-a")).await?;
     for (value, lets) in [("now", true), ("never", true), ("soon", false), ("", false)] {
         let say = |claim: &mut AssetClaim| {

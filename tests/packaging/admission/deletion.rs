@@ -8,8 +8,8 @@ use kube::{Api, Client, Resource};
 use meta_channel_operator::api::{FacebookChannel, MetaApp, MetaGrant};
 use serde_json::{Value, json};
 
-use super::governed::*;
-use crate::cluster::make_namespaces;
+use crate::support::admission_env::*;
+use crate::support::cluster::make_namespaces;
 
 fn channels(who: &Client, namespace: &str) -> Api<FacebookChannel> {
     Api::namespaced(who.clone(), namespace)
@@ -27,7 +27,7 @@ const HELD: &str = "holds its page and is not declared Disconnected: it is not d
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_holds_its_page_stays_however_it_is_and_the_refusal_says_what_to_do() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     for connection in ["Connected", "Expired", "Disconnected", "Pending"] {
         let name = format!("is-{}", connection.to_lowercase());
         cluster.holding("tenant-a", &name, json!({ "connection": connection })).await?;
@@ -48,7 +48,7 @@ async fn a_channel_that_holds_its_page_stays_however_it_is_and_the_refusal_says_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_declared_disconnected_or_holds_nothing_is_deleted_freely() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     cluster.holding("tenant-a", "declared", json!({"connection": "Connected"})).await?;
     refused(delete(&cluster.ed, "declared").await, HELD)?;
     let declared = json!({"spec": {"connection": "Disconnected"}});
@@ -70,7 +70,7 @@ async fn a_channel_that_is_declared_disconnected_or_holds_nothing_is_deleted_fre
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_purge_can_say_that_a_deletion_is_meant_and_then_anybody_with_the_right_deletes() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = "needs the verb purge on facebookchannels in namespace tenant-a";
     let annotate =
         async |who: &Client, value: Value| patch::<FacebookChannel>(who, "tenant-a", "meant", allowing(&value)).await;
@@ -99,7 +99,7 @@ async fn who_may_purge_can_say_that_a_deletion_is_meant_and_then_anybody_with_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_all_at_once_spares_what_holds_its_page() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     make_namespaces(&cluster.plane.kubectl(), &["many"]).await?;
     for name in ["one", "two", "three"] {
         cluster.holding("many", name, json!({})).await?;
@@ -136,12 +136,12 @@ fn counted(kind: &str, total: i32) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_and_a_grant_stay_while_channels_use_them_and_until_they_are_counted() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     used::<MetaApp>(&cluster, "MetaApp", "metaapps").await?;
     used::<MetaGrant>(&cluster, "MetaGrant", "metagrants").await
 }
 
-async fn used<K>(cluster: &Governed, kind: &str, plural: &str) -> Result<()>
+async fn used<K>(cluster: &AdmissionEnv, kind: &str, plural: &str) -> Result<()>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
@@ -187,7 +187,7 @@ where
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_deleted_takes_all_with_it_whoever_watches() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     make_namespaces(&cluster.plane.kubectl(), &["leaving"]).await?;
     cluster.holding("leaving", "shop", json!({"connection": "Connected"})).await?;
     cluster.holding("leaving", "outlet", json!({"connection": "Expired"})).await?;

@@ -8,8 +8,8 @@ use meta_channel_operator::graph::Version;
 use serde_json::{Value, json};
 use testkit::wait_for;
 
-use super::governed::*;
-use crate::tools::Manifests;
+use crate::support::Manifests;
+use crate::support::admission_env::*;
 
 const POLICY: &str = include_str!("../../../config/admission/policies/webhook_fields.yaml");
 
@@ -76,7 +76,7 @@ fn the_policy_of_webhook_fields_is_written_from_the_table() {
 }
 
 /// What kubectl writes to standard error when it tries out this object.
-async fn warned(cluster: &Governed, object: &Value) -> Result<String> {
+async fn warned(cluster: &AdmissionEnv, object: &Value) -> Result<String> {
     let args = ["create", "--dry-run=server", "--namespace=tenant-a", "--filename=-"];
     let output = cluster.plane.kubectl().run_with_input(&args, Some(&object.to_string())).await?;
     Ok(String::from_utf8_lossy(&output.stderr).into_owned())
@@ -93,7 +93,7 @@ fn app(fields: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_pages_are_not_known_to_have_is_let_in_with_a_warning_that_names_the_nearest() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     // The policies come to count one after another.
     wait_for("the policy to count", PATIENCE, async || {
         ensure!(warned(&cluster, &app(&["mesages"])).await?.contains("Warning"), "not yet");
@@ -150,7 +150,7 @@ fn slips(name: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mistyped_field_gets_the_suggestion_that_the_operator_makes() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let slips: Vec<String> = fields().iter().flat_map(|field| slips(field.name)).collect();
     ensure!(slips.len() > 400, "{}", slips.len());
     let apps: Vec<_> =
@@ -181,7 +181,7 @@ async fn every_mistyped_field_gets_the_suggestion_that_the_operator_makes() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_the_declared_version_does_not_have_is_told_with_the_versions_that_have_it() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let declaring = |version: Option<&str>, field: &str| {
         let mut app = app(&["messages", field]);
         if let Some(version) = version {

@@ -6,7 +6,7 @@ use kube::{Api, Client};
 use meta_channel_operator::api::MetaGrant;
 use serde_json::{Value, json};
 
-use super::governed::*;
+use crate::support::admission_env::*;
 
 const ALEX: &str = "6600000000000001";
 const BO: &str = "6600000000000002";
@@ -24,7 +24,7 @@ fn grant(name: &str, grantors: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn saying_who_may_authorize_takes_the_verb_accept_and_taking_somebody_off_the_list_does_not() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = "spec.grantors needs the verb accept on metagrants in namespace tenant-a";
     let create = async |who: &Client, grant: Value| {
         let grants: Api<MetaGrant> = Api::namespaced(who.clone(), "tenant-a");

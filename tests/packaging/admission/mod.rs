@@ -4,7 +4,6 @@
 mod claims;
 mod deletion;
 mod fields;
-mod governed;
 mod grantors;
 mod proof;
 mod release;

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use testkit::{free_port, wait_for};
 
-use super::governed::CLAIMS;
-use crate::installed::{graph, installed_with, start, wait};
-use crate::tools::{Chart, helm_at};
+use crate::support::admission_env::CLAIMS;
+use crate::support::installed::{graph, installed_with, start, wait};
+use crate::support::{Chart, helm_at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_policy_no_claim_is_taken_and_with_it_the_channels_connect() -> Result<()> {
@@ -19,18 +19,22 @@ async fn without_the_policy_no_claim_is_taken_and_with_it_the_channels_connect()
         [("facebookchannel/shop", "tenant-a", "Claimed"), ("metaapp/acme", "platform", "WebhookSubscribed")]
     {
         wait(&cluster, &operator, "Reconciling", object, namespace).await?;
-        wait_for("the channel to say that claims are not protected", super::governed::PATIENCE, async || {
-            let object = kubectl.get(&[object, "--namespace", namespace]).await?;
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let claimed = conditions.iter().find(|it| it["type"] == type_);
-            ensure!(
-                claimed.is_some_and(|it| it["status"] == "Unknown" && it["reason"] == "ClaimPolicyMissing"),
-                "{conditions:?}"
-            );
-            let step = object["status"]["nextStep"].as_str().unwrap_or_default();
-            ensure!(step.contains("meta-channel-operator-admin with policies.enabled"), "{step}");
-            Ok(())
-        })
+        wait_for(
+            "the channel to say that claims are not protected",
+            crate::support::admission_env::PATIENCE,
+            async || {
+                let object = kubectl.get(&[object, "--namespace", namespace]).await?;
+                let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                let claimed = conditions.iter().find(|it| it["type"] == type_);
+                ensure!(
+                    claimed.is_some_and(|it| it["status"] == "Unknown" && it["reason"] == "ClaimPolicyMissing"),
+                    "{conditions:?}"
+                );
+                let step = object["status"]["nextStep"].as_str().unwrap_or_default();
+                ensure!(step.contains("meta-channel-operator-admin with policies.enabled"), "{step}");
+                Ok(())
+            },
+        )
         .await?;
     }
     let in_claims = format!("--namespace={CLAIMS}");

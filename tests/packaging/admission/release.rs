@@ -7,8 +7,8 @@ use kube::{Api, Client, ResourceExt};
 use meta_channel_operator::api::RELEASE_BINDING;
 use serde_json::{Value, json};
 
-use super::governed::*;
-use crate::cluster::make_namespaces;
+use crate::support::admission_env::*;
+use crate::support::cluster::make_namespaces;
 
 fn bindings(who: &Client, namespace: &str) -> Api<ConfigMap> {
     Api::namespaced(who.clone(), namespace)
@@ -26,7 +26,7 @@ const WORDS: &str = "says which release namespace tenant-a belongs to: writing o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_edit_or_administer_a_namespace_does_not_take_it_from_its_release() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let before = bindings(&cluster.root, "tenant-a").get(RELEASE_BINDING).await?;
     for who in [&cluster.ed, &cluster.ann] {
         let ours = bindings(who, "tenant-a");
@@ -47,7 +47,7 @@ async fn who_may_edit_or_administer_a_namespace_does_not_take_it_from_its_releas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_bound_by_who_has_the_verb_and_its_binding_goes_with_it() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let kubectl = cluster.plane.kubectl();
     make_namespaces(&kubectl, &["unbound"]).await?;
     let admin = ["create", "rolebinding", "nat", "--clusterrole=admin", "--user=nat", "--namespace=unbound"];

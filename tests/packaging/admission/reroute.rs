@@ -6,7 +6,7 @@ use kube::{Api, Client};
 use meta_channel_operator::api::MetaApp;
 use serde_json::{Value, json};
 
-use super::governed::*;
+use crate::support::admission_env::*;
 
 const OWN: &str = "https://bots.example.com/meta";
 
@@ -26,7 +26,7 @@ async fn change(who: &Client, name: &str, webhook: Value) -> kube::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn saying_where_events_go_takes_the_verb_reroute_and_all_else_does_not() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = |field: &str| {
         format!(
             "spec.webhook.{field} says where Meta sends the events of all pages of MetaApp tenant-a/routed: setting or changing it needs the verb reroute on metaapps in namespace tenant-a, which the role admin has"
@@ -62,7 +62,7 @@ async fn saying_where_events_go_takes_the_verb_reroute_and_all_else_does_not() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_was_given_up_is_not_taken_over_elsewhere_by_another_application() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let ed = &cluster.ed;
     create(ed, "gives-up", &json!({"fields": ["messages"]})).await?;
     change(ed, "gives-up", json!(null)).await?;
@@ -74,7 +74,7 @@ async fn a_webhook_that_was_given_up_is_not_taken_over_elsewhere_by_another_appl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_in_use_is_not_made_anew() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     create(&cluster.ed, "anew", &json!({})).await?;
     let used =
         json!({"observedGeneration": 1, "channels": {"total": 1, "connected": 0, "disconnected": 0, "expired": 0}});

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use testkit::wait_for;
 
-use super::governed::*;
-use crate::cluster::check;
+use crate::support::admission_env::*;
+use crate::support::cluster::check;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn view_edit_and_admin_hold_what_the_chart_adds_to_them() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let (channels, apps, claims) =
         ("facebookchannels.metachannels.io", "metaapps.metachannels.io", "assetclaims.metachannels.io");
     let grants = "metagrants.metachannels.io";
@@ -49,7 +49,7 @@ const UNKNOWN_TO_THE_CHECK: &str = "unexpected failed resolution of 'kubernetes.
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_types_of_all_expressions_are_right() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     wait_for("the policies to be checked", PATIENCE, async || {
         let policies = cluster.plane.kubectl().get(&["validatingadmissionpolicies"]).await?;
         let policies = policies["items"].as_array().context("a list")?.clone();

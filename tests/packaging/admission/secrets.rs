@@ -10,8 +10,8 @@ use meta_channel_operator::api::inbox::{
 use meta_channel_operator::api::references::NamespacedName;
 use serde_json::{Value, json};
 
-use super::governed::*;
-use crate::tools::{helm, run};
+use crate::support::admission_env::*;
+use crate::support::{helm, run};
 
 fn secrets(who: &Client, namespace: &str) -> Api<Secret> {
     Api::namespaced(who.clone(), namespace)
@@ -50,7 +50,7 @@ fn mail(id: &str, content: MessageContent, token: Option<String>) -> Secret {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_service_account() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let forge = async |forged: Value, words: &str| refused(create(&cluster.gateway, "acme-ops", &forged).await, words);
     forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is no inbox message").await?;
     let mut token = secret("grant-token-0", "kubernetes.io/service-account-token");
@@ -84,7 +84,7 @@ async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_ser
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let id = "0123456789abcdef0123456789abcdef";
     let ids = || (0..10).map(|number| format!("{number:020}")).collect::<Vec<_>>();
     let contents = [
@@ -111,7 +111,7 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = "is not made by an operator, which writes Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring alone";
     let ours = secrets(&cluster.acme, "tenant-a");
     for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", INBOX_TYPE] {
@@ -146,7 +146,7 @@ async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_throws_mail_away_and_nothing_else_in_the_namespace_of_its_release() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let delete =
         async |name: &str| secrets(&cluster.acme, "acme-ops").delete(name, &DeleteParams::default()).await.map(drop);
     create(&cluster.gateway, "acme-ops", &secret("grant-token-0", INBOX_TYPE)).await?;
@@ -158,7 +158,7 @@ async fn an_operator_throws_mail_away_and_nothing_else_in_the_namespace_of_its_r
 async fn an_operator_keeps_the_keyring_in_the_namespace_of_its_release_and_its_gateway_changes_nothing_of_it()
 -> Result<()> {
     const KEYRING: &str = "acme-meta-channel-operator-gateway-keyring";
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let (operators, gateways) = (secrets(&cluster.acme, "acme-ops"), secrets(&cluster.gateway, "acme-ops"));
     let (now, change) = (PatchParams::default(), Patch::Merge(json!({"stringData": {"tenant-a.u1": "{}"}})));
     let keyring = secret(KEYRING, "metachannels.io/gateway-keyring");
@@ -187,7 +187,7 @@ async fn an_operator_keeps_the_keyring_in_the_namespace_of_its_release_and_its_g
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_with_rights_to_secrets_are_kept_from_none() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     for (who, namespace) in [(&cluster.root, "acme-ops"), (&cluster.root, "tenant-a"), (&cluster.ed, "tenant-a")] {
         let all = secrets(who, namespace);
         create(who, namespace, &secret("anything", "Opaque")).await?;
@@ -201,7 +201,7 @@ async fn people_with_rights_to_secrets_are_kept_from_none() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_read_secrets_plants_none_that_an_operator_makes() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let kubectl = cluster.plane.kubectl();
     let here = "--namespace=tenant-a";
     kubectl.run(&["create", "role", "writes", here, "--verb=create,update,patch", "--resource=secrets"]).await?;

@@ -6,11 +6,11 @@ use kube::api::PostParams;
 use meta_channel_operator::api::FacebookChannel;
 use serde_json::json;
 
-use super::governed::*;
+use crate::support::admission_env::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn giving_a_page_away_takes_the_verb_transfer_and_taking_it_back_does_not() -> Result<()> {
-    let cluster = governed().await?;
+    let cluster = admission_env().await?;
     let words = "spec.transferTo needs the verb transfer on facebookchannels in namespace tenant-a";
     let give = async |who, to: &str| {
         let to = if to.is_empty() { json!(null) } else { json!(to) };

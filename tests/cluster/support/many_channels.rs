@@ -1,0 +1,44 @@
+//! Many channels, each connected by a token of its own.
+
+use anyhow::{Result, ensure};
+use testkit::sandbox::LedgerEntry;
+use testkit::wait_for;
+
+use crate::support::env::*;
+use crate::support::fixtures::*;
+use crate::support::observe::*;
+
+pub const PAGE_NODE: &str = "/{version}/{page-id}";
+
+pub fn name(number: usize) -> String {
+    format!("channel-{number}")
+}
+
+/// So many connected channels.
+pub async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
+    world.put_app().await?;
+    let all: Vec<_> = (0..count).map(|number| (name(number), page(number), text(&format!("page-{number}")))).collect();
+    let all: Vec<_> = all.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
+    world.put_channels(&world.tenant_a, &all).await?;
+    wait_for("every channel to be Ready", PATIENCE * 2, async || {
+        let channels = world.channels(&world.tenant_a).list(&Default::default()).await?;
+        let ready = |channel: &&meta_channel_operator::api::FacebookChannel| {
+            let conditions = channel.status.as_ref().map(|status| shown(&status.conditions)).unwrap_or_default();
+            conditions.iter().any(|it| it == "Ready=True/ReconcileSucceeded")
+        };
+        let ready = channels.iter().filter(ready).count();
+        ensure!(ready == count, "{ready} of {count}");
+        Ok(())
+    })
+    .await?;
+    world.app_is(&["Ready=True"]).await?;
+    // What was written last wakes once more.
+    quiet(operator).await?;
+    world.sandbox.clear_ledger();
+    Ok(())
+}
+
+/// Reads of pages in the ledger.
+pub fn reads(world: &World) -> Vec<LedgerEntry> {
+    world.requests("GET", PAGE_NODE)
+}
