@@ -33,6 +33,8 @@ pub mod ownership;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// Installs the one provider of cryptography; to be called once, before any TLS connection is made.
 pub fn install_crypto_provider() {

@@ -12,8 +12,6 @@ mod facebook_channel;
 pub mod inbox;
 pub mod keyring;
 mod kinds;
-#[cfg(test)]
-pub(crate) mod laws;
 mod management_policy;
 mod meta_app;
 mod meta_grant;

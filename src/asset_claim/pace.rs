@@ -57,10 +57,7 @@ impl Pacer {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn each_gets_a_turn_and_no_two_of_one_app_the_same() {

@@ -73,10 +73,7 @@ fn stable_hash(text: &str) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn slots_are_in_step_with_the_clock_and_spread_over_the_period() {

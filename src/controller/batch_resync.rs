@@ -335,12 +335,9 @@ fn wake<K: BatchResync>(kind: &K, key: &Key, uid: &str) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::testing::at;
 
     const PERIOD: Duration = Duration::from_secs(900);
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
 
     /// The rounds of a walk that begins at a time, until another.
     fn rounds(begin: i64, end: i64) -> Vec<Timestamp> {

@@ -124,10 +124,7 @@ impl Suspicions {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn only_the_same_statement_a_minute_later_confirms() {

@@ -30,10 +30,7 @@ pub fn next_try(class: Class, attempts: u32, now: Timestamp, slots: Slots) -> Ti
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn every_class_has_its_time() {

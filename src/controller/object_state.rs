@@ -263,10 +263,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::cluster::write_refused::Write;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     fn known() -> (ObjectStates<()>, Key) {
         let (memories, key) = (ObjectStates::default(), Key::new("a", "x"));

@@ -98,10 +98,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + second).unwrap()
-    }
+    use crate::testing::since_start as at;
 
     fn defect() -> Finding {
         Finding {

@@ -71,8 +71,7 @@ mod tests {
     use super::*;
     use crate::limits::answer::{Held, Refusal};
     use crate::meta_app::facts::{Verdict, WebhookVerdict};
-
-    const APP: &str = "1111000011110000";
+    use crate::testing::APP;
 
     fn channel(connection: &str) -> FacebookChannel {
         let spec = json!({

@@ -70,10 +70,7 @@ impl<T> News<T> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn news_is_told_once_while_it_is_fresh_and_about_the_same_inputs() {

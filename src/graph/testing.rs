@@ -16,7 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+pub(crate) use crate::testing::PAGE;
 
+pub(crate) const V: &Version = &Version::DEFAULT;
 pub(crate) const APP_ID: &str = "1111000011110000";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "EAAB0123456789_abc.DEF-x";
@@ -24,7 +26,6 @@ pub(crate) const TOKEN: &str = "EAAB0123456789_abc.DEF-x";
 pub(crate) const PROOF: &str = "0d665a3d8009a24a526538006dcc5da7e3d1f1d70886f7ea90f073d8c96ec0de";
 /// The same over the app token, `$APP_ID|$SECRET`.
 pub(crate) const APP_PROOF: &str = "7300d3c69261e501229d1c12c9e6148ee06d56afb9262c64aeb83918545c567d";
-pub(crate) const PAGE: &str = "2200000000000001";
 
 pub(crate) fn app() -> AppCredentials {
     let secret = AppSecret::parse(SECRET.as_bytes()).expect("well formed");

@@ -167,7 +167,6 @@ mod tests {
     use super::super::testing::*;
     use super::*;
 
-    const V: &Version = &Version::DEFAULT;
     const PERSON: &str = "7700000000000001";
 
     #[tokio::test]

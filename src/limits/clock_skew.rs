@@ -98,8 +98,8 @@ pub fn is_much(ahead: SignedDuration) -> bool {
 mod tests {
     use super::*;
     use crate::base::clock::Shift;
+    use crate::testing::DAY;
 
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
     const SECOND: SignedDuration = SignedDuration::from_secs(2);
 
     fn hear(skew: &ClockSkew, shift: &Shift, ahead: SignedDuration) {

@@ -72,10 +72,7 @@ impl EditLimiter {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + second).unwrap()
-    }
+    use crate::testing::since_start as at;
 
     /// The edit that makes this generation.
     fn edit(generation: i64) -> Edit {

@@ -64,10 +64,7 @@ fn within(doubts: &[Timestamp], now: Timestamp, span: SignedDuration) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
+    use crate::testing::at;
 
     #[test]
     fn twenty_within_a_minute_are_followed_up_for_each_application() {

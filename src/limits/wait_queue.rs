@@ -90,10 +90,7 @@ impl WaitQueue {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + second).unwrap()
-    }
+    use crate::testing::since_start as at;
 
     fn join(line: &mut WaitQueue, namespace: &str, name: &str, priority: Priority) {
         line.join(&Key::new(namespace, name), name, priority);

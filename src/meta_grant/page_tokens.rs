@@ -215,14 +215,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::graph::{GranularScope, TokenKind};
-
-    fn grant() -> Key {
-        Key::new("tenant-a", "acme")
-    }
-
-    fn token(text: &str) -> Token {
-        Token::parse(format!("EAA0000000000000000000-{text}").as_bytes()).unwrap()
-    }
+    use crate::testing::{grant, token};
 
     /// A grant in use with this token, that lists these pages with these tokens.
     fn granted(fingerprint: &str, pages: &[(&str, &str)]) -> Granted {

@@ -168,10 +168,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-
-    fn token(text: &str) -> Token {
-        Token::parse(format!("EAA0000000000000000000-{text}").as_bytes()).unwrap()
-    }
+    use crate::testing::token;
 
     fn released(secret: Secret) -> Released {
         Released::read(secret).expect("it carries the label")

@@ -11,15 +11,9 @@ use serde_json::json;
 use super::super::model::{Observed, Plan};
 use super::decide;
 use crate::api::conditions::{ConditionType, find};
-use crate::api::{AssetClaim, AssetClaimStatus, ClaimState, laws};
+use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::meta_app::by_id::AppState;
-
-const PAGE: &str = "2200000000000001";
-const APP: &str = "1111000011110000";
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
+use crate::testing::{APP, PAGE, invariants, now};
 
 fn ago(seconds: i64) -> Timestamp {
     now() - SignedDuration::from_secs(seconds)
@@ -64,7 +58,7 @@ fn decided(claim: &AssetClaim, seen: &Observed) -> Plan {
         let conditions = claim.status.as_ref().map(|it| it.conditions.clone()).unwrap_or_default();
         let generation = claim.metadata.generation.unwrap();
         // A claim has no next step of its own: its message has it.
-        laws::check(&conditions, &status.conditions, Some("in the message"), generation, now());
+        invariants::check(&conditions, &status.conditions, Some("in the message"), generation, now());
         assert_eq!(status.releasing_since, None, "what is written at the end of a pass leaves nobody waiting");
         assert_eq!(status.left_at_meta.is_some(), status.state == ClaimState::LeftBehind);
     }

@@ -91,13 +91,10 @@ mod tests {
 
     use super::super::flow::{Refusal, Step};
     use super::*;
+    use crate::testing::grant;
 
     fn sent(cookies: &[Vec<u8>]) -> HeaderMap {
         cookies.iter().map(|bytes| (COOKIE, HeaderValue::from_bytes(bytes).unwrap())).collect()
-    }
-
-    fn grant() -> Key {
-        Key::new("tenant-a", "acme")
     }
 
     fn begun(second: i64) -> Flow {

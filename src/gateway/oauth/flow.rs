@@ -244,15 +244,10 @@ fn parsed<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    const APP: &str = "1111000011110000";
+    use crate::testing::{APP, at};
 
     fn begin(now: Timestamp) -> (Flow, String) {
         Flow::begin(APP, "address", true, now)
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
     }
 
     #[test]

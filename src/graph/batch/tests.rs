@@ -5,8 +5,6 @@ use super::super::testing::*;
 use super::*;
 use crate::graph::{EndReason, Metered, ThrottleScope};
 
-const V: &Version = &Version::DEFAULT;
-
 fn page_id(number: usize) -> String {
     format!("22000000000{number:05}")
 }

@@ -11,8 +11,6 @@ use super::super::testing::*;
 use super::*;
 use crate::graph::{GraphClient, Metered, ThrottleScope, Verdict};
 
-const V: &Version = &Version::DEFAULT;
-
 async fn error_of(client: &GraphClient) -> GraphError {
     let error = client.page(V, &app(), &token(), PAGE).await.expect_err("no page");
     if !matches!(error, GraphError::Fault(_)) {

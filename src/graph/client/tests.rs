@@ -6,8 +6,6 @@ use super::super::testing::*;
 use super::*;
 use crate::graph::{PermissionStatus, TokenKind};
 
-const V: &Version = &Version::DEFAULT;
-
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -4,7 +4,6 @@ use super::super::classify;
 use super::super::testing::*;
 use super::*;
 
-const V: &Version = &Version::DEFAULT;
 const NEW: &str = "EAABnew0123456789_abc.DEF-x";
 
 fn refusal(code: u32, subcode: u32, message: &str) -> axum::response::Response {

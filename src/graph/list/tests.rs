@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::super::testing::*;
-use super::super::version::Version;
 use super::*;
-
-const V: &Version = &Version::DEFAULT;
 
 fn list(next: Option<&str>, after: Option<&str>, id: &str) -> axum::response::Response {
     json(

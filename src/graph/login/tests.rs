@@ -5,7 +5,6 @@ use super::super::testing::*;
 use super::super::{Operation, classify};
 use super::*;
 
-const V: &Version = &Version::DEFAULT;
 const NEW: &str = "EAABnew0123456789_abc.DEF-x";
 const CODE: &str = "AQDcode-of-the-login-0123456789";
 const REDIRECT: &str = "https://hooks.example.com/oauth/callback";

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::testing::PAGE;
 
-const PAGE: &str = "2200000000000001";
 const OTHER: &str = "5500000000000001";
 
 fn headers<'a>(pairs: &[(&str, &'a str)]) -> Headers<'a> {

@@ -8,10 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::answer::Held;
 use crate::limits::round_robin::unfair;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_000_000 + second).unwrap()
-}
+use crate::testing::since_start as at;
 
 fn refusal(scope: ThrottleScope, minutes: u64) -> Refusal {
     let until_hint = (minutes > 0).then(|| Duration::from_secs(minutes * 60));

@@ -17,8 +17,7 @@ use crate::graph::{GranularScope, Operation};
 use crate::limits::answer::{Held, Refusal};
 use crate::meta_app::facts::WebhookVerdict;
 use crate::meta_grant::page_gap::Absence;
-
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+use crate::testing::DAY;
 
 /// A channel with a grant that cannot be used, or does not say what it gives.
 fn without(token: TokenSeen) -> Scene {

@@ -12,15 +12,11 @@ use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Re
 use crate::facebook_channel::model::{AppSeen, Mutation, Observed, PublicationSeen};
 use crate::facebook_channel::policy::token::is_proven;
 use crate::graph::TokenInfo;
-use crate::limits::answer::Answer;
 use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::by_id::AppState;
 use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::{ClaimSeen, Record};
-
-fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
-    answer.as_ref().is_none_or(|answer| matches!(answer, Err(refusal) if refusal.says_nothing()))
-}
+use crate::testing::unanswered;
 
 /// Conditions about which Meta said nothing in this pass.
 fn open_conditions(seen: &Observed) -> Vec<ConditionType> {
@@ -54,10 +50,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_decision_keeps_the_laws(channel in declarations(), seen in observations(), previous in statuses()) {
+    fn a_decision_keeps_the_invariants(channel in declarations(), seen in observations(), previous in statuses()) {
         let (policy, parts) = (channel.spec.management_policy, channel.spec.parts());
         let scene = Scene { channel, previous, seen, now: now() };
-        // Checks the laws of Ready, of the three, of messages and of transition times.
+        // Checks the invariants of Ready, of the three, of messages and of transition times.
         let outcome = scene.decide();
         let judged = outcome.of(ConditionType::Authorized);
         let proven = is_proven(&scene.channel, &scene.seen, scene.now)

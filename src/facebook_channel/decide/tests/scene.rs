@@ -4,38 +4,28 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::super::{Plan, decide};
-use crate::api::conditions::{ConditionType, find, sentence};
+use crate::api::conditions::{ConditionType, find};
 use crate::api::references::NamespacedName;
-use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, laws};
+use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus};
 use crate::base::key::Key;
 use crate::facebook_channel::model::{AppSeen, Asked, Former, Observed, PageGrant, PublicationSeen, TokenSeen};
-use crate::graph::{GraphError, GraphFault, Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
-use crate::limits::answer::{Answer, Refusal, answer};
+use crate::graph::{Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
+use crate::limits::answer::{Answer, Refusal};
 use crate::limits::repair_limiter::DriftState;
 use crate::meta_app;
 use crate::meta_app::DependencyError;
 use crate::meta_app::by_id::AppState;
 use crate::meta_app::facts::WebhookVerdict;
 use crate::ownership::{ClaimSeen, FormerApp, Record};
+use crate::testing::invariants;
+pub(super) use crate::testing::{APP, Decided, FIELDS, PAGE, PERSON, fault, now, words};
 
-pub(super) const APP: &str = "1111000011110000";
 pub(super) const OTHER_APP: &str = "9999000099990000";
-pub(super) const PAGE: &str = "2200000000000001";
 pub(super) const OTHER_PAGE: &str = "2200000000000002";
-pub(super) const PERSON: &str = "6600000000000001";
-pub(super) const FIELDS: [&str; 2] = ["messages", "messaging_postbacks"];
 pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_manage_metadata", "pages_messaging"];
-
-pub(super) fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
 
 pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-pub(super) fn now() -> Timestamp {
-    at("2026-03-01T12:00:00Z")
 }
 
 pub(super) fn channel(generation: i64) -> FacebookChannel {
@@ -109,17 +99,12 @@ pub(super) fn former(app: AppState) -> Former {
     Former { claimed: FormerApp { app_id: OTHER_APP.to_owned(), app_ref, fields: words(&FIELDS) }, app }
 }
 
-/// The refusal that an error of Graph comes to.
-pub(super) fn fault(operation: Operation, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
-    answer::<()>(operation, Err(GraphFault::new(code, subcode.into(), text).into())).unwrap_err()
-}
-
 pub(super) fn refusal(verdict: Verdict) -> Refusal {
     Refusal::new(verdict, "code 1")
 }
 
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>(Operation::ReadPage, Err(GraphError::Timeout)).unwrap_err()
+    crate::testing::no_answer(Operation::ReadPage)
 }
 
 pub(super) fn throttled() -> Refusal {
@@ -243,7 +228,13 @@ impl Scene {
         let plan = decide(&self.channel, &self.previous, &self.seen, self.now).expect("there is something to look at");
         let generation = self.channel.metadata.generation.unwrap();
         let status = &plan.report.status;
-        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), generation, self.now);
+        invariants::check(
+            &self.previous.conditions,
+            &status.conditions,
+            status.next_step.as_deref(),
+            generation,
+            self.now,
+        );
         check_connection(&plan.report.status);
         Outcome { plan, now: self.now }
     }
@@ -269,44 +260,15 @@ pub(super) struct Outcome {
     pub(super) now: Timestamp,
 }
 
-impl Outcome {
-    pub(super) fn status(&self) -> &FacebookChannelStatus {
+impl Decided for Outcome {
+    type Status = FacebookChannelStatus;
+
+    fn status(&self) -> &FacebookChannelStatus {
         &self.plan.report.status
     }
+}
 
-    /// Value and reason of a condition, as in `False/TokenExpired`; empty if it is not there.
-    pub(super) fn of(&self, type_: ConditionType) -> String {
-        let found = find(&self.status().conditions, type_);
-        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
-    }
-
-    pub(super) fn message(&self, type_: ConditionType) -> &str {
-        match type_ {
-            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
-            _ => &find(&self.status().conditions, type_).unwrap().message,
-        }
-    }
-
-    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
-        for (type_, value) in expected {
-            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
-        }
-    }
-
-    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
-    pub(super) fn stalled(&self, reason: &str) {
-        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
-        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
-        let step = self.status().next_step.as_deref().unwrap_or_default();
-        assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
-    }
-
-    /// The operator goes on on its own: Ready is False or Unknown, and Reconciling.
-    pub(super) fn reconciling(&self, ready: &str) {
-        let reason = ready.split('/').nth(1).unwrap();
-        self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
-    }
-
+impl Outcome {
     pub(super) fn no_mutation(&self) {
         assert_eq!(self.plan.mutation, None);
     }

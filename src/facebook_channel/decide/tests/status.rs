@@ -8,8 +8,7 @@ use crate::api::conditions::ConditionType::{Connected, Ready};
 use crate::api::outcome::Class;
 use crate::facebook_channel::model::{Asked, TokenSeen};
 use crate::graph::{GraphFault, TokenInfo};
-
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+use crate::testing::DAY;
 
 fn ending(token: Option<Timestamp>, data: Option<Timestamp>) -> Scene {
     let info = TokenInfo { expires_at: token, data_access_expires_at: data, ..token_info() };

@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::graph::{AppCredentials, AppSecret, GraphFault, Version};
-
-const APP: &str = "1111000011110000";
+use crate::testing::APP;
 
 fn app() -> LoginApp {
     LoginApp {

@@ -9,22 +9,18 @@ use super::strategies::{claims, declarations, observations, rows, statuses, veri
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaAppStatus};
 use crate::graph::AppSubscription;
-use crate::limits::answer::Answer;
 use crate::meta_app::model::{Asked, Mutation, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
-
-fn unanswered<T>(answer: &Option<Answer<T>>) -> bool {
-    answer.as_ref().is_none_or(|answer| matches!(answer, Err(refusal) if refusal.says_nothing()))
-}
+use crate::testing::unanswered;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_decision_keeps_the_laws(app in declarations(), seen in observations(), previous in statuses()) {
+    fn a_decision_keeps_the_invariants(app in declarations(), seen in observations(), previous in statuses()) {
         let managed = app.spec.management_policy == ManagementPolicy::Manage;
         let scene = Scene { app, previous, seen, now: now() };
-        // Checks the laws of Ready, of messages and of transition times.
+        // Checks the invariants of Ready, of messages and of transition times.
         let outcome = scene.decide();
         let Some(mutation) = outcome.plan.mutation else { return Ok(()) };
         prop_assert!(managed, "{mutation:?} by someone who only looks on, or does not even that");

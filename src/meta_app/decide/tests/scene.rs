@@ -3,31 +3,20 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::api::conditions::{ConditionType, find, sentence};
-use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook, laws};
-use crate::graph::{
-    AppNode, AppPermission, AppSubscription, GraphError, GraphFault, Operation, PermissionStatus, Version,
-};
-use crate::limits::answer::{Refusal, answer};
+use crate::api::{MetaApp, MetaAppSpec, MetaAppStatus, SecretInUse, Webhook};
+use crate::graph::{AppNode, AppPermission, AppSubscription, Operation, PermissionStatus, Version};
+use crate::limits::answer::Refusal;
 use crate::limits::repair_limiter::DriftState;
 use crate::meta_app::decide::decide;
 use crate::meta_app::model::{Asked, KeyringSeen, Observed, Plan, SecretSeen, VerifyTokenSeen};
 use crate::ownership::ClaimSeen;
+use crate::testing::invariants;
+pub(super) use crate::testing::{APP, Decided, FIELDS, now, words};
 
-pub(super) const APP: &str = "1111000011110000";
 pub(super) const CALLBACK: &str = "https://hooks.example.com/webhooks/platform/acme";
 pub(super) const FOREIGN: &str = "https://old.example/bot?key=hidden";
 /// Fingerprint of the verify token that the gateway has.
 pub(super) const TOKEN: &str = "token";
-pub(super) const FIELDS: [&str; 2] = ["messages", "messaging_postbacks"];
-
-pub(super) fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-pub(super) fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
 
 pub(super) fn meta_app(generation: i64) -> MetaApp {
     let spec: MetaAppSpec = serde_json::from_value(json!({
@@ -61,14 +50,13 @@ pub(super) fn entry(key: &str, fingerprint: &str) -> SecretInUse {
     SecretInUse { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
 }
 
-/// The refusal that an error of Graph comes to.
+/// The refusal that an error of Graph comes to when the application is read.
 pub(super) fn fault(code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
-    let error = GraphFault::new(code, subcode.into(), text).into();
-    answer::<()>(Operation::ReadApp, Err(error)).unwrap_err()
+    crate::testing::fault(Operation::ReadApp, code, subcode, text)
 }
 
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>(Operation::ReadApp, Err(GraphError::Timeout)).unwrap_err()
+    crate::testing::no_answer(Operation::ReadApp)
 }
 
 pub(super) fn throttled() -> Refusal {
@@ -164,7 +152,13 @@ impl Scene {
         let plan = decide(&self.app, &self.previous, &self.seen, self.now).expect("there is something to look at");
         let generation = self.app.metadata.generation.unwrap();
         let status = &plan.report.status;
-        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), generation, self.now);
+        invariants::check(
+            &self.previous.conditions,
+            &status.conditions,
+            status.next_step.as_deref(),
+            generation,
+            self.now,
+        );
         Outcome { plan, now: self.now }
     }
 }
@@ -175,44 +169,15 @@ pub(super) struct Outcome {
     pub(super) now: Timestamp,
 }
 
-impl Outcome {
-    pub(super) fn status(&self) -> &MetaAppStatus {
+impl Decided for Outcome {
+    type Status = MetaAppStatus;
+
+    fn status(&self) -> &MetaAppStatus {
         &self.plan.report.status
     }
+}
 
-    /// Value and reason of a condition, as in `False/AppBlocked`; empty if it is not there.
-    pub(super) fn of(&self, type_: ConditionType) -> String {
-        let found = find(&self.status().conditions, type_);
-        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
-    }
-
-    pub(super) fn message(&self, type_: ConditionType) -> &str {
-        match type_ {
-            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
-            _ => &find(&self.status().conditions, type_).unwrap().message,
-        }
-    }
-
-    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
-        for (type_, value) in expected {
-            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
-        }
-    }
-
-    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
-    pub(super) fn stalled(&self, reason: &str) {
-        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
-        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
-        let step = self.status().next_step.as_deref().unwrap_or_default();
-        assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
-    }
-
-    /// The operator goes on on its own: Ready is False or Unknown, and Reconciling.
-    pub(super) fn reconciling(&self, ready: &str) {
-        let reason = ready.split('/').nth(1).unwrap();
-        self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);
-    }
-
+impl Outcome {
     /// When the application is checked again because of what was heard, in seconds from now.
     pub(super) fn asks_again_in(&self) -> Option<i64> {
         let next = self.plan.report.suspicions.next(self.now);

@@ -11,11 +11,12 @@ use super::super::{decide, token};
 use super::scene::*;
 use crate::api::conditions::ConditionType::Ready;
 use crate::api::conditions::{Status, find, status_of};
-use crate::api::{MetaGrant, MetaGrantStatus, laws};
+use crate::api::{MetaGrant, MetaGrantStatus};
 use crate::graph::{Token, TokenInfo};
 use crate::meta_grant::fetch::is_rival;
 use crate::meta_grant::model::{Asked, Exchanged, Observed, PreviousSeen, SourceTokenSeen, TokenSecretSeen};
 use crate::meta_grant::model::{Mutation, Which};
+use crate::testing::invariants;
 
 /// What lies in the Secret of ours: names of tokens, not tokens.
 #[derive(Clone, Debug)]
@@ -87,7 +88,13 @@ impl Model {
             let plan = decide(&self.grant, &self.status, &seen, self.now).unwrap();
             let Some(mutation) = plan.mutation else {
                 let status = &plan.report.status;
-                laws::check(&self.status.conditions, &status.conditions, status.next_step.as_deref(), 1, self.now);
+                invariants::check(
+                    &self.status.conditions,
+                    &status.conditions,
+                    status.next_step.as_deref(),
+                    1,
+                    self.now,
+                );
                 self.status = plan.report.status;
                 self.listed = true;
                 let tomorrow = self.now + days(1);

@@ -6,13 +6,13 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::base::key::Key;
 use crate::graph::{Account, Operation, PageToken, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
 use crate::meta_grant::model::Asked;
 use crate::meta_grant::page_gap::Absence;
 use crate::meta_grant::page_tokens::{Granted, PageTokens};
+use crate::testing::grant;
 
 /// A grant over time.
 pub(super) struct Passes {
@@ -22,10 +22,6 @@ pub(super) struct Passes {
     pub(super) info: TokenInfo,
     /// The pages that were asked in the last pass, and whether with a token from memory.
     pub(super) asked: Vec<(String, bool)>,
-}
-
-fn grant() -> Key {
-    Key::new("tenant-a", "acme")
 }
 
 /// A page that gives a token.

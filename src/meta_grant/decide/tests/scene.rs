@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::decide;
-use crate::api::conditions::{ConditionType, find, sentence};
-use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus, laws};
+use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus};
 use crate::base::key::Key;
-use crate::graph::{Account, GraphError, GraphFault, Operation, Token, TokenInfo, TokenKind};
-use crate::limits::answer::{Refusal, answer};
+use crate::graph::{Account, GraphFault, Operation, Token, TokenInfo, TokenKind};
+use crate::limits::answer::Refusal;
 use crate::meta_app::facts::{Verdict, WebhookVerdict};
 use crate::meta_grant::model::Covered;
 use crate::meta_grant::model::GrantDependents;
@@ -20,20 +19,11 @@ use crate::meta_grant::model::{
 };
 use crate::meta_grant::model::{Mutation, Plan};
 use crate::meta_grant::page_tokens::{Granted, GrantedPage};
+use crate::testing::invariants;
+pub(super) use crate::testing::{APP, Decided, PAGE as PAGE_A, PERSON, fault, now, words};
 
-pub(super) const APP: &str = "1111000011110000";
-pub(super) const PERSON: &str = "6600000000000001";
-pub(super) const PAGE_A: &str = "2200000000000001";
 pub(super) const PAGE_B: &str = "2200000000000002";
 pub(super) const SCOPES: [&str; 3] = ["pages_manage_metadata", "pages_messaging", "pages_show_list"];
-
-pub(super) fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-pub(super) fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
 
 pub(super) fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
@@ -119,14 +109,8 @@ pub(super) fn granted(ids: &[&str]) -> Granted {
     }
 }
 
-/// The refusal that an error of Graph comes to.
-pub(super) fn fault(operation: Operation, code: u32, subcode: impl Into<Option<u32>>, text: &str) -> Refusal {
-    let error = GraphFault::new(code, subcode.into(), text).into();
-    answer::<()>(operation, Err(error)).unwrap_err()
-}
-
 pub(super) fn no_answer() -> Refusal {
-    answer::<()>(Operation::DebugToken, Err(GraphError::Timeout)).unwrap_err()
+    crate::testing::no_answer(Operation::DebugToken)
 }
 
 pub(super) fn throttled() -> Refusal {
@@ -276,7 +260,7 @@ impl Scene {
     pub(super) fn decide(&self) -> Outcome {
         let plan = decide(&self.grant, &self.previous, &self.seen, self.now).expect("there is something to look at");
         let status = &plan.report.status;
-        laws::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), 1, self.now);
+        invariants::check(&self.previous.conditions, &status.conditions, status.next_step.as_deref(), 1, self.now);
         Outcome { plan, now: self.now }
     }
 }
@@ -287,38 +271,15 @@ pub(super) struct Outcome {
     pub(super) now: Timestamp,
 }
 
-impl Outcome {
-    pub(super) fn status(&self) -> &MetaGrantStatus {
+impl Decided for Outcome {
+    type Status = MetaGrantStatus;
+
+    fn status(&self) -> &MetaGrantStatus {
         &self.plan.report.status
     }
+}
 
-    /// Value and reason of a condition, as in `False/PasswordChanged`; empty if it is not there.
-    pub(super) fn of(&self, type_: ConditionType) -> String {
-        let found = find(&self.status().conditions, type_);
-        found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
-    }
-
-    pub(super) fn message(&self, type_: ConditionType) -> &str {
-        match type_ {
-            ConditionType::Ready => sentence(&self.status().conditions).unwrap(),
-            _ => &find(&self.status().conditions, type_).unwrap().message,
-        }
-    }
-
-    pub(super) fn shows(&self, expected: &[(ConditionType, &str)]) {
-        for (type_, value) in expected {
-            assert_eq!(self.of(*type_), *value, "{type_:?}: {:#?}", self.status());
-        }
-    }
-
-    /// A person has to act: Ready is False and Stalled for this reason, and a next step is given.
-    pub(super) fn stalled(&self, reason: &str) {
-        let (ready, stalled) = (format!("False/{reason}"), format!("True/{reason}"));
-        self.shows(&[(ConditionType::Ready, &ready), (ConditionType::Stalled, &stalled)]);
-        let step = self.status().next_step.as_deref().unwrap_or_default();
-        assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
-    }
-
+impl Outcome {
     /// Reasons of the Events, warnings with an exclamation mark.
     pub(super) fn notes(&self) -> Vec<String> {
         let mark = |warning| if warning { "!" } else { "" };

@@ -1,16 +1,15 @@
 //! What holds for the conditions of every status, whatever was seen; tests of all kinds hold their decisions to it.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-use super::Reason;
-use super::conditions::{ConditionType, find, sentence};
-use super::reasons::Actor;
+use crate::api::Reason;
+use crate::api::conditions::{ConditionType, find, sentence};
+use crate::api::reasons::Actor;
 
-/// Panics unless the conditions that follow upon `previous` keep the laws.
+/// Panics unless the conditions that follow upon `previous` keep the invariants.
 pub(crate) fn check(
     previous: &[Condition],
     conditions: &[Condition],
