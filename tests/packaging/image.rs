@@ -12,9 +12,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use testkit::{ControlPlane, Image, Process, free_port, wait_for};
 
-use crate::cluster::{established, make_namespaces};
-use crate::installed::{PATIENCE, installed_launch, wait};
-use crate::tools::{Chart, helm, path, run};
+use crate::support::cluster::{established, make_namespaces};
+use crate::support::installed::{PATIENCE, installed_launch, wait};
+use crate::support::{Chart, helm, path, run};
 
 /// Where `make image` puts the images.
 const LAYOUTS: &str = "target/image";
