@@ -3,16 +3,21 @@
 
 use std::collections::HashMap;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::api::REQUESTED_AT;
-use crate::base::key::{Key, KindName};
+use crate::api::{AssetClaim, AssetKind, REQUESTED_AT};
+use crate::asset_claim::AssetClaims;
+use crate::base::key::{Key, KindName, version};
+use crate::base::unlisted::Unlisted;
 use crate::cluster::departed;
 use crate::cluster::watch::Change;
 use crate::controller::context::Context;
 use crate::controller::declared::{Declared, digest};
 use crate::controller::dependents::Dependency;
 use crate::controller::foreign_status;
+use crate::controller::reconciler::Reconciler;
 use crate::ownership::Ownership;
 
 /// What the objects of one watch looked like to themselves and to their dependents.
@@ -105,8 +110,50 @@ pub(super) fn went<K: Declared>(kind: &K, ownership: &Ownership, key: &Key) {
     foreign_status::wake_dependents(kind, key);
 }
 
+/// A labeled Secret changed.
+pub(super) fn secret(ctx: &Context, change: Change<'_, PartialObjectMeta<Secret>>, went: impl FnOnce(&Key)) {
+    let key = match change {
+        Change::Applied(secret) => Key::of(secret),
+        Change::Deleted(key) | Change::SurplusGone { key, .. } => {
+            went(key);
+            key.clone()
+        }
+        // It is read by who depends on it.
+        Change::Surplus(key) => key.clone(),
+        // Metadata always decodes.
+        Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => return,
+    };
+    ctx.wakeups.wake_dependents(&Dependency::Secret(key));
+}
+
+/// A claim changed. It is managed by the release that the namespace of its holder belongs to.
+pub(super) fn claim(claims: &AssetClaims, change: Change<'_, AssetClaim>) {
+    let (ctx, ownership) = (&claims.ctx, &claims.ownership);
+    let forbidden = matches!(change, Change::Unlisted(Unlisted::Forbidden));
+    ownership.forbidden.send_if_modified(|was| std::mem::replace(was, forbidden) != forbidden);
+    let name = match change {
+        Change::Applied(claim) => {
+            let name = claim.name_any();
+            ownership.freshness.shows(&name, version(claim.meta()));
+            if claim.spec.asset_kind == AssetKind::FacebookPage && ctx.wakeups.watches(&claim.spec.holder.namespace) {
+                ownership.wake(&name);
+            }
+            name
+        }
+        Change::Misfit { key, .. } | Change::Deleted(key) => {
+            forget(ownership, KindName::ASSET_CLAIM, key);
+            claims.forget(key);
+            ownership.freshness.shows(&key.name, None);
+            key.name.clone()
+        }
+        // There is a place for every claim.
+        Change::Surplus(_) | Change::SurplusGone { .. } | Change::Listed | Change::Unlisted(_) => return,
+    };
+    ctx.wakeups.wake_dependents(&Dependency::Claim(name));
+}
+
 /// Forgets the times of an object that is gone and what it depended on; the claim that it held is woken, and who waits for it.
-pub(super) fn forget(ownership: &Ownership, kind: KindName, key: &Key) {
+fn forget(ownership: &Ownership, kind: KindName, key: &Key) {
     let wakeups = &ownership.ctx.wakeups;
     if let Some(timer) = wakeups.timer(kind, &key.namespace) {
         timer.forget(key.clone());

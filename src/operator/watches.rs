@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::{Api, Resource, ResourceExt};
 use kube_runtime::reflector;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::Config;
@@ -13,14 +13,11 @@ use tokio::task::JoinSet;
 use super::kinds::Kinds;
 use super::namespaces;
 use super::triggers;
-use crate::api::{AssetClaim, AssetKind, PURPOSE_LABEL, RELEASE_BINDING};
-use crate::base::key::{Key, KindName, version};
-use crate::base::unlisted::Unlisted;
+use crate::api::{AssetClaim, PURPOSE_LABEL, RELEASE_BINDING};
+use crate::base::key::Key;
 use crate::cluster::namespace_ownership::{BINDING, SECRETS};
 use crate::cluster::watch::{Change, View};
 use crate::cluster::{scoped, secrets, watch};
-use crate::controller::dependents::Dependency;
-use crate::controller::reconciler::Reconciler;
 
 /// Watches the labeled Secrets, as metadata.
 pub(super) fn spawn_secrets(
@@ -37,7 +34,7 @@ pub(super) fn spawn_secrets(
         let ctx = &kinds.ctx;
         let report = |change: Change<'_, PartialObjectMeta<Secret>>| {
             triggers::note(&kinds.ctx, &scope, SECRETS, &change);
-            secret(&kinds, change);
+            triggers::secret(ctx, change, |key| kinds.secret_went(key));
         };
         let review = |it: &PartialObjectMeta<Secret>| {
             ctx.compare(ctx.cluster.secrets.watched(&Key::of(it)).as_ref(), &it.metadata);
@@ -67,53 +64,11 @@ pub(super) fn spawn_claims(watches: &mut JoinSet<()>, kinds: &Arc<Kinds>, store:
     let (kinds, ctx) = (Arc::clone(kinds), Arc::clone(&kinds.ctx));
     let claims: Api<DeserializeGuard<AssetClaim>> = scoped(&ctx.cluster.client, &ctx.policy.claims_namespace);
     watches.spawn(async move {
-        let report = |change: Change<'_, AssetClaim>| claim(&kinds, change);
+        let report = |change: Change<'_, AssetClaim>| triggers::claim(&kinds.claims, change);
         let review = |claim: &AssetClaim| {
             let before = ctx.cluster.stores.claims.get(&Key::of(claim).to_ref());
             ctx.compare(before.as_ref().map(|it| &it.metadata), &claim.metadata);
         };
         watch::run(claims, Config::default(), store, &ctx.metrics, review, report).await;
     });
-}
-
-/// A labeled Secret changed.
-fn secret(kinds: &Kinds, change: Change<'_, PartialObjectMeta<Secret>>) {
-    let key = match change {
-        Change::Applied(secret) => Key::of(secret),
-        Change::Deleted(key) | Change::SurplusGone { key, .. } => {
-            kinds.secret_went(key);
-            key.clone()
-        }
-        // It is read by who depends on it.
-        Change::Surplus(key) => key.clone(),
-        // Metadata always decodes.
-        Change::Misfit { .. } | Change::Listed | Change::Unlisted(_) => return,
-    };
-    kinds.ctx.wakeups.wake_dependents(&Dependency::Secret(key));
-}
-
-/// A claim changed. It is managed by the release that the namespace of its holder belongs to.
-fn claim(kinds: &Kinds, change: Change<'_, AssetClaim>) {
-    let (ctx, ownership) = (&kinds.ctx, &kinds.ownership);
-    let forbidden = matches!(change, Change::Unlisted(Unlisted::Forbidden));
-    ownership.forbidden.send_if_modified(|was| std::mem::replace(was, forbidden) != forbidden);
-    let name = match change {
-        Change::Applied(claim) => {
-            let name = claim.name_any();
-            ownership.freshness.shows(&name, version(claim.meta()));
-            if claim.spec.asset_kind == AssetKind::FacebookPage && ctx.wakeups.watches(&claim.spec.holder.namespace) {
-                ownership.wake(&name);
-            }
-            name
-        }
-        Change::Misfit { key, .. } | Change::Deleted(key) => {
-            triggers::forget(ownership, KindName::ASSET_CLAIM, key);
-            kinds.claims.forget(key);
-            ownership.freshness.shows(&key.name, None);
-            key.name.clone()
-        }
-        // There is a place for every claim.
-        Change::Surplus(_) | Change::SurplusGone { .. } | Change::Listed | Change::Unlisted(_) => return,
-    };
-    ctx.wakeups.wake_dependents(&Dependency::Claim(name));
 }
