@@ -28,9 +28,6 @@ where
     /// What the watches show of its objects.
     fn objects(&self) -> &Objects<Self::Object>;
 
-    /// Hears of an object that the watch shows, whether or not anything about it changed.
-    fn shown(&self, _key: &Key, _object: &Self::Object) {}
-
     /// Hears that an object is new, or that its declaration changed or a check was asked for; its pass comes in any case.
     fn changed(&self, _object: &Self::Object) {}
 

@@ -1,10 +1,10 @@
 //! What is done when a FacebookChannel comes, changes or goes.
 
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
 use super::state::FacebookChannels;
 use crate::api::FacebookChannel;
-use crate::base::key::{Key, KindName, version};
+use crate::base::key::{Key, KindName};
 use crate::cluster::stores::Objects;
 use crate::controller::batch_resync::BatchResync;
 use crate::controller::declared::{ConnectedThrough, Declared, digest};
@@ -14,11 +14,6 @@ use crate::meta_grant::dependents;
 impl Declared for FacebookChannels {
     fn objects(&self) -> &Objects<FacebookChannel> {
         &self.ctx.cluster.stores.channels
-    }
-
-    fn shown(&self, key: &Key, channel: &FacebookChannel) {
-        let uid = channel.uid().unwrap_or_default();
-        self.states().shown(key, &uid, version(channel.meta()).unwrap_or_default());
     }
 
     fn outside(&self, _: &Key, channel: &FacebookChannel) -> Option<u64> {

@@ -71,8 +71,9 @@ impl Triggers {
 
     fn applied<K: Declared>(&mut self, kind: &K, object: &K::Object) {
         let key = Key::of(object);
-        kind.shown(&key, object);
-        let own = Own { inputs: Some(inputs(object)), mark: departed::mark(&object.uid().unwrap_or_default()) };
+        let uid = object.uid().unwrap_or_default();
+        kind.states().shown(&key, &uid, version(object.meta()).unwrap_or_default());
+        let own = Own { inputs: Some(inputs(object)), mark: departed::mark(&uid) };
         let before = self.own.insert(key.clone(), own);
         if let Some(before) = before.filter(|before| before.mark != own.mark) {
             // Made anew while the watch was interrupted.
