@@ -1,14 +1,16 @@
-//! Puts what a control plane stores back to an earlier state, while whoever uses it goes on.
+//! What a control plane stores, past its API server: put back to an earlier state while whoever uses it goes on, or given to it.
 
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::control_plane::{ControlPlane, Restarted, START_TIMEOUT};
-use crate::process::Process;
+use crate::process::{Process, reqwest_client};
 use crate::wait::wait_for;
 
 /// Everything that was stored at a moment.
@@ -41,6 +43,18 @@ impl ControlPlane {
             Ok(())
         })
         .await
+    }
+
+    /// Stores an object as it is, with the UID and the status that it has, as an API server stored it before. The resource is
+    /// named as in etcd: with its group, but for the core's.
+    pub async fn store(&self, resource: &str, object: &Value) -> Result<()> {
+        let part = |name: &str| object["metadata"][name].as_str().context("an object has a name and a namespace");
+        let key = format!("/registry/{resource}/{}/{}", part("namespace")?, part("name")?);
+        let bytes = |text: String| ByteString(text.into_bytes());
+        let put = json!({ "key": bytes(key), "value": bytes(object.to_string()) });
+        let url = format!("{}/v3/kv/put", self.launch.etcd_url);
+        reqwest_client()?.post(url).json(&put).send().await?.error_for_status()?;
+        Ok(())
     }
 
     fn stop_api_server(&self) {
