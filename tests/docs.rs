@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meta_channel_operator::api::Reason;
 use meta_channel_operator::api::conditions::ConditionType;
-use meta_channel_operator::api::reasons::Actor;
+use meta_channel_operator::api::reasons::{Actor, RENAMED};
 
 const CONDITIONS: &str = include_str!("../docs/conditions.md");
 
@@ -81,6 +81,14 @@ fn links_within_the_page_lead_somewhere() {
     for target in CONDITIONS.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or_default()) {
         assert!(anchors.contains(target), "{target}");
     }
+}
+
+#[test]
+fn the_glossary_tells_of_every_reason_that_has_another_name_than_in_0_1_0() {
+    let rows = include_str!("../docs/glossary.md").lines().filter_map(|line| line.strip_prefix("| reason "));
+    let told: BTreeSet<_> = rows.map(|row| row.trim_end_matches(" |").to_owned()).collect();
+    let renamed = RENAMED.iter().map(|(old, reason)| format!("`{old}` | `{}`", reason.as_str()));
+    assert_eq!(told, renamed.collect());
 }
 
 /// The tests that a page names, as `file::function`.

@@ -72,6 +72,14 @@ condition_types! {
 }
 
 impl ConditionType {
+    /// The type in a status that 0.1.0 wrote, where that is another one.
+    const fn former(self) -> Option<&'static str> {
+        match self {
+            Self::SourceTokenAccepted => Some("SeedAccepted"),
+            _ => None,
+        }
+    }
+
     /// Whether it follows from other conditions.
     const fn sums_up(self) -> bool {
         use ConditionType::{Connected, Disconnected, Expired, Ready, Reconciling, Stalled};
@@ -243,9 +251,15 @@ fn without_quote(message: &str) -> (&str, Option<(Speaker, &str)>) {
     }
 }
 
-/// Finds a condition in a list.
+/// Finds a condition in a list, also under the type that 0.1.0 gave it.
 pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_.as_str())
+    let named = |name: &str| conditions.iter().find(|condition| condition.type_ == name);
+    named(type_.as_str()).or_else(|| type_.former().and_then(named))
+}
+
+/// Whether a condition in a status has this reason, also under the name that 0.1.0 gave it.
+pub fn has_reason(condition: &Condition, reason: Reason) -> bool {
+    Reason::parse(&condition.reason) == Some(reason)
 }
 
 /// The value of a condition in a list, if it is there.
@@ -283,7 +297,7 @@ pub fn assemble(previous: &[Condition], findings: &[(ConditionType, Finding)], n
             let same = find(previous, *type_).filter(|old| old.status == finding.status.as_str());
             // The words of the first answer stay until there is something else to say: those of the next one differ in
             // nothing that matters, and would rewrite every status.
-            let quoted = same.filter(|old| old.reason == finding.reason.as_str() && finding.words.is_some());
+            let quoted = same.filter(|old| has_reason(old, finding.reason) && finding.words.is_some());
             let quoted = quoted.filter(|old| {
                 let (own, words) = without_quote(&old.message);
                 words.is_some() && own == finding.own_text()

@@ -12,7 +12,7 @@ pub enum Actor {
 }
 
 /// Reasons that 0.1.0 wrote under other names.
-const RENAMED: &[(&str, Reason)] = &[
+pub const RENAMED: &[(&str, Reason)] = &[
     ("Accepted", Reason::CredentialsAccepted),
     ("Approved", Reason::PermissionsApproved),
     ("CallbackUnknown", Reason::CallbackNotConfigured),
@@ -361,4 +361,17 @@ reasons! {
     FieldRefused => Person,
     /// Meta refused a request in a way that only a change of the operator or the declaration can mend.
     RequestRejected => Person,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_0_1_0_wrote_is_read_and_is_no_reason_of_today() {
+        for (old, reason) in RENAMED {
+            assert_eq!(Reason::parse(old), Some(*reason));
+            assert!(Reason::ALL.iter().all(|it| it.as_str() != *old), "{old} has two meanings");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 use super::error;
 use super::write_refused::{Verb, Write};
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::api::reasons::Actor;
 use crate::base::key::{EVENT, Key};
 use crate::metrics::Metrics;
@@ -30,7 +30,7 @@ pub struct Note {
 /// waits for or retries on its own is told by the conditions.
 pub fn on_transition(previous: &[Condition], ready: &Finding, well: &'static str) -> Vec<Note> {
     let old = find(previous, ConditionType::Ready);
-    let same = old.is_some_and(|old| old.status == ready.status.as_str() && old.reason == ready.reason.as_str());
+    let same = old.is_some_and(|old| old.status == ready.status.as_str() && has_reason(old, ready.reason));
     let warning = ready.status != Status::True || ready.reason != Reason::ReconcileSucceeded;
     let silent = ready.status != Status::True && ready.reason.actor() != Actor::Person;
     if same || silent {

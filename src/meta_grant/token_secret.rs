@@ -25,6 +25,8 @@ const TYPE: &str = "metachannels.io/grant-token";
 const PREVIOUS_KEY: &str = "previous-token";
 /// Fingerprint of the source token that the token comes from.
 const SOURCE_TOKEN: &str = "metachannels.io/source-token-fingerprint";
+/// The same in a Secret that 0.1.0 wrote. It goes when the Secret is written again.
+const SEED: &str = "metachannels.io/seed-fingerprint";
 /// Whether we obtained the token from Meta; else it is a copy of the source token.
 const MINTED: &str = "metachannels.io/token-minted";
 /// The same of the token before.
@@ -83,13 +85,14 @@ fn parse(released: &Released) -> Result<TokenSecret, String> {
     let token = |key: &str| released.value(key).map(Token::parse);
     let Some(in_use) = token(GRANT_TOKEN_KEY) else { return Err(released.why_missing(GRANT_TOKEN_KEY)) };
     let in_use = in_use.map_err(|why| format!("its key {GRANT_TOKEN_KEY} cannot be used: {why}"))?;
+    let source_token = released.annotation(SOURCE_TOKEN).or_else(|| released.annotation(SEED));
     let said = |name: &str| released.annotation(name) == Some("true");
     let replaced_at = released.annotation(REPLACED_AT).and_then(|at| at.parse().ok());
     let previous = token(PREVIOUS_KEY).and_then(Result::ok).zip(replaced_at);
     Ok(TokenSecret {
         token: in_use,
         minted: said(MINTED),
-        source_token: released.annotation(SOURCE_TOKEN).unwrap_or_default().to_owned(),
+        source_token: source_token.unwrap_or_default().to_owned(),
         previous: previous.map(|(token, replaced_at)| PreviousToken {
             token,
             minted: said(PREVIOUS_MINTED),
@@ -187,6 +190,21 @@ mod tests {
             assert_eq!(format!("{shown:?}"), format!("{token_secret:?}"));
             assert_eq!(shown.token.expose(), token_secret.token.expose());
         }
+    }
+
+    #[test]
+    fn the_source_token_of_a_secret_that_0_1_0_wrote_is_read_unless_today_s_annotation_says_another() {
+        let read = |annotations: &[(&str, &str)]| {
+            let token_secret =
+                TokenSecret { token: token("new"), minted: true, source_token: String::new(), previous: None };
+            let mut secret = secret(&Key::new("tenant-a", "acme"), &token_secret);
+            secret.metadata.annotations =
+                Some(annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+            parse(&released(secret)).unwrap().source_token
+        };
+        let old = ("metachannels.io/seed-fingerprint", "f00");
+        assert_eq!(read(&[old]), "f00");
+        assert_eq!(read(&[old, ("metachannels.io/source-token-fingerprint", "ba4")]), "ba4");
     }
 
     #[test]

@@ -53,6 +53,7 @@ mod silence;
 mod source_tokens;
 mod statuses;
 mod storage_rollback;
+mod stored_by_0_1_0;
 mod support;
 mod surplus;
 mod surprising_answers;

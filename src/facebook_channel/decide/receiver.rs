@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::case::Case;
 use super::page::not_read;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::api::{Attestation, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement};
 use crate::facebook_channel::model::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
@@ -108,7 +108,7 @@ fn is_readable(case: &Case<'_>) -> bool {
     match &case.debugged {
         Some(answer @ Err(refusal)) if refusal.says_nothing() || blames_the_app(answer) => {
             let before = find(&case.previous.conditions, ConditionType::PrimaryReceiver);
-            before.is_none_or(|it| it.reason != Reason::AwaitingAuthorization.as_str())
+            before.is_none_or(|it| !has_reason(it, Reason::AwaitingAuthorization))
         }
         _ => case.proves() && matches!(case.seen.claim, ClaimSeen::Ours { .. }),
     }

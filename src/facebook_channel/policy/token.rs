@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::grant;
-use crate::api::conditions::{ConditionType, find};
+use crate::api::conditions::{ConditionType, find, has_reason};
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
@@ -26,7 +26,7 @@ pub fn is_doubted(seen: &Observed, previous: &FacebookChannelStatus) -> bool {
     let asked = &seen.asked;
     // That the page cannot be read for want of a permission is asked about once.
     let known = find(&previous.conditions, ConditionType::PageUsable)
-        .is_some_and(|it| it.reason == Reason::ReadNotPermitted.as_str());
+        .is_some_and(|it| has_reason(it, Reason::ReadNotPermitted));
     let unread = asked.page.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission) && !known;
     let rows = asked.subscriptions.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);
     let write = asked.subscribed.as_ref().and_then(|it| it.as_ref().err()).is_some_and(is_about_permission);

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::cluster::events::Note;
 use crate::controller::evidence::Matter;
 use crate::graph::{Stage, Version};
@@ -99,7 +99,7 @@ impl Case<'_> {
     /// reason of Ready already.
     pub(super) fn version_notes(&self, supported: &Finding, ready: &Finding) -> Option<Note> {
         let before = find(&self.previous.conditions, ConditionType::VersionSupported);
-        let told = before.is_some_and(|it| it.status == "False" && it.reason == supported.reason.as_str());
+        let told = before.is_some_and(|it| it.status == "False" && has_reason(it, supported.reason));
         let news = supported.status == Status::False && !told && ready.reason != supported.reason;
         let (reason, text) = (supported.reason.as_str(), supported.news());
         news.then_some(Note { warning: true, reason, action: "Reconcile", text })

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::controller::evidence::Matter;
 use crate::graph::{Stage, Version};
 use crate::meta_app::model::Trial;
@@ -87,8 +87,8 @@ impl Case<'_> {
     /// this declaration before.
     fn heard_of(&mut self, statement: &str, found: Finding) -> Finding {
         let ready = find(&self.previous.conditions, ConditionType::Ready);
-        let told = ready
-            .is_some_and(|it| it.reason == found.reason.as_str() && it.observed_generation == Some(self.generation));
+        let told =
+            ready.is_some_and(|it| has_reason(it, found.reason) && it.observed_generation == Some(self.generation));
         if self.heard.hear(Matter::Trial, statement, self.now).is_confirmed() || told {
             return found;
         }

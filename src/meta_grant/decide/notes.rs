@@ -6,7 +6,7 @@ use super::case::{Case, Findings};
 use super::message;
 use super::token::{self, TokenVerdict, is_covered};
 use crate::api::Reason;
-use crate::api::conditions::{ConditionType, Finding, Status, find};
+use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::cluster::events::{Note, on_transition};
 use crate::limits::answer::listed;
 use crate::meta_grant::model::TokenSecretSeen;
@@ -93,7 +93,7 @@ fn shrunk(case: &Case<'_>) -> Option<Note> {
 /// That something is refused, if it was not, or for another reason.
 fn newly_refused(case: &Case<'_>, type_: ConditionType, finding: &Finding, action: &'static str) -> Option<Note> {
     let old = find(&case.previous.conditions, type_);
-    let same = old.is_some_and(|old| old.status == finding.status.as_str() && old.reason == finding.reason.as_str());
+    let same = old.is_some_and(|old| old.status == finding.status.as_str() && has_reason(old, finding.reason));
     let told = finding.status == Status::False && finding.reason != Reason::SecretNameTaken;
     let reason = if type_ == ConditionType::Renewed { "RenewalRefused" } else { "SourceTokenRefused" };
     (told && !same).then(|| warning(reason, action, finding.news()))
