@@ -330,3 +330,21 @@ pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
 pub(super) fn time_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_0_1_0_wrote_keeps_its_time_and_metas_first_words_under_the_names_of_today() {
+        let quote = Quote { speaker: Speaker::Meta, words: "second".to_owned(), trace: None };
+        let finding = Finding::new(Status::False, Reason::UnrecognizedError, "It was refused.", "", 1);
+        let known = finding.clone().quoting(Some(Quote { words: "first".to_owned(), ..quote.clone() }));
+        let was = [(ConditionType::SourceTokenAccepted, known)];
+        let mut previous = assemble(&[], &was, Timestamp::UNIX_EPOCH);
+        let expected = previous.clone();
+        (previous[0].type_, previous[0].reason) = ("SeedAccepted".to_owned(), "NotUnderstood".to_owned());
+        let found = [(ConditionType::SourceTokenAccepted, finding.quoting(Some(quote)))];
+        assert_eq!(assemble(&previous, &found, Timestamp::MAX), expected);
+    }
+}
