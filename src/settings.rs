@@ -211,7 +211,7 @@ impl RunSettings {
         let (timing, answer) = (Timing { lease, renew_deadline, retry_period }, self.graph.graph_timeout);
         if timing.fresh(answer) < 2 * retry_period {
             anyhow::bail!(
-                "--lease-duration ({lease:?}) must be longer by a second than --graph-timeout ({answer:?}) and twice --lease-retry-period ({retry_period:?}) together: what the former leader sent to Meta must be over when the next one begins"
+                "--lease-duration ({lease:?}) must be longer by a second than --graph-timeout ({answer:?}) and twice --lease-retry-period ({retry_period:?}) together: what the former leader sent to Meta must be over when the next one starts"
             );
         }
         if lease > Duration::from_secs(60 * 60) {
@@ -291,7 +291,7 @@ pub struct CrdsSettings {
 fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| format!("{text:?} is not a duration such as 10s or 15m"))?;
-    Duration::try_from(span).ok().filter(|it| !it.is_zero()).ok_or_else(|| "must be longer than nothing".to_owned())
+    Duration::try_from(span).ok().filter(|it| !it.is_zero()).ok_or_else(|| "must be longer than zero".to_owned())
 }
 
 fn period(text: &str) -> Result<Duration, String> {

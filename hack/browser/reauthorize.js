@@ -216,7 +216,7 @@ async function followsAStrangersLink() {
   await begin(attacker, 'stranger');
   await victim.page.goto(attacker.page.url());
   await agree(victim);
-  await seen(victim, 'stranger-3-refused', 'Not begun in this browser', '/oauth/other-browser');
+  await seen(victim, 'stranger-3-refused', 'Not started in this browser', '/oauth/other-browser');
 }
 
 /** A page of another site that posts to ours. */

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[x_kube(validation = Rule::new("(has(self.from) && self.from == 'Selector') == has(self.selector)").message("selector is required if from is Selector, and must be absent otherwise"))]
 pub struct AllowedNamespaces {
-    /// Same: only the namespace of the MetaApp. All: every namespace that this release manages. Selector: that of the MetaApp, and those of this release whose labels match.
+    /// Same: only the namespace of the MetaApp. All: every namespace that this release manages. Selector: the namespace of the MetaApp, and namespaces of this release whose labels match.
     #[serde(default)]
     pub from: NamespacesFrom,
     /// Labels of the namespaces, if from is Selector. An empty selector matches all.
@@ -60,20 +60,20 @@ pub struct NamespaceSelector {
     #[schemars(schema_with = "labels_schema")]
     #[x_kube(validation = Rule::new("self.all(key, key.size() <= 317)").message("a label's key has at most 317 characters"))]
     pub match_labels: BTreeMap<String, String>,
-    /// What else must hold of labels.
+    /// Further requirements for labels; all of them must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub match_expressions: Vec<LabelRequirement>,
 }
 
-/// What must hold of one label.
+/// Requirement for one label.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[x_kube(validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)").message("values are required for In and NotIn, and must be absent otherwise"))]
 pub struct LabelRequirement {
     /// Key of the label.
     #[schemars(length(min = 1, max = 317), regex(pattern = r"^[-._/a-zA-Z0-9]+$"))]
     pub key: String,
-    /// How the label relates to the values.
+    /// Relation of the label to the values.
     pub operator: LabelOperator,
     /// The values, for In and NotIn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{conditions_schema, time_schema};
 use super::references::NamespacedName;
 
-/// Which namespace owns an asset at Meta. Written by the operator, after proof and before its first write at Meta.
+/// States which namespace owns an asset at Meta. The operator writes it, after proof and before its first write at Meta.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "metachannels.io",
@@ -20,7 +20,7 @@ use super::references::NamespacedName;
     namespaced,
     status = "AssetClaimStatus",
     derive = "PartialEq",
-    doc = "Which namespace owns an asset at Meta. Written by the operator, after proof and before its first write at Meta.",
+    doc = "States which namespace owns an asset at Meta. The operator writes it, after proof and before its first write at Meta.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
     printcolumn(name = "Asset", type_ = "string", json_path = ".spec.assetKind", description = "Kind of the asset"),
     printcolumn(name = "Asset ID", type_ = "string", json_path = ".spec.assetId", description = "Id of the asset at Meta"),
@@ -31,7 +31,7 @@ use super::references::NamespacedName;
     printcolumn(name = "Transfer to", type_ = "string", json_path = ".spec.transferTo", description = "Namespace that may take the asset over", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.appRef.name", description = "MetaApp through which the asset is used", priority = 1),
     printcolumn(name = "On deletion", type_ = "string", json_path = ".spec.deletionPolicy", description = "What becomes of the page's subscription when the channel is gone", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen and what is to be done", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen and who must do what", priority = 1),
     selectable = ".spec.assetId",
     selectable = ".status.state"
 )]
@@ -47,22 +47,21 @@ pub struct AssetClaimSpec {
     /// Id of the application through which the asset is used.
     #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
     pub app_id: String,
-    /// MetaApp through which the asset is used; absent in a claim that an older version made.
+    /// MetaApp through which the asset is used; absent in a claim that an older version created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_ref: Option<NamespacedName>,
     /// Webhook fields that the page is subscribed to through the application.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
     pub subscribed_fields: Vec<String>,
-    /// What becomes of the page's subscription when the holder is gone: that of the channel, as long as there is one.
+    /// What becomes of the page's subscription when the holder is gone. It follows the deletionPolicy of the channel as long as the channel exists.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// The namespace that owns the asset, and the object in it that uses it.
     pub holder: ClaimHolder,
-    /// How the holder proved that the asset is theirs.
+    /// How the holder proved ownership of the asset.
     pub proof: ClaimProof,
-    /// The namespace that the holder gives the asset to: there, and nowhere else, it may be taken over. Absent as long as
-    /// it is not given away, and again once it was taken.
+    /// The namespace to which the holder gives the asset. Only a holder there may take it over. Absent unless the asset is being given away; removed once it was taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub transfer_to: Option<String>,
@@ -95,7 +94,7 @@ pub struct ClaimHolder {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimProof {
-    /// What proved it.
+    /// How it was proved.
     pub method: ProofMethod,
     /// When it was verified.
     #[schemars(schema_with = "time_schema")]
@@ -133,37 +132,35 @@ impl DeletionPolicy {
     }
 }
 
-/// What became of a claim. Before anything did, it is Held and says no more.
+/// State of a claim. Until anything happens to the claim, the state is Held and nothing else is set.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssetClaimStatus {
-    /// Generation that this status is about; absent before the first pass that had something to say.
+    /// Generation that this status is about; absent until a pass first has something to report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The state in one word.
     #[serde(default)]
     pub state: ClaimState,
-    /// UID of the holder that the state is about. A holder with another one has taken the claim over since.
+    /// UID of the holder that the state is about. A holder with another UID has taken the claim over since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder_uid: Option<String>,
-    /// UID of the claim that the state is about. A claim that was restored from a backup has another one: what its status
-    /// remembers is not what was seen of it.
+    /// UID of the claim that the state is about. A claim that was restored from a backup has another UID, and its restored status does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_uid: Option<String>,
-    /// Since when the holder has been missing though nobody saw it go, as after a restore.
+    /// Since when the holder has been missing without an observed deletion, for example after a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub awaited_since: Option<Timestamp>,
-    /// When the holder was first found gone.
+    /// When the holder was first found to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub gone_since: Option<Timestamp>,
-    /// When the request that unsubscribes the page was begun, while its answer is not written down. Meanwhile nobody
-    /// takes the claim over.
+    /// When the request that unsubscribes the page was started, until its answer is recorded. Until then, nobody can take the claim over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub releasing_since: Option<Timestamp>,
-    /// What stays at Meta and nobody here manages.
+    /// What remains at Meta without being managed by any object here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_at_meta: Option<LeftAtMeta>,
     /// Ready; Reconciling and Stalled only while True.
@@ -219,9 +216,9 @@ pub enum Cleanup {
 pub struct LeftAtMeta {
     /// Id of the page.
     pub page_id: String,
-    /// Id of the application that stays subscribed to it.
+    /// Id of the application that stays subscribed to the page.
     pub app_id: String,
-    /// Webhook fields it was subscribed to, as far as is known.
+    /// Webhook fields to which it was subscribed, as far as known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }

@@ -201,7 +201,7 @@ impl Finding {
     /// What an Event tells of it: what was seen and what Meta said. The next step stands in the status, where it is kept
     /// up to date.
     pub fn news(&self) -> String {
-        let step = if self.next_step.is_empty() { "" } else { " What to do stands in status.nextStep." };
+        let step = if self.next_step.is_empty() { "" } else { " See status.nextStep for what to do." };
         let Some(Quote { speaker, words, trace }) = &self.words else { return format!("{}{step}", self.seen) };
         let trace = trace.as_ref().map(|id| format!(" (fbtrace_id {id})")).unwrap_or_default();
         format!("{}{step}{}{words}\"{trace}", self.seen, speaker.introduction())

@@ -47,29 +47,27 @@ pub struct FacebookChannelSpec {
     pub page_id: String,
     /// What authorizes the channel.
     pub credentials: Credentials,
-    /// Whether the page token is published for a bot that calls Graph itself: in the Secret facebookchannel-NAME-page-token
+    /// Whether the operator publishes the page token for a bot that calls Graph itself: in the Secret facebookchannel-NAME-page-token
     /// of this namespace, with the keys token, page-id, app-id and graph-version.
     #[serde(default)]
     pub publish_token: bool,
-    /// Whether the page is to be connected. Disconnected: its subscription at Meta is ended, claim and history are kept.
+    /// Whether the page should be connected. Disconnected: the operator ends its subscription at Meta and keeps claim and history.
     #[serde(default)]
     pub connection: DeclaredConnection,
     /// Webhook fields to subscribe the page to. Default: those of the MetaApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 60), inner(regex(pattern = r"^[a-z_]{1,64}$")))]
     pub subscribed_fields: Option<Vec<String>>,
-    /// What is demanded of the primary receiver, Meta's default app of conversation routing.
+    /// Requirement for the primary receiver, which is Meta's default app of conversation routing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_receiver: Option<PrimaryReceiver>,
     /// Who handles the traffic: exactly one of direct, external, bot and chat.
     pub endpoint: Endpoint,
-    /// The namespace that the page is given to: the page is unsubscribed as for connection Disconnected, and then offered
-    /// to that namespace, where a FacebookChannel takes it over with a credential of its own. Taken back before that, the
-    /// page is connected again.
+    /// The namespace to which the page is given. The operator unsubscribes the page as for connection Disconnected and then offers it to that namespace, where a FacebookChannel takes it over with its own credential. If the field is removed before that, the operator connects the page again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub transfer_to: Option<String>,
-    /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether.
+    /// Manage: the operator repairs differences at Meta. Observe: it reports them and writes nothing at Meta. Pause: it leaves Meta alone altogether.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
     /// What becomes of the page's subscription when this channel is deleted: Disconnect (default) unsubscribes the
@@ -165,7 +163,7 @@ pub struct DirectEndpoint {}
 /// A URL outside the cluster.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct ExternalEndpoint {
-    /// Where events are sent to.
+    /// URL to which events are sent.
     #[schemars(length(max = 1000))]
     #[x_kube(validation = Rule::new("self.startsWith('https://')").message("endpoint.external.url must start with https://"))]
     pub url: String,
@@ -175,7 +173,7 @@ pub struct ExternalEndpoint {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceEndpoint {
-    /// The Service and the place in it.
+    /// The Service, with port and path.
     pub service_ref: ServiceReference,
 }
 
@@ -209,13 +207,13 @@ pub struct FacebookChannelStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// The state in one word: the one of Connected, Expired and Disconnected that is True, else Pending.
+    /// State in one word: whichever of Connected, Expired and Disconnected is True, else Pending.
     #[serde(default)]
     pub connection: Connection,
     /// Name of the page at Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_name: Option<String>,
-    /// When the authorization ends: the earliest of its clocks, in RFC 3339; absent when it has no end.
+    /// When the authorization ends: the earliest of its end times, in RFC 3339; absent when it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// What is known of the token.
@@ -244,14 +242,13 @@ pub struct FacebookChannelStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub last_verified_at: Option<Timestamp>,
-    /// What to do next, and who; empty when nothing is to be done.
+    /// Who must do what next; empty when no action is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete check at Meta depended on.
+    /// Fingerprint of everything on which the last complete check at Meta depended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
-    /// was asked for and not taken yet is one whose value is another.
+    /// Value of the annotation metachannels.io/requested-at for which the last check was made, copied unchanged. While the annotation has another value, a requested check is still pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub last_handled_requested_at: Option<String>,
@@ -304,7 +301,7 @@ pub struct AuthorizationStatus {
     /// Granted permissions.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// Fingerprint of the token, to tell one token from another; the token cannot be found from it.
+    /// Fingerprint of the token, to distinguish one token from another. The token cannot be derived from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
@@ -315,10 +312,10 @@ pub struct ChannelSubscriptionStatus {
     /// Fields that our application's row holds.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Declared fields that it does not hold.
+    /// Declared fields that our application's row lacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Declared fields that Meta refused. They are left out until the declaration changes or a check is asked for.
+    /// Declared fields that Meta refused. They are left out until the declaration changes or a check is requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub refused: Vec<String>,

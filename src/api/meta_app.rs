@@ -27,7 +27,7 @@ use super::{AllowedNamespaces, ManagementPolicy};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "True when the declared state is reached and was verified"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready is what it is"),
     printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels.total", description = "Channels that name the application"),
-    printcolumn(name = "Connected", type_ = "integer", json_path = ".status.channels.connected", description = "Those that are connected"),
+    printcolumn(name = "Connected", type_ = "integer", json_path = ".status.channels.connected", description = "Connected channels"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Expired", type_ = "integer", json_path = ".status.channels.expired", description = "Channels whose authorization ended", priority = 1),
     printcolumn(name = "Disconnected", type_ = "integer", json_path = ".status.channels.disconnected", description = "Channels without a working link", priority = 1),
@@ -40,7 +40,7 @@ pub struct MetaAppSpec {
     #[schemars(regex(pattern = r"^[1-9][0-9]{4,19}$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("appId cannot be changed; create another MetaApp for another application"))]
     pub app_id: String,
-    /// Secret with the app secret: purpose app-secret, key app-secret. During a rotation the key previous-app-secret may hold the former one.
+    /// Secret with the app secret: purpose app-secret, key app-secret. During a rotation, the key previous-app-secret may hold the former app secret.
     pub app_secret_ref: SecretReference,
     /// Version of the Graph API, such as v25.0. Default: the newest version that this operator is tested with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub struct MetaAppSpec {
     /// Webhook of the application. Absent: the application's subscription at Meta is not managed. Empty: everything is derived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
-    /// How people log in to the application to authorize it again in a browser. Absent: they are asked for the required permissions.
+    /// How people log in to the application to authorize it again in a browser. Absent: the login dialog asks for the required permissions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// Permissions that must be approved for the application.
@@ -62,7 +62,7 @@ pub struct MetaAppSpec {
     /// Namespaces whose channels and grants may use this application.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// Manage: differences at Meta are repaired. Observe: they are reported, nothing is written at Meta. Pause: Meta is left alone altogether; channels go on with what was known.
+    /// Manage: the operator repairs differences at Meta. Observe: it reports them and writes nothing at Meta. Pause: it leaves Meta alone altogether, and channels continue with what was known.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 }
@@ -78,7 +78,7 @@ pub struct Webhook {
     /// Callback URL, only for a receiver of your own. Default: derived from the public URL of the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
-    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("callbackUrl must start with https://, since Meta calls no other"))]
+    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("callbackUrl must start with https:// because Meta calls no other URLs"))]
     pub callback_url: Option<String>,
     /// Webhook fields to subscribe the application to. Default: those of a support channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,10 +94,10 @@ pub struct Webhook {
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
-    /// Id of a configuration of Facebook Login for Business, as the App Dashboard shows it (config_id). What people are asked for is in the configuration, which must hold every required permission; it may give a person's token or that of a system user.
+    /// Id of a configuration of Facebook Login for Business, as the App Dashboard shows it (config_id). The configuration defines what the login dialog asks for and must hold every required permission. It may give the token of a person or of a system user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20))]
-    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{4,19}$')").message("configId is a number of the App Dashboard, as a string: \"8800000000000001\""))]
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{4,19}$')").message("configId must be a number from the App Dashboard, as a string: \"8800000000000001\""))]
     pub config_id: Option<String>,
 }
 
@@ -125,19 +125,19 @@ pub struct MetaAppStatus {
     /// Name of the application at Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_name: Option<String>,
-    /// Version of the Graph API that answered last. It is in use; another one that is declared takes its place once everything that is read was answered in it.
+    /// Version of the Graph API that answered last. It is in use. If another version is declared, it takes over once Meta has answered every read in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_version: Option<String>,
-    /// The entry of the Secret that Meta accepted last. It is in use; during a rotation the other one takes its place once this one is refused. Of two that Meta accepts it is app-secret.
+    /// The entry of the Secret that Meta accepted last. It is in use; during a rotation, the other entry replaces it once Meta refuses it. If Meta accepts both, it is app-secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_in_use: Option<SecretInUse>,
-    /// The other entry of the Secret, while it holds two and it is known what Meta says of it.
+    /// The other entry of the Secret, while it holds two and Meta's answer about the other one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_secret: Option<OtherSecret>,
     /// Callback URL that Meta is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// Where the login dialog sends people back to after they authorized again. List it among the Valid OAuth Redirect URIs of the application at Meta; absent when no gateway is installed.
+    /// Address to which the login dialog sends people back after they authorized again. List it among the Valid OAuth Redirect URIs of the application at Meta; absent when no gateway is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth_redirect_uri: Option<String>,
     /// Name of the Secret with the generated verify token.
@@ -150,7 +150,7 @@ pub struct MetaAppStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub permissions: Vec<AppPermissionStatus>,
-    /// How much of what Meta allows in an hour is used; absent while it is little.
+    /// How much of Meta's hourly limits is used; absent while it is little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageStatus>,
     /// Its channels, counted at most once a minute; absent until they were counted.
@@ -159,14 +159,13 @@ pub struct MetaAppStatus {
     /// Base URL of the Graph API that this application is managed through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_url: Option<String>,
-    /// What to do next, and who; empty when nothing is to be done.
+    /// Who must do what next; empty when no action is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete check at Meta depended on.
+    /// Fingerprint of everything on which the last complete check at Meta depended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
-    /// was asked for and not taken yet is one whose value is another.
+    /// Value of the annotation metachannels.io/requested-at for which the last check was made, copied unchanged. While the annotation has another value, a requested check is still pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub last_handled_requested_at: Option<String>,
@@ -184,7 +183,7 @@ pub struct AppSubscriptionStatus {
     /// Subscribed webhook fields.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Declared webhook fields that Meta does not know. They are left out until the declaration changes or a check is asked for.
+    /// Declared webhook fields that Meta does not know. They are left out until the declaration changes or a check is requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub refused: Vec<String>,
@@ -198,7 +197,7 @@ pub struct AppSubscriptionStatus {
 pub struct SecretInUse {
     /// Key of the entry: app-secret or previous-app-secret.
     pub key: String,
-    /// Fingerprint of its content, so that it is known again under another key.
+    /// Fingerprint of its content, to recognize it under another key.
     pub fingerprint: String,
 }
 
@@ -210,12 +209,12 @@ pub struct OtherSecret {
     pub key: String,
     /// Fingerprint of its content.
     pub fingerprint: String,
-    /// Whether Meta accepts it too.
+    /// Whether Meta also accepts it.
     pub accepted: bool,
-    /// Since when Meta was seen to say so.
+    /// Since when Meta has given this answer.
     #[schemars(schema_with = "time_schema")]
     pub since: Timestamp,
-    /// From when on it can be removed, since Meta repeats no event any more that it signed with it; absent while it is needed.
+    /// Time from which it can be removed because Meta no longer repeats events that it signed with it; absent while it is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub removable_from: Option<Timestamp>,
@@ -225,10 +224,10 @@ pub struct OtherSecret {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageStatus {
-    /// Of the application's own limit; absent while its level is Normal.
+    /// Use of the application's own limit; absent while its level is Normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<UsageShare>,
-    /// Of the limit of the page of which most is used; absent while its level is Normal.
+    /// Use of the limit of the page that is closest to its limit; absent while its level is Normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest_page: Option<UsageShare>,
 }
@@ -243,9 +242,9 @@ impl UsageStatus {
 /// How much of a limit is used.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct UsageShare {
-    /// What that means for how often Meta is asked.
+    /// Level of use, which decides how often the operator asks Meta.
     pub level: UsageLevel,
-    /// Percent of the limit when this level was reached.
+    /// Percent of the limit that was used when this level was reached.
     pub percent: u32,
 }
 
@@ -268,23 +267,23 @@ pub enum UsageLevel {
 pub struct AppPermissionStatus {
     /// Name of the permission.
     pub name: String,
-    /// What Meta says of it: live, unapproved, or missing when Meta does not list it.
+    /// What Meta reports for it: live, unapproved, or missing when Meta does not list it.
     pub status: String,
 }
 
 /// How many channels name an application, and in what state they are. What is left over is pending.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct ChannelCounts {
-    /// All of them.
+    /// All channels.
     #[schemars(range(min = 0))]
     pub total: i32,
-    /// Those that are connected.
+    /// Connected channels.
     #[schemars(range(min = 0))]
     pub connected: i32,
-    /// Those whose authorization ended.
+    /// Channels whose authorization ended.
     #[schemars(range(min = 0))]
     pub expired: i32,
-    /// Those without a working link.
+    /// Channels without a working link.
     #[schemars(range(min = 0))]
     pub disconnected: i32,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{conditions_schema, time_schema};
 use super::references::{MetaAppReference, SecretReference};
 
-/// What one person or system user authorized an application to do, for many pages at once.
+/// An authorization that one person or system user gave to an application, for many pages at once.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "metachannels.io",
@@ -20,7 +20,7 @@ use super::references::{MetaAppReference, SecretReference};
     namespaced,
     status = "MetaGrantStatus",
     derive = "PartialEq",
-    doc = "What one person or system user authorized an application to do, for many pages at once.",
+    doc = "An authorization that one person or system user gave to an application, for many pages at once.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name must have at most 63 characters"),
     printcolumn(name = "Type", type_ = "string", json_path = ".status.tokenType", description = "Kind of the token: USER or SYSTEM_USER"),
     printcolumn(name = "Pages", type_ = "integer", json_path = ".status.pageCount", description = "Pages that the grant covers"),
@@ -37,15 +37,15 @@ pub struct MetaGrantSpec {
     /// MetaApp that was authorized. Cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("appRef cannot be changed; create another MetaGrant for another application"))]
     pub app_ref: MetaAppReference,
-    /// Secret with the token of the person or system user: purpose grant-token, key token. It is the source token: never written and never revoked by the operator, which keeps the token in use in a Secret of its own, metagrant-NAME-token.
+    /// Secret with the token of the person or system user: purpose grant-token, key token. This is the source token: the operator never writes or revokes it, and keeps the token in use in its own Secret, metagrant-NAME-token.
     pub token_secret_ref: SecretReference,
     /// How a token that can be renewed without a person is renewed.
     #[serde(default)]
     pub renewal: Renewal,
-    /// Who may authorize in the browser: ids of people or system users at Meta, as status.grantorId and status.waitingGrantors have them. Empty: whoever was the first. Another one waits until the id is put here, which needs the verb accept. Tokens in the Secret are taken whosever they are: who may write that decides.
+    /// Who may authorize in the browser: ids of people or system users at Meta, as in status.grantorId and status.waitingGrantors. Empty: only the first person to authorize. Anyone else waits until their id is added here, which needs the verb accept. Tokens in the Secret are accepted regardless of whose they are: anyone who may write the Secret decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[1-9][0-9]{4,19}$")))]
-    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, one == other))").message("grantors names someone twice"))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, one == other))").message("grantors must not name anyone twice"))]
     pub grantors: Vec<String>,
 }
 
@@ -53,18 +53,18 @@ pub struct MetaGrantSpec {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Renewal {
-    /// Auto: the token is renewed in time. Never: it is left to end.
+    /// Auto: the operator renews the token in time. Never: the token runs until it ends.
     #[serde(default)]
     pub policy: RenewalPolicy,
-    /// How long before its end a token is renewed, in days.
+    /// Days before its end at which a token is renewed.
     #[serde(default = "default_before")]
     #[schemars(regex(pattern = r"^([1-9]|[1-4][0-9]|5[0-9])d$"))]
     pub before: String,
-    /// The age at which a token that ends is renewed even if its end is far, in days.
+    /// Age in days at which a token that ends is renewed even if its end is far away.
     #[serde(default = "default_max_age")]
     #[schemars(regex(pattern = r"^[1-9][0-9]{0,2}d$"))]
     pub max_age: String,
-    /// Whether a token that the operator obtained is revoked 24 hours after another one took its place. The source token is never revoked.
+    /// Whether the operator revokes a token that it obtained 24 hours after another one replaced it. The source token is never revoked.
     #[serde(default)]
     pub revoke_old: bool,
 }
@@ -129,11 +129,11 @@ pub struct MetaGrantStatus {
     /// Id of the person or system user who granted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grantor_id: Option<String>,
-    /// Ids of those who authorized in the browser, are not among the grant's people and wait for a day to be accepted: in spec.grantors.
+    /// Ids of people who authorized in the browser but are not among the grant's people. They wait for a day to be accepted by being added to spec.grantors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub waiting_grantors: Vec<String>,
-    /// When the token in use was issued; Meta tells it of long-lived tokens only.
+    /// When the token in use was issued; Meta reports it only for long-lived tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub issued_at: Option<Timestamp>,
@@ -145,7 +145,7 @@ pub struct MetaGrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub data_access_expires_at: Option<Timestamp>,
-    /// The earlier of the two ends, for people; absent when there is none.
+    /// The earlier of the two end times, for people to read; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// Permissions that were granted.
@@ -156,11 +156,11 @@ pub struct MetaGrantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub pages: Vec<GrantedPageStatus>,
-    /// Pages that channels use and the grant does not cover, at most 100.
+    /// Pages that channels use but the grant does not cover, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub missing_pages: Vec<MissingPageStatus>,
-    /// Pages that channels use and of which it is not known whether the grant covers them, at most 100.
+    /// Pages that channels use and for which it is not yet known whether the grant covers them, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub unchecked_pages: Vec<String>,
@@ -173,7 +173,7 @@ pub struct MetaGrantStatus {
     /// How many channels rely on the grant, counted at most once a minute; absent until they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<i64>,
-    /// Name of the Secret with the token in use, once it was made. It outlives this object on purpose.
+    /// Name of the Secret with the token in use, once it was created. It outlives this object on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub living_secret_name: Option<String>,
     /// Fingerprint of the source token that the token in use comes from.
@@ -182,17 +182,16 @@ pub struct MetaGrantStatus {
     /// Fingerprint of the token in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_fingerprint: Option<String>,
-    /// Where a person authorizes again, in a browser; absent when no gateway is installed. It is another one whenever another token is in use or someone waits to be accepted.
+    /// Where a person authorizes again, in a browser; absent when no gateway is installed. The address changes whenever another token comes into use or someone waits to be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthorize_url: Option<String>,
-    /// What to do next, and who; empty when nothing is to be done.
+    /// Who must do what next; empty when no action is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
-    /// Fingerprint of everything the last complete check at Meta depended on.
+    /// Fingerprint of everything on which the last complete check at Meta depended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<String>,
-    /// Value of the annotation metachannels.io/requested-at that the last check was made for, copied as it stands; a check that
-    /// was asked for and not taken yet is one whose value is another.
+    /// Value of the annotation metachannels.io/requested-at for which the last check was made, copied unchanged. While the annotation has another value, a requested check is still pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub last_handled_requested_at: Option<String>,
@@ -216,7 +215,7 @@ pub struct GrantedPageStatus {
     pub in_use: bool,
 }
 
-/// A page that channels use and a grant does not cover.
+/// A page that channels use but a grant does not cover.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct MissingPageStatus {
     /// Id of the page.

@@ -14,7 +14,7 @@ pub struct PrimaryReceiver {
     /// What must be known before the channel counts as connected.
     #[serde(default)]
     pub requirement: ReceiverRequirement,
-    /// A person's word that our application is the default app; reported as such, and overruled by newer evidence.
+    /// A person's statement that our application is the default app. It is reported as such, and newer evidence overrules it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested: Option<Attestation>,
 }
@@ -34,7 +34,7 @@ pub enum ReceiverRequirement {
 /// A person's word about the primary receiver.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct Attestation {
-    /// Who says so, for example an e-mail address.
+    /// Who attests it, for example an e-mail address.
     #[schemars(length(min = 1, max = 200))]
     pub by: String,
     /// When they checked.

@@ -29,7 +29,7 @@ impl Readiness {
     pub fn held_by(mut self, brake: Option<&str>) -> Self {
         let found = self.findings.iter_mut().map(|(_, finding)| finding).chain([&mut self.cause]);
         for finding in found.filter(|_| self.unverified) {
-            finding.seen.extend(brake.map(|why| format!(" Meta is not asked now: {why}.")));
+            finding.seen.extend(brake.map(|why| format!(" Meta is not being asked now: {why}.")));
         }
         self
     }
@@ -63,8 +63,8 @@ fn next_step(cause: &Finding) -> Option<String> {
     }
     Some(match cause.reason.actor() {
         // A value that was kept has its step in its message.
-        Actor::Person => format!("Do what is said there: {}", cause.seen),
-        Actor::Operator | Actor::Nobody => "Nothing has to be done now: the operator goes on on its own.".to_owned(),
+        Actor::Person => format!("Follow the message: {}", cause.seen),
+        Actor::Operator | Actor::Nobody => "No action is needed now: the operator continues on its own.".to_owned(),
     })
 }
 
@@ -88,7 +88,7 @@ fn unverified(cause: &Finding, generation: i64) -> Finding {
         status: Status::Unknown,
         reason: Reason::Pending,
         seen: format!(
-            "Generation {generation} has not been verified at Meta yet; what is shown is of generation {}.",
+            "Generation {generation} has not been verified at Meta yet; this status shows generation {}.",
             cause.observed_generation
         ),
         next_step: String::new(),
@@ -108,8 +108,8 @@ pub fn paused(previous: &[Condition], types: &[ConditionType], generation: i64) 
         words: None,
         observed_generation: generation,
     };
-    let step = "The maintainer of this object must set spec.managementPolicy to Manage or Observe before anything is done again.";
-    let ready = finding("It is declared to be left alone; what is shown was known before.", step);
+    let step = "The maintainer of this object must set spec.managementPolicy to Manage or Observe before the operator does anything again.";
+    let ready = finding("The object is paused; this status shows what was known before.", step);
     let kept = types.iter().map(|type_| {
         let known = find(previous, *type_).and_then(|condition| Finding::from_condition(condition, None));
         (*type_, known.unwrap_or_else(|| finding("Nothing was known when the pause began.", "")))
@@ -198,8 +198,8 @@ mod tests {
         let waiting = finding(Status::Unknown, Reason::AppNotReady, 2);
         for (finding, step) in [
             (&told, Some("Authorize again.")),
-            (&known, Some("Do what is said there: It ended. Authorize again.")),
-            (&waiting, Some("Nothing has to be done now: the operator goes on on its own.")),
+            (&known, Some("Follow the message: It ended. Authorize again.")),
+            (&waiting, Some("No action is needed now: the operator continues on its own.")),
             (&known.with_status(Status::True), None),
         ] {
             let result = readiness(&[finding], 2, known.with_status(Status::True));

@@ -33,7 +33,7 @@ pub struct MetaAppReference {
     /// Name of the MetaApp.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Namespace of the MetaApp; only where its allowedNamespaces permits it. Default: the namespace of this object.
+    /// Namespace of the MetaApp, which must permit this namespace in its allowedNamespaces. Default: the namespace of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,

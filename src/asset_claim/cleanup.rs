@@ -1,7 +1,7 @@
-//! Unsubscribes a page for a channel that is gone, and writes down what became of the claim.
+//! Unsubscribes a page for a deleted channel, and records the new state of the claim.
 //!
-//! Everything is written over the very version of the claim that was checked. Whoever changed it meanwhile, be it a
-//! channel that adopted it or another process that cleans up, makes the write fail, and nothing happens at Meta.
+//! Everything is written over the very version of the claim that was checked. If anyone changed it meanwhile, such as a channel
+//! that adopted it or another process that cleans up, the write fails, and nothing happens at Meta.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -40,7 +40,7 @@ pub async fn release(
     let (mut status, since) = (claim.status.clone().unwrap_or_default(), Stamp::now());
     status.releasing_since = Some(claims.ctx.clock.now());
     let marked = if claims.ctx.policy.safeguards.mark { write(claims, claim, status).await? } else { claim.clone() };
-    tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a channel that is gone");
+    tracing::info!(kind = "AssetClaim", object = %key, "unsubscribing the page at Meta for a deleted channel");
     let end = claims.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page);
     let result = claim_fence::marked(&claims.ownership, &marked, since, end).await?;
     let mut calls = Calls::default();
@@ -108,7 +108,7 @@ fn log(key: &Key, claim: &AssetClaim, state: ClaimState) {
     let (channel, before) = (Key::new(&holder.namespace, &holder.name), claim.state().as_str());
     let state = state.as_str();
     if state == ClaimState::LeftBehind.as_str() {
-        tracing::warn!(kind = "AssetClaim", object = %key, %channel, page, before, state, "a subscription stays at Meta");
+        tracing::warn!(kind = "AssetClaim", object = %key, %channel, page, before, state, "a subscription remains at Meta");
     } else {
         tracing::info!(kind = "AssetClaim", object = %key, %channel, page, before, state, "the claim changed its state");
     }

@@ -91,13 +91,13 @@ impl Case<'_> {
     fn awaiting(&self) -> Plan {
         let until = self.awaited_until();
         let unknown = self.claim.cleanup().is_err();
-        let unknown = if unknown { " The value that it has is neither, and counts for nothing." } else { "" };
+        let unknown = if unknown { " Its current value is neither of these and is ignored." } else { "" };
         let seen = format!(
-            "{} is not there, and the operator did not see it go: it may be on its way back from a backup. The page stays as it is until {until}, or until the channel is back.",
+            "{} is missing, and the operator did not see its deletion: it may be about to come back from a backup. The page stays as it is until {until}, or until the channel is back.",
             self.holder()
         );
         let next_step = format!(
-            "The operator goes on on its own; if the channel does not come back, an administrator need not wait: {}=now; =never leaves the page as it is for good.{unknown}",
+            "The operator continues on its own. If the channel does not come back, an administrator need not wait: {}=now; =never leaves the page as it is permanently.{unknown}",
             self.annotate()
         );
         let finding = self.found(Status::False, Reason::AwaitingHolder, seen, next_step);
@@ -107,11 +107,11 @@ impl Case<'_> {
     /// Nothing is to be cleaned up.
     fn forbidden(&self) -> Plan {
         let seen = format!(
-            "{} is not there, and the annotation {CLEANUP} says that nothing is cleaned up: the page stays subscribed.",
+            "{} is missing, and the annotation {CLEANUP} forbids the cleanup: the page stays subscribed.",
             self.holder()
         );
         let next_step = format!(
-            "Whoever wants the page unsubscribed must remove it: {}-. Or the channel comes back and takes the page up again.",
+            "An administrator who wants the page unsubscribed must remove the annotation: {}-. Otherwise, the channel takes the page up again when it comes back.",
             self.annotate()
         );
         let finding = self.found(Status::False, Reason::CleanupForbidden, seen, next_step);
@@ -154,8 +154,9 @@ impl Case<'_> {
     /// The holder is gone for certain, and nobody else wants the page.
     fn release(&self) -> Plan {
         if self.claim.spec.deletion_policy == DeletionPolicy::Orphan {
-            return self
-                .tombstone("Nothing was written at Meta, as deletionPolicy Orphan or managementPolicy Observe said,");
+            return self.tombstone(
+                "Nothing was written at Meta, as deletionPolicy Orphan or managementPolicy Observe required,",
+            );
         }
         let app = self.app();
         // Who was disconnected as declared left nothing. With an app that can be used that is made sure of once more.
@@ -163,10 +164,10 @@ impl Case<'_> {
         match &self.seen.app {
             AppState::Ready => Plan { release: true, ..self.rest(Then::Class(Class::Transient)) },
             AppState::Missing | AppState::OtherApp(_) | AppState::SecretGone if parted => {
-                self.tombstone("Nothing was left at Meta, since the page was disconnected,")
+                self.tombstone("Nothing was left at Meta because the page was disconnected,")
             }
             AppState::Missing => self.left_behind(&format!("{app} does not exist")),
-            AppState::OtherApp(id) => self.left_behind(&format!("{app} is about app {id} now")),
+            AppState::OtherApp(id) => self.left_behind(&format!("{app} now stands for app {id}")),
             AppState::SecretGone => self.left_behind(&format!("{app} has no usable app secret")),
             AppState::NotReady(why) => self.pending(
                 format!("{} is gone; the page is unsubscribed once {app} can be used. {why}", self.holder()),
@@ -210,7 +211,7 @@ impl Case<'_> {
     }
 
     fn pending(&self, seen: String, then: Then) -> Plan {
-        let finding = self.found(Status::False, Reason::CleanupPending, seen, "The operator goes on on its own.");
+        let finding = self.found(Status::False, Reason::CleanupPending, seen, "The operator continues on its own.");
         self.report(ClaimState::CleanupPending, &finding, then, None)
     }
 
@@ -220,13 +221,13 @@ impl Case<'_> {
         if told.is_none_or(|told| Some(told) == self.claim.metadata.generation) {
             return self.rest(Then::Never);
         }
-        self.tombstone("The app was unsubscribed from the page, or nothing had to be done,")
+        self.tombstone("The app was unsubscribed from the page, or no cleanup was needed,")
     }
 
     fn tombstone(&self, what: &str) -> Plan {
         let reserved = match &self.claim.spec.transfer_to {
             Some(to) => {
-                format!("It is given to namespace {to}: a FacebookChannel there takes it with a credential of its own.")
+                format!("It is given to namespace {to}: a FacebookChannel there can take it with its own credential.")
             }
             None => format!("The page stays reserved for namespace {}.", self.claim.spec.holder.namespace),
         };
@@ -247,7 +248,7 @@ impl Case<'_> {
             left.page_id
         );
         let next_step = format!(
-            "The maintainer of {} must bring it back for app {} with its Secret and the operator's rights, and the operator cleans up on its own; or someone with full control of the page removes the app from it at facebook.com, and a cluster administrator deletes this AssetClaim.",
+            "The maintainer of {} must restore it for app {} with its Secret and the operator's rights; then the operator cleans up on its own. Otherwise, someone with full control of the page must remove the app from it at facebook.com, and a cluster administrator must delete this AssetClaim.",
             self.app(),
             spec.app_id
         );

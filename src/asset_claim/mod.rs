@@ -1,18 +1,20 @@
-//! AssetClaim: what is cleaned up once the channel that held a page is gone. Channels carry no finalizer, so nothing ever hangs on
-//! Meta: what is left to do stands in the claim.
+//! AssetClaim: what is cleaned up once the channel that held a page is gone. Channels carry no finalizer, so nothing ever waits
+//! for Meta: the claim records what is left to do.
 //!
 //! # After a channel
 //!
-//! Nothing has a finalizer. A claim (`AssetClaim`) records what is needed to clean up after its channel: app, page, channel UID,
-//! `deletionPolicy`. It has a pass when it changes and when its channel goes, and no time of its own while the channel lives, so
-//! that 10,000 healthy claims cost nothing. Gone is what this process saw go (`cluster/departed.rs`), or an earlier one, which the status
-//! remembers (`goneSince`, and `claimUid`, since a restored status was not seen of this claim). A holder that is merely not there is *AwaitingHolder* for a
-//! day: it may be on its way back from a backup. Once the channel is gone: *CleanupPending* for a minute's grace; then the API server
-//! itself is asked (metadata only, so that what cannot be decoded counts too) whether the channel is gone and no other channel of
-//! the namespace declares the page; then the claim is marked as being released, the page is unsubscribed with the app's token, and
-//! the claim becomes a *Tombstone*, or *LeftBehind* if that cannot be. Every write goes over the very version that was checked:
-//! who adopts the claim meanwhile wins, and while it is marked nobody adopts it. A state is about one holder (`status.holderUid`);
-//! the next holder begins afresh. At most one page a second and application is unsubscribed (`asset_claim/pace.rs`).
+//! Nothing has a finalizer. A claim (`AssetClaim`) records what is needed to clean up after its channel: app, page, channel
+//! UID, `deletionPolicy`. It has a pass when it changes and when its channel goes, and no schedule of its own while the channel
+//! lives, so 10,000 healthy claims cost nothing. A channel is gone if this process saw it go (`cluster/departed.rs`), or an
+//! earlier process did, which the status remembers (`goneSince`, and `claimUid`, because a restored status is not about this
+//! claim). A holder that is merely missing makes the claim *AwaitingHolder* for a day: it may be about to come back from a
+//! backup. Once the channel is gone, the claim is *CleanupPending* for a minute's grace. Then the operator asks the API server
+//! itself (metadata only, so that objects that cannot be decoded count too) whether the channel is gone and no other channel of
+//! the namespace declares the page. Then the claim is marked as being released, the page is unsubscribed with the app's token,
+//! and the claim becomes a *Tombstone*, or *LeftBehind* if that is impossible. Every write goes over the very version that was
+//! checked: a channel that adopts the claim meanwhile wins, and while the claim is marked, no channel adopts it. A state is
+//! about one holder (`status.holderUid`); the next holder starts afresh. At most one page per second and application is
+//! unsubscribed (`asset_claim/pace.rs`).
 
 pub mod cleanup;
 pub mod decide;

@@ -1,4 +1,4 @@
-//! What is seen of a claim on a page, and what is to be done about it.
+//! What is seen of a claim on a page, and what must be done about it.
 
 use jiff::Timestamp;
 

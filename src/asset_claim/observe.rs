@@ -1,4 +1,4 @@
-//! Reads what has to be known before anything is cleaned up. About a claim whose holder lives, nothing is asked.
+//! Reads what must be known before anything is cleaned up. About a claim whose holder lives, it asks nothing.
 
 use jiff::Timestamp;
 use kube::api::ListParams;

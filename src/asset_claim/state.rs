@@ -1,4 +1,4 @@
-//! What is known of claims whose holders are gone.
+//! What is known about claims whose holders are gone.
 
 use std::sync::Arc;
 

@@ -158,8 +158,7 @@ impl WatchHealth {
 
 impl Collector for WatchHealth {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let help =
-            "When the API server was heard last on a watch, by kind; of several, on the one that is silent for longest";
+        let help = "Time of the last sign of life from the API server on a watch, by kind; for several watches, that of the one silent for longest";
         let mut family = encoder.encode_descriptor("watch_heard_timestamp_seconds", help, None, MetricType::Gauge)?;
         for (kind, at) in self.heard() {
             ConstGauge::new(at).encode(family.encode_family(&[("kind", kind)])?)?;
@@ -173,8 +172,10 @@ pub async fn first_end(watches: &mut JoinSet<()>) -> anyhow::Error {
     match watches.join_next().await {
         None => std::future::pending().await,
         // The text of a panic may quote what was watched.
-        Some(Err(_)) => anyhow::anyhow!("a watch panicked; ending, so that nothing is done on what it showed last"),
-        Some(Ok(())) => anyhow::anyhow!("a watch ended; ending, so that nothing is done on what it showed last"),
+        Some(Err(_)) => {
+            anyhow::anyhow!("a watch panicked; exiting, so that nothing is done on its last, outdated state")
+        }
+        Some(Ok(())) => anyhow::anyhow!("a watch ended; exiting, so that nothing is done on its last, outdated state"),
     }
 }
 
@@ -187,9 +188,9 @@ pub(crate) fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
 /// The cause of an interruption without foreign text.
 pub(crate) fn cause(error: &watcher::Error) -> &'static str {
     match error {
-        error if is_silence(error) => "nothing was heard of the API server for too long",
+        error if is_silence(error) => "the API server was silent for too long",
         watcher::Error::InitialListFailed(_) => "listing failed",
-        watcher::Error::WatchStartFailed(_) => "watching could not be started",
+        watcher::Error::WatchStartFailed(_) => "the watch could not be started",
         watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_) => "watching failed",
         watcher::Error::NoResourceVersion => "the API server sent no resource version",
     }

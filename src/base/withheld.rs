@@ -4,13 +4,13 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Withheld {
     /// The claim is not what was decided by.
-    #[error("the claim, read anew, is not the object's any more, or given away")]
+    #[error("a fresh read shows that the claim no longer belongs to the object, or was given away")]
     Claim,
     /// What the claim says could not be found out in time.
-    #[error("the claim could not be read anew in time")]
+    #[error("the claim could not be read again in time")]
     Unanswered,
     /// Someone else may lead by now.
-    #[error("the Lease was not renewed lately, so that another replica may lead")]
+    #[error("the Lease was not renewed lately, so another replica may be the leader")]
     Lease,
 }
 

@@ -1,7 +1,8 @@
-//! How many writes to the API server may be under way at once: one more as long as it is quick, half as many when it is slow.
+//! How many writes to the API server may be in flight at once: one more as long as it is quick, half as many when it is slow.
 //!
-//! An API server that is overloaded answers everybody late, also whoever renews a Lease or reads a Pod's configuration. More writes
-//! at once make it slower, and not more. The time in this line is ours, and says nothing about the API server.
+//! An overloaded API server answers everyone late, including the renewal of a Lease or a kubelet that reads the configuration
+//! of a Pod. More writes at once make it slower without getting more done. The time spent in this line is ours, and says
+//! nothing about the API server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Which objects this process saw live and then go. Only that tells a deletion from an object that is not there yet, as in the
-//! middle of a restore.
+//! Which objects this process saw alive and then gone. Only that distinguishes a deletion from an object that is not there yet,
+//! as in the middle of a restore.
 
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};

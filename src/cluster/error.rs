@@ -1,4 +1,4 @@
-//! Errors of the API server by consequence, and how long it is waited for.
+//! Errors of the API server by consequence, and how long the operator waits for it.
 
 use std::time::Duration;
 
@@ -32,16 +32,16 @@ pub enum Failure {
     #[error("a write at Meta was withheld: {0}")]
     Withheld(Withheld),
     /// The namespace of the object is not ours any more; the pass was given up before it wrote anything there.
-    #[error("the namespace belongs to this release no longer")]
+    #[error("the namespace no longer belongs to this release")]
     NotOurs,
     /// The pass found something to do again and again.
-    #[error("it found something to do again and again, and was given up")]
+    #[error("it kept finding something to do and was stopped")]
     Circle,
     /// The pass panicked.
-    #[error("it panicked, which is a fault of the operator")]
+    #[error("it panicked because of a bug in the operator")]
     Panicked,
     /// The process is shutting down; the pass was given up before it wrote anything.
-    #[error("given up because of the shutdown")]
+    #[error("stopped because of the shutdown")]
     ShuttingDown,
 }
 

@@ -1,4 +1,4 @@
-//! Refusals to list, and from when on they count.
+//! Refusals to list, and when they start to count.
 
 use crate::base::unlisted::Unlisted;
 

@@ -1,5 +1,5 @@
-//! What is kept of an object's metadata. Tenants write it, each object up to more than a megabyte, and all of it would lie in
-//! the memory that all of them share.
+//! Which parts of an object's metadata are kept. Tenants write it, each object up to more than a megabyte, and keeping
+//! everything would fill the memory that all of them share.
 
 use std::collections::BTreeMap;
 

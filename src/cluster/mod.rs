@@ -1,4 +1,4 @@
-//! What the API server is asked through, and what is known of the namespaces and objects it shows.
+//! The clients for the API server, and what is known about the namespaces and objects that it shows.
 
 pub mod backpressure;
 pub mod departed;

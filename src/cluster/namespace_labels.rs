@@ -1,4 +1,4 @@
-//! The labels of namespaces, for MetaApps that choose by them who may use them. They are read one by one, since that can be
+//! The labels of namespaces, for MetaApps that choose by labels who may use them. They are read one by one, because that can be
 //! allowed for single namespaces, and kept in memory.
 
 use std::collections::{BTreeMap, HashMap};
@@ -75,9 +75,11 @@ impl NamespaceLabels {
         }
         match self.read(namespace).await {
             Ok(Some(labels)) => known.labels = Some(Arc::new(labels)),
-            Ok(None) => tracing::warn!(namespace, "the labels of the namespace may not be read, or it is not there"),
+            Ok(None) => tracing::warn!(namespace, "the namespace is missing, or its labels may not be read"),
             Err(failure) if before.is_none() => return Err(failure),
-            Err(failure) => tracing::info!(namespace, %failure, "the labels of the namespace stay as they were known"),
+            Err(failure) => {
+                tracing::info!(namespace, %failure, "the labels of the namespace could not be read; the last known ones stay in use")
+            }
         }
         known.read_at = Some(now);
         Ok(Looked { now: known.labels.clone(), before })

@@ -1,6 +1,6 @@
 //! Which release a namespace belongs to. Where the operator watches named namespaces, a ConfigMap in each of them names its
-//! release: what lies in a namespace that is bound to another one, or to none, is left alone as if it were not there.
-//! So is what may not be listed, which keeps nobody else waiting.
+//! release: everything in a namespace that is bound to another release, or to none, is ignored as if it were not there. The
+//! same applies to a namespace that may not be listed, which does not make the others wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! What is kept of the content of a Secret: what its purpose has, and no more than that can be. Tenants write it, each Secret up
-//! to a megabyte, and all of it would lie in the memory that all of them share.
+//! Which parts of the content of a Secret are kept: the keys of its purpose, and no more than their possible size. Tenants
+//! write it, each Secret up to a megabyte, and keeping everything would fill the memory that all of them share.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! Proves that a policy of the API server keeps this process from Secrets that are none of its business: at the start, and again
-//! every ten minutes, one is offered for trial that the policy must refuse.
+//! Proves that a policy of the API server prevents this process from writing Secrets that it has no business writing: at the
+//! start, and again every ten minutes, it tries to create one in a dry run that the policy must refuse.
 //!
-//! The rights to Secrets count for all of a namespace, since RBAC knows neither types nor labels. What they are narrowed to counts
-//! only once someone has taken the process over, so that without it the work goes on, and it is said.
+//! The rights to Secrets cover all Secrets of a namespace, because RBAC knows neither types nor labels. The policy that narrows
+//! them matters only once someone has taken over the process. Without it, the work continues, and the operator reports it.
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
@@ -60,7 +60,7 @@ impl Guard {
             let secret = Secret { metadata, type_: Some("Opaque".to_owned()), ..Secret::default() };
             let trial = PostParams { dry_run: true, ..PostParams::default() };
             let answer = async { Ok(secrets.create(&trial, &secret).await.map(drop)) };
-            let found = match kubernetes("offering a Secret for trial", answer).await {
+            let found = match kubernetes("trying to create a Secret (dry run)", answer).await {
                 Ok(Ok(())) => Some(false),
                 Ok(Err(kube::Error::Api(status))) => judge(&status, self.policy),
                 _ => None,
@@ -75,14 +75,16 @@ impl Guard {
     fn tell(&self, found: Option<bool>) {
         let policy = self.policy;
         match found {
-            Some(true) => tracing::info!(policy, "the API server keeps this process from Secrets of others"),
+            Some(true) => {
+                tracing::info!(policy, "the API server prevents this process from writing the Secrets of others")
+            }
             Some(false) => tracing::warn!(
                 policy,
-                "the API server lets this process write any Secret where it may write one: install chart meta-channel-operator-admin with policies.enabled, and give the process the rights of its chart and no others"
+                "the API server lets this process write any Secret in the namespaces where it may write Secrets: install chart meta-channel-operator-admin with policies.enabled, and give the process only the rights of its chart"
             ),
             None => tracing::warn!(
                 policy,
-                "whether the API server keeps this process from Secrets of others could not be found out, so that it may not: look whether the process may create Secrets in its namespace, and what else refuses them"
+                "this process could not find out whether the API server prevents it from writing the Secrets of others, so assume that it does not: check whether the process may create Secrets in its namespace, and what else refuses them"
             ),
         }
         self.metrics.secrets_unguarded(found.map(|guarded| !guarded));

@@ -1,17 +1,18 @@
-//! Secrets released for us by their purpose label.
+//! Secrets labeled for us with their purpose.
 //!
-//! They are watched as metadata and read one by one when their version changed; contents are kept in memory, wiped when
+//! They are watched as metadata and read one by one when their version changed; contents are kept in memory and wiped when
 //! dropped. A pass over unchanged objects therefore reads no Secret.
 //!
 //! # Secrets
 //!
-//! Watched as metadata, selected by the label `metachannels.io/purpose`, read one by one when their version changed (`cluster/secrets.rs`). What is
-//! kept is wiped when it is dropped; copies in buffers of libraries are not, so that core dumps and attaching are forbidden
-//! (`core_dumps.rs`). Tokens are types without a printable form (`graph/token.rs`). All foreign text passes one redactor
-//! (`base/redact.rs`). Logs of libraries never go below INFO (`telemetry.rs`), since their finer levels print headers and bodies.
+//! Secrets are watched as metadata, selected by the label `metachannels.io/purpose`, and read one by one when their version
+//! changed (`cluster/secrets.rs`). What is kept is wiped when it is dropped. Copies in buffers of libraries are not, so core
+//! dumps and attaching are forbidden (`core_dumps.rs`). Tokens are types without a printable form (`graph/token.rs`). All
+//! foreign text passes through one redactor (`base/redact.rs`). Logs of libraries never go below INFO (`telemetry.rs`), because
+//! their finer levels print headers and bodies.
 //!
-//! Secrets that the operator makes and rewrites (`controller/managed_secrets.rs`) are not read again: an annotation says what the content was made of,
-//! and the version whether someone changed it since. Both come with the watch.
+//! Secrets that the operator creates and rewrites (`controller/managed_secrets.rs`) are not read again: an annotation says what
+//! the content was made of, and the version shows whether someone changed it since. Both come with the watch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

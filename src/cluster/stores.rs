@@ -1,4 +1,4 @@
-//! What the watches of one kind show, in all watched namespaces that are ours.
+//! What the watches of one kind show, in all watched namespaces that belong to this release.
 
 use std::fmt::Debug;
 use std::hash::Hash;

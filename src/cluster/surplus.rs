@@ -1,8 +1,8 @@
-//! Objects that are more than a namespace may have. Tenants create them, and what is kept of each lies in the memory that all
-//! tenants share: of these little more than the name is kept, and nothing is done for them.
+//! Objects beyond the limit of their namespace. Tenants create them, and what is kept of each fills the memory that all tenants
+//! share. Of these objects little more than the name is kept, and the operator does nothing for them.
 //!
-//! They are not gone: what they hold stays theirs. Who has a place keeps it, and one that becomes free goes to whoever has waited
-//! for longest.
+//! They are not gone: they keep what they hold. An object that has a place keeps it, and a place that becomes free goes to the
+//! object that has waited longest.
 
 use std::collections::HashMap;
 use std::sync::Arc;

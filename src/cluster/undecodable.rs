@@ -1,6 +1,6 @@
-//! Objects that are there but cannot be decoded, as an older or newer version of the kinds may leave them behind.
+//! Objects that exist but cannot be decoded, as an older or newer version of the kinds may leave them behind.
 //!
-//! They are not acted on, and they are not gone either: what they hold stays theirs.
+//! The operator does not act on them, but they are not gone either: they keep what they hold.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
-//! What the API server refuses of what we write: from its answer, the cause in its own terms and who has to act.
+//! Our writes that the API server refuses: from its answer, the cause in its own terms and who has to act.
 //!
-//! Its codes alone say little: a quota, a missing right, an admission policy and a namespace that is being deleted all answer 403,
-//! a policy and a field that cannot be changed both answer 422. So the words and the causes decide.
+//! Its codes alone say little: a quota, a missing right, an admission policy and a namespace that is being deleted all answer
+//! 403; a policy and a field that cannot be changed both answer 422. So the words and the causes decide.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -168,7 +168,7 @@ impl WriteRefused {
             Cause::Terminating => "the namespace is being deleted".to_owned(),
             Cause::NoNamespace => "there is no such namespace".to_owned(),
             Cause::TooLarge => "it is too large".to_owned(),
-            Cause::Full => "it holds as much as it may, of this namespace or of all".to_owned(),
+            Cause::Full => "it is full, either for this namespace or in total".to_owned(),
             Cause::Taken => "it is not the keyring of this release".to_owned(),
             Cause::NoAnswer => "no usable answer".to_owned(),
             Cause::Other(code) => format!("it answers {code}"),
@@ -193,18 +193,18 @@ impl WriteRefused {
                 "The administrator of the operator must give its ServiceAccount this right in namespace {namespace}, as chart meta-channel-operator does."
             ),
             Cause::Immutable => format!(
-                "Someone who may write there must make {kind} {name} anew with the same content and without immutable: true."
+                "Someone who may write there must recreate {kind} {name} with the same content and without immutable: true."
             ),
             Cause::Full => {
-                "Whoever has MetaApps in this namespace that are not needed must delete them; if there are none, the administrator of the operator must watch some of the namespaces by another release.".to_owned()
+                "The maintainer of this namespace must delete MetaApps that are no longer needed; if there are none, the administrator of the operator must move some of the watched namespaces to another release.".to_owned()
             }
             Cause::Taken => format!(
-                "The administrator of the operator must look whether it is needed under that name, and remove it: kubectl -n {namespace} delete secret {name}."
+                "The administrator of the operator must check whether it is needed under that name, and remove it: kubectl -n {namespace} delete secret {name}."
             ),
             Cause::Terminating | Cause::NoAnswer => return format!("Nobody has to act. {again}"),
             Cause::NoNamespace => format!("A cluster administrator must create namespace {namespace}."),
             Cause::TooLarge | Cause::Other(_) => {
-                "A cluster administrator must look at what the API server says; if it is none of the cluster's rules, please report it to the maintainers of the operator.".to_owned()
+                "A cluster administrator must check what the API server says; if no rule of the cluster is the cause, please report it to the maintainers of the operator.".to_owned()
             }
         };
         format!("{step} {again}")

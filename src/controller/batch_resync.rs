@@ -1,8 +1,8 @@
-//! Looks at objects because time passed: a ring of all of them, ordered by a stable hash of their UIDs, that is walked in
-//! step with the wall clock. Each stands at the same place after a restart, so nothing stampedes and no schedule is kept.
+//! Checks objects because time passed: all objects form a ring, ordered by a stable hash of their UIDs, that is walked in step
+//! with the wall clock. Each object keeps its place after a restart, so nothing stampedes and no schedule is stored.
 //!
-//! A visit is no pass. What is due in one round is read together; who shows nothing new costs no pass and no write, and
-//! who does is woken.
+//! A visit is not a pass. Objects that are due in one round are read together. An object that shows nothing new costs no pass
+//! and no write; one that does is woken.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

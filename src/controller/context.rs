@@ -1,4 +1,4 @@
-//! What every kind shares.
+//! State that all kinds share.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ impl Context {
             tracing::error!(
                 namespace = shown.namespace,
                 name = shown.name,
-                "the API server shows an object as it was before: its storage was put back to an earlier state; ending, so that nothing is done on what is not so any more"
+                "the API server shows an older version of an object: its storage was restored to an earlier state; exiting, so that nothing is done on outdated facts"
             );
             self.shutdown.cancel();
         }

@@ -1,5 +1,5 @@
-//! How many channels use each object, as it was counted last. It is counted at times of its own, so that statuses follow at a
-//! bounded rate, however many channels change.
+//! How many channels use each object, as last counted. Counting has its own schedule, so statuses follow at a bounded rate,
+//! however many channels change.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! A kind that people declare, as the watches of the operator see it: what is to be done when its objects come, change and go, beyond
-//! what is done for every kind.
+//! A kind that people declare, from the point of view of the operator's watches: what to do when its objects come, change and
+//! go, beyond what is done for every kind.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,5 +1,5 @@
-//! Objects that are being deleted, and stay for now since someone put a finalizer on them. Nothing new is made for them, at Meta or
-//! in the cluster; what they have stays until they are gone.
+//! Objects that are being deleted but stay for now because someone put a finalizer on them. The operator creates nothing more
+//! for them, at Meta or in the cluster; what they have stays until they are gone.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -15,9 +15,9 @@ pub const fn is_begun(object: &ObjectMeta) -> bool {
 /// What is found when something is not as declared and the object is being deleted.
 pub fn being_deleted(defect: Finding, object: &ObjectMeta) -> Finding {
     let finalizers = object.finalizers.as_deref().unwrap_or_default();
-    let seen = format!("{} The object is being deleted, so that nothing is made for it any more.", defect.seen);
+    let seen = format!("{} The object is being deleted, so the operator creates nothing more for it.", defect.seen);
     let next_step = format!(
-        "Whoever put the finalizers {} on the object must see to it that they are removed; it is gone then.",
+        "The owner of the finalizers {} on the object must have them removed; then it is gone.",
         listed(finalizers)
     );
     Finding { status: Status::False, reason: Reason::BeingDeleted, seen, next_step, ..defect }

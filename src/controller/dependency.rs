@@ -1,4 +1,4 @@
-//! Why something that others depend on cannot be used, in the words of its own conditions.
+//! Why an object that others depend on cannot be used, in the words of its own conditions.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -40,7 +40,7 @@ impl Told {
 /// The trouble.
 pub fn holds(conditions: &[Condition], type_: ConditionType, next_step: Option<&str>) -> Result<(), DependencyError> {
     let Some(condition) = find(conditions, type_) else {
-        return Err(DependencyError::Unknown(Told::only("it was not checked yet.")));
+        return Err(DependencyError::Unknown(Told::only("it has not been checked yet.")));
     };
     // A step that is not the end of this message belongs to another condition of the object.
     let told = || {

@@ -1,6 +1,7 @@
-//! The reverse index: who has to be woken when something changes.
+//! The reverse index: which objects to wake when something changes.
 //!
-//! Each reconcile says what its object depends on. With 10,000 channels a changed Secret must not cost a scan of all.
+//! Each reconcile reports what its object depends on. With 10,000 channels, a changed Secret must not cost a scan of all of
+//! them.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,19 +1,21 @@
-//! What was answered once and does not count yet. One side answer is no verdict, and what one answer does not contain is
-//! not gone: the same has to be said again, some time later.
+//! Answers that were heard once and do not count yet. A single answer from the side is no verdict, and something that one
+//! answer does not contain is not gone: the same must be heard again some time later.
 //!
-//! All of it may be lost: after a restart it is heard again, and confirmed a minute later.
+//! All of this may be lost: after a restart it is heard again, and confirmed a minute later.
 //!
 //! # What an answer counts for
 //!
-//! Every call is an `Operation` (`graph/operation.rs`), which knows with whose token it is made. An error is classed by the call that it answers, its
-//! code, subcode, words and status (`graph/error_codes.rs`); few refusals are *definite* about the token or the object. The journal of a pass
-//! (`limits/calls.rs`) has every call with what came of it: whether Meta can be reached, what is limited and what is logged are questions to it.
+//! Every call is an `Operation` (`graph/operation.rs`), which knows whose token it is made with. An error is classified by the
+//! call that it answers and by its code, subcode, words and status (`graph/error_codes.rs`); few refusals are *definite* about
+//! the token or the object. The journal of a pass (`limits/calls.rs`) holds every call with its result: whether Meta can be
+//! reached, what is limited and what is logged are queries on it.
 //!
-//! Each condition has its witnesses (the table in docs/conditions.md). `decide/evidence.rs` sorts the answers before any condition is decided:
-//! what the witness says counts; what another call says is a doubt, for which `witness.rs` has the witness asked in the same pass; what one answer
-//! does not contain, or says without being definite, is a suspicion (`controller/evidence.rs`), kept in memory until the same is heard a minute
-//! later or contradicted. More than twenty doubts of one app in a minute (`limits/suspect_tokens.rs`) have the app checked, and wait for their slots.
-//! What is newly declared and refused (`decide/wish.rs`) makes `Ready` False and touches no other condition.
+//! Each condition has its witnesses (the table in docs/conditions.md). `decide/evidence.rs` sorts the answers before any
+//! condition is decided. What the witness says counts. What another call says is a doubt, for which `witness.rs` has the
+//! witness asked in the same pass. What one answer does not contain, or says without being definite, is a suspicion
+//! (`controller/evidence.rs`), kept in memory until the same is heard a minute later or contradicted. If an app has more than
+//! twenty doubts within a minute (`limits/suspect_tokens.rs`), the app itself is checked, and the doubts wait for their regular
+//! checks. What is newly declared and refused (`decide/wish.rs`) makes `Ready` False and touches no other condition.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is done about statuses that someone else wrote: they are compared when the watch brings them, and their objects are woken.
+//! Handles statuses that someone else wrote: compares them when the watch brings them, and wakes their objects.
 
 use kube::{Resource, ResourceExt};
 

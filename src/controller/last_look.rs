@@ -1,4 +1,4 @@
-//! When objects were checked last, for looks that are rarer than the regular ones. Lost at a restart: then the time of
+//! When objects were last checked, for checks that are rarer than the regular ones. This is lost at a restart: then the time of
 //! the start counts, so that not everything is checked again at once.
 
 use std::collections::HashMap;

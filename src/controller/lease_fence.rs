@@ -1,20 +1,23 @@
-//! What lets a write at Meta through: that this process still knows what it decided by.
+//! The fence that lets a write at Meta through only while this process still knows the facts behind its decision.
 //!
-//! Meta has no lock and takes a write from whoever has a token. A process may be stopped anywhere and go on a minute later as if
-//! nothing had happened, and a watch may lag for as long. So directly before each write, after everything else that takes time, the
-//! Lease must have been renewed lately, and the claim is read from the API server itself (`ownership/claim_fence.rs`).
+//! Meta has no lock and takes a write from anyone with a token. A process may be stopped at any point and continue a minute
+//! later as if nothing had happened, and a watch may lag for as long. So directly before each write, after everything else that
+//! takes time, the Lease must have been renewed lately, and the claim is read from the API server itself
+//! (`ownership/claim_fence.rs`).
 //!
 //! # What lets a write at Meta through
 //!
-//! A pass decides by what watches show, and a process may be stopped between any two of its steps. So each write at Meta is a future that is handed to a
-//! fence, which polls it only if nothing that counts can have changed: `ownership/claim_fence.rs` reads the claim without a version (or the process wrote it
-//! within five seconds), `controller/lease_fence.rs` compares the age of the last renewal of the Lease (`cluster/leader/mod.rs`) by both clocks. Nothing is waited
-//! for in between. A claim that turns out to be another one than the watch shows is not believed until the watch goes on: `ownership/observe.rs`
-//! asks for it then, and the same pass decides anew. Otherwise the pass ends with `Class::Withheld`. Cleaning up marks the claim before, over the
-//! very version that was checked, and sends only over that mark.
+//! A pass decides by what watches show, and a process may be stopped between any two of its steps. So each write at Meta is a
+//! future that is handed to a fence. The fence polls it only if nothing that counts can have changed:
+//! `ownership/claim_fence.rs` reads the claim without a version (unless the process wrote it within the last five seconds), and
+//! `controller/lease_fence.rs` compares the age of the last renewal of the Lease (`cluster/leader/mod.rs`) by both clocks.
+//! Nothing is awaited in between. If the claim differs from what the watch shows, the watch is not believed until it continues:
+//! `ownership/observe.rs` then reads the claim itself, and the same pass decides again. Otherwise the pass ends with
+//! `Class::Withheld`. Cleaning up marks the claim first, over the very version that was checked, and sends only over that mark.
 //!
-//! A status is written whole, whoever wrote the one before. An older one that a former leader writes over a newer one is someone else's status for
-//! whoever leads, and repaired as such (`controller/own_status.rs`): there is no test of its version, which every edit of a spec or an annotation would fail.
+//! A status is written as a whole, whoever wrote the previous one. An older status that a former leader writes over a newer one
+//! is someone else's status for the current leader, and is repaired as such (`controller/own_status.rs`). There is no test of
+//! its version, which every edit of a spec or an annotation would fail.
 
 use super::context::Context;
 use crate::base::key::{Key, KindName};

@@ -1,9 +1,9 @@
-//! Secrets that the operator makes: typed, labeled with their purpose, and owned by what they are made for, so that they
-//! go when it goes.
+//! Secrets that the operator creates: typed, labeled with their purpose, and owned by the object they are created for, so that
+//! they are deleted with it.
 //!
-//! Those that are rewritten are known by their metadata, which the watch brings: an annotation says what the content was
-//! made of, and another version than the one that was written says that someone changed it. So nothing is read while
-//! nothing changes.
+//! Secrets that are rewritten are recognized by their metadata, which the watch brings: an annotation says what the content was
+//! made of, and a version other than the one that was written shows that someone changed it. So nothing is read while nothing
+//! changes.
 
 use std::collections::{BTreeMap, HashMap};
 

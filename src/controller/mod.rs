@@ -1,9 +1,9 @@
-//! The controller runtime: what all kinds share. It knows a kind only as a [`reconciler::Reconciler`].
+//! The controller runtime, which all kinds share. It knows a kind only as a [`reconciler::Reconciler`].
 //!
-//! A pass over an object reads as *observe → decide → act → report*. What starts a pass: a change of the object, of something it depends
-//! on ([`dependents`]), or its time ([`timer`]). The passage of time alone starts none: a [`batch_resync`] reads many objects together and
-//! wakes only those about which it found something new. What ends it: a status that is written only if it differs, and the time of the
-//! next pass ([`next_pass::next_try`]).
+//! A pass over an object reads as *observe → decide → act → report*. A pass starts on a change of the object, on a change of
+//! something it depends on ([`dependents`]), or at its time ([`timer`]). The passage of time alone starts no pass: a
+//! [`batch_resync`] reads many objects together and wakes only those about which it found something new. A pass ends with a
+//! status that is written only if it differs, and with the time of the next pass ([`next_pass::next_try`]).
 
 pub mod batch_resync;
 pub mod context;

@@ -1,4 +1,4 @@
-//! What is remembered of each object between passes. All of it may be lost: it is found again.
+//! What is remembered of each object between passes. All of it may be lost: the passes find it again.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Statuses that someone else wrote: removed, put back to an earlier one by a backup, or patched. What is stored is not our memory:
-//! the object is checked and its status repaired, and until then it counts as it was before.
+//! Statuses that someone else wrote: removed, restored to an earlier one by a backup, or patched. What is stored is not the
+//! operator's memory: the object is checked and its status repaired, and until then it counts as it was before.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;

@@ -1,6 +1,6 @@
-//! A panic in the work on one object is that object's failure, and nobody else's.
+//! A panic in the work on one object is that object's failure, and no other object's.
 //!
-//! It is a fault of ours. The hook of the process logs where it was, without its message, which may quote a value.
+//! It is a bug of the operator. The hook of the process logs where it happened, without its message, which may quote a value.
 
 use std::panic::AssertUnwindSafe;
 
@@ -29,8 +29,8 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
     let finding = Finding {
         status: Status::Unknown,
         reason: Reason::InternalError,
-        seen: "The operator failed over this object by a fault of its own; what it said otherwise is from before.".to_owned(),
-        next_step: "The operator tries again at its regular times, and at once after a change or a request. Its maintainer must report the line \"panicked\" of its log.".to_owned(),
+        seen: "The operator failed on this object because of its own bug; everything else in this status is from before.".to_owned(),
+        next_step: "The operator tries again at its regular times, and at once after a change or a request. The maintainer of the operator must report the line \"panicked\" of its log.".to_owned(),
         words: None,
         observed_generation: generation,
     };
@@ -46,6 +46,8 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
         Ok(written) => {
             foreign_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
         }
-        Err(failure) => tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be told"),
+        Err(failure) => {
+            tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be reported")
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A kind, as the controller sees it.
+//! A kind, from the point of view of the controller.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What is found when another system writes what the operator writes. It may be slower than the read-back, so that each repair
-//! lasts for a while, or faster, so that none is ever seen.
+//! Findings for the case that another system writes what the operator writes. That system may be slower than the read-back, so
+//! that each repair lasts for a while, or faster, so that no repair is ever seen.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -47,8 +47,7 @@ pub fn overwritten(defect: Finding, fight: Fight<'_>) -> Finding {
     let first = first.unwrap_or(fight.now);
     let first = first.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(first);
     let seen = format!("{} {} {FIRST}{first}.", defect.seen, found(fight.held));
-    let next_step =
-        "The operator restores it once more a minute after the first time; if that is undone too, it leaves it alone.";
+    let next_step = "The operator restores it once more a minute after the first time; if that is undone too, the operator leaves it alone.";
     Finding { status: Status::False, reason: Reason::Overwritten, seen, next_step: next_step.to_owned(), ..defect }
 }
 
@@ -79,7 +78,7 @@ pub fn is_disputed(condition: Option<&Condition>) -> bool {
 fn fought(defect: Finding, fight: Fight<'_>, how: &str) -> Finding {
     let seen = format!("{} {} {how}", defect.seen, found(fight.held));
     let next_step = format!(
-        "Someone must find the other system that writes this subscription and have it stop. Then the operator repairs it again after: {}",
+        "Someone must find the other system that writes this subscription and stop it. The operator then repairs the subscription again after: {}",
         fight.look_again
     );
     Finding { status: Status::False, reason: Reason::RepairFight, seen, next_step, ..defect }

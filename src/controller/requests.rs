@@ -1,5 +1,5 @@
-//! Looks that someone asks for by an annotation. Each is owed until it was taken: the status repeats the value then, so that
-//! neither a restart nor another leader loses one, and whoever asked sees when it is done.
+//! Checks that someone requests by an annotation. Each request stays open until the check was made: the status then repeats its
+//! value, so neither a restart nor another leader loses a request, and the requester sees when it is done.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub fn unrepeatable(value: &str, told: &mut Option<String>) -> Option<String> {
     let before = std::mem::replace(told, (!is_valid(value)).then(|| value.to_owned()));
     told.as_ref().filter(|value| before.as_ref() != Some(value)).map(|value| {
         format!(
-            "The annotation {REQUESTED_AT} has {} bytes or characters that cannot be repeated in status.lastHandledRequestedAt: it takes 1 to {LONGEST} printable ASCII characters, customarily a time. The look is taken all the same.",
+            "The annotation {REQUESTED_AT} has {} bytes or characters that cannot be repeated in status.lastHandledRequestedAt: it takes 1 to {LONGEST} printable ASCII characters, customarily a time. The operator checks the object all the same.",
             value.len()
         )
     })

@@ -1,4 +1,5 @@
-//! The loop of a pass: observe, decide, act, and again until nothing is left to do now. It stands here once, and it ends.
+//! The loop of a pass: observe, decide, act, repeated until nothing is left to do now. It is written once, here, and it always
+//! ends.
 
 use jiff::Timestamp;
 

@@ -37,7 +37,7 @@ pub async fn run<K: Reconciler>(
         .for_each(|outcome| {
             if let Err(error) = outcome {
                 // An object that went before its turn is no trouble; failures of passes were logged where they were met.
-                tracing::trace!(kind = K::NAME.as_str(), %error, "a pass did not take place or failed");
+                tracing::trace!(kind = K::NAME.as_str(), %error, "a pass did not run or failed");
             }
             future::ready(())
         })
@@ -95,7 +95,7 @@ fn failed<K: Reconciler>(object: Arc<K::Object>, failure: &Failure, kind: Arc<K>
             // It was told when it was met first.
             tracing::debug!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         } else if matches!(failure, Failure::Withheld(_) | Failure::NotOurs) {
-            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "a pass was given up");
+            tracing::info!(kind = K::NAME.as_str(), object = %key, %failure, "a pass was stopped");
         } else {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, next = %at, "pass failed");
         }

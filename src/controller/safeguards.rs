@@ -1,4 +1,5 @@
-//! What keeps harm away even when something else is broken, and what only tests set. A test takes a safeguard out to see what it is for.
+//! Safeguards that prevent harm even when something else is broken, and switches that only tests set. A test removes a
+//! safeguard to see what it is for.
 
 use crate::base::key::Key;
 

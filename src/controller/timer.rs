@@ -1,7 +1,7 @@
-//! Wake-ups: each object has at most one, on our own clock.
+//! Wake-ups: each object has at most one, on the operator's own clock.
 //!
-//! kube's scheduler sleeps on tokio's instants, which a test cannot move together with the time that decisions see.
-//! Reconciles therefore return `await_change` and leave a time here.
+//! kube's scheduler sleeps on tokio's instants, which a test cannot move together with the time that decisions see. Reconciles
+//! therefore return `await_change` and leave a time here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;

@@ -1,38 +1,43 @@
 //! When objects get their next pass: their timers, what wakes them, and how many passes run at once.
 //!
-//! # Who wakes whom
+//! # What wakes what
 //!
-//! Each watch (`cluster/watch/mod.rs`) keeps a store filled and reports real changes. An object that cannot be decoded is neither acted
-//! on nor gone (`cluster/undecodable.rs`), and its status says so (`operator/misfits.rs`). Nor is one acted on that is more than a namespace may have
-//! (`cluster/surplus.rs`, `operator/surplus.rs`): the store does not hold it. Objects wake themselves when generation, UID or
-//! `requested-at` changed. Secrets, apps and claims wake who depends on them through a reverse index (`controller/dependents.rs`), and an app
-//! only if its verdict changed. No pass starts before every store is filled, but for those of namespaces that cannot be listed. Own status
+//! Each watch (`cluster/watch/mod.rs`) keeps a store filled and reports real changes. An object that cannot be decoded is
+//! neither acted on nor gone (`cluster/undecodable.rs`), and its status reports it (`operator/misfits.rs`). The operator also
+//! does not act on an object beyond the limit of its namespace (`cluster/surplus.rs`, `operator/surplus.rs`): the store does
+//! not hold it. Objects wake themselves when their generation, UID or `requested-at` changed. Secrets, apps and claims wake
+//! their dependents through a reverse index (`controller/dependents.rs`); an app does so only if its verdict changed. No pass
+//! starts before every store is filled, except for the stores of namespaces that cannot be listed. The operator's own status
 //! writes wake nobody.
 //!
-//! What is stored is not the operator's memory. A status that someone else wrote (`controller/own_status.rs`) wakes its object, which is checked and repaired, once a
-//! minute at most; until then `MetaApps::get` and `MetaGrants::get` show it as it was. What is published is looked into once after a start, in the
-//! channel's slot (`controller/managed_secrets.rs`). Each interrupted watch begins with a list (what is refused for a moment closes nothing: `cluster/list_refusals.rs`), and an object that is older
-//! than it was seen ends the process (`Context::compare`): the API server's storage was put back, and everything that is remembered is wrong.
+//! What is stored is not the operator's memory. A status that someone else wrote (`controller/own_status.rs`) wakes its object,
+//! which is checked and repaired, once a minute at most; until then `MetaApps::get` and `MetaGrants::get` show it as it was.
+//! Published Secrets are read once after a start, at the channel's regular check (`controller/managed_secrets.rs`). Each
+//! interrupted watch begins with a list (a momentary refusal closes nothing: `cluster/list_refusals.rs`), and an object that is
+//! older than before ends the process (`Context::compare`): the API server's storage was restored to an earlier state, and
+//! everything that is remembered is wrong.
 //!
 //! Objects that are being deleted (`controller/deletion.rs`) get nothing new, at Meta or in the cluster.
 //!
-//! Connections may stay open and go silent, so each watch has a client of its own that notes signs of life and fails on too long a silence
-//! (`base/watch_health.rs`): the API server ends every watch shortly before that on its own. `/readyz` follows from the last sign of life of all. A watch task of the operator never ends; if one
-//! does, the process does.
+//! Connections may stay open and go silent, so each watch has its own client, which notes signs of life and fails after too
+//! long a silence (`base/watch_health.rs`); the API server ends every watch shortly before that on its own. `/readyz` follows
+//! from the last sign of life of all watches. A watch task of the operator never ends; if one does, the process ends.
 //!
-//! A namespace belongs to one release (`cluster/namespace_ownership.rs`). The ConfigMap `metachannels-release` in it says to which; there is no pass, visit,
-//! gauge or read of a Secret where it is not ours or cannot be listed, since the stores show nothing of it (`cluster/stores.rs`): what is not
-//! ours is not there. When it becomes ours everything there is woken; when it stops being so everything about it is forgotten, and a pass
-//! that still runs writes no status.
+//! A namespace belongs to one release (`cluster/namespace_ownership.rs`). The ConfigMap `metachannels-release` in it names that
+//! release. There is no pass, visit, gauge or read of a Secret in a namespace that is not ours or cannot be listed, because the
+//! stores show nothing of it (`cluster/stores.rs`): for the operator, what is not ours does not exist. When a namespace becomes
+//! ours, everything in it is woken; when it stops being ours, everything about it is forgotten, and a pass that still runs
+//! writes no status.
 //!
-//! Whether a MetaApp may be used from a namespace is decided in `api/allowed_namespaces.rs`. Where labels decide, `meta_app/allowed.rs` reads those of
-//! the namespaces that matter once a minute and wakes only who is told something else by them. A MetaApp that may not be used is to be seen
-//! nowhere: `meta_app/seen.rs` answers as if there were none.
+//! `api/allowed_namespaces.rs` decides whether a MetaApp may be used from a namespace. Where labels decide,
+//! `meta_app/allowed.rs` reads the labels of the namespaces that matter once a minute and wakes only objects for which the
+//! answer changed. A MetaApp that may not be used must not be visible anywhere: `meta_app/seen.rs` answers as if it did not
+//! exist.
 //!
-//! What an app's status says of its channels is counted from the stores once a minute (`operator/channel_counts.rs`): the app is woken if it
-//! is another number, and never by a channel; a grant likewise (`meta_grant/dependents.rs`). That there is none is told a round later than the object came
-//! (`controller/counts.rs`), since the policies take what is not counted yet for used. The gauges of each object (`operator/gauges.rs`) are read from the stores while
-//! someone scrapes.
+//! The channel counts in an app's status come from the stores, once a minute (`operator/channel_counts.rs`): the app is woken
+//! if a number changed, and never by a channel. A grant works the same way (`meta_grant/dependents.rs`). A count of zero is
+//! reported one round after the object appeared (`controller/counts.rs`), because the policies treat an object that is not
+//! counted yet as used. The gauges of each object (`operator/gauges.rs`) are read from the stores during a scrape.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! What came of the writes of a pass in the cluster. A refused one ends no pass: what was found otherwise is reported all the same.
+//! Results of the writes of a pass in the cluster. A refused write ends no pass: everything else that was found is reported all
+//! the same.
 
 use std::collections::BTreeMap;
 

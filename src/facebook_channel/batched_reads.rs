@@ -1,5 +1,5 @@
-//! Looks at channels because time passed, many at once: reads their pages in batches, and wakes those about which a
-//! decision would now be another one.
+//! Checks channels because time passed, many at once: reads their pages in batches, and wakes those for which the decision
+//! would now differ.
 
 use std::sync::Arc;
 

@@ -3,11 +3,14 @@
 //!
 //! # Channels of a grant
 //!
-//! A channel with `grantRef` has no token of its own: `meta_grant/page_tokens.rs` holds in memory what the MetaGrant's last check listed, and
-//! `facebook_channel/credentials.rs` is the one place that knows the difference. Nobody asks debug_token for such a channel; the listing is the
-//! proof; `meta_grant/token_witness.rs` asks it about the grant's token for a channel that doubts. A grant that is renewed changes no inputs: the next look uses the token from memory, and the status is amended without one
-//! (`decide/token_status.rs`). Only what makes another condition causes a look (`decide/grant.rs`). Until the first listing after a restart
-//! everything stays as it was. When a page refuses the token, debug_token is asked about the grant's in the same pass (`meta_grant/token_witness.rs`) before anybody is blamed.
+//! A channel with `grantRef` has no token of its own: `meta_grant/page_tokens.rs` holds in memory what the MetaGrant's last
+//! check listed, and `facebook_channel/credentials.rs` is the one place that knows the difference. The operator does not ask
+//! debug_token for such a channel; the listing is the proof, and `meta_grant/token_witness.rs` asks about the grant's token for
+//! a channel that doubts it. The renewal of a grant changes no inputs: the next check uses the token from memory, and the
+//! status is amended without a check (`decide/token_status.rs`). Only what changes another condition causes a check
+//! (`decide/grant.rs`). Until the first listing after a restart, everything stays as it was. When a page refuses the token,
+//! debug_token is asked about the grant's token in the same pass (`meta_grant/token_witness.rs`) before the blame falls on
+//! anyone.
 
 use std::sync::Arc;
 
@@ -161,7 +164,7 @@ fn granted(
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];
     if let Some(end) = ends.into_iter().flatten().min().filter(|end| *end <= now) {
         // What has become of it is for the grant to say, once for all of its channels.
-        let trouble = DependencyError::Unknown(Told::only(format!("its authorization was to end at {end}.")));
+        let trouble = DependencyError::Unknown(Told::only(format!("its authorization was due to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
     let Some(page) = granted.pages.get(page_id) else {

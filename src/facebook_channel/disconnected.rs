@@ -1,4 +1,4 @@
-//! Whether a page that is to be disconnected or given away is known to be parted from, and what the claim says of it
+//! Whether a page that should be disconnected or given away is known to be disconnected, and what the claim says about it
 //! meanwhile.
 
 use super::model::{AppSeen, Asked};

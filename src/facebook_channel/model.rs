@@ -1,5 +1,5 @@
-//! The values that a pass over a channel hands on: what was seen, what was asked, and the one change that is decided. Neither
-//! reads anything nor decides.
+//! The values that a pass over a channel hands on: what was seen, what was asked, and the one change that is decided. This file
+//! neither reads nor decides anything.
 
 use std::sync::Arc;
 
@@ -175,8 +175,8 @@ impl Mutation {
             Self::RecordClaim { .. } => "updating the claim on the page",
             Self::Subscribe { .. } => "subscribing the page at Meta",
             Self::Unsubscribe => "unsubscribing the page at Meta",
-            Self::UnsubscribeFormer => "unsubscribing the page at Meta from the app that it was used through before",
-            Self::LeaveFormer { .. } => "leaving the page subscribed to the app that it was used through before",
+            Self::UnsubscribeFormer => "unsubscribing the page at Meta from its former app",
+            Self::LeaveFormer { .. } => "leaving the page subscribed to its former app",
             Self::Publish => "publishing the page token",
             Self::Withdraw => "deleting the published page token",
         }

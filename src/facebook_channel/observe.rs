@@ -1,4 +1,4 @@
-//! Reads everything about a channel; what is missing or refused is an observation too.
+//! Reads everything about a channel; something missing or refused is an observation too.
 
 use kube::ResourceExt;
 

@@ -1,4 +1,4 @@
-//! What was read outside of a pass, for the pass that it wakes: asking Meta the same again would be a waste.
+//! Reads made outside of a pass, for the pass that they wake: asking Meta the same again would be a waste.
 
 use std::collections::HashMap;
 

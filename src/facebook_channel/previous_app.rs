@@ -1,5 +1,5 @@
-//! The application that a page was used through before its channel, or the one before that, was given another. Nobody but
-//! the claim remembers it, so that its subscription is ended before the claim names the new one.
+//! The application through which a page was used before its channel, or the channel before that, was given another one. Only
+//! the claim remembers it, so its subscription is ended before the claim names the new application.
 
 use kube::ResourceExt;
 

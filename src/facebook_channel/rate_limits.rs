@@ -1,4 +1,4 @@
-//! What may keep Meta from being asked about a channel: limits, as far as they are used, and an outage.
+//! What may keep the operator from asking Meta about a channel: limits, as far as they are used, and an outage.
 
 use jiff::Timestamp;
 use kube::ResourceExt;

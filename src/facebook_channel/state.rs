@@ -1,4 +1,4 @@
-//! What is known of the FacebookChannels.
+//! What is known about the FacebookChannels.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a page's latest threads tell of its primary receiver: checked once an hour, and after every change.
+//! What a page's latest threads show about its primary receiver: checked once an hour, and after every change.
 
 use std::time::Duration;
 

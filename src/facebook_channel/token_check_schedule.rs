@@ -1,4 +1,5 @@
-//! What of a channel has to be asked about again. The status is the memory: it also holds after a restart, and costs none.
+//! Which facts about a channel have to be asked about again. The status is the memory: it also survives a restart, and costs no
+//! memory.
 
 use std::time::Duration;
 

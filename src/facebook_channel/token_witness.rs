@@ -1,4 +1,4 @@
-//! The witness of a channel's credential: debug_token about the very token, or what its grant's says. It is asked in the
+//! The witness of a channel's credential: debug_token about the very token, or about the token of its grant. It is asked in the
 //! pass in which another answer casts doubt on the token, before a status is written.
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,5 +1,5 @@
-//! Reading the bodies of events: in bounded time, and in memory that all of them share. Who sends one is not known before it
-//! is complete, so that a stranger's takes what Meta's does.
+//! Reads the bodies of events in bounded time, and in memory that all of them share. The sender of a body is not known before
+//! it is complete, so a stranger's body takes as much as Meta's.
 
 use std::net::IpAddr;
 use std::time::Duration;

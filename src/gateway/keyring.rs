@@ -1,17 +1,21 @@
-//! What the gateway knows of applications: the MetaApps themselves, and from the keyring that the operator writes their verify
-//! tokens and app secrets. All is kept in memory by watches; what the API server does not answer is not forgotten.
+//! What the gateway knows about applications: the MetaApps themselves, and their verify tokens and app secrets from the keyring
+//! that the operator writes. Watches keep all of it in memory; what the API server fails to answer is not forgotten.
 //!
-//! # What the gateway is told
+//! # What the gateway gets to know
 //!
-//! The gateway faces the Internet, so it reads no Secret of a tenant. The operator writes what it answers with into one Secret of the release's namespace
-//! (`api/keyring.rs`, `meta_app/keyring_secret.rs`): an entry for each MetaApp, by namespace and UID, with the verify token and the app secrets that a signature may be made with. It is the
-//! first thing that a pass does (`meta_app/decide/mod.rs`: `beforehand`), before Meta is asked and under every policy, so that another app secret counts at once; and a webhook is not
-//! subscribed while it was refused. An application gets in once Meta accepted its secret. Entries are changed one by one with merge patches, and compared with what the
-//! watch shows, so that nothing is read or written while nothing changes. `meta_app/keyring.rs` removes what is of no MetaApp of ours any more; where
-//! MetaApps cannot be listed nothing is removed. The Secret bears the name of its release, so that no two take turns in it; and who changes it all the time is answered once a minute.
+//! The gateway faces the Internet, so it reads no Secret of a tenant. The operator writes everything that the gateway needs for
+//! its answers into one Secret of the release's namespace (`api/keyring.rs`, `meta_app/keyring_secret.rs`): an entry for each
+//! MetaApp, by namespace and UID, with the verify token and the app secrets that may have made a signature. This is the first
+//! thing that a pass does (`meta_app/decide/mod.rs`: `beforehand`), before it asks Meta and under every policy, so that another
+//! app secret counts at once; while this write is refused, no webhook is subscribed. An application gets an entry once Meta
+//! accepted its secret. Entries are changed one by one with merge patches and compared with what the watch shows, so nothing is
+//! read or written while nothing changes. `meta_app/keyring.rs` removes entries that no longer belong to a MetaApp of ours;
+//! where MetaApps cannot be listed, nothing is removed. The Secret bears the name of its release, so that no two releases take
+//! turns in it. If someone changes it all the time, the operator restores it once a minute.
 //!
-//! The gateway (`gateway/keyring.rs`) calls a signature wrong only if the entry is of the Secret that the MetaApp names and holds what Meta accepted last, by the status;
-//! else it answers 503, and Meta comes again. It becomes ready once each accepted MetaApp has an entry, or after half a minute.
+//! The gateway (`gateway/keyring.rs`) calls a signature wrong only if the entry comes from the Secret that the MetaApp names
+//! and holds what Meta accepted last, according to the status. Otherwise it answers 503, and Meta tries again. It becomes ready
+//! once each accepted MetaApp has an entry, or after half a minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

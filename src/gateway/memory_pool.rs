@@ -1,5 +1,6 @@
-//! The memory that large bodies share, and who gives way when it is used up: who sends one is not known before it is complete, so
-//! that it has a moment for itself, and keeps its reservation after that for as long as nobody else needs it.
+//! The memory that large bodies share, and which body gives way when it is used up. The sender of a body is not known before it
+//! is complete, so each body has a moment for itself, and afterwards keeps its reservation for as long as no other body needs
+//! it.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

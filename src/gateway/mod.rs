@@ -1,8 +1,8 @@
-//! The gateway: answers Meta's webhook requests, and lets people authorize again in a browser. It has a public listener of
-//! its own and never needs the leader.
+//! The gateway: answers Meta's webhook requests, and lets people authorize again in a browser. It has its own public listener
+//! and never needs the leader.
 //!
-//! A request costs no read of the Kubernetes API: applications, grants and the keyring are kept in memory by watches. The keyring is
-//! one Secret of the release's namespace; no Secret of a tenant's is read.
+//! A request costs no read of the Kubernetes API: watches keep applications, grants and the keyring in memory. The keyring is
+//! one Secret of the release's namespace; the gateway reads no Secret of a tenant.
 
 mod body;
 mod challenge;
@@ -132,13 +132,13 @@ async fn tell_when_ready(
         };
         if tokio::time::timeout(PATIENCE, settled).await.is_err() {
             namespaces.wait_until(watched_namespaces::is_one_listed).await;
-            tracing::warn!("not everything is known yet; what is not is answered with 503");
+            tracing::warn!("not everything is known yet; requests about the rest are answered with 503");
         }
     } else {
         namespaces.wait_until(watched_namespaces::are_listed).await;
     }
     ready.set(true);
-    tracing::info!("every application and grant that can be read is known; answering");
+    tracing::info!("every readable application and grant is known; answering requests");
 }
 
 fn router(webhooks: Webhooks, oauth: OAuth) -> Router {

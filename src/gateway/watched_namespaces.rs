@@ -1,5 +1,5 @@
-//! What is known of the watched namespaces. One that cannot be listed keeps no other one waiting, and what is asked about it
-//! meanwhile is not known to be wrong.
+//! What is known about the watched namespaces. One that cannot be listed does not make the others wait, and what is asked about
+//! it meanwhile is not known to be wrong.
 
 use std::collections::BTreeMap;
 

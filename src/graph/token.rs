@@ -26,7 +26,7 @@ pub enum TokenMalformed {
     #[error("it contains a line break")]
     LineBreak,
     /// A blank inside: often a copied sentence, or `Bearer …`.
-    #[error("it contains a blank")]
+    #[error("it contains a space")]
     Blank,
     /// A character that no token of Meta has.
     #[error("it contains a character other than {allowed}")]

@@ -1,21 +1,24 @@
-//! What Meta answered, as decisions see it: a value, or a refusal with its consequence.
+//! Meta's answers, from the point of view of decisions: a value, or a refusal with its consequence.
 //!
 //! # Errors
 //!
-//! Meta's answers are classed once, by consequence (`graph/error_codes.rs`: a table with a test row for each line of Meta's contract).
-//! A panic is the failure of the object that it was about (`controller/panics.rs`). A class becomes a time in one place (`controller/next_pass.rs`). No answer is not an answer: time-outs, 5xx, throttling and unknown
-//! codes keep every value (`limits/answer.rs`: `keep`) until the staleness limit makes it Unknown.
+//! Meta's answers are classified once, by consequence (`graph/error_codes.rs`: a table with a test row for each line of Meta's
+//! contract). A panic is the failure of the object that it was about (`controller/panics.rs`). A class becomes a time in one
+//! place (`controller/next_pass.rs`). No answer is not an answer: after time-outs, 5xx, throttling and unknown codes, every
+//! value is kept (`limits/answer.rs`: `keep`) until the staleness limit makes it Unknown.
 //!
-//! What the API server refuses to write is an observation too. `cluster/write_refused.rs` reads its answer: the cause, who acts, its words. `act` notes it in
-//! `controller/writes.rs` and the pass goes on; `decide` puts it on the condition of what was to be written. `controller/pass/refused.rs` tells it once and has it tried
-//! again within a minute, without a look: what needs a proof from Meta first is offered to the API server for trial (`is_let_in`). A status that may not
-//! be written is remembered as what was decided last.
+//! A write that the API server refuses is an observation too. `cluster/write_refused.rs` reads the answer: the cause, who acts,
+//! and the words. `act` notes it in `controller/writes.rs` and the pass continues; `decide` puts it on the condition of what
+//! was to be written. `controller/pass/refused.rs` reports it once and has it tried again within a minute, without a check at
+//! Meta: a write that needs a proof from Meta first is sent to the API server as a dry run (`is_let_in`). A status that may not
+//! be written is remembered as the last decision.
 //!
-//! An app-wide verdict comes only from calls with the app token alone, made by the MetaApp's own pass, and only once Meta has said the same
-//! twice, a minute apart. Channels quote it.
+//! An app-wide verdict comes only from calls with the app token alone, made by the MetaApp's own pass, and only once Meta has
+//! said the same twice, a minute apart. Channels quote it.
 //!
-//! What is declared anew and refused undoes nothing that was verified. Another version of the Graph API is tried with all reads before it is used (`meta_app/preflight.rs`). `meta_app/decide` keeps the two apart: conditions say what Meta was
-//! seen to do, *wishes* are findings that block Ready alone. Channels inherit from the status of the app, never from its spec
+//! A new declaration that is refused undoes nothing that was verified. Another version of the Graph API is tried with all reads
+//! before it is used (`meta_app/preflight.rs`). `meta_app/decide` keeps the two apart: conditions report what Meta was seen to
+//! do; *wishes* are findings that block only Ready. Channels inherit from the status of the app, never from its spec
 //! (`facts::fields`, `facts::version`, `secrets::find_credentials`).
 
 use std::time::{Duration, Instant};
@@ -236,16 +239,16 @@ pub fn class(blocking: &[&Finding], refusals: &[&Refusal], now: Timestamp) -> Cl
 /// What is found when Meta accepted a write and does not show all of it.
 pub fn without_effect(defect: Finding) -> Finding {
     let seen = format!("{} Meta accepted the change, but does not show all of it.", defect.seen);
-    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if it stays so, someone must look at what else writes there, or ask Meta.".to_owned();
+    let next_step = "The operator tries again 1, 5 and 10 minutes after the first time and then every 2 hours; if that does not help, someone must check what else writes there, or ask Meta.".to_owned();
     Finding { reason: Reason::WriteHadNoEffect, seen, next_step, ..defect }
 }
 
 /// What is found when something differs at Meta and the object is only to be observed. `plan` is what the operator would
 /// do about it.
 pub fn drift_observed(defect: Finding, plan: &str) -> Finding {
-    let seen = format!("{} It is only observed, so nothing is written at Meta.", defect.seen);
+    let seen = format!("{} The object is only observed, so the operator writes nothing at Meta.", defect.seen);
     let next_step = format!(
-        "The maintainer of this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it put right at Meta."
+        "The maintainer of this object must set spec.managementPolicy to Manage, and the operator {plan}; or change the declaration; or have it corrected at Meta."
     );
     Finding { status: Status::False, reason: Reason::DriftObserved, seen, next_step, ..defect }
 }
@@ -304,14 +307,14 @@ pub fn keep(kept: Kept<'_>, refusal: &Refusal) -> Finding {
             (Reason::Pending, format!("Meta has not been asked yet since the last change of {what}{brake}."))
         }
         Refusal { held: Some(Held::Grant(_)), .. } => {
-            (Reason::GrantUnverified, format!("What the MetaGrant of {what} gives is being found out."))
+            (Reason::GrantUnverified, format!("The operator is finding out what the MetaGrant of {what} gives."))
         }
         Refusal { verdict: Verdict::NoAnswer, .. } => {
             (Reason::GraphUnavailable, format!("Meta gives no usable answer about {what}{brake}."))
         }
         Refusal { fact, .. } => (
             Reason::UnrecognizedError,
-            format!("Meta refuses to say anything about {what} ({fact}); why is not known yet."),
+            format!("Meta refuses to say anything about {what} ({fact}); the cause is not known yet."),
         ),
     };
     let words = refusal.quote().filter(|_| reason == Reason::UnrecognizedError);

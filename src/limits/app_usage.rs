@@ -1,8 +1,8 @@
-//! Restraint by what Meta says of its limits. What a limit applies to is left alone once Meta said "too often", until that
-//! is over. And with much of a limit used, looks that are less pressing are held back before it is met: usage is what
-//! Meta reports in headers, for each page and for the whole application.
+//! Restraint by what Meta reports about its limits. Once Meta said "too often", whatever a limit applies to is left alone until
+//! the limit is over. And while much of a limit is used, less urgent checks are deferred before the limit is met: Meta reports
+//! usage in headers, for each page and for the whole application.
 //!
-//! Nobody waits here while holding a slot: a pass that may not ask ends, and is woken when it may.
+//! Nothing waits here while it holds a permit: a pass that may not ask ends, and is woken when it may.
 
 use std::collections::HashMap;
 

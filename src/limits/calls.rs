@@ -1,5 +1,5 @@
-//! The journal of a pass: every call to Meta with what came of it, in the order in which they were made. What is asked of
-//! all answers, such as whether Meta can be reached, is asked here, so that no list of them is kept by hand.
+//! The journal of a pass: every call to Meta with its result, in the order of the calls. Questions about all answers, such as
+//! whether Meta can be reached, are asked here, so that nobody has to keep lists of answers by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Calls {
             let refusal = match outcome {
                 Ok(()) => {
                     if let Some(times) = told.end(call) {
-                        tracing::info!(kind, %object, call, times, "Meta does not refuse any more");
+                        tracing::info!(kind, %object, call, times, "Meta no longer refuses");
                     }
                     continue;
                 }

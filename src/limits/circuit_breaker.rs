@@ -1,7 +1,7 @@
-//! Restraint while Meta is unreachable: once many channels of an application went without an answer in a row, the others
-//! are not even asked about. The application's own check, one call, finds out when Meta is back.
+//! Restraint while Meta is unreachable: once many channels of an application went without an answer in a row, the operator
+//! stops asking about the others. The application's own check, one call, finds out when Meta is back.
 //!
-//! Only silence opens a breaker. Whether an application is broken is said by its own conditions, which its channels obey.
+//! Only silence opens a breaker. Whether an application is broken is reported by its own conditions, which its channels obey.
 
 use std::collections::{BTreeSet, HashMap};
 

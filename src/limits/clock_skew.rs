@@ -1,8 +1,8 @@
-//! How far our clock is from Meta's, by the dates of its answers.
+//! The difference between the operator's clock and Meta's, by the dates of Meta's answers.
 //!
-//! Nobody but our clock says when a token that Meta calls valid has ended, or how long someone has waited. A clock that is wrong by
-//! months would end every authorization and cut every wait short; so it counts only as long as Meta's does not contradict it. A date
-//! that is wrong puts something off. It never ends anything: what Meta's clock says is not used in place of ours.
+//! Only the operator's clock says when a token that Meta calls valid has ended, or how long someone has waited. A clock that is
+//! wrong by months would end every authorization and cut every wait short, so it counts only as long as Meta's clock does not
+//! contradict it. A wrong date defers something. It never ends anything: Meta's clock is never used in place of the operator's.
 
 use std::collections::VecDeque;
 

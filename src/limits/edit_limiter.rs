@@ -1,4 +1,4 @@
-//! Restraint in looking: someone who edits an object over and over causes no more than some looks at Meta.
+//! Restraint in checking: someone who edits an object over and over causes only a few checks at Meta.
 
 use std::collections::HashMap;
 

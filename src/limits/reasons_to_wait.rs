@@ -1,5 +1,5 @@
-//! Why Meta is not asked now, and since when or until when: told where nothing is known yet. The words are the same for as long
-//! as it lasts, so that nothing is rewritten meanwhile, and nobody is woken who depends on it.
+//! Why Meta is not asked now, and since when or until when: reported where nothing is known yet. The words stay the same for as
+//! long as the restraint lasts, so that no status is rewritten meanwhile and no dependent is woken.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::answer::{Held, Refusal, silence};
 
 /// What a brake by Meta's limits begins with; the time stands behind it.
-const SILENT: &str = "it has wanted to be left alone";
-const USED: &str = "so much of what it allows within an hour has been used";
+const SILENT: &str = "it has been limiting calls";
+const USED: &str = "so much of Meta's hourly limit has been used";
 const SINCE: &str = " since ";
 
 /// That changes are checked one by one after the first few.
 pub fn edits(until: Timestamp) -> String {
     format!(
-        "it was changed many times within a short time, and such changes are checked one by one; this one at {}",
+        "the object was changed many times within a short time, and the operator checks such changes one by one; this one at {}",
         second(until)
     )
 }
@@ -28,14 +28,14 @@ pub fn silent(since: Timestamp) -> String {
 pub fn used(since: Option<Timestamp>) -> String {
     let since = since.map(|since| format!("{SINCE}{}", second(since))).unwrap_or_default();
     format!(
-        "{USED}{since} that more pressing checks come first; status.usage of the MetaApp shows it, and this check is made as soon as there is room"
+        "{USED}{since} that more urgent checks come first; status.usage of the MetaApp shows the use, and this check runs as soon as there is room"
     )
 }
 
 /// That Meta answers about nothing of an application.
 pub fn outage(since: Timestamp) -> String {
     format!(
-        "it has answered nothing for the application since {}; the application alone is asked, and all else within two minutes after an answer",
+        "it has answered nothing for the application since {}; the operator asks only about the application, and about everything else within two minutes after an answer",
         second(since)
     )
 }

@@ -1,5 +1,5 @@
-//! Restraint in writing at Meta: what was written is checked again soon, and whoever keeps changing it back is not
-//! fought with for ever.
+//! Restraint in writing at Meta: a write is soon checked again, and the operator does not fight forever with someone who keeps
+//! changing it back.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

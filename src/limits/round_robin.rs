@@ -1,4 +1,4 @@
-//! RoundRobin that namespaces take in rotation, so that nobody's thousands come before someone else's few.
+//! Namespaces take turns in rotation, so that thousands of objects in one namespace do not come before the few of another.
 
 use std::collections::{BTreeMap, VecDeque};
 

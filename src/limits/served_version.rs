@@ -1,5 +1,5 @@
-//! Which version of the Graph API answered for which, as every answer's header says. A version that is over may be served as
-//! another one without a word.
+//! Which version of the Graph API answered for which, as reported in the header of every answer. Meta may silently serve a
+//! version that is over as another one.
 
 use std::collections::HashMap;
 

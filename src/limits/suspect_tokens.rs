@@ -1,6 +1,6 @@
-//! How many channels of an application doubt their tokens at the same time. Few are each their own trouble, and their
-//! witnesses are asked at once. Many are the application's, or a hiccup of Meta's: its own check is asked first, and nobody
-//! asks for each of them what the next regular check will show anyway.
+//! How many channels of an application doubt their tokens at the same time. A few doubts are separate troubles, and their
+//! witnesses are asked at once. Many doubts point to the application or to a hiccup of Meta's: the application's own check
+//! comes first, and the operator does not ask for each channel what the next regular check will show anyway.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! A token bucket: some at once, and then one in each time.
+//! A token bucket: some at once, and then one per interval.
 
 use jiff::{SignedDuration, Timestamp};
 

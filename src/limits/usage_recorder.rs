@@ -1,4 +1,4 @@
-//! Hears what Meta says of its limits, calls those who wait for them, and sees to it that what was heard is news again.
+//! Records what Meta's answers report besides their content: usage, the version that answered, and the date.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Who waits for the budget of an application, and in which order they get it: what is more pressing first, and among
+//! The passes that wait for the budget of an application, and the order in which they get it: more urgent ones first, and among
 //! equals the namespaces in turns.
 //!
-//! Nobody waits here while holding a slot. A pass that may not ask Meta joins the line and ends; when its turn comes it
+//! Nothing waits here while it holds a permit. A pass that may not ask Meta joins the line and ends; when its turn comes, it
 //! gets a ticket and is woken.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,4 +1,4 @@
-//! Performs the one mutation that was decided, and reads back what it came to.
+//! Performs the one mutation that was decided, and reads back its result.
 
 use std::time::Duration;
 

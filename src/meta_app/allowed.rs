@@ -1,5 +1,5 @@
-//! Which namespaces a MetaApp allows to use it. Where that is chosen by labels, those of the namespaces that matter are read
-//! once a minute, and objects are woken only if for them the answer is another one.
+//! Which namespaces a MetaApp allows to use it. Where labels decide, the labels of the namespaces that matter are read once a
+//! minute, and only objects for which the answer changed are woken.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What Meta is asked about an application. Everything is asked with the app token alone, so that what is found is about
-//! the application and nobody else.
+//! The questions to Meta about an application. Each uses only the app token, so that the answers are about the application and
+//! nothing else.
 
 use super::facts::declared_version;
 use super::model::{Asked, Change, Trial};

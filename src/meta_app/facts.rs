@@ -1,4 +1,4 @@
-//! What a MetaApp says to those that depend on it.
+//! What a MetaApp reports to its dependents.
 
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{AppSubscriptionStatus, AssetKind, Audience, ClaimHolder, DeletionPolicy, MetaApp, MetaAppStatus};
@@ -175,7 +175,7 @@ mod tests {
             (true, vec![(WebhookSubscribed, Status::True)], WebhookVerdict::Subscribed(vec![])),
             (true, vec![(WebhookSubscribed, Status::False)], WebhookVerdict::NotSubscribed(why())),
             (true, vec![(WebhookSubscribed, Status::Unknown)], WebhookVerdict::Unknown(why())),
-            (true, vec![], WebhookVerdict::Unknown(Told::only("it was not checked yet."))),
+            (true, vec![], WebhookVerdict::Unknown(Told::only("it has not been checked yet."))),
         ];
         for (webhook, conditions, expected) in rows {
             assert_eq!(verdict(&app(webhook, &conditions)).webhook, expected);
@@ -211,6 +211,6 @@ mod tests {
             of(&[(CredentialsValid, Status::Unknown)]),
             Err(DependencyError::Unknown(Told::only("Pending: why")))
         );
-        assert_eq!(of(&[]), Err(DependencyError::Unknown(Told::only("it was not checked yet."))));
+        assert_eq!(of(&[]), Err(DependencyError::Unknown(Told::only("it has not been checked yet."))));
     }
 }

@@ -1,5 +1,5 @@
-//! What the gateway is told of an application: the verify token and the app secrets that a signature may be made with. It gets in
-//! before Meta is told to ask for it, and goes with the MetaApp.
+//! What the gateway gets to know about an application: the verify token and the app secrets that may have made a signature. The
+//! entry is written before Meta is told to ask for it, and is removed with the MetaApp.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -94,7 +94,10 @@ async fn remove(apps: &MetaApps, turns: &mut TokenBucket) {
         return apps.ctx.clock.sleep_until(from).await;
     }
     match apps.keyring.remove(&gone).await {
-        Ok(()) => tracing::info!(entries = gone.len(), "removed from the gateway's keyring what is of no MetaApp here"),
+        Ok(()) => tracing::info!(
+            entries = gone.len(),
+            "removed entries that belong to no MetaApp here from the gateway's keyring"
+        ),
         Err(failure) => {
             tracing::warn!(%failure, "the gateway's keyring could not be written; trying again");
             apps.ctx.clock.sleep_until(apps.ctx.clock.now().later(EVERY)).await;

@@ -1,7 +1,6 @@
-//! The operator's side of the keyring: what the gateway is told of each MetaApp, in one Secret of the release's namespace.
+//! The operator's side of the keyring: the gateway's entry for each MetaApp, in one Secret of the release's namespace.
 //!
-//! A watch shows what it holds, and what was written counts until the watch shows it: nothing is read or written while nothing
-//! changes.
+//! A watch shows the content, and a write counts until the watch shows it: nothing is read or written while nothing changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

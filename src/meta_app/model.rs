@@ -167,8 +167,8 @@ impl Mutation {
             Self::AcquireClaim => "claiming the webhook of the app",
             Self::AdoptClaim { .. } => "adopting the claim on the webhook of the app",
             Self::CreateVerifyToken => "creating the verify token",
-            Self::AdoptVerifyToken => "taking up the verify token of an earlier MetaApp of this name",
-            Self::TellGateway => "telling the gateway the app's secrets and its verify token",
+            Self::AdoptVerifyToken => "adopting the verify token of an earlier MetaApp of this name",
+            Self::TellGateway => "giving the gateway the app's secrets and its verify token",
             Self::Subscribe { .. } => "subscribing the webhook of the app at Meta",
             Self::Introduce { .. } => "giving Meta the new verify token",
         }

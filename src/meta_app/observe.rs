@@ -1,4 +1,4 @@
-//! Reads everything about an application; what is missing or refused is an observation too.
+//! Reads everything about an application; something missing or refused is an observation too.
 
 use kube::ResourceExt;
 

@@ -1,5 +1,5 @@
-//! What is read about a page, each once, with a token that its channel lends: for trying another version of the Graph API before it is
-//! used.
+//! The reads about a page, each once, with a token that its channel lends: they try another version of the Graph API before it
+//! is used.
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;

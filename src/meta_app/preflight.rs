@@ -1,7 +1,7 @@
-//! Before another version of the Graph API is used, everything that is read is tried in it: about the application with its own
-//! token, and about one page with the token of its channel. A read that is refused counts only if the version in use answers it:
-//! else the fault is the token's or the page's. A page that does not answer in either version says nothing, and the next one is
-//! asked: no tenant's page holds back the version of all.
+//! Before another version of the Graph API is used, every read is tried in it: about the application with its own token, and
+//! about one page with the token of its channel. A refused read counts only if the version in use answers it; otherwise the
+//! fault is the token's or the page's. A page that answers in neither version says nothing, and the next page is asked: no
+//! tenant's page holds back the version for everyone.
 
 use std::sync::Weak;
 

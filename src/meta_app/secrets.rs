@@ -1,5 +1,5 @@
-//! The entries of the Secret with the app secret. During a rotation there are two, and either may be the one that Meta
-//! accepts: nobody has to hit the moment at which it switches.
+//! The entries of the Secret with the app secret. During a rotation there are two, and Meta may accept either: nobody has to
+//! hit the moment at which it switches.
 
 use std::sync::Arc;
 

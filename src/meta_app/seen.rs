@@ -1,4 +1,4 @@
-//! A MetaApp as those see it that refer to it: the same for a channel and for a grant.
+//! A MetaApp from the point of view of the objects that refer to it: the same for a channel and for a grant.
 
 use std::sync::Arc;
 
@@ -113,14 +113,14 @@ impl AppSeen {
                 status: Status::Unknown,
                 reason: Reason::AppNotFound,
                 seen: format!("There is no MetaApp {app}."),
-                next_step: "Create it; nothing has to be done here then.".to_owned(),
+                next_step: "Create it; nothing else is needed here.".to_owned(),
             }),
             Self::NotFound => Some(Obstacle {
                 status: Status::Unknown,
                 reason: Reason::AppNotFound,
                 seen: format!("There is no MetaApp {app} that namespace {namespace} may use."),
                 next_step: format!(
-                    "The maintainer of namespace {} must create it, or allow namespace {namespace} in its spec.allowedNamespaces; nothing has to be done here then.",
+                    "The maintainer of namespace {} must create it, or allow namespace {namespace} in its spec.allowedNamespaces; nothing else is needed here.",
                     app.namespace
                 ),
             }),
@@ -128,10 +128,10 @@ impl AppSeen {
                 status: Status::Unknown,
                 reason: Reason::NamespaceUnverified,
                 seen: format!(
-                    "Whether namespace {namespace} may use MetaApp {app} is not known: the namespace's labels cannot be read."
+                    "It is not known whether namespace {namespace} may use MetaApp {app}: the namespace's labels cannot be read."
                 ),
                 next_step: format!(
-                    "If it stays so, the maintainer of this release must let the operator get the Namespace {namespace}, as the chart does."
+                    "If this persists, the maintainer of this release must give the operator the right to get the Namespace {namespace}, as the chart does."
                 ),
             }),
             Self::Found { .. } => None,
@@ -146,7 +146,8 @@ impl AppSeen {
                 status: Status::Unknown,
                 reason: Reason::AppNotReady,
                 seen: format!("MetaApp {app} is not usable: {}", told.why),
-                next_step: told.step_or(|| format!("The maintainer of MetaApp {app} must do what it asks for.")),
+                next_step: told
+                    .step_or(|| format!("The maintainer of MetaApp {app} must do what its status asks for.")),
             }),
             DependencyError::Unknown(told) => {
                 Some(Obstacle { next_step: told.next_step.clone(), ..unverified(app, &told.why) })
@@ -160,7 +161,7 @@ pub fn unverified(app: &Key, why: &str) -> Obstacle {
     Obstacle {
         status: Status::Unknown,
         reason: Reason::AppUnverified,
-        seen: format!("Whether the credentials of MetaApp {app} work is not known: {why}"),
+        seen: format!("It is not known whether the credentials of MetaApp {app} work: {why}"),
         next_step: String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of the MetaApps.
+//! What is known about the MetaApps.
 
 use std::sync::{Arc, OnceLock, Weak};
 

@@ -1,4 +1,4 @@
-//! What debug_token says of a token, judged: the same for the token of a channel and for that of a grant.
+//! Evaluates what debug_token says about a token: the same for the token of a channel and of a grant.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ pub fn not_usable(info: &TokenInfo, app_id: &str, kinds: &[TokenKind]) -> Option
         return Some(invalid(info));
     }
     let other = info.kind.filter(|kind| !kinds.contains(kind))?;
-    Some(Flaw::Cut(Reason::WrongTokenType, format!("debug_token names the kind {}", other.as_str())))
+    Some(Flaw::Cut(Reason::WrongTokenType, format!("debug_token names the type {}", other.as_str())))
 }
 
 fn invalid(info: &TokenInfo) -> Flaw {
@@ -154,7 +154,7 @@ pub fn told_end(token: &str, reason: Reason) -> String {
         Reason::AppRemoved => format!("{token} ended because the person removed the app"),
         Reason::CheckpointRequired => format!("{token} is blocked until the person clears a checkpoint"),
         Reason::UserInvalid => format!("{token} ended because the person's account is unconfirmed or invalid"),
-        Reason::DataAccessExpired => format!("{token} lives, but access to the person's data ended"),
+        Reason::DataAccessExpired => format!("{token} is alive, but access to the person's data ended"),
         _ => format!("{token} is no longer valid"),
     }
 }

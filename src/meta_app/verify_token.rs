@@ -1,4 +1,4 @@
-//! The Secret with the verify token: made once, and taken up by the next MetaApp of the name.
+//! The Secret with the verify token: created once, and adopted by the next MetaApp of the same name.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;

@@ -1,7 +1,7 @@
-//! Performs the one mutation that was decided. What came of it is seen when the grant is checked again.
+//! Performs the one mutation that was decided. Its result is seen when the grant is checked again.
 //!
-//! The order keeps a token that works in the Secret whenever the process may be killed: one is obtained, then kept with
-//! the one before beside it, then checked, then its pages are listed. Nothing is ever revoked before that.
+//! The order keeps a working token in the Secret whenever the process may be killed: a token is obtained, then stored next to
+//! the previous one, then checked, then its pages are listed. Nothing is ever revoked before that.
 
 use super::decide::token::{self, TokenVerdict};
 use super::messages;

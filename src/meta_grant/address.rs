@@ -1,7 +1,8 @@
-//! Where a person authorizes again: a page of the gateway. A part of its address cannot be guessed and is another one whenever another
-//! token is in use or someone waits to be accepted, so that only anyone who may look at the grant knows it.
+//! Where a person authorizes again: a page of the gateway. A part of its address cannot be guessed and changes whenever another
+//! token comes into use or someone waits to be accepted, so that only people who may read the grant know it.
 //!
-//! No condition and no Event holds it: they say where it stands. So it may change without anything else being written.
+//! No condition and no Event contains the address: they say where to find it. So it may change without anything else being
+//! written.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,6 +1,6 @@
-//! Which pages a grant covers. One list is no withdrawal: of a page in use that it lacks, or shows without a token or without
-//! the needed tasks, nothing changes before that was said twice, some time apart, or definitely. What the list lacks the page
-//! itself is asked for.
+//! Which pages a grant covers. A single list is no withdrawal: if it lacks a page in use, or shows the page without a token or
+//! without the needed tasks, nothing changes until that was said twice, some time apart, or definitely. The page itself is
+//! asked about whatever the list lacks.
 
 use std::collections::HashMap;
 

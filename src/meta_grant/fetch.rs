@@ -1,5 +1,5 @@
-//! Asks Meta about a grant: about its token, about a rival that may take its place, and for the pages it covers. Once a
-//! period, however many channels rely on it.
+//! Asks Meta about a grant: about its token, about a rival that may replace it, and for the pages it covers. It asks once a
+//! period, however many channels rely on the grant.
 
 use jiff::SignedDuration;
 

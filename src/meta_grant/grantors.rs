@@ -1,7 +1,8 @@
-//! Whose authorizations a grant takes from the browser: those of its people. Anybody with an account at Facebook can log in to
-//! an application that is live; what others bring waits for a while, and is not even asked about.
+//! Whose authorizations a grant accepts from the browser: those of its people. Anyone with an account at Facebook can log in to
+//! an application that is live; what others bring waits for a while, and the operator does not even ask Meta about it.
 //!
-//! Anyone who may write the source token's Secret decides whose token lies there, so a source token is taken whosever it is.
+//! Anyone who may write the source token's Secret decides whose token it holds, so a source token is accepted regardless of its
+//! owner.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The inbox of the operator: what the gateway left for it, watched as metadata.
 //!
-//! The namespace is the release's own. Nobody else may write there, so that who left something is no question; what was
-//! left is evaluated all the same.
+//! The namespace is the release's own. Nobody else may write there, so the sender is certain; the content is verified all the
+//! same.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
-//! Messages of the gateway that are no tokens: they are told and thrown away. What nobody asks for any more goes too.
+//! Messages of the gateway that hold no tokens: they are reported and deleted. Messages that nobody asks for any more are
+//! deleted too.
 
 mod trouble;
 
@@ -146,11 +147,11 @@ fn text(refusal: &MessageRefusal) -> String {
         ),
         MessageRefusal::PagesMissing(pages) => (
             format!("it does not cover pages that channels use: {}", clean(pages)),
-            "The person must authorize again with them selected; or delete the channels of pages that are to be given up."
+            "The person must authorize again with them selected; or the maintainer of the channels must delete those of pages to be given up."
                 .to_owned(),
         ),
     };
-    format!("What a person authorized in the browser was refused: {why}. Nothing was stored. {step}")
+    format!("The gateway refused what a person authorized in the browser: {why}. Nothing was stored. {step}")
 }
 
 #[cfg(test)]

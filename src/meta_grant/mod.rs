@@ -2,16 +2,19 @@
 //!
 //! # A grant's token
 //!
-//! A MetaGrant begins with a source token that someone else writes. The token in use is kept in a Secret of ours (`meta_grant/token_secret.rs`): a copy of the
-//! source token, what it was exchanged for, or a renewed one, beside the one before. One change a pass step: obtain, keep, look, list; so a process
-//! that is killed anywhere leaves a token that works (`decide/tests/life.rs` and `tests/cluster/kills.rs` kill it everywhere). What was
-//! obtained and could not be kept is remembered in memory. What we wrote counts before the watch shows it (`cluster/secrets.rs`). The pages and their tokens
-//! are in memory only (`meta_grant/page_tokens.rs`); `put` says for which pages something changed, and only their channels are woken.
+//! A MetaGrant begins with a source token that someone else writes. The token in use is kept in a Secret of ours
+//! (`meta_grant/token_secret.rs`): a copy of the source token, the result of its exchange, or a renewed token, next to the
+//! previous one. Each step of a pass makes one change: obtain, keep, check, list. So a process that is killed anywhere leaves a
+//! working token (`decide/tests/life.rs` and `tests/cluster/kills.rs` kill it everywhere). A token that was obtained and could
+//! not be kept is remembered in memory. Our writes count before the watch shows them (`cluster/secrets.rs`). The pages and
+//! their tokens are in memory only (`meta_grant/page_tokens.rs`); `put` reports for which pages something changed, and only
+//! their channels are woken.
 //!
-//! What a list leaves open of a page in use is a gap (`meta_grant/page_gap.rs`): `meta_grant/coverage.rs` says which pages have to be asked for a token, at most
-//! fifty a minute, and what list and page come to; until a gap is settled the row before stays in force, and nobody hears of it. Source tokens, mail and the
-//! gateway's logins are judged by the same file (`of_another`). What else counts only when it is said again is in `decide/heard.rs`. Random histories of
-//! answers are judged by rules kept apart from that code (`decide/tests/histories.rs`).
+//! What a list leaves open about a page in use is a gap (`meta_grant/page_gap.rs`). `meta_grant/coverage.rs` says which pages
+//! must be asked for a token, at most fifty a minute, and evaluates the list together with the answers of the pages. Until a
+//! gap is settled, the row before stays in force, and no dependent hears of it. Source tokens, inbox messages and the gateway's
+//! logins are judged by the same file (`of_another`). Other answers that count only when repeated are in `decide/heard.rs`.
+//! Random histories of answers are judged by rules kept apart from that code (`decide/tests/histories.rs`).
 
 pub mod act;
 pub mod address;

@@ -315,10 +315,10 @@ impl Mutation {
     pub(super) const fn told(&self) -> &'static str {
         match self {
             Self::Exchange { .. } => "exchanging the token of the grant at Meta",
-            Self::Keep { .. } => "keeping the token of the grant",
-            Self::Discard { .. } => "throwing away what a person brought in the browser",
+            Self::Keep { .. } => "storing the token of the grant",
+            Self::Discard { .. } => "discarding what a person authorized in the browser",
             Self::Revoke => "revoking the former token of the grant at Meta",
-            Self::ForgetPrevious => "forgetting the former token of the grant",
+            Self::ForgetPrevious => "deleting the former token of the grant",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads everything about a grant; what is missing or refused is an observation too.
+//! Reads everything about a grant; something missing or refused is an observation too.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A page in use of which the list of a grant does not say what it said before. One list is no withdrawal: the page itself is
-//! asked, and what both say counts once it was said again some time later.
+//! A page in use about which the list of a grant no longer says what it said before. A single list is no withdrawal: the page
+//! itself is asked, and what both say counts once it was repeated some time later.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,7 +1,7 @@
-//! What grants give to channels: kept in memory only, since it holds the tokens of pages.
+//! What grants give to channels: kept only in memory, because it holds the tokens of pages.
 //!
-//! The passes of a grant put it here; its channels read it. After a restart there is nothing until a grant had its
-//! first pass, which wakes its channels.
+//! The passes of a grant put it here; its channels read it. After a restart there is nothing until a grant had its first pass,
+//! which wakes its channels.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

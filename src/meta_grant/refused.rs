@@ -1,5 +1,5 @@
-//! Whether the API server would let in now what it refused to write for a grant before. Nothing is written, so that Meta is not asked
-//! anything for it.
+//! Whether the API server would now accept a write for a grant that it refused before. This is a dry run, so that Meta is not
+//! asked anything for a write that would be refused.
 
 use super::model::Tokens;
 use super::state::MetaGrants;

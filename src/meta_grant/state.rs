@@ -1,4 +1,4 @@
-//! What is known of the MetaGrants.
+//! What is known about the MetaGrants.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The Secret with the token that a grant uses. It is ours, for the source token is usually synced from a vault and would be put
-//! back. It has no owner: a restore or a prune must not collect the only token that lives. So it is known by its name, its
-//! type and the purpose that it is released for.
+//! The Secret with the token that a grant uses. It belongs to the operator, because the source token is usually synced from a
+//! vault and would be restored. It has no owner: a restore or a prune must not collect the only living token. So it is
+//! recognized by its name, its type and the purpose in its label.
 
 use std::collections::BTreeMap;
 
@@ -221,6 +221,6 @@ mod tests {
         };
         assert_eq!(parse(&released(secret(&[]))).unwrap_err(), "it has no key token");
         let why = parse(&released(secret(&[("token", "two words, and secret ones")]))).unwrap_err();
-        assert_eq!(why, "its key token cannot be used: it contains a blank");
+        assert_eq!(why, "its key token cannot be used: it contains a space");
     }
 }

@@ -1,4 +1,4 @@
-//! What debug_token says of the token of a grant, for those who doubt what the grant gave them.
+//! What debug_token says about the token of a grant, for channels that doubt what the grant gave them.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! What channels need to know of their grant: from its status alone.
+//! What channels need to know about their grant: from its status alone.
 
 use crate::api::MetaGrant;
 use crate::api::conditions::{ConditionType, find};

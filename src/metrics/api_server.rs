@@ -26,12 +26,12 @@ impl ApiServer {
         registry.register("watch_errors", "Interruptions of watches", self.watch_errors.clone());
         registry.register(
             "watch_silences",
-            "Watches that were begun anew since nothing was heard on them",
+            "Watches that were restarted because nothing was heard on them",
             self.watch_silences.clone(),
         );
         registry.register(
             "write_limit",
-            "Writes to the API server that may be under way at once; fewer while it is slow",
+            "Writes to the API server that may be in flight at once; fewer while it is slow",
             self.write_limit.clone(),
         );
         registry.register_collector(Box::new(self.hearing.clone()));

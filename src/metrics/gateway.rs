@@ -57,19 +57,19 @@ impl Gateway {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "webhook_signatures",
-            "Signatures of webhook events checked, by MetaApp and the entry of its Secret that they were made with",
+            "Signatures of webhook events checked, by MetaApp and the entry of its Secret that made them",
             self.signatures.clone(),
         );
         registry.register("webhook_challenges", "Verification requests answered", self.challenges.clone());
         registry.register(
             "reauthorizations",
-            "Steps of authorizing again in a browser, by what came of them",
+            "Steps of authorizing again in a browser, by result",
             self.reauthorizations.clone(),
         );
         // Of an operator its own gauges tell this, for more reasons.
         registry.register(
             "namespaces_refused",
-            "1 for each watched namespace of which something cannot be read, so that nothing new of it is answered",
+            "1 for each watched namespace in which something cannot be read, so the gateway answers nothing new about it",
             self.unread.clone(),
         );
         for result in ["valid", "invalid"] {

@@ -120,31 +120,31 @@ impl Metrics {
         );
         registry.register("sweep_visits", "Objects checked at their regular time, by result", metrics.visits.clone());
         registry.register("reconciles_active", "Passes that are running, by kind", metrics.active.clone());
-        registry.register("sweep_rounds", "Rounds of visits that ended, by kind", metrics.rounds.clone());
+        registry.register("sweep_rounds", "Finished rounds of regular checks, by kind", metrics.rounds.clone());
         registry.register(
             "sweep_complete_timestamp_seconds",
-            "Until when every object that was due was checked",
+            "Time up to which every object that was due has been checked",
             metrics.sweep_complete.clone(),
         );
         registry.register(
             "sweep_lag_seconds",
-            "How long after they were due the objects of the last finished round were checked",
+            "Delay with which the objects of the last finished round were checked after they were due",
             metrics.sweep_lag.clone(),
         );
         registry.register(
             "longest_unanswered_seconds",
-            "How long the Graph API has left open what it has not answered for longest",
+            "Age of the question that the Graph API has left unanswered for longest",
             metrics.unanswered.clone(),
         );
         registry.register(
             "repairs",
-            "Things at Meta that someone else changed: restored, or given up after three times",
+            "Things at Meta that someone else changed: restored, or given up after three repairs",
             metrics.repairs.clone(),
         );
         registry.register("status_writes", "Statuses written, by kind", metrics.status_writes.clone());
         metrics.writes.register(&mut registry);
         registry.register("invalid_objects", "Objects that could not be decoded", metrics.invalid_objects.clone());
-        registry.register("panics", "Passes and visits that panicked, by kind", metrics.panics.clone());
+        registry.register("panics", "Passes and regular checks that panicked, by kind", metrics.panics.clone());
         registry.register("secret_reads", "Secrets read from the API server", metrics.secret_reads.clone());
         registry.register(
             "grant_renewals",
@@ -153,17 +153,17 @@ impl Metrics {
         );
         registry.register(
             "unreachable_apps",
-            "MetaApps whose channels are not asked about, since Meta answers nothing about them",
+            "MetaApps whose channels are not checked because Meta answers nothing about them",
             metrics.unreachable_apps.clone(),
         );
         registry.register(
             "app_usage_percent",
-            "How much of what Meta allows a MetaApp's application in an hour is used, as Meta said last",
+            "Share of the hourly limit of a MetaApp's application that is used, as last reported by Meta",
             metrics.app_usage.clone(),
         );
         registry.register(
             "checks_deferred",
-            "Looks at Meta that were put off since much of a limit is used, by how pressing they are",
+            "Checks at Meta that were deferred because much of a limit is used, by urgency",
             metrics.held_back.clone(),
         );
         registry.register(
@@ -178,7 +178,7 @@ impl Metrics {
         );
         registry.register(
             "clock_skew_seconds",
-            "How far the clock of this machine is ahead of Meta's, by the dates of its latest answers",
+            "Seconds by which the clock of this machine is ahead of Meta's, by the dates of its latest answers",
             metrics.clock_skew.clone(),
         );
         metrics.unguarded.register(&mut registry);

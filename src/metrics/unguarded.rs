@@ -17,17 +17,17 @@ impl Unguarded {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "claims_unguarded",
-            "1 while the API server would let any release claim pages for any other, so that none is claimed",
+            "1 while the API server would let any release claim pages for any other, so the operator claims none",
             self.claims.clone(),
         );
         registry.register(
             "secrets_unguarded",
-            "1 while the API server would let this process write Secrets that are none of its business",
+            "1 while the API server would let this process write Secrets that it has no business writing",
             self.secrets.clone(),
         );
         registry.register(
             "secrets_guard_unknown",
-            "1 while this process could not find out whether the API server keeps it from Secrets that are none of its business",
+            "1 while this process cannot find out whether the API server prevents it from writing Secrets that it has no business writing",
             self.secrets_unknown.clone(),
         );
     }

@@ -40,7 +40,7 @@ impl Writes {
         }
         registry.register(
             "writes_withheld",
-            "Writes at Meta that were not sent, since it was not certain any more that they were this process's to send",
+            "Writes at Meta that were not sent because this process was no longer sure of its right to send them",
             self.withheld.clone(),
         );
         for why in Withheld::ALL {

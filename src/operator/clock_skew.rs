@@ -1,4 +1,5 @@
-//! Says when the clock of this machine and Meta's are too far apart, and ends the process when ours was set back.
+//! Reports when the clock of this machine and Meta's are too far apart, and ends the process when the machine's clock was set
+//! back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
         furthest = furthest.max(began);
         if furthest.duration_since(began) > TOLERATED {
             tracing::error!(
-                "the clock was set back: what this process remembers seems to be of the future; ending, so that the next one begins anew"
+                "the clock was set back: what this process remembers seems to be from the future; exiting, so that the next process starts afresh"
             );
             ctx.shutdown.cancel();
             return;
@@ -54,7 +55,7 @@ fn tell(kinds: &Kinds, apart: bool, ahead_seconds: i64) {
     if apart {
         tracing::warn!(
             ahead_seconds,
-            "the clock of this machine and Meta's are too far apart: until they agree nothing ends, is renewed or is cleaned up by this clock alone"
+            "the clock of this machine and Meta's are too far apart: until they agree, nothing ends, is renewed or is cleaned up by this clock alone"
         );
         return;
     }

@@ -1,5 +1,5 @@
-//! Where the controllers of a kind get its objects from: a store for each watched namespace, what fills it, and which objects are
-//! woken.
+//! Where the controllers of a kind get their objects from: a store for each watched namespace, what fills it, and which objects
+//! are woken.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

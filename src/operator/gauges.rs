@@ -1,5 +1,5 @@
-//! Gauges about objects: the state of every channel and application, read from the stores when someone scrapes. Nothing is kept
-//! for them: they cost nothing between scrapes, are never out of date, and go with their objects. A follower has none.
+//! Gauges about objects: the state of every channel and application, read from the stores during a scrape. Nothing is kept for
+//! them: they cost nothing between scrapes, are never out of date, and disappear with their objects. A follower has none.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -50,23 +50,33 @@ impl Collector for Gauges {
         family(&mut encoder, "channel_connection", "1 for the state that a channel is in", connections)?;
         let expires = |grant: &MetaGrant| end(grant.status.as_ref()?.expires.as_ref());
         let ends = grants.iter().filter_map(|grant| Some((object(&grant.metadata), expires(grant)?)));
-        family(&mut encoder, "grant_expiry_timestamp_seconds", "When the authorization of a grant ends", ends)?;
+        family(
+            &mut encoder,
+            "grant_expiry_timestamp_seconds",
+            "Time at which the authorization of a grant ends",
+            ends,
+        )?;
         let failing = grants.iter().filter_map(|grant| Some((object(&grant.metadata), renewal_failing(grant)?)));
         let help = "1 while the token of a grant cannot be renewed, else 0";
         family(&mut encoder, "grant_renewal_failing", help, failing)?;
         let expires = |channel: &FacebookChannel| end(channel.status.as_ref()?.expires.as_ref());
         let ends = channels.iter().filter_map(|channel| Some((object(&channel.metadata), expires(channel)?)));
-        family(&mut encoder, "channel_expiry_timestamp_seconds", "When the authorization of a channel ends", ends)?;
+        family(
+            &mut encoder,
+            "channel_expiry_timestamp_seconds",
+            "Time at which the authorization of a channel ends",
+            ends,
+        )?;
         let ages = channels.iter().filter(|channel| is_asked_about(channel)).map(|channel| self.age(&kinds, channel));
         let longest = ([("kind", KindName::FACEBOOK_CHANNEL.as_str())], ages.fold(0.0, f64::max));
-        let help = "Age of the oldest answer about one of the channels that are checked in every period";
+        let help = "Age of the oldest answer about any channel that is checked in every period";
         family(&mut encoder, "longest_unverified_seconds", help, [longest])?;
         let tenures = kinds.ctx.cluster.namespaces.tenures();
         let refused = tenures.iter().filter_map(|(namespace, tenure)| {
             let refusal = tenure.verdict.as_ref()?.as_ref().err()?;
             Some(([("namespace", namespace.as_str()), ("reason", refusal.as_str())], 1.0))
         });
-        let help = "1 for each watched namespace in which nothing is done, since it is not bound to this release or cannot be read";
+        let help = "1 for each watched namespace in which the operator does nothing because it is not bound to this release or cannot be read";
         family(&mut encoder, "namespaces_refused", help, refused)?;
         let surplus = kinds.ctx.cluster.surplus.counts();
         let ours = surplus.iter().filter(|(_, namespace, _)| kinds.ctx.cluster.is_ours(namespace));
@@ -74,8 +84,7 @@ impl Collector for Gauges {
             let count = u32::try_from(*count).unwrap_or(u32::MAX);
             ([("kind", *kind), ("namespace", namespace.as_str())], f64::from(count))
         });
-        let help =
-            "Objects of a namespace that are more than --max-objects-per-namespace, so that nothing is done for them";
+        let help = "Objects of a namespace beyond --max-objects-per-namespace, for which the operator does nothing";
         family(&mut encoder, "surplus_objects", help, surplus)
     }
 }

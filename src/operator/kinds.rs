@@ -1,5 +1,5 @@
-//! The kinds, each a value that owns what is known of its objects. A kind depends on those above it. This is the only place where
-//! the operator names them.
+//! The kinds, each a value that owns what is known about its objects. A kind depends on those above it. This is the only place
+//! where the operator names them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Tells in its own status of each object that cannot be decoded, beside what the status said before, which nobody here can
-//! judge.
+//! Reports each object that cannot be decoded in the object's own status, in addition to what the status said before, which
+//! nobody here can judge.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
             let told = tell(ctx, &**of, &key).await;
             if let Err(failure) = told.map_err(|failure| failure.to_string()) {
                 if said.as_ref() != Some(&failure) {
-                    tracing::warn!(kind = kind.as_str(), object = %key, failure, "an object that cannot be decoded could not be told so");
+                    tracing::warn!(kind = kind.as_str(), object = %key, failure, "the status of an object that cannot be decoded could not be written");
                 }
                 left.insert((kind, key), Some(failure));
             }
@@ -100,12 +100,12 @@ fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> F
     let ApiResource { kind, plural, .. } = resource;
     let next_step = if field.starts_with("status") {
         format!(
-            "The maintainer of this object must have its status written anew: kubectl -n {} patch {plural} {} --subresource=status --type=merge -p '{{\"status\":null}}'.",
+            "The maintainer of this object must have its status rewritten: kubectl -n {} patch {plural} {} --subresource=status --type=merge -p '{{\"status\":null}}'.",
             key.namespace, key.name
         )
     } else {
         format!(
-            "The maintainer of this object must apply it again as the installed version of {kind} has it, see kubectl explain {plural}.{}.",
+            "The maintainer of this object must apply it again in the form of the installed version of {kind}, see kubectl explain {plural}.{}.",
             field.split('[').next().unwrap_or(field)
         )
     };
@@ -113,7 +113,7 @@ fn finding(resource: &ApiResource, key: &Key, field: &str, generation: i64) -> F
         status: Status::False,
         reason: Reason::InvalidObject,
         seen: format!(
-            "The operator cannot read {field} of this object, which another version of {kind} left like this; nothing is done for it, what it holds stays its own, and its other conditions are from before."
+            "The operator cannot read {field} of this object, which another version of {kind} wrote. The operator does nothing for the object; it keeps what it holds, and its other conditions are from before."
         ),
         next_step,
         words: None,

@@ -133,7 +133,7 @@ impl Operator {
         if let Some(told) = told {
             ctx.metrics.collect(Gauges::of(&kinds));
             ready.set(true);
-            tracing::info!("every store is filled; reconciling");
+            tracing::info!("every store is filled; reconciling starts");
             work.extend(loops(&kinds, told, &scopes));
             drain(ctx, &mut watches, join_all(work)).await?;
         }
@@ -238,7 +238,7 @@ async fn drain(ctx: &Context, watches: &mut JoinSet<()>, work: impl Future) -> a
     };
     tokio::select! {
         _ = work => tracing::info!("every pass has ended"),
-        () = overdue => tracing::warn!("a pass did not end in time and is given up"),
+        () = overdue => tracing::warn!("a pass did not end in time and is abandoned"),
         error = watch_health::first_end(watches) => return Err(error),
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What becomes of a namespace that turns out to be ours, or not to be, or not any more.
+//! What happens to a namespace that turns out to belong to this release, not to belong to it, or no longer to belong to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,17 +161,17 @@ fn why(namespace: &str, release: &str, refusal: &Refusal) -> String {
     let namespace = shown(namespace);
     match refusal {
         Refusal::Unbound => format!(
-            "Namespace {namespace} is bound to no release, so that nothing is done there. The maintainer of release {release} must create the ConfigMap {RELEASE_BINDING} there with {RELEASE_KEY}: {release}, as the chart does; or take the namespace out of the watched ones."
+            "Namespace {namespace} is not bound to any release, so nothing is done there. The maintainer of release {release} must create the ConfigMap {RELEASE_BINDING} there with {RELEASE_KEY}: {release}, as the chart does, or remove the namespace from the watched ones."
         ),
         Refusal::OtherRelease(other) => format!(
-            "Namespace {namespace} is bound to release {}, so that release {release} does nothing there. The maintainer of {release} must take the namespace out of the watched ones; or, if it is to move, the maintainer of the other release must do so there first, which removes the ConfigMap {RELEASE_BINDING}.",
+            "Namespace {namespace} is bound to release {}, so release {release} does nothing there. The maintainer of {release} must remove the namespace from the watched ones; or, to move it, the maintainer of the other release must remove it there first, which deletes the ConfigMap {RELEASE_BINDING}.",
             clean(other)
         ),
         Refusal::Unlisted(Unlisted::Forbidden) => format!(
-            "Release {release} may not list what it needs in namespace {namespace}, so that nothing is done there. Its maintainer must give it its Role there, as the chart does; or take the namespace out of the watched ones."
+            "Release {release} may not list what it needs in namespace {namespace}, so nothing is done there. Its maintainer must give it its Role there, as the chart does, or remove the namespace from the watched ones."
         ),
         Refusal::Unlisted(Unlisted::NotFound) => format!(
-            "The API server does not serve a kind that release {release} needs in namespace {namespace}, so that nothing is done there. A cluster administrator must install the CustomResourceDefinitions of this version."
+            "The API server does not serve a kind that release {release} needs in namespace {namespace}, so nothing is done there. A cluster administrator must install the CustomResourceDefinitions of this version."
         ),
     }
 }
@@ -191,7 +191,11 @@ mod tests {
     #[test]
     fn a_refusal_says_what_was_seen_and_who_must_do_what() {
         let rows = [
-            (Refusal::Unbound, "tenant-a is bound to no release", "metachannels-release there with release: ops/acme"),
+            (
+                Refusal::Unbound,
+                "tenant-a is not bound to any release",
+                "metachannels-release there with release: ops/acme",
+            ),
             (
                 Refusal::OtherRelease("ops/other".to_owned()),
                 "bound to release ops/other",

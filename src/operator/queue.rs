@@ -1,4 +1,4 @@
-//! Calls channels that wait for Meta's limits, and has applications asked about of which nothing was heard for a while.
+//! Calls channels that wait for Meta's limits, and has applications checked from which nothing was heard for a while.
 
 use std::sync::Arc;
 

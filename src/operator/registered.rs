@@ -1,4 +1,4 @@
-//! A kind that people declare, whichever it is: what the operator does with all of them alike.
+//! Any kind that people declare: what the operator does with all of them alike.
 
 use std::sync::Arc;
 

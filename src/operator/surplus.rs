@@ -1,4 +1,5 @@
-//! Tells in its own status of each object that is one too many, beside what the status said before.
+//! Reports each object beyond the limit of its namespace in the object's own status, in addition to what the status said
+//! before.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
             }
             for (kind, key) in untold {
                 if let Err(failure) = tell(ctx, kind, &key).await {
-                    tracing::warn!(kind = kind.name().as_str(), object = %key, %failure, "an object that is one too many could not be told so");
+                    tracing::warn!(kind = kind.name().as_str(), object = %key, %failure, "the status of an object beyond the limit could not be written");
                     left.push((kind, key));
                 }
                 if ctx.read(tokio::time::sleep(PACE)).await.is_err() {
@@ -68,7 +69,7 @@ fn log(ctx: &Context, logged: &BTreeSet<(&'static str, String)>) -> BTreeSet<(&'
                 namespace,
                 surplus,
                 most = ctx.cluster.surplus.most(),
-                "a namespace has more objects than --max-objects-per-namespace; nothing is done for the youngest"
+                "a namespace has more objects than --max-objects-per-namespace; the operator does nothing for the newest"
             );
         }
     }
@@ -95,10 +96,10 @@ fn finding(resource: &ApiResource, key: &Key, object: &DynamicObject, most: usiz
         status: Status::False,
         reason: Reason::TooManyObjects,
         seen: format!(
-            "Namespace {namespace} has more than {most} objects of kind {kind}, and this is none of the {most} that are managed; nothing is done for it, what it holds stays its own, and its other conditions are from before."
+            "Namespace {namespace} has more than {most} objects of kind {kind}, and this is not among the {most} that are managed. The operator does nothing for it; it keeps what it holds, and its other conditions are from before."
         ),
         next_step: format!(
-            "The maintainer of namespace {namespace} must delete {plural} that nobody needs, upon which the oldest that waits gets its turn on its own; or have the maintainer of the release raise --max-objects-per-namespace."
+            "The maintainer of namespace {namespace} must delete {plural} that nobody needs, and the oldest one waiting gets its turn automatically; or have the maintainer of the release raise --max-objects-per-namespace."
         ),
         words: None,
         observed_generation: object.metadata.generation.unwrap_or_default(),

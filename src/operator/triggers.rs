@@ -1,5 +1,5 @@
-//! What a change wakes: the object itself, if what it is reconciled by changed, and who depends on it, if what they
-//! depend on did. A counter that moves in a status wakes nobody.
+//! What a change wakes: the object itself, if its inputs changed, and its dependents, if what they depend on changed. A counter
+//! that moves in a status wakes nothing.
 
 use std::collections::HashMap;
 

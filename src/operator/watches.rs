@@ -1,4 +1,4 @@
-//! The watches of what nobody declares as a kind: labeled Secrets, the bindings of namespaces, and claims.
+//! The watches of everything that nobody declares as a kind: labeled Secrets, the bindings of namespaces, and claims.
 
 use std::sync::Arc;
 

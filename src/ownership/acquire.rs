@@ -1,8 +1,8 @@
-//! Holding an asset: acquiring, adopting and taking over its claim, and keeping up to date what it says.
+//! Holding an asset: acquiring, adopting and taking over its claim, and keeping its content up to date.
 //!
-//! Creating the claim is the lock: of several that try, the API server lets one through. A claim is made only after its
-//! holder proved the asset with a credential, and before the first write at Meta. Every later change is written over the
-//! very version that was read, so that of several who want it one gets through as well.
+//! Creating the claim is the lock: if several try, the API server lets one through. A claim is created only after its holder
+//! proved the asset with a credential, and before the first write at Meta. Every later change is written over the very version
+//! that was read, so here too only one of several gets through.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -180,7 +180,7 @@ pub async fn record(ownership: &Ownership, wanted: &Wanted, proven: bool) -> Res
     let found = kubernetes("reading a claim", api(ownership).get_opt(&name)).await?;
     let ours = |seen| matches!(seen, ClaimSeen::Ours { .. });
     let Some(mut claim) = found.filter(|claim| ours(evaluate(claim, &wanted.holder, |_| true))) else {
-        let detail = "it is not this object's any more".to_owned();
+        let detail = "it no longer belongs to this object".to_owned();
         return Err(Failure::Kubernetes { what: "updating a claim", detail, conflict: true });
     };
     claim.spec = noted(&claim.spec, wanted, proven);

@@ -1,8 +1,10 @@
-//! Proves that the API server refuses claims for namespaces of others, before any claim is taken, and again every ten minutes.
+//! Proves that the API server refuses claims for the namespaces of others, before the operator takes any claim, and again every
+//! ten minutes.
 //!
-//! Who owns a page is decided by who may write its claim, and every release may write in the claims namespace. That none takes
-//! what another one has, with or without intent, is the work of the policy `claims.metachannels.io`. A claim for a namespace that
-//! cannot exist is offered for trial, and a claim that exists is offered to that namespace; the policy must refuse both.
+//! Whoever may write the claim of a page decides who owns the page, and every release may write in the claims namespace. The
+//! policy `claims.metachannels.io` prevents one release from taking what another one has, with or without intent. The proof is
+//! a dry run: a claim for a namespace that cannot exist, and the change of an existing claim to that namespace. The policy must
+//! refuse both.
 
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ const NOBODYS: &str = "proof.metachannels.io";
 const NO_PAGE: &str = "99999999999999999999";
 
 /// What is done, for the log.
-const WHAT: &str = "offering a claim for trial";
+const WHAT: &str = "trying to create a claim (dry run)";
 
 /// Distances between tries: short while a policy that was just installed may not count yet, then less than a minute.
 const FIRST: Duration = Duration::from_secs(5);
@@ -99,7 +101,9 @@ async fn ask(ownership: &Ownership, asked_at: &mut Option<Timestamp>) -> bool {
             return true;
         }
         // No answer is not an answer: what was known of it stays.
-        Ok(Err(failure)) => tracing::warn!(cause = %failure, "whether claims are protected could not be found out"),
+        Ok(Err(failure)) => {
+            tracing::warn!(cause = %failure, "the operator could not find out whether claims are protected")
+        }
         Err(_) => {}
     }
     false
@@ -113,15 +117,15 @@ fn note(ownership: &Ownership, found: Option<BlockedBy>) {
     }
     let namespace = &ownership.ctx.policy.claims_namespace;
     match found {
-        None => tracing::info!(namespace, "claims are protected; they may be taken"),
+        None => tracing::info!(namespace, "claims are protected; the operator may claim assets"),
         Some(by @ BlockedBy::Unguarded) => {
             tracing::warn!(
                 namespace,
-                "anybody with a Role there may claim pages for any namespace, so no claim is taken: install chart meta-channel-operator-admin with policies.enabled"
+                "anyone with a Role there may claim pages for any namespace, so the operator claims none: install chart meta-channel-operator-admin with policies.enabled"
             );
             publish(ownership, &ClaimsBlocked { namespace: namespace.clone(), by });
         }
-        Some(by) => tracing::warn!(namespace, obstacle = ?by, "no claim can be taken"),
+        Some(by) => tracing::warn!(namespace, obstacle = ?by, "the operator cannot claim anything"),
     }
     wake_those_who_wait(ownership);
 }

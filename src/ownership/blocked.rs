@@ -1,4 +1,4 @@
-//! What keeps the operator from claims, and who brings them back.
+//! Obstacles that keep the operator from claims, and who must remove them.
 
 use jiff::Timestamp;
 use parking_lot::RwLock;
@@ -43,12 +43,12 @@ impl ClaimsBlocked {
         match &self.by {
             BlockedBy::Refused { seen, .. } => seen.clone(),
             BlockedBy::Forbidden => format!("The operator may not use AssetClaims in namespace {namespace}."),
-            BlockedBy::NoNamespace => format!("Namespace {namespace}, where AssetClaims lie, does not exist."),
+            BlockedBy::NoNamespace => format!("Namespace {namespace}, the namespace for AssetClaims, does not exist."),
             BlockedBy::Unguarded => format!(
-                "In namespace {namespace} the API server lets any release claim pages for any other, so none is claimed."
+                "In namespace {namespace} the API server lets any release claim pages for any other, so the operator claims none."
             ),
             BlockedBy::Unproven => format!(
-                "The API server has not said yet whether it keeps other releases from claims in namespace {namespace}."
+                "The API server has not said yet whether it protects claims in namespace {namespace} from other releases."
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! A write at Meta in the name of a claim: sent only if the claim, as the API server itself has it, is what was decided by. The
-//! watch may lag behind it for minutes, and what it shows is worth nothing once an administrator moved the claim.
+//! A write at Meta in the name of a claim: it is sent only if the claim, as the API server itself has it, is the one behind the
+//! decision. The watch may lag by minutes, and what it shows is worthless once an administrator moved the claim.
 
 use kube::ResourceExt;
 

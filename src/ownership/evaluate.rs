@@ -1,4 +1,5 @@
-//! What a claim is for someone who wants to hold its asset, and what it has to say: functions of values, with no client in sight.
+//! The meaning of a claim for someone who wants to hold its asset, and the content that the claim should have: functions of
+//! values, with no client in sight.
 
 use kube::ResourceExt;
 

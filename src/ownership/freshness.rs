@@ -1,4 +1,5 @@
-//! What this process knows for certain of claims: which it wrote just now, and of which the watch shows an old version.
+//! What this process knows for certain about claims: which ones it just wrote, and for which ones the watch shows an old
+//! version.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,17 +1,19 @@
 //! Which namespace owns a page or the callback of an application: the lock that the other kinds take before they write at Meta.
 //!
-//! `observe` and `acquire` are what the other kinds use, [`admission_check`] what has to be known before, [`claim_fence`] what stands
-//! before each write at Meta.
+//! The other kinds use `observe` and `acquire`. [`admission_check`] covers what has to be known before, and [`claim_fence`]
+//! stands before each write at Meta.
 //!
 //! # Who may write claims
 //!
-//! All releases write in one claims namespace; a policy of the API server lets each write only for namespaces whose channels' status it may
-//! patch. Before a claim is taken, and every ten minutes, `ownership/admission_check.rs` offers one for trial, for a namespace that cannot exist, and one that exists to that namespace, and
-//! expects the policy's refusal; until then `ownership.admission_check` says what is in the way, and `ownership/acquire.rs` takes and changes none. Who may act for all namespaces, which
-//! the API server is asked before, has nothing to prove.
+//! All releases write in one claims namespace; a policy of the API server lets each release write only for namespaces whose
+//! channels' status it may patch. Before the operator takes a claim, and every ten minutes, `ownership/admission_check.rs`
+//! tries two dry runs, a new claim for a namespace that cannot exist and the change of an existing claim to that namespace, and
+//! expects the policy to refuse them. Until then `ownership.admission_check` reports what is in the way, and
+//! `ownership/acquire.rs` takes and changes no claims. A release that may act for all namespaces, which the API server is asked
+//! first, has nothing to prove.
 //!
-//! Operator and gateway are known to the policies about Secrets by rights of their own (`post` and `collect` on `inboxes`, of which there are none). That
-//! these count is asked by `cluster/secret_guard.rs`; without them the work goes on.
+//! The policies about Secrets recognize operator and gateway by their own rights (`post` and `collect` on `inboxes`, a resource
+//! that does not exist). `cluster/secret_guard.rs` checks that these policies take effect; without them the work continues.
 
 mod acquire;
 pub mod admission_check;

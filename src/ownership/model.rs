@@ -1,4 +1,4 @@
-//! An asset, who wants to hold it, and what its claim is for them.
+//! An asset, the object that wants to hold it, and the meaning of its claim for that object.
 
 use jiff::{Timestamp, Unit};
 

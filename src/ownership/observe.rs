@@ -1,4 +1,4 @@
-//! Who holds an asset, from the point of view of one object, and whether its own claim says what it should.
+//! Who holds an asset, from the point of view of one object, and whether the object's own claim is up to date.
 
 use super::blocked::{BlockedBy, ClaimsBlocked};
 use super::evaluate::{observed, recorded};

@@ -1,4 +1,4 @@
-//! What is known of claims beyond what the watch shows of them.
+//! What is known about claims beyond what the watch shows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Where claims are: the API server, and what the watch shows of it.
+//! Where claims are stored: in the API server, and in what the watch shows of it.
 
 use std::sync::Arc;
 

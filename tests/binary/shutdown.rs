@@ -79,7 +79,7 @@ async fn a_leader_whose_write_at_graph_hangs_ends_in_time() -> Result<()> {
     env.struck("POST").await?;
     leader_ends_well(&env, &operator, "while a write at Graph hangs").await?;
     let log = operator.process.logs();
-    ensure!(log.contains("a pass did not end in time and is given up"), "{log}");
+    ensure!(log.contains("a pass did not end in time and is abandoned"), "{log}");
     Ok(())
 }
 

@@ -36,8 +36,8 @@ async fn who_put_a_token_that_cannot_serve_into_the_secret_learns_what_to_put_th
     let rows = [
         ("user", USER_TOKEN, "WrongTokenType", vec!["me/accounts", "MetaGrant"]),
         ("other", TOKEN_B, "WrongPage", vec![PAGE_A, PAGE_B, "pageId"]),
-        ("truncated", truncated, "TokenUnknown", vec!["Was all of it copied?"]),
-        ("encoded", twice.as_str(), "TokenUnknown", vec!["Was all of it copied?"]),
+        ("truncated", truncated, "TokenUnknown", vec!["The token may have been copied incompletely."]),
+        ("encoded", twice.as_str(), "TokenUnknown", vec!["The token may have been copied incompletely."]),
     ];
     let channels: Vec<_> = rows.iter().map(|(name, token, ..)| (*name, PAGE_A, *token)).collect();
     world.put_channels(&world.tenant_a, &channels).await?;

@@ -242,7 +242,7 @@ async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result
     world.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
     world.put_channel(&world.tenant_a, "gone", &page(last), &text(&format!("page-{last}"))).await?;
     let channel = world.channel_is(&world.tenant_a, "gone", &["Ready=False/RoleLost", "Stalled=True"]).await?;
-    assert!(channel.status.unwrap().next_step.unwrap().contains("must give back the tasks"));
+    assert!(channel.status.unwrap().next_step.unwrap().contains("must restore the tasks"));
     Ok(())
 }
 

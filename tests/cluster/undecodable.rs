@@ -63,7 +63,7 @@ async fn an_object_that_cannot_be_decoded_says_so_and_its_next_step_mends_it() -
         let told = is(&world, (kind, &namespace, name), ("False", "InvalidObject")).await?;
         assert_eq!(condition(&told, "Stalled").context("Stalled")?["status"], "True");
         assert_eq!(told["status"]["observedGeneration"], told["metadata"]["generation"]);
-        assert_eq!(told["status"]["claimName"], before["status"]["claimName"], "what it holds stays its own");
+        assert_eq!(told["status"]["claimName"], before["status"]["claimName"], "it keeps what it holds");
         for type_ in ["Connected", "Valid", "CredentialsValid"] {
             assert_eq!(condition(&told, type_), condition(&before, type_), "{type_} is from before");
         }

@@ -81,7 +81,7 @@ async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_
     let step = status.next_step.unwrap_or_default();
     ensure!(step.contains("set spec.graphVersion") && step.contains("v26.0"), "{step}");
     ensure!(
-        sentence(&status.conditions).is_some_and(|it| it.contains("Meta answers it as version v22.0")),
+        sentence(&status.conditions).is_some_and(|it| it.contains("Meta answers calls to it as version v22.0")),
         "{:#?}",
         status.conditions
     );
@@ -137,7 +137,7 @@ async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> R
         let app = comes_to(&world, &expected).await?;
         let message = told_by(app)?;
         ensure!(
-            message.contains("In version v26.0") && message.contains("in version v25.0. That one stays"),
+            message.contains("In version v26.0") && message.contains("in version v25.0. Version v25.0 stays"),
             "{message}"
         );
         uses(&world, "v25.0").await?;

@@ -1,15 +1,16 @@
 //! Leader election; the only file that names the crate behind it.
 //!
-//! The Lease is renewed on a thread of its own, over a client and a connection of its own: whatever the work does to the
-//! runtime, its connections and the queue of its client, the lease is not lost by it.
+//! The Lease is renewed on its own thread, with its own client and connection: whatever the work does to the runtime, its
+//! connections and the queue of its client, the lease is not lost because of it.
 //!
 //! # Under load
 //!
-//! The Lease is renewed on a thread with a runtime and a connection of its own (`cluster/leader/mod.rs`): the passes of all kinds run in one task, and
-//! what they do to its runtime, or to the connections and the queue of its client, must not cost the lease. `Tenure` tells when it was renewed last. All writes go through a
-//! client that lets fewer through at once while the API server is slow (`cluster/backpressure.rs`): the API server's time begins when a write is sent, and one that was not sent in a minute is
-//! given up and says nothing about the API server (`Failure::Unsent`). An object that waits for another one to be verified does not
-//! repeat each change of its words (`controller/pass/mod.rs`: `puts_off`).
+//! The Lease is renewed on a thread with its own runtime and connection (`cluster/leader/mod.rs`): the passes of all kinds run
+//! in one task, and what they do to its runtime, or to the connections and the queue of its client, must not cost the lease.
+//! `Tenure` reports when the Lease was last renewed. All writes go through a client that lets fewer through at once while the
+//! API server is slow (`cluster/backpressure.rs`): the API server's time starts when a write is sent, and a write that was not
+//! sent within a minute is abandoned and says nothing about the API server (`Failure::Unsent`). An object that waits for
+//! another one to be verified does not repeat each change of its words (`controller/pass/mod.rs`: `puts_off`).
 
 pub mod refused;
 

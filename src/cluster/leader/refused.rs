@@ -1,5 +1,5 @@
-//! What the API server refuses of the Lease is told by one Event on it: it has no condition, and while nobody may lead, nobody
-//! writes one.
+//! One Event on the Lease reports what the API server refuses about it: the Lease has no condition, and while nobody may lead,
+//! nobody writes one.
 
 use axum::http::{Method, StatusCode};
 use kube::Client;

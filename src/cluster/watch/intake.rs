@@ -1,4 +1,4 @@
-//! What becomes of what a watch brings, and of objects that get a place.
+//! What happens to objects that a watch brings, and to objects that get a place.
 
 use kube::Resource;
 use kube_runtime::reflector::store::Writer;
@@ -70,7 +70,7 @@ where
             // The watch brings that it is gone.
             Ok(None) => {}
             Err(failure) => {
-                tracing::warn!(kind = %K::kind(&()), %failure, "an object whose turn it is could not be read");
+                tracing::warn!(kind = %K::kind(&()), %failure, "an object that was queued for its turn could not be read");
                 return false;
             }
         }

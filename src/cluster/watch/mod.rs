@@ -1,6 +1,6 @@
-//! Watches that feed the stores and say what changed.
+//! Watches that feed the stores and report what changed.
 //!
-//! They run on their own, apart from the controllers, so that no reconcile starts before every store is filled.
+//! They run on their own, separately from the controllers, so that no reconcile starts before every store is filled.
 
 mod intake;
 mod seen;
@@ -214,7 +214,7 @@ async fn drive<K, S, F>(
                     }
                     let why = why_unlisted(&error);
                     if refusals.is_news(why) {
-                        tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted; it begins anew");
+                        tracing::warn!(kind = %K::kind(&()), cause = cause(&error), "the watch was interrupted and starts again");
                     }
                     if let Some(why) = refusals.count(why) {
                         report(Change::Unlisted(why));
@@ -252,7 +252,7 @@ fn open<K: Resource<DynamicType = ()> + Clone>(
         let kept = ObjectMeta { namespace, name, uid, resource_version, creation_timestamp, ..ObjectMeta::default() };
         tracing::warn!(
             kind = %K::kind(&()), namespace = key.namespace, name = key.name,
-            "an object cannot be decoded and is left alone"
+            "an object cannot be decoded; the operator leaves it alone"
         );
         let known = objects.get(&key.to_ref()).map(|known| (*known).clone());
         (Misfit { key, metadata: Box::new(kept) }, known)

@@ -1,4 +1,4 @@
-//! What a watch has shown: tells changes from repetitions, finds what vanished, and knows who has a place.
+//! What a watch has shown: distinguishes changes from repetitions, finds what vanished, and knows which objects have a place.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One pass over an object, around the four steps: what is remembered at its begin, and the report at its end.
+//! One pass over an object, around the four steps: what is remembered at its start, and the report at its end.
 
 pub(super) mod refused;
 

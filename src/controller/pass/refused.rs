@@ -1,5 +1,5 @@
-//! What a pass makes of writes that the API server refuses: they are told once, and tried again within a minute for as long as it
-//! lasts, without a check at Meta.
+//! How a pass handles writes that the API server refuses: it reports them once and tries them again within a minute for as long
+//! as the refusal lasts, without a check at Meta.
 
 use jiff::Timestamp;
 use kube::Resource;

@@ -1,5 +1,5 @@
-//! What it means for a connected channel that Meta has not approved what its application needs: the link stands, but serves few.
-//! It is told beside the good news, and is the MetaApp's to mend; its Event lies there.
+//! What it means for a connected channel that Meta has not approved what its application needs: the link works, but serves few
+//! people. The message adds this to the good news. The fix is up to the MetaApp, and the Event is on the MetaApp.
 
 use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};

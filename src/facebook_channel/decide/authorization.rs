@@ -1,4 +1,4 @@
-//! Whether the channel is authorized: right application, right page, a page token, with what it needs.
+//! Whether the channel is authorized: the right application, the right page, a page token, and everything that it needs.
 
 use super::super::policy::token;
 use super::case::Case;
@@ -64,12 +64,12 @@ fn token_missing(case: &Case<'_>) -> Option<Finding> {
                 Status::False,
                 Reason::SecretMalformed,
                 format!("Secret {secret} cannot be used as a page token: {why}."),
-                format!("Put the page token alone, without quotes or line breaks inside, into the key {key}."),
+                format!("Put only the page token, without quotes or line breaks, into the key {key}."),
             ))
         }
         (TokenSeen::GrantNotFound, Some(CredentialSource::Grant(declared))) => {
             let seen = format!("There is no MetaGrant {namespace}/{}.", declared.name);
-            let step = "Create it; nothing has to be done here then.";
+            let step = "Create it; nothing else is needed here.";
             Some(case.found(Status::Unknown, Reason::GrantNotFound, seen, step))
         }
         (_, None) => Some(case.found(
@@ -88,7 +88,7 @@ fn app_broken(case: &Case<'_>) -> Option<Finding> {
 
 pub(super) fn app_unverified(case: &Case<'_>, why: &str) -> Finding {
     let Some(app_key) = &case.seen.app_key else {
-        return case.found(Status::Unknown, Reason::AppUnverified, "Which MetaApp it is is not known.", "");
+        return case.found(Status::Unknown, Reason::AppUnverified, "It is not known which MetaApp this is.", "");
     };
     seen::unverified(app_key, why).finding(case.generation)
 }
@@ -106,7 +106,7 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
         // stays.
         _ => {
             let kept = case.keep(ConditionType::Authorized, refusal);
-            let why = format!("Meta refused a call with them ({}).", refusal.fact);
+            let why = format!("Meta refused a call with these credentials ({}).", refusal.fact);
             if kept.status == Status::Unknown { app_unverified(case, &why) } else { kept }
         }
     }
@@ -146,7 +146,7 @@ fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
 /// Calls with the token are refused, and whether it serves cannot be asked.
 fn unwitnessed(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let seen = format!(
-        "A call with the page token was refused, and Meta does not say whether the token is valid ({}).",
+        "Meta refused a call with the page token and does not say whether the token is valid ({}).",
         refusal.fact
     );
     case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.")
@@ -155,9 +155,9 @@ fn unwitnessed(case: &Case<'_>, refusal: &Refusal) -> Finding {
 /// Calls with the token have been refused for long, though Meta calls it valid.
 fn disputed(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let page = &case.channel.spec.page_id;
-    let seen = format!("Meta calls the token valid in debug_token, and refuses it for page {page} ({}).", refusal.fact);
+    let seen = format!("Meta calls the token valid in debug_token, but refuses it for page {page} ({}).", refusal.fact);
     let step = format!(
-        "Someone with full control of the page must look whether the person behind the token still has access to it, in the page's settings; if that is so: {}",
+        "Someone with full control of the page must check in the page's settings whether the person behind the token still has access to the page. If so: {}",
         authorize_again(case)
     );
     case.found(Status::Unknown, Reason::TokenRefused, seen, step).quoting(refusal.quote())
@@ -187,7 +187,7 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
     let page = &case.channel.spec.page_id;
     let (what, step) = match reason {
         Reason::WrongApp => {
-            let app = case.seen.app_key.as_ref().map(|app| format!(" than MetaApp {app}")).unwrap_or_default();
+            let app = case.seen.app_key.as_ref().map(|app| format!(", not to MetaApp {app}")).unwrap_or_default();
             (format!("The page token belongs to another application{app}"), authorize_again(case))
         }
         Reason::WrongPage => wrong_page(case),
@@ -195,20 +195,20 @@ fn cut(case: &Case<'_>, reason: Reason, refusal: &Refusal) -> Finding {
         Reason::TokenUnknown => (
             "Meta does not know the token in the Secret".to_owned(),
             format!(
-                "Was all of it copied? {}, once more, with nothing left out, added or encoded; nobody has to log in for that.",
+                "The token may have been copied incompletely. {} again, with nothing left out, added or encoded; nobody has to log in for that.",
                 put_page_token(case)
             ),
         ),
         Reason::RoleLost => (
-            format!("{} has no fitting role on page {page} any more", grantor(case)),
+            format!("{} no longer has a sufficient role on page {page}", grantor(case)),
             format!(
-                "Someone with full control of page {page} must give back the tasks MESSAGING and MODERATE, which the operator finds out within two hours. Else: {}",
+                "Someone with full control of page {page} must restore the tasks MESSAGING and MODERATE, which the operator notices within two hours. Otherwise: {}",
                 authorize_again(case)
             ),
         ),
         Reason::BusinessManagementMissing => (
-            format!("Page {page} is reached through a business only"),
-            format!("{} The permission business_management must be granted too.", authorize_again(case)),
+            format!("Page {page} is reached only through a business"),
+            format!("{} The permission business_management must be granted as well.", authorize_again(case)),
         ),
         _ => (format!("Page {page} is not part of what was granted"), select_page(case)),
     };
@@ -255,7 +255,7 @@ fn take_page_token(case: &Case<'_>) -> String {
     }
     let page = &case.channel.spec.page_id;
     format!(
-        "Take the token of page {page} from GET /me/accounts, called with the token that is there now: {}. Or declare a MetaGrant with that token, and name it in credentials.grantRef. Nobody has to log in for either.",
+        "Take the token of page {page} from GET /me/accounts, called with the token that is in the Secret now: {}. Or declare a MetaGrant with that token and name it in credentials.grantRef. Nobody has to log in for either.",
         put_page_token(case)
     )
 }

@@ -37,7 +37,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
     match &case.seen.claim {
         // Who gives a page away begins no possession: it may be the receiver's that is free for a moment.
         ClaimSeen::Free | ClaimSeen::Offered { .. } if case.channel.spec.transfer_to.is_some() => {
-            let seen = format!("Page {page} is not claimed by a channel that gives it away.");
+            let seen = format!("A channel that gives page {page} away does not claim it.");
             (case.found(Status::Unknown, Reason::CredentialUnverified, seen, ""), None)
         }
         ClaimSeen::Free => pending(Mutation::AcquireClaim),
@@ -55,13 +55,13 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             (held(case), mutation)
         }
         ClaimSeen::Releasing => {
-            let seen = "The page is being unsubscribed for a channel that is gone; it can be claimed after that.";
+            let seen = "The page is being unsubscribed for a deleted channel; it can be claimed after that.";
             (case.found(Status::Unknown, Reason::Pending, seen, ""), None)
         }
         ClaimSeen::Unavailable(why) => (case.found(Status::Unknown, why.reason(), why.seen(), why.next_step()), None),
         ClaimSeen::Duplicate { name } => {
             let seen = format!("FacebookChannel {name} of this namespace holds page {page}.");
-            let step = "Delete one of the two.";
+            let step = "Delete one of the two channels.";
             (case.found(Status::False, Reason::DuplicateInNamespace, seen, step), None)
         }
         ClaimSeen::Elsewhere { namespace } if disconnected::receiver(case.channel) == Some(namespace) => {
@@ -72,7 +72,7 @@ pub(super) fn claimed(case: &Case<'_>, authorized: &Finding) -> (Finding, Option
             let own = case.namespace();
             let seen = format!("Namespace {namespace} holds page {page}.");
             let step = format!(
-                "Delete this channel; or have those people give the page away: spec.transferTo: {own} of their channel. A cluster administrator can move it as well."
+                "Delete this channel; or have the maintainer of that namespace give the page away with spec.transferTo: {own} in the channel there. A cluster administrator can also move it."
             );
             (case.found(Status::False, Reason::ClaimedElsewhere, seen, step), None)
         }
@@ -84,7 +84,7 @@ fn held(case: &Case<'_>) -> Finding {
     let held = case.found(Status::True, Reason::ClaimHeld, "This namespace holds the page.", "");
     match &case.seen.asked.unrecorded {
         Some(why) if case.seen.record != Record::Current => {
-            let seen = format!("{} How it is used now is not written into the claim yet: {}", held.seen, why.seen());
+            let seen = format!("{} The claim does not record the current use yet: {}", held.seen, why.seen());
             Finding { seen, ..held }
         }
         _ => held,
@@ -103,7 +103,7 @@ pub(super) fn given_away(case: &Case<'_>) -> Option<Finding> {
     let why = case.seen.asked.unrecorded.as_ref().filter(|_| is_given_away(case))?;
     let page = &case.channel.spec.page_id;
     let seen = format!(
-        "The claim still gives page {page} away, which cannot be withdrawn now, and nothing is written at Meta before it is. {}",
+        "The claim still gives page {page} away. This cannot be withdrawn now, and the operator writes nothing at Meta until it is. {}",
         why.seen()
     );
     Some(case.found(Status::False, why.reason(), seen, why.next_step()))

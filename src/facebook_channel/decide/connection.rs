@@ -62,8 +62,8 @@ fn parted_by_declaration(parts: &Findings, parted: &Finding) -> Vec<(ConditionTy
     use ConditionType::{Authorized, Connected, Disconnected, Expired, PageUsable, PrimaryReceiver, Subscribed};
     let finding = |status, seen: &str| Finding { status, seen: seen.to_owned(), ..parted.clone() };
     let not_judged = match parted.reason {
-        Reason::TransferOffered | Reason::Transferred => "It is not judged while the channel gives the page away.",
-        _ => "It is not judged while the channel is declared Disconnected.",
+        Reason::TransferOffered | Reason::Transferred => "This is not evaluated while the channel gives the page away.",
+        _ => "This is not evaluated while the channel is declared Disconnected.",
     };
     let subscribed = match parts.claimed.status {
         Status::True => finding(Status::False, "The page is not subscribed to the app, as declared."),

@@ -1,8 +1,8 @@
-//! Whether a channel that is to be disconnected or gives its page away is parted from it at Meta, and what to do about it.
+//! Whether a channel that should be disconnected or gives its page away is disconnected at Meta, and what to do about it.
 //!
-//! The application's token alone ends a subscription, so that it also works with a page token that ended or is gone. Without
-//! a living page token nobody can look afterwards: then Meta's word counts, and it is remembered in the condition
-//! Subscribed, so that nothing is ended twice.
+//! The application's token alone ends a subscription, so this also works with a page token that ended or is gone. Without a
+//! living page token, nobody can check afterwards: then Meta's word counts, and the condition Subscribed remembers it, so that
+//! nothing is ended twice.
 
 use super::case::Case;
 use super::{authorization, previous_app};
@@ -35,7 +35,7 @@ pub(super) fn parting(case: &Case<'_>, claimed: &Finding) -> Option<(Finding, Op
             return Some((claimed.clone(), None));
         }
         ClaimSeen::Free | ClaimSeen::Elsewhere { .. } | ClaimSeen::Offered { .. } | ClaimSeen::Duplicate { .. } => {
-            let seen = "The page is disconnected as declared: this channel does not hold it, so nothing at Meta is the channel's.";
+            let seen = "The page is disconnected as declared: this channel does not hold it, so nothing at Meta belongs to the channel.";
             return Some((case.found(Status::True, Reason::DeclaredDisconnected, seen, ""), None));
         }
         // Of a page that was held before, or may be held, nobody knows whether it is subscribed.
@@ -68,7 +68,7 @@ fn parted(case: &Case<'_>) -> Finding {
     if let Some(to) = disconnected::receiver(case.channel) {
         let page = &case.channel.spec.page_id;
         let seen = format!(
-            "The page is not subscribed to the app any more and is given to namespace {to}: a FacebookChannel there for page {page} takes it with a credential of its own. The maintainer of that namespace must create one."
+            "The page is no longer subscribed to the app and is given to namespace {to}: a FacebookChannel there for page {page} can take it with its own credential. The maintainer of that namespace must create one."
         );
         return case.found(Status::True, Reason::TransferOffered, seen, "");
     }
@@ -91,7 +91,7 @@ fn still_subscribed(case: &Case<'_>) -> Finding {
 }
 
 fn not_seen(case: &Case<'_>) -> Finding {
-    let seen = "Whether the page is still subscribed is not known.";
+    let seen = "It is not known whether the page is still subscribed.";
     case.found(Status::Unknown, Reason::Pending, seen, "")
 }
 
@@ -122,7 +122,7 @@ fn refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let fact = &refusal.fact;
     // Said of the application; its own check, which was asked for, decides whether it is so.
     if let Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired = refusal.verdict {
-        return authorization::app_unverified(case, &format!("Meta refused a call with them ({fact})."));
+        return authorization::app_unverified(case, &format!("Meta refused a call with these credentials ({fact})."));
     }
     case.found(
         Status::False,

@@ -15,8 +15,8 @@ impl Case<'_> {
             Some(External | Bot | Chat) if !self.seen.gateway => self.found(
                 Status::False,
                 Reason::GatewayNotInstalled,
-                "This endpoint needs a gateway, and the operator knows of none.",
-                "Have the gateway installed and the operator started with --gateway-url, or use endpoint.direct.",
+                "This endpoint needs a gateway, and none is configured.",
+                "Have the administrator install the gateway and start the operator with --gateway-url, or use endpoint.direct.",
             ),
             Some(External | Bot | Chat) => self.found(
                 Status::False,

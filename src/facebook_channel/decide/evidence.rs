@@ -1,5 +1,5 @@
-//! What the answers of a pass count for. Each condition has its witnesses; an answer of anything else raises a doubt, has
-//! the witness asked, and turns nothing on its own.
+//! What the answers of a pass count for. Each condition has its witnesses. Any other answer raises a doubt, causes the witness
+//! to be asked, and changes nothing on its own.
 
 use jiff::{SignedDuration, Timestamp};
 

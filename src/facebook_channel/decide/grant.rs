@@ -18,12 +18,12 @@ pub(super) fn trouble(case: &Case<'_>) -> Option<Finding> {
         DependencyError::Broken(told) => {
             // The authorization is the grant's: when it ended, that of its channels did.
             let status = if ended.is_some() { Status::False } else { Status::Unknown };
-            let step = told.step_or(|| format!("Do what MetaGrant {name} asks for; nothing has to be done here then."));
+            let step = told.step_or(|| format!("Do what MetaGrant {name} asks for; nothing else is needed here."));
             let seen = format!("MetaGrant {name} is not usable: {}", told.why);
             case.found(status, Reason::GrantNotReady, seen, step)
         }
         DependencyError::Unknown(told) => {
-            let seen = format!("Whether MetaGrant {name} works is not known: {}", told.why);
+            let seen = format!("It is not known whether MetaGrant {name} works: {}", told.why);
             case.found(Status::Unknown, Reason::GrantUnverified, seen, told.next_step.clone())
         }
     })

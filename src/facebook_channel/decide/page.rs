@@ -48,7 +48,7 @@ pub(super) fn usable(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -
 fn not_readable(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let name = refusal.subject().map(|scope| format!(" {scope}")).unwrap_or_default();
     let seen = format!(
-        "Meta shows page {} only with the permission{name}, which is not required ({}); whether it is published is not known.",
+        "Meta shows page {} only with the permission{name}, which is not required ({}), so it is not known whether the page is published.",
         case.channel.spec.page_id, refusal.fact
     );
     case.found(Status::Unknown, Reason::ReadNotPermitted, seen, "").quoting(refusal.quote())
@@ -63,7 +63,7 @@ fn still_refused(kept: Finding, refusal: &Refusal) -> Finding {
         return kept;
     }
     let known = kept.seen.split(STILL_REFUSED).next().unwrap_or_default();
-    let seen = format!("{known}{STILL_REFUSED} ({}), for a reason that the operator does not know.", refusal.fact);
+    let seen = format!("{known}{STILL_REFUSED} ({}), for a reason unknown to the operator.", refusal.fact);
     Finding { seen, ..kept }.quoting(refusal.quote())
 }
 
@@ -73,11 +73,9 @@ fn refused_for_long(case: &Case<'_>, type_: ConditionType, refusal: &Refusal) ->
     if kept.status != Status::Unknown {
         return kept;
     }
-    let seen = format!(
-        "Meta has refused to show it for a day ({}), for a reason that the operator does not know.",
-        refusal.fact
-    );
-    let step = "Someone who administers the app must ask Meta's developer support, with the words that follow.";
+    let seen =
+        format!("Meta has refused to show it for a day ({}), for a reason unknown to the operator.", refusal.fact);
+    let step = "An administrator of the app must ask Meta's developer support, quoting the words that follow.";
     case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
 }
 
@@ -91,17 +89,17 @@ fn page_fault(case: &Case<'_>, refusal: &Refusal) -> Option<Finding> {
             "Someone with full control of the page must check that it exists, whether Meta restricts it (its Page Quality tab), and that the person behind the token has access to it.",
         ),
         PageReason::SendBlocked => {
-            ("may not send messages for now", "Someone who manages the page must look at its Page Quality tab.")
+            ("may not send messages for now", "Someone who manages the page must check its Page Quality tab.")
         }
         PageReason::Migrated => {
             let new = refusal.subject().unwrap_or("another one");
-            let step = format!("The maintainer of this channel must declare a channel for page {new} in its place.");
-            let seen = format!("Page {page} has another id now: {new} ({fact}).");
+            let step = format!("The maintainer of this channel must declare a channel for page {new} instead.");
+            let seen = format!("Page {page} now has another id: {new} ({fact}).");
             return Some(case.found(Status::False, Reason::PageMigrated, seen, step).quoting(refusal.quote()));
         }
         PageReason::Restricted => (
             "is restricted by Meta",
-            "Someone who manages the page must look at its Page Quality tab and ask for a review there.",
+            "Someone who manages the page must check its Page Quality tab and ask for a review there.",
         ),
     };
     let found = case.found(Status::False, Reason::from(*reason), format!("Page {page} {what} ({fact})."), step);
@@ -224,11 +222,11 @@ fn undelivered(case: &Case<'_>) -> Option<Finding> {
         WebhookVerdict::NotManaged => None,
         WebhookVerdict::NotSubscribed(told) => {
             let seen = format!("The webhook of the MetaApp does not deliver: {}", told.why);
-            let step = told.step_or(|| "Do what the MetaApp asks for; nothing has to be done here then.".to_owned());
+            let step = told.step_or(|| "Do what the MetaApp asks for; nothing else is needed here.".to_owned());
             Some(case.found(Status::False, Reason::AppNotReady, seen, step))
         }
         WebhookVerdict::Unknown(told) => {
-            let seen = format!("Whether the webhook of the MetaApp delivers is not known: {}", told.why);
+            let seen = format!("It is not known whether the webhook of the MetaApp delivers: {}", told.why);
             Some(case.found(Status::Unknown, Reason::AppUnverified, seen, told.next_step.clone()))
         }
         WebhookVerdict::Subscribed(delivered) => not_delivered_by_app(case, delivered),

@@ -1,5 +1,5 @@
-//! What to do about the application that the page was used through before: its subscription is ended before the page is
-//! subscribed to another one, or disconnected, and what cannot be ended is told.
+//! What to do about the application through which the page was used before: its subscription is ended before the page is
+//! subscribed to another application, or disconnected. What cannot be ended is reported.
 
 use super::case::Case;
 use crate::api::Reason;
@@ -19,7 +19,8 @@ fn standing<'a>(case: &'a Case<'_>) -> Option<&'a Former> {
 pub(super) fn in_the_way(case: &Case<'_>) -> Option<Finding> {
     let former = standing(case)?;
     let id = &former.claimed.app_id;
-    let mut seen = format!("The page was used through app {id} before, and is unsubscribed from that one first.");
+    let mut seen =
+        format!("The page was used through app {id} before; the operator unsubscribes it from that app first.");
     let mut step = String::new();
     let trouble = match &former.app {
         AppState::NotReady(why) => Some(why.as_str()),
@@ -30,7 +31,7 @@ pub(super) fn in_the_way(case: &Case<'_>) -> Option<Finding> {
         let name = former.name();
         seen = format!("{seen} {name} cannot be used now: {why}");
         step = format!(
-            "The maintainer of {name} must repair it; or delete it, and the page is used without looking back. The operator goes on on its own."
+            "The maintainer of {name} must repair it; or delete it, and the operator uses the page without unsubscribing it first. The operator continues on its own."
         );
     }
     Some(case.found(Status::Unknown, Reason::Pending, seen, step))
@@ -43,12 +44,12 @@ pub(super) fn mutation(case: &Case<'_>, proven: bool) -> Option<Mutation> {
     let (name, held) = (former.name(), case.refusals().into_iter().any(|refusal| refusal.held.is_some()));
     match (&case.seen.asked.former, &former.app) {
         (Some(FormerEnd::Asked(Err(refusal))), _) if !refusal.says_nothing() => {
-            leave(format!("Meta refuses to end that ({})", refusal.fact))
+            leave(format!("Meta refuses to end that subscription ({})", refusal.fact))
         }
         (Some(_), _) | (None, AppState::NotReady(_) | AppState::SecretGone) => None,
         (None, AppState::Ready) => (!held).then_some(Mutation::UnsubscribeFormer),
-        (None, AppState::Missing) => leave(format!("{name} is not there")),
-        (None, AppState::OtherApp(id)) => leave(format!("{name} is about app {id} now")),
+        (None, AppState::Missing) => leave(format!("{name} does not exist")),
+        (None, AppState::OtherApp(id)) => leave(format!("{name} now stands for app {id}")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Whether the page token is published where that is declared, and what to do about it. Meta is not asked for that, so a
-//! Secret that someone deleted comes back without a look.
+//! Whether the page token is published where that is declared, and what to do about it. This needs no question to Meta, so a
+//! Secret that someone deleted comes back without a check.
 
 use super::super::model::Mutation;
 use super::super::publication as secret;
@@ -81,9 +81,9 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         return case.found(
             Status::False,
             Reason::SecretNameTaken,
-            format!("A Secret {name} exists and was not made by the operator; it is left alone."),
+            format!("A Secret {name} exists that the operator did not create; the operator leaves it alone."),
             format!(
-                "Whoever made it must look whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
+                "The owner of the Secret must check whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
             ),
         );
     }
@@ -93,7 +93,7 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
     }
     match case.seen.publication {
         PublicationSeen::Ours(Content::Current) => {
-            case.found(Status::True, Reason::SecretSynced, format!("The page token lies in Secret {name}."), "")
+            case.found(Status::True, Reason::SecretSynced, format!("Secret {name} holds the page token."), "")
         }
         _ if case.is_deleted() => {
             let seen = format!("Secret {name} does not hold the page token.");
@@ -102,11 +102,11 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         _ if case.observes() => case.found(
             Status::False,
             Reason::DriftObserved,
-            format!("Secret {name} does not hold the page token. The channel is only observed, so no Secret is written."),
+            format!("Secret {name} does not hold the page token. The channel is only observed, so the operator writes no Secret."),
             "The maintainer of this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
         ),
         _ => case.refused(secret::KIND).unwrap_or_else(|| {
-            let seen = format!("The page token is being put into Secret {name}.");
+            let seen = format!("The page token is being written to Secret {name}.");
             case.found(Status::Unknown, Reason::Pending, seen, "")
         }),
     }

@@ -1,5 +1,5 @@
-//! Whether our application is the primary receiver: from what can be seen of the threads, a person's word, and what
-//! the channel demands.
+//! Whether our application is the primary receiver: by what the threads show, by a person's word, and by the requirement of the
+//! channel.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -88,8 +88,10 @@ pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>
     let attested = attested(case).filter(|word| evidence.is_none_or(|evidence| evidence.observed_at < word.at));
     match (attested, evidence) {
         (Some(word), _) => {
-            let seen =
-                format!("{} says that our application is the default app of the page; it was not measured.", word.by);
+            let seen = format!(
+                "{} attests that our application is the default app of the page; the operator did not measure it.",
+                word.by
+            );
             case.found(Status::True, Reason::Attested, seen, "")
         }
         (None, Some(evidence)) => measured(case, evidence.evidence),
@@ -97,7 +99,7 @@ pub(super) fn receiver(case: &Case<'_>, evidence: Option<&PrimaryReceiverStatus>
         (None, None) => case.found(
             Status::Unknown,
             Reason::NotVerifiable,
-            "No recently active conversation tells which application is the default app of the page.",
+            "No recently active conversation shows which application is the default app of the page.",
             SETTINGS,
         ),
     }
@@ -115,7 +117,7 @@ fn is_readable(case: &Case<'_>) -> bool {
 }
 
 /// Where a person sees and sets the default app; no call can.
-const SETTINGS: &str = "Someone with full control of the page can look at facebook.com/settings?tab=msgr_conversation_routing and attest it in spec.primaryReceiver.attested.";
+const SETTINGS: &str = "Someone with full control of the page can check facebook.com/settings?tab=msgr_conversation_routing and attest the default app in spec.primaryReceiver.attested.";
 
 fn measured(case: &Case<'_>, evidence: ReceiverEvidence) -> Finding {
     let set = "Someone with full control of the page must make our application the default app at facebook.com/settings?tab=msgr_conversation_routing.";
@@ -137,7 +139,7 @@ fn measured(case: &Case<'_>, evidence: ReceiverEvidence) -> Finding {
         ReceiverEvidence::InboxOwnsThreads => case.found(
             Status::False,
             Reason::HandedToInbox,
-            "Staff answers most of the recently active threads in the page's inbox.",
+            "Staff members answer most of the recently active threads in the page's inbox.",
             "",
         ),
         ReceiverEvidence::RoutingOff => case.found(

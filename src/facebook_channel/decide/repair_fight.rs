@@ -1,4 +1,4 @@
-//! Another system that writes the subscription of the page too.
+//! Another system that also writes the subscription of the page.
 
 use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, find};

@@ -146,7 +146,7 @@ impl Case<'_> {
             None => {
                 let refused = self.weighed.refused_again().map(|refusal| {
                     format!(
-                        "Nothing has to be done now. Meta refuses to tell more ({}); if it stays so, someone who administers the app must ask Meta's developer support.",
+                        "No action is needed now. Meta refuses to say more ({}); if this persists, an administrator of the app must ask Meta's developer support.",
                         refusal.fact
                     )
                 });

@@ -1,5 +1,5 @@
-//! How long Meta has restricted a page. Such a block often goes on its own within a day or two; one that outlasts that is worth a
-//! word of its own, once.
+//! How long Meta has restricted a page. Such a block often ends on its own within a day or two; one that lasts longer is
+//! reported once.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -22,7 +22,7 @@ pub(super) fn lasting(case: &Case<'_>, finding: Finding) -> Finding {
     }
     let seen = format!("{} {OUTLASTED}", finding.seen);
     let next_step =
-        format!("{} If that was done, they must ask Meta's support: nobody else can lift it.", finding.next_step);
+        format!("{} If that did not help, they must ask Meta's support: nobody else can lift it.", finding.next_step);
     Finding { seen, next_step, ..finding }
 }
 

@@ -1,4 +1,4 @@
-//! What the status tells of the token.
+//! What the status reports about the token.
 
 use jiff::{Timestamp, Unit};
 

@@ -1,5 +1,5 @@
-//! What is newly declared of a subscription and is not to be had. A refused wish undoes nothing: what stands at Meta stays
-//! as it was verified, and only Ready says what is wrong.
+//! New declarations about a subscription that cannot be fulfilled. A refused wish undoes nothing: what exists at Meta stays
+//! verified, and only Ready reports what is wrong.
 
 use super::case::Case;
 use crate::api::Reason;
@@ -61,8 +61,7 @@ pub(super) fn refused_fields(case: &Case<'_>) -> Option<Finding> {
         "The webhook of the MetaApp does not deliver the declared fields {}; the others are subscribed.",
         listed(&undelivered)
     );
-    let step =
-        "The maintainer of the MetaApp must add them to spec.webhook.fields, or this channel must not declare them.";
+    let step = "The maintainer of the MetaApp must add them to spec.webhook.fields, or the maintainer of this channel must remove them.";
     Some(case.found(Status::False, Reason::AppFieldsMissing, seen, step))
 }
 
@@ -86,16 +85,16 @@ pub(super) fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Findin
         Verdict::ApprovalMissing(_) => (
             Reason::PermissionNotApproved,
             format!("Meta does not let the app subscribe to this page yet ({fact})."),
-            "An administrator of the app must request advanced access in the App Dashboard, App Review, or the person behind the token needs a role in the app.",
+            "An administrator of the app must request advanced access in the App Dashboard, App Review; or give the person behind the token a role in the app.",
         ),
         Verdict::AccessCut(CutReason::ScopeMissing { scope }) => {
             let scope = scope.as_deref().map(|scope| format!(" {scope}")).unwrap_or_default();
             (
                 Reason::SubscriptionRefused,
                 format!(
-                    "Meta refuses to subscribe the page for want of the permission{scope}, though debug_token lists it ({fact})."
+                    "Meta refuses to subscribe the page because the permission{scope} is missing, although debug_token lists it ({fact})."
                 ),
-                "An administrator of the app must look in the App Dashboard whether it has advanced access and the business is verified; someone with full control of the page must see that the person behind the token has the task MODERATE there.",
+                "An administrator of the app must check in the App Dashboard that it has advanced access and that the business is verified; someone with full control of the page must make sure that the person behind the token has the task MODERATE there.",
             )
         }
         Verdict::RequestRejected | Verdict::FieldUnknown(_) => (
@@ -106,7 +105,7 @@ pub(super) fn write_refused(case: &Case<'_>, refusal: &Refusal) -> Option<Findin
         Verdict::PageFault(_) | Verdict::Refused | Verdict::NotChannelHealth => (
             Reason::SubscriptionRefused,
             format!("Meta refused the subscription of the page ({fact})."),
-            "Someone with full control of the page must look at its Page Quality tab; if nothing is wrong there, someone who administers the app must ask Meta's developer support, with the words that follow.",
+            "Someone with full control of the page must check its Page Quality tab; if nothing is wrong there, an administrator of the app must ask Meta's developer support, quoting the words that follow.",
         ),
         _ => return None,
     };

@@ -1,4 +1,5 @@
-//! What a grant gives for the page of a channel, judged. It is known without asking Meta: the grant's own check is the proof.
+//! Evaluates what a grant gives for the page of a channel. This is known without asking Meta: the grant's own check is the
+//! proof.
 
 use jiff::Timestamp;
 
@@ -25,7 +26,7 @@ pub fn flaw(token: &TokenSeen) -> Option<Flaw> {
             Flaw::Cut(Reason::RoleLost, fact)
         }
         Absence::BusinessManagementMissing => {
-            Flaw::Cut(Reason::BusinessManagementMissing, "the grant covers it, and gives no token for it".to_owned())
+            Flaw::Cut(Reason::BusinessManagementMissing, "the grant covers it but gives no token for it".to_owned())
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Judgements about what was seen that observing needs too: functions of values, which read nothing and decide nothing.
+//! Judgments about what was seen that observing needs too: functions of values, which read nothing and decide nothing.
 
 pub mod grant;
 pub mod token;

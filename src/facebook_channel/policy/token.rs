@@ -1,4 +1,4 @@
-//! What answers say of a token: whether it is proven, what is wrong with it, and what casts doubt on it.
+//! What answers say about a token: whether it is proven, what is wrong with it, and what casts doubt on it.
 
 use jiff::Timestamp;
 

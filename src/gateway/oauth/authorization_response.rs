@@ -1,7 +1,8 @@
-//! What the login dialog brings back: a code, or why there is none.
+//! What the login dialog brings back: a code, or the reason why there is none.
 //!
-//! Only `access_denied` is a person's no. Whatever else comes instead of a code is told to the maintainer of the application,
-//! by its name or number and in Meta's words. The browser brings these, so they are foreign text, and no more than a hint.
+//! Only `access_denied` is a person's no. Anything else that comes instead of a code is reported to the maintainer of the
+//! application, by its name or number and in Meta's words. The browser brings these words, so they are foreign text, and no
+//! more than a hint.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;

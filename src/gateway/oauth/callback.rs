@@ -1,4 +1,4 @@
-//! Where Meta sends the person back to. Whatever comes of it, the answer leads away from this address, which holds the code.
+//! Where Meta sends the person back. Whatever the result, the answer leads away from this address, which holds the code.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a person brought back from Meta: whether it would do.
+//! What a person brought back from Meta, and whether it is sufficient.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What became of a reauthorization, and the click that puts it to use.
+//! The result of a reauthorization, and the click that puts it to use.
 
 use std::sync::Arc;
 

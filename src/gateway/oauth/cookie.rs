@@ -1,8 +1,8 @@
-//! The cookies, one for each reauthorization under way: until when, which grant, and what is sealed about it.
+//! The cookies, one for each reauthorization in progress: until when, which grant, and what is sealed about it.
 //!
-//! The prefix `__Host-` makes browsers take them only over HTTPS, for this host alone and from no other. The name ends with
+//! The prefix `__Host-` makes browsers accept them only over HTTPS, for this host alone and from no other. The name ends with
 //! the id of the flow: whatever another tab brings back meanwhile, no step overwrites what it did not read. Many flows would
-//! make a header that servers refuse, so what is over gives way to what begins, and then what was begun first.
+//! make a header that servers refuse, so when a flow starts, finished ones give way first, and then the oldest ones.
 
 use std::str;
 

@@ -1,4 +1,4 @@
-//! Redeeming codes only to throw them away.
+//! Redeems codes only to discard them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One reauthorization under way, as the browser keeps it from step to step.
+//! One reauthorization in progress, as the browser keeps it from step to step.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

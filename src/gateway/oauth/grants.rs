@@ -1,4 +1,4 @@
-//! The MetaGrants, as far as pages for people need them, kept in memory by watches.
+//! The MetaGrants, as far as the pages for people need them, kept in memory by watches.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,26 +1,30 @@
-//! Reauthorizing in the browser: a long user token cannot be renewed without its person.
+//! Reauthorizing in the browser: a long-lived user token cannot be renewed without its person.
 //!
-//! 1. `start`: a constant page without secrets says what is asked for. Only a click begins: it mints a state, keeps it
-//!    in the browser's cookie and sends the person to Meta's login dialog.
-//! 2. `callback`: where Meta sends the person back to. It checks the state, reads what Meta says (`authorization_response`), exchanges the
-//!    code, looks at what was granted (`candidate`), and leads away at once, so that neither code nor state stays in address
-//!    bar or history.
-//! 3. `confirm`: says what became of it. Only when the person agrees there, the token is put into the inbox (`inbox`),
-//!    from which the operator takes it. What does not do ends in `pages::refusals`.
+//! 1. `start`: a constant page without secrets shows what is requested. Only a click starts the flow: it mints a state, keeps
+//!    it in the browser's cookie and sends the person to Meta's login dialog.
+//! 2. `callback`: where Meta sends the person back. It checks the state, reads what Meta says (`authorization_response`),
+//!    exchanges the code, checks what was granted (`candidate`), and leads away at once, so that neither code nor state stays
+//!    in the address bar or history.
+//! 3. `confirm`: shows the result. Only when the person agrees there is the token put into the inbox (`inbox`), from which the
+//!    operator takes it. A result that is not sufficient ends in `pages::refusals`.
 //!
-//! What lies between the steps is kept by the browser, in a cookie for each flow (`cookie`) that is sealed with a key derived from the app secret
-//! (`seal`). So any replica can go on where another one began, a click leaves nothing in a cluster that the whole Internet
-//! could fill, and the gateway needs no right to read what it stored. What a cookie cannot do is to forget: that a state
-//! is used once is ensured by creating an object named by its hash, since only one of many can create it.
+//! The browser keeps the state between the steps, in a cookie for each flow (`cookie`) that is sealed with a key derived from
+//! the app secret (`seal`). So any replica can continue where another one started, a click leaves nothing in a cluster that the
+//! whole Internet could fill, and the gateway needs no right to read what it stored. A cookie cannot forget, so an object named
+//! by the hash of a state makes sure that the state is used once: only one of many can create it.
 //!
 //! # Authorizing again in a browser
 //!
-//! `gateway/oauth`: `start.rs`, `callback.rs` and `confirm.rs` are the three steps, `pages.rs` and `pages/refusals.rs` what people see; `authorization_response.rs` reads
-//! what the login dialog brings back. The browser keeps what lies between them, sealed and in a cookie for each flow (`seal.rs`, `flow.rs`, `cookie.rs`); the gateway may only create Secrets in the release's namespace, and creating one of a name is what makes a
-//! state good for once. How often a client comes back is bounded for each apart (`returning.rs`). A code that comes to another browser is thrown away behind the answer (`discard.rs`). What someone agreed to use is mail (`api/inbox.rs`) for the operator, which watches the inbox (`meta_grant/inbox.rs`),
-//! judges a token as a rival of the one in use, as it judges a new source token (`meta_grant/decide/token.rs`: `is_accepted`), and throws it away
-//! then. Refusals become Events, and old messages go, in `meta_grant/messages.rs`; what is wrong with the application is told on the MetaApp (`messages/trouble.rs`), and its
-//! mail stays for an hour under a name of its own, so that it is told once.
+//! `gateway/oauth`: `start.rs`, `callback.rs` and `confirm.rs` are the three steps; `pages/mod.rs` and `pages/refusals.rs` are
+//! what people see; `authorization_response.rs` reads what the login dialog brings back. The browser keeps the state between
+//! them, sealed and in a cookie for each flow (`seal.rs`, `flow.rs`, `cookie.rs`). The gateway may only create Secrets in the
+//! release's namespace, and creating one under a given name is what limits a state to one use. How often a client comes back is
+//! bounded for each client separately (`returning.rs`). A code that comes to another browser is discarded after the answer was
+//! sent (`discard.rs`). What someone agreed to use becomes an inbox message (`api/inbox.rs`) for the operator. The operator
+//! watches the inbox (`meta_grant/inbox.rs`), judges the token as a rival of the one in use, just like a new source token
+//! (`meta_grant/decide/token.rs`: `is_accepted`), and then discards it. In `meta_grant/messages.rs`, refusals become Events,
+//! and old messages are deleted. Problems of the application are reported on the MetaApp (`messages/trouble.rs`), and their
+//! messages stay for an hour under their own name, so that each is reported once.
 
 mod app;
 mod authorization_response;

@@ -1,4 +1,4 @@
-//! The paths of the steps. Nothing in them is secret but the address of a grant.
+//! The paths of the steps. Nothing in them is secret except the address of a grant.
 
 use super::flow::Flow;
 use crate::base::key::Key;

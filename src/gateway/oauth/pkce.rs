@@ -1,8 +1,8 @@
-//! The proof that a code comes back to whoever asked for it (RFC 7636): Meta is given the digest of a secret with the login
-//! dialog, and the secret with the code. Where Meta checks it, a code is of no use in anybody else's login.
+//! The proof that a code comes back to the browser that asked for it (RFC 7636): Meta is given the digest of a secret with the
+//! login dialog, and the secret with the code. Where Meta checks it, a code is of no use in anyone else's login.
 //!
 //! The secret follows from the state and the app secret. So it is stored nowhere, and a code that comes back to another browser
-//! can be redeemed to be thrown away.
+//! can be redeemed in order to discard it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

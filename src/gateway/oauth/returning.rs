@@ -1,5 +1,5 @@
 //! How often someone may come back with a code. Each one that is checked costs an exchange at Meta and some objects in the
-//! inbox, whether it is a code or not; so it is bounded, and for each client apart: nobody uses up the turns of others.
+//! inbox, whether it is a code or not. So it is bounded, separately for each client: nobody uses up the turns of others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! What the browser keeps for us, sealed: it can neither be read nor made by anybody without the app secret.
+//! What the browser keeps for us, sealed: nobody can read or create it without the app secret.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

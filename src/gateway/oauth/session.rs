@@ -1,4 +1,4 @@
-//! What the browser brings back of a reauthorization that it began.
+//! What the browser brings back of a reauthorization that it started.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The start page, and the click that begins.
+//! The start page, and the click that starts the flow.
 
 use std::sync::Arc;
 

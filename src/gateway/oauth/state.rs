@@ -111,7 +111,7 @@ impl OAuth {
     pub(super) fn record_refused_proof(&self) {
         self.metrics.gateway().reauthorization("proof_refused");
         if !self.proof_was_refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!("Meta refuses the proof that goes with a code (PKCE); codes are redeemed without it");
+            tracing::warn!("Meta refuses the proof that accompanies a code (PKCE); codes are redeemed without it");
         }
     }
 }

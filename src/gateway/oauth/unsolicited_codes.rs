@@ -1,8 +1,8 @@
-//! Codes that come to a browser which did not ask for them. Each is redeemed and thrown away, so that whoever sees it afterwards, in a
-//! log say, cannot use it any more; but anybody can bring something that looks like one.
+//! Codes that come to a browser that did not ask for them. Each is redeemed and discarded, so that nobody who sees it
+//! afterwards, for example in a log, can use it; but anyone can bring something that looks like a code.
 //!
-//! The answer does not wait for it: how long Meta takes would tell which applications there are. So it is bounded here, in number
-//! and in how often, for each client and for each application apart.
+//! The answer does not wait for this: the time that Meta takes would reveal which applications exist. So it is bounded here, in
+//! number and in rate, separately for each client and for each application.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

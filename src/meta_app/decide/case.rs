@@ -79,7 +79,7 @@ impl Case<'_> {
     pub(super) fn refused_for_good(&self, kept: Finding) -> Finding {
         let id = &self.app.spec.app_id;
         let next_step = format!(
-            "An administrator of app {id} must look up that code in Meta's documentation and the app's alerts in the App Dashboard, and ask Meta's support if neither explains it."
+            "An administrator of app {id} must look up that code in Meta's documentation, check the app's alerts in the App Dashboard, and ask Meta's support if neither explains it."
         );
         Finding { reason: Reason::RefusedByMeta, next_step, ..kept }
     }
@@ -136,12 +136,12 @@ impl Case<'_> {
             return known;
         }
         self.waits = true;
-        let step = "The operator asks again within a minute; the same answer counts then.";
+        let step = "The operator asks again within a minute; if the answer is the same, it counts.";
         self.found(Status::Unknown, Reason::Pending, seen, step).quoting(words)
     }
 
     pub(super) fn unread(&self) -> Finding {
-        let seen = "It cannot be read while the application's credentials do not work.";
+        let seen = "It cannot be read until the application's credentials work.";
         self.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "")
     }
 

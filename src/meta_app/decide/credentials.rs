@@ -69,7 +69,7 @@ impl Case<'_> {
         if standing.is_confirmed() {
             let next_step = match app_reason {
                 AppReason::AppBlocked => {
-                    format!("An administrator of app {id} must look at the alerts in the App Dashboard.")
+                    format!("An administrator of app {id} must check the alerts in the App Dashboard.")
                 }
                 _ => format!(
                     "An administrator of app {id} must compare spec.appId and the Secret {secret} with the App Dashboard, Settings, Basic, and put the current app secret into the key app-secret."

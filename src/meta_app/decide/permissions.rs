@@ -48,7 +48,7 @@ impl Case<'_> {
             Audience::Everyone => {
                 "An administrator of the app must request advanced access in the App Dashboard, App Review; or set spec.audience to Testers while the app is in development."
             }
-            Audience::Testers => "Nothing is to be done while the app serves testers only.",
+            Audience::Testers => "No action is needed while the app serves only testers.",
         };
         let seen = format!("Meta has not approved {} for the app.", open.join(", "));
         self.found(Status::False, Reason::PermissionNotApproved, seen, next_step)

@@ -1,5 +1,5 @@
-//! What is refused of what is declared: webhook fields that Meta does not know, which are left out, and what the API server does
-//! not let be prepared for the webhook. Everything else goes on.
+//! Declarations that are refused: webhook fields that Meta does not know, which are left out, and preparations for the webhook
+//! that the API server refuses. Everything else continues.
 
 use super::super::verify_token;
 use super::case::Case;
@@ -37,8 +37,7 @@ impl Case<'_> {
             return None;
         }
         let fields = if refused.len() == 1 { "field" } else { "fields" };
-        let seen =
-            format!("Meta does not know the webhook {fields} {}; all others are subscribed to.", listed(refused));
+        let seen = format!("Meta does not know the webhook {fields} {}; the others are subscribed.", listed(refused));
         let corrected = listed(&Page.corrected(refused));
         let step = format!("The maintainer of this MetaApp must correct in spec.webhook.fields: {corrected}.");
         let words = self.seen.asked.refused_words.clone().or_else(|| self.words_of_before());
@@ -77,7 +76,7 @@ impl Case<'_> {
 
     /// That Meta shows what is declared.
     fn as_declared(&self, row: Option<&AppSubscription>, callback_url: &str) -> Option<Finding> {
-        let seen = || format!("Meta delivers to {callback_url} what is declared.");
+        let seen = || format!("Meta delivers the declared fields to {callback_url}.");
         let defect = self.defect(row, callback_url, &self.wanted_fields());
         defect.is_none().then(|| self.found(Status::True, Reason::FieldsMatch, seen(), ""))
     }

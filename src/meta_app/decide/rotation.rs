@@ -1,5 +1,5 @@
-//! The entries of the Secret while the app secret is rotated: what Meta says of the one that is not in use, what is to be done
-//! about them, and when the application is checked again meanwhile.
+//! The entries of the Secret while the app secret is rotated: what Meta says about the entry that is not in use, what someone
+//! must do about the entries, and when the application is checked again meanwhile.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -67,7 +67,7 @@ impl Case<'_> {
         }
         let secret = &self.app.spec.app_secret_ref.name;
         let seen = format!(
-            "Secret {secret} holds no current app secret: {why}. Everything goes on with its key {PREVIOUS_APP_SECRET_KEY}."
+            "Secret {secret} holds no current app secret: {why}. The operator continues with its key {PREVIOUS_APP_SECRET_KEY}."
         );
         let step = format!(
             "Its maintainer must put the app secret, as the App Dashboard shows it under Settings, Basic, into the key {APP_SECRET_KEY}, and keep {PREVIOUS_APP_SECRET_KEY} until then."
@@ -79,7 +79,7 @@ impl Case<'_> {
     pub(super) fn told_flaw(&self) -> String {
         match &self.seen.flaw {
             Some(Flaw::Current(why) | Flaw::Former(why)) => {
-                format!(" Of Secret {} {why}.", self.app.spec.app_secret_ref.name)
+                format!(" Secret {}: {why}.", self.app.spec.app_secret_ref.name)
             }
             Some(Flaw::Twice) | None => String::new(),
         }
@@ -91,19 +91,19 @@ impl Case<'_> {
         let whoever = format!("The maintainer of Secret {secret}");
         Some(match (&self.seen.flaw, other) {
             (Some(Flaw::Former(why)), _) => format!(
-                "{whoever} must put the former app secret alone into the key {PREVIOUS_APP_SECRET_KEY}, or remove that key: {why}."
+                "{whoever} must put only the former app secret into the key {PREVIOUS_APP_SECRET_KEY}, or remove that key: {why}."
             ),
             (Some(Flaw::Twice), _) => format!(
                 "{whoever} can remove the key {PREVIOUS_APP_SECRET_KEY}, which holds the same as {APP_SECRET_KEY}; or put the new app secret into {APP_SECRET_KEY}, if it is being rotated."
             ),
             (_, Some(OtherSecret { removable_from: Some(from), .. })) => format!(
-                "{whoever} can remove the key {PREVIOUS_APP_SECRET_KEY} from {from} on: Meta accepts {APP_SECRET_KEY} alone, and repeats nothing any more then that it signed with the former one. If that one leaked, remove it at once."
+                "{whoever} can remove the key {PREVIOUS_APP_SECRET_KEY} from {from} on: Meta accepts only {APP_SECRET_KEY}, and by then no longer repeats events that it signed with the former secret. If the former secret leaked, remove it at once."
             ),
             (_, Some(other)) if other.accepted => format!(
-                "{whoever} must keep both entries while Meta accepts either; it is told here when {PREVIOUS_APP_SECRET_KEY} can go."
+                "{whoever} must keep both entries while Meta accepts either; this message will say when {PREVIOUS_APP_SECRET_KEY} can go."
             ),
             (_, Some(_)) => format!(
-                "{whoever} must keep both entries: Meta accepts {PREVIOUS_APP_SECRET_KEY}, and not {APP_SECRET_KEY} yet. If the secret of app {id} was reset already, put the one that the App Dashboard shows under Settings, Basic, into {APP_SECRET_KEY}."
+                "{whoever} must keep both entries: Meta accepts {PREVIOUS_APP_SECRET_KEY}, but not {APP_SECRET_KEY} yet. If the secret of app {id} was already reset, put the one that the App Dashboard shows under Settings, Basic, into {APP_SECRET_KEY}."
             ),
             _ => return None,
         })

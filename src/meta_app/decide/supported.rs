@@ -1,4 +1,4 @@
-//! How long Meta goes on serving the version of the Graph API in use, and whether it serves it at all.
+//! How long Meta continues to serve the version of the Graph API in use, and whether it serves it at all.
 
 use super::case::Case;
 use crate::api::Reason;
@@ -29,11 +29,11 @@ impl Case<'_> {
         }
         let says_so = self.seen.served == Some(version);
         let what = format!("version {version} of the Graph API");
-        let instead = another.map(|by| format!(" Meta answers it as version {by}.")).unwrap_or_default();
+        let instead = another.map(|by| format!(" Meta answers calls to it as version {by}.")).unwrap_or_default();
         match (version.stage(self.now), another) {
             (Stage::Ended(day), _) => {
                 let day = day.map(|day| format!(" on {day}")).unwrap_or_default();
-                let still = if says_so { " Meta still answers it." } else { &instead };
+                let still = if says_so { " Meta still serves it." } else { &instead };
                 let seen = format!("By Meta's calendar {what} ended{day}.{still}");
                 self.found(Status::False, Reason::VersionEnded, seen, self.newer_version(version, ""))
             }
@@ -50,8 +50,9 @@ impl Case<'_> {
                 self.heard_once(ConditionType::VersionSupported, seen, None)
             }
             (Stage::Ending(day), None) => {
-                let seen =
-                    format!("By Meta's calendar {what} ends on {day}; from then on Meta may answer it as another.");
+                let seen = format!(
+                    "By Meta's calendar {what} ends on {day}; from then on Meta may answer calls to it as another version."
+                );
                 self.found(Status::False, Reason::VersionEnding, seen, self.newer_version(version, " before then"))
             }
             (Stage::Served(day), None) => {
@@ -59,7 +60,7 @@ impl Case<'_> {
                 self.found(Status::True, Reason::VersionServed, format!("Meta serves {what}{until}."), "")
             }
             (Stage::NotKnown, None) => {
-                let seen = format!("This release of the operator does not know {what} nor when it ends.");
+                let seen = format!("This release of the operator knows neither {what} nor when it ends.");
                 let (status, reason) = match says_so {
                     true => (Status::True, Reason::VersionServed),
                     false => (Status::Unknown, Reason::VersionNotInCalendar),
@@ -75,7 +76,7 @@ impl Case<'_> {
         let example = newest.map(|newest| format!(", such as {newest}")).unwrap_or_default();
         match self.app.spec.graph_version {
             Some(_) => format!(
-                "The maintainer of this MetaApp must set spec.graphVersion to a newer version{when}{example}; it is tried before it is used."
+                "The maintainer of this MetaApp must set spec.graphVersion to a newer version{when}{example}; the operator tries it before it uses it."
             ),
             None => format!(
                 "The maintainer of the operator must upgrade it{when}; until then spec.graphVersion may name a newer version{example}."

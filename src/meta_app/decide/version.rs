@@ -31,7 +31,7 @@ impl Case<'_> {
         }
         let in_use = self.seen.asked.version.filter(|_| matches!(self.seen.asked.node, Some(Ok(_))));
         let instead =
-            in_use.map(|it| format!(" Version {it}, which answers, is used in its place.")).unwrap_or_default();
+            in_use.map(|it| format!(" The operator uses version {it}, which answers, instead.")).unwrap_or_default();
         let seen = format!("Meta does not serve version {version} of the Graph API ({fact}).{instead}");
         let example = in_use.unwrap_or_default();
         let example = if example == version { String::new() } else { format!(", such as {example}") };
@@ -55,14 +55,14 @@ impl Case<'_> {
             Trial::Unanswered(refusal) | Trial::PageUnanswered(refusal) => {
                 let fact = &refusal.fact;
                 let seen = format!(
-                    "Before {what} is used everything is tried in it, and Meta has not answered all of it ({fact}). Version {in_use} stays in use."
+                    "The operator tries every call in {what} before it uses it, and Meta has not answered all of them ({fact}). Version {in_use} stays in use."
                 );
                 self.found(Status::Unknown, Reason::Pending, seen, "The operator tries again on its own.")
             }
             Trial::Refused(read, refusal) => {
                 let (call, fact) = (read.template(), &refusal.fact);
                 let seen = format!(
-                    "In {what} Meta refuses {call} ({fact}), which it answers in version {in_use}. That one stays in use."
+                    "In {what}, Meta refuses {call} ({fact}), which it answers in version {in_use}. Version {in_use} stays in use."
                 );
                 let back = format!(
                     "The maintainer of this MetaApp must set spec.graphVersion to {in_use} until the operator is upgraded to a release that works with {version}."
@@ -93,7 +93,7 @@ impl Case<'_> {
             return found;
         }
         self.waits = true;
-        let next_step = "The operator asks again within a minute; the same answer counts then.".to_owned();
+        let next_step = "The operator asks again within a minute; if the answer is the same, it counts.".to_owned();
         Finding { status: Status::Unknown, reason: Reason::Pending, next_step, ..found }
     }
 

@@ -1,4 +1,4 @@
-//! The application's webhook, and what is in the way of it.
+//! The application's webhook, and any obstacles to it.
 
 use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
@@ -86,8 +86,8 @@ impl Case<'_> {
 
     fn webhook_as_seen(&self) -> Webhook {
         let Some(callback_url) = &self.seen.callback_url else {
-            let step = "Set spec.webhook.callbackUrl, or have the operator started with --gateway-url.";
-            let seen = "There is no callback URL to give to Meta.";
+            let step = "Set spec.webhook.callbackUrl, or have the administrator start the operator with --gateway-url.";
+            let seen = "There is no callback URL for Meta.";
             return self.found(Status::False, Reason::CallbackNotConfigured, seen, step).into();
         };
         if let Some(finding) = self.taken() {
@@ -220,7 +220,7 @@ impl Case<'_> {
         if !stands || known.status == Status::True {
             return stands.then_some(known);
         }
-        let seen = format!("Meta delivers to {callback} what it was verified to deliver before.");
+        let seen = format!("Meta delivers to {callback}, as verified before.");
         Some(self.found(Status::True, Reason::FieldsMatch, seen, ""))
     }
 
@@ -234,21 +234,22 @@ impl Case<'_> {
             (ClaimSeen::Duplicate { name }, _) => (
                 Reason::DuplicateInNamespace,
                 format!("MetaApp {name} of this namespace manages the webhook of app {id}."),
-                "Remove spec.webhook from one of the two.",
+                "Remove spec.webhook from one of the two MetaApps.",
             ),
             (ClaimSeen::Elsewhere { namespace } | ClaimSeen::Offered { namespace }, _) => (
                 Reason::ClaimedElsewhere,
                 format!("Namespace {namespace} manages the webhook of app {id}."),
-                "Remove spec.webhook here; or have that MetaApp deleted and its AssetClaim too, by a cluster administrator.",
+                "Remove spec.webhook here; or have that MetaApp deleted, and its AssetClaim by a cluster administrator.",
             ),
             (_, VerifyTokenSeen::Taken) => {
                 let name = crate::meta_app::facts::verify_token_secret_name(
                     self.app.metadata.name.as_deref().unwrap_or_default(),
                 );
-                let seen = format!("A Secret {name} exists and was not made by the operator; it is left alone.");
+                let seen =
+                    format!("A Secret {name} exists that the operator did not create; the operator leaves it alone.");
                 let namespace = self.app.metadata.namespace.as_deref().unwrap_or_default();
                 let step = format!(
-                    "Whoever made it must look whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
+                    "The owner of the Secret must check whether it is still needed, keep a copy under another name if so, and remove it: kubectl -n {namespace} delete secret {name}"
                 );
                 return Some(self.found(Status::False, Reason::SecretNameTaken, seen, step));
             }
@@ -320,7 +321,7 @@ impl Case<'_> {
             return self.found(Status::False, Reason::NotSubscribed, format!("{seen}."), "");
         }
         let step = "If it may be replaced, set spec.webhook.takeOverFrom to that URL; if not, remove spec.webhook.";
-        let seen = format!("{seen}, which this MetaApp never wrote; it is left alone.");
+        let seen = format!("{seen}, which this MetaApp never wrote; the operator leaves it alone.");
         self.found(Status::False, Reason::ForeignCallback, seen, step)
     }
 
@@ -330,17 +331,17 @@ impl Case<'_> {
             Verdict::CallbackFailed { answered: false } => (
                 Reason::CallbackVerificationFailed,
                 format!("Meta could not verify the callback {callback_url} ({fact})."),
-                "The operator tries again on its own; whoever runs the gateway must see that Meta can reach it under that URL, with a certificate of a public authority.".to_owned(),
+                "The operator tries again on its own; the maintainer of the gateway must make sure that Meta can reach it under that URL, with a certificate from a public authority.".to_owned(),
             ),
             Verdict::CallbackFailed { answered: true } => (
                 Reason::CallbackVerificationFailed,
                 format!("Something answers at the callback {callback_url}, but not the gateway: Meta did not get its challenge back ({fact})."),
-                "The operator tries again on its own; whoever runs the gateway must see that Ingress or load balancer lead that very path, and requests without a login or a page in between, to the gateway's Service.".to_owned(),
+                "The operator tries again on its own; the maintainer of the gateway must make sure that the Ingress or load balancer routes exactly that path to the gateway's Service, without a login or another page in between.".to_owned(),
             ),
             _ => (
                 Reason::RequestRejected,
                 format!("Meta refused the subscription of the webhook ({fact})."),
-                "The maintainer of this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must look at its alerts in the App Dashboard.".to_owned(),
+                "The maintainer of this MetaApp must compare spec.webhook with what Meta accepts; an administrator of the app must check its alerts in the App Dashboard.".to_owned(),
             ),
         };
         self.found(Status::False, reason, seen, step).quoting(refusal.quote())

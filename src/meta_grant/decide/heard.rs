@@ -1,5 +1,5 @@
-//! What one answer says and does not count before it was said again: that the token is refused when it is to list its pages, and
-//! that another token does not cover what is in use.
+//! What one answer says that does not count until it is repeated: that the token is refused when its pages are listed, and that
+//! another token does not cover what is in use.
 
 use jiff::SignedDuration;
 

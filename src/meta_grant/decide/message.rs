@@ -1,5 +1,5 @@
-//! What to do with a token that a person brought in the browser: it is a candidate as a new source token is, by the same rule. But
-//! it does not stay where it lies: whatever comes of it, it is thrown away then.
+//! What to do with a token that a person brought in the browser: like a new source token, it is a candidate, under the same
+//! rule. But it does not stay in the inbox: whatever the result, it is discarded afterwards.
 
 use super::case::Case;
 use super::token::{self, Candidate, TokenVerdict};
@@ -23,11 +23,13 @@ pub(super) fn mutation(case: &Case<'_>) -> Option<Mutation> {
     match token::candidate(Candidate::Message, case.seen, case.now) {
         TokenVerdict::Unasked => None,
         TokenVerdict::Refused(refusal) if refusal.says_nothing() || !case.heard.message => None,
-        TokenVerdict::Refused(refusal) => Some(refused(&format!("Meta does not say what it is ({})", refusal.fact))),
+        TokenVerdict::Refused(refusal) => {
+            Some(refused(&format!("Meta does not say what the token is ({})", refusal.fact)))
+        }
         TokenVerdict::Flawed(_, flaw) => Some(refused(&valid::told(case, "its token", &flaw).seen)),
         TokenVerdict::Good(info) if !case.admits(info.user_id.as_deref()) => Some(of_a_stranger(case, info)),
         TokenVerdict::Good(info) if stands_for_a_business(case) && info.kind != Some(TokenKind::SystemUser) => {
-            Some(refused("the token in use is a system user's, and no person's may take its place"))
+            Some(refused("the token in use is a system user's, and a person's token may not replace it"))
         }
         TokenVerdict::Good(_) if case.accepts(Candidate::Message) => Some(keep(case)),
         TokenVerdict::Good(_) => why_not(case),
@@ -76,7 +78,7 @@ fn why_not(case: &Case<'_>) -> Option<Mutation> {
         _ => {}
     }
     let lost = case.lost_with(Candidate::Message).filter(|lost| case.heard.message && !lost.is_empty())?;
-    Some(refused(&format!("it does not cover all pages that the token in use does: {}", listed(&lost))))
+    Some(refused(&format!("it does not cover all pages that the token in use covers: {}", listed(&lost))))
 }
 
 fn refused(why: &str) -> Mutation {
@@ -86,7 +88,7 @@ fn refused(why: &str) -> Mutation {
 fn refused_until(why: &str, step: &str) -> Mutation {
     let why = why.trim_end_matches('.');
     let text =
-        format!("What a person authorized in the browser was refused: {why}. The token that is in use stays. {step}");
+        format!("The operator refused what a person authorized in the browser: {why}. The token in use stays. {step}");
     Mutation::Discard { refused: Some(text) }
 }
 
@@ -96,7 +98,7 @@ fn of_a_stranger(case: &Case<'_>, info: &TokenInfo) -> Mutation {
         return refused("Meta does not say whose token it is");
     };
     let step = to_accept(case, std::slice::from_ref(id)).unwrap_or_default();
-    refused_until(&format!("{id} is none of the grant's people"), &format!("{step} Then {id} must authorize again."))
+    refused_until(&format!("{id} is not one of the grant's people"), &format!("{step} Then {id} must authorize again."))
 }
 
 /// What someone has to do if these are to be among the grant's people; none if there are none.
@@ -111,7 +113,7 @@ pub(super) fn to_accept(case: &Case<'_>, ids: &[String]) -> Option<String> {
     let all: Vec<_> = stay.iter().chain(ids).map(|id| format!("\"{id}\"")).collect();
     let (namespace, name) = (case.namespace(), case.name());
     Some(format!(
-        "If {} may authorize this grant, someone with the verb accept on metagrants must say so, else nothing has to be done: kubectl -n {namespace} patch mgrant {name} --type=merge -p '{{\"spec\":{{\"grantors\":[{}]}}}}'",
+        "If {} may authorize this grant, someone with the verb accept on metagrants must accept them; otherwise, no action is needed: kubectl -n {namespace} patch mgrant {name} --type=merge -p '{{\"spec\":{{\"grantors\":[{}]}}}}'",
         listed(ids),
         all.join(",")
     ))

@@ -1,4 +1,4 @@
-//! What about a grant is worth an Event.
+//! Which news about a grant is worth an Event.
 
 use jiff::Timestamp;
 
@@ -58,7 +58,7 @@ fn replaced(case: &Case<'_>) -> Option<Note> {
 fn other_grantor(case: &Case<'_>) -> Option<Note> {
     let TokenVerdict::Good(info) = token::in_use(case.seen, case.now) else { return None };
     let (old, new) = (case.previous.grantor_id.as_ref()?, info.user_id.as_ref()?);
-    let text = format!("The grant is now {new}'s; before it was {old}'s.");
+    let text = format!("The grant now belongs to {new}; before, it belonged to {old}.");
     (old != new).then_some(Note { warning: false, reason: "GrantorChanged", action: "AdoptSourceToken", text })
 }
 
@@ -69,7 +69,7 @@ fn newcomers(case: &Case<'_>) -> Option<Note> {
     let step = message::to_accept(case, &ids)?;
     let who = listed(&ids);
     let text = format!(
-        "{who} authorized in the browser and is none of the grant's people. Nothing was changed; what was authorized waits for a day. {step}"
+        "{who} authorized in the browser and is not among the grant's people. Nothing was changed; the authorization waits for a day. {step}"
     );
     Some(warning("AuthorizationWaits", "AdoptMail", text))
 }
@@ -85,7 +85,7 @@ fn shrunk(case: &Case<'_>) -> Option<Note> {
     let left: Vec<String> = left.cloned().collect();
     let text = || {
         let step = "Authorize again with them selected, or delete their channels.";
-        format!("Pages that channels use are not part of the grant any more: {}. {step}", listed(&left))
+        format!("Pages that channels use are no longer part of the grant: {}. {step}", listed(&left))
     };
     (!left.is_empty()).then(|| warning("GrantShrunk", "Reconcile", text()))
 }

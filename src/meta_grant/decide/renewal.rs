@@ -24,7 +24,7 @@ pub(super) fn renewed(case: &Case<'_>, valid: &Finding) -> Finding {
             return case.keep(ConditionType::Renewed, &refusal);
         }
         _ => {
-            let seen = "A token that does not serve, or is not known to, is not renewed.";
+            let seen = "The operator does not renew a token unless it is known to work.";
             return case.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "");
         }
     };
@@ -46,17 +46,19 @@ fn refused(case: &Case<'_>, info: &TokenInfo, refusal: &Refusal) -> Finding {
         return case.keep(ConditionType::Renewed, refusal);
     }
     let end = info.expires_at.map(|at| format!("; the one in use ends at {at}")).unwrap_or_default();
-    let seen = format!("Meta refuses to hand out another token ({}){end}.", refusal.fact);
-    let step = format!("The operator tries again every 2 hours. If it stays so: {}", valid::authorize_again(case));
+    let seen = format!("Meta refuses to issue another token ({}){end}.", refusal.fact);
+    let step = format!("The operator tries again every 2 hours. If this persists: {}", valid::authorize_again(case));
     case.found(Status::False, Reason::RenewalRefused, seen, step)
 }
 
 /// Meta gave the same token back: it ends when it ends, unless Meta thinks better of it.
 fn same_again(case: &Case<'_>, info: &TokenInfo) -> Finding {
     let end = info.expires_at.map(|at| format!(", which ends at {at}")).unwrap_or_default();
-    let seen = format!("Meta gives the same token back when it is asked for one that lives longer{end}.");
+    let seen = format!("Meta returns the same token when asked for one that lives longer{end}.");
     let step = match token::renewal_due(case.grant, info) {
-        Some(_) => format!("The operator tries again every 2 hours. If it stays so: {}", valid::authorize_again(case)),
+        Some(_) => {
+            format!("The operator tries again every 2 hours. If this persists: {}", valid::authorize_again(case))
+        }
         None => valid::authorize_again(case),
     };
     case.found(Status::False, Reason::NotRenewable, seen, step)
@@ -77,9 +79,8 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
     }
     match token::renewal_due(case.grant, info) {
         Some(due) if case.seen.clock_doubted && due <= case.now => {
-            let seen = "The clock of the operator's machine and Meta's are too far apart, so that whether the token has to be renewed is not known.";
-            let step =
-                "The maintainer of the cluster must set the clock of that machine; the operator goes on on its own.";
+            let seen = "The clock of the operator's machine and Meta's are too far apart, so it is not known whether the token must be renewed.";
+            let step = "The maintainer of the cluster must correct the clock of that machine; the operator continues on its own.";
             case.found(Status::Unknown, Reason::Pending, seen, step)
         }
         Some(due) => {
@@ -87,7 +88,7 @@ fn planned(case: &Case<'_>, info: &TokenInfo) -> Finding {
             case.found(Status::True, Reason::UpToDate, seen, "")
         }
         None if token::is_short(info, case.now) => {
-            let seen = format!("The token ends at {end}: Meta handed out none that lives for weeks.");
+            let seen = format!("The token ends at {end}: Meta issued none that lives for weeks.");
             case.found(Status::False, Reason::NotRenewable, seen, valid::authorize_again(case))
         }
         None if info.kind == Some(TokenKind::User) => {
@@ -103,7 +104,7 @@ fn taken(case: &Case<'_>) -> Finding {
     case.found(
         Status::False,
         Reason::SecretNameTaken,
-        format!("A Secret {name} exists in namespace {namespace} and is not the operator's, so the token in use cannot be kept."),
+        format!("A Secret {name} exists in namespace {namespace} and does not belong to the operator, so the token in use cannot be stored."),
         format!("Someone who may write Secrets there must make room: kubectl -n {namespace} delete secret {name}"),
     )
 }

@@ -1,4 +1,4 @@
-//! Whether the token in use comes from the source token that is declared, and if not, why the source token is refused.
+//! Whether the token in use comes from the declared source token, and if not, why the source token is refused.
 
 use super::case::Case;
 use super::token::{self, Candidate, TokenVerdict};
@@ -54,14 +54,14 @@ fn refusal(case: &Case<'_>) -> Option<Finding> {
     }
     if !token::is_newer(Candidate::SourceToken, case.seen, case.now) {
         let step = format!(
-            "The writer of Secret {namespace}/{secret} must put a token into it that was issued later, or the source token back that the token in use comes from."
+            "The writer of Secret {namespace}/{secret} must put a token that was issued later into it, or restore the source token that the token in use comes from."
         );
         let seen = "The source token was issued before the token in use.";
         return Some(case.found(Status::False, Reason::SourceTokenOlder, seen, step));
     }
     let lost = case.lost_with(Candidate::SourceToken).filter(|lost| case.heard.source_token && !lost.is_empty())?;
     let step = format!(
-        "Authorize again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that are to be given up."
+        "Authorize again with these pages selected and put that token into Secret {namespace}/{secret}; or delete the channels of pages that you give up."
     );
     let seen = format!("The source token does not cover pages that channels use: {}.", listed(&lost));
     Some(case.found(Status::False, Reason::SourceTokenNarrower, seen, step))
@@ -70,7 +70,7 @@ fn refusal(case: &Case<'_>) -> Option<Finding> {
 /// A source token of some hours that Meta exchanges for nothing longer.
 fn not_exchanged(case: &Case<'_>) -> Finding {
     let seen =
-        "The source token lives for some hours only, and Meta does not exchange it for a token that lives longer.";
+        "The source token lives only for some hours, and Meta does not exchange it for a token that lives longer.";
     refused_for(case.found(Status::False, Reason::RenewalRefused, seen, valid::authorize_again(case)))
 }
 
@@ -91,9 +91,9 @@ fn kept_or_pending(case: &Case<'_>) -> Finding {
 }
 
 fn pending(case: &Case<'_>) -> Finding {
-    case.found(Status::Unknown, Reason::Pending, "The source token is another one than before and is being judged.", "")
+    case.found(Status::Unknown, Reason::Pending, "The source token has changed and is being verified.", "")
 }
 
 fn refused_for(finding: Finding) -> Finding {
-    Finding { seen: format!("{} The token that is in use stays.", finding.seen), ..finding }
+    Finding { seen: format!("{} The token in use stays.", finding.seen), ..finding }
 }

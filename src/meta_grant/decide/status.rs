@@ -1,4 +1,4 @@
-//! The status of a grant besides its conditions.
+//! The status of a grant apart from its conditions.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

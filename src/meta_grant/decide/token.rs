@@ -1,4 +1,4 @@
-//! What debug_token says of the tokens of a grant, and whether one may take the place of another.
+//! What debug_token says about the tokens of a grant, and whether one may replace another.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Whether the token in use serves.
+//! Whether the token in use works.
 
 use super::case::Case;
 use super::token::{self, TokenVerdict};
@@ -72,7 +72,7 @@ pub(super) fn unusable_source_token(case: &Case<'_>) -> Option<Finding> {
             Status::False,
             Reason::SecretMalformed,
             format!("Secret {secret} cannot be used as a grant's token: {why}."),
-            "Put the token alone, without quotes or line breaks inside, into the key token.",
+            "Put only the token, without quotes or line breaks, into the key token.",
         )),
         SourceTokenSeen::Present { .. } => None,
     }
@@ -85,7 +85,7 @@ fn begin(case: &Case<'_>) -> String {
         "Someone who may write Secrets there must create it with the key token, or label it: kubectl -n {namespace} label secret {secret} {PURPOSE_LABEL}=grant-token"
     );
     match &case.seen.reauthorize_url {
-        Some(_) => format!("Begin in a browser {}; or without one: {create}", address::told(&case.key())),
+        Some(_) => format!("Start in a browser {}; or without one: {create}", address::told(&case.key())),
         None => create,
     }
 }
@@ -96,7 +96,7 @@ fn debug_refused(case: &Case<'_>, refusal: &Refusal) -> Finding {
     let kept = kept(case, refusal);
     let of_app = matches!(refusal.verdict, Verdict::AppBroken(_) | Verdict::AppSuspect | Verdict::VersionRetired);
     if of_app && kept.status == Status::Unknown {
-        return app_unverified(case, &format!("Meta refused a call with them ({}).", refusal.fact));
+        return app_unverified(case, &format!("Meta refused a call with these credentials ({}).", refusal.fact));
     }
     let for_long = kept.status == Status::Unknown && case.heard.refused_for_long;
     if for_long { refused_for_long(case, "to say anything about the token", refusal) } else { kept }
@@ -112,7 +112,7 @@ fn kept(case: &Case<'_>, refusal: &Refusal) -> Finding {
         let seen = "Meta gives no usable answer about the token.";
         return case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.");
     }
-    let seen = format!("Meta refuses to say anything about the token ({}); why is not known yet.", refusal.fact);
+    let seen = format!("Meta refuses to say anything about the token ({}); the cause is not known yet.", refusal.fact);
     let step = "The operator asks again every few minutes.";
     case.found(Status::Unknown, Reason::UnrecognizedError, seen, step).quoting(refusal.quote())
 }
@@ -151,12 +151,12 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
     let fact = &refusal.fact;
     let found = if refusal.verdict == Verdict::NoAnswer {
         let seen =
-            format!("Meta confirms the token, but gives no usable answer when it is to list its pages ({fact}).");
+            format!("Meta confirms the token, but gives no usable answer to the request for its pages ({fact}).");
         case.found(Status::Unknown, Reason::GraphUnavailable, seen, "The operator tries again on its own.")
     } else {
         let seen = format!("Meta confirms the token, but refuses to list its pages ({fact}).");
         let step = format!(
-            "The operator asks again every few minutes. If it stays so, look at what Meta says of the grant ({fact}): {}",
+            "The operator asks again every few minutes. If this persists, check what Meta says about the grant ({fact}): {}",
             authorize_again(case)
         );
         case.found(Status::Unknown, Reason::UnrecognizedError, seen, step)
@@ -166,10 +166,9 @@ fn unlisted(case: &Case<'_>, refusal: &Refusal, well: Finding) -> Finding {
 
 /// Meta has refused something for a day, for a reason that is not known.
 fn refused_for_long(case: &Case<'_>, what: &str, refusal: &Refusal) -> Finding {
-    let seen =
-        format!("Meta has refused {what} for a day ({}), for a reason that the operator does not know.", refusal.fact);
+    let seen = format!("Meta has refused {what} for a day ({}), for a reason unknown to the operator.", refusal.fact);
     let step = format!(
-        "Someone who administers the app must look up that code, and ask Meta's developer support if it is not explained. If it is the grant's: {}",
+        "An administrator of the app must look up that code, and ask Meta's developer support if it is not explained. If the grant is the cause: {}",
         authorize_again(case)
     );
     case.found(Status::Unknown, Reason::RefusedByMeta, seen, step).quoting(refusal.quote())
@@ -191,20 +190,22 @@ pub(super) fn told(case: &Case<'_>, token: &str, flaw: &Flaw) -> Finding {
             let seen = format!("{} ({fact})", token_check::told_end(token, *reason));
             (*reason, seen, format!("{}{again}", token_check::before_authorizing(*reason)))
         }
-        Flaw::Cut(reason @ Reason::WrongApp, fact) => {
-            (*reason, format!("{token} belongs to another application than MetaApp {} ({fact})", app_key(case)), again)
-        }
+        Flaw::Cut(reason @ Reason::WrongApp, fact) => (
+            *reason,
+            format!("{token} belongs to another application, not to MetaApp {} ({fact})", app_key(case)),
+            again,
+        ),
         Flaw::Cut(reason @ Reason::WrongTokenType, fact) => {
-            (*reason, format!("{token} is neither a person's nor a system user's ({fact})"), again)
+            (*reason, format!("{token} belongs neither to a person nor to a system user ({fact})"), again)
         }
         Flaw::Cut(Reason::TokenUnknown, fact) => {
             let (secret, namespace) = (&case.grant.spec.token_secret_ref.name, case.namespace());
             let step = format!(
-                "Was all of it copied? Put it into key token of Secret {namespace}/{secret} once more, with nothing left out, added or encoded; nobody has to log in for that. Else: {again}"
+                "The token may have been copied incompletely. Put it into key token of Secret {namespace}/{secret} again, with nothing left out, added or encoded; nobody has to log in for that. Otherwise: {again}"
             );
             (Reason::TokenUnknown, format!("{token} is not known to Meta ({fact})"), step)
         }
-        Flaw::Cut(reason, fact) => (*reason, format!("{token} reaches nothing any more ({fact})"), again),
+        Flaw::Cut(reason, fact) => (*reason, format!("{token} no longer reaches anything ({fact})"), again),
         Flaw::ScopesMissing(scopes) => {
             let names = if scopes.is_empty() { "a permission".to_owned() } else { scopes.join(", ") };
             (Reason::ScopeMissing, format!("{token} lacks {names}"), again)

@@ -1,4 +1,4 @@
-//! What keeps people from authorizing an application, told to its maintainer.
+//! What prevents people from authorizing an application, reported to its maintainer.
 
 use crate::api::MetaApp;
 use crate::api::inbox::AppTrouble;
@@ -16,7 +16,7 @@ pub fn note(app: &MetaApp, grant: &Key, trouble: AppTrouble, said: (&str, &str))
         _ if words.is_empty() => String::new(),
         // It came with the browser, and not from Meta itself.
         AppTrouble::DialogUnavailable | AppTrouble::DialogFailed | AppTrouble::RedirectUriBlocked => {
-            format!(" The browser brought these words, which Meta need not have written: {words}")
+            format!(" The browser sent these words, which may not be from Meta: {words}")
         }
         _ => format!(" Meta said: {words}"),
     };
@@ -29,8 +29,8 @@ fn told(app: &MetaApp, trouble: AppTrouble) -> (&'static str, String) {
     let dashboard = "The maintainer of the application at Meta must";
     match trouble {
         AppTrouble::DialogUnavailable => (
-            "the login dialog had a fault of its own",
-            "The person was asked to try again. If it happens to everybody, look at the application's alerts and Facebook Login settings in the App Dashboard.".to_owned(),
+            "the login dialog failed",
+            "The person was asked to try again. If it happens to everyone, the maintainer of the application at Meta must check the application's alerts and Facebook Login settings in the App Dashboard.".to_owned(),
         ),
         AppTrouble::DialogFailed => (
             "the login dialog sent the person back with an error",
@@ -48,13 +48,13 @@ fn told(app: &MetaApp, trouble: AppTrouble) -> (&'static str, String) {
             ("Meta blocks the application", format!("{dashboard} answer the alerts in the App Dashboard."))
         }
         AppTrouble::NotLive => (
-            "the application is in development, or not approved for what is asked",
+            "the application is in development, or not approved for the requested permissions",
             format!("{dashboard} publish it once its permissions are approved, or give the person a role in it."),
         ),
         AppTrouble::ConfigurationNarrow => ("the login configuration lacks permissions", configuration(app)),
         AppTrouble::RefusedByMeta => (
-            "Meta refuses, for a reason that the operator does not know",
-            format!("{dashboard} look at its alerts in the App Dashboard, or ask Meta."),
+            "Meta refuses, for a reason unknown to the operator",
+            format!("{dashboard} check its alerts in the App Dashboard, or ask Meta."),
         ),
     }
 }
@@ -67,9 +67,9 @@ fn redirect_uri(app: &MetaApp) -> String {
 }
 
 fn configuration(app: &MetaApp) -> String {
-    let id = app.spec.login.as_ref().and_then(|login| login.config_id.as_deref()).unwrap_or("none any more");
+    let id = app.spec.login.as_ref().and_then(|login| login.config_id.as_deref()).unwrap_or("no longer set");
     format!(
-        "The maintainer of the application at Meta must add them to the configuration of spec.login.configId, {id} (Facebook Login for Business, Configurations), or the maintainer of this MetaApp must take them from spec.requiredPermissions."
+        "The maintainer of the application at Meta must add them to the configuration of spec.login.configId, {id} (Facebook Login for Business, Configurations), or the maintainer of this MetaApp must remove them from spec.requiredPermissions."
     )
 }
 
@@ -122,7 +122,7 @@ mod tests {
         use AppTrouble::{DialogFailed, DialogUnavailable, RedirectUriBlocked};
         for trouble in [DialogFailed, DialogUnavailable, RedirectUriBlocked] {
             let forged = text(trouble, "EAAB0123456789abcdef0123456789 https://a.example/?x=y");
-            assert!(forged.contains("need not have written: [redacted] https://a.example/"), "{forged}");
+            assert!(forged.contains("may not be from Meta: [redacted] https://a.example/"), "{forged}");
             assert!(!forged.contains("Meta said"), "{forged}");
         }
     }

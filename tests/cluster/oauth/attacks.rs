@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use crate::support::browser::{Browser, flow, outcome, parameter};
 use crate::support::oauth_fixture::*;
 
-const FOREIGN: &str = "Not begun in this browser";
+const FOREIGN: &str = "Not started in this browser";
 
 /// Nothing was stored, and the browser is led away from what it brought.
 async fn nothing_came_of_it(fixture: &Fixture, outcome: &str) -> Result<()> {
@@ -101,7 +101,7 @@ async fn a_person_who_was_sent_somebody_elses_link_gives_nothing_away() -> Resul
     let callback = victim.log_in(&dialog, PERSON, &[]).await?;
     let answer = victim.return_with(&callback).await?;
     answer.is(StatusCode::FORBIDDEN, FOREIGN)?;
-    assert!(answer.text.contains("If someone sent you this link, do not go on"));
+    assert!(answer.text.contains("If someone sent you this link, do not continue"));
     nothing_came_of_it(&fixture, "foreign_browser").await?;
     // Also if the victim has something of its own under way.
     let own = victim.begin(&fixture.grant).await?;

@@ -75,8 +75,8 @@ async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_no
         let mut thief = fixture.browser();
         let own = parameter(thief.begin(&fixture.other).await?.as_str(), "state")?;
         let offer = thief.return_with(&format!("/oauth/callback?code={code}&state={own}")).await?;
-        anyhow::ensure!(offer.text.contains("You are none of those who authorized"), "{}", offer.text);
-        thief.answer(&offer, "use").await?.is(StatusCode::OK, "You have to be accepted")
+        anyhow::ensure!(offer.text.contains("You are not among the people who authorized"), "{}", offer.text);
+        thief.answer(&offer, "use").await?.is(StatusCode::OK, "You must be accepted first")
     })
     .await?;
     let mail = fixture.mail().await?;
@@ -95,7 +95,7 @@ async fn a_code_that_comes_to_another_browser_is_redeemed_and_thrown_away() -> R
         // The person was sent a link of the thief's: its code would fit into the thief's login.
         let dialog = thief.begin(&fixture.other).await?;
         let callback = person.log_in(&dialog, PERSON, &[]).await?;
-        person.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
+        person.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not started in this browser")?;
         fixture.exchanged(&[200]).await?;
         thief.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Facebook did not accept it")?;
         assert!(fixture.told().await?.is_empty());

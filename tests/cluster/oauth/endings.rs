@@ -69,11 +69,11 @@ async fn what_is_known_to_happen_at_meta_ends_as_it_should() -> Result<()> {
     let fixture = Fixture::new().await?;
     let broken = "The application does not work";
     let rows = [
-        ("login-error-1349048", broken, "send you back to"),
+        ("login-error-1349048", broken, "should send you back"),
         ("login-server-error", "No answer", "server_error"),
         ("login-temporarily-unavailable", "No answer", "temporarily_unavailable"),
-        ("code-exchange-redirect-uri-not-registered", broken, "send you back to"),
-        ("code-exchange-redirect-uri-differs", broken, "send you back to"),
+        ("code-exchange-redirect-uri-not-registered", broken, "should send you back"),
+        ("code-exchange-redirect-uri-differs", broken, "should send you back"),
     ];
     for (preset, title, words) in rows {
         fixture.world.sandbox.clear_faults();
@@ -109,14 +109,14 @@ async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
     let error = |code: &str| format!("graph_error: {{code: {code}, message: Because.}}");
     let broken = "The application does not work";
     let rows = [
-        (error("191"), broken, "send you back to", Some("RedirectUriRefused")),
-        (error("100, subcode: 36008"), broken, "send you back to", None),
+        (error("191"), broken, "should send you back", Some("RedirectUriRefused")),
+        (error("100, subcode: 36008"), broken, "should send you back", None),
         (error("101"), broken, "credentials of the application", Some("CredentialsRejected")),
         ("graph_error: {code: 200, message: API access blocked.}".to_owned(), broken, "blocked", Some("AppBlocked")),
         ("graph_error: {code: 3, message: No capability}".to_owned(), broken, "people with a role", Some("NotLive")),
         (error("5555"), broken, "does not know", Some("RefusedByMeta")),
-        (error("4"), "No answer", "no more questions", None),
-        (error("2"), "No answer", "no answer that can be used", None),
+        (error("4"), "No answer", "no more requests", None),
+        (error("2"), "No answer", "no usable answer", None),
         (error("100, subcode: 36009"), "Facebook did not accept it", "used before", None),
         (error("190, subcode: 459"), "Facebook wants something from you first", "facebook.com", None),
     ];
@@ -192,7 +192,7 @@ async fn words_that_a_browser_brings_are_told_as_such() -> Result<()> {
     wait_for("the Event", PATIENCE, async || {
         let told = login_failed(&world).await?;
         ensure!(told.len() == 1 && told[0].contains("(code 1349126)"), "{told:?}");
-        ensure!(told[0].contains("which Meta need not have written: App Not Setup: [redacted]"), "{told:?}");
+        ensure!(told[0].contains("which may not be from Meta: App Not Setup: [redacted]"), "{told:?}");
         Ok(())
     })
     .await

@@ -179,7 +179,7 @@ async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
     .await?;
     browser.click(&path, &[]).await?.is(StatusCode::OK, "Nothing to do for you")?;
     let form = [("flow", browser::flow(&offer)?), ("decision", "use")];
-    browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
+    browser.click("/oauth/confirm", &form).await?.is(StatusCode::FORBIDDEN, "Not started in this browser")?;
     assert!(fixture.told().await?.is_empty());
     Ok(())
 }

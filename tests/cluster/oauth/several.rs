@@ -69,7 +69,7 @@ async fn a_browser_keeps_a_bounded_number_and_the_first_gives_way() -> Result<()
     }
     assert_eq!(browser.cookies.len(), 8);
     let callback = browser.log_in(&first, PERSON, &[]).await?;
-    browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not begun in this browser")?;
+    browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Not started in this browser")?;
     let callback = browser.log_in(&second, PERSON, &[]).await?;
     browser.return_with(&callback).await?.is(StatusCode::OK, "Use this authorization?")
 }

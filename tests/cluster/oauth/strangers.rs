@@ -53,9 +53,9 @@ async fn authorized_by_a_stranger(world: &World) -> Result<()> {
     let mut stranger = browser(world).await?;
     let offer = stranger.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
     offer.is(StatusCode::OK, "Use this authorization?")?;
-    ensure!(offer.text.contains("You are none of those who authorized"), "{}", offer.text);
+    ensure!(offer.text.contains("You are not among the people who authorized"), "{}", offer.text);
     let done = stranger.answer(&offer, "use").await?;
-    done.is(StatusCode::OK, "You have to be accepted")?;
+    done.is(StatusCode::OK, "You must be accepted first")?;
     ensure!(done.text.contains(COLLEAGUE) && !done.text.contains(PERSON), "{}", done.text);
     Ok(())
 }
@@ -69,7 +69,7 @@ async fn accept(world: &World, ids: &[&str]) -> Result<()> {
 /// Authorizes as one of the grant's people.
 async fn authorized_by(world: &World, browser: &mut Browser, person: &str) -> Result<()> {
     let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), person, &[]).await?;
-    ensure!(!offer.text.contains("You are none of those"), "{}", offer.text);
+    ensure!(!offer.text.contains("You are not among the people"), "{}", offer.text);
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")
 }
 

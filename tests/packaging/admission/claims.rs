@@ -156,7 +156,7 @@ async fn a_claim_outside_the_claims_namespace_is_refused_to_everybody() -> Resul
     let cluster = admission_env().await?;
     let elsewhere: Api<AssetClaim> = Api::namespaced(cluster.root.clone(), "tenant-a");
     let answer = elsewhere.create(&PostParams::default(), &object(page_claim("3300000000000008", "tenant-a"))).await;
-    refused(answer, "AssetClaims lie in the claims namespace alone; in namespace tenant-a nobody looks for them")?;
+    refused(answer, "AssetClaims belong only in the claims namespace; no operator reads them in namespace tenant-a")?;
     ensure!(names(&elsewhere).await?.is_empty());
     Ok(())
 }
@@ -193,7 +193,7 @@ async fn what_is_said_about_the_cleanup_of_a_claim_is_now_or_never() -> Result<(
         let changed = change(&cluster.acme, &name, say).await;
         match lets {
             true => changed?,
-            false => refused(changed, "says now or never")?,
+            false => refused(changed, "must be now or never")?,
         }
     }
     Ok(())

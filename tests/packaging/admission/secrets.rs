@@ -52,12 +52,12 @@ fn mail(id: &str, content: MessageContent, token: Option<String>) -> Secret {
 async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_service_account() -> Result<()> {
     let cluster = admission_env().await?;
     let forge = async |forged: Value, words: &str| refused(create(&cluster.gateway, "acme-ops", &forged).await, words);
-    forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is no inbox message").await?;
+    forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is not an inbox message").await?;
     let mut token = secret("grant-token-0", "kubernetes.io/service-account-token");
     token["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "acme-meta-channel-operator"});
     forge(token, "makes Secrets of type metachannels.io/grant-inbox named grant-… alone").await?;
-    forge(secret("grant-token-0", "Opaque"), "is no inbox message").await?;
-    forge(secret("anything", INBOX_TYPE), "is no inbox message").await?;
+    forge(secret("grant-token-0", "Opaque"), "is not an inbox message").await?;
+    forge(secret("anything", INBOX_TYPE), "is not an inbox message").await?;
     // What is of the right type is not acted on by others either.
     forge(revision("grant-token-0", INBOX_TYPE), "no ownerReferences and no finalizers").await?;
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u1"}]);
@@ -68,7 +68,7 @@ async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_ser
     ] {
         let mut forged = secret("grant-token-0", INBOX_TYPE);
         forged["metadata"][field] = value;
-        forge(forged, "an inbox message has only labels and annotations of metachannels.io").await?;
+        forge(forged, "an inbox message may have only labels and annotations of metachannels.io").await?;
     }
     let mut large = secret("grant-token-0", INBOX_TYPE);
     large["stringData"]["token"] = "x".repeat(3073).into();
@@ -112,7 +112,7 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<()> {
     let cluster = admission_env().await?;
-    let words = "is not made by an operator, which writes Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring alone";
+    let words = "was not created by an operator, which may write only Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring; all others need";
     let ours = secrets(&cluster.acme, "tenant-a");
     for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", INBOX_TYPE] {
         let mut forged = secret("made", type_);
@@ -151,7 +151,7 @@ async fn an_operator_throws_mail_away_and_nothing_else_in_the_namespace_of_its_r
         async |name: &str| secrets(&cluster.acme, "acme-ops").delete(name, &DeleteParams::default()).await.map(drop);
     create(&cluster.gateway, "acme-ops", &secret("grant-token-0", INBOX_TYPE)).await?;
     delete("grant-token-0").await?;
-    refused(delete("sh.helm.release.v1.acme.v1").await, "is not made by an operator")
+    refused(delete("sh.helm.release.v1.acme.v1").await, "was not created by an operator")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +180,7 @@ async fn an_operator_keeps_the_keyring_in_the_namespace_of_its_release_and_its_g
         ensure!(error.contains(" cannot "), "{number}: {error}");
     }
     // The right to make Secrets there is for the keyring alone.
-    refused(create(&cluster.acme, "acme-ops", &secret("made", "Opaque")).await, "is not made by an operator")?;
+    refused(create(&cluster.acme, "acme-ops", &secret("made", "Opaque")).await, "was not created by an operator")?;
     let forged = revision("sh.helm.release.v1.acme.v9", "metachannels.io/gateway-keyring");
     refused(create(&cluster.acme, "acme-ops", &forged).await, "is labeled owner=helm")
 }
@@ -220,7 +220,7 @@ async fn who_may_not_read_secrets_plants_none_that_an_operator_makes() -> Result
         ("acme-meta-channel-operator-gateway-keyring", "metachannels.io/gateway-keyring"),
     ] {
         let planted = make("pat", name, type_).await.err().context("it is let in")?.to_string();
-        ensure!(planted.contains("is one that an operator makes: writing it needs the right to get it"), "{planted}");
+        ensure!(planted.contains("is one that an operator creates: writing it needs the right to get it"), "{planted}");
         make("bo", name, type_).await?;
     }
     make("pat", "anything", "Opaque").await.map(drop)

@@ -130,11 +130,11 @@ impl AdmissionEnv {
             async move { claims.create(&PostParams { dry_run: true, ..PostParams::default() }, &claim).await }
         };
         refused(claim(CLAIMS, "tenant-b").await, "a claim for namespace tenant-b")?;
-        refused(claim("tenant-a", "tenant-a").await, "nobody looks for them")?;
+        refused(claim("tenant-a", "tenant-a").await, "no operator reads them")?;
         let secret = object::<Secret>(json!({"metadata": {"name": "trial"}}));
         let secrets = |who: &Client, namespace| Api::<Secret>::namespaced(who.clone(), namespace);
-        refused(secrets(&self.gateway, "acme-ops").create(&trial, &secret).await, "is no inbox message")?;
-        refused(secrets(&self.acme, "tenant-a").create(&trial, &secret).await, "not made by an operator")?;
+        refused(secrets(&self.gateway, "acme-ops").create(&trial, &secret).await, "is not an inbox message")?;
+        refused(secrets(&self.acme, "tenant-a").create(&trial, &secret).await, "not created by an operator")?;
         let bindings: Api<ConfigMap> = Api::namespaced(self.ed.clone(), "tenant-a");
         let tried = DeleteParams::default().dry_run();
         refused(bindings.delete(RELEASE_BINDING, &tried).await.map(drop), "needs the verb bind")?;

@@ -94,7 +94,7 @@ fn an_administrator_ends_the_wait_or_forbids_what_comes_after_it() {
     }
     let plan = decided(&annotated(waiting(60), "soon"), &missing());
     assert_eq!(shown(&plan).unwrap().0, ClaimState::AwaitingHolder);
-    assert!(message(&plan).contains("counts for nothing") && !message(&plan).contains("soon"), "{}", message(&plan));
+    assert!(message(&plan).contains("is ignored") && !message(&plan).contains("soon"), "{}", message(&plan));
     assert!(
         decided(
             &annotated(claim(ClaimState::CleanupPending, 60), "x"),

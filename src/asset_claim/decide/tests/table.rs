@@ -91,7 +91,7 @@ fn an_orphan_is_let_go_without_a_word_to_meta_whatever_became_of_the_app() {
 fn what_cannot_be_cleaned_up_is_left_behind_and_named() {
     let why = [
         (AppState::Missing, Checked::Gone, "MetaApp platform/acme does not exist"),
-        (AppState::OtherApp("9999000099990000".to_owned()), Checked::Gone, "is about app 9999000099990000 now"),
+        (AppState::OtherApp("9999000099990000".to_owned()), Checked::Gone, "now stands for app 9999000099990000"),
         (AppState::SecretGone, Checked::Gone, "has no usable app secret"),
         (AppState::Ready, Checked::Forbidden, "may not read FacebookChannels in namespace tenant-a"),
     ];
@@ -100,7 +100,7 @@ fn what_cannot_be_cleaned_up_is_left_behind_and_named() {
         assert!(!plan.release);
         assert_eq!(shown(&plan), Some((ClaimState::LeftBehind, "LeftBehind".to_owned())));
         let message = message(&plan);
-        for part in [PAGE, APP, "messages, standby", why, "deletes this AssetClaim"] {
+        for part in [PAGE, APP, "messages, standby", why, "must delete this AssetClaim"] {
             assert!(message.contains(part), "no {part:?} in {message}");
         }
         assert!(plan.report.note.unwrap().warning);

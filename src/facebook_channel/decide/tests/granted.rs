@@ -122,7 +122,7 @@ fn who_has_to_authorize_again_is_led_to_the_gateway_and_a_system_user_s_page_is_
         assert!(step.contains(url), "{step}");
     }
     let lost = Scene::granted(|grant| without_role(grant, &[])).decide();
-    assert!(lost.message(Authorized).contains(&format!("Person {PERSON} has no fitting role")));
+    assert!(lost.message(Authorized).contains(&format!("Person {PERSON} no longer has a sufficient role")));
     assert!(lost.status().next_step.as_deref().unwrap().contains("MESSAGING and MODERATE"));
     let assigned = Scene::granted(|grant| {
         self::lost(grant);
@@ -173,11 +173,11 @@ fn a_grant_that_is_missing_or_unusable_is_waited_for_and_tells_itself_what_is_wr
         (broken(), "False/GrantNotReady", "PasswordChanged: The token ended. A person must act."),
         (
             TokenSeen::GrantTrouble {
-                trouble: DependencyError::Unknown(Told::only("it was not checked yet")),
+                trouble: DependencyError::Unknown(Told::only("it has not been checked yet")),
                 ended: None,
             },
             "Unknown/GrantUnverified",
-            "it was not checked yet",
+            "it has not been checked yet",
         ),
     ];
     let before = Scene::granted(|_| ()).decide();

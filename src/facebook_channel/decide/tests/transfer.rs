@@ -85,7 +85,11 @@ fn while_an_offer_cannot_be_withdrawn_nothing_is_written_at_meta_and_that_is_tol
         scene.seen.record = Record::Outdated;
         let outcome = scene.decide();
         assert!(outcome.plan.mutation.is_some(), "{declared}");
-        assert!(outcome.message(Claimed).contains("not written into the claim yet"), "{}", outcome.message(Claimed));
+        assert!(
+            outcome.message(Claimed).contains("does not record the current use yet"),
+            "{}",
+            outcome.message(Claimed)
+        );
     }
 }
 
@@ -230,8 +234,8 @@ fn the_app_before_is_unsubscribed_before_the_page_is_subscribed_to_another() {
 #[test]
 fn an_app_before_that_is_gone_is_left_with_one_warning() {
     let rows = [
-        (AppState::Missing, None, "MetaApp platform/old is not there"),
-        (AppState::OtherApp("7".to_owned()), None, "is about app 7 now"),
+        (AppState::Missing, None, "MetaApp platform/old does not exist"),
+        (AppState::OtherApp("7".to_owned()), None, "now stands for app 7"),
         (AppState::Ready, Some(FormerEnd::Asked(Err(refusal(crate::graph::Verdict::RequestRejected)))), "code 1"),
     ];
     for (app, asked, expected) in rows {

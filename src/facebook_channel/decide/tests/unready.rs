@@ -45,7 +45,7 @@ fn a_missing_or_unready_app_is_waited_for_and_not_blamed_on_the_token() {
 #[test]
 fn of_an_app_that_was_not_verified_nothing_is_known() {
     let unknown =
-        || app(Err(DependencyError::Unknown(Told::only("it was not checked yet"))), WebhookVerdict::NotManaged);
+        || app(Err(DependencyError::Unknown(Told::only("it has not been checked yet"))), WebhookVerdict::NotManaged);
     for app in [unknown(), app(Ok(()), WebhookVerdict::NotManaged)] {
         let outcome = unasked(|scene| scene.seen.app = app);
         outcome.reconciling("Unknown/AppUnverified");

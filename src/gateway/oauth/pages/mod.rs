@@ -37,7 +37,7 @@ pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
     document(
         "Authorize again",
         html! {
-            p { "An authorization at Facebook ends from time to time. This page renews one:" }
+            p { "An authorization at Facebook ends from time to time. This page renews the following one:" }
             (facts(grant, app, None))
             (relying(grant, "Pages that rely on it", grant.unchecked_pages(), 0))
             @if !grant.missing_pages().is_empty() {
@@ -45,13 +45,13 @@ pub(super) fn start(grant: &Grant, app: &str, address: &str) -> Markup {
                 ul { @for page in grant.missing_pages() { (page_row(grant, &page.id)) } }
             }
             p.note {
-                "Go on only if you manage these pages and someone you know asked you to. "
+                "Continue only if you manage these pages and someone you know asked you to. "
                 "If a stranger sent you here, close this page."
             }
             p {
                 "Facebook will ask you to log in and to choose pages. "
-                strong { "Choose every page that is named here: what you leave out stops working at once." }
-                " Afterwards you see what came of it, and have to agree before it is used here."
+                strong { "Choose every page that is named here: any page that you leave out stops working at once." }
+                " Afterwards, you see the result and must agree before it is used here."
             }
             (begin(grant, address, "Continue to Facebook"))
         },
@@ -63,7 +63,7 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
     document(
         "Use this authorization?",
         html! {
-            p { "Facebook has authorized the application. Nothing was stored yet." }
+            p { "Facebook has authorized the application. Nothing has been stored yet." }
             (facts(grant, app, Some(offer.person.as_deref().unwrap_or("a person without a name"))))
             (relying(grant, "Pages that rely on it, all covered", offer.regained.0.iter().map(String::as_str), offer.regained.1))
             @if !offer.uncovered.is_empty() {
@@ -78,13 +78,13 @@ pub(super) fn confirm(grant: &Grant, app: &str, flow: &Flow, offer: &Offer) -> M
                 }
             }
             p.note {
-                "Agree only if this is your name, and if whoever runs " strong { (grant.key()) }
+                "Agree only if this is your name, and if the people who run " strong { (grant.key()) }
                 " may act for all of these pages."
             }
             @if !grant.admits(&offer.grantor) {
                 p.note {
-                    "You are none of those who authorized " strong { (grant.key()) } " before. What you hand over changes "
-                    "nothing until whoever runs it accepts you."
+                    "You are not among the people who authorized " strong { (grant.key()) } " before. Your authorization changes "
+                    "nothing until the people who run it accept you."
                 }
             }
             form method="post" action=(CONFIRM) {
@@ -104,8 +104,8 @@ pub(super) fn done(grant: &Grant, waits: Option<&str>) -> Markup {
     document(
         "Thank you",
         html! {
-            p { "The new authorization for " strong { (grant.key()) } " was handed over. It is checked once more and then put to use, which takes about a minute." }
-            p { "You can close this page. Nothing else is to be done." }
+            p { "The new authorization for " strong { (grant.key()) } " was handed over. It is checked once more and then used, which takes about a minute." }
+            p { "You can close this page. There is nothing else to do." }
         },
     )
 }
@@ -113,10 +113,10 @@ pub(super) fn done(grant: &Grant, waits: Option<&str>) -> Markup {
 /// It was handed to the operator, and the person has to be accepted first.
 fn waiting(grant: &Grant, id: &str) -> Markup {
     document(
-        "You have to be accepted",
+        "You must be accepted first",
         html! {
-            p { "The new authorization for " strong { (grant.key()) } " was handed over and is not used yet, since you are none of those who authorized it before." }
-            p { "Tell whoever sent you here your number: " strong { (id) } ". They accept you by putting it into the field grantors of the MetaGrant. What you handed over waits for a day; after that you have to begin again." }
+            p { "The new authorization for " strong { (grant.key()) } " was handed over. It is not used yet because you are not among the people who authorized it before." }
+            p { "Give the person who sent you here your number: " strong { (id) } ". They accept you by putting it into the field grantors of the MetaGrant. Your authorization waits for a day; after that, you must start again." }
         },
     )
 }
@@ -127,7 +127,7 @@ pub(super) fn not_possible(grant: &Grant) -> Markup {
         "Not possible now",
         html! {
             p { "The authorization " strong { (grant.key()) } " cannot be renewed here at the moment." }
-            p { "You cannot repair that: tell whoever sent you here. They find the reason in the status of the MetaApp and of the MetaGrant." }
+            p { "You cannot fix this: tell the person who sent you here. The status of the MetaApp and of the MetaGrant gives the reason." }
         },
     )
 }
@@ -137,8 +137,8 @@ pub(super) fn of_system_user(grant: &Grant) -> Markup {
     document(
         "Nothing to do for you",
         html! {
-            p { "The authorization " strong { (grant.key()) } " is a system user's. It is renewed without anybody's help, and no person's can take its place." }
-            p { "If it does not work any more, an administrator of the business must generate a new token of the system user." }
+            p { "The authorization " strong { (grant.key()) } " belongs to a system user. It is renewed automatically, and a person's authorization cannot replace it." }
+            p { "If it no longer works, an administrator of the business must generate a new token of the system user." }
         },
     )
 }
@@ -148,7 +148,7 @@ pub(super) fn not_yet() -> Markup {
     document(
         "Not yet",
         html! {
-            p { "The authorization that this is about cannot be read at the moment. Nothing is lost: reload this page in a minute." }
+            p { "This authorization cannot be read at the moment. Nothing is lost: reload this page in a minute." }
         },
     )
 }
@@ -156,11 +156,11 @@ pub(super) fn not_yet() -> Markup {
 /// The browser did not begin what it brought.
 pub(super) fn other_browser() -> Markup {
     document(
-        "Not begun in this browser",
+        "Not started in this browser",
         html! {
-            p { "This step belongs to something that was not begun in this browser, was begun more than an hour ago, or gave way to newer ones. Nothing was stored." }
-            p.note { "If someone sent you this link, do not go on: it would have given your authorization to them. Close this page." }
-            p { "If you began yourself, open the first page again in this browser and let it set cookies." }
+            p { "This step belongs to a login that was not started in this browser, was started more than an hour ago, or was replaced by newer ones. Nothing was stored." }
+            p.note { "If someone sent you this link, do not continue: it would have given your authorization to them. Close this page." }
+            p { "If you started this yourself, open the first page again in this browser and let it set cookies." }
         },
     )
 }
@@ -170,8 +170,8 @@ pub(super) fn cross_site() -> Markup {
     document(
         "Not from this page",
         html! {
-            p { "Your browser says that this click came from another site. Nothing was begun." }
-            p { "Open the first page again and use its button. If that does not help, tell whoever sent you here: the address of this page may not be the one that is declared." }
+            p { "Your browser says that this click came from another site. Nothing was started." }
+            p { "Open the first page again and use its button. If that does not help, tell the person who sent you here: the address of this page may differ from the declared one." }
         },
     )
 }
@@ -181,8 +181,8 @@ pub(super) fn no_origin() -> Markup {
     document(
         "Not from this page",
         html! {
-            p { "Your browser does not say where this click came from, so it may have been another site. Nothing was begun." }
-            p { "Switch off what hides it, such as a privacy extension, or use another browser. Then open the first page again and use its button." }
+            p { "Your browser does not say where this click came from, so it may have been another site. Nothing was started." }
+            p { "Turn off whatever hides it, such as a privacy extension, or use another browser. Then open the first page again and use its button." }
         },
     )
 }

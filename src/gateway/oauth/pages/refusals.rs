@@ -1,4 +1,4 @@
-//! What ended without effect: what happened, and who has to do what.
+//! What ended without effect: what happened, and who must do what.
 
 use maud::{Markup, html};
 
@@ -57,19 +57,19 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         Refusal::Used => (
             "Used before",
             html! {
-                p { "This answer of Facebook was used before, and each is good once. Start again." }
+                p { "This answer from Facebook was used before, and each answer works only once. Start again." }
             },
         ),
         Refusal::NotAccepted => (
             "Facebook did not accept it",
             html! {
-                p { "Facebook did not accept the answer that it gave you: it is too old, was used before, or belongs to another application. Start again. If that does not help, tell whoever sent you here." }
+                p { "Facebook did not accept the answer that it gave you: it is too old, was used before, or belongs to another application. Start again. If that does not help, tell the person who sent you here." }
             },
         ),
         Refusal::WrongApp => (
             "Another application",
             html! {
-                p { "What you authorized is another application than the one below. Start again from this page, and tell whoever sent you here if it happens again." }
+                p { "You authorized another application than the one below. Start again from this page, and tell the person who sent you here if it happens again." }
             },
         ),
         Refusal::AccountTrouble => (
@@ -81,16 +81,16 @@ fn explained(grant: &Grant, refusal: &Refusal) -> (&'static str, Markup) {
         Refusal::NotOfSystemUser => (
             "Nothing to do for you",
             html! {
-                p { "The authorization in use is a system user's and works. Yours is a person's, and no person's takes its place." }
+                p { "The authorization in use belongs to a system user and works. Yours belongs to a person and cannot replace it." }
             },
         ),
         Refusal::ScopesMissing(scopes) => (
             "Permissions are missing",
             html! {
-                p { "The application needs these permissions too:" }
+                p { "The application also needs these permissions:" }
                 ul { @for scope in scopes { li { code { (scope) } } } }
                 (at_once())
-                p { "Start again, and leave every permission switched on that Facebook shows." }
+                p { "Start again, and leave every permission that Facebook shows turned on." }
             },
         ),
         Refusal::PagesMissing(missing, more) => (
@@ -121,11 +121,11 @@ fn silent(refusal: &Refusal) -> Markup {
     let what = match refusal {
         Refusal::Empty => "Facebook sent you back without an answer.",
         Refusal::TimedOut => "Facebook did not answer in time.",
-        Refusal::Throttled => "Facebook takes no more questions of this application at the moment.",
-        Refusal::TooOften => "From where you are, someone came back from Facebook very often in a short time.",
+        Refusal::Throttled => "Facebook accepts no more requests from this application at the moment.",
+        Refusal::TooOften => "From your network, someone came back from Facebook very often in a short time.",
         Refusal::Busy => "Too many people are coming back from Facebook just now.",
         Refusal::Unreachable => "The system behind this page did not answer.",
-        _ => "Facebook gave no answer that can be used.",
+        _ => "Facebook gave no usable answer.",
     };
     html! { p { (what) " You did nothing wrong. Wait a minute and start again." } }
 }
@@ -135,25 +135,25 @@ fn of_app(failure: &AppFailure) -> (&'static str, Markup) {
     let what = match failure.trouble {
         AppTrouble::DialogUnavailable => {
             let body = html! {
-                p { "Facebook sent you back because of a fault of its own (" (failure.fact) "). You did nothing wrong. Wait a minute and start again. If it happens again, tell whoever sent you here." }
+                p { "Facebook sent you back because of an error of its own (" (failure.fact) "). You did nothing wrong. Wait a minute and start again. If it happens again, tell the person who sent you here." }
             };
             return ("No answer", body);
         }
         AppTrouble::DialogFailed => "Facebook sent you back with an error instead of asking you.",
         AppTrouble::RedirectUriBlocked | AppTrouble::RedirectUriRefused => {
-            "Facebook does not accept the address that it is to send you back to."
+            "Facebook does not accept the address to which it should send you back."
         }
         AppTrouble::CredentialsRejected => "Facebook does not accept the credentials of the application.",
         AppTrouble::AppBlocked => "Facebook has blocked the application.",
         AppTrouble::NotLive => {
-            "At Facebook the application is open only to people with a role in it, or not approved for this."
+            "At Facebook, the application is open only to people with a role in it, or is not approved for this."
         }
         AppTrouble::ConfigurationNarrow => "The application asks Facebook for fewer permissions than it needs.",
-        AppTrouble::RefusedByMeta => "Facebook refuses, for a reason that this page does not know.",
+        AppTrouble::RefusedByMeta => "Facebook refuses, for a reason unknown to this page.",
     };
     let body = html! {
         p { (what) " (" (failure.fact) ")" }
-        p { "You cannot repair that, and starting again does not help before it is repaired: tell whoever sent you here. The maintainer of the application finds it in the Events of the MetaApp." }
+        p { "You cannot fix this, and starting again does not help until it is fixed: tell the person who sent you here. The maintainer of the application finds the reason in the Events of the MetaApp." }
     };
     ("The application does not work", body)
 }
@@ -162,7 +162,7 @@ fn of_app(failure: &AppFailure) -> (&'static str, Markup) {
 fn at_once() -> Markup {
     html! {
         p.note {
-            "Facebook applies your choice at once. If it is your authorization that is in use, what is missing has stopped "
+            "Facebook applies your choice at once. If your authorization is the one in use, whatever is missing has stopped "
             "working until you choose it again."
         }
     }

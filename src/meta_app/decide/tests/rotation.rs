@@ -76,7 +76,7 @@ fn before_meta_switches_both_entries_are_to_be_kept() {
     outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (CredentialsValid, "True/CredentialsAccepted")]);
     assert_eq!((entries(outcome.status()), looks_in(&outcome)), ((FORMER, Some(false), None), Some(5)));
     assert!(step(&outcome).contains("must keep both entries"), "{}", step(&outcome));
-    assert!(step(&outcome).contains("If the secret of app 1111000011110000 was reset already, put the one"));
+    assert!(step(&outcome).contains("If the secret of app 1111000011110000 was already reset, put the one"));
     assert!(!step(&outcome).contains("remove"), "{}", step(&outcome));
 }
 
@@ -157,7 +157,7 @@ fn both_entries_that_meta_rejects_are_named_and_looked_at_often() {
     assert!(outcome.message(CredentialsValid).contains("with either entry of the Secret"));
     assert_eq!(looks_in(&outcome), Some(5));
     let mut scene = rotated(false, false);
-    scene.seen.flaw = Some(Flaw::Former("its key previous-app-secret cannot be used: it contains a blank".to_owned()));
+    scene.seen.flaw = Some(Flaw::Former("its key previous-app-secret cannot be used: it contains a space".to_owned()));
     scene.seen.entries.truncate(1);
     let outcome = scene.confirmed();
     let message = outcome.message(CredentialsValid);
@@ -243,7 +243,7 @@ fn a_current_entry_that_cannot_be_used_is_for_a_person_and_undoes_nothing() {
     assert!(
         outcome
             .message(Ready)
-            .contains("it has no key app-secret. Everything goes on with its key previous-app-secret.")
+            .contains("it has no key app-secret. The operator continues with its key previous-app-secret.")
     );
     assert!(step(&outcome).contains("into the key app-secret, and keep previous-app-secret until then"));
     assert_eq!(outcome.plan.report.class, Class::Settled, "everything goes on");
@@ -262,7 +262,7 @@ fn a_former_entry_that_is_of_no_use_is_told_and_changes_nothing() {
     let rows = [
         (
             malformed,
-            "must put the former app secret alone into the key previous-app-secret, or remove that key: its key previous-app-secret cannot be used: it contains a line break.",
+            "must put only the former app secret into the key previous-app-secret, or remove that key: its key previous-app-secret cannot be used: it contains a line break.",
         ),
         (
             Flaw::Twice,

@@ -28,7 +28,7 @@ fn how_long_a_version_lives_is_told_by_the_calendar_and_what_it_is_by_the_answer
         (("v25.0", None), "2026-12-01", "True/VersionServed", "until 2028-07-29", "True/ReconcileSucceeded"),
         (same("v26.0"), "2026-12-01", "True/VersionServed", "its end is not announced", "True/ReconcileSucceeded"),
         (same("v21.0"), "2026-12-01", "False/VersionEnding", "ends on 2027-01-21", "True/ReconcileSucceeded"),
-        (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still answers it.", "True/ReconcileSucceeded"),
+        (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still serves it.", "True/ReconcileSucceeded"),
         (("v21.0", None), "2027-02-01", "False/VersionEnded", "ended on 2027-01-21.", "False/VersionEnded"),
         (("v21.0", Some("v22.0")), "2027-02-01", "False/VersionEnded", "as version v22.0", "False/VersionEnded"),
         (same("v27.0"), "2027-08-01", "True/VersionServed", "does not know version v27.0", "True/ReconcileSucceeded"),
@@ -43,7 +43,7 @@ fn how_long_a_version_lives_is_told_by_the_calendar_and_what_it_is_by_the_answer
             ("v18.0", Some("v21.0")),
             "2026-12-01",
             "False/VersionEnded",
-            "ended. Meta answers it as version v21.0.",
+            "ended. Meta answers calls to it as version v21.0.",
             "False/VersionEnded",
         ),
     ];
@@ -90,7 +90,7 @@ fn that_a_version_ends_is_told_once_and_changes_nothing_else() {
     let step = ending.status().next_step.clone().unwrap_or_default();
     assert!(step.contains("must set spec.graphVersion") && ending.message(VersionSupported).ends_with(&step), "{step}");
     let text = &ending.plan.report.notes[0].text;
-    assert!(text.ends_with("What to do stands in status.nextStep."), "{text}");
+    assert!(text.ends_with("See status.nextStep for what to do."), "{text}");
     // Days pass.
     let mut last = ending;
     for _ in 0..3 {

@@ -37,7 +37,7 @@ fn a_version_that_meta_refuses_is_told_while_everything_goes_on_with_the_one_bef
         let message = outcome.message(Ready);
         assert!(
             message.contains(&format!(
-                "version {version} of the Graph API (code 2500). Version v25.0, which answers, is used"
+                "version {version} of the Graph API (code 2500). The operator uses version v25.0, which answers"
             )),
             "{message}"
         );

@@ -161,7 +161,7 @@ fn what_others_hold_is_left_alone() {
         (
             |scene| scene.seen.verify_token = VerifyTokenSeen::Taken,
             "SecretNameTaken",
-            "A Secret metaapp-acme-verify-token exists and was not made by the operator",
+            "A Secret metaapp-acme-verify-token exists that the operator did not create",
         ),
     ];
     for (taken, reason, message) in rows {

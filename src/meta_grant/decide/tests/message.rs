@@ -26,7 +26,7 @@ fn refused(outcome: &Outcome, words: &str) {
     let Some(Mutation::Discard { refused: Some(text) }) = &outcome.plan.mutation else {
         panic!("{words}: {:?}", outcome.plan.mutation)
     };
-    assert!(text.contains(words) && text.contains("The token that is in use stays."), "{text}");
+    assert!(text.contains(words) && text.contains("The token in use stays."), "{text}");
     assert!(text.contains("must authorize again"), "{text}");
 }
 
@@ -158,7 +158,7 @@ fn what_would_not_do_as_a_new_seed_is_refused() {
     let mut of_a_business = Scene::mailed(long_user(0), &BOTH);
     of_a_business.seen.asked.token = Some(Ok(system_user(10)));
     of_a_business.grant.spec.grantors = words(&[PERSON]);
-    refused(&of_a_business.decide(), "no person's may take its place");
+    refused(&of_a_business.decide(), "a person's token may not replace it");
     let mut of_other_app = Scene::mailed(long_user(0), &BOTH);
     let text = "(#100) The App_id in the input_token did not match the Viewing App";
     of_other_app.seen.asked.message = Some(Err(fault(Operation::DebugToken, 100, None, text)));
@@ -192,7 +192,7 @@ fn a_debug_token_that_is_refused_throws_nothing_away_before_it_was_refused_again
         first.mutates(None);
         assert_eq!(first.plan.report.suspicions.next(first.now), Some(first.now + SignedDuration::from_secs(60)));
         Scene::mailed(long_user(0), &BOTH).again(&first).decide().mutates(kept());
-        refused(&scene().again(&first).decide(), "does not say what it is");
+        refused(&scene().again(&first).decide(), "does not say what the token is");
     }
 }
 

@@ -58,7 +58,7 @@ fn an_older_a_dead_a_foreign_and_a_narrower_seed_are_refused_and_the_token_in_us
         outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (Valid, "True/TokenValid")]);
         outcome.shows(&[(SourceTokenAccepted, &format!("False/{reason}"))]);
         let message = outcome.message(SourceTokenAccepted);
-        assert!(message.contains(words) && message.contains("The token that is in use stays."), "{message}");
+        assert!(message.contains(words) && message.contains("The token in use stays."), "{message}");
         assert!(message.contains("tenant-a/acme-grant"), "{message}");
         assert_eq!(outcome.notes(), ["SourceTokenRefused!"], "{reason}");
         assert_eq!(outcome.status().token_fingerprint.as_deref(), Some("in-use"));

@@ -126,7 +126,7 @@ fn a_grant_without_a_token_begins_in_the_browser_where_there_is_a_gateway() {
     scene.seen.reauthorize_url = Some("https://hooks.example.com/oauth/tenant-a/acme/start".to_owned());
     let outcome = scene.decide();
     let step = outcome.status().next_step.as_deref().unwrap();
-    assert!(step.starts_with("Begin in a browser at the address that kubectl -n tenant-a get mgrant acme"), "{step}");
+    assert!(step.starts_with("Start in a browser at the address that kubectl -n tenant-a get mgrant acme"), "{step}");
     assert!(step.contains("kubectl -n tenant-a label secret acme-grant"), "{step}");
     let message = outcome.message(Valid);
     assert!(message.contains("or it lacks the label metachannels.io/purpose=grant-token"), "{message}");
@@ -145,7 +145,7 @@ fn a_token_that_meta_does_not_know_was_not_copied_as_it_is_unless_it_was_known_b
     let outcome = Scene::of(unknown()).decide();
     outcome.shows(&[(Ready, "False/TokenUnknown"), (Expired, "False/NotExpired")]);
     let step = outcome.status().next_step.as_deref().unwrap();
-    assert!(step.starts_with("Was all of it copied?"), "{step}");
+    assert!(step.starts_with("The token may have been copied incompletely."), "{step}");
     let before = Scene::healthy().decide();
     let outcome = Scene::of(unknown()).after(&before).decide();
     outcome.shows(&[(Ready, "False/SessionInvalidated"), (Expired, "True/SessionInvalidated")]);
@@ -159,7 +159,7 @@ fn a_seed_that_is_gone_ends_nothing_while_a_token_is_kept() {
     ] {
         let outcome = Scene::with(|scene| scene.seen.source_token = source_token).decide();
         outcome.shows(&[(Ready, "True/ReconcileSucceeded"), (SourceTokenAccepted, &format!("False/{reason}"))]);
-        assert!(outcome.message(SourceTokenAccepted).contains("The token that is in use stays."));
+        assert!(outcome.message(SourceTokenAccepted).contains("The token in use stays."));
         assert!(outcome.status().next_step.is_some(), "who puts it right is told all the same");
         outcome.mutates(None);
     }
