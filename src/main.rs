@@ -92,7 +92,7 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     });
     tokio::select! {
         done = lead(config, &candidate, &tenure, &metrics, work) => {
-            done?.context("the lease was lost; exiting, so that nothing is done without it")?
+            done?.context("the lease was lost; exiting because this process must not act without it")?
         }
         () = until_shutdown_as_follower(&shutdown, &leading) => Ok(()),
         () = overdue(&shutdown) => {

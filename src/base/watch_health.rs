@@ -173,9 +173,9 @@ pub async fn first_end(watches: &mut JoinSet<()>) -> anyhow::Error {
         None => std::future::pending().await,
         // The text of a panic may quote what was watched.
         Some(Err(_)) => {
-            anyhow::anyhow!("a watch panicked; exiting, so that nothing is done on its last, outdated state")
+            anyhow::anyhow!("a watch panicked; exiting because its last state may be outdated")
         }
-        Some(Ok(())) => anyhow::anyhow!("a watch ended; exiting, so that nothing is done on its last, outdated state"),
+        Some(Ok(())) => anyhow::anyhow!("a watch ended; exiting because its last state may be outdated"),
     }
 }
 

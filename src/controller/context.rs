@@ -92,7 +92,7 @@ impl Context {
             tracing::error!(
                 namespace = shown.namespace,
                 name = shown.name,
-                "the API server shows an older version of an object: its storage was restored to an earlier state; exiting, so that nothing is done on outdated facts"
+                "the API server shows an older version of an object: its storage was restored to an earlier state; exiting because the remembered facts are outdated"
             );
             self.shutdown.cancel();
         }

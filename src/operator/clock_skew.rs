@@ -25,7 +25,7 @@ pub(super) async fn run(kinds: Arc<Kinds>) {
         furthest = furthest.max(began);
         if furthest.duration_since(began) > TOLERATED {
             tracing::error!(
-                "the clock was set back: what this process remembers seems to be from the future; exiting, so that the next process starts afresh"
+                "the clock was set back: what this process remembers seems to be from the future; exiting so that the next process starts afresh"
             );
             ctx.shutdown.cancel();
             return;

@@ -199,9 +199,9 @@ mod tests {
             (
                 Refusal::OtherRelease("ops/other".to_owned()),
                 "bound to release ops/other",
-                "maintainer of ops/acme must take",
+                "maintainer of ops/acme must remove the namespace",
             ),
-            (Refusal::OtherRelease(String::new()), "bound to release without a name", "must take"),
+            (Refusal::OtherRelease(String::new()), "bound to release without a name", "must remove the namespace"),
             (Refusal::Unlisted(Unlisted::Forbidden), "may not list", "give it its Role"),
             (Refusal::Unlisted(Unlisted::NotFound), "does not serve a kind", "install the CustomResourceDefinitions"),
         ];

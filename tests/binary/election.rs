@@ -121,7 +121,7 @@ async fn a_leader_that_lost_the_lease_ends_with_a_sentence_that_says_so() -> Res
     let lost = Instant::now();
     let log = operator.fails().await?;
     println!("ended {:?} after the lease was lost", lost.elapsed());
-    ensure!(log.contains("the lease was lost; exiting, so that nothing is done without it"), "{log}");
+    ensure!(log.contains("the lease was lost; exiting because this process must not act without it"), "{log}");
     ensure!(env.holder().await? == "someone-else", "the new holder keeps it");
     Ok(())
 }

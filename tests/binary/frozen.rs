@@ -56,7 +56,7 @@ async fn a_leader_that_was_frozen_until_another_one_led_writes_nothing_at_meta_w
     let before = versions().await?;
     first.process.thaw()?;
     let log = first.fails().await?;
-    ensure!(log.contains("the lease was lost; exiting, so that nothing is done without it"), "{log}");
+    ensure!(log.contains("the lease was lost; exiting because this process must not act without it"), "{log}");
     ensure!(requests("POST") == 0, "{} writes", requests("POST"));
     ensure!(versions().await? == before, "it wrote a status");
     Ok(())

@@ -73,7 +73,7 @@ fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<
 fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
     let name = secret::secret_name(case.channel.metadata.name.as_deref().unwrap_or_default());
     if case.parts() {
-        let seen = "No page token is published while the page is to be disconnected.";
+        let seen = "No page token is published for a page that is declared disconnected or given away.";
         return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
     }
     if case.seen.publication == PublicationSeen::Taken {

@@ -102,7 +102,7 @@ async fn whoever_writes_the_entries_in_another_way_is_told_what_to_do() -> Resul
     uses(&world, FORMER, &old, None).await?;
     world.advance(1);
     uses(&world, FORMER, &old, Some(false)).await?;
-    says(&["must keep both entries", "If the secret of app 1111000011110000 was reset already"]).await?;
+    says(&["must keep both entries", "If the secret of app 1111000011110000 was already reset"]).await?;
     let grace = AppChange {
         secret: Some(new.as_str().into()),
         previous_secret_for: Some("30m".to_owned()),

@@ -75,7 +75,7 @@ async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_ser
     forge(large, "4096 bytes with its annotations, not 4100").await?;
     let mut other = secret("grant-token-0", INBOX_TYPE);
     other["stringData"]["release"] = "x".into();
-    forge(other, "holds the key token at most").await?;
+    forge(other, "may hold only the key token").await?;
     let helm =
         run(helm()?.args(["history", "acme", "--namespace=acme-ops", "--kubeconfig"]).arg(cluster.plane.kubeconfig()))?;
     ensure!(helm.lines().count() == 2, "one revision: {helm}");

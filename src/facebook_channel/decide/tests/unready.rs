@@ -59,7 +59,10 @@ fn whether_an_app_may_be_used_is_waited_for() {
     outcome.reconciling("Unknown/NamespaceUnverified");
     outcome.shows(&[(Authorized, "Unknown/NamespaceUnverified"), (Connected, "Unknown/NamespaceUnverified")]);
     let message = outcome.message(Authorized);
-    assert!(message.starts_with("Whether namespace tenant-a may use MetaApp platform/acme is not known"), "{message}");
+    assert!(
+        message.starts_with("It is not known whether namespace tenant-a may use MetaApp platform/acme"),
+        "{message}"
+    );
     assert_eq!(outcome.status().connection.as_str(), "Pending");
 }
 

@@ -186,7 +186,7 @@ fn one_throttling_answer_after_another_changes_neither_the_status_nor_what_chann
         };
         let first = refused(throttled());
         let first = known.map_or_else(|| first.decide(), |known| refused(throttled()).after(known).decide());
-        assert!(first.message(Ready).contains("left alone since "), "{:#?}", first.status());
+        assert!(first.message(Ready).contains("limiting calls since "), "{:#?}", first.status());
         let limited = || Refusal::held(Held::Limit(first.now)).because(reasons_to_wait::used(Some(first.now)));
         for refusal in [throttled(), limited()] {
             let again = refused(refusal).later(&first, SignedDuration::from_mins(7)).decide();

@@ -161,7 +161,7 @@ fn both_entries_that_meta_rejects_are_named_and_looked_at_often() {
     scene.seen.entries.truncate(1);
     let outcome = scene.confirmed();
     let message = outcome.message(CredentialsValid);
-    assert!(message.contains("Of Secret acme-app its key previous-app-secret cannot be used"), "{message}");
+    assert!(message.contains(" Secret acme-app: its key previous-app-secret cannot be used"), "{message}");
 }
 
 #[test]

@@ -31,12 +31,12 @@ fn how_long_a_version_lives_is_told_by_the_calendar_and_what_it_is_by_the_answer
         (same("v21.0"), "2027-02-01", "False/VersionEnded", "Meta still serves it.", "True/ReconcileSucceeded"),
         (("v21.0", None), "2027-02-01", "False/VersionEnded", "ended on 2027-01-21.", "False/VersionEnded"),
         (("v21.0", Some("v22.0")), "2027-02-01", "False/VersionEnded", "as version v22.0", "False/VersionEnded"),
-        (same("v27.0"), "2027-08-01", "True/VersionServed", "does not know version v27.0", "True/ReconcileSucceeded"),
+        (same("v27.0"), "2027-08-01", "True/VersionServed", "knows neither version v27.0", "True/ReconcileSucceeded"),
         (
             ("v27.0", None),
             "2027-08-01",
             "Unknown/VersionNotInCalendar",
-            "does not know version v27.0",
+            "knows neither version v27.0",
             "True/ReconcileSucceeded",
         ),
         (
@@ -170,8 +170,8 @@ fn a_version_that_is_answered_though_it_is_over_is_not_given_up_after_a_restart_
 #[test]
 fn no_newer_version_is_named_than_the_calendar_knows() {
     let step = |used, served| using(used, Some(served), "2026-12-01").confirmed().status().next_step.clone().unwrap();
-    assert!(step("v25.0", "v24.0").contains("to a newer version, such as v26.0; it"));
+    assert!(step("v25.0", "v24.0").contains("to a newer version, such as v26.0; the operator tries it"));
     for (used, served) in [("v26.0", "v25.0"), ("v27.0", "v26.0")] {
-        assert!(step(used, served).contains("to a newer version; it"), "{}", step(used, served));
+        assert!(step(used, served).contains("to a newer version; the operator tries it"), "{}", step(used, served));
     }
 }
