@@ -76,7 +76,7 @@ fn chart_and_base_hold_the_same_policies() {
 #[test]
 fn the_readme_names_every_policy_and_which_do_not_fail_closed() {
     let readme = std::fs::read_to_string("charts/meta-channel-operator-admin/README.md").unwrap();
-    let (_, exceptions) = readme.split_once("All fail closed").unwrap();
+    let (_, exceptions) = readme.split_once("All policies fail closed").unwrap();
     let (exceptions, _) = exceptions.split_once(". ").unwrap();
     for policy in example("default").iter().filter(|it| it["kind"] == "ValidatingAdmissionPolicy") {
         let name = format!("`{}`", policy["metadata"]["name"].as_str().unwrap());

@@ -85,7 +85,7 @@ fn what_the_operator_has_not_looked_at_is_in_progress() {
     let bare = json!({"metadata": {"name": "shop", "generation": 1}});
     for object in [fresh, empty, bare, object(3, 2, &reached), object(3, 2, &stalled)] {
         let (status, message) = judged(KINDS, object.clone());
-        assert_eq!((status.as_str(), message.contains("not looked")), ("Progressing", true), "{object}");
+        assert_eq!((status.as_str(), message.contains("has not checked")), ("Progressing", true), "{object}");
     }
     assert_eq!(judged(KINDS, blocked_by(Status::Unknown, Reason::GraphUnavailable)).0, "Progressing");
 }

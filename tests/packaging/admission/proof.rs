@@ -39,7 +39,7 @@ async fn without_the_policy_no_claim_is_taken_and_with_it_the_channels_connect()
     }
     let in_claims = format!("--namespace={CLAIMS}");
     ensure!(kubectl.get(&["assetclaims", &in_claims]).await?["items"].as_array().is_some_and(Vec::is_empty));
-    ensure!(operator.logs().contains("no claim is taken"), "{}", operator.last_lines(20));
+    ensure!(operator.logs().contains("so the operator claims none"), "{}", operator.last_lines(20));
 
     helm_at(
         &cluster,

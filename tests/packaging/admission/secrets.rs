@@ -55,7 +55,7 @@ async fn a_gateway_makes_mail_and_neither_a_release_of_helm_nor_a_token_of_a_ser
     forge(revision("sh.helm.release.v1.acme.v9", "helm.sh/release.v1"), "is not an inbox message").await?;
     let mut token = secret("grant-token-0", "kubernetes.io/service-account-token");
     token["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "acme-meta-channel-operator"});
-    forge(token, "makes Secrets of type metachannels.io/grant-inbox named grant-… alone").await?;
+    forge(token, "may create only Secrets of type metachannels.io/grant-inbox named grant-…").await?;
     forge(secret("grant-token-0", "Opaque"), "is not an inbox message").await?;
     forge(secret("anything", INBOX_TYPE), "is not an inbox message").await?;
     // What is of the right type is not acted on by others either.
