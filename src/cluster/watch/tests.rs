@@ -1,4 +1,4 @@
-//! What is reported of what a watch brings.
+//! What is reported about what a watch brings.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

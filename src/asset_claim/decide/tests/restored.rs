@@ -1,4 +1,5 @@
-//! A holder that is not there though nobody saw it go: it was restored without its channel, or deleted while nobody looked.
+//! A missing holder whose deletion nobody saw: the claim was restored without its channel, or the channel was deleted while
+//! nobody was watching.
 
 use super::super::super::model::{Checked, Then};
 use super::super::{GRACE, WAIT, wants_check};

@@ -1,4 +1,4 @@
-//! Permissions that Meta has not approved: told beside what works.
+//! Permissions that Meta has not approved: reported next to what works.
 
 use jiff::SignedDuration;
 

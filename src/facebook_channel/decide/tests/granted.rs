@@ -1,4 +1,4 @@
-//! Channels that a grant authorizes: what it gives is judged without asking Meta, and what became of it is told by it alone.
+//! Channels that a grant authorizes: its tokens are judged without asking Meta, and only the grant reports what became of it.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,4 +1,4 @@
-//! What someone put into the Secret by mistake, and what debug_token says of it.
+//! Wrong contents of the Secret, and what debug_token says about them.
 
 use super::authorization::{invalid, is_cut, is_expired};
 use super::scene::*;

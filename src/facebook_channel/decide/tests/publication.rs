@@ -1,4 +1,4 @@
-//! The Secret with the published page token: when it is written, when it is deleted, and what is said of it.
+//! The Secret with the published page token: when it is written, when it is deleted, and what is reported about it.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

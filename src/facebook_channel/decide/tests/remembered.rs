@@ -1,4 +1,4 @@
-//! What of a channel is remembered from its status, and for how long.
+//! What is remembered about a channel from its status, and for how long.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A look that someone asked for: when it counts as taken.
+//! A check that someone requested: when it counts as made.
 
 use super::scene::*;
 use crate::api::outcome::Class;

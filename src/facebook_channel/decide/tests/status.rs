@@ -1,4 +1,4 @@
-//! What a status tells beyond its conditions, and when to check again.
+//! What a status reports besides its conditions, and when to check again.
 
 use jiff::{SignedDuration, Timestamp};
 

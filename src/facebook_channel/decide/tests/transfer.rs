@@ -1,4 +1,4 @@
-//! A page is given to another namespace, and taken there; and a page is used through another application than before.
+//! A page is given to another namespace and taken there; and a page is used through another application than before.
 
 use super::scene::*;
 use crate::api::conditions::ConditionType::{

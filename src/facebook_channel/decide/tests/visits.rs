@@ -1,4 +1,4 @@
-//! What a visit between passes comes to.
+//! The results of a visit between passes.
 
 use jiff::{SignedDuration, Timestamp};
 

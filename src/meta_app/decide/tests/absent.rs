@@ -1,4 +1,4 @@
-//! What is missing of the webhook in one answer, when nothing writes it back.
+//! Parts of the webhook that are missing from one answer, when nothing writes them back.
 
 use jiff::SignedDuration;
 

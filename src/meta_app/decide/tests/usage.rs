@@ -1,4 +1,4 @@
-//! How much of Meta's limits is used, as the status tells it: by levels, not by numbers that move all the time.
+//! How the status reports the use of Meta's limits: by levels, not by numbers that move all the time.
 
 use super::super::case::amended;
 use super::scene::*;

@@ -1,4 +1,4 @@
-//! The version of the Graph API that is declared, and the one that is in use.
+//! The declared version of the Graph API, and the one in use.
 
 use jiff::SignedDuration;
 

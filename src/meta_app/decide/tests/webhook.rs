@@ -1,4 +1,4 @@
-//! The application's webhook, and what is in the way of it.
+//! The application's webhook, and any obstacles to it.
 
 use jiff::SignedDuration;
 

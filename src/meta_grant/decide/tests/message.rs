@@ -1,4 +1,4 @@
-//! Whether what a person brought in the browser takes the place of the token in use.
+//! Whether a token that a person brought in the browser replaces the token in use.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Meta, the cluster and an operator, as values: what decisions come to over months, and when the operator is killed.
+//! Meta, the cluster and an operator, as values: what decisions lead to over months, and when the operator is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

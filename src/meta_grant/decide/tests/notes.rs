@@ -1,4 +1,4 @@
-//! What is told in Events, and that it is told once.
+//! What Events report, and that they report it once.
 
 use super::passes::*;
 use super::scene::*;

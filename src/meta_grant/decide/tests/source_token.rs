@@ -1,4 +1,4 @@
-//! Whether a new source token takes the place of the token in use.
+//! Whether a new source token replaces the token in use.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What stands in a status besides conditions.
+//! What a status contains besides conditions.
 
 use super::super::counted;
 use super::passes::*;

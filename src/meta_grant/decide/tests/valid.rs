@@ -1,4 +1,4 @@
-//! Whether the token in use serves.
+//! Whether the token in use works.
 
 use super::super::token;
 use super::passes::*;
